@@ -1,0 +1,139 @@
+"""The command line: one command for each stage of dvc.yaml, and what a person needs around them."""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wen.errors import WenError
+from wen.params import Params, load
+from wen.paths import Paths
+
+app = typer.Typer(
+    help="Weighted ensembles of EfficientNets on leukaemic blasts: a reproducible study.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+LR = Annotated[float, typer.Option(help="Learning rate, one of params.yaml's.")]
+Fold = Annotated[int, typer.Option(help="Fold that validates, from 0.")]
+Device = Annotated[
+    str, typer.Option(envvar="WEN_DEVICE", help="auto, cuda, cuda:1, mps or cpu.", show_default=True)
+]
+
+
+def main() -> None:
+    """Run the command line; a `WenError` becomes its text and exit code 1."""
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
+    try:
+        app()
+    except WenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _study() -> tuple[Params, Paths]:
+    paths = Paths()
+    return load(paths.params), paths
+
+
+@app.command()
+def study(
+    data: Annotated[Path, typer.Argument(help="C-NMC 2019: a folder or zip as TCIA or Kaggle gives it.")],
+    profile: Annotated[str, typer.Option(help="thesis, honest or laptop.")] = "thesis",
+    incomplete: Annotated[bool, typer.Option("--incomplete", help="Accept a part of C-NMC.")] = False,
+) -> None:
+    """Bring the real data under data/raw, check them, and put a profile in place as params.yaml."""
+    from wen.data import bring
+
+    bring.run(data, profile, incomplete, Paths())
+
+
+@app.command()
+def check() -> None:
+    """Check params.yaml."""
+    _study()
+    print("params.yaml is valid")
+
+
+@app.command()
+def prepare() -> None:
+    """Check every image and list them in data/index.csv."""
+    from wen.data import prepare
+
+    prepare.run(*_study())
+
+
+@app.command()
+def split() -> None:
+    """Divide the images into test and folds, and audit what leaks."""
+    from wen.data import split
+
+    split.run(*_study())
+
+
+@app.command()
+def backbone() -> None:
+    """Fetch the pretrained weights."""
+    from wen.network import backbone
+
+    backbone.run(*_study())
+
+
+@app.command()
+def features(device: Device = "auto") -> None:
+    """Run the frozen network once for all models."""
+    from wen.network import features
+
+    features.run(*_study(), device)
+
+
+@app.command()
+def train_fold(lr: LR, fold: Fold, device: Device = "auto") -> None:
+    """Train one model in two stages."""
+    from wen.network import train
+
+    train.run(*_study(), lr, fold, device)
+
+
+@app.command()
+def predict_fold(lr: LR, fold: Fold, device: Device = "auto") -> None:
+    """Write one model's probabilities for its validation fold and the test set."""
+    from wen.network import predict
+
+    predict.run(*_study(), lr, fold, device)
+
+
+@app.command()
+def ensemble_inter(lr: LR) -> None:
+    """Combine the fold models of one learning rate."""
+    from wen.ensemble import inter
+
+    inter.run(*_study(), lr)
+
+
+@app.command()
+def ensemble_intra() -> None:
+    """Combine the champions of the learning rates."""
+    from wen.ensemble import intra
+
+    intra.run(*_study())
+
+
+@app.command()
+def report() -> None:
+    """Write the headline, the plots and report/index.html."""
+    from wen.report import page
+
+    page.run(*_study())
+
+
+@app.command()
+def results() -> None:
+    """Print the result table."""
+    from wen.report import terminal
+
+    terminal.run(*_study())

@@ -1,0 +1,89 @@
+"""Image files: read once, checked, and brought to the square that enters the network."""
+
+import hashlib
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from wen.errors import WenError
+
+
+class BadImage(WenError):
+    """A file that is not the image it should be; the text says why, without the path."""
+
+
+def decode(data: bytes, side: int | None = None) -> Image.Image:
+    """Decode the bytes of a 24-bit BMP.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    side : int, optional
+        The width and height it must have, in px.
+
+    Raises
+    ------
+    BadImage
+        If it is truncated, of another format, mode or size.
+    """
+    if not data:
+        raise BadImage("empty file")
+    try:
+        image = Image.open(BytesIO(data), formats=["BMP"])
+        if side is not None and image.size != (side, side):
+            raise BadImage(f"{image.width}x{image.height} px, expected {side}x{side}")
+        if image.mode != "RGB":
+            raise BadImage(f"colour mode {image.mode}, expected RGB")
+        image.load()
+    except UnidentifiedImageError:
+        raise BadImage("not a BMP image") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise BadImage(f"unreadable ({error})") from None
+    return image
+
+
+def sha256(data: bytes) -> str:
+    """Hexadecimal SHA-256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def network_input(path: Path, digest: str, crop: int, size: int) -> np.ndarray:
+    """Read an indexed image as the network sees it before augmentation.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    digest : str
+        Its SHA-256 in data/index.csv.
+    crop, size : int
+        The central square of ``crop`` px, resized (bicubic, antialiased) to ``size`` px.
+
+    Returns
+    -------
+    ndarray of shape (3, size, size), uint8
+
+    Raises
+    ------
+    WenError
+        If the file is gone or no longer the one that was indexed.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WenError(f"{path}: {error.strerror}; `dvc repro prepare` indexes the images anew") from None
+    if sha256(data) != digest:
+        raise WenError(f"{path}: changed since it was indexed; run `dvc repro prepare`")
+    return central_square(decode(data), crop, size)
+
+
+def central_square(image: Image.Image, crop: int, size: int) -> np.ndarray:
+    """Cut the central ``crop`` px out of an RGB image and resize them to ``size`` px, as (3, size, size)."""
+    left, top = (image.width - crop) // 2, (image.height - crop) // 2
+    square = image.crop((left, top, left + crop, top + crop))
+    if crop != size:
+        square = square.resize((size, size), Image.Resampling.BICUBIC)
+    return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))

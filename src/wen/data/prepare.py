@@ -1,0 +1,179 @@
+"""Stage ``prepare``: open every image, check it, and list them all in data/index.csv."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.progress import track
+
+from wen.data import cnmc, images, overview, synthetic
+from wen.errors import WenError
+from wen.files import whole, write_json
+from wen.params import Params
+from wen.paths import Paths
+
+COLUMNS = ["id", "path", "label", "subject", "source", "width", "height", "sha256", "pixels"]
+
+
+def run(params: Params, paths: Paths) -> None:
+    """Write data/index.csv, metrics/dataset.json and plots/dataset/.
+
+    The index has one row an image, sorted by id: id, path (relative to the root), label (1 ALL,
+    0 HEM), subject, source (fold_0..2, preliminary), width and height in px, SHA-256 of the file and
+    of the decoded pixels. Images with equal pixels are duplicates, whatever their headers.
+
+    Raises
+    ------
+    WenError
+        With a line for every problem; nothing is written then.
+    """
+    dataset = params.dataset
+    if dataset.source == "synthetic" and dataset.synthetic:
+        synthetic.write(paths.synthetic, dataset.synthetic, dataset.side, params.seed)
+        folder = paths.synthetic
+    else:
+        folder = paths.raw
+    index, statistics, summary = survey(folder, paths.root, dataset.side, dataset.complete)
+    if dataset.source != "synthetic":  # the stage owns data/synthetic and leaves it empty
+        with whole(paths.synthetic) as partial:
+            partial.mkdir()
+    with whole(paths.dataset_plots) as partial:
+        overview.draw(index, statistics, paths.root, partial)
+    with whole(paths.index) as partial:
+        index.to_csv(partial, index=False, lineterminator="\n")
+    write_json(paths.dataset_metrics, summary)
+
+
+def survey(
+    folder: Path, root: Path, side: int, complete: bool
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Check a folder of C-NMC and describe it without writing anything.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the images in one of the layouts of `wen.data.cnmc`.
+    root : Path
+        What the index's paths are to be relative to.
+    side : int
+        Width and height every labelled image must have, in px.
+    complete : bool
+        Whether the counts must be the published ones.
+
+    Returns
+    -------
+    index, statistics : DataFrame
+        A row for each image: data/index.csv, and its ``area`` and ``intensity``.
+    summary : dict
+        metrics/dataset.json.
+
+    Raises
+    ------
+    WenError
+        With a line for every problem.
+    """
+    listing = cnmc.read(folder)
+    problems = list(listing.problems)
+    with ThreadPoolExecutor() as pool:
+        opened = pool.map(lambda cell: _open(cell, root, side), listing.cells)
+        results = list(track(opened, "checking images", total=len(listing.cells), transient=True))
+    problems += [result for result in results if isinstance(result, str)]
+    looks = [result for result in results if isinstance(result, _Look)]
+    index = pd.DataFrame([look.row for look in looks], columns=COLUMNS)
+    problems += _contradictions(index)
+    if complete:
+        problems += _gaps(listing)
+    if not problems and index.label.nunique() < 2:
+        problems.append(
+            f"{folder}: holds {len(index)} labelled images, {int(index.label.sum())} of them ALL; both "
+            "classes are needed. `make study DATA=...` brings C-NMC here"
+        )
+    if problems:
+        raise WenError(f"{len(problems)} problem(s) with the images:\n" + "\n".join(problems))
+    statistics = pd.DataFrame([(look.area, look.intensity) for look in looks], columns=["area", "intensity"])
+    return index, statistics, _summary(index, statistics, listing)
+
+
+@dataclass(frozen=True)
+class _Look:
+    row: dict[str, Any]
+    area: float
+    intensity: float
+
+
+def _open(cell: cnmc.Cell, root: Path, side: int) -> _Look | str:
+    try:
+        data = cell.path.read_bytes()
+        image = images.decode(data, side)
+    except images.BadImage as error:
+        return f"{cell.path}: {error}"
+    except OSError as error:
+        return f"{cell.path}: {error.strerror}"
+    pixels = np.asarray(image)
+    inside = pixels.any(axis=2)
+    row = {
+        "id": cell.id,
+        "path": cell.path.relative_to(root).as_posix(),
+        "label": cell.label,
+        "subject": cell.subject,
+        "source": cell.source,
+        "width": image.width,
+        "height": image.height,
+        "sha256": images.sha256(data),
+        "pixels": images.sha256(pixels.tobytes()),
+    }
+    return _Look(row, float(inside.mean()), float(pixels[inside].mean()) if inside.any() else 0.0)
+
+
+def _contradictions(index: pd.DataFrame) -> list[str]:
+    """Images with equal pixels and different labels."""
+    classes = index.groupby("pixels").label.transform("nunique")
+    return [
+        f"{', '.join(group.path)}: equal images with different labels"
+        for _, group in index[classes > 1].groupby("pixels")
+    ]
+
+
+def _gaps(listing: cnmc.Listing) -> list[str]:
+    gaps = [f"incomplete C-NMC 2019, {line}" for line in cnmc.incomplete(listing.cells)]
+    if listing.missing:
+        gaps.append(f"labelled but missing: {', '.join(listing.missing)}")
+    if gaps:
+        gaps.append(
+            "to study what is there all the same, set dataset.complete: false in params.yaml "
+            "(make study ... COMPLETE=false)"
+        )
+    return gaps
+
+
+def _summary(index: pd.DataFrame, statistics: pd.DataFrame, listing: cnmc.Listing) -> dict[str, Any]:
+    copies = index.groupby("pixels").size()
+    same_file = index.groupby("sha256").size()
+    pairs = Counter(
+        " and ".join(sorted(pair)) for _, group in index.groupby("pixels") for pair in _pairs(list(group.subject))
+    )
+    classes = index.label.map({1: "ALL", 0: "HEM"}).to_numpy()
+    return {
+        "images": len(index),
+        "ALL": int((index.label == 1).sum()),
+        "HEM": int((index.label == 0).sum()),
+        "subjects": index.subject.nunique(),
+        "training_subjects": index[index.source != "preliminary"].subject.nunique(),
+        "images_by_source": index.source.value_counts().sort_index().to_dict(),
+        "unlabelled_final_images": len(listing.final),
+        "labelled_but_missing": len(listing.missing),
+        "duplicate_pairs": int((copies * (copies - 1) // 2).sum()),
+        "duplicate_pairs_same_bytes": int((same_file * (same_file - 1) // 2).sum()),
+        "duplicate_pairs_by_subjects": dict(sorted(pairs.items(), key=lambda item: (-item[1], item[0]))),
+        "cells_per_subject": index.subject.value_counts().describe()[["min", "50%", "max"]].to_dict(),
+        "cell_area_share": statistics.area.groupby(classes).mean().to_dict(),
+        "cell_intensity": statistics.intensity.groupby(classes).mean().to_dict(),
+    }
+
+
+def _pairs(subjects: list[str]) -> list[tuple[str, str]]:
+    return [(one, other) for k, one in enumerate(subjects) for other in subjects[k + 1 :]]

@@ -1,0 +1,38 @@
+"""Stage ``ensemble-inter``: WEN of the fold models of one learning rate, by every scheme (3.4)."""
+
+import numpy as np
+import pandas as pd
+
+from wen.ensemble.members import ensemble, load
+from wen.errors import WenError
+from wen.evaluation.metrics import evaluate
+from wen.files import whole, write_json, write_npz
+from wen.params import Params
+from wen.paths import Paths
+
+
+def run(params: Params, paths: Paths, lr: float) -> None:
+    """Write data/predictions/inter/LR.npz and the rows of the result table that need all folds of one LR.
+
+    The file holds ``test_id``, ``test_label``, ``members`` and, for each scheme, its ``score`` (M_k),
+    ``weight`` (w_k) and ``probability``. The rows are metrics/inter/LR/SCHEME.json and the mean and the
+    standard deviation (n - 1) of the single models, metrics/single/LR/mean.json and std.json.
+    """
+    if lr not in params.learning_rates:
+        raise WenError(f"--lr {lr}: not in this study; params.yaml has {params.learning_rates}")
+    members = load(paths, lr, params.folds)
+    label = members[0].test_label
+    arrays = {
+        "test_id": members[0].test_id,
+        "test_label": label,
+        "members": np.array([member.name for member in members]),
+    }
+    with whole(paths.inter_metrics(lr)) as partial:
+        for scheme in params.schemes:
+            own = ensemble(members, scheme)
+            arrays |= {f"{scheme}_{name}": value for name, value in vars(own).items()}
+            write_json(partial / f"{scheme}.json", evaluate(label, own.probability))
+    write_npz(paths.inter_predictions(lr), **arrays)
+    single = pd.DataFrame([member.test_row() for member in members])
+    write_json(paths.single_metrics(lr, "mean"), single.mean().to_dict())
+    write_json(paths.single_metrics(lr, "std"), single.std(ddof=1).to_dict())

@@ -1,0 +1,43 @@
+"""Stage ``ensemble-intra``: WEN of the champions of the learning rates, by every scheme (3.4)."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from wen.ensemble.members import Member, ensemble, load
+from wen.evaluation.champion import champion
+from wen.evaluation.metrics import evaluate
+from wen.files import whole, write_json, write_npz
+from wen.params import Params
+from wen.paths import Paths
+
+JUDGED_ON: dict[str, Callable[[Member], dict[str, float]]] = {
+    "as_written": Member.test_row,  # 3.3: on test data, which leaks
+    "leak_free": Member.validation_row,
+}
+
+
+def run(params: Params, paths: Paths) -> None:
+    """Write data/predictions/intra.npz and metrics/intra/READING-SCHEME.json, for both readings.
+
+    A reading says on which data each LR's champion is chosen; weights are measured on validation data in
+    both. The file holds ``test_id``, ``test_label`` and, for each reading, its ``members`` and, for each
+    scheme, ``READING_SCHEME_score`` (M_k), ``_weight`` (w_k) and ``_probability``.
+    """
+    models = [load(paths, lr, params.folds) for lr in params.lr_grid]
+    label = models[0][0].test_label
+    arrays = {"test_id": models[0][0].test_id, "test_label": label}
+    with whole(paths.intra_metrics) as partial:
+        for reading in JUDGED_ON:
+            members = champions(models, reading)
+            arrays[f"{reading}_members"] = np.array([member.name for member in members])
+            for scheme in params.schemes:
+                own = ensemble(members, scheme)
+                arrays |= {f"{reading}_{scheme}_{name}": value for name, value in vars(own).items()}
+                write_json(partial / f"{reading}-{scheme}.json", evaluate(label, own.probability))
+    write_npz(paths.intra_predictions, **arrays)
+
+
+def champions(models: list[list[Member]], reading: str) -> list[Member]:
+    """Choose the champion among the fold models of each LR, by a reading of the protocol."""
+    return [own[champion([JUDGED_ON[reading](member) for member in own])] for own in models]

@@ -1,0 +1,74 @@
+"""The single models that ensembles are made of, as predict-fold left them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wen.ensemble import wen
+from wen.ensemble.weights import SCHEMES
+from wen.errors import WenError
+from wen.evaluation.metrics import evaluate
+from wen.files import read_npz
+from wen.paths import Paths
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model's labels and probabilities, on its own validation fold and on the test set."""
+
+    lr: float
+    fold: int
+    validation_label: np.ndarray
+    validation_probability: np.ndarray
+    test_id: np.ndarray
+    test_label: np.ndarray
+    test_probability: np.ndarray
+
+    @property
+    def name(self) -> str:
+        return f"{self.lr}-{self.fold}"
+
+    def validation_row(self) -> dict[str, float]:
+        return evaluate(self.validation_label, self.validation_probability)
+
+    def test_row(self) -> dict[str, float]:
+        return evaluate(self.test_label, self.test_probability)
+
+
+def load(paths: Paths, lr: float, folds: Sequence[int]) -> list[Member]:
+    """Read the fold models of one learning rate.
+
+    Raises
+    ------
+    WenError
+        If one is missing, or they were tested on different images.
+    """
+    members = []
+    for fold in folds:
+        path = paths.predictions(lr, fold)
+        if not path.exists():
+            raise WenError(f"{path}: not there yet; `wen predict-fold --lr {lr} --fold {fold}` writes it")
+        arrays = read_npz(path)
+        del arrays["validation_id"]
+        members.append(Member(lr=lr, fold=fold, **arrays))
+        if not np.array_equal(members[-1].test_id, members[0].test_id):
+            raise WenError(f"{path}: tested on other images than fold {folds[0]}; run `dvc repro`")
+    return members
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Members weighted by one scheme: their scores M_k, weights w_k, and P_final on the test set."""
+
+    score: np.ndarray
+    weight: np.ndarray
+    probability: np.ndarray
+
+
+def ensemble(members: Sequence[Member], scheme: str) -> Ensemble:
+    """Combine members by (2.20) and (2.21), each scored on its own validation fold."""
+    score = np.array([SCHEMES[scheme](m.validation_label, m.validation_probability) for m in members])
+    weight = wen.normalised(score)
+    probability = wen.combine(weight, np.stack([m.test_probability for m in members]))
+    return Ensemble(score, weight, probability)

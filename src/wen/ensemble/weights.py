@@ -1,0 +1,47 @@
+"""Weighting schemes of WEN: how a model's validation predictions become its M_k.
+
+A scheme is a function of a model's labels and probabilities on its own validation fold, listed in
+`SCHEMES`; params.yaml's ``schemes`` chooses among them.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from wen.evaluation import metrics
+
+Scheme = Callable[[np.ndarray, np.ndarray], float]
+
+
+def accuracy(label: np.ndarray, probability: np.ndarray) -> float:
+    """M_k is the accuracy (2.25)."""
+    return metrics.accuracy(metrics.confusion(label, probability))
+
+
+def f1(label: np.ndarray, probability: np.ndarray) -> float:
+    """M_k is the F1 score of ALL (2.23)."""
+    return metrics.f1(metrics.confusion(label, probability))
+
+
+def kappa(label: np.ndarray, probability: np.ndarray) -> float:
+    """M_k is Cohen's kappa (2.26)."""
+    return metrics.kappa(metrics.confusion(label, probability))
+
+
+def auc(label: np.ndarray, probability: np.ndarray) -> float:
+    """M_k is the area under the ROC curve, the third scheme of Mondal et al. (2021)."""
+    return metrics.auc(label, probability)
+
+
+def uniform(label: np.ndarray, probability: np.ndarray) -> float:
+    """M_k is 1: the plain average, the control for every other scheme."""
+    return 1.0
+
+
+SCHEMES: dict[str, Scheme] = {
+    "accuracy": accuracy,
+    "f1": f1,
+    "kappa": kappa,
+    "auc": auc,
+    "uniform": uniform,
+}

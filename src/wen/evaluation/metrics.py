@@ -1,0 +1,133 @@
+"""The study's measures of a classifier on labelled images: ALL = 1 is the positive class.
+
+Sections 2.7 and 2.10 of the thesis, and those that papers on C-NMC report besides.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+THRESHOLD = 0.5
+
+
+class Confusion(NamedTuple):
+    """Counts of decisions: true and false, negative (HEM) and positive (ALL)."""
+
+    tn: int
+    fp: int
+    fn: int
+    tp: int
+
+
+def decide(probability: np.ndarray) -> np.ndarray:
+    """The class of each image: 1 (ALL) if its probability is at least 0.5, else 0 (HEM) (2.22)."""
+    return (np.asarray(probability) >= THRESHOLD).astype(np.int64)
+
+
+def confusion(label: np.ndarray, probability: np.ndarray) -> Confusion:
+    """Count the decisions at the threshold.
+
+    Parameters
+    ----------
+    label : ndarray of shape (n,)
+        0 (HEM) or 1 (ALL).
+    probability : ndarray of shape (n,)
+        Of ALL, in [0, 1].
+    """
+    pair = 2 * np.asarray(label, dtype=np.int64) + decide(probability)
+    tn, fp, fn, tp = np.bincount(pair, minlength=4).tolist()
+    return Confusion(tn, fp, fn, tp)
+
+
+def accuracy(c: Confusion) -> float:
+    """(TP + TN) / all (2.25)."""
+    return _ratio(c.tp + c.tn, sum(c))
+
+
+def precision(c: Confusion) -> float:
+    """TP / (TP + FP) (2.24); 0 if nothing was called ALL."""
+    return _ratio(c.tp, c.tp + c.fp)
+
+
+def recall(c: Confusion) -> float:
+    """TP / (TP + FN) (2.24), the sensitivity; 0 if there is no ALL."""
+    return _ratio(c.tp, c.tp + c.fn)
+
+
+def specificity(c: Confusion) -> float:
+    """TN / (TN + FP); 0 if there is no HEM."""
+    return _ratio(c.tn, c.tn + c.fp)
+
+
+def f1(c: Confusion) -> float:
+    """Harmonic mean of precision and recall (2.23); 0 if both are 0."""
+    return _ratio(2 * c.tp, 2 * c.tp + c.fp + c.fn)
+
+
+def kappa(c: Confusion) -> float:
+    """Cohen's kappa (2.27) to (2.29); 0 where chance alone already agrees fully."""
+    n = sum(c)
+    chance = _ratio((c.tp + c.fn) * (c.tp + c.fp) + (c.fp + c.tn) * (c.fn + c.tn), n * n)
+    return _ratio(accuracy(c) - chance, 1 - chance)
+
+
+def balanced_accuracy(c: Confusion) -> float:
+    """Mean of sensitivity and specificity."""
+    return (recall(c) + specificity(c)) / 2
+
+
+def weighted_f1(c: Confusion) -> float:
+    """F1 of each class weighted by its number of images, the C-NMC challenge's measure."""
+    hem = Confusion(tn=c.tp, fp=c.fn, fn=c.fp, tp=c.tn)
+    return _ratio((c.tp + c.fn) * f1(c) + (c.tn + c.fp) * f1(hem), sum(c))
+
+
+def auc(label: np.ndarray, probability: np.ndarray) -> float:
+    """Area under the ROC curve: how often an ALL outranks a HEM, ties counting half.
+
+    NaN if a class is absent. (Hanley & McNeil 1982; the Mann-Whitney statistic.)
+    """
+    positive = np.asarray(label) == 1
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    if n_positive == 0 or n_negative == 0:
+        return math.nan
+    _, level, count = np.unique(probability, return_inverse=True, return_counts=True)
+    last_rank = np.cumsum(count)
+    rank = (last_rank - (count - 1) / 2)[level]
+    u = rank[positive].sum() - n_positive * (n_positive + 1) / 2
+    return float(u / (n_positive * n_negative))
+
+
+def evaluate(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
+    """One row of the result table: every measure of one classifier.
+
+    Parameters
+    ----------
+    label : ndarray of shape (n,)
+        0 (HEM) or 1 (ALL).
+    probability : ndarray of shape (n,)
+        Of ALL, in [0, 1].
+
+    Returns
+    -------
+    dict
+        Always the same keys in the same order, the columns of ``dvc metrics show``.
+    """
+    c = confusion(label, probability)
+    return {
+        "accuracy": accuracy(c),
+        "precision": precision(c),
+        "recall": recall(c),
+        "f1": f1(c),
+        "kappa": kappa(c),
+        "auc": auc(label, probability),
+        "specificity": specificity(c),
+        "balanced_accuracy": balanced_accuracy(c),
+        "weighted_f1": weighted_f1(c),
+        **c._asdict(),
+    }
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator else 0.0

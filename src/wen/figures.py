@@ -1,0 +1,44 @@
+"""How the study's figures look and are saved: vector, readable in black and white, equal bytes for equal data."""
+
+import io
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from wen.files import whole
+
+ALL_COLOUR, HEM_COLOUR = "#7b2d8b", "#1b9e77"
+COLOURS = ["#1f4e79", "#d1731c", "#2a9d6f", "#8b2d6b", "#5c5c5c"]
+LINES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1))]
+
+plt.rcParams.update(
+    {
+        "figure.constrained_layout.use": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": "medium",
+        "font.size": 10,
+        "legend.frameon": False,
+        "svg.hashsalt": "wen",
+        "savefig.dpi": 110,
+    }
+)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure in the format of the path's ending and close it."""
+    with whole(path) as partial:
+        partial.write_bytes(render(figure, path.suffix[1:]))
+
+
+def render(figure: Figure, format: str = "svg") -> bytes:
+    """Draw a figure in memory and close it."""
+    data = io.BytesIO()
+    figure.savefig(data, format=format, metadata={"Date": None} if format == "svg" else None)
+    plt.close(figure)
+    return data.getvalue()

@@ -1,0 +1,169 @@
+"""One training stage of one model: epochs, early stopping, the best epoch kept."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from dvclive import Live
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from wen.network.device import autocast, precision
+from wen.network.inputs import Inputs, batches
+from wen.network.progress import epoch_bar
+from wen.params import Params
+from wen.seeds import seed_for
+
+
+@dataclass(frozen=True)
+class Task:
+    """What both stages of one model's training share."""
+
+    params: Params
+    lr: float
+    fold: int
+    tail: nn.Module
+    """All that is ever trained; its weights are what a best epoch keeps."""
+    label: np.ndarray
+    """Of every row of data/index.csv."""
+    train_rows: np.ndarray
+    validation_rows: np.ndarray
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best epoch: highest validation accuracy, ties to the lower validation loss."""
+
+    stage: str
+    epoch: int
+    accuracy: float
+    loss: float
+    weights: dict[str, torch.Tensor]
+
+
+def fit(
+    task: Task, stage: str, module: nn.Module, inputs: Inputs, epochs: int, live: Live, best: Best | None = None
+) -> Best:
+    """Train ``module``, all or part of the tail, for up to ``epochs``.
+
+    Parameters
+    ----------
+    task : Task
+    stage : str
+        ``head`` or ``finetune``.
+    module : Module
+        From a batch of ``inputs`` to logits of shape (n, 1).
+    inputs : Inputs
+    epochs : int
+        Fewer are run if ``train.patience`` epochs pass without a better one.
+    live : dvclive.Live
+        Gets one step an epoch.
+    best : Best, optional
+        The best epoch of an earlier stage: training starts from it, and has to beat it.
+
+    Returns
+    -------
+    Best
+        Of this stage and the earlier one.
+    """
+    options = task.params.train
+    if best is not None:
+        task.tail.load_state_dict(best.weights)
+    dtype = precision(task.device, task.params.compute)
+    optimizer = torch.optim.Adam(module.parameters(), lr=task.lr, betas=(0.9, 0.999), eps=1e-8)
+    scaler = torch.amp.GradScaler(task.device.type, enabled=dtype == torch.float16)
+    target = torch.from_numpy(task.label).float().to(task.device)
+    weight = torch.from_numpy(class_weights(task.label[task.train_rows])).float().to(task.device)
+    waited = 0
+    with epoch_bar(f"lr {task.lr} fold {task.fold} {stage}", epochs) as advance:
+        for epoch in range(epochs):
+            order = np.random.default_rng(seed_for(task.params.seed, task.lr, task.fold, epoch, what=stage))
+            rows = batches(order.permutation(task.train_rows), options.batch_size)
+            train_loss, train_accuracy = _train_epoch(
+                module, inputs, rows, epoch % task.params.augment.views, optimizer, scaler, target, weight, dtype
+            )
+            loss, accuracy = evaluate(module, inputs, task, dtype)
+            _log(live, stage, train_loss, train_accuracy, loss, accuracy)
+            advance(f"loss {train_loss:.3f} accuracy {train_accuracy:.3f}, validation {loss:.3f} {accuracy:.3f}")
+            if best is None or (accuracy, -loss) > (best.accuracy, -best.loss):
+                weights = {key: value.clone() for key, value in task.tail.state_dict().items()}
+                best, waited = Best(stage, epoch, accuracy, loss, weights), 0
+            else:
+                waited += 1
+                if waited >= options.patience:
+                    break
+    if best is None:
+        raise ValueError("a first stage needs at least one epoch")
+    return best
+
+
+def class_weights(label: np.ndarray) -> np.ndarray:
+    """Weights of HEM and of ALL in the loss, W_j = N / (k N_j) with k = 2 classes (2.38)."""
+    return len(label) / (2 * np.bincount(label, minlength=2))
+
+
+def logits(module: nn.Module, inputs: Inputs, rows: np.ndarray, size: int, dtype: torch.dtype) -> torch.Tensor:
+    """Run ``module`` in inference mode over rows as they are, without a random view.
+
+    Returns
+    -------
+    Tensor of shape (len(rows),), float64, on the CPU
+    """
+    module.eval()
+    outputs = []
+    with torch.inference_mode():
+        for values in inputs.batches(batches(rows, size), None):
+            with autocast(values.device, dtype):
+                outputs.append(module(values).squeeze(1).float())
+    return torch.cat(outputs).cpu().double()
+
+
+def evaluate(module: nn.Module, inputs: Inputs, task: Task, dtype: torch.dtype) -> tuple[float, float]:
+    """Loss (unweighted binary cross entropy, 2.8) and accuracy on the validation fold."""
+    size = task.params.train.batch_size
+    logit = logits(module, inputs, task.validation_rows, size, dtype)
+    label = torch.from_numpy(task.label[task.validation_rows]).double()
+    loss = binary_cross_entropy_with_logits(logit, label)
+    return loss.item(), ((logit >= 0) == (label == 1)).double().mean().item()
+
+
+def _train_epoch(
+    module: nn.Module,
+    inputs: Inputs,
+    rows: list[np.ndarray],
+    view: int,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    target: torch.Tensor,
+    weight: torch.Tensor,
+    dtype: torch.dtype,
+) -> tuple[float, float]:
+    """One pass over the training images; sums stay on the device until it ends."""
+    module.train()
+    total = torch.zeros(2, device=target.device)
+    for batch, values in zip(rows, inputs.batches(rows, view), strict=True):
+        label = target[torch.from_numpy(batch).to(target.device, non_blocking=True)]
+        with autocast(target.device, dtype):
+            logit = module(values).squeeze(1).float()
+        loss = binary_cross_entropy_with_logits(logit, label, weight=weight[label.long()])
+        optimizer.zero_grad(set_to_none=True)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        correct = ((logit.detach() >= 0) == (label == 1)).sum()
+        total += torch.stack([loss.detach() * len(batch), correct.float()])
+    loss_sum, correct_sum = total.tolist()
+    images = sum(map(len, rows))
+    return loss_sum / images, correct_sum / images
+
+
+def _log(
+    live: Live, stage: str, train_loss: float, train_accuracy: float, loss: float, accuracy: float
+) -> None:
+    live.log_metric("stage", 1 if stage == "head" else 2)
+    live.log_metric("loss/train", train_loss)
+    live.log_metric("loss/validation", loss)
+    live.log_metric("accuracy/train", train_accuracy)
+    live.log_metric("accuracy/validation", accuracy)
+    live.next_step()

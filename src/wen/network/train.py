@@ -1,0 +1,89 @@
+"""Stage ``train-fold``: two-stage training of one model, one fold at one learning rate (3.3, 3.5)."""
+
+import numpy as np
+import torch
+from dvclive import Live
+from torch import nn
+
+from wen.data.split import DEVELOPMENT
+from wen.data.table import read_cells
+from wen.errors import WenError
+from wen.network import backbone, device
+from wen.network.cut import cut
+from wen.network.fit import Task, fit
+from wen.network.inputs import inputs_for
+from wen.params import Params
+from wen.paths import Paths
+from wen.seeds import seed_for
+
+
+def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "auto") -> None:
+    """Write models/LR/FOLD.safetensors, the whole network, and its curves, plots/training/LR/FOLD/.
+
+    Stage 1 trains the head on the frozen backbone; stage 2 starts from stage 1's best epoch and
+    trains the head and the backbone from ``finetune.unfreeze_from`` up. What is saved is the best
+    epoch of both.
+
+    Raises
+    ------
+    WenError
+        If the LR or the fold is not of this study, or an earlier stage's output is missing.
+    """
+    check_in_study(params, lr, fold)
+    device.settle(params.compute)
+    where = device.choose(device_name)
+    cells = read_cells(paths)
+    network = backbone.build(params.backbone.name)
+    backbone.load(network, paths.backbone)
+    network.eval().to(where, memory_format=torch.channels_last)
+    parts = cut(network, params.finetune.unfreeze_from)
+    initialise(parts.head, seed_for(params.seed, lr, fold, 0, what="head"))
+
+    development = (cells.part == DEVELOPMENT).to_numpy()
+    validates = (cells.fold == fold).to_numpy()
+    task = Task(
+        params=params,
+        lr=lr,
+        fold=fold,
+        tail=parts.tail,
+        label=cells.label.to_numpy(),
+        train_rows=np.flatnonzero(development & ~validates),
+        validation_rows=np.flatnonzero(development & validates),
+        device=where,
+    )
+    pooled = inputs_for("pooled", params, paths, cells, network, where)
+    activations = inputs_for("activations", params, paths, cells, network, where)
+    with Live(str(paths.training(lr, fold)), dvcyaml=None, save_dvc_exp=False) as live:
+        best = fit(task, "head", parts.head, pooled, params.head.epochs, live)
+        best = fit(task, "finetune", parts.tail, activations, params.finetune.epochs, live, best)
+    parts.tail.load_state_dict(best.weights)
+    about = {
+        "backbone": params.backbone.name,
+        "images": params.images.model_dump(),
+        "lr": lr,
+        "fold": fold,
+        "stage": best.stage,
+        "epoch": best.epoch,
+        "validation_accuracy": best.accuracy,
+        "validation_loss": best.loss,
+    }
+    backbone.save(network.state_dict(), about, paths.model(lr, fold))
+
+
+def check_in_study(params: Params, lr: float, fold: int) -> None:
+    """Raise `WenError` unless params.yaml has this LR and this fold."""
+    if lr not in params.learning_rates or fold not in params.folds:
+        raise WenError(
+            f"--lr {lr} --fold {fold}: not in this study; params.yaml has the LRs "
+            f"{params.learning_rates} and the folds {params.folds}"
+        )
+
+
+def initialise(head: nn.Linear, seed: int) -> None:
+    """Draw the new head as Keras' Dense does: Glorot-uniform weights, zero bias."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.empty(head.weight.shape)
+    nn.init.xavier_uniform_(weight, generator=generator)
+    with torch.no_grad():
+        head.weight.copy_(weight)
+        head.bias.zero_()

@@ -1,0 +1,71 @@
+"""Random views of the training images, drawn once and shared by all models.
+
+View v of image i is the same in every fold, at every learning rate, and whether it comes from
+data/features or is computed anew.
+"""
+
+import numpy as np
+import torch
+
+from wen.params import Augment
+from wen.seeds import seed_for
+
+GREY = (0.2989, 0.587, 0.114)  # of red, green and blue, as torchvision weighs them
+
+
+def draw(options: Augment, seed: int, view: int, images: int) -> torch.Tensor:
+    """Draw one view of every image.
+
+    Parameters
+    ----------
+    options : Augment
+        Probabilities of the flips; brightness and contrast factors lie within 1 +- their value.
+    seed : int
+        The study's seed.
+    view : int
+        Which view, from 0.
+    images : int
+        How many images there are.
+
+    Returns
+    -------
+    Tensor of shape (images, 4), float32
+        For each image: flip left-right (0 or 1), flip up-down (0 or 1), brightness, contrast factor.
+    """
+    random = np.random.default_rng(seed_for(seed, view, what="view")).random((images, 4))
+    return torch.from_numpy(
+        np.stack(
+            [
+                random[:, 0] < options.horizontal_flip,
+                random[:, 1] < options.vertical_flip,
+                1 + options.brightness * (2 * random[:, 2] - 1),
+                1 + options.contrast * (2 * random[:, 3] - 1),
+            ],
+            axis=1,
+        ).astype(np.float32)
+    )
+
+
+def augment(images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    """Apply a view to a batch, all images at once, on whatever device they are.
+
+    Parameters
+    ----------
+    images : Tensor of shape (n, 3, height, width)
+        In [0, 1].
+    drawn : Tensor of shape (n, 4)
+        The images' rows of `draw`.
+
+    Returns
+    -------
+    Tensor of the same shape
+        In [0, 1]. Brightness and contrast are torchvision's ``adjust_brightness`` and
+        ``adjust_contrast``, in this order.
+    """
+    left_right, up_down, brightness, contrast = drawn.to(images.device)[:, :, None, None, None].unbind(1)
+    images = torch.where(left_right > 0, images.flip(3), images)
+    images = torch.where(up_down > 0, images.flip(2), images)
+    images = (images * brightness).clamp(0, 1)
+    weights = torch.tensor(GREY, device=images.device)[None, :, None, None]
+    grey = (images * weights).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+    return (contrast * images + (1 - contrast) * grey).clamp(0, 1)

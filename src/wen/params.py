@@ -1,0 +1,218 @@
+"""params.yaml as typed, validated models: the whole file is checked before any stage runs."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from wen.ensemble.weights import SCHEMES
+from wen.errors import WenError
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+LearningRate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Jitter = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A mapping of params.yaml: no unknown key, no value of another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Synthetic(Section):
+    """The embedded data set: how many cells of how many subjects, and how much the classes overlap."""
+
+    subjects: Annotated[int, Field(ge=4)]
+    cells: Annotated[int, Field(ge=20)]
+    preliminary_subjects: Annotated[int, Field(ge=2)]
+    preliminary_cells: Annotated[int, Field(ge=4)]
+    duplicates: Count
+    separation: Annotated[float, Field(ge=0, le=10)]
+
+
+class Dataset(Section):
+    """Where the images come from and what is expected of them."""
+
+    source: Literal["synthetic", "cnmc"]
+    complete: bool
+    side: Annotated[int, Field(ge=32, le=4096)]
+    synthetic: Synthetic | None = None
+
+
+class Images(Section):
+    """How an image enters the network: its central square, in px, resized to ``size``."""
+
+    crop: Annotated[int, Field(ge=32)]
+    size: Annotated[int, Field(ge=32, le=4096)]
+
+
+class Split(Section):
+    """Which images are the test set, and what may not straddle a boundary."""
+
+    unit: Literal["image", "subject"]
+    test: Literal["random", "preliminary"]
+    test_fraction: Annotated[float, Field(ge=0.05, le=0.5)]
+
+
+class Backbone(Section):
+    """A timm network of the EfficientNet family and where its ImageNet weights come from."""
+
+    name: Annotated[str, Field(min_length=1)]
+    weights: Annotated[str, Field(min_length=1)]
+
+
+class Augment(Section):
+    """The random views of a training image; epoch e uses view e mod ``views``."""
+
+    views: Positive
+    horizontal_flip: Annotated[float, Field(ge=0, le=1)]
+    vertical_flip: Annotated[float, Field(ge=0, le=1)]
+    brightness: Jitter
+    contrast: Jitter
+
+
+class Features(Section):
+    """Which outputs of the frozen network are computed once for all models, and how they are stored."""
+
+    pooled: bool
+    activations: bool
+    dtype: Literal["float32", "float16"]
+
+
+class Train(Section):
+    """What both training stages share."""
+
+    batch_size: Annotated[int, Field(ge=2)]
+    patience: Positive
+
+
+class Head(Section):
+    """Stage 1: the head alone, on the frozen backbone."""
+
+    epochs: Positive
+
+
+class Finetune(Section):
+    """Stage 2: the head and the backbone from ``unfreeze_from`` upwards."""
+
+    epochs: Count
+    unfreeze_from: Annotated[str, Field(pattern=r"^(blocks\.\d+|conv_head)$")]
+
+
+class Compute(Section):
+    """What the numbers may depend on in their last digits."""
+
+    threads: Positive
+    workers: Count
+    precision: Literal["auto", "float32", "bfloat16", "float16"]
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    lr: LearningRate
+    weighting: str
+    ensemble: Literal["single", "inter", "intra"]
+    reading: Literal["as_written", "leak_free"]
+    lr_grid: Annotated[list[LearningRate], Field(min_length=3, max_length=3)]
+    folds: Annotated[list[Count], Field(min_length=2)]
+    schemes: Annotated[list[str], Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    dataset: Dataset
+    images: Images
+    split: Split
+    backbone: Backbone
+    augment: Augment
+    features: Features
+    train: Train
+    head: Head
+    finetune: Finetune
+    compute: Compute
+
+    @model_validator(mode="after")
+    def _hang_together(self) -> "Params":
+        """Check what one key alone cannot tell; each message starts with the key to mend."""
+        for scheme in self.schemes:
+            if scheme not in SCHEMES:
+                raise ValueError(f"schemes: no scheme {scheme!r}; there are {', '.join(SCHEMES)}")
+        if self.weighting not in self.schemes:
+            raise ValueError(
+                f"weighting: {self.weighting!r} is not in schemes ({', '.join(self.schemes)})"
+            )
+        if self.folds != list(range(len(self.folds))):
+            raise ValueError(f"folds: {self.folds} must count up from 0, e.g. [0, 1, 2, 3, 4]")
+        for key in ("lr_grid", "schemes"):
+            values = getattr(self, key)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{key}: {values} holds a value twice")
+        if self.images.crop > self.dataset.side:
+            raise ValueError(
+                f"images.crop: {self.images.crop} px is more than dataset.side, {self.dataset.side} px"
+            )
+        if self.dataset.source == "synthetic":
+            if self.dataset.synthetic is None:
+                raise ValueError("dataset.synthetic: missing; source: synthetic needs it")
+            if self.dataset.complete:
+                raise ValueError("dataset.complete: embedded data are never complete C-NMC; set false")
+        return self
+
+    @property
+    def learning_rates(self) -> list[float]:
+        """The LR grid, and the LR in focus if it is off the grid."""
+        return self.lr_grid + [self.lr] * (self.lr not in self.lr_grid)
+
+
+def load(path: Path) -> Params:
+    """Read and check a params.yaml.
+
+    Parameters
+    ----------
+    path : Path
+        A YAML 1.2 file, as DVC reads it.
+
+    Returns
+    -------
+    Params
+
+    Raises
+    ------
+    WenError
+        With one line for each problem, naming the key.
+    """
+    try:
+        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WenError(f"{path}: no such file; run this in the project's folder") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise WenError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise WenError(f"{path}: expected keys and values, found {type(values).__name__}")
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{path}: {_sentence(problem)}" for problem in error.errors()]
+        raise WenError("\n".join(lines)) from None
+
+
+def _sentence(problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    kind, found = problem["type"], problem["input"]
+    if kind == "missing":
+        return f"{key}: missing"
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(key.rsplit(".", 1)[-1], _known_keys(), n=1)
+        return f"{key}: unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+    if not key:  # from _hang_together, which names the key itself
+        return str(problem["msg"]).removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Input ")
+    return f"{key}: {message[0].lower()}{message[1:]}, found {found!r}"
+
+
+def _known_keys() -> list[str]:
+    sections = [Params, *Section.__subclasses__()]
+    return sorted({key for section in sections for key in section.model_fields})
