@@ -20,9 +20,7 @@ app = typer.Typer(
 
 LR = Annotated[float, typer.Option(help="Learning rate, one of params.yaml's.")]
 Fold = Annotated[int, typer.Option(help="Fold that validates, from 0.")]
-Device = Annotated[
-    str, typer.Option(envvar="WEN_DEVICE", help="auto, cuda, cuda:1, mps or cpu.", show_default=True)
-]
+Device = Annotated[str, typer.Option(envvar="WEN_DEVICE", help="auto, cuda, cuda:1, mps or cpu.", show_default=True)]
 
 
 def main() -> None:

@@ -141,9 +141,7 @@ class Params(Section):
             if scheme not in SCHEMES:
                 raise ValueError(f"schemes: no scheme {scheme!r}; there are {', '.join(SCHEMES)}")
         if self.weighting not in self.schemes:
-            raise ValueError(
-                f"weighting: {self.weighting!r} is not in schemes ({', '.join(self.schemes)})"
-            )
+            raise ValueError(f"weighting: {self.weighting!r} is not in schemes ({', '.join(self.schemes)})")
         if self.folds != list(range(len(self.folds))):
             raise ValueError(f"folds: {self.folds} must count up from 0, e.g. [0, 1, 2, 3, 4]")
         for key in ("lr_grid", "schemes"):
@@ -151,9 +149,7 @@ class Params(Section):
             if len(set(values)) < len(values):
                 raise ValueError(f"{key}: {values} holds a value twice")
         if self.images.crop > self.dataset.side:
-            raise ValueError(
-                f"images.crop: {self.images.crop} px is more than dataset.side, {self.dataset.side} px"
-            )
+            raise ValueError(f"images.crop: {self.images.crop} px is more than dataset.side, {self.dataset.side} px")
         if self.dataset.source == "synthetic":
             if self.dataset.synthetic is None:
                 raise ValueError("dataset.synthetic: missing; source: synthetic needs it")
@@ -185,10 +181,18 @@ def load(path: Path) -> Params:
         With one line for each problem, naming the key.
     """
     try:
-        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8"), path)
     except FileNotFoundError:
         raise WenError(f"{path}: no such file; run this in the project's folder") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise WenError(f"{path}: not UTF-8 ({error})") from None
+
+
+def parse(text: str, path: Path) -> Params:
+    """Check the text of a params.yaml; ``path`` is for the messages of `WenError`."""
+    try:
+        values = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
         raise WenError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise WenError(f"{path}: expected keys and values, found {type(values).__name__}")

@@ -182,7 +182,5 @@ def _listed_twice(cells: list[Cell]) -> list[str]:
     for cell in cells:
         paths[cell.id.lower()].append(str(cell.path))
     return [
-        f"{twice[0]}: the same image name again at {', '.join(twice[1:])}"
-        for twice in paths.values()
-        if len(twice) > 1
+        f"{twice[0]}: the same image name again at {', '.join(twice[1:])}" for twice in paths.values() if len(twice) > 1
     ]

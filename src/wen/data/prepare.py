@@ -48,9 +48,7 @@ def run(params: Params, paths: Paths) -> None:
     write_json(paths.dataset_metrics, summary)
 
 
-def survey(
-    folder: Path, root: Path, side: int, complete: bool
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+def survey(folder: Path, root: Path, side: int, complete: bool) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Check a folder of C-NMC and describe it without writing anything.
 
     Parameters

@@ -23,7 +23,7 @@ def run(params: Params, paths: Paths) -> None:
     """Write data/split.csv (id, part, fold) and the leak audit, metrics/split.json."""
     index = read_index(paths)
     cells = assign(index, params.split, len(params.folds), params.seed)
-    report = {"unit": params.split.unit, "test": params.split.test, **audit(cells)}
+    report = {"unit": params.split.unit, "test_set": params.split.test, **audit(cells)}
     with whole(paths.split) as partial:
         cells[["id", "part", "fold"]].to_csv(partial, index=False, lineterminator="\n")
     write_json(paths.split_metrics, report)

@@ -42,9 +42,7 @@ def cut(network: EfficientNet, unfreeze_from: str) -> Cut:
     groups = len(network.blocks)
     k = groups if unfreeze_from == "conv_head" else int(unfreeze_from.removeprefix("blocks."))
     if k > groups or unfreeze_from == f"blocks.{groups}":
-        raise WenError(
-            f"finetune.unfreeze_from: {unfreeze_from}, but the network has blocks.0 to blocks.{groups - 1}"
-        )
+        raise WenError(f"finetune.unfreeze_from: {unfreeze_from}, but the network has blocks.0 to blocks.{groups - 1}")
     return Cut(
         trunk=nn.Sequential(network.conv_stem, network.bn1, *network.blocks[:k]),
         top=nn.Sequential(*network.blocks[k:], network.conv_head, network.bn2, network.global_pool),

@@ -73,10 +73,10 @@ def fit(
     dtype = precision(task.device, task.params.compute)
     optimizer = torch.optim.Adam(module.parameters(), lr=task.lr, betas=(0.9, 0.999), eps=1e-8)
     scaler = torch.amp.GradScaler(task.device.type, enabled=dtype == torch.float16)
-    target = torch.from_numpy(task.label).float().to(task.device)
+    target = torch.tensor(task.label).float().to(task.device)
     weight = torch.from_numpy(class_weights(task.label[task.train_rows])).float().to(task.device)
     waited = 0
-    with epoch_bar(f"lr {task.lr} fold {task.fold} {stage}", epochs) as advance:
+    with epoch_bar(f"{task.lr}-{task.fold} {stage}", epochs) as advance:
         for epoch in range(epochs):
             order = np.random.default_rng(seed_for(task.params.seed, task.lr, task.fold, epoch, what=stage))
             rows = batches(order.permutation(task.train_rows), options.batch_size)
@@ -85,7 +85,7 @@ def fit(
             )
             loss, accuracy = evaluate(module, inputs, task, dtype)
             _log(live, stage, train_loss, train_accuracy, loss, accuracy)
-            advance(f"loss {train_loss:.3f} accuracy {train_accuracy:.3f}, validation {loss:.3f} {accuracy:.3f}")
+            advance(f"loss {train_loss:.3f}|{loss:.3f} accuracy {train_accuracy:.3f}|{accuracy:.3f}")
             if best is None or (accuracy, -loss) > (best.accuracy, -best.loss):
                 weights = {key: value.clone() for key, value in task.tail.state_dict().items()}
                 best, waited = Best(stage, epoch, accuracy, loss, weights), 0
@@ -123,7 +123,7 @@ def evaluate(module: nn.Module, inputs: Inputs, task: Task, dtype: torch.dtype) 
     """Loss (unweighted binary cross entropy, 2.8) and accuracy on the validation fold."""
     size = task.params.train.batch_size
     logit = logits(module, inputs, task.validation_rows, size, dtype)
-    label = torch.from_numpy(task.label[task.validation_rows]).double()
+    label = torch.tensor(task.label[task.validation_rows]).double()
     loss = binary_cross_entropy_with_logits(logit, label)
     return loss.item(), ((logit >= 0) == (label == 1)).double().mean().item()
 
@@ -158,9 +158,7 @@ def _train_epoch(
     return loss_sum / images, correct_sum / images
 
 
-def _log(
-    live: Live, stage: str, train_loss: float, train_accuracy: float, loss: float, accuracy: float
-) -> None:
+def _log(live: Live, stage: str, train_loss: float, train_accuracy: float, loss: float, accuracy: float) -> None:
     live.log_metric("stage", 1 if stage == "head" else 2)
     live.log_metric("loss/train", train_loss)
     live.log_metric("loss/validation", loss)

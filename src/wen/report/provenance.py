@@ -1,0 +1,41 @@
+"""Where a result comes from: commit, hashes, versions, machine."""
+
+import platform
+import subprocess
+from importlib.metadata import version
+
+from wen.data.images import sha256
+from wen.files import read_json
+from wen.paths import Paths
+
+PACKAGES = ("wen", "dvc", "torch", "timm", "scikit-learn", "pandas", "numpy", "pillow")
+
+
+def provenance(paths: Paths) -> dict[str, str]:
+    """Name everything that the numbers depend on, as label and value."""
+    dataset = read_json(paths.dataset_metrics)
+    return {
+        "Commit": _commit(paths),
+        "Parameters": f"params.yaml, SHA-256 {sha256(paths.params.read_bytes())}",
+        "Images": f"{dataset['images']:,}; data/index.csv, SHA-256 {sha256(paths.index.read_bytes())}",
+        "Split": f"data/split.csv, SHA-256 {sha256(paths.split.read_bytes())}",
+        "Pretrained weights": f"models/backbone.safetensors, SHA-256 {sha256(paths.backbone.read_bytes())}",
+        "Versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "Machine": f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+    }
+
+
+def _commit(paths: Paths) -> str:
+    """The commit that is checked out, and whether tracked sources differ from it."""
+    try:
+        commit = _git(paths, "rev-parse", "HEAD")
+        sources = ["src", "dvc.yaml", "params.yaml"]
+        changed = _git(paths, "status", "--porcelain", "--untracked-files=no", "--", *sources)
+    except (OSError, subprocess.CalledProcessError):
+        return "not a git checkout"
+    return f"{commit}, with uncommitted changes to {', '.join(sources)}" if changed else commit
+
+
+def _git(paths: Paths, *arguments: str) -> str:
+    command = ["git", "-C", str(paths.root), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
