@@ -40,14 +40,14 @@ class Dataset(Section):
 
     source: Literal["synthetic", "cnmc"]
     complete: bool
-    side: Annotated[int, Field(ge=32, le=4096)]
+    side: Annotated[int, Field(ge=1, le=4096)]
     synthetic: Synthetic | None = None
 
 
 class Images(Section):
     """How an image enters the network: its central square, in px, resized to ``size``."""
 
-    crop: Annotated[int, Field(ge=32)]
+    crop: Positive
     size: Annotated[int, Field(ge=32, le=4096)]
 
 

@@ -1,0 +1,37 @@
+# What a person can do here. Everything installs itself into .venv on first use.
+PYTHON ?= python3
+PROFILE ?= thesis
+COMPLETE ?= true
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help demo test study results clean
+
+help:  ## List these targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(BIN)/installed  ## Run the study on embedded data and print its result table
+	dvc repro
+	wen results
+
+test: $(BIN)/installed  ## Lint, type-check and run the test suite
+	ruff check .
+	ruff format --check .
+	mypy
+	pytest
+
+study: $(BIN)/installed  ## Set up the real study: make study DATA=PATH [PROFILE=thesis|honest|laptop] [COMPLETE=false]
+	@test -n "$(DATA)" || { echo 'usage: make study DATA=PATH [PROFILE=thesis|honest|laptop] [COMPLETE=false]'; exit 2; }
+	wen study "$(DATA)" --profile "$(PROFILE)" $(if $(filter false,$(COMPLETE)),--incomplete)
+
+results: $(BIN)/installed  ## Print the result table of the last run
+	wen results
+
+clean:  ## Remove the environment and tool caches; results stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which with make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@

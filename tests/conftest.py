@@ -1,0 +1,58 @@
+"""What the tests share: the project's folder, the real data where they are at hand, and a tiny study."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from wen.params import Params
+
+PROJECT = Path(__file__).parents[1]
+SHARED = PROJECT.parent / "shared"
+
+
+@pytest.fixture
+def real_manifest() -> Path:
+    """Path, SHA-256 and size of every real file of C-NMC 2019."""
+    return _shared("cnmc/manifest.tsv.gz")
+
+
+@pytest.fixture
+def real_sample() -> Path:
+    """A zip of 1,309 real files of C-NMC 2019."""
+    return _shared("cnmc/cnmc-sample.zip")
+
+
+def _shared(name: str) -> Path:
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"the real data are not at hand: no {path}")
+    return path
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    """The demo's params.yaml, cut down to a study of seconds."""
+    study: dict[str, Any] = YAML(typ="safe").load((PROJECT / "profiles/demo.yaml").read_text())
+    study["dataset"]["side"] = 48
+    study["dataset"]["synthetic"] |= {
+        "subjects": 12,
+        "cells": 60,
+        "preliminary_subjects": 4,
+        "preliminary_cells": 12,
+        "duplicates": 2,
+    }
+    study["images"] = {"crop": 48, "size": 32}
+    study["folds"] = [0, 1]
+    study["schemes"] = ["accuracy", "kappa", "uniform"]
+    study["augment"]["views"] = 2
+    study["head"]["epochs"] = 2
+    study["finetune"] |= {"epochs": 1, "unfreeze_from": "blocks.5"}
+    study["train"]["batch_size"] = 16
+    return study
+
+
+@pytest.fixture
+def tiny(values: dict[str, Any]) -> Params:
+    return Params.model_validate(values)

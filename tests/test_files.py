@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wen.files import read_json, read_npz, whole, write_json, write_npz, write_text
+
+
+def test_an_output_that_fails_half_way_leaves_the_earlier_one(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    write_text(path, "earlier")
+    with pytest.raises(RuntimeError), whole(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "earlier"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    for name in ("old", "new"):
+        with whole(folder) as partial:
+            partial.mkdir()
+            (partial / name).touch()
+    assert [path.name for path in folder.iterdir()] == ["new"]
+
+
+def test_undefined_numbers_become_null(tmp_path: Path) -> None:
+    write_json(tmp_path / "row.json", {"auc": np.float64("nan"), "tp": np.int64(3), "loss": float("inf")})
+    assert read_json(tmp_path / "row.json") == {"auc": None, "tp": 3, "loss": None}
+
+
+def test_equal_arrays_give_equal_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_npz(tmp_path / name, id=np.array(["x", "yy"]), p=np.array([0.25, 1.0]))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert read_npz(tmp_path / "a")["id"].tolist() == ["x", "yy"]

@@ -1,0 +1,121 @@
+import io
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PROJECT
+from ruamel.yaml import YAML
+
+from wen.errors import WenError
+from wen.params import load, parse
+
+PROFILES = sorted((PROJECT / "profiles").glob("*.yaml"))
+
+
+def as_text(values: dict[str, Any]) -> str:
+    text = io.StringIO()
+    YAML().dump(values, text)
+    return text.getvalue()
+
+
+def put(values: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        values = values[section]
+    values[last] = value
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
+def test_every_profile_is_valid(profile: Path) -> None:
+    load(profile)
+
+
+def test_committed_params_are_the_demo_profile() -> None:
+    committed = subprocess.run(
+        ["git", "show", "HEAD:params.yaml"], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert committed.stdout == (PROJECT / "profiles/demo.yaml").read_text()
+
+
+def test_thesis_and_honest_are_the_protocol() -> None:
+    thesis, honest = load(PROJECT / "profiles/thesis.yaml"), load(PROJECT / "profiles/honest.yaml")
+    for study in (thesis, honest):
+        assert study.lr_grid == [1e-3, 1e-4, 1e-5]
+        assert study.folds == [0, 1, 2, 3, 4]
+        assert {"accuracy", "f1", "kappa"} <= set(study.schemes)
+        assert (study.dataset.source, study.dataset.complete, study.dataset.side) == ("cnmc", True, 450)
+        assert (study.images.crop, study.images.size) == (450, 450)
+        assert (study.backbone.name, study.backbone.weights) == ("tf_efficientnetv2_m.in1k", "hub")
+        assert (study.train.batch_size, study.train.patience) == (64, 10)
+        assert (study.head.epochs, study.finetune.epochs, study.finetune.unfreeze_from) == (50, 50, "blocks.5")
+        assert study.augment.views == 50  # a fresh view each epoch
+    assert (thesis.split.unit, thesis.split.test, thesis.split.test_fraction) == ("image", "random", 0.2)
+    assert (honest.split.unit, honest.split.test) == ("subject", "preliminary")
+    assert (thesis.reading, honest.reading) == ("as_written", "leak_free")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("folds", 1),
+        ("folds", [0]),
+        ("folds", [0, 2]),
+        ("lr", 0),
+        ("lr", float("nan")),
+        ("lr", "fast"),
+        ("lr_grid", []),
+        ("lr_grid", [0.001, 0.001, 0.0001]),
+        ("weighting", "gini"),
+        ("schemes", ["accuracy", "gini"]),
+        ("schemes", []),
+        ("seed", -1),
+        ("seed", 1.5),
+        ("split.unit", "patient"),
+        ("split.test_fraction", 1.0),
+        ("dataset.complete", "yes"),
+        ("dataset.complete", True),
+        ("images.crop", 4096),
+        ("train.batch_size", 1),
+        ("finetune.unfreeze_from", "block5"),
+        ("augment.brightness", -0.1),
+        ("compute.threads", 0),
+    ],
+)
+def test_an_impossible_value_gives_one_line_that_names_the_key(values: dict[str, Any], key: str, value: Any) -> None:
+    put(values, key, value)
+    with pytest.raises(WenError) as caught:
+        parse(as_text(values), Path("params.yaml"))
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"params.yaml: {key}")
+
+
+def test_an_unknown_key_is_named_with_the_near_one(values: dict[str, Any]) -> None:
+    put(values, "finetune.epoch", 3)
+    with pytest.raises(WenError, match=r"finetune\.epoch: unknown key; did you mean 'epochs'"):
+        parse(as_text(values), Path("params.yaml"))
+
+
+def test_a_missing_key_is_named(values: dict[str, Any]) -> None:
+    del values["split"]["unit"]
+    with pytest.raises(WenError, match=r"^params.yaml: split\.unit: missing$"):
+        parse(as_text(values), Path("params.yaml"))
+
+
+def test_every_problem_has_its_line(values: dict[str, Any]) -> None:
+    put(values, "split.unit", "patient")
+    put(values, "seed", -1)
+    with pytest.raises(WenError) as caught:
+        parse(as_text(values), Path("params.yaml"))
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "a: [\n", "lr: 1\nlr: 2\n"])
+def test_what_is_not_a_mapping_is_refused(text: str) -> None:
+    with pytest.raises(WenError, match=r"params\.yaml"):
+        parse(text, Path("params.yaml"))
+
+
+def test_a_learning_rate_off_the_grid_joins_the_study(values: dict[str, Any]) -> None:
+    put(values, "lr", 3e-4)
+    assert parse(as_text(values), Path("params.yaml")).learning_rates == [1e-3, 1e-4, 1e-5, 3e-4]
