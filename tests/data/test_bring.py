@@ -1,0 +1,83 @@
+import stat
+import zipfile
+from pathlib import Path
+
+import layouts
+import pytest
+from conftest import PROJECT
+
+from wen.data import bring
+from wen.errors import WenError
+from wen.params import load
+from wen.paths import Paths
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Paths:
+    """A project whose only profile expects the tiny images of `layouts`."""
+    paths = Paths(tmp_path / "project")
+    paths.profiles.mkdir(parents=True)
+    text = (PROJECT / "profiles/laptop.yaml").read_text().replace("side: 450", "side: 8").replace("crop: 450", "crop: 8")
+    (paths.profiles / "laptop.yaml").write_text(text)
+    return paths
+
+
+def zipped(folder: Path, target: Path) -> Path:
+    with zipfile.ZipFile(target, "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, path.relative_to(folder))
+    return target
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_folder_and_a_zip_are_brought_unaltered(tmp_path: Path, project: Paths, packed: bool) -> None:
+    source = layouts.tcia(tmp_path / "C-NMC")
+    before = {path: path.read_bytes() for path in source.rglob("*") if path.is_file()}
+    data = zipped(source, tmp_path / "C-NMC.zip") if packed else source
+    bring.run(data, "laptop", incomplete=True, paths=project)
+    assert {path: path.read_bytes() for path in source.rglob("*") if path.is_file()} == before
+    for path, content in before.items():
+        assert (project.raw / "cnmc" / path.relative_to(source)).read_bytes() == content
+    assert load(project.params).dataset.complete is False
+
+
+def test_an_incomplete_data_set_is_refused_and_params_stay(tmp_path: Path, project: Paths) -> None:
+    project.params.write_text("mine\n")
+    with pytest.raises(WenError, match="incomplete C-NMC 2019"):
+        bring.run(layouts.kaggle(tmp_path / "C-NMC"), "laptop", incomplete=False, paths=project)
+    assert project.params.read_text() == "mine\n"
+
+
+def test_params_of_the_users_own_are_kept(tmp_path: Path, project: Paths) -> None:
+    project.params.write_text("mine\n")
+    bring.run(layouts.kaggle(tmp_path / "C-NMC"), "laptop", incomplete=True, paths=project)
+    assert (project.root / "params.yaml.old").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("name", ["../outside.bmp", "/outside.bmp", "a/../../outside.bmp", "..\\outside.bmp"])
+def test_a_zip_member_that_leads_outside_is_refused(tmp_path: Path, project: Paths, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr(name, b"x")
+    with pytest.raises(WenError, match="unsafe member"):
+        bring.run(tmp_path / "bad.zip", "laptop", incomplete=True, paths=project)
+    assert not list(tmp_path.rglob("outside.bmp"))
+    assert not (project.raw / "cnmc").exists()
+
+
+def test_a_symbolic_link_in_a_zip_is_refused(tmp_path: Path, project: Paths) -> None:
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        link = zipfile.ZipInfo("link")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(WenError, match="unsafe member"):
+        bring.run(tmp_path / "bad.zip", "laptop", incomplete=True, paths=project)
+
+
+def test_what_is_not_there_or_no_zip_is_said(tmp_path: Path, project: Paths) -> None:
+    with pytest.raises(WenError, match="no such folder or zip"):
+        bring.run(tmp_path / "nowhere", "laptop", incomplete=True, paths=project)
+    (tmp_path / "text.zip").write_text("not a zip")
+    with pytest.raises(WenError, match="neither a folder nor a whole zip"):
+        bring.run(tmp_path / "text.zip", "laptop", incomplete=True, paths=project)
+    with pytest.raises(WenError, match="there are laptop"):
+        bring.run(tmp_path, "desktop", incomplete=True, paths=project)
