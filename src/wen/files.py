@@ -39,7 +39,7 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
+def write_json(path: Path, value: Mapping[Any, Any]) -> None:
     """Write ``value`` as JSON; a number that is undefined (NaN, infinite) becomes null."""
     write_text(path, json.dumps(_plain(value), indent=2, allow_nan=False) + "\n")
 

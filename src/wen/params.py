@@ -218,5 +218,5 @@ def _sentence(problem: Any) -> str:
 
 
 def _known_keys() -> list[str]:
-    sections = [Params, *Section.__subclasses__()]
+    sections: list[type[Section]] = Section.__subclasses__()
     return sorted({key for section in sections for key in section.model_fields})

@@ -17,7 +17,9 @@ def project(tmp_path: Path) -> Paths:
     """A project whose only profile expects the tiny images of `layouts`."""
     paths = Paths(tmp_path / "project")
     paths.profiles.mkdir(parents=True)
-    text = (PROJECT / "profiles/laptop.yaml").read_text().replace("side: 450", "side: 8").replace("crop: 450", "crop: 8")
+    text = (
+        (PROJECT / "profiles/laptop.yaml").read_text().replace("side: 450", "side: 8").replace("crop: 450", "crop: 8")
+    )
     (paths.profiles / "laptop.yaml").write_text(text)
     return paths
 

@@ -1,5 +1,5 @@
-import gzip
 import csv
+import gzip
 from pathlib import Path
 
 import layouts
@@ -33,7 +33,11 @@ def test_both_layouts_and_their_nested_variant_are_read_alike(tmp_path: Path, la
     index, summary = survey(tmp_path)
     assert index.id.tolist() == sorted([name for _, name in layouts.TRAINING] + ["UID_57_1_1_all", "UID_H49_1_1_hem"])
     assert index.set_index("id").subject["UID_h3_2_1_hem"] == "H3"
-    assert index.set_index("id").loc["UID_57_1_1_all", ["label", "subject", "source"]].tolist() == [1, "57", "preliminary"]
+    assert index.set_index("id").loc["UID_57_1_1_all", ["label", "subject", "source"]].tolist() == [
+        1,
+        "57",
+        "preliminary",
+    ]
     assert index.set_index("id").source["UID_H1_1_1_hem"] == "fold_1"
     assert (index.width == layouts.SIDE).all()
     assert summary["subjects"] == 6

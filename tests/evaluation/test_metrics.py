@@ -43,7 +43,9 @@ def test_every_measure_is_scikit_learns(pairs: list[tuple[int, float]]) -> None:
         expected["kappa"] = 0.0
     for name, value in expected.items():
         assert row[name] == pytest.approx(value, abs=1e-12), name
-    assert (row["tn"], row["fp"], row["fn"], row["tp"]) == tuple(sk.confusion_matrix(label, called, labels=[0, 1]).ravel())
+    assert (row["tn"], row["fp"], row["fn"], row["tp"]) == tuple(
+        sk.confusion_matrix(label, called, labels=[0, 1]).ravel()
+    )
 
 
 def test_a_probability_of_one_half_is_all() -> None:

@@ -71,8 +71,8 @@ def assign(index: pd.DataFrame, options: Split, folds: int, seed: int) -> pd.Dat
     _enough(label, groups, folds)
     splitter = StratifiedGroupKFold if options.unit == "subject" else StratifiedKFold
     by_fold = splitter(folds, shuffle=True, random_state=seed_for(seed, what="folds"))
-    groups = groups if options.unit == "subject" else None
-    for k, (_, validation) in enumerate(by_fold.split(label, label, groups)):
+    grouping = (groups,) if options.unit == "subject" else ()
+    for k, (_, validation) in enumerate(by_fold.split(label, label, *grouping)):
         fold[development[validation]] = k
     cells = index.assign(part=part, fold=fold)
     _two_classes_everywhere(cells)

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import timm
@@ -27,7 +28,8 @@ def run(params: Params, paths: Paths) -> None:
         If the weights cannot be had or are not this network's; the message says which keys differ.
     """
     options = params.backbone
-    weights = _matched(_pretrained(options), build(options.name), options)
+    network = build(options.name)
+    weights = _matched(_pretrained(options), network, options)
     save(weights, {"name": options.name, "source": options.weights}, paths.backbone)
 
 
@@ -57,8 +59,17 @@ def build(name: str) -> EfficientNet:
     return network
 
 
-def load(network: EfficientNet, path: Path) -> None:
-    """Load what `run` or the training stage saved; a backbone has no head, which stays as it is."""
+def load(name: str, path: Path, device: torch.device) -> EfficientNet:
+    """Build a network with the weights that `run` or the training stage saved, ready for inference on ``device``.
+
+    A backbone's file has no head; the network's is then still to be initialised.
+
+    Raises
+    ------
+    WenError
+        If the file is missing, damaged, or of another network.
+    """
+    network = build(name)
     try:
         weights = safetensors.torch.load_file(path)
     except FileNotFoundError:
@@ -69,6 +80,7 @@ def load(network: EfficientNet, path: Path) -> None:
     if differing:
         raise WenError(f"{path}: is of another network than backbone.name.\n{differing}")
     network.load_state_dict(weights, strict=False)
+    return network.eval().to(device).to(memory_format=torch.channels_last)
 
 
 def save(weights: Weights, about: dict[str, object], path: Path) -> None:
@@ -125,6 +137,7 @@ def _from_package(name: str) -> Weights:
 
 
 def _from_file(path: Path) -> Weights:
+    weights: Any
     try:
         if path.suffix == ".safetensors":
             weights = safetensors.torch.load_file(path)
@@ -141,7 +154,8 @@ def _from_file(path: Path) -> Weights:
             weights = weights[wrapper]
     if not isinstance(weights, dict) or not all(isinstance(item, torch.Tensor) for item in weights.values()):
         raise WenError(f"backbone.weights: {path} holds something else than named tensors")
-    return weights
+    found: Weights = weights
+    return found
 
 
 def _matched(weights: Weights, network: EfficientNet, options: Backbone) -> Weights:

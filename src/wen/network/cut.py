@@ -1,6 +1,7 @@
 """The network cut in two: a trunk that never changes, and a tail that is trained."""
 
 from dataclasses import dataclass
+from typing import cast
 
 from timm.models.efficientnet import EfficientNet
 from torch import nn
@@ -16,7 +17,7 @@ class Cut:
     """Images to the activations at the cut."""
     top: nn.Sequential
     """Activations at the cut to pooled features."""
-    head: nn.Module
+    head: nn.Linear
     """Pooled features to one logit."""
 
     @property
@@ -43,8 +44,9 @@ def cut(network: EfficientNet, unfreeze_from: str) -> Cut:
     k = groups if unfreeze_from == "conv_head" else int(unfreeze_from.removeprefix("blocks."))
     if k > groups or unfreeze_from == f"blocks.{groups}":
         raise WenError(f"finetune.unfreeze_from: {unfreeze_from}, but the network has blocks.0 to blocks.{groups - 1}")
+    blocks = list(network.blocks)
     return Cut(
-        trunk=nn.Sequential(network.conv_stem, network.bn1, *network.blocks[:k]),
-        top=nn.Sequential(*network.blocks[k:], network.conv_head, network.bn2, network.global_pool),
-        head=network.classifier,
+        trunk=nn.Sequential(network.conv_stem, network.bn1, *blocks[:k]),
+        top=nn.Sequential(*blocks[k:], network.conv_head, network.bn2, network.global_pool),
+        head=cast(nn.Linear, network.classifier),
     )

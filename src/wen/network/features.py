@@ -32,9 +32,7 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     with whole(paths.features) as partial:
         partial.mkdir()
         if kinds:
-            network = backbone.build(params.backbone.name)
-            backbone.load(network, paths.backbone)
-            network.eval().to(where, memory_format=torch.channels_last)
+            network = backbone.load(params.backbone.name, paths.backbone, where)
             parts = cut(network, params.finetune.unfreeze_from)
             both = _TrunkThenTop(parts.trunk, parts.top)
             inputs = from_images(params, paths, read_index(paths), both, network, where)

@@ -43,7 +43,7 @@ class Images(Dataset[torch.Tensor]):
     def __len__(self) -> int:
         return len(self.index)
 
-    def __getitem__(self, rows: np.ndarray) -> torch.Tensor:  # type: ignore[override]
+    def __getitem__(self, rows: np.ndarray) -> torch.Tensor:
         files = zip(self.index.path.iloc[rows], self.index.sha256.iloc[rows], strict=True)
         pixels = [network_input(self.root / path, digest, self.crop, self.size) for path, digest in files]
         return torch.from_numpy(np.stack(pixels))
@@ -51,6 +51,9 @@ class Images(Dataset[torch.Tensor]):
 
 class Normalise(nn.Module):
     """From [0, 1] to what the pretrained network expects."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
@@ -90,7 +93,7 @@ class FromImages:
         """Yield each batch of row numbers with its images, in [0, 1] on the device."""
         loader = DataLoader(
             self.images,
-            sampler=rows,  # type: ignore[arg-type]
+            sampler=rows,
             batch_size=None,
             num_workers=self.params.compute.workers,
             pin_memory=self.device.type == "cuda",
@@ -132,7 +135,7 @@ def from_images(
 ) -> FromImages:
     """Make the plain path of a study: its images cropped, resized, and normalised as ``network`` expects."""
     images = Images(index[["path", "sha256"]], paths.root, params.images.crop, params.images.size)
-    pretrained = network.pretrained_cfg
+    pretrained: Any = network.pretrained_cfg
     return FromImages(images, params, frozen, Normalise(pretrained["mean"], pretrained["std"]), device)
 
 

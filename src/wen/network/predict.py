@@ -30,9 +30,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     device.settle(params.compute)
     where = device.choose(device_name)
     cells = read_cells(paths)
-    network = backbone.build(params.backbone.name)
-    backbone.load(network, paths.model(lr, fold))
-    network.eval().to(where, memory_format=torch.channels_last)
+    network = backbone.load(params.backbone.name, paths.model(lr, fold), where)
     tail = cut(network, params.finetune.unfreeze_from).tail
     inputs = inputs_for("activations", params, paths, cells, network, where)
     arrays: dict[str, np.ndarray] = {}

@@ -33,9 +33,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     device.settle(params.compute)
     where = device.choose(device_name)
     cells = read_cells(paths)
-    network = backbone.build(params.backbone.name)
-    backbone.load(network, paths.backbone)
-    network.eval().to(where, memory_format=torch.channels_last)
+    network = backbone.load(params.backbone.name, paths.backbone, where)
     parts = cut(network, params.finetune.unfreeze_from)
     initialise(parts.head, seed_for(params.seed, lr, fold, 0, what="head"))
 

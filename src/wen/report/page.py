@@ -69,7 +69,7 @@ def _page(
     )
 
 
-def _groups(results: pd.DataFrame) -> list[tuple[str, list[dict[str, Any]]]]:
+def _groups(results: pd.DataFrame) -> list[tuple[Any, list[dict[Any, Any]]]]:
     return [(group, own.to_dict("records")) for group, own in results.groupby("group", sort=False)]
 
 

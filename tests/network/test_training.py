@@ -1,0 +1,255 @@
+"""Training and prediction on a tiny study, without DVC."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from dvclive import Live
+from safetensors import safe_open
+from sklearn.utils.class_weight import compute_class_weight
+from torch import nn
+
+from wen.data import prepare, split
+from wen.data.table import read_cells
+from wen.errors import WenError
+from wen.files import read_json, read_npz
+from wen.network import backbone, device, features, predict, train
+from wen.network.fit import Task, class_weights, fit
+from wen.network.inputs import batches
+from wen.params import Compute, Params
+from wen.paths import Paths
+
+LR, FOLD = 0.001, 0
+
+
+def run_study(values: dict[str, Any], root: Path, **features_options: Any) -> dict[str, np.ndarray]:
+    values["features"] |= features_options
+    params, paths = Params.model_validate(values), Paths(root)
+    prepare.run(params, paths)
+    split.run(params, paths)
+    backbone.run(params, paths)
+    features.run(params, paths)
+    train.run(params, paths, LR, FOLD, "cpu")
+    predict.run(params, paths, LR, FOLD, "cpu")
+    return read_npz(paths.predictions(LR, FOLD))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture
+def predictions(study: Path, values: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Of the tiny study; run once for the module."""
+    path = Paths(study).predictions(LR, FOLD)
+    return read_npz(path) if path.exists() else run_study(values, study)
+
+
+def test_predictions_are_of_the_own_validation_fold_and_of_the_test_set(
+    study: Path, predictions: dict[str, np.ndarray]
+) -> None:
+    cells = read_cells(Paths(study))
+    for name, own in (("validation", cells.fold == FOLD), ("test", cells.part == "test")):
+        assert predictions[f"{name}_id"].tolist() == cells.id[own].tolist()
+        assert predictions[f"{name}_label"].tolist() == cells.label[own].tolist()
+        assert ((predictions[f"{name}_probability"] > 0) & (predictions[f"{name}_probability"] < 1)).all()
+
+
+def test_the_saved_model_is_a_whole_timm_network(study: Path, predictions: dict[str, np.ndarray]) -> None:
+    """Loaded without the project and fed with plain images, it predicts what predict-fold wrote."""
+    import timm
+    from PIL import Image
+    from safetensors.torch import load_file
+
+    model = timm.create_model("tf_efficientnet_lite0", num_classes=1).eval()
+    model.load_state_dict(load_file(Paths(study).model(LR, FOLD)))
+    cells = read_cells(Paths(study)).set_index("id")
+    pixels = [
+        np.asarray(Image.open(study / cells.path[name]).resize((32, 32), Image.Resampling.BICUBIC))
+        for name in predictions["test_id"]
+    ]
+    images = (torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
+    with torch.inference_mode():
+        probability = torch.sigmoid(model(images)[:, 0])
+    np.testing.assert_allclose(predictions["test_probability"], probability.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("switched_off", [["pooled"], ["activations"], ["pooled", "activations"]])
+def test_the_shared_frozen_network_gives_what_the_plain_path_gives(
+    tmp_path: Path, values: dict[str, Any], predictions: dict[str, np.ndarray], switched_off: list[str]
+) -> None:
+    plain = run_study(values, tmp_path, **dict.fromkeys(switched_off, False))
+    for kind in switched_off:
+        assert not list(Paths(tmp_path).features.glob(f"{kind}-*"))
+    for key, value in predictions.items():
+        if key.endswith("probability"):
+            np.testing.assert_allclose(plain[key], value, atol=1e-4)
+        else:
+            assert (plain[key] == value).all()
+
+
+def test_reading_workers_change_nothing(
+    tmp_path: Path, values: dict[str, Any], predictions: dict[str, np.ndarray]
+) -> None:
+    values["compute"]["workers"] = 2
+    again = run_study(values, tmp_path)
+    assert all((again[key] == value).all() for key, value in predictions.items())
+
+
+def test_half_precision_storage_stays_close(
+    tmp_path: Path, values: dict[str, Any], predictions: dict[str, np.ndarray]
+) -> None:
+    half = run_study(values, tmp_path, dtype="float16")
+    assert np.load(Paths(tmp_path).features / "activations-0.npy").dtype == np.float16
+    np.testing.assert_allclose(half["test_probability"], predictions["test_probability"], atol=0.02)
+
+
+def test_only_the_tail_is_trained(study: Path, predictions: dict[str, np.ndarray]) -> None:
+    with safe_open(Paths(study).backbone, "pt") as before, safe_open(Paths(study).model(LR, FOLD), "pt") as after:
+        changed = {key for key in before.keys() if not torch.equal(before.get_tensor(key), after.get_tensor(key))}  # noqa: SIM118
+    assert all(key.startswith(("blocks.5", "blocks.6", "conv_head", "bn2")) for key in changed)
+
+
+def test_curves_have_a_step_for_each_epoch_of_both_stages(study: Path, predictions: dict[str, np.ndarray]) -> None:
+    rows = (Paths(study).training(LR, FOLD) / "plots/metrics/stage.tsv").read_text().split()
+    assert rows == ["step", "stage", "0", "1", "1", "1", "2", "2"]
+    assert "accuracy" in read_json(Paths(study).training(LR, FOLD) / "metrics.json")
+
+
+def test_what_is_not_in_the_study_is_refused(study: Path, tiny: Params, predictions: dict[str, np.ndarray]) -> None:
+    for lr, fold in ((0.5, 0), (LR, 7)):
+        with pytest.raises(WenError, match="not in this study"):
+            train.run(tiny, Paths(study), lr, fold)
+
+
+def test_features_that_are_missing_are_said(
+    study: Path, tiny: Params, predictions: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    paths = Paths(study)
+    hidden = paths.features.rename(tmp_path / "hidden")
+    try:
+        with pytest.raises(WenError, match="run `wen features`"):
+            predict.run(tiny, paths, LR, FOLD)
+    finally:
+        hidden.rename(paths.features)
+
+
+def test_class_weights_are_scikit_learns_balanced_ones() -> None:
+    label = np.array([1] * 7 + [0] * 3)
+    expected = compute_class_weight("balanced", classes=np.array([0, 1]), y=label)
+    np.testing.assert_allclose(class_weights(label), expected)
+
+
+class Scripted:
+    """Inputs whose validation logits follow a script, one entry an epoch."""
+
+    def __init__(self, script: list[list[float]]) -> None:
+        self.script = iter(script)
+
+    def batches(self, rows: list[np.ndarray], view: int | None) -> Any:
+        if view is not None:
+            return iter([torch.zeros(len(batch), 1) for batch in rows])
+        logits = next(self.script)
+        return iter([torch.tensor(logits)[:, None]])
+
+
+def scripted_fit(tmp_path: Path, values: dict[str, Any], script: list[list[float]], patience: int) -> tuple[Any, int]:
+    """Fit a head that passes its input through, on two validation images: one HEM, one ALL."""
+    values["train"] |= {"patience": patience}
+    head = nn.Linear(1, 1)
+    nn.init.ones_(head.weight)
+    nn.init.zeros_(head.bias)
+    head.requires_grad_(False)
+    module = nn.Sequential(head, Still())
+    task = Task(
+        params=Params.model_validate(values), lr=0.001, fold=0, tail=module, label=np.array([0, 1, 0, 1]),
+        train_rows=np.array([0, 1]), validation_rows=np.array([2, 3]), device=torch.device("cpu"),
+    )  # fmt: skip
+    with Live(str(tmp_path), dvcyaml=None, save_dvc_exp=False) as live:
+        best = fit(task, "head", module, Scripted(script), len(script), live)
+        return best, live.step
+
+
+class Still(nn.Module):
+    """Gives the optimiser something to hold that changes no output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nothing = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 0 * self.nothing
+
+
+RIGHT, SURER, WRONG = [-1.0, 1.0], [-2.0, 2.0], [1.0, 1.0]
+
+
+def test_the_best_epoch_is_the_most_accurate_one(tmp_path: Path, values: dict[str, Any]) -> None:
+    best, _ = scripted_fit(tmp_path, values, [WRONG, RIGHT, WRONG], patience=10)
+    assert (best.epoch, best.accuracy) == (1, 1.0)
+
+
+def test_equal_accuracies_go_to_the_lower_loss_then_to_the_earlier_epoch(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    best, _ = scripted_fit(tmp_path, values, [RIGHT, SURER, SURER, RIGHT], patience=10)
+    assert best.epoch == 1
+
+
+def test_training_stops_after_patience_epochs_without_a_better_one(tmp_path: Path, values: dict[str, Any]) -> None:
+    _, steps = scripted_fit(tmp_path, values, [RIGHT, WRONG, WRONG, SURER], patience=2)
+    assert steps == 3
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_mixed_precision_learns_as_full_precision_does(tmp_path: Path, values: dict[str, Any], precision: str) -> None:
+    losses = []
+    for chosen in ("float32", precision):
+        values["compute"]["precision"] = chosen
+        values["augment"]["views"] = 8
+        torch.manual_seed(1)
+        module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(64, 1))
+        task = Task(
+            params=Params.model_validate(values), lr=0.01, fold=0, tail=module, label=np.arange(40) % 2,
+            train_rows=np.arange(30), validation_rows=np.arange(30, 40), device=torch.device("cpu"),
+        )  # fmt: skip
+        with Live(str(tmp_path / chosen), dvcyaml=None, save_dvc_exp=False) as live:
+            best = fit(task, "head", module, Noisy(), 8, live)
+        losses.append(best.loss)
+    assert losses[1] == pytest.approx(losses[0], abs=0.05)
+    assert losses[1] < 0.6  # below ln 2, what guessing gives
+
+
+class Noisy:
+    """Inputs that are brighter for odd rows, in noise."""
+
+    def batches(self, rows: list[np.ndarray], view: int | None) -> Any:
+        for batch in rows:
+            noise = torch.randn(len(batch), 3, 6, 6, generator=torch.Generator().manual_seed(int(batch[0])))
+            yield noise + torch.from_numpy(batch % 2)[:, None, None, None]
+
+
+@pytest.mark.parametrize(("images", "size"), [(65, 64), (64, 64), (1, 64), (130, 64), (17, 16)])
+def test_batches_are_even_and_hold_every_image_once(images: int, size: int) -> None:
+    rows = batches(np.arange(images), size)
+    assert np.concatenate(rows).tolist() == list(range(images))
+    assert max(map(len, rows)) <= size
+    assert max(map(len, rows)) - min(map(len, rows)) <= 1
+
+
+def test_an_absent_device_is_said() -> None:
+    with pytest.raises(WenError, match="--device tpu: not available here"):
+        device.choose("tpu")
+    assert device.choose("cpu").type == "cpu"
+    assert device.choose("auto").type in ("cpu", "cuda", "mps")
+
+
+def test_a_gpu_computes_in_half_precision_unless_told_otherwise() -> None:
+    cpu = torch.device("cpu")
+    auto = Compute(threads=1, workers=0, precision="auto")
+    assert device.precision(cpu, auto) == torch.float32
+    assert device.precision(torch.device("cuda"), auto) in (torch.bfloat16, torch.float16)
+    assert device.precision(torch.device("cuda"), auto.model_copy(update={"precision": "float32"})) == torch.float32

@@ -1,0 +1,41 @@
+import torch
+from torchvision.transforms.v2 import functional
+
+from wen.network.views import augment, draw
+from wen.params import Augment
+
+OPTIONS = Augment(views=3, horizontal_flip=0.5, vertical_flip=0.5, brightness=0.3, contrast=0.4)
+
+
+def test_a_batch_is_augmented_as_torchvision_does_image_by_image() -> None:
+    images = torch.rand(32, 3, 9, 9, generator=torch.Generator().manual_seed(1))
+    drawn = draw(OPTIONS, seed=1, view=0, images=32)
+    for image, ours, (left_right, up_down, brightness, contrast) in zip(
+        images, augment(images, drawn), drawn.tolist(), strict=True
+    ):
+        theirs = functional.horizontal_flip(image) if left_right else image
+        theirs = functional.vertical_flip(theirs) if up_down else theirs
+        theirs = functional.adjust_brightness(theirs, brightness)
+        theirs = functional.adjust_contrast(theirs, contrast)
+        torch.testing.assert_close(ours, theirs, atol=2e-6, rtol=1e-5)
+
+
+def test_a_view_depends_on_seed_and_number_alone() -> None:
+    one = draw(OPTIONS, seed=1, view=0, images=50)
+    assert torch.equal(one, draw(OPTIONS, seed=1, view=0, images=50))
+    assert not torch.equal(one, draw(OPTIONS, seed=1, view=1, images=50))
+    assert not torch.equal(one, draw(OPTIONS, seed=2, view=0, images=50))
+
+
+def test_factors_and_flips_keep_to_their_ranges() -> None:
+    drawn = draw(OPTIONS, seed=1, view=0, images=4000)
+    assert set(drawn[:, :2].flatten().tolist()) == {0.0, 1.0}
+    assert (drawn[:, :2].mean(0) - 0.5).abs().max() < 0.05
+    assert (drawn[:, 2] - 1).abs().max() <= 0.3
+    assert (drawn[:, 3] - 1).abs().max() <= 0.4
+
+
+def test_without_options_a_view_is_the_image() -> None:
+    images = torch.rand(4, 3, 8, 8)
+    still = Augment(views=1, horizontal_flip=0, vertical_flip=0, brightness=0, contrast=0)
+    torch.testing.assert_close(augment(images, draw(still, 1, 0, 4)), images)

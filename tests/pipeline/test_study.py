@@ -1,0 +1,341 @@
+"""The real DVC pipeline, end to end, on a tiny study in a clone of its own."""
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import PROJECT
+from ruamel.yaml import YAML
+from sklearn import metrics as sk
+
+LRS = ("0.001", "0.0001", "1e-05")
+MODELS = [(lr, fold) for lr in LRS for fold in (0, 1)]
+
+
+class Study:
+    """A clone of the project in a folder of its own, with nothing of the user's around it."""
+
+    def __init__(self, root: Path, home: Path) -> None:
+        self.root = root
+        self.env = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "WEN_"))},
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(root / "src"),
+            "HOME": str(home),
+            "GIT_CONFIG_NOSYSTEM": "1",
+        }
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        done = subprocess.run(command, cwd=self.root, env=self.env, capture_output=True, text=True, check=False)
+        output = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, output
+        return output
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "--all")
+        identity = ("-c", "user.name=tester", "-c", "user.email=tester@example.org")
+        self.run("git", *identity, "commit", "--quiet", "--message", message)
+
+    def stages_run(self, output: str) -> list[str]:
+        return re.findall(r"Running stage '([^']+)'", output)
+
+    def row(self, path: str) -> dict[str, float]:
+        row: dict[str, float] = json.loads((self.root / "metrics" / path).read_text())
+        return row
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return new_study(tmp_path_factory.mktemp("pipeline"), "study")
+
+
+def new_study(folder: Path, name: str) -> Study:
+    """Copy what git tracks, and what it would, into a repository of its own, set to a tiny study."""
+    root, home = folder / name, folder / "home"
+    home.mkdir(exist_ok=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    outputs = ("metrics/", "plots/")
+    for line in listed.stdout.splitlines():
+        if (PROJECT / line).is_file() and not line.startswith(outputs) and line != "dvc.lock":
+            (root / line).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / line, root / line)
+    made = Study(root, home)
+    made.run("git", "init", "--quiet")
+    set_params(root, tiny_values())
+    made.commit("Tiny study")
+    made.first_output = made.run("dvc", "repro")  # type: ignore[attr-defined]
+    made.commit("Result")
+    return made
+
+
+def tiny_values() -> dict[str, Any]:
+    values: dict[str, Any] = YAML(typ="safe").load((PROJECT / "profiles/demo.yaml").read_text())
+    values["dataset"]["side"] = 48
+    values["dataset"]["synthetic"] |= {
+        "subjects": 14, "cells": 90, "preliminary_subjects": 4, "preliminary_cells": 20, "duplicates": 2,
+    }  # fmt: skip
+    values["images"] = {"crop": 48, "size": 32}
+    values["folds"] = [0, 1]
+    values["schemes"] = ["accuracy", "f1", "kappa"]
+    values["augment"]["views"] = 1
+    values["head"]["epochs"] = 2
+    values["finetune"]["epochs"] = 1
+    return values
+
+
+def set_params(root: Path, values: dict[str, Any]) -> None:
+    with io.StringIO() as text:
+        YAML().dump(values, text)
+        (root / "params.yaml").write_text(text.getvalue())
+
+
+def test_the_study_runs_once_and_then_has_nothing_to_do(study: Study) -> None:
+    ran = study.stages_run(study.first_output)  # type: ignore[attr-defined]
+    assert ran[:4] == ["prepare", "split", "backbone", "features"] or set(ran[:4]) == {
+        "prepare", "split", "backbone", "features",
+    }  # fmt: skip
+    assert set(ran) == {
+        "prepare", "split", "backbone", "features", "ensemble-intra", "report",
+        *(f"{stage}@{lr}-{fold}" for stage in ("train-fold", "predict-fold") for lr, fold in MODELS),
+        *(f"ensemble-inter@{lr}" for lr in LRS),
+    }  # fmt: skip
+    assert "up to date" in study.run("dvc", "repro")
+
+
+def test_metrics_show_is_the_result_table_from_single_models_to_the_headline(study: Study) -> None:
+    table = study.run("dvc", "metrics", "show").splitlines()
+    header, *rows = (line.split() for line in table)
+    assert header[:3] == ["Path", "accuracy", "auc"] or {"accuracy", "kappa", "auc"} <= set(header)
+    paths = [row[0].removeprefix("metrics/") for row in rows]
+    assert len(paths) == 6 + 6 + 9 + 6 + 1
+    kinds = [path.split("/")[0] for path in paths]
+    assert kinds[-1] == "headline.json"
+    assert paths[:2] == ["single/0.001/0.json", "single/0.001/1.json"]
+    assert all(len(row) == len(header) for row in rows)
+
+
+def predictions(study: Study, name: str) -> dict[str, np.ndarray]:
+    with np.load(study.root / f"data/predictions/{name}.npz", allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def measured(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
+    """Every measure, by scikit-learn alone."""
+    called = (probability >= 0.5).astype(int)
+    tn, fp, fn, tp = sk.confusion_matrix(label, called, labels=[0, 1]).ravel()
+    return {
+        "accuracy": sk.accuracy_score(label, called),
+        "precision": sk.precision_score(label, called, zero_division=0),
+        "recall": sk.recall_score(label, called),
+        "f1": sk.f1_score(label, called),
+        "kappa": sk.cohen_kappa_score(label, called),
+        "auc": sk.roc_auc_score(label, probability),
+        "specificity": sk.recall_score(label, called, pos_label=0),
+        "balanced_accuracy": sk.balanced_accuracy_score(label, called),
+        "weighted_f1": sk.f1_score(label, called, average="weighted"),
+        "tn": tn, "fp": fp, "fn": fn, "tp": tp,
+    }  # fmt: skip
+
+
+def test_every_number_is_recomputed_from_the_predictions_by_independent_code(study: Study) -> None:
+    singles = {(lr, fold): predictions(study, f"{lr}/{fold}") for lr, fold in MODELS}
+    on_test = {key: measured(p["test_label"], p["test_probability"]) for key, p in singles.items()}
+    on_validation = {key: measured(p["validation_label"], p["validation_probability"]) for key, p in singles.items()}
+    for (lr, fold), row in on_test.items():
+        assert study.row(f"single/{lr}/{fold}.json") == pytest.approx(row, abs=1e-9)
+    label = singles["0.001", 0]["test_label"]
+
+    def wen(members: list[tuple[str, int]], scheme: str) -> np.ndarray:
+        score = np.clip([on_validation[member][scheme] for member in members], 0, None)
+        weight = score / score.sum() if score.sum() > 0 else np.full(len(members), 1 / len(members))
+        return sum(w * singles[member]["test_probability"] for w, member in zip(weight, members, strict=True))
+
+    def champion(lr: str, rows: dict[tuple[str, int], dict[str, float]]) -> tuple[str, int]:
+        folds = (0, 1)
+        ranks = [
+            sum(1 + sum(rows[lr, j][m] > rows[lr, i][m] for j in folds)
+                + (sum(rows[lr, j][m] == rows[lr, i][m] for j in folds) - 1) / 2
+                for m in ("accuracy", "precision", "recall", "f1", "kappa"))
+            for i in folds
+        ]  # fmt: skip
+        return lr, min(folds, key=lambda i: (ranks[i], -rows[lr, i]["kappa"], i))
+
+    for scheme in ("accuracy", "f1", "kappa"):
+        for lr in LRS:
+            probability = wen([(lr, 0), (lr, 1)], scheme)
+            np.testing.assert_allclose(
+                predictions(study, f"inter/{lr}")[f"{scheme}_probability"], probability, atol=1e-9
+            )
+            expected = measured(label, probability)
+            assert study.row(f"inter/{lr}/{scheme}.json") == pytest.approx(expected, abs=1e-9)
+        for reading, rows in (("as_written", on_test), ("leak_free", on_validation)):
+            probability = wen([champion(lr, rows) for lr in LRS], scheme)
+            stored = predictions(study, "intra")[f"{reading}_{scheme}_probability"]
+            np.testing.assert_allclose(stored, probability, atol=1e-9)
+            expected = measured(label, probability)
+            assert study.row(f"intra/{reading}-{scheme}.json") == pytest.approx(expected, abs=1e-9)
+    for lr in LRS:
+        accuracies = [on_test[lr, fold]["accuracy"] for fold in (0, 1)]
+        assert study.row(f"single/{lr}/mean.json")["accuracy"] == pytest.approx(np.mean(accuracies), abs=1e-9)
+        assert study.row(f"single/{lr}/std.json")["accuracy"] == pytest.approx(np.std(accuracies, ddof=1), abs=1e-9)
+    assert study.row("headline.json") == study.row("inter/0.001/kappa.json")
+
+
+class Cells(HTMLParser):
+    """The text of each table row of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.inside = False
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        if tag == "tr":
+            self.rows.append([])
+        self.inside = tag in ("td", "th")
+        if self.inside and self.rows:
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = self.inside and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        if self.inside and self.rows:
+            self.rows[-1][-1] += data.strip()
+
+
+def test_the_page_shows_the_numbers_of_the_metrics_files_and_needs_no_other_file(study: Study) -> None:
+    page = (study.root / "report/index.html").read_text()
+    parser = Cells()
+    parser.feed(page)
+    rows = {row[0]: row[1:] for row in parser.rows if row}
+    expected = study.row("intra/leak_free-f1.json")
+    assert rows["Intra-LR, f1 (leak_free)"] == [f"{expected[m]:.3f}" for m in list(expected)[:9]]
+    expected = study.row("single/1e-05/1.json")
+    assert rows["LR 1e-05, fold 1"] == [f"{expected[m]:.3f}" for m in list(expected)[:9]]
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert "Synthetic cells" in page
+    assert "Split by image" in page
+
+
+def test_the_terminal_shows_the_table_and_where_the_report_is(study: Study) -> None:
+    output = study.run("wen", "results")
+    assert "headline: Inter-LR 0.001, weighted by kappa" in output
+    assert "report: report/index.html" in output
+
+
+def test_the_learning_rate_in_focus_reruns_only_the_report(study: Study) -> None:
+    output = study.run("dvc", "exp", "run", "--set-param", "lr=1e-4")
+    assert study.stages_run(output) == ["report"]
+    assert study.row("headline.json") == study.row("inter/0.0001/kappa.json")
+    assert "metrics/headline.json" in study.run("dvc", "metrics", "diff")
+
+
+def test_the_weighting_in_focus_reruns_only_the_report(study: Study) -> None:
+    output = study.run("dvc", "exp", "run", "--set-param", "lr=0.001", "--set-param", "weighting=f1")
+    assert study.stages_run(output) == ["report"]
+    assert study.row("headline.json") == study.row("inter/0.001/f1.json")
+
+
+def test_ensemble_parameters_retrain_nothing(study: Study) -> None:
+    changes = ("schemes=[kappa,auc,uniform]", "weighting=auc", "reading=as_written", "ensemble=intra")
+    output = study.run("dvc", "exp", "run", *(word for change in changes for word in ("--set-param", change)))
+    assert {stage.split("@")[0] for stage in study.stages_run(output)} == {
+        "ensemble-inter", "ensemble-intra", "report",
+    }  # fmt: skip
+    assert study.row("headline.json") == study.row("intra/as_written-auc.json")
+    assert not (study.root / "metrics/intra/leak_free-f1.json").exists()
+
+
+def test_a_learning_rate_off_the_grid_trains_its_folds_and_nothing_else(study: Study) -> None:
+    study.run("git", "checkout", "--quiet", "--", ".")
+    output = study.run("dvc", "exp", "run", "--set-param", "lr=3e-4")
+    assert study.stages_run(output) == [
+        "train-fold@0.0003-0", "train-fold@0.0003-1", "predict-fold@0.0003-0", "predict-fold@0.0003-1",
+        "ensemble-inter@0.0003", "report",
+    ]  # fmt: skip
+    assert "single/0.0003/mean.json" in study.run("dvc", "metrics", "show")
+    assert study.run("dvc", "exp", "show", "--csv").count("workspace") == 1
+
+
+def test_plots_are_drawn_and_two_experiments_are_overlaid(study: Study) -> None:
+    study.run("dvc", "plots", "show", "--out", "shown")
+    study.run("dvc", "plots", "diff", "--out", "compared", "HEAD")
+    for page in ("shown/index.html", "compared/index.html"):
+        text = (study.root / page).read_text()
+        for title in ("ROC", "Confusion matrix", "Accuracy, mean over folds", "Learning rates", "Weighting schemes"):
+            assert title in text, (page, title)
+    shutil.rmtree(study.root / "shown")
+    shutil.rmtree(study.root / "compared")
+
+
+def test_back_at_the_commit_nothing_reruns(study: Study) -> None:
+    study.run("git", "checkout", "--quiet", "--", ".")
+    study.run("dvc", "checkout")
+    assert "up to date" in study.run("dvc", "repro")
+
+
+def test_another_split_computes_no_feature_anew(study: Study) -> None:
+    values = tiny_values()
+    values["split"]["unit"] = "subject"
+    set_params(study.root, values)
+    stages = study.stages_run(study.run("dvc", "repro", "--dry"))
+    study.run("git", "checkout", "--quiet", "--", "params.yaml")
+    assert "split" in stages
+    assert "train-fold@0.001-0" in stages
+    assert not {"prepare", "backbone", "features"} & set(stages)
+
+
+@pytest.mark.parametrize("profile", ["thesis", "honest"])
+def test_the_real_profiles_list_the_whole_study(study: Study, profile: str) -> None:
+    shutil.copy(PROJECT / f"profiles/{profile}.yaml", study.root / "params.yaml")
+    stages = study.stages_run(study.run("dvc", "repro", "--dry", "--force"))
+    study.run("git", "checkout", "--quiet", "--", "params.yaml")
+    assert len([stage for stage in stages if stage.startswith("train-fold@")]) == 15
+    assert len([stage for stage in stages if stage.startswith("predict-fold@")]) == 15
+    assert len(stages) == 4 + 15 + 15 + 3 + 1 + 1
+
+
+def test_bad_parameters_end_in_one_line_without_a_traceback(study: Study) -> None:
+    values = tiny_values()
+    values["split"]["unit"] = "patient"
+    set_params(study.root, values)
+    alone = study.run("wen", "split", fails=True)
+    in_dvc = study.run("dvc", "repro", fails=True)
+    study.run("git", "checkout", "--quiet", "--", "params.yaml")
+    assert alone.splitlines() == ["error: params.yaml: split.unit: should be 'image' or 'subject', found 'patient'"]
+    assert "split.unit" in in_dvc
+    assert "Traceback" not in in_dvc
+
+
+def test_a_second_clone_pulls_the_results_and_retrains_nothing(study: Study, tmp_path: Path) -> None:
+    study.run("dvc", "remote", "add", "--local", "--default", "store", str(tmp_path / "store"))
+    study.run("dvc", "push")
+    study.run("git", "clone", "--quiet", str(study.root), str(tmp_path / "second"))
+    second = Study(tmp_path / "second", tmp_path)
+    second.run("dvc", "remote", "add", "--local", "--default", "store", str(tmp_path / "store"))
+    second.run("dvc", "pull")
+    assert "up to date" in second.run("dvc", "repro")
+
+
+def test_two_runs_from_scratch_in_two_folders_are_byte_identical(
+    study: Study, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    again = new_study(tmp_path_factory.mktemp("again"), "a folder of another name")
+    for folder in ("data/predictions", "models", "metrics", "plots/headline", "plots/training", "data/features"):
+        files = {path.relative_to(again.root) for path in (again.root / folder).rglob("*") if path.is_file()}
+        assert files
+        for path in files:
+            assert (study.root / path).read_bytes() == (again.root / path).read_bytes(), path
