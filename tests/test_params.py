@@ -47,7 +47,7 @@ def test_thesis_and_honest_are_the_protocol() -> None:
         assert (study.dataset.source, study.dataset.complete, study.dataset.side) == ("cnmc", True, 450)
         assert (study.images.crop, study.images.size) == (450, 450)
         assert (study.backbone.name, study.backbone.weights) == ("tf_efficientnetv2_m.in1k", "hub")
-        assert (study.train.batch_size, study.train.patience) == (64, 10)
+        assert (study.train.batch_size, study.head.patience, study.finetune.patience) == (64, 10, 10)
         assert (study.head.epochs, study.finetune.epochs, study.finetune.unfreeze_from) == (50, 50, "blocks.5")
         assert study.augment.views == 50  # a fresh view each epoch
     assert (thesis.split.unit, thesis.split.test, thesis.split.test_fraction) == ("image", "random", 0.2)

@@ -88,19 +88,20 @@ class Train(Section):
     """What both training stages share."""
 
     batch_size: Annotated[int, Field(ge=2)]
-    patience: Positive
 
 
 class Head(Section):
     """Stage 1: the head alone, on the frozen backbone."""
 
     epochs: Positive
+    patience: Positive
 
 
 class Finetune(Section):
     """Stage 2: the head and the backbone from ``unfreeze_from`` upwards."""
 
     epochs: Count
+    patience: Positive
     unfreeze_from: Annotated[str, Field(pattern=r"^(blocks\.\d+|conv_head)$")]
 
 

@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from wen.network.device import autocast, precision
 from wen.network.inputs import Inputs, batches
 from wen.network.progress import epoch_bar
-from wen.params import Params
+from wen.params import Finetune, Head, Params
 from wen.seeds import seed_for
 
 
@@ -43,9 +43,15 @@ class Best:
 
 
 def fit(
-    task: Task, stage: str, module: nn.Module, inputs: Inputs, epochs: int, live: Live, best: Best | None = None
+    task: Task,
+    stage: str,
+    module: nn.Module,
+    inputs: Inputs,
+    options: Head | Finetune,
+    live: Live,
+    best: Best | None = None,
 ) -> Best:
-    """Train ``module``, all or part of the tail, for up to ``epochs``.
+    """Train ``module``, all or part of the tail, for up to ``options.epochs``.
 
     Parameters
     ----------
@@ -55,8 +61,8 @@ def fit(
     module : Module
         From a batch of ``inputs`` to logits of shape (n, 1).
     inputs : Inputs
-    epochs : int
-        Fewer are run if ``train.patience`` epochs pass without a better one.
+    options : Head or Finetune
+        The number of epochs; fewer are run if ``patience`` of them pass without a better one.
     live : dvclive.Live
         Gets one step an epoch.
     best : Best, optional
@@ -67,7 +73,6 @@ def fit(
     Best
         Of this stage and the earlier one.
     """
-    options = task.params.train
     if best is not None:
         task.tail.load_state_dict(best.weights)
     dtype = precision(task.device, task.params.compute)
@@ -76,10 +81,10 @@ def fit(
     target = torch.tensor(task.label).float().to(task.device)
     weight = torch.from_numpy(class_weights(task.label[task.train_rows])).float().to(task.device)
     waited = 0
-    with epoch_bar(f"{task.lr}-{task.fold} {stage}", epochs) as advance:
-        for epoch in range(epochs):
+    with epoch_bar(f"{task.lr}-{task.fold} {stage}", options.epochs) as advance:
+        for epoch in range(options.epochs):
             order = np.random.default_rng(seed_for(task.params.seed, task.lr, task.fold, epoch, what=stage))
-            rows = batches(order.permutation(task.train_rows), options.batch_size)
+            rows = batches(order.permutation(task.train_rows), task.params.train.batch_size)
             train_loss, train_accuracy = _train_epoch(
                 module, inputs, rows, epoch % task.params.augment.views, optimizer, scaler, target, weight, dtype
             )

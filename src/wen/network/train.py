@@ -52,8 +52,8 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     pooled = inputs_for("pooled", params, paths, cells, network, where)
     activations = inputs_for("activations", params, paths, cells, network, where)
     with Live(str(paths.training(lr, fold)), dvcyaml=None, save_dvc_exp=False) as live:
-        best = fit(task, "head", parts.head, pooled, params.head.epochs, live)
-        best = fit(task, "finetune", parts.tail, activations, params.finetune.epochs, live, best)
+        best = fit(task, "head", parts.head, pooled, params.head, live)
+        best = fit(task, "finetune", parts.tail, activations, params.finetune, live, best)
     parts.tail.load_state_dict(best.weights)
     about = {
         "backbone": params.backbone.name,
