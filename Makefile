@@ -34,4 +34,7 @@ $(BIN)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which with make PYTHON=...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@git config user.email >/dev/null || ! git rev-parse --git-dir >/dev/null 2>&1 || { \
+	  git config user.name 'wen study' && git config user.email 'wen@localhost' && \
+	  echo 'git has no identity here, and dvc exp run needs one: this clone now has "wen study"'; }
 	touch $@

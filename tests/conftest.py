@@ -49,7 +49,7 @@ def values() -> dict[str, Any]:
     study["augment"]["views"] = 2
     study["head"]["epochs"] = 2
     study["finetune"] |= {"epochs": 1, "unfreeze_from": "blocks.5"}
-    study["train"]["batch_size"] = 16
+    study["compute"]["threads"] = 1  # test workers share the cores
     return study
 
 
