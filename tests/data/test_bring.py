@@ -1,3 +1,4 @@
+import shutil
 import stat
 import zipfile
 from pathlib import Path
@@ -6,9 +7,10 @@ import layouts
 import pytest
 from conftest import PROJECT
 
-from wen.data import bring
+from wen.data import bring, prepare
+from wen.data.split import assign, audit
 from wen.errors import WenError
-from wen.params import load
+from wen.params import Split, load
 from wen.paths import Paths
 
 
@@ -83,3 +85,23 @@ def test_what_is_not_there_or_no_zip_is_said(tmp_path: Path, project: Paths) -> 
         bring.run(tmp_path / "text.zip", "laptop", incomplete=True, paths=project)
     with pytest.raises(WenError, match="there are laptop"):
         bring.run(tmp_path, "desktop", incomplete=True, paths=project)
+
+
+def test_real_cells_are_refused_as_incomplete_and_read_when_that_is_said(tmp_path: Path, real_sample: Path) -> None:
+    paths = Paths(tmp_path)
+    shutil.copytree(PROJECT / "profiles", paths.profiles)
+    with pytest.raises(WenError, match=r"training ALL: 790 of 7,272 images, 6,482 missing"):
+        bring.run(real_sample, "laptop", incomplete=False, paths=paths)
+    assert not paths.params.exists()
+    bring.run(paths.raw / "cnmc", "laptop", incomplete=True, paths=paths)
+    params = load(paths.params)
+    index, _, summary = prepare.survey(paths.raw, tmp_path, params.dataset.side, params.dataset.complete)
+    assert (len(index), summary["ALL"], summary["HEM"], summary["unlabelled_final_images"]) == (1301, 856, 445, 7)
+    assert summary["duplicate_pairs_by_subjects"] == {"20 and 21": 71}
+    leaks = {
+        unit: audit(assign(index, Split(unit=unit, test="random", test_fraction=0.2), 5, params.seed))
+        for unit in ("image", "subject")
+    }
+    assert leaks["image"]["test_and_development"]["duplicate_images"] > 0
+    assert leaks["subject"]["test_and_development"]["duplicate_images"] == 0
+    assert leaks["subject"]["test_and_development"]["shared_subjects"] == 0
