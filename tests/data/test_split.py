@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wen.data.split import DEVELOPMENT, EXCLUDED, TEST, assign, audit, components
+from wen.data.split import assign, audit, components
+from wen.data.table import DEVELOPMENT, EXCLUDED, TEST
 from wen.errors import WenError
 from wen.params import Split
 

@@ -8,15 +8,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
-from wen.data.table import read_index
+from wen.data.table import DEVELOPMENT, EXCLUDED, NO_FOLD, TEST, read_index
 from wen.errors import WenError
 from wen.files import whole, write_json
 from wen.params import Params, Split
 from wen.paths import Paths
 from wen.seeds import seed_for
-
-TEST, DEVELOPMENT, EXCLUDED = "test", "development", "excluded"
-NO_FOLD = -1
 
 
 def run(params: Params, paths: Paths) -> None:

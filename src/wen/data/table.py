@@ -7,6 +7,9 @@ import pandas as pd
 from wen.errors import WenError
 from wen.paths import Paths
 
+TEST, DEVELOPMENT, EXCLUDED = "test", "development", "excluded"  # values of ``part``
+NO_FOLD = -1  # value of ``fold`` outside development
+
 
 def read_index(paths: Paths) -> pd.DataFrame:
     """Read data/index.csv; the row number is the image's row in data/features."""

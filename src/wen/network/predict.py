@@ -3,8 +3,7 @@
 import numpy as np
 import torch
 
-from wen.data.split import DEVELOPMENT, TEST
-from wen.data.table import read_cells
+from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.evaluation.metrics import evaluate
 from wen.files import write_json, write_npz
 from wen.network import backbone, device

@@ -5,8 +5,7 @@ import torch
 from dvclive import Live
 from torch import nn
 
-from wen.data.split import DEVELOPMENT
-from wen.data.table import read_cells
+from wen.data.table import DEVELOPMENT, read_cells
 from wen.errors import WenError
 from wen.network import backbone, device
 from wen.network.cut import cut
