@@ -54,6 +54,15 @@ def test_every_development_image_validates_once_and_no_other_image_does(seed: in
     assert (cells.fold[cells.part != DEVELOPMENT] == -1).all()
 
 
+def test_the_largest_subject_is_not_in_every_test_set() -> None:
+    """As subjects 20 and 21 of C-NMC would be, which share images and make a tenth of a partial download."""
+    index = make_index(1, 60, 0)
+    index.loc[index.index[(index.label == 1)][:50], "subject"] = "big"
+    draws = [assign(index, by("subject"), 5, seed) for seed in range(20)]
+    tested = [(own.part[own.subject == "big"] == TEST).all() for own in draws]
+    assert 0 < sum(tested) < 12
+
+
 def test_by_image_a_fifth_tests_and_classes_keep_their_shares() -> None:
     cells = assign(make_index(1, 60, 0), by("image"), 5, seed=1)
     assert (cells.part == TEST).mean() == pytest.approx(0.2, abs=0.01)

@@ -126,7 +126,9 @@ def _random_test(label: np.ndarray, group: np.ndarray, options: Split, seed: int
     parts = round(1 / options.test_fraction)
     _enough(label, group, parts)
     splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed_for(seed, what="test"))
-    return next(iter(splitter.split(label, label, group)))[1]
+    # One of the parts at random: the first one always holds the largest group.
+    chosen = np.random.default_rng(seed_for(seed, what="test")).integers(parts)
+    return list(splitter.split(label, label, group))[chosen][1]
 
 
 def _enough(label: np.ndarray, group: np.ndarray, parts: int) -> None:
