@@ -109,7 +109,7 @@ class Compute(Section):
     """What the numbers may depend on in their last digits."""
 
     threads: Positive
-    workers: Count
+    cpu_engine: Literal["openvino", "torch"]
     precision: Literal["auto", "float32", "bfloat16", "float16"]
 
 

@@ -10,7 +10,7 @@ from conftest import PROJECT
 
 from wen.data import prepare, synthetic
 from wen.files import read_json
-from wen.network import backbone, train
+from wen.network import backbone, features, train
 from wen.params import Params, Synthetic, load
 from wen.paths import Paths
 
@@ -24,7 +24,6 @@ def test_efficientnetv2_m_takes_a_training_step_of_both_stages_at_450_px(tmp_pat
     thesis["features"]["pooled"] = False
     thesis["augment"]["views"] = thesis["head"]["epochs"] = thesis["finetune"]["epochs"] = 1
     thesis["train"]["batch_size"] = 2
-    thesis["compute"]["workers"] = 0
     params, paths = Params.model_validate(thesis), Paths(tmp_path)
 
     cells = Synthetic(
@@ -38,6 +37,7 @@ def test_efficientnetv2_m_takes_a_training_step_of_both_stages_at_450_px(tmp_pat
     chosen[["id"]].assign(part="development", fold=folds).to_csv(paths.split, index=False)
 
     backbone.run(params, paths)
+    features.run(params, paths, "cpu")
     train.run(params, paths, lr=0.001, fold=0, device_name="cpu")
     steps = read_json(paths.training(0.001, 0) / "metrics.json")
     assert steps["step"] == 1

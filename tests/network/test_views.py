@@ -1,3 +1,4 @@
+import numpy as np
 import torch
 from torchvision.transforms.v2 import functional
 
@@ -9,7 +10,7 @@ OPTIONS = Augment(views=3, horizontal_flip=0.5, vertical_flip=0.5, brightness=0.
 
 def test_a_batch_is_augmented_as_torchvision_does_image_by_image() -> None:
     images = torch.rand(32, 3, 9, 9, generator=torch.Generator().manual_seed(1))
-    drawn = draw(OPTIONS, seed=1, view=0, images=32)
+    drawn = draw(OPTIONS, seed=1, view=0, rows=np.arange(32))
     for image, ours, (left_right, up_down, brightness, contrast) in zip(
         images, augment(images, drawn), drawn.tolist(), strict=True
     ):
@@ -21,14 +22,20 @@ def test_a_batch_is_augmented_as_torchvision_does_image_by_image() -> None:
 
 
 def test_a_view_depends_on_seed_and_number_alone() -> None:
-    one = draw(OPTIONS, seed=1, view=0, images=50)
-    assert torch.equal(one, draw(OPTIONS, seed=1, view=0, images=50))
-    assert not torch.equal(one, draw(OPTIONS, seed=1, view=1, images=50))
-    assert not torch.equal(one, draw(OPTIONS, seed=2, view=0, images=50))
+    one = draw(OPTIONS, seed=1, view=0, rows=np.arange(50))
+    assert torch.equal(one, draw(OPTIONS, seed=1, view=0, rows=np.arange(50)))
+    assert not torch.equal(one, draw(OPTIONS, seed=1, view=1, rows=np.arange(50)))
+    assert not torch.equal(one, draw(OPTIONS, seed=2, view=0, rows=np.arange(50)))
+
+
+def test_what_is_drawn_for_an_image_does_not_depend_on_the_others() -> None:
+    of_all = draw(OPTIONS, seed=1, view=0, rows=np.arange(50))
+    rows = np.array([31, 2, 17])
+    assert torch.equal(draw(OPTIONS, seed=1, view=0, rows=rows), of_all[rows])
 
 
 def test_factors_and_flips_keep_to_their_ranges() -> None:
-    drawn = draw(OPTIONS, seed=1, view=0, images=4000)
+    drawn = draw(OPTIONS, seed=1, view=0, rows=np.arange(4000))
     assert set(drawn[:, :2].flatten().tolist()) == {0.0, 1.0}
     assert (drawn[:, :2].mean(0) - 0.5).abs().max() < 0.05
     assert (drawn[:, 2] - 1).abs().max() <= 0.3
@@ -38,4 +45,4 @@ def test_factors_and_flips_keep_to_their_ranges() -> None:
 def test_without_options_a_view_is_the_image() -> None:
     images = torch.rand(4, 3, 8, 8)
     still = Augment(views=1, horizontal_flip=0, vertical_flip=0, brightness=0, contrast=0)
-    torch.testing.assert_close(augment(images, draw(still, 1, 0, 4)), images)
+    torch.testing.assert_close(augment(images, draw(still, 1, 0, np.arange(4))), images)

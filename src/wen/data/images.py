@@ -64,7 +64,7 @@ def network_input(path: Path, digest: str, crop: int, size: int) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (3, size, size), uint8
+    ndarray of shape (size, size, 3), uint8
 
     Raises
     ------
@@ -81,9 +81,9 @@ def network_input(path: Path, digest: str, crop: int, size: int) -> np.ndarray:
 
 
 def central_square(image: Image.Image, crop: int, size: int) -> np.ndarray:
-    """Cut the central ``crop`` px out of an RGB image and resize them to ``size`` px, as (3, size, size)."""
+    """Cut the central ``crop`` px out of an RGB image and resize them to ``size`` px, as (size, size, 3)."""
     left, top = (image.width - crop) // 2, (image.height - crop) // 2
     square = image.crop((left, top, left + crop, top + crop))
     if crop != size:
         square = square.resize((size, size), Image.Resampling.BICUBIC)
-    return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
+    return np.asarray(square)

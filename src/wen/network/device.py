@@ -50,3 +50,16 @@ def precision(device: torch.device, options: Compute) -> torch.dtype:
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:
     """Mixed precision if ``dtype`` is a half type, plain arithmetic otherwise."""
     return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+
+
+def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Send a tensor to the device; a GPU fetches it by itself, from pinned memory, while the program goes on."""
+    if device.type == "cuda":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
+
+
+def wait(device: torch.device) -> None:
+    """Wait until the device has done all that it was given."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)

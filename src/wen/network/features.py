@@ -1,73 +1,68 @@
-"""Stage ``features``: run the frozen network once for all models, over every image and every view."""
+"""Stage ``features``: decode the images and run the frozen network once for all models, over every view."""
 
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import torch
+import pandas as pd
 from rich.progress import track
-from torch import nn
 
+from wen.data.images import network_input
 from wen.data.table import read_index
 from wen.files import whole
 from wen.network import backbone, device
-from wen.network.cut import cut
-from wen.network.inputs import FromImages, array_path, batches, from_images
+from wen.network.arrays import array_path, writers
+from wen.network.frozen import KINDS
+from wen.network.inputs import Rows, batches, computed
 from wen.params import Params
 from wen.paths import Paths
 
-KINDS = ("activations", "pooled")
-
 
 def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
-    """Write data/features/: the outputs of the frozen network.
+    """Write data/features/: the decoded images, and the outputs of the frozen network.
 
-    ``pooled-V.npy``, (images, channels), is what stage 1 learns from; ``activations-V.npy``,
-    (images, height, width, channels) at the cut, is what stage 2 learns from. V is ``clean`` or a view's
-    number; rows are those of data/index.csv. Nothing here depends on the split. A kind that
-    params.yaml's ``features`` switches off is not written: training computes it anew each time.
+    ``images-clean.npy``, (images, size, size, 3), is what enters the network; ``pooled-V.npy``,
+    (images, channels), is what stage 1 learns from; ``activations-V.npy``, (images, height, width,
+    channels) at the cut, is what stage 2 learns from. V is ``clean`` or a view's number; rows are those
+    of data/index.csv. Nothing here depends on the split. A kind that params.yaml's ``features``
+    switches off is not written: training computes it anew each time.
     """
     device.settle(params.compute)
     where = device.choose(device_name)
-    kinds = [kind for kind in KINDS if getattr(params.features, kind)]
+    index = read_index(paths)
+    rows = batches(np.arange(len(index)), params.train.batch_size)
+    kinds = tuple(kind for kind in KINDS if getattr(params.features, kind))
     with whole(paths.features) as partial:
         partial.mkdir()
+        _write(partial, ("images",), None, ((images,) for images in _decoded(index, rows, params, paths)), len(index))
         if kinds:
             network = backbone.load(params.backbone.name, paths.backbone, where)
-            parts = cut(network, params.finetune.unfreeze_from)
-            both = _TrunkThenTop(parts.trunk, parts.top)
-            inputs = from_images(params, paths, read_index(paths), both, network, where)
-            _write(partial, kinds, inputs, params)
+            frozen = computed(kinds, params, partial, network, where)
+            dtype = np.dtype(params.features.dtype)
+            views = [None, *range(params.augment.views)]
+            for view in track(views, "frozen network, views", transient=True):
+                outputs = (
+                    tuple(output.cpu().numpy().astype(dtype, copy=False) for output in batch)
+                    for batch in frozen.outputs(rows, view)
+                )
+                _write(partial, kinds, view, outputs, len(index))
 
 
-class _TrunkThenTop(nn.Module):
-    """Both outputs of the frozen network at once: activations at the cut, and pooled features."""
-
-    def __init__(self, trunk: nn.Module, top: nn.Module) -> None:
-        super().__init__()
-        self.trunk, self.top = trunk, top
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        activations = self.trunk(images)
-        return activations, self.top(activations)
+def _decoded(index: pd.DataFrame, rows: Rows, params: Params, paths: Paths) -> Iterator[np.ndarray]:
+    """Yield batches of images as they enter the network, uint8, of shape (n, size, size, 3)."""
+    crop, size = params.images.crop, params.images.size
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for batch in track(rows, "decoding images", transient=True):
+            files = zip(index.path.iloc[batch], index.sha256.iloc[batch], strict=True)
+            yield np.stack(list(pool.map(lambda file: network_input(paths.root / file[0], file[1], crop, size), files)))
 
 
-def _write(folder: Path, kinds: list[str], inputs: FromImages, params: Params) -> None:
-    n = len(inputs.images)
-    rows = batches(np.arange(n), params.train.batch_size)
-    arrays: dict[tuple[str, int | None], np.memmap] = {}
-    pixels = track(inputs.pixels(rows), "frozen network", total=len(rows), transient=True)
-    for batch, images in pixels:
-        for view in (None, *range(params.augment.views)):
-            outputs = dict(zip(KINDS, inputs.compute(images, batch, view), strict=True))
-            for kind in kinds:
-                values = outputs[kind].movedim(1, -1).float().cpu().numpy()
-                if (kind, view) not in arrays:
-                    arrays[kind, view] = np.lib.format.open_memmap(
-                        array_path(folder, kind, view),
-                        mode="w+",
-                        dtype=params.features.dtype,
-                        shape=(n, *values.shape[1:]),
-                    )
-                arrays[kind, view][batch] = values
-    for array in arrays.values():
-        array.flush()
+def _write(
+    folder: Path, kinds: tuple[str, ...], view: int | None, outputs: Iterator[tuple[np.ndarray, ...]], rows: int
+) -> None:
+    with writers([array_path(folder, kind, view) for kind in kinds], rows) as files:
+        for batch in outputs:
+            for file, values in zip(files, batch, strict=True):
+                file.append(values)

@@ -8,7 +8,7 @@ from dvclive import Live
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from wen.network.device import autocast, precision
+from wen.network.device import autocast, precision, to_device
 from wen.network.inputs import Inputs, batches
 from wen.network.progress import epoch_bar
 from wen.params import Finetune, Head, Params
@@ -76,7 +76,7 @@ def fit(
     if best is not None:
         task.tail.load_state_dict(best.weights)
     dtype = precision(task.device, task.params.compute)
-    optimizer = torch.optim.Adam(module.parameters(), lr=task.lr, betas=(0.9, 0.999), eps=1e-8)
+    optimizer = torch.optim.Adam(module.parameters(), lr=task.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
     scaler = torch.amp.GradScaler(task.device.type, enabled=dtype == torch.float16)
     target = torch.tensor(task.label).float().to(task.device)
     weight = torch.from_numpy(class_weights(task.label[task.train_rows])).float().to(task.device)
@@ -144,11 +144,12 @@ def _train_epoch(
     weight: torch.Tensor,
     dtype: torch.dtype,
 ) -> tuple[float, float]:
-    """One pass over the training images; sums stay on the device until it ends."""
+    """One pass over the training images; sums stay on the device until it ends, so no step waits for it."""
     module.train()
     total = torch.zeros(2, device=target.device)
-    for batch, values in zip(rows, inputs.batches(rows, view), strict=True):
-        label = target[torch.from_numpy(batch).to(target.device, non_blocking=True)]
+    order = to_device(torch.from_numpy(np.concatenate(rows)), target.device)
+    labels = target[order].split([len(batch) for batch in rows])
+    for label, values in zip(labels, inputs.batches(rows, view), strict=True):
         with autocast(target.device, dtype):
             logit = module(values).squeeze(1).float()
         loss = binary_cross_entropy_with_logits(logit, label, weight=weight[label.long()])
@@ -157,10 +158,9 @@ def _train_epoch(
         scaler.step(optimizer)
         scaler.update()
         correct = ((logit.detach() >= 0) == (label == 1)).sum()
-        total += torch.stack([loss.detach() * len(batch), correct.float()])
+        total += torch.stack([loss.detach() * len(label), correct.float()])
     loss_sum, correct_sum = total.tolist()
-    images = sum(map(len, rows))
-    return loss_sum / images, correct_sum / images
+    return loss_sum / len(order), correct_sum / len(order)
 
 
 def _log(live: Live, stage: str, train_loss: float, train_accuracy: float, loss: float, accuracy: float) -> None:

@@ -31,7 +31,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     cells = read_cells(paths)
     network = backbone.load(params.backbone.name, paths.model(lr, fold), where)
     tail = cut(network, params.finetune.unfreeze_from).tail
-    inputs = inputs_for("activations", params, paths, cells, network, where)
+    inputs = inputs_for("activations", params, paths, network, where)
     arrays: dict[str, np.ndarray] = {}
     validates = (cells.part == DEVELOPMENT) & (cells.fold == fold)
     for name, own in (("validation", validates), ("test", cells.part == TEST)):

@@ -48,8 +48,8 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
         validation_rows=np.flatnonzero(development & validates),
         device=where,
     )
-    pooled = inputs_for("pooled", params, paths, cells, network, where)
-    activations = inputs_for("activations", params, paths, cells, network, where)
+    pooled = inputs_for("pooled", params, paths, network, where)
+    activations = inputs_for("activations", params, paths, network, where)
     with Live(str(paths.training(lr, fold)), dvcyaml=None, save_dvc_exp=False) as live:
         best = fit(task, "head", parts.head, pooled, params.head, live)
         best = fit(task, "finetune", parts.tail, activations, params.finetune, live, best)

@@ -13,8 +13,8 @@ from wen.seeds import seed_for
 GREY = (0.2989, 0.587, 0.114)  # of red, green and blue, as torchvision weighs them
 
 
-def draw(options: Augment, seed: int, view: int, images: int) -> torch.Tensor:
-    """Draw one view of every image.
+def draw(options: Augment, seed: int, view: int, rows: np.ndarray) -> torch.Tensor:
+    """Draw one view of some images.
 
     Parameters
     ----------
@@ -24,15 +24,15 @@ def draw(options: Augment, seed: int, view: int, images: int) -> torch.Tensor:
         The study's seed.
     view : int
         Which view, from 0.
-    images : int
-        How many images there are.
+    rows : ndarray of int
+        The images' rows in data/index.csv; what is drawn for one does not depend on the others.
 
     Returns
     -------
-    Tensor of shape (images, 4), float32
+    Tensor of shape (len(rows), 4), float32
         For each image: flip left-right (0 or 1), flip up-down (0 or 1), brightness, contrast factor.
     """
-    random = np.random.default_rng(seed_for(seed, view, what="view")).random((images, 4))
+    random = np.random.default_rng(seed_for(seed, view, what="view")).random((rows.max() + 1, 4))[rows]
     return torch.from_numpy(
         np.stack(
             [
@@ -54,7 +54,7 @@ def augment(images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
     images : Tensor of shape (n, 3, height, width)
         In [0, 1].
     drawn : Tensor of shape (n, 4)
-        The images' rows of `draw`.
+        What `draw` gave for them.
 
     Returns
     -------

@@ -1,0 +1,64 @@
+"""The arrays of data/features: a row for each image, written and read in batches.
+
+Memory holds a batch, however many images there are.
+"""
+
+import mmap
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from wen.errors import WenError
+
+
+class Writer:
+    """A .npy file that grows batch by batch to ``rows`` rows."""
+
+    def __init__(self, path: Path, rows: int) -> None:
+        self.rows = rows
+        self.file = path.open("wb")
+
+    def append(self, values: np.ndarray) -> None:
+        """Write the next rows, of shape (n, ...)."""
+        if self.file.tell() == 0:
+            header = np.lib.format.header_data_from_array_1_0(values)
+            np.lib.format.write_array_header_1_0(self.file, header | {"shape": (self.rows, *values.shape[1:])})
+        self.file.write(np.ascontiguousarray(values).data)
+
+    def close(self) -> None:
+        self.file.close()
+
+
+@contextmanager
+def writers(paths: Iterable[Path], rows: int) -> Iterator[list[Writer]]:
+    """Open several files side by side; they are closed when the block ends."""
+    opened = [Writer(path, rows) for path in paths]
+    try:
+        yield opened
+    finally:
+        for writer in opened:
+            writer.close()
+
+
+def read(path: Path, rows: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield the given rows of an array, one batch for each array of row numbers.
+
+    Raises
+    ------
+    WenError
+        If the file is missing or not an array.
+    """
+    try:
+        stored = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
+        raise WenError(f"{path}: {error}; run `wen features`") from None
+    for batch in rows:
+        yield stored[batch]
+        stored.base.madvise(mmap.MADV_DONTNEED)  # or memory would hold all that was ever read
+
+
+def array_path(folder: Path, kind: str, view: int | None = None) -> Path:
+    """Where the features stage keeps one kind of array for one view of all images."""
+    return folder / f"{kind}-{'clean' if view is None else view}.npy"

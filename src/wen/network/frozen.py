@@ -1,0 +1,91 @@
+"""The frozen network, run the fastest way there is: by OpenVINO on a CPU, by torch elsewhere."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from timm.models.efficientnet import EfficientNet
+from torch import nn
+
+from wen.network.cut import cut
+from wen.network.device import autocast, precision
+from wen.params import Compute
+
+KINDS = ("activations", "pooled")
+Run = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
+
+
+class Frozen(nn.Module):
+    """From images in [0, 1] to outputs of the pretrained network; all of shape (n, [height, width,] channels).
+
+    Parameters
+    ----------
+    network : EfficientNet
+        In inference mode. Images are normalised as its ImageNet weights expect.
+    unfreeze_from : str
+        Where the network is cut.
+    kinds : tuple of str
+        Which of `KINDS`: activations at the cut, and pooled features.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, network: EfficientNet, unfreeze_from: str, kinds: tuple[str, ...]) -> None:
+        super().__init__()
+        pretrained: Any = network.pretrained_cfg
+        parts = cut(network, unfreeze_from)
+        self.kinds, self.trunk, self.top = kinds, parts.trunk, parts.top
+        device = network.conv_stem.weight.device
+        self.register_buffer("mean", torch.tensor(pretrained["mean"], device=device))
+        self.register_buffer("std", torch.tensor(pretrained["std"], device=device))
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs = {"activations": self.trunk(((images - self.mean) / self.std).movedim(-1, 1))}
+        if "pooled" in self.kinds:
+            outputs["pooled"] = self.top(outputs["activations"])
+        return tuple(outputs[kind].movedim(1, -1) for kind in self.kinds)
+
+
+def runner(frozen: Frozen, size: int, device: torch.device, options: Compute) -> Run:
+    """Make a function that runs the frozen network on batches of images of ``size`` px on the device."""
+    if device.type == "cpu" and options.cpu_engine == "openvino":
+        return _openvino(frozen, size, options)
+    dtype = precision(device, options)
+
+    @torch.no_grad()
+    def run(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        with autocast(device, dtype):
+            return tuple(output.float() for output in frozen(images))
+
+    return run
+
+
+def _openvino(frozen: Frozen, size: int, options: Compute) -> Run:
+    import openvino
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    # Not openvino.convert_model: it reports each use to its maker.
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of torch.jit.trace, which the decoder uses
+        decoder = TorchScriptPythonDecoder(frozen, example_input=torch.zeros(2, size, size, 3))
+    model = frontend.convert(frontend.load(decoder))
+    model.reshape([-1, size, size, 3])
+    compiled = openvino.Core().compile_model(
+        model,
+        "CPU",
+        {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": options.threads,
+            "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16", "float16": "f16"}.get(options.precision, "f32"),
+            "ENABLE_CPU_PINNING": False,  # or two processes share one core
+        },
+    )
+
+    def run(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(torch.from_numpy(output.copy()) for output in compiled(images.numpy(), share_inputs=True).values())
+
+    return run

@@ -1,0 +1,77 @@
+"""A GPU runs on by itself as long as no step asks for a number back, and the work of a step is no loop over images."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from dvclive import Live
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from wen.network.arrays import array_path
+from wen.network.fit import Task, fit
+from wen.network.inputs import Computed, Stored
+from wen.params import Head, Params
+
+CPU = torch.device("cpu")
+ASKS_BACK = "aten._local_scalar_dense.default"  # what .item(), float() and if do with a tensor
+
+
+class Operations(TorchDispatchMode):
+    """Counts what is asked of the device, the backward pass included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.counts[str(function)] += 1
+        return function(*args, **(kwargs or {}))
+
+
+class Asking(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * float(x.detach().mean() > -9)
+
+
+def operations(
+    tmp_path: Path, values: dict[str, Any], steps: int, batch: int, *extra: nn.Module, precision: str = "float32"
+) -> Counter[str]:
+    """Of one epoch of ``steps`` batches, trained from decoded images through views and a frozen network."""
+    images = steps * batch + 4
+    random = np.random.default_rng(0)
+    np.save(array_path(tmp_path, "images"), random.integers(0, 256, (images, 8, 8, 3), dtype=np.uint8))
+    values["train"]["batch_size"] = batch
+    values["compute"]["precision"] = precision
+    params = Params.model_validate(values)
+    inputs = Computed(Stored(tmp_path, "images", CPU), lambda pixels: (pixels,), params)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), *extra, nn.Linear(144, 1))
+    task = Task(
+        params=params, lr=0.001, fold=0, tail=module, label=np.arange(images) % 2,
+        train_rows=np.arange(images - 4), validation_rows=np.arange(images - 4, images), device=CPU,
+    )  # fmt: skip
+    with Live(str(tmp_path / "curves"), dvcyaml=None, save_dvc_exp=False) as live, Operations() as counted:
+        fit(task, "head", module, inputs, Head(epochs=1, patience=1), live)
+    return counted.counts
+
+
+def test_no_step_waits_for_a_number(tmp_path: Path, values: dict[str, Any]) -> None:
+    few, many = (operations(tmp_path, values, steps, 4)[ASKS_BACK] for steps in (2, 9))
+    assert many == few
+
+
+def test_a_step_that_waits_would_be_seen(tmp_path: Path, values: dict[str, Any]) -> None:
+    few, many = (operations(tmp_path, values, steps, 4, Asking())[ASKS_BACK] for steps in (2, 9))
+    assert many >= few + 7
+
+
+def test_gradient_scaling_for_float16_waits_for_no_number_either(tmp_path: Path, values: dict[str, Any]) -> None:
+    few, many = (operations(tmp_path, values, n, 4, precision="float16")[ASKS_BACK] for n in (2, 9))
+    assert many == few
+
+
+def test_the_work_of_a_step_is_no_loop_over_images(tmp_path: Path, values: dict[str, Any]) -> None:
+    small, large = (operations(tmp_path, values, 3, batch) for batch in (4, 32))
+    assert sum(large.values()) == sum(small.values())

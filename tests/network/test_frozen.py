@@ -1,0 +1,61 @@
+import numpy as np
+import openvino_telemetry
+import pytest
+import torch
+
+from wen.network.backbone import build
+from wen.network.cut import cut
+from wen.network.frozen import KINDS, Frozen, runner
+from wen.params import Compute
+
+CPU = torch.device("cpu")
+
+
+def compute(engine: str, precision: str = "float32") -> Compute:
+    return Compute.model_validate({"threads": 1, "cpu_engine": engine, "precision": precision})
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.rand(3, 64, 64, 3, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("kinds", [KINDS, ("pooled",), ("activations",)])
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "tf_efficientnetv2_b0", "efficientnet_b0"])
+def test_both_engines_compute_the_parts_of_the_network(name: str, kinds: tuple[str, ...], images: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    network = build(name).eval()
+    parts = cut(network, "blocks.5")
+    mean, std = (torch.tensor(network.pretrained_cfg[key]) for key in ("mean", "std"))
+    with torch.inference_mode():
+        activations = parts.trunk(((images - mean) / std).permute(0, 3, 1, 2))
+        expected = {"activations": activations.permute(0, 2, 3, 1), "pooled": parts.top(activations)}
+    frozen = Frozen(network, "blocks.5", kinds)
+    for engine in ("torch", "openvino"):
+        outputs = runner(frozen, 64, CPU, compute(engine))(images)
+        for kind, output in zip(kinds, outputs, strict=True):
+            torch.testing.assert_close(output, expected[kind], atol=2e-4, rtol=2e-4)
+
+
+def test_a_batch_may_have_any_number_of_images(images: torch.Tensor) -> None:
+    run = runner(Frozen(build("tf_efficientnet_lite0").eval(), "blocks.5", ("pooled",)), 64, CPU, compute("openvino"))
+    (together,) = run(images)
+    one_by_one = [run(image[None])[0] for image in images]
+    torch.testing.assert_close(together, torch.cat(one_by_one), atol=1e-4, rtol=1e-4)
+
+
+def test_outputs_are_kept_when_the_next_batch_is_run(images: torch.Tensor) -> None:
+    run = runner(Frozen(build("tf_efficientnet_lite0").eval(), "blocks.5", ("pooled",)), 64, CPU, compute("openvino"))
+    (first,) = run(images)
+    before = first.clone()
+    run(torch.zeros_like(images))
+    assert torch.equal(first, before)
+
+
+def test_openvino_reports_to_nobody(images: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def report(*_: object, **__: object) -> None:
+        raise AssertionError("telemetry was started")
+
+    monkeypatch.setattr(openvino_telemetry.Telemetry, "init", report)
+    run = runner(Frozen(build("tf_efficientnet_lite0").eval(), "blocks.5", ("pooled",)), 64, CPU, compute("openvino"))
+    assert np.isfinite(run(images)[0].numpy()).all()
