@@ -58,6 +58,18 @@ def check() -> None:
 
 
 @app.command()
+def plan(
+    file: Annotated[Path, typer.Option("--params", help="A params.yaml or a profile.")] = Path("params.yaml"),
+    calibrate: Annotated[bool, typer.Option(help="Run the network for ten seconds to tell hours.")] = True,
+    device: Device = "auto",
+) -> None:
+    """Say what the study will cost, before anything runs."""
+    from wen.network import plan
+
+    plan.run(load(file), Paths(), calibrate, device)
+
+
+@app.command()
 def prepare() -> None:
     """Check every image and list them in data/index.csv."""
     from wen.data import prepare

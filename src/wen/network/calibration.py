@@ -1,0 +1,68 @@
+"""How fast this device runs the study's network, from a short try."""
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from wen.network import backbone, device
+from wen.network.cost import Work, count
+from wen.network.cut import cut
+from wen.network.frozen import Frozen, runner
+from wen.params import Params
+
+SECONDS = 10.0  # all rates together
+
+
+def rates(params: Params, where: torch.device) -> Work:
+    """Multiply-adds a second that this device reaches: each kind of work for a third of `SECONDS`."""
+    cost, size = count(params), params.images.size
+    network = backbone.build(params.backbone.name).eval().to(where).to(memory_format=torch.channels_last)
+    parts = cut(network, params.finetune.unfreeze_from)
+    dtype = device.precision(where, params.compute)
+    frozen = runner(Frozen(network, params.finetune.unfreeze_from, ("pooled",)), size, where, params.compute)
+    with torch.inference_mode():
+        activation = parts.trunk(torch.rand(1, 3, size, size, device=where))
+
+    def infer(n: int) -> None:
+        frozen(torch.rand(n, size, size, 3, device=where))
+
+    def forward(n: int) -> None:
+        parts.tail.eval()
+        with torch.inference_mode(), device.autocast(where, dtype):
+            parts.tail(activation.expand(n, -1, -1, -1).contiguous(memory_format=torch.channels_last))
+
+    def train(n: int) -> None:
+        parts.tail.train()
+        batch = activation.clone().expand(n, -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        with device.autocast(where, dtype):
+            logit = parts.tail(batch).squeeze(1).float()
+        binary_cross_entropy_with_logits(logit, torch.zeros_like(logit)).backward()
+
+    batch = params.train.batch_size
+    return Work(
+        frozen=(cost.trunk + cost.tail) * _images_a_second(infer, batch, where),
+        tail=cost.tail * _images_a_second(forward, batch, where),
+        training=3 * cost.tail * _images_a_second(train, batch, where),
+    )
+
+
+def _images_a_second(step: Callable[[int], None], batch: int, where: torch.device) -> float:
+    """Run a step for a while, on a whole batch if that fits into the time, else on as many images as do."""
+
+    def seconds(n: int) -> float:
+        begin = time.perf_counter()
+        step(n)
+        device.wait(where)
+        return time.perf_counter() - begin
+
+    budget = SECONDS / 3
+    seconds(2)  # warms up
+    n = int(min(batch, max(2, budget / 4 / (seconds(2) / 2))))
+    seconds(n)
+    begin, done = time.perf_counter(), 0
+    while done == 0 or time.perf_counter() - begin < budget / 2:
+        seconds(n)
+        done += n
+    return done / (time.perf_counter() - begin)

@@ -1,0 +1,156 @@
+"""What params.yaml will cost before anything runs: work and disk, counted; hours, from a calibration on this device."""
+
+import time
+from dataclasses import dataclass
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from wen.data import cnmc
+from wen.network import calibration, device
+from wen.network.cost import Cost, Work, count
+from wen.params import Params
+from wen.paths import Paths
+
+
+@dataclass(frozen=True)
+class Images:
+    """How many images the study has, in all and by part."""
+
+    total: int
+    test: int
+    train: float
+    """Of one fold."""
+    validation: float
+    """Of one fold."""
+
+
+def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto") -> None:
+    """Print the plan of the study that ``params`` describe.
+
+    Epochs are counted in full: early stopping leaves some out. ``calibrate`` runs the real network for ten
+    seconds and turns multiply-adds into hours at the rate it reaches on this device.
+    """
+    start = time.process_time()
+    device.settle(params.compute)
+    images, cost = count_images(params, paths), count(params)
+    shared, alone = work(params, images, cost), work(params, images, cost, sharing=False)
+    console = Console(width=110)
+    print(
+        f"Network: {params.backbone.name} at {params.images.size} px, unfrozen from {params.finetune.unfreeze_from}; "
+        f"{cost.trained / 1e6:.1f} of {cost.parameters / 1e6:.1f} M parameters trained;\n"
+        f"  {cost.trunk / 1e9:.3g} (frozen) + {cost.tail / 1e9:.3g} (trained) G multiply-adds an image\n"
+        f"Study: {len(params.learning_rates)} learning rates x {len(params.folds)} folds, at most "
+        f"{params.head.epochs} + {params.finetune.epochs} epochs over {params.augment.views} views\n"
+        f"Images: {images.total:,}, of which {images.test:,} test, and a fold trains on {images.train:,.0f} and "
+        f"validates on {images.validation:,.0f}\n"
+    )
+    console.print(_disk_table(params, images, cost))
+    rates = calibration.rates(params, device.choose(device_name)) if calibrate else None
+    console.print(_work_table(shared, alone, rates))
+    print(f"Starting the {_stages(params)} stages that load a network takes {start:.0f} s each besides.")
+
+
+def count_images(params: Params, paths: Paths) -> Images:
+    """Count the images that params.yaml and data/raw will give, before anything has run."""
+    total, preliminary = _expected(params, paths)
+    test = preliminary if params.split.test == "preliminary" else round(params.split.test_fraction * total)
+    folds = len(params.folds)
+    return Images(total, test, (total - test) * (1 - 1 / folds), (total - test) / folds)
+
+
+def _expected(params: Params, paths: Paths) -> tuple[int, int]:
+    """How many images there will be, and how many of the preliminary set."""
+    dataset = params.dataset
+    if dataset.synthetic:
+        own = dataset.synthetic
+        return own.cells + own.preliminary_cells, own.preliminary_cells
+    if dataset.complete:
+        parts = cnmc.PUBLISHED.items()
+        return sum(n for _, n in parts), sum(n for part, n in parts if part.startswith("preliminary"))
+    sources = pd.Series([cell.source for cell in cnmc.read(paths.raw).cells])
+    return len(sources), int((sources == "preliminary").sum())
+
+
+def work(params: Params, images: Images, cost: Cost, sharing: bool = True) -> dict[str, Work]:
+    """Multiply-adds of each kind of stage, all models together.
+
+    ``sharing`` False is the study as it would be written plainly: every model runs the whole network on every
+    image in every epoch.
+    """
+    pooled, activations = sharing and params.features.pooled, sharing and params.features.activations
+    models = len(params.learning_rates) * len(params.folds)
+    seen = images.train + images.validation
+    trunk, whole = Work(frozen=cost.trunk), Work(frozen=cost.trunk + cost.tail)
+    nothing = Work()
+    views = 1 + params.augment.views
+    head = models * params.head.epochs * seen
+    tune = models * params.finetune.epochs
+    judged = models * (images.validation + images.test)
+    return {
+        "features": (whole if pooled else trunk if activations else nothing) * (images.total * views),
+        "train-fold, stage 1": (nothing if pooled else whole) * head,
+        "train-fold, stage 2, frozen part": (nothing if activations else trunk) * (tune * seen),
+        "train-fold, stage 2, trained part": Work(
+            tail=tune * images.validation * cost.tail, training=tune * images.train * 3 * cost.tail
+        ),
+        "predict-fold": Work(frozen=0 if activations else judged * cost.trunk, tail=judged * cost.tail),
+    }
+
+
+def _stages(params: Params) -> int:
+    """How many stages load a network."""
+    return 2 + 2 * len(params.learning_rates) * len(params.folds)
+
+
+def _disk_table(params: Params, images: Images, cost: Cost) -> Table:
+    width = {"float32": 4, "float16": 2}[params.features.dtype]
+    views, models = 1 + params.augment.views, len(params.learning_rates) * len(params.folds)
+    activations = images.total * cost.activations * width
+    batch = params.train.batch_size
+    memory = 16 * cost.trained + batch * cost.kept  # weights, gradients, Adam's two moments; kept for the backward pass
+    table = Table(title="Room", title_justify="left")
+    for heading in ("what", "GB", "how"):
+        table.add_column(heading, justify="right" if heading == "GB" else "left")
+    for row in (
+        ("decoded images", images.total * 3 * params.images.size**2, "uint8"),
+        ("pooled features", images.total * views * cost.pooled * width * params.features.pooled,
+         f"features.pooled: {params.features.pooled}, {params.features.dtype}, {params.augment.views} views + 1"),
+        ("activations at the cut", activations * views * params.features.activations,
+         f"features.activations: {params.features.activations}; {activations / 1e9:.3g} GB a view as "
+         f"{params.features.dtype}"),
+        ("models", models * 4 * cost.parameters, f"{models} x {cost.parameters / 1e6:.1f} M float32"),
+        ("device memory, stage 2", memory, f"batch {batch}, float32; about half of it in mixed precision"),
+    ):  # fmt: skip
+        table.add_row(row[0], f"{row[1] / 1e9:,.2f}", row[2])
+    return table
+
+
+def _work_table(shared: dict[str, Work], alone: dict[str, Work], rates: Work | None) -> Table:
+    table = Table(title="Work, at most (early stopping leaves some out)", title_justify="left")
+    table.add_column("stage")
+    headings = ["T multiply-adds", "if nothing were shared"]
+    if rates:
+        headings = ["T multiply-adds", "hours", "if nothing were shared", "hours"]
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for name in shared:
+        _add(table, name, (shared[name], alone[name]), rates)
+    table.add_section()
+    _add(table, "total", (sum(shared.values(), Work()), sum(alone.values(), Work())), rates)
+    if rates:
+        table.caption = (
+            f"G multiply-adds a second here: {rates.frozen / 1e9:,.0f} frozen network, {rates.tail / 1e9:,.0f} trained "
+            f"part forward, {rates.training / 1e9:,.0f} in training"
+        )
+    return table
+
+
+def _add(table: Table, name: str, kinds: tuple[Work, Work], rates: Work | None) -> None:
+    cells = []
+    for own in kinds:
+        cells.append(f"{own.total / 1e12:,.2f}")
+        if rates:
+            cells.append(f"{own.hours(rates):,.2f}")
+    table.add_row(name, *cells)

@@ -1,0 +1,65 @@
+import re
+
+import pytest
+from conftest import PROJECT
+
+from wen.network import calibration, plan
+from wen.network.cost import Cost, Work, count
+from wen.network.plan import Images, count_images, work
+from wen.params import Params, load
+from wen.paths import Paths
+
+
+def test_efficientnetv2_m_costs_what_is_known_of_it() -> None:
+    """23.0 G multiply-adds at 450 px, two thirds of them before blocks.5, after 176 channels at stride 16."""
+    cost = count(load(PROJECT / "profiles/thesis.yaml"))
+    assert (cost.trunk + cost.tail) / 1e9 == pytest.approx(23.0, abs=0.05)
+    assert cost.trunk / (cost.trunk + cost.tail) == pytest.approx(0.66, abs=0.005)
+    assert cost.activations == 29 * 29 * 176
+    assert cost.pooled == 1280
+
+
+def test_a_linear_cost_model_is_right_for_a_study_counted_by_hand(tiny: Params) -> None:
+    cost = Cost(trunk=100, tail=10, activations=1, pooled=1, parameters=1, trained=1, kept=1)
+    images = Images(total=50, test=10, train=20, validation=20)
+    params = tiny.model_copy(update={"lr_grid": [0.1, 0.2, 0.3], "lr": 0.1})  # 3 rates, 2 folds: 6 models
+    shared = {name: own.total for name, own in work(params, images, cost).items()}
+    views = 1 + params.augment.views
+    assert shared == {
+        "features": 50 * views * 110,
+        "train-fold, stage 1": 0,
+        "train-fold, stage 2, frozen part": 0,
+        "train-fold, stage 2, trained part": 6 * params.finetune.epochs * (3 * 20 + 20) * 10,
+        "predict-fold": 6 * 30 * 10,
+    }
+    alone = {name: own.total for name, own in work(params, images, cost, sharing=False).items()}
+    assert alone["features"] == 0
+    assert alone["train-fold, stage 1"] == 6 * params.head.epochs * 40 * 110
+    assert alone["train-fold, stage 2, frozen part"] == 6 * params.finetune.epochs * 40 * 100
+    assert alone["predict-fold"] == 6 * 30 * 110
+
+
+def test_hours_are_work_over_rate_kind_by_kind() -> None:
+    assert Work(3600.0, 7200.0, 3600.0).hours(Work(1.0, 2.0, 4.0)) == 2.25
+
+
+def test_the_images_of_complete_c_nmc_are_known_before_they_are_there(tmp_path_factory: pytest.TempPathFactory) -> None:
+    nowhere = Paths(tmp_path_factory.mktemp("empty"))
+    thesis = count_images(load(PROJECT / "profiles/thesis.yaml"), nowhere)
+    honest = count_images(load(PROJECT / "profiles/honest.yaml"), nowhere)
+    assert (thesis.total, thesis.test) == (12_528, 2_506)
+    assert (honest.total, honest.test) == (12_528, 1_867)
+
+
+def test_the_plan_tells_room_work_and_hours(
+    tiny: Params, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "SECONDS", 0.3)
+    plan.run(tiny, Paths(), calibrate=True, device_name="cpu")
+    text = capsys.readouterr().out
+    assert "Images: 72, of which 14 test" in text
+    assert re.search(r"activations at the cut .* 0\.\d\d", text)
+    assert "hours" in text
+    assert "if nothing were shared" in text
+    plan.run(tiny, Paths(), calibrate=False)
+    assert "hours" not in capsys.readouterr().out
