@@ -4,7 +4,7 @@ import pytest
 from conftest import PROJECT
 
 from wen.network import calibration, plan
-from wen.network.cost import Cost, Work, count
+from wen.network.cost import Cost, Rates, Work, count
 from wen.network.plan import Images, count_images, work
 from wen.params import Params, load
 from wen.paths import Paths
@@ -40,7 +40,7 @@ def test_a_linear_cost_model_is_right_for_a_study_counted_by_hand(tiny: Params) 
 
 
 def test_hours_are_work_over_rate_kind_by_kind() -> None:
-    assert Work(3600.0, 7200.0, 3600.0).hours(Work(1.0, 2.0, 4.0)) == 2.25
+    assert Work(3600.0, 7200.0, 3600.0).hours(Rates(1.0, 2.0, 4.0)) == 2.25
 
 
 def test_the_images_of_complete_c_nmc_are_known_before_they_are_there(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from wen.network import backbone, device
-from wen.network.cost import Work, count
+from wen.network.cost import Cost, Rates
 from wen.network.cut import cut
 from wen.network.frozen import Frozen, runner
 from wen.params import Params
@@ -15,9 +15,9 @@ from wen.params import Params
 SECONDS = 10.0  # all rates together
 
 
-def rates(params: Params, where: torch.device) -> Work:
-    """Multiply-adds a second that this device reaches: each kind of work for a third of `SECONDS`."""
-    cost, size = count(params), params.images.size
+def rates(params: Params, cost: Cost, where: torch.device) -> Rates:
+    """Measure what this device reaches, with untrained weights: each kind of work for a third of `SECONDS`."""
+    size = params.images.size
     network = backbone.build(params.backbone.name).eval().to(where).to(memory_format=torch.channels_last)
     parts = cut(network, params.finetune.unfreeze_from)
     dtype = device.precision(where, params.compute)
@@ -41,7 +41,7 @@ def rates(params: Params, where: torch.device) -> Work:
         binary_cross_entropy_with_logits(logit, torch.zeros_like(logit)).backward()
 
     batch = params.train.batch_size
-    return Work(
+    return Rates(
         frozen=(cost.trunk + cost.tail) * _images_a_second(infer, batch, where),
         tail=cost.tail * _images_a_second(forward, batch, where),
         training=3 * cost.tail * _images_a_second(train, batch, where),

@@ -50,9 +50,18 @@ class Work:
     def total(self) -> float:
         return self.frozen + self.tail + self.training
 
-    def hours(self, rates: "Work") -> float:
-        """Time that it takes at ``rates``, which are multiply-adds a second by kind."""
+    def hours(self, rates: "Rates") -> float:
+        """Time that it takes at a device's rates."""
         return (self.frozen / rates.frozen + self.tail / rates.tail + self.training / rates.training) / 3600
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Multiply-adds a second that a device reaches, by the kinds of `Work`."""
+
+    frozen: float
+    tail: float
+    training: float
 
 
 def count(params: Params) -> Cost:

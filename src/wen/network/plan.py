@@ -9,7 +9,7 @@ from rich.table import Table
 
 from wen.data import cnmc
 from wen.network import calibration, device
-from wen.network.cost import Cost, Work, count
+from wen.network.cost import Cost, Rates, Work, count
 from wen.params import Params
 from wen.paths import Paths
 
@@ -47,7 +47,7 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
         f"validates on {images.validation:,.0f}\n"
     )
     console.print(_disk_table(params, images, cost))
-    rates = calibration.rates(params, device.choose(device_name)) if calibrate else None
+    rates = calibration.rates(params, cost, device.choose(device_name)) if calibrate else None
     console.print(_work_table(shared, alone, rates))
     print(f"Starting the {_stages(params)} stages that load a network takes {start:.0f} s each besides.")
 
@@ -110,7 +110,7 @@ def _disk_table(params: Params, images: Images, cost: Cost) -> Table:
     activations = images.total * cost.activations * width
     batch = params.train.batch_size
     memory = 16 * cost.trained + batch * cost.kept  # weights, gradients, Adam's two moments; kept for the backward pass
-    table = Table(title="Room", title_justify="left")
+    table = Table(title="Disk and memory", title_justify="left")
     for heading in ("what", "GB", "how"):
         table.add_column(heading, justify="right" if heading == "GB" else "left")
     for row in (
@@ -127,7 +127,7 @@ def _disk_table(params: Params, images: Images, cost: Cost) -> Table:
     return table
 
 
-def _work_table(shared: dict[str, Work], alone: dict[str, Work], rates: Work | None) -> Table:
+def _work_table(shared: dict[str, Work], alone: dict[str, Work], rates: Rates | None) -> Table:
     table = Table(title="Work, at most (early stopping leaves some out)", title_justify="left")
     table.add_column("stage")
     headings = ["T multiply-adds", "if nothing were shared"]
@@ -147,7 +147,7 @@ def _work_table(shared: dict[str, Work], alone: dict[str, Work], rates: Work | N
     return table
 
 
-def _add(table: Table, name: str, kinds: tuple[Work, Work], rates: Work | None) -> None:
+def _add(table: Table, name: str, kinds: tuple[Work, Work], rates: Rates | None) -> None:
     cells = []
     for own in kinds:
         cells.append(f"{own.total / 1e12:,.2f}")
