@@ -60,7 +60,7 @@ def check() -> None:
 @app.command()
 def plan(
     file: Annotated[Path, typer.Option("--params", help="A params.yaml or a profile.")] = Path("params.yaml"),
-    calibrate: Annotated[bool, typer.Option(help="Run the network for ten seconds to tell hours.")] = True,
+    calibrate: Annotated[bool, typer.Option(help="Run the network for a moment to tell hours.")] = True,
     device: Device = "auto",
 ) -> None:
     """Say what the study will cost, before anything runs."""

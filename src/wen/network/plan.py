@@ -29,8 +29,8 @@ class Images:
 def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto") -> None:
     """Print the plan of the study that ``params`` describe.
 
-    Epochs are counted in full: early stopping leaves some out. ``calibrate`` runs the real network for ten
-    seconds and turns multiply-adds into hours at the rate it reaches on this device.
+    Epochs are counted in full: early stopping leaves some out. ``calibrate`` runs the network for
+    about ten seconds and turns multiply-adds into hours at the rate it reaches on this device.
     """
     start = time.process_time()
     device.settle(params.compute)
