@@ -1,12 +1,15 @@
 import re
+from pathlib import Path
 
 import pytest
 from conftest import PROJECT
 
+from wen.data import synthetic
+from wen.errors import WenError
 from wen.network import calibration, plan
 from wen.network.cost import Cost, Rates, Work, count
 from wen.network.plan import Images, count_images, work
-from wen.params import Params, load
+from wen.params import Params, Synthetic, load
 from wen.paths import Paths
 
 
@@ -49,6 +52,17 @@ def test_the_images_of_complete_c_nmc_are_known_before_they_are_there(tmp_path_f
     honest = count_images(load(PROJECT / "profiles/honest.yaml"), nowhere)
     assert (thesis.total, thesis.test) == (12_528, 2_506)
     assert (honest.total, honest.test) == (12_528, 1_867)
+
+
+def test_a_part_of_c_nmc_is_counted_and_has_to_be_there(tmp_path: Path) -> None:
+    laptop = load(PROJECT / "profiles/laptop.yaml").model_dump()
+    laptop["dataset"]["complete"] = False
+    params = Params.model_validate(laptop)
+    with pytest.raises(WenError, match="holds no labelled image to count; `make study"):
+        count_images(params, Paths(tmp_path))
+    cells = Synthetic(subjects=4, cells=20, preliminary_subjects=2, preliminary_cells=5, duplicates=0, separation=4.0)
+    synthetic.write(Paths(tmp_path).raw, cells, side=16, seed=1)
+    assert count_images(params, Paths(tmp_path)).total == 25
 
 
 def test_the_plan_tells_room_work_and_hours(

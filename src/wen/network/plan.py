@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wen.data import cnmc
+from wen.errors import WenError
 from wen.network import calibration, device
 from wen.network.cost import Cost, Rates, Work, count
 from wen.params import Params
@@ -61,7 +62,13 @@ def count_images(params: Params, paths: Paths) -> Images:
 
 
 def _expected(params: Params, paths: Paths) -> tuple[int, int]:
-    """How many images there will be, and how many of the preliminary set."""
+    """How many images there will be, and how many of the preliminary set.
+
+    Raises
+    ------
+    WenError
+        If part of C-NMC is to be studied and none of it is in data/raw.
+    """
     dataset = params.dataset
     if dataset.synthetic:
         own = dataset.synthetic
@@ -70,6 +77,8 @@ def _expected(params: Params, paths: Paths) -> tuple[int, int]:
         parts = cnmc.PUBLISHED.items()
         return sum(n for _, n in parts), sum(n for part, n in parts if part.startswith("preliminary"))
     sources = pd.Series([cell.source for cell in cnmc.read(paths.raw).cells])
+    if sources.empty:
+        raise WenError(f"{paths.raw}: holds no labelled image to count; `make study DATA=...` brings C-NMC here")
     return len(sources), int((sources == "preliminary").sum())
 
 
