@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -35,3 +36,11 @@ def test_equal_arrays_give_equal_bytes(tmp_path: Path) -> None:
         write_npz(tmp_path / name, id=np.array(["x", "yy"]), p=np.array([0.25, 1.0]))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert read_npz(tmp_path / "a")["id"].tolist() == ["x", "yy"]
+
+
+def test_arrays_are_written_as_the_same_bytes_by_every_release_of_python(tmp_path: Path) -> None:
+    """Pinned: Python 3.11.2 and 3.11.7 write other archives through numpy.savez."""
+    write_npz(tmp_path / "a.npz", id=np.array(["x", "yz"]), probability=np.array([0.25, 0.5]))
+    digest = hashlib.sha256((tmp_path / "a.npz").read_bytes()).hexdigest()
+    assert digest == "927bfb2783676a6210118408842e52d246eaa8647be460fb331d2fceeba3feff"
+    assert np.load(tmp_path / "a.npz")["probability"].tolist() == [0.25, 0.5]

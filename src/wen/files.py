@@ -1,9 +1,11 @@
 """Outputs are written whole or not at all: to a temporary neighbour first, then renamed."""
 
+import io
 import json
 import math
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,8 +53,12 @@ def read_json(path: Path) -> Any:
 
 def write_npz(path: Path, **arrays: np.ndarray) -> None:
     """Write named arrays without pickle; equal arrays give equal bytes."""
-    with whole(path) as partial, partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+    # Not np.savez: its archives differ between patch releases of Python.
+    with whole(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, array, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
