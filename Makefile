@@ -5,7 +5,7 @@ COMPLETE ?= true
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test study results clean
+.PHONY: help demo test study results bench clean
 
 help:  ## List these targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,8 +27,11 @@ study: $(BIN)/installed  ## Set up the real study: make study DATA=PATH [PROFILE
 results: $(BIN)/installed  ## Print the result table of the last run
 	wen results
 
+bench: $(BIN)/installed  ## Measure the study against its peers: make bench [SAMPLE=part of C-NMC]
+	python bench/run.py $(if $(SAMPLE),--sample "$(SAMPLE)")
+
 clean:  ## Remove the environment and tool caches; results stay
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv bench/.environments .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which with make PYTHON=...")'

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from timm.models.efficientnet import EfficientNet
@@ -11,6 +11,9 @@ from torch import nn
 from wen.network.cut import cut
 from wen.network.device import autocast, precision
 from wen.params import Compute
+
+if TYPE_CHECKING:
+    import openvino
 
 KINDS = ("activations", "pooled")
 Run = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
@@ -62,20 +65,26 @@ def runner(frozen: Frozen, size: int, device: torch.device, options: Compute) ->
     return run
 
 
-def _openvino(frozen: Frozen, size: int, options: Compute) -> Run:
-    import openvino
+def to_openvino(frozen: Frozen, size: int) -> "openvino.Model":
+    """Convert the frozen network for batches of any number of images of ``size`` px."""
+    # Not openvino.convert_model: it reports each use to its maker.
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    # Not openvino.convert_model: it reports each use to its maker.
     frontend = FrontEndManager().load_by_framework("pytorch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of torch.jit.trace, which the decoder uses
         decoder = TorchScriptPythonDecoder(frozen, example_input=torch.zeros(2, size, size, 3))
     model = frontend.convert(frontend.load(decoder))
     model.reshape([-1, size, size, 3])
+    return model
+
+
+def _openvino(frozen: Frozen, size: int, options: Compute) -> Run:
+    import openvino
+
     compiled = openvino.Core().compile_model(
-        model,
+        to_openvino(frozen, size),
         "CPU",
         {
             "PERFORMANCE_HINT": "LATENCY",

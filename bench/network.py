@@ -1,0 +1,319 @@
+"""What a network costs the study, and what the same costs plainly written peers."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import chdir, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+import safetensors.torch
+import torch
+from dvclive import Live
+from table import Row
+from timm.models.efficientnet import EfficientNet
+
+from wen.data import prepare, split
+from wen.data.images import network_input
+from wen.data.table import DEVELOPMENT, TEST, read_cells
+from wen.network import backbone, device, features
+from wen.network.cost import count
+from wen.network.cut import Cut, cut
+from wen.network.fit import Task, class_weights, fit, logits
+from wen.network.frozen import Frozen, runner, to_openvino
+from wen.network.inputs import Inputs, batches, computed, inputs_for
+from wen.network.train import initialise
+from wen.network.views import augment, draw
+from wen.params import Params, load
+from wen.paths import Paths
+from wen.seeds import seed_for
+
+BENCH = Path(__file__).parent
+CPU = torch.device("cpu")
+MODELS, EPOCHS, LR, FOLD = 15, 50, 1e-4, 0
+REPEATS = 3
+
+
+def frozen_forward(envs: Path) -> Iterator[Row]:
+    """The frozen network on batches of images, against OpenVINO in an environment of its own."""
+    for name, size, batch in (("tf_efficientnet_lite0", 128, 16), ("tf_efficientnetv2_m", 224, 8)):
+        params = load(BENCH.parent / "params.yaml")
+        options = params.compute
+        params = params.model_copy(
+            update={
+                "backbone": params.backbone.model_copy(update={"name": name}),
+                "images": params.images.model_copy(update={"size": size}),
+                "finetune": params.finetune.model_copy(update={"unfreeze_from": "blocks.5"}),
+            }
+        )
+        cost = count(params)
+        device.settle(options)
+        torch.manual_seed(0)
+        images = (torch.arange(batch * size * size * 3) % 251 / 250).float().reshape(batch, size, size, 3)
+        frozen = Frozen(
+            settled(backbone.build(name), images.numpy() * 2 - 1), params.finetune.unfreeze_from, ("pooled",)
+        )
+        run = runner(frozen, size, CPU, options)
+        output = run(images)[0]
+        deque((run(images) for _ in range(3)), maxlen=0)
+        ours = [seconds(run, images) for _ in range(max(3, int(4 / seconds(run, images))))]
+        with tempfile.TemporaryDirectory() as folder:
+            model = Path(folder) / "model.xml"
+            openvino.save_model(to_openvino(frozen, size), model, compress_to_fp16=False)
+            script = [envs / "openvino/bin/python", BENCH / "peers/openvino_forward.py"]
+            theirs = _json([*script, model, batch, size, options.threads, 4], Path(folder))
+        np.testing.assert_allclose(output[:, :8], theirs["output"], atol=1e-3)
+        yield Row(
+            f"frozen forward, {name} at {size} px, batch {batch}", "OpenVINO float32", theirs["seconds"], ours,
+            "<= 1.11", operations=(batch * (cost.trunk + cost.tail),) * 2,
+        )  # fmt: skip
+
+
+def training(envs: Path) -> Iterator[Row]:
+    """Both stages and prediction of EfficientNetV2-M at 160 px, against Keras and timm."""
+    with _mini_study() as study:
+        epochs = 1 + REPEATS  # the first one warms up
+        counts = ["--head-epochs", epochs, "--finetune-epochs", epochs, "--predictions", REPEATS]
+        plain = _json([sys.executable, BENCH / "peers/plain.py", "--lr", LR, *counts], study.paths.root)
+        keras = _keras(envs, study)
+        features.run(study.params, study.paths, "cpu")
+        views = study.seconds_of_a_view(("pooled", "activations"), range(REPEATS))
+        yield from _stage_1(study, plain["head"], keras, views)
+        yield from _stage_2(study, plain["finetune"])
+        yield _prediction(study, plain["test"])
+
+
+class Study:
+    """One fold of a small study in a folder of its own, at one learning rate."""
+
+    def __init__(self, params: Params, root: Path) -> None:
+        self.params, self.paths = params, Paths(root)
+        prepare.run(params, self.paths)
+        split.run(params, self.paths)
+        self.cells = read_cells(self.paths)
+        images = normalised(self, self.rows("train")[:8], None)
+        untrained = settled(backbone.build(params.backbone.name), images)
+        safetensors.torch.save_file(untrained.state_dict(), params.backbone.weights)
+        backbone.run(params, self.paths)
+        self.cost = count(params)
+        self.network, self.parts = self.start()
+
+    def start(self) -> tuple[EfficientNet, Cut]:
+        """The pretrained network with the fold's new head."""
+        network = backbone.load(self.params.backbone.name, self.paths.backbone, CPU)
+        parts = cut(network, self.params.finetune.unfreeze_from)
+        initialise(parts.head, seed_for(self.params.seed, LR, FOLD, 0, what="head"))
+        return network, parts
+
+    def rows(self, part: str) -> np.ndarray:
+        validates = (self.cells.fold == FOLD).to_numpy()
+        own = {"train": ~validates, "validation": validates, "test": True}[part]
+        return np.flatnonzero((self.cells.part == (TEST if part == "test" else DEVELOPMENT)).to_numpy() & own)
+
+    def fit(self, stage: str, epochs: int, inputs: Inputs) -> "Clock":
+        """Train a stage of the current network; the clock has each epoch's seconds and validation loss."""
+        task = Task(
+            self.params, LR, FOLD, self.parts.tail, self.cells.label.to_numpy(),
+            self.rows("train"), self.rows("validation"), CPU,
+        )  # fmt: skip
+        module = self.parts.head if stage == "head" else self.parts.tail
+        options = (self.params.head if stage == "head" else self.params.finetune).model_copy(
+            update={"epochs": epochs, "patience": epochs}
+        )
+        with Clock(self.paths.root / "curves") as clock:
+            fit(task, stage, module, inputs, options, clock)
+        return clock
+
+    def inputs(self, kind: str, cached: bool = True) -> Inputs:
+        options = self.params.features.model_copy(update={kind: cached})
+        return inputs_for(
+            kind, self.params.model_copy(update={"features": options}), self.paths, self.network, CPU
+        )  # fmt: skip
+
+    def seconds_of_a_view(self, kinds: tuple[str, ...], views: Iterable[int | None], rows: Any = None) -> list[float]:
+        """How long the frozen network takes over all images, or some, one view after another."""
+        frozen = computed(kinds, self.params, self.paths.features, self.network, CPU)
+        every = batches(np.arange(len(self.cells)) if rows is None else rows, self.params.train.batch_size)
+        deque(frozen.outputs(every[:1], None), maxlen=0)
+        return [seconds(lambda view=view: deque(frozen.outputs(every, view), maxlen=0)) for view in views]
+
+
+class Clock(Live):
+    """DVCLive that also keeps when each epoch ended and its validation loss."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder), dvcyaml=None, save_dvc_exp=False)
+        self.times, self.losses = [time.perf_counter()], []
+
+    def log_metric(self, name: str, value: Any, **options: Any) -> None:
+        super().log_metric(name, value, **options)
+        if name == "loss/validation":
+            self.losses.append(value)
+
+    def next_step(self) -> None:
+        super().next_step()
+        self.times.append(time.perf_counter())
+
+    @property
+    def seconds(self) -> list[float]:
+        return np.diff(self.times).tolist()
+
+
+def _stage_1(study: Study, plain: dict[str, Any], keras: dict[str, Any], pace: list[float]) -> Iterator[Row]:
+    pooled = study.inputs("pooled")
+    heads = []
+    for _ in range(REPEATS):
+        study.network, study.parts = study.start()
+        heads.append(sum(study.fit("head", EPOCHS, pooled).seconds))
+    study.network, study.parts = study.start()
+    losses = study.fit("head", 1 + REPEATS, pooled).losses
+    for peer in (plain, keras):
+        np.testing.assert_allclose(losses, peer["losses"], rtol=2e-3)
+    learnt = len(study.rows("train")) + len(study.rows("validation"))
+    for views, goal in ((EPOCHS, ">= 20"), (8, ">= 100")):
+        ours = [(1 + views) * view + MODELS * head for view, head in zip(pace, heads, strict=True)]
+        passes = MODELS * EPOCHS * learnt, (1 + views) * len(study.cells)
+        operations = tuple(images * (study.cost.trunk + study.cost.tail) for images in passes)
+        for name, peer in (("Keras 3 on TensorFlow", keras), ("timm + DataLoader", plain)):
+            theirs = [MODELS * EPOCHS * epoch for epoch in peer["seconds"][1:]]
+            yield Row(f"stage 1, 15 models x 50 epochs, {views} views", name, theirs, ours, goal, operations=operations)
+
+
+def _stage_2(study: Study, plain: dict[str, Any]) -> Iterator[Row]:
+    """From where stage 1 ended, with activations from disk and without."""
+    cost, train, validation = study.cost, len(study.rows("train")), len(study.rows("validation"))
+    tail = (3 * train + validation) * cost.tail
+    whole = tail + (train + validation) * cost.trunk
+    begun = {key: value.clone() for key, value in study.parts.tail.state_dict().items()}
+    for cached, goal in ((False, ">= 1.3"), (True, ">= 2")):
+        study.parts.tail.load_state_dict(begun)
+        clock = study.fit("finetune", 1 + REPEATS, study.inputs("activations", cached))
+        np.testing.assert_allclose(clock.losses, plain["losses"], rtol=1e-2)
+        name = f"stage 2, one epoch, {'cached activations' if cached else 'nothing cached'}"
+        operations = whole, tail if cached else whole
+        yield Row(
+            name, "timm, whole graph forward", plain["seconds"][1:], clock.seconds[1:], goal, operations=operations
+        )  # fmt: skip
+
+
+def _prediction(study: Study, plain: dict[str, Any]) -> Row:
+    rows, size = study.rows("test"), study.params.train.batch_size
+    trunk = study.seconds_of_a_view(("activations",), [None] * REPEATS, rows)
+    inputs = study.inputs("activations")
+    tail = [
+        seconds(lambda: logits(study.parts.tail, inputs, rows, size, torch.float32)) for _ in range(REPEATS)
+    ]  # fmt: skip
+    logit = logits(study.parts.tail, inputs, rows, size, torch.float32)
+    np.testing.assert_allclose(torch.sigmoid(logit), plain["probability"], atol=5e-3)
+    ours = [once + MODELS * own for once, own in zip(trunk, tail, strict=True)]
+    theirs = [MODELS * own for own in plain["seconds"]]
+    cost = study.cost
+    operations = len(rows) * MODELS * (cost.trunk + cost.tail), len(rows) * (cost.trunk + MODELS * cost.tail)
+    work = "prediction of the test set, 15 models"
+    return Row(work, "timm, 15 forward passes", theirs, ours, ">= 2.5", operations=operations)
+
+
+@contextmanager
+def _mini_study() -> Iterator[Study]:
+    """EfficientNetV2-M on 50 cells: 32 train, 8 validate, 10 test."""
+    size = 160
+    values = load(BENCH.parent / "params.yaml").model_dump()
+    values["dataset"]["side"] = size
+    values["dataset"]["synthetic"] |= {
+        "subjects": 12, "cells": 40, "preliminary_subjects": 4, "preliminary_cells": 10, "duplicates": 0,
+    }  # fmt: skip
+    values["images"] = {"crop": size, "size": size}
+    values["augment"]["views"] = 1 + REPEATS
+    values["finetune"]["unfreeze_from"] = "blocks.5"
+    with tempfile.TemporaryDirectory() as folder:
+        values["backbone"] = {"name": "tf_efficientnetv2_m", "weights": str(Path(folder) / "weights.safetensors")}
+        params = Params.model_validate(values)
+        device.settle(params.compute)
+        torch.manual_seed(0)
+        (Path(folder) / "params.yaml").write_text(json.dumps(values))
+        with chdir(folder):
+            yield Study(params, Path())
+
+
+def _keras(envs: Path, study: Study) -> dict[str, Any]:
+    """Stage 1 in Keras, on our decoded views, from our weights and our head."""
+    params, cells = study.params, study.cells
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        weights = {
+            key: value.numpy()
+            for key, value in study.network.state_dict().items()
+            if not key.startswith("classifier") and not key.endswith("num_batches_tracked")
+        }
+        np.savez(folder / "weights.npz", **weights)
+        label = cells.label.to_numpy()
+        train, validation = study.rows("train"), study.rows("validation")
+        orders = [
+            np.random.default_rng(seed_for(params.seed, LR, FOLD, epoch, what="head")).permutation(train)
+            for epoch in range(1 + REPEATS)
+        ]
+        arrays = {
+            "head": study.parts.head.weight.detach().numpy(),
+            "views": np.stack([normalised(study, rows, view) for view, rows in enumerate(orders)]),
+            "labels": np.stack([label[rows] for rows in orders]),
+            "class_weights": class_weights(label[train]),
+            "validation": normalised(study, validation, None),
+            "validation_labels": label[validation],
+        }
+        for key, value in arrays.items():
+            np.save(folder / f"{key}.npy", value)
+        task = {"lr": LR, "batch_size": params.train.batch_size, "threads": params.compute.threads}
+        (folder / "task.json").write_text(json.dumps(task))
+        return _json([envs / "keras/bin/python", BENCH / "peers/keras_stage1.py", folder], folder)
+
+
+def normalised(study: Study, rows: np.ndarray, view: int | None) -> np.ndarray:
+    crop, size = study.params.images.crop, study.params.images.size
+    files = zip(study.cells.path.iloc[rows], study.cells.sha256.iloc[rows], strict=True)
+    images = np.stack([network_input(study.paths.root / path, digest, crop, size) for path, digest in files])
+    pixels = torch.from_numpy(images).movedim(-1, 1) / 255
+    if view is not None:
+        pixels = augment(pixels, draw(study.params.augment, study.params.seed, view, rows))
+    return ((pixels - 0.5) / 0.5).movedim(1, -1).contiguous().numpy()
+
+
+def settled(network: EfficientNet, images: np.ndarray) -> EfficientNet:
+    """Give untrained weights what training gives: batch statistics of the images, and calm residual branches.
+
+    Without them numbers explode on the way, and with them the differences between two engines.
+    """
+    for block in network.blocks.modules():
+        if getattr(block, "has_skip", False):
+            torch.nn.init.constant_(
+                [child for child in block.children() if hasattr(child, "running_var")][-1].weight, 0.1
+            )
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None  # of all batches alike
+    with torch.no_grad():
+        network.train()(torch.from_numpy(images).movedim(-1, 1))
+    return network.eval()
+
+
+def _norms(module: torch.nn.Module) -> list[torch.nn.BatchNorm2d]:
+    return [part for part in module.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+
+
+def seconds(work: Callable[..., Any], *arguments: Any) -> float:
+    begin = time.perf_counter()
+    work(*arguments)
+    return time.perf_counter() - begin
+
+
+def _json(command: list[Any], folder: Path) -> Any:
+    """Run a peer in a folder and read the JSON in its last line."""
+    done = subprocess.run([str(word) for word in command], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{command[1]}:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])

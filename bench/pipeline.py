@@ -1,0 +1,203 @@
+"""What whole commands cost: the demo, the laptop profile, DVC's no-op and experiments, a stage's start, memory."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from ruamel.yaml import YAML
+from table import Row
+
+from wen.data.images import sha256
+from wen.params import load
+from wen.paths import Paths
+
+BENCH = Path(__file__).parent
+PROJECT = BENCH.parent
+REPEATS = 3
+STAGES = len(YAML(typ="safe").load(PROJECT / "dvc.lock")["stages"])
+
+
+def demo(folder: Path) -> Iterator[Row]:
+    """The whole demo, really run, against its 15 models written plainly; then what DVC adds when little is to do."""
+    clone = _clone(folder / "demo")
+    ours = [_seconds(["dvc", "repro"], clone)]
+    yield Row("the whole demo", "timm, nothing shared", _plain_study(clone, 0.001, _epochs(clone)), ours, ">= 4")
+    floor = _floor(folder / "floor")
+    nothing = [[_seconds(["dvc", "repro"], place) for _ in range(REPEATS)] for place in (floor, clone)]
+    yield Row("`dvc repro`, nothing to do", f"DVC, {STAGES} stages of `true`", *nothing, "<= 1.3")
+    others = [
+        [_seconds(["dvc", "exp", "run", "-S", f"weighting={other}"], place) for other in ("f1", "auc", "accuracy")]
+        for place in (floor, clone)
+    ]
+    yield Row("`dvc exp run -S weighting=...`", f"DVC, one of {STAGES} stages of `true`", *others, "<= 1.3")
+    _idle(clone)
+    idle = [_seconds(["dvc", "exp", "run", "-S", f"weighting={other}"], clone) for other in ("f1", "auc", "accuracy")]
+    yield Row(
+        "the same", "DVC, this study's dependencies and outputs, commands replaced by `true`", idle, others[1], "<= 1.3"
+    )
+    python = [_seconds([sys.executable, "-c", "import pandas"], clone) for _ in range(5)]
+    stage = [_seconds(["wen", "ensemble-inter", "--lr", "0.001"], clone) for _ in range(5)]
+    yield Row("a whole stage without a network: `wen ensemble-inter`", "`import pandas`", python, stage, "<= 2")
+
+
+def laptop(folder: Path, sample: Path) -> Iterator[Row]:
+    """The laptop profile on real cells: one of its 15 models, times 15, and what all share."""
+    clone, lr = _clone(folder / "laptop"), 0.0001
+    _run(["wen", "study", str(sample), "--profile", "laptop", "--incomplete"], clone)
+    shared = _seconds(["dvc", "repro", "features"], clone)
+    model = _seconds(["dvc", "repro", f"predict-fold@{lr}-0"], clone)
+    epochs = {key: 15 * value for key, value in _epochs(clone).items()}
+    theirs = _plain_study(clone, lr, epochs)
+    yield Row("the laptop profile on the real sample", "timm, nothing shared", theirs, [shared + 15 * model], ">= 3")
+
+
+def memory(folder: Path) -> Iterator[Row]:
+    """The most memory that a stage holds, with 600 images and with 12,528."""
+    peaks: dict[str, list[float]] = {}
+    for count in (600, 12_528):
+        root = folder / f"memory-{count}"
+        _many_cells(root, count)
+        for stage in ("features", "train-fold", "predict-fold"):
+            options = [] if stage == "features" else ["--lr", "0.001", "--fold", "0"]
+            peaks.setdefault(stage, []).append(_peak_megabytes(["wen", stage, *options], root))
+    for stage, (few, many) in peaks.items():
+        yield Row(f"peak memory of {stage}, 12,528 images", "itself, 600 images", [few], [many], "<= 1.1", "MB")
+
+
+def _clone(folder: Path) -> Path:
+    """A clone of what is checked out, changes included, without any earlier result in its cache."""
+    _run(["git", "clone", "--quiet", str(PROJECT), str(folder)], PROJECT)
+    for name in ("params.yaml", "dvc.yaml", "profiles"):
+        source, target = PROJECT / name, folder / name
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, target)
+    shutil.rmtree(folder / "src")
+    shutil.copytree(PROJECT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for key, value in (("user.name", "bench"), ("user.email", "bench@localhost")):
+        _run(["git", "config", key, value], folder)
+    _run(["git", "commit", "--quiet", "--allow-empty", "--all", "--message", "what is measured"], folder)
+    return folder
+
+
+def _floor(folder: Path) -> Path:
+    """A repository of as many stages as the demo's that do nothing; one depends on params.yaml's ``weighting``."""
+    folder.mkdir()
+    _run(["git", "init", "--quiet"], folder)
+    _run(["dvc", "init", "--quiet"], folder)
+    shutil.copy(PROJECT / ".dvc/config", folder / ".dvc/config")
+    stages = {f"nothing-{k}": {"cmd": "true", "deps": ["file"]} for k in range(STAGES - 1)}
+    stages["report"] = {"cmd": "true", "params": ["weighting"]}
+    with (folder / "dvc.yaml").open("w") as file:
+        YAML().dump({"stages": stages}, file)
+    (folder / "params.yaml").write_text("weighting: kappa\n")
+    (folder / "file").write_text("nothing\n")
+    _run(["dvc", "repro", "--quiet"], folder)
+    _run(["git", "add", "--all"], folder)
+    identity = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"]
+    _run(["git", *identity, "commit", "--quiet", "--message", "nothing"], folder)
+    for key, value in (("user.name", "bench"), ("user.email", "bench@localhost")):
+        _run(["git", "config", key, value], folder)
+    return folder
+
+
+def _idle(clone: Path) -> None:
+    """Make every command of the study do nothing, and keep every output: what is left is DVC's own work."""
+    pipeline = YAML().load(clone / "dvc.yaml")
+    for stage in pipeline["stages"].values():
+        stage["cmd"] = "true"
+        for kind in ("outs", "metrics"):
+            outputs = [own if isinstance(own, dict) else {own: {}} for own in stage.get(kind, [])]
+            stage[kind] = [{path: {**options, "persist": True} for path, options in own.items()} for own in outputs]
+    with (clone / "dvc.yaml").open("w") as file:
+        YAML().dump(pipeline, file)
+    _run(["dvc", "commit", "--force", "--quiet"], clone)
+    _run(["git", "commit", "--quiet", "--all", "--message", "nothing"], clone)
+
+
+def _plain_study(root: Path, lr: float, epochs: dict[str, int]) -> list[float]:
+    """Seconds that the study takes plainly: ``epochs`` of each stage at the pace of one model's first ones."""
+    counts = ["--head-epochs", REPEATS, "--finetune-epochs", REPEATS, "--predictions", REPEATS]
+    command = [sys.executable, BENCH / "peers/plain.py", "--lr", lr, *counts]
+    plain = json.loads(_run([str(word) for word in command], root).splitlines()[-1])
+    ours = _curve(root, lr, "loss/validation")[:REPEATS]
+    np.testing.assert_allclose(ours, plain["head"]["losses"], rtol=2e-3)
+    return [
+        epochs["head"] * head + epochs["finetune"] * tune + 15 * test
+        for head, tune, test in zip(
+            plain["head"]["seconds"], plain["finetune"]["seconds"], plain["test"]["seconds"], strict=True
+        )
+    ]
+
+
+def _epochs(root: Path) -> dict[str, int]:
+    """How many epochs of each stage all models in a study took together."""
+    stages = [row for path in root.glob("plots/training/*/*/plots/metrics/stage.tsv") for row in _column(path)]
+    return {"head": stages.count(1), "finetune": stages.count(2)}
+
+
+def _curve(root: Path, lr: float, name: str) -> list[float]:
+    return _column(Paths(root).training(lr, 0) / f"plots/metrics/{name}.tsv")
+
+
+def _column(path: Path) -> list[float]:
+    with path.open() as file:
+        return [float(row[1]) for row in list(csv.reader(file, delimiter="\t"))[1:]]
+
+
+def _many_cells(root: Path, count: int) -> None:
+    """A study of ``count`` small images, ready for its network stages."""
+    values: dict[str, Any] = load(PROJECT / "params.yaml").model_dump()
+    values["images"] = {"crop": 32, "size": 32}
+    values["augment"]["views"] = values["head"]["epochs"] = values["finetune"]["epochs"] = 1
+    values["train"]["batch_size"] = 64
+    (root / "data").mkdir(parents=True)
+    with (root / "params.yaml").open("w") as file:
+        YAML().dump(values, file)
+    random = np.random.default_rng(0)
+    rows = []
+    for k in range(count):
+        path = root / f"data/{k:05}.bmp"
+        Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(path)
+        rows.append({"id": path.stem, "path": f"data/{path.name}", "label": k % 2, "sha256": sha256(path.read_bytes())})
+    index = pd.DataFrame(rows).assign(subject="1", source="fold_0", width=32, height=32, pixels="")
+    index.to_csv(Paths(root).index, index=False)
+    fold = np.arange(count) % 6 - 1
+    part = np.where(fold < 0, "test", "development")
+    index[["id"]].assign(part=part, fold=fold).to_csv(Paths(root).split, index=False)
+    _run(["wen", "backbone"], root)
+
+
+def _peak_megabytes(command: list[str], root: Path) -> float:
+    # By way of a small process: a new one begins with the peak of the one that starts it.
+    script = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    return int(_run([sys.executable, "-c", script, *command], root).splitlines()[-1]) / 1024
+
+
+def _seconds(command: list[str], folder: Path) -> float:
+    begin = time.perf_counter()
+    _run(command, folder)
+    return time.perf_counter() - begin
+
+
+def _run(command: list[str], folder: Path) -> str:
+    # The sources that are measured come first on the path, whatever the environment has installed.
+    environment = os.environ | {"PYTHONPATH": str(folder / "src" if (folder / "src").exists() else PROJECT / "src")}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} in {folder}:\n{done.stderr[-2000:]}{done.stdout[-2000:]}")
+    return done.stdout

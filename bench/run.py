@@ -1,0 +1,92 @@
+"""Measure the study against what a person would otherwise write: make bench [SAMPLE=path/to/real/cells.zip]
+
+Every peer is installed in an environment of its own from its pinned requirements in bench/peers, but for plain timm,
+which needs exactly the study's own. Equal results are asserted before a time is believed. Writes bench/RESULTS.md.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import network
+import pipeline
+import torch
+from table import Row, markdown
+
+BENCH = Path(__file__).parent
+ENVIRONMENTS = BENCH / ".environments"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sample", type=Path, help="a folder or zip of C-NMC 2019, whole or partial")
+    options = parser.parse_args()
+    for peer in ("keras", "openvino"):
+        _install(peer)
+    begin, rate = time.perf_counter(), matrix_product_rate()
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cases = [network.frozen_forward(ENVIRONMENTS), network.training(ENVIRONMENTS), pipeline.demo(folder)]
+        if options.sample:
+            cases.append(pipeline.laptop(folder, options.sample.resolve()))
+        cases.append(pipeline.memory(folder))
+        for case in cases:
+            for row in case:
+                rows.append(row)
+                print(f"{time.perf_counter() - begin:4.0f} s  {' | '.join(row.cells())}", flush=True)
+    text = _page(rows, rate, time.perf_counter() - begin, options.sample is not None)
+    (BENCH / "RESULTS.md").write_text(text, encoding="utf-8")
+
+
+def matrix_product_rate(n: int = 2048, repeats: int = 10) -> float:
+    """G multiply-adds a second of a float32 matrix product, the most that a network could reach."""
+    a, b = torch.rand(n, n), torch.rand(n, n)
+    best = min(network.seconds(torch.mm, a, b) for _ in range(repeats))
+    return n**3 / best / 1e9
+
+
+def _install(peer: str) -> None:
+    folder, requirements = ENVIRONMENTS / peer, BENCH / f"peers/{peer}.txt"
+    if (folder / "installed").exists() and (folder / "installed").read_text() == requirements.read_text():
+        return
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    pip = [folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", requirements]
+    subprocess.run(pip, check=True)
+    (folder / "installed").write_text(requirements.read_text())
+
+
+def _page(rows: list[Row], rate: float, seconds: float, sample: bool) -> str:
+    processor = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    commit = subprocess.run(
+        ["git", "-C", BENCH, "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
+    )
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "timm", "openvino", "dvc"))
+    command = "make bench SAMPLE=..." if sample else "make bench"
+    return f"""# What the study costs, and what else there is
+
+Written by `{command}` in {seconds / 60:.1f} minutes at {commit.stdout.strip()},
+on {os.cpu_count()} cores of {processor}, Python {platform.python_version()},
+{versions}.
+A float32 matrix product reaches {rate:.0f} G multiply-adds a second.
+
+A ratio is that of the medians; its spread goes from the least to the most favourable pair of single measurements.
+A goal `>= x` asks that the peer take at least x times as long; `<= x`, that the study take at most x times as long.
+Losses, outputs and probabilities were compared before each time was believed (tolerances in bench/network.py).
+The ratio of multiply-adds is what sharing alone can give: who computes the same layers equally fast reaches it, and
+only a faster engine more. The last column says how near both come to the matrix product.
+
+{markdown(rows)}"""
+
+
+if __name__ == "__main__":
+    main()
