@@ -113,6 +113,14 @@ class Compute(Section):
     precision: Literal["auto", "float32", "bfloat16", "float16"]
 
 
+class Report(Section):
+    """How the report speaks and what it calls a difference that matters."""
+
+    language: Literal["en", "id"]
+    margin: Annotated[float, Field(gt=0, lt=0.5)]
+    bootstrap: Annotated[int, Field(ge=200, le=100_000)]
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -134,6 +142,7 @@ class Params(Section):
     head: Head
     finetune: Finetune
     compute: Compute
+    report: Report
 
     @model_validator(mode="after")
     def _hang_together(self) -> "Params":

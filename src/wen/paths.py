@@ -89,6 +89,10 @@ class Paths:
         return self.root / "metrics/headline.json"
 
     @property
+    def evidence(self) -> Path:
+        return self.root / "metrics/evidence.json"
+
+    @property
     def plots(self) -> Path:
         return self.root / "plots/headline"
 

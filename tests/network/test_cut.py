@@ -1,9 +1,11 @@
 import pytest
 import torch
+from captum.attr import LayerGradCam
 
 from wen.errors import WenError
 from wen.network.backbone import build
 from wen.network.cut import cut
+from wen.network.predict import Located
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,20 @@ def test_the_thesis_unfreezes_43_of_53_million_parameters() -> None:
     whole = trained + sum(p.numel() for p in parts.trunk.parameters())
     assert round(trained / 1e6, 1) == 43.0
     assert round(whole / 1e6, 1) == 52.9
+
+
+def test_the_map_says_where_the_logit_comes_from_as_grad_cam_does() -> None:
+    torch.manual_seed(0)
+    parts = cut(build("tf_efficientnet_lite0").eval(), "blocks.5")
+    located = Located(parts)
+    activations = parts.trunk(torch.rand(2, 3, 96, 96)).detach()
+    outputs = located(activations).detach()
+    maps = outputs[:, 1:].unflatten(1, located.shape)
+    torch.testing.assert_close(outputs[:, :1], parts.tail(activations))
+    torch.testing.assert_close(maps.mean((1, 2)), outputs[:, 0])
+    reference = LayerGradCam(parts.tail, parts.top[-2]).attribute(activations, target=0).squeeze(1)
+    positions = maps[0].numel()
+    torch.testing.assert_close((maps - parts.head.bias) / positions, reference, rtol=1e-3, atol=1e-6)
 
 
 def test_a_block_group_that_is_not_there_is_said() -> None:

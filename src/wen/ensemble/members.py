@@ -24,6 +24,8 @@ class Member:
     test_id: np.ndarray
     test_label: np.ndarray
     test_probability: np.ndarray
+    test_map: np.ndarray
+    """Where in each test image the logit comes from, of shape (n, height, width); see `wen.network.predict.Located`."""
 
     @property
     def name(self) -> str:

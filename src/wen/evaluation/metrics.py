@@ -4,7 +4,8 @@ Sections 2.7 and 2.10 of the thesis, and those that papers on C-NMC report besid
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,20 +13,23 @@ THRESHOLD = 0.5
 
 
 class Confusion(NamedTuple):
-    """Counts of decisions: true and false, negative (HEM) and positive (ALL)."""
+    """Counts of decisions: true and false, negative (HEM) and positive (ALL).
 
-    tn: int
-    fp: int
-    fn: int
-    tp: int
+    Numbers, or arrays of them (of resampled test sets): the measures below take both.
+    """
 
-
-def decide(probability: np.ndarray) -> np.ndarray:
-    """The class of each image: 1 (ALL) if its probability is at least 0.5, else 0 (HEM) (2.22)."""
-    return (np.asarray(probability) >= THRESHOLD).astype(np.int64)
+    tn: Any
+    fp: Any
+    fn: Any
+    tp: Any
 
 
-def confusion(label: np.ndarray, probability: np.ndarray) -> Confusion:
+def decide(probability: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:
+    """The class of each image: 1 (ALL) if its probability is at least the threshold, else 0 (HEM) (2.22)."""
+    return (np.asarray(probability) >= threshold).astype(np.int64)
+
+
+def confusion(label: np.ndarray, probability: np.ndarray, threshold: float = THRESHOLD) -> Confusion:
     """Count the decisions at the threshold.
 
     Parameters
@@ -35,7 +39,7 @@ def confusion(label: np.ndarray, probability: np.ndarray) -> Confusion:
     probability : ndarray of shape (n,)
         Of ALL, in [0, 1].
     """
-    pair = 2 * np.asarray(label, dtype=np.int64) + decide(probability)
+    pair = 2 * np.asarray(label, dtype=np.int64) + decide(probability, threshold)
     tn, fp, fn, tp = np.bincount(pair, minlength=4).tolist()
     return Confusion(tn, fp, fn, tp)
 
@@ -115,19 +119,25 @@ def evaluate(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
         Always the same keys in the same order, the columns of ``dvc metrics show``.
     """
     c = confusion(label, probability)
-    return {
-        "accuracy": accuracy(c),
-        "precision": precision(c),
-        "recall": recall(c),
-        "f1": f1(c),
-        "kappa": kappa(c),
-        "auc": auc(label, probability),
-        "specificity": specificity(c),
-        "balanced_accuracy": balanced_accuracy(c),
-        "weighted_f1": weighted_f1(c),
-        **c._asdict(),
-    }
+    row = {name: measure(c) for name, measure in OF_DECISIONS.items()}
+    row["auc"] = auc(label, probability)
+    return {name: row[name] for name in MEASURES} | c._asdict()
 
 
-def _ratio(numerator: float, denominator: float) -> float:
+def _ratio(numerator: Any, denominator: Any) -> Any:
+    if isinstance(denominator, np.ndarray):
+        return np.divide(numerator, denominator, out=np.zeros(denominator.shape), where=denominator != 0)
     return numerator / denominator if denominator else 0.0
+
+
+OF_DECISIONS: dict[str, Callable[[Confusion], Any]] = {
+    "accuracy": accuracy,
+    "precision": precision,
+    "recall": recall,
+    "f1": f1,
+    "kappa": kappa,
+    "specificity": specificity,
+    "balanced_accuracy": balanced_accuracy,
+    "weighted_f1": weighted_f1,
+}
+MEASURES = ("accuracy", "precision", "recall", "f1", "kappa", "auc", "specificity", "balanced_accuracy", "weighted_f1")

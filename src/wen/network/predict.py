@@ -2,12 +2,13 @@
 
 import numpy as np
 import torch
+from torch import nn
 
 from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.evaluation.metrics import evaluate
 from wen.files import write_json, write_npz
 from wen.network import backbone, device
-from wen.network.cut import cut
+from wen.network.cut import Cut, cut
 from wen.network.fit import logits
 from wen.network.inputs import inputs_for
 from wen.network.train import check_in_study
@@ -18,7 +19,8 @@ from wen.paths import Paths
 def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "auto") -> None:
     """Write data/predictions/LR/FOLD.npz and the model's row of the result table, on test data.
 
-    The file holds ``validation_`` and ``test_`` ``id``, ``label`` and ``probability``.
+    The file holds ``validation_`` and ``test_`` ``id``, ``label`` and ``probability``, and ``test_map``, the
+    class-activation map of each test image (see `Located`), float16.
 
     Raises
     ------
@@ -30,17 +32,41 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     where = device.choose(device_name)
     cells = read_cells(paths)
     network = backbone.load(params.backbone.name, paths.model(lr, fold), where)
-    tail = cut(network, params.finetune.unfreeze_from).tail
+    tail = Located(cut(network, params.finetune.unfreeze_from))
     inputs = inputs_for("activations", params, paths, network, where)
     arrays: dict[str, np.ndarray] = {}
     validates = (cells.part == DEVELOPMENT) & (cells.fold == fold)
     for name, own in (("validation", validates), ("test", cells.part == TEST)):
         rows = np.flatnonzero(own)
         dtype = device.precision(where, params.compute)
-        logit = logits(tail, inputs, rows, params.train.batch_size, dtype)
+        outputs = logits(tail, inputs, rows, params.train.batch_size, dtype)
         arrays[f"{name}_id"] = cells.id.to_numpy()[rows].astype(str)
         arrays[f"{name}_label"] = cells.label.to_numpy()[rows]
-        arrays[f"{name}_probability"] = torch.sigmoid(logit).numpy()
+        arrays[f"{name}_probability"] = torch.sigmoid(outputs[:, 0]).numpy()
+    maps = outputs[:, 1:].unflatten(1, tail.shape)
+    arrays["test_map"] = maps.numpy().astype(np.float16)
     write_npz(paths.predictions(lr, fold), **arrays)
     row = evaluate(arrays["test_label"], arrays["test_probability"])
     write_json(paths.single_metrics(lr, fold), row)
+
+
+class Located(nn.Module):
+    """The tail, and where in the image its logit comes from.
+
+    The head is linear and the pooling before it a mean, so the logit is the mean of a map: the head applied at
+    each position alone. That is the class-activation map of Zhou et al. (2016), and what Grad-CAM gives for such a
+    network; above 0 speaks for ALL, below for HEM.
+    """
+
+    def __init__(self, parts: Cut) -> None:
+        super().__init__()
+        self.features, self.pool, self.head = parts.top[:-1], parts.top[-1], parts.head
+        self.shape = torch.Size()
+        """Of a map, known once an image has passed."""
+
+    def forward(self, activations: torch.Tensor) -> torch.Tensor:
+        """From activations at the cut to the logit, and behind it the map: shape (n, 1 + height x width)."""
+        features = self.features(activations)
+        self.shape = features.shape[2:]
+        maps = self.head(features.movedim(1, -1)).flatten(1)
+        return torch.cat([self.head(self.pool(features)), maps], dim=1)

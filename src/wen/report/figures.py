@@ -1,48 +1,126 @@
-"""The report's figures, as SVG that can be read in black and white."""
+"""The report's figures, as SVG that can be read in black and white; every word comes from texts.yaml."""
+
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from sklearn.metrics import roc_curve
+from matplotlib.figure import Figure
+from sklearn.metrics import precision_recall_curve, roc_curve
 
-from wen.evaluation.metrics import auc, confusion
-from wen.figures import COLOURS, LINES, render
-from wen.report.tables import Classifier
+from wen.evaluation.agreement import pairwise_kappa
+from wen.evaluation.calibration import reliability
+from wen.evaluation.metrics import THRESHOLD, auc, confusion
+from wen.evaluation.resampling import resample
+from wen.figures import ALL_COLOUR, COLOURS, HEM_COLOUR, LINES, render
+from wen.report.diagnostics import agreement, thresholds
+from wen.report.language import Text
+from wen.report.study import Classifier, Study
 
 MARKERS = "osD^v"
+BANDS = 300  # resampled curves behind a band
 
 
-def roc(classifiers: list[Classifier]) -> str:
-    """ROC curves of a few classifiers on the test set."""
+def forest(study: Study, compared: list[Classifier], intervals: dict[str, Any], t: Text) -> str:
+    """Accuracy of a few classifiers with their intervals."""
+    figure, axes = plt.subplots(figsize=(6.4, 0.36 * len(compared) + 0.9))
+    kinds = {"single": 0, "inter": 1, "intra": 2}
+    for y, own in enumerate(reversed(compared)):
+        low, high = intervals[own.id]["accuracy"]
+        value, k = own.row["accuracy"], kinds[own.kind]
+        axes.plot([low, high], [y, y], color=COLOURS[k], linewidth=1.5)
+        axes.plot(value, y, MARKERS[k], color=COLOURS[k])
+    axes.set(yticks=range(len(compared)), yticklabels=[t.name(own) for own in reversed(compared)],
+             xlabel=t("axis.accuracy"))  # fmt: skip
+    axes.grid(axis="x", color="0.9")
+    return _svg(figure)
+
+
+def rates(study: Study, t: Text) -> str:
+    """Single models and Inter-LR ensemble of each LR."""
+    figure, axes = plt.subplots(figsize=(5.4, 3.6))
+    for x, lr in enumerate(study.models):
+        single = np.array([own.row["accuracy"] for own in study.classifiers if (own.kind, own.lr) == ("single", lr)])
+        first = x == 0
+        axes.plot(x + np.linspace(-0.12, 0.12, len(single)), single, "o", color=COLOURS[0], markerfacecolor="none",
+                  label=t("axis.single") if first else None)  # fmt: skip
+        axes.errorbar(x + 0.22, single.mean(), single.std(ddof=1), color=COLOURS[0], marker="_", capsize=3,
+                      label=t("axis.spread") if first else None)  # fmt: skip
+        inter = study.inter(lr, study.params.weighting)
+        axes.plot(x + 0.34, inter.row["accuracy"], "D", color=COLOURS[1],
+                  label=f"Inter-LR, {inter.scheme}" if first else None)  # fmt: skip
+    axes.set(xticks=range(len(study.models)), xticklabels=[f"LR {lr}" for lr in study.models],
+             ylabel=t("axis.accuracy"))  # fmt: skip
+    axes.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1))
+    return _svg(figure)
+
+
+def schemes(study: Study, t: Text) -> str:
+    """Every ensemble by its weighting scheme."""
+    ensembles = [own for own in study.classifiers if own.kind != "single"]
+    groups = list(dict.fromkeys(_group(own) for own in ensembles))
+    names = study.params.schemes
+    figure, axes = plt.subplots(figsize=(6, 0.5 * len(groups) + 1.4))
+    for k, scheme in enumerate(names):
+        own = [ensemble for ensemble in ensembles if ensemble.scheme == scheme]
+        y = [len(groups) - 1 - groups.index(_group(ensemble)) + 0.13 * (len(names) / 2 - k) for ensemble in own]
+        axes.plot([ensemble.row["accuracy"] for ensemble in own], y, MARKERS[k % 5], color=COLOURS[k % 5],
+                  markerfacecolor="none", label=scheme)  # fmt: skip
+    axes.set(yticks=range(len(groups)), yticklabels=groups[::-1], xlabel=t("axis.accuracy"))
+    axes.grid(axis="x", color="0.9")
+    axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return _svg(figure)
+
+
+def roc(study: Study, compared: list[Classifier], seed: int, t: Text) -> str:
+    """ROC curves of a few classifiers, and a band around the one in focus."""
     figure, axes = plt.subplots(figsize=(5, 4.6))
-    for k, (name, label, probability) in enumerate(classifiers):
-        fpr, tpr, _ = roc_curve(label, probability)
-        axes.plot(fpr, tpr, color=COLOURS[k], linestyle=LINES[k], label=f"{name}: {auc(label, probability):.3f}")
+    grid = np.linspace(0, 1, 101)
+    low, high = _roc_band(study, grid, seed)
+    axes.fill_between(grid, low, high, color=COLOURS[0], alpha=0.15, linewidth=0)
+    for k, own in enumerate(compared):
+        fpr, tpr, _ = roc_curve(study.label, own.probability)
+        area = auc(study.label, own.probability)
+        axes.plot(fpr, tpr, color=COLOURS[k], linestyle=LINES[k], label=f"{t.name(own)}: {area:.3f}")
+    tn, fp, fn, tp = confusion(study.label, study.focus.probability)
+    axes.plot(fp / max(fp + tn, 1), tp / max(tp + fn, 1), "X", color="black", markersize=8)
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
-    axes.set(xlabel="1 - specificity", ylabel="sensitivity", title="ROC on the test set (name: AUC)")
+    axes.set(xlabel=t("axis.fpr"), ylabel=t("axis.tpr"))
     axes.legend(loc="lower right", fontsize="small")
     return _svg(figure)
 
 
-def confusion_matrix(classifier: Classifier) -> str:
-    """Counts of right and wrong decisions, and their share of the true class."""
-    tn, fp, fn, tp = confusion(classifier.label, classifier.probability)
-    counts = np.array([[tn, fp], [fn, tp]])
-    share = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
-    figure, axes = plt.subplots(figsize=(3.8, 3.4))
-    axes.imshow(share, cmap="Purples", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if share[row, column] > 0.5 else "black"
-        text = f"{count}\n{share[row, column]:.1%}"
-        axes.text(column, row, text, ha="center", va="center", color=colour)
-    axes.set(xticks=[0, 1], yticks=[0, 1], xticklabels=["HEM", "ALL"], yticklabels=["HEM", "ALL"],
-             xlabel="called", ylabel="is", title="Decisions at 0.5")  # fmt: skip
-    axes.spines[:].set_visible(False)
+def precision_recall(study: Study, compared: list[Classifier], t: Text) -> str:
+    """Precision-recall curves of a few classifiers."""
+    figure, axes = plt.subplots(figsize=(5, 4.6))
+    for k, own in enumerate(compared):
+        precision, recall, _ = precision_recall_curve(study.label, own.probability)
+        axes.plot(recall, precision, color=COLOURS[k], linestyle=LINES[k], label=t.name(own))
+    axes.axhline(study.label.mean(), color="0.5", linestyle=":", linewidth=1)
+    axes.set(xlabel=t("axis.recall"), ylabel=t("axis.precision"), ylim=(None, 1.01))
+    axes.legend(loc="lower left", fontsize="small")
     return _svg(figure)
 
 
-def learning_curves(curves: pd.DataFrame) -> str:
+def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> str:
+    """Counts of right and wrong decisions, and their share of the true class."""
+    figure, panels = plt.subplots(1, len(compared), figsize=(3.3 * len(compared), 3.2), squeeze=False)
+    for axes, own in zip(panels[0], compared, strict=True):
+        tn, fp, fn, tp = confusion(study.label, own.probability)
+        counts = np.array([[tn, fp], [fn, tp]])
+        share = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+        axes.imshow(share, cmap="Purples", vmin=0, vmax=1)
+        for (row, column), count in np.ndenumerate(counts):
+            colour = "white" if share[row, column] > 0.5 else "black"
+            axes.text(column, row, f"{count}\n{share[row, column]:.1%}", ha="center", va="center", color=colour)
+        axes.set(xticks=[0, 1], yticks=[0, 1], xticklabels=["HEM", "ALL"], yticklabels=["HEM", "ALL"],
+                 xlabel=t("axis.called"), ylabel=t("axis.is"))  # fmt: skip
+        axes.set_title(t.name(own), fontsize="small")
+        axes.spines[:].set_visible(False)
+    return _svg(figure)
+
+
+def learning_curves(curves: pd.DataFrame, t: Text) -> str:
     """Loss and accuracy of every model by epoch; a column for each LR, a thin line for each fold."""
     rates = list(curves.lr.unique())
     figure, grid = plt.subplots(2, len(rates), figsize=(3.2 * len(rates), 5), sharex="col", sharey="row", squeeze=False)
@@ -51,59 +129,129 @@ def learning_curves(curves: pd.DataFrame) -> str:
             axes = grid[row, column]
             for part, colour, line in (("train", COLOURS[0], "--"), ("validation", COLOURS[1], "-")):
                 for fold, own in curves[curves.lr == lr].groupby("fold"):
-                    label = part if fold == 0 else None
+                    label = t(f"axis.{part}") if fold == 0 else None
                     axes.plot(own.step + 1, own[f"{part}_{measure}"], line, color=colour, linewidth=0.8, label=label)
             begins = curves[(curves.lr == lr) & (curves.stage == 2)].groupby("fold").step.min() + 1
             for begin in begins:
                 axes.axvline(begin - 0.5, color="0.8", linewidth=0.8, zorder=0)
             if column == 0:
-                axes.set_ylabel(measure)
+                axes.set_ylabel(t("axis.loss") if measure == "loss" else t("measure.accuracy"))
         grid[0, column].set_title(f"LR {lr}")
-        grid[1, column].set_xlabel("epoch over both stages")
+        grid[1, column].set_xlabel(t("axis.epoch"))
     grid[0, -1].legend(fontsize="small")
     return _svg(figure)
 
 
-def rates(results: pd.DataFrame, weighting: str, measure: str = "accuracy") -> str:
-    """Single models and Inter-LR ensemble of each LR."""
-    figure, axes = plt.subplots(figsize=(5, 3.4))
-    rates = list(results[results.kind == "single"].lr.unique())
-    for x, lr in enumerate(rates):
-        single = results[(results.kind == "single") & (results.lr == lr)][measure]
-        offsets = np.linspace(-0.12, 0.12, len(single))
-        first = x == 0
-        axes.plot(x + offsets, single, "o", color=COLOURS[0], markerfacecolor="none",
-                  label="single model, one a fold" if first else None)  # fmt: skip
-        axes.errorbar(x + 0.22, single.mean(), single.std(), color=COLOURS[0], marker="_", capsize=3,
-                      label="their mean and standard deviation" if first else None)  # fmt: skip
-        inter = results[(results.kind == "inter") & (results.lr == lr) & (results.scheme == weighting)]
-        axes.plot(x + 0.34, inter[measure], "D", color=COLOURS[1],
-                  label=f"Inter-LR, {weighting}" if first else None)  # fmt: skip
-    axes.set(xticks=range(len(rates)), xticklabels=[f"LR {lr}" for lr in rates], ylabel=f"test {measure}",
-             title="Learning rates")  # fmt: skip
-    axes.legend(fontsize="small", loc="best")
+def calibration(study: Study, t: Text) -> str:
+    """Reliability of the classifier in focus."""
+    figure, (axes, below) = plt.subplots(
+        2, 1, figsize=(4.6, 5), sharex=True, gridspec_kw={"height_ratios": [4, 1]}
+    )  # fmt: skip
+    bins = reliability(study.label, study.focus.probability)
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
+    axes.plot([own.predicted for own in bins], [own.observed for own in bins], "o-", color=COLOURS[0])
+    axes.set(ylabel=t("axis.observed"), ylim=(-0.03, 1.03))
+    below.bar([own.predicted for own in bins], [own.images for own in bins], width=0.05, color="0.5")
+    below.set(xlabel=t("axis.predicted"), ylabel=t("axis.images"), xlim=(-0.03, 1.03))
     return _svg(figure)
 
 
-def schemes(results: pd.DataFrame, measure: str = "accuracy") -> str:
-    """Every ensemble by its weighting scheme."""
-    ensembles = results[results.kind.isin(["inter", "intra"])]
-    groups, names = list(ensembles.group.unique()), list(ensembles.scheme.unique())
-    figure, axes = plt.subplots(figsize=(6, 0.5 * len(groups) + 1.4))
-    for k, scheme in enumerate(names):
-        own = ensembles[ensembles.scheme == scheme].set_index("group")[measure].reindex(groups)
-        _dots(axes, own, len(groups) - 1 - np.arange(len(groups)) + 0.13 * (len(names) / 2 - k), k, scheme)
-    axes.set(yticks=range(len(groups)), yticklabels=groups[::-1], xlabel=f"test {measure}", title="Weighting schemes")
+def members_agreement(study: Study, t: Text) -> str:
+    """Pairwise kappa of the members in focus, and every ensemble's gain by how much its members agree."""
+    members = study.focus.members
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8))
+    kappas = pairwise_kappa(np.stack([member.test_probability for member in members]))
+    left.imshow(kappas, cmap="Purples", vmin=0, vmax=1)
+    for (row, column), value in np.ndenumerate(kappas):
+        left.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.5 else "black")
+    names = [member.name for member in members]
+    left.set(xticks=range(len(names)), yticks=range(len(names)), yticklabels=names)
+    left.set_xticklabels(names, rotation=45, ha="right")
+    left.spines[:].set_visible(False)
+    for k, row in enumerate(agreement(study)):
+        right.plot(row["kappa"], row["gain_over_mean"], MARKERS[k % 5], color=COLOURS[k % 5],
+                   label=row["id"].rsplit(" ", 1)[0])  # fmt: skip
+    right.axhline(0, color="0.7", linewidth=0.8)
+    right.set(xlabel=t("axis.kappa"), ylabel=t("axis.gain"))
+    right.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return _svg(figure)
+
+
+def subjects(table: pd.DataFrame, t: Text) -> str:
+    """Accuracy of each subject, the worst first."""
+    figure, axes = plt.subplots(figsize=(9, 3.4))
+    for label, name, colour, marker in ((1, "ALL", ALL_COLOUR, "o"), (0, "HEM", HEM_COLOUR, "s")):
+        own = table[table.label == label]
+        axes.vlines(own.index, own.low, own.high, color=colour, linewidth=1)
+        axes.plot(own.index, own.accuracy, marker, color=colour, markersize=4, label=name)
+    few = len(table) <= 40
+    axes.set(xlabel=t("axis.subjects"), ylabel=t("measure.accuracy"), ylim=(-0.03, 1.03),
+             xticks=range(len(table)) if few else [])  # fmt: skip
+    if few:
+        axes.set_xticklabels(table.subject, rotation=90, fontsize="x-small")
+    axes.legend(loc="lower right")
+    return _svg(figure)
+
+
+def threshold_curves(study: Study, t: Text) -> str:
+    """What other thresholds would do to the classifier in focus, with the cost of missed ALL."""
+    table = thresholds(study, study.focus)
+    figure, (axes, below) = plt.subplots(
+        2, 1, figsize=(5.4, 5), sharex=True, gridspec_kw={"height_ratios": [3, 2]}
+    )  # fmt: skip
+    lines = (("sensitivity", "axis.tpr"), ("specificity", "axis.specificity"), ("accuracy", "measure.accuracy"))
+    for k, (measure, key) in enumerate(lines):
+        axes.plot(table.threshold, table[measure], color=COLOURS[k], linestyle=LINES[k], label=t(key))
+    axes.legend(fontsize="small", loc="lower center")
+    below.plot(table.threshold, table.cost, color="black")
+    cheapest = int(table.cost.argmin())
+    below.plot(table.threshold.iloc[cheapest], table.cost.iloc[cheapest], "o", color="black")
+    below.set(xlabel=t("axis.threshold"), ylabel=t("axis.cost"))
+    for panel in (axes, below):
+        panel.axvline(THRESHOLD, color="0.8", linewidth=0.8, zorder=0)
+    return _svg(figure)
+
+
+def published(table: pd.DataFrame, t: Text) -> str:
+    """Published accuracies; filled where no person is on both sides."""
+    table = table[table.accuracy.notna()].sort_values(["split", "accuracy"], ascending=[True, True], kind="stable")
+    figure, axes = plt.subplots(figsize=(6.6, 0.3 * len(table) + 0.8))
+    rows = table.to_dict("records")
+    for y, row in enumerate(rows):
+        colour = COLOURS[1] if row["own"] else COLOURS[0]
+        axes.plot(row["accuracy"], y, "D" if row["own"] else "o", color=colour,
+                  markerfacecolor=colour if row["split"] == "subject" else "none")  # fmt: skip
+    axes.set(yticks=range(len(rows)), yticklabels=[_citation(row) for row in rows])
+    axes.set_xlabel(t("measure.accuracy"))
     axes.grid(axis="x", color="0.9")
-    axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return _svg(figure)
 
 
-def _dots(axes: Axes, values: pd.Series, y: np.ndarray, k: int, label: str) -> None:
-    axes.plot(values, y, MARKERS[k % 5], color=COLOURS[k % 5], markerfacecolor="none", label=label)
+def _roc_band(study: Study, grid: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Between which sensitivities 95% of the resampled ROC curves pass, at each rate of false alarms in the grid."""
+    order = np.argsort(-study.focus.probability, kind="stable")
+    ends = np.flatnonzero(np.diff(study.focus.probability[order], append=-1))  # of runs of equal probability
+    counts = resample(study.unit, BANDS, seed)[:, order]
+    found = np.cumsum(counts * study.label[order], axis=1)
+    alarms = np.cumsum(counts * (1 - study.label[order]), axis=1)
+    both = (found[:, -1] > 0) & (alarms[:, -1] > 0)
+    curves = [
+        np.interp(grid, [0, *fp[ends] / fp[-1]], [0, *tp[ends] / tp[-1]])
+        for fp, tp in zip(alarms[both], found[both], strict=True)
+    ]
+    low, high = np.quantile(curves, [0.025, 0.975], axis=0)
+    return low, high
 
 
-def _svg(figure: plt.Figure) -> str:
+def _citation(row: dict[Any, Any]) -> str:
+    return ", ".join(row[key] for key in ("study", "network") if row[key])
+
+
+def _group(own: Classifier) -> str:
+    return f"Inter-LR {own.lr}" if own.kind == "inter" else f"Intra-LR ({own.reading})"
+
+
+def _svg(figure: Figure) -> str:
     """The figure as an SVG element to put into a page."""
     text = render(figure).decode()
     return text[text.index("<svg") :]

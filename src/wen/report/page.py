@@ -1,86 +1,151 @@
-"""Stage ``report``: the headline, the data of ``dvc plots``, and one self-contained page."""
+"""Stage ``report``: the headline, the evidence, the data of ``dvc plots``, and one self-contained page."""
 
 import base64
+import math
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from wen.evaluation.metrics import evaluate
-from wen.files import read_json, write_json, write_text
+from wen.evaluation.metrics import MEASURES, evaluate
+from wen.files import read_json, whole, write_json, write_text
 from wen.params import Params
 from wen.paths import Paths
-from wen.report import figures, plots, tables
+from wen.report import cells, diagnostics, figures, plots, published, tables
+from wen.report.evidence import Evidence
+from wen.report.language import Text, checklist
 from wen.report.provenance import provenance
+from wen.report.study import Classifier, Study, curves, gather
+from wen.seeds import seed_for
+
+ABSENT = "\N{EN DASH}"
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write metrics/headline.json, plots/headline/ and report/index.html.
+    """Write metrics/headline.json, metrics/evidence.json, plots/headline/ and report/.
+
+    report/ holds index.html, model-card.md, and tables/ as CSV and LaTeX.
 
     Raises
     ------
     WenError
         If an earlier stage's output is missing.
     """
-    results = tables.results(params, paths)
-    curves = tables.curves(params, paths)
-    focus = tables.in_focus(params, paths)
-    row = evaluate(focus.label, focus.probability)
-    plots.write(params, focus, results, curves, paths.plots)
-    write_text(paths.report / "index.html", _page(params, paths, results, curves, focus, row))
-    write_json(paths.headline, row)
+    study, t = gather(params, paths), Text(params.report.language)
+    epochs = curves(params, paths)
+    evidence = Evidence(study).gathered() | {
+        "calibration": diagnostics.calibration(study),
+        "agreement": diagnostics.agreement(study),
+        "subjects": diagnostics.subjects(study).to_dict("records"),
+    }
+    content = _content(study, paths, evidence, epochs, t)
+    environment = _environment(t)
+    plots.write(study, epochs, paths.plots)
+    with whole(paths.report) as partial:
+        partial.mkdir()
+        write_text(partial / "index.html", environment.get_template("report.html").render(content))
+        write_text(partial / "model-card.md", environment.get_template("model-card.md").render(content))
+        tables.write(study, evidence, partial / "tables", t)
+    write_json(paths.evidence, evidence)
+    write_json(paths.headline, evaluate(study.label, study.focus.probability))
 
 
-def _page(
-    params: Params,
-    paths: Paths,
-    results: pd.DataFrame,
-    curves: pd.DataFrame,
-    focus: tables.Classifier,
-    row: dict[str, float],
-) -> str:
+def _environment(t: Text) -> Environment:
     environment = Environment(
         loader=PackageLoader("wen.report"),
-        autoescape=True,
+        autoescape=lambda name: name is None or name.endswith(".html"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    compared = [tables.classifier(params, paths, kind) for kind in ("single", "inter", "intra")]
-    dataset_figures = ("classes.svg", "subjects.svg", "statistics.svg", "montage.png")
-    return environment.get_template("report.html").render(
-        params=params,
-        params_text=paths.params.read_text(encoding="utf-8"),
-        focus=focus,
-        headline=row,
-        measures=tables.MEASURES,
-        counts=tables.COUNTS,
-        groups=_groups(results),
-        weights=_weight_table(tables.weights(params, paths)),
-        dataset=read_json(paths.dataset_metrics),
-        split=read_json(paths.split_metrics),
-        provenance=provenance(paths),
-        roc=figures.roc(compared),
-        confusion=figures.confusion_matrix(focus),
-        learning=figures.learning_curves(curves),
-        rates=figures.rates(results, params.weighting),
-        schemes=figures.schemes(results),
-        pictures={name: _data_uri(paths.dataset_plots / name) for name in dataset_figures},
-    )
+    environment.globals["t"] = t
+    environment.filters |= {"number": _number, "points": _points, "p": _p, "thousands": "{:,}".format}
+    return environment
 
 
-def _groups(results: pd.DataFrame) -> list[tuple[Any, list[dict[Any, Any]]]]:
-    return [(group, own.to_dict("records")) for group, own in results.groupby("group", sort=False)]
+def _number(value: float | None, digits: int = 3) -> str:
+    return ABSENT if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
-def _weight_table(weights: pd.DataFrame) -> list[dict[str, Any]]:
-    """One row an ensemble: its scheme and each member with M_k and w_k."""
-    return [
-        {"ensemble": ensemble, "scheme": scheme, "members": own.to_dict("records")}
-        for (ensemble, scheme), own in weights.groupby(["ensemble", "scheme"], sort=False)
-    ]
+def _points(value: float) -> str:
+    """A difference in percentage points."""
+    return f"{100 * value:+.1f}"
 
 
-def _data_uri(path: Any) -> str:
-    kind = "image/svg+xml" if path.suffix == ".svg" else "image/png"
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.DataFrame, t: Text) -> dict[str, Any]:
+    params, reading, scheme = study.params, study.params.reading, study.params.weighting
+    dataset, split = read_json(paths.dataset_metrics), read_json(paths.split_metrics)
+    compared = [study.best_single(reading), study.inter(evidence["answer"]["lr"], scheme), study.intra(reading, scheme)]
+    if study.focus not in compared:
+        compared.append(study.focus)
+    ladder = [*study.champions(reading), *(study.inter(lr, scheme) for lr in params.lr_grid), compared[2]]
+    by_subject = pd.DataFrame(evidence["subjects"])
+    literature = published.beside(study, t("axis.this"))
+    names = {own.id: t.name(own) for own in study.classifiers}
+    return {
+        "params": params,
+        "params_text": paths.params.read_text(encoding="utf-8"),
+        "synthetic": params.dataset.source == "synthetic",
+        "dataset": dataset,
+        "split": split,
+        "evidence": evidence,
+        "study": study,
+        "focus": study.focus,
+        "compared": compared,
+        "names": names,
+        "measures": MEASURES,
+        "single": [own for own in study.classifiers if own.kind == "single"],
+        "ensembles": [own for own in study.classifiers if own.kind != "single"],
+        "best": _best,
+        "cost": diagnostics.COST,
+        "cells": cells.gallery(study, paths),
+        "published": literature.astype(object).where(literature.notna(), None).to_dict("records"),
+        "published_measures": published.MEASURES,
+        "checklist": _checklist(params, dataset, split),
+        "provenance": provenance(paths) | {"training": f"{len(epochs):,}"},
+        "montage": _data_uri(paths.dataset_plots / "montage.png"),
+        "figures": {
+            "forest": figures.forest(study, ladder, evidence["intervals"], t),
+            "rates": figures.rates(study, t),
+            "schemes": figures.schemes(study, t),
+            "roc": figures.roc(study, compared, seed_for(params.seed, what="bands"), t),
+            "pr": figures.precision_recall(study, compared, t),
+            "confusion": figures.confusion_matrices(study, compared, t),
+            "learning": figures.learning_curves(epochs, t),
+            "calibration": figures.calibration(study, t),
+            "agreement": figures.members_agreement(study, t),
+            "subjects": figures.subjects(by_subject, t),
+            "thresholds": figures.threshold_curves(study, t),
+            "published": figures.published(literature, t),
+        },
+    }
+
+
+def _best(classifiers: list[Classifier], measure: str) -> float:
+    """The highest value of a column."""
+    return max(own.row[measure] for own in classifiers if own.row[measure] is not None)
+
+
+def _checklist(params: Params, dataset: dict[str, Any], split: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The items of the reporting guidelines: those that the run fills, and those that are open."""
+    environment = Environment(undefined=StrictUndefined)
+    facts = {
+        "params": params, "dataset": dataset, "split": split, "synthetic": params.dataset.source == "synthetic"
+    }  # fmt: skip
+    language = params.report.language
+    items: dict[str, list[dict[str, Any]]] = {"filled": [], "open": []}
+    for item in checklist():
+        state = "filled" if "filled" in item else "open"
+        text = environment.from_string(item[state][language]).render(facts)
+        about = {"guideline": item["guideline"], "item": item["item"], "topic": item["topic"][language]}
+        items[state].append(about | {"text": text})
+    return items
+
+
+def _data_uri(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

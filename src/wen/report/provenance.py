@@ -8,20 +8,32 @@ from wen.data.images import sha256
 from wen.files import read_json
 from wen.paths import Paths
 
-PACKAGES = ("wen", "dvc", "torch", "timm", "scikit-learn", "pandas", "numpy", "pillow")
+PACKAGES = (
+    "wen",
+    "dvc",
+    "torch",
+    "timm",
+    "openvino",
+    "scikit-learn",
+    "scipy",
+    "statsmodels",
+    "pandas",
+    "numpy",
+    "pillow",
+)
 
 
 def provenance(paths: Paths) -> dict[str, str]:
-    """Name everything that the numbers depend on, as label and value."""
+    """Name everything that the numbers depend on, each under its key of texts.yaml, ``provenance.KEY``."""
     dataset = read_json(paths.dataset_metrics)
     return {
-        "Commit": _commit(paths),
-        "Parameters": f"params.yaml, SHA-256 {sha256(paths.params.read_bytes())}",
-        "Images": f"{dataset['images']:,}; data/index.csv, SHA-256 {sha256(paths.index.read_bytes())}",
-        "Split": f"data/split.csv, SHA-256 {sha256(paths.split.read_bytes())}",
-        "Pretrained weights": f"models/backbone.safetensors, SHA-256 {sha256(paths.backbone.read_bytes())}",
-        "Versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
-        "Machine": f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+        "commit": _commit(paths),
+        "parameters": f"params.yaml, SHA-256 {sha256(paths.params.read_bytes())}",
+        "images": f"{dataset['images']:,}; data/index.csv, SHA-256 {sha256(paths.index.read_bytes())}",
+        "split": f"data/split.csv, SHA-256 {sha256(paths.split.read_bytes())}",
+        "weights": f"models/backbone.safetensors, SHA-256 {sha256(paths.backbone.read_bytes())}",
+        "versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "machine": f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
     }
 
 

@@ -1,127 +1,74 @@
-"""The study's tables, gathered from metrics/ and data/predictions/."""
+"""Tables 3.2 and 3.3 of the thesis, the weights and the tests, as CSV and LaTeX (booktabs) besides the page."""
 
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from wen.ensemble.intra import JUDGED_ON, champions
-from wen.ensemble.members import load
-from wen.errors import WenError
-from wen.files import read_json, read_npz
-from wen.params import Params
-from wen.paths import Paths
-
-MEASURES = ("accuracy", "precision", "recall", "f1", "kappa", "auc", "specificity", "balanced_accuracy",
-            "weighted_f1")  # fmt: skip
-COUNTS = ("tn", "fp", "fn", "tp")
+from wen.evaluation.metrics import MEASURES
+from wen.report.language import Text
+from wen.report.study import Study
 
 
-class Classifier(NamedTuple):
-    """One single model or ensemble on the test set."""
-
-    name: str
-    label: np.ndarray
-    probability: np.ndarray
-
-
-def in_focus(params: Params, paths: Paths) -> Classifier:
-    """Give the classifier that metrics/headline.json is about: ``ensemble``, ``lr``, ``weighting``, ``reading``."""
-    return classifier(params, paths, params.ensemble)
+def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> None:
+    """Write single, average, ensemble, weight and test, each as .csv with full precision and as .tex."""
+    folder.mkdir()
+    for name, table in _tables(study, evidence, t).items():
+        table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+        headings = {column: _escaped(_heading(str(column), t)) for column in table}
+        words = {str(column): table[column].map(_escaped) for column in table.select_dtypes(exclude="number")}
+        latex = table.assign(**words).rename(columns=headings).style.hide(axis="index").format(precision=3, na_rep="--")
+        (folder / f"{name}.tex").write_text(latex.to_latex(hrules=True), encoding="utf-8", newline="\n")
 
 
-def classifier(params: Params, paths: Paths, kind: str) -> Classifier:
-    """Give the ``single`` champion of the LR in focus, its ``inter`` ensemble, or the ``intra`` ensemble."""
-    if kind == "single":
-        (member,) = champions([load(paths, params.lr, params.folds)], params.reading)
-        name = f"champion of LR {params.lr} (fold {member.fold}, {params.reading})"
-        return Classifier(name, member.test_label, member.test_probability)
-    if kind == "inter":
-        arrays = read_npz(paths.inter_predictions(params.lr))
-        name = f"Inter-LR {params.lr}, weighted by {params.weighting}"
-        return Classifier(name, arrays["test_label"], arrays[f"{params.weighting}_probability"])
-    arrays = read_npz(paths.intra_predictions)
-    name = f"Intra-LR, weighted by {params.weighting} ({params.reading})"
-    key = f"{params.reading}_{params.weighting}_probability"
-    return Classifier(name, arrays["test_label"], arrays[key])
+def _tables(study: Study, evidence: dict[str, Any], t: Text) -> dict[str, pd.DataFrame]:
+    def rows(*kinds: str) -> pd.DataFrame:
+        chosen = [own for own in study.classifiers if own.kind in kinds]
+        return pd.DataFrame([{"model": t.name(own), **{name: own.row[name] for name in MEASURES}} for own in chosen])
 
-
-def results(params: Params, paths: Paths) -> pd.DataFrame:
-    """Gather every row of the result table: single models with mean and std, Inter-LR, Intra-LR.
-
-    Returns
-    -------
-    DataFrame
-        ``kind`` (single, mean, std, inter, intra), ``group`` (rows shown together), ``name``, ``lr``,
-        ``fold``, ``scheme`` and ``reading`` (empty where they do not apply), then measures and counts.
-    """
-    rows: list[dict[str, Any]] = []
-    for lr in params.learning_rates:
-        group = f"Single models, LR {lr}"
-        for fold in params.folds:
-            about = {"kind": "single", "group": group, "name": f"LR {lr}, fold {fold}", "lr": lr, "fold": fold}
-            rows.append(about | _row(paths.single_metrics(lr, fold)))
-        for kind in ("mean", "std"):
-            about = {"kind": kind, "group": group, "name": f"LR {lr}, {kind} over folds", "lr": lr}
-            rows.append(about | _row(paths.single_metrics(lr, kind)))
-    for lr in params.learning_rates:
-        for scheme in params.schemes:
-            name = f"Inter-LR {lr}, {scheme}"
-            about = {"kind": "inter", "group": f"Inter-LR {lr}", "name": name, "lr": lr, "scheme": scheme}
-            rows.append(about | _row(paths.inter_metrics(lr) / f"{scheme}.json"))
-    for reading in JUDGED_ON:
-        for scheme in params.schemes:
-            group, name = f"Intra-LR ({reading})", f"Intra-LR, {scheme} ({reading})"
-            about = {"kind": "intra", "group": group, "name": name, "reading": reading, "scheme": scheme}
-            rows.append(about | _row(paths.intra_metrics / f"{reading}-{scheme}.json"))
-    columns = ["kind", "group", "name", "lr", "fold", "scheme", "reading", *MEASURES, *COUNTS]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def weights(params: Params, paths: Paths) -> pd.DataFrame:
-    """Gather each ensemble's members with their scores M_k and weights w_k, one row a member."""
-    tables = []
-    for lr in params.learning_rates:
-        arrays = read_npz(paths.inter_predictions(lr))
-        for scheme in params.schemes:
-            tables.append(_members(f"Inter-LR {lr}", scheme, arrays, "members", scheme))
-    arrays = read_npz(paths.intra_predictions)
-    for reading in JUDGED_ON:
-        for scheme in params.schemes:
-            name = f"Intra-LR ({reading})"
-            tables.append(_members(name, scheme, arrays, f"{reading}_members", f"{reading}_{scheme}"))
-    return pd.concat(tables, ignore_index=True)
-
-
-def curves(params: Params, paths: Paths) -> pd.DataFrame:
-    """Gather the learning curves: ``lr``, ``fold``, ``step`` (epoch over both stages), ``stage``, and measures."""
-    tables = []
-    for lr in params.learning_rates:
-        for fold in params.folds:
-            folder = paths.training(lr, fold) / "plots/metrics"
-            table = pd.read_csv(folder / "stage.tsv", sep="\t").assign(lr=lr, fold=fold)
-            for measure in ("loss", "accuracy"):
-                for part in ("train", "validation"):
-                    table[f"{part}_{measure}"] = pd.read_csv(folder / measure / f"{part}.tsv", sep="\t")[part]
-            tables.append(table)
-    return pd.concat(tables, ignore_index=True)
-
-
-def _members(name: str, scheme: str, arrays: dict[str, np.ndarray], members: str, key: str) -> pd.DataFrame:
-    return pd.DataFrame(
+    averages = [
+        {"model": t("name.average", lr=lr)}
+        | {f"{name} {kind}": row[name] for name in MEASURES for kind, row in kinds.items()}
+        for lr, kinds in study.averages.items()
+    ]
+    weights = [
+        {"model": t.name(own), "member": member.name, "M_k": score, "w_k": weight}
+        for own in study.classifiers
+        if own.kind != "single"
+        for member, score, weight in zip(own.members, own.score, own.weight, strict=True)
+    ]
+    names = {own.id: t.name(own) for own in study.classifiers}
+    shown = ("statistic", "p", "p_holm", "difference", "low", "high", "smallest")
+    tests = [
         {
-            "ensemble": name,
-            "scheme": scheme,
-            "member": arrays[members],
-            "score": arrays[f"{key}_score"],
-            "weight": arrays[f"{key}_weight"],
+            "hypothesis": test["hypothesis"],
+            "between": " | ".join(names[own] for own in test["between"]),
+            "measure": t(f"measure.{test['measure']}"),
+            "test": t(f"test.{test['test']}"),
+            "effect": test["effect"]["value"],
+            **{name: test[name] for name in shown},
         }
-    )
+        for test in evidence["tests"]
+    ]
+    return {
+        "single": rows("single"),
+        "average": pd.DataFrame(averages),
+        "ensemble": rows("inter", "intra"),
+        "weight": pd.DataFrame(weights),
+        "test": pd.DataFrame(tests),
+    }
 
 
-def _row(path: Any) -> dict[str, float]:
-    try:
-        row: dict[str, float] = read_json(path)
-    except FileNotFoundError:
-        raise WenError(f"{path}: not there yet; `dvc repro` runs what is missing") from None
-    return row
+def _heading(column: str, t: Text) -> str:
+    name, _, kind = column.partition(" ")
+    for key in (f"measure.{name}", f"column.{name}"):
+        if key in t.catalogue:
+            return f"{t(key)} {kind}".strip()
+    return column
+
+
+def _escaped(text: object) -> str:
+    """Text as LaTeX shows it."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}",
+               "Δ": r"$\Delta$", "η²": r"$\eta^2$"}  # fmt: skip
+    return "".join(rf"\{c}" if c in "&%$#_{}" else special.get(c, c) for c in str(text))

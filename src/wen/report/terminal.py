@@ -3,26 +3,34 @@
 from rich.console import Console
 from rich.table import Table
 
-from wen.files import read_json
 from wen.params import Params
 from wen.paths import Paths
-from wen.report.tables import in_focus, results
+from wen.report.language import Text
+from wen.report.study import gather
 
 SHOWN = ("accuracy", "precision", "recall", "f1", "kappa", "auc")
 
 
 def run(params: Params, paths: Paths) -> None:
     """Print single models, ensembles and the headline, and say where the report is."""
-    table = Table(title=f"Test results: {params.dataset.source} data, split by {params.split.unit}")
-    table.add_column("model")
+    study, t = gather(params, paths), Text(params.report.language)
+    table = Table(title=f"{t('section.tables')}: {params.dataset.source}, {t('unit.' + params.split.unit)}")
+    table.add_column(t("column.model"), no_wrap=True)
     for measure in SHOWN:
-        table.add_column(measure, justify="right")
-    for _, group in results(params, paths).groupby(["group"], sort=False):
-        for row in group.to_dict("records"):
-            table.add_row(row["name"], *(f"{row[measure]:.3f}" for measure in SHOWN))
-        table.add_section()
-    headline = read_json(paths.headline)
-    name = f"headline: {in_focus(params, paths).name}"
-    table.add_row(name, *(f"{headline[measure]:.3f}" for measure in SHOWN), style="bold")
+        table.add_column(t(f"measure.{measure}"), justify="right")
+    previous = None
+    for own in study.classifiers:
+        group = (own.kind, own.lr, own.reading)
+        if previous not in (None, group):
+            table.add_section()
+        previous = group
+        table.add_row(t.name(own), *(f"{own.row[measure]:.3f}" for measure in SHOWN))
+    table.add_section()
+    for lr, rows in study.averages.items():
+        spread = [f"{rows['mean'][measure]:.3f} ± {rows['std'][measure]:.3f}" for measure in SHOWN]
+        table.add_row(t("name.average", lr=lr), *spread)
+    table.add_section()
+    focus = study.focus
+    table.add_row(f"headline: {t.name(focus)}", *(f"{focus.row[measure]:.3f}" for measure in SHOWN), style="bold")
     Console(width=max(Console().width, 110)).print(table)
     print(f"report: {paths.report / 'index.html'}")

@@ -1,0 +1,88 @@
+"""The cells worth looking at: the most confident mistakes, the most disputed, and where their scores come from."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from wen.network.arrays import array_path, read
+from wen.paths import Paths
+from wen.report.study import Study
+
+SHOWN = 6
+SIDE = 128
+PURPLE, GREEN = (123, 45, 139), (27, 158, 119)
+
+
+def gallery(study: Study, paths: Paths) -> dict[str, list[dict[str, Any]]]:
+    """Choose cells and draw them.
+
+    Returns
+    -------
+    dict
+        Under ``fn``, ``fp`` and ``disputed`` up to `SHOWN` cells each: ``id``, ``subject``, ``label``, ``probability``,
+        ``members`` (name and probability), and the data URIs ``image`` and ``map``.
+    """
+    chosen = choose(study)
+    every = np.concatenate(list(chosen.values())).astype(int)
+    if not len(every):
+        return {kind: [] for kind in chosen}
+    images = next(read(array_path(paths.features, "images"), [study.cells.row.to_numpy()[every]]))
+    pictures = dict(zip(every.tolist(), images, strict=True))
+    return {kind: [_cell(study, k, pictures[k]) for k in rows.tolist()] for kind, rows in chosen.items()}
+
+
+def choose(study: Study) -> dict[str, np.ndarray]:
+    """Positions, in the test set, of the cells to show; none is shown twice."""
+    focus = study.focus
+    wrong = np.flatnonzero(study.right(focus) == 0)
+    confident = wrong[np.argsort(-np.abs(focus.probability[wrong] - 0.5), kind="stable")]
+    missed = confident[study.label[confident] == 1][:SHOWN]
+    alarms = confident[study.label[confident] == 0][:SHOWN]
+    spread = np.stack([member.test_probability for member in focus.members]).std(axis=0)
+    disputed = np.argsort(-spread, kind="stable")
+    disputed = disputed[(spread[disputed] > 0) & ~np.isin(disputed, [*missed, *alarms])][:SHOWN]
+    return {"fn": missed, "fp": alarms, "disputed": disputed}
+
+
+def overlay(image: np.ndarray, values: np.ndarray) -> Image.Image:
+    """Lay a class-activation map over a cell, purple above 0 (ALL) and green below (HEM).
+
+    Parameters
+    ----------
+    image : ndarray of shape (size, size, 3), uint8
+    values : ndarray of shape (height, width)
+        Enlarged bicubically; its largest value in either direction is the most opaque.
+    """
+    smooth = Image.fromarray(values.astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    strength = np.asarray(smooth) / max(float(np.abs(values).max()), 1e-9)
+    colour = np.where(strength[..., None] > 0, PURPLE, GREEN)
+    opacity = 0.65 * np.abs(strength).clip(0, 1)[..., None]
+    cell = np.asarray(_thumbnail(image), dtype=np.float64)
+    return Image.fromarray((cell * (1 - opacity) + colour * opacity).round().astype(np.uint8))
+
+
+def _cell(study: Study, k: int, image: np.ndarray) -> dict[str, Any]:
+    focus, cell = study.focus, study.cells.iloc[k]
+    maps = np.stack([member.test_map[k].astype(np.float64) for member in focus.members])
+    return {
+        "id": cell.id,
+        "subject": cell.subject,
+        "label": "ALL" if cell.label else "HEM",
+        "probability": float(focus.probability[k]),
+        "members": [(member.name, float(member.test_probability[k])) for member in focus.members],
+        "image": _uri(_thumbnail(image)),
+        "map": _uri(overlay(image, np.tensordot(focus.weight, maps, axes=1))),
+    }
+
+
+def _thumbnail(image: np.ndarray) -> Image.Image:
+    return Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+
+
+def _uri(picture: Image.Image) -> str:
+    data = io.BytesIO()
+    picture.save(data, "png")
+    return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"

@@ -1,0 +1,72 @@
+"""What the classifier in focus is like beyond its score: calibration, members' agreement, subjects, thresholds."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
+
+from wen.evaluation.agreement import pairwise_kappa, pairwise_q
+from wen.evaluation.calibration import brier, expected_error
+from wen.evaluation.metrics import confusion, recall, specificity
+from wen.report.study import Classifier, Study
+
+COST = 5  # a missed ALL weighs as much as this many false alarms, in the curve of costs
+
+
+def calibration(study: Study) -> list[dict[str, Any]]:
+    """Calibration of the classifier in focus and of its members."""
+    focus = study.focus
+    others = [study.single(member) for member in focus.members] if len(focus.members) > 1 else []
+    return [
+        {
+            "id": own.id,
+            "ece": expected_error(study.label, own.probability),
+            "brier": brier(study.label, own.probability),
+        }
+        for own in (focus, *others)
+    ]
+
+
+def agreement(study: Study) -> list[dict[str, Any]]:
+    """Of every ensemble, how alike its members are and what it gains over their mean and over the best of them."""
+    rows = []
+    for own in study.classifiers:
+        if own.kind == "single" or own.scheme != study.params.weighting:
+            continue
+        members = [study.single(member) for member in own.members]
+        above = np.triu_indices(len(members), 1)
+        accuracy = [member.row["accuracy"] for member in members]
+        kappas = pairwise_kappa(np.stack([member.probability for member in members]))[above]
+        qs = pairwise_q(np.stack([study.right(member) for member in members]))[above]
+        rows.append(
+            {
+                "id": own.id,
+                "kappa": float(kappas.mean()),
+                "q": float(np.nanmean(qs)) if np.isfinite(qs).any() else None,
+                "gain_over_mean": own.row["accuracy"] - float(np.mean(accuracy)),
+                "gain_over_best": own.row["accuracy"] - max(accuracy),
+            }
+        )
+    return rows
+
+
+def subjects(study: Study) -> pd.DataFrame:
+    """Who is misread: each subject's images, how many are right, and Wilson's 95% interval; the worst first."""
+    right = study.cells.assign(right=study.right(study.focus))
+    table = right.groupby(["subject", "label"]).right.agg(["size", "sum"]).reset_index()
+    table["accuracy"] = table["sum"] / table["size"]
+    table["low"], table["high"] = proportion_confint(table["sum"], table["size"], method="wilson")
+    table = table.rename(columns={"size": "images", "sum": "right"})
+    return table.sort_values(["accuracy", "images"], ascending=[True, False], kind="stable", ignore_index=True)
+
+
+def thresholds(study: Study, classifier: Classifier) -> pd.DataFrame:
+    """Sensitivity, specificity, accuracy and cost at 101 thresholds; cost counts a missed ALL `COST` times."""
+    rows = []
+    for threshold in np.linspace(0, 1, 101):
+        c = confusion(study.label, classifier.probability, threshold)
+        cost = (COST * c.fn + c.fp) / len(study.label)
+        rows.append({"threshold": threshold, "sensitivity": recall(c), "specificity": specificity(c),
+                     "accuracy": (c.tp + c.tn) / len(study.label), "cost": cost})  # fmt: skip
+    return pd.DataFrame(rows)

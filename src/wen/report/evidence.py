@@ -1,0 +1,251 @@
+"""The evidence for the thesis's questions and hypotheses (1.1, 1.2.3): tests, effects, intervals, verdicts.
+
+H1: the three LRs differ. H2: WEN beats the best single model. H3: Intra-LR is the best of all. H4: the three
+weightings differ. Each is decided by paired tests of decisions on the same test images; the tests of areas under
+the ROC curve stand beside them.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from wen.evaluation.resampling import interval, resample, resampled_measures
+from wen.evaluation.statistics import (
+    ALPHA,
+    Difference,
+    Outcome,
+    accuracy_difference,
+    auc_difference,
+    compare_several,
+    compare_two,
+    holm,
+)
+from wen.report.study import Classifier, Study
+from wen.seeds import seed_for
+
+SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not_supported", "undecided"
+THESIS_SCHEMES = ("accuracy", "f1", "kappa")
+
+
+class Evidence:
+    """Everything that the report claims about a study, and metrics/evidence.json holds.
+
+    Parameters
+    ----------
+    study : Study
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.seed = seed_for(study.params.seed, what="evidence")
+        self.reading = study.params.reading
+        self.scheme = study.params.weighting
+
+    def gathered(self) -> dict[str, Any]:
+        """Compute the content of metrics/evidence.json."""
+        tests = [*self._h1(), *self._h2(), *self._h3(), *self._h4()]
+        _adjust(tests)
+        unit = self.study.unit
+        return {
+            "reading": self.reading,
+            "unit": self.study.params.split.unit,
+            "images": len(unit),
+            "units": int(unit.max()) + 1,
+            "alpha": ALPHA,
+            "margin": self.study.params.report.margin,
+            "repeats": self.study.params.report.bootstrap,
+            "tests": tests,
+            "hypotheses": {key: self._verdict(key, tests) for key in ("H1", "H2", "H3", "H4")},
+            "answer": self._answer(),
+            "optimism": self._optimism(),
+            "intervals": self._intervals(),
+        }
+
+    def _h1(self) -> list[dict[str, Any]]:
+        champions = self.study.champions(self.reading)
+        pairs = [self._pair("H1", one, other, False) for one, other in combinations(champions, 2)]
+        return [self._several("H1", champions), *pairs, *self._areas("H1", combinations(champions, 2))]
+
+    def _h2(self) -> list[dict[str, Any]]:
+        best = self.study.best_single(self.reading)
+        pairs = [(ensemble, best) for ensemble in (self.study.intra(self.reading, self.scheme), self._best_inter())]
+        return [*(self._pair("H2", *pair) for pair in pairs), *self._areas("H2", pairs)]
+
+    def _h3(self) -> list[dict[str, Any]]:
+        intra = self.study.intra(self.reading, self.scheme)
+        others = [self.study.best_single(self.reading)]
+        others += [self.study.inter(lr, self.scheme) for lr in self.study.params.lr_grid]
+        pairs = [(intra, other) for other in others]
+        return [*(self._pair("H3", *pair) for pair in pairs), *self._areas("H3", pairs)]
+
+    def _h4(self) -> list[dict[str, Any]]:
+        tests: list[dict[str, Any]] = []
+        schemes = [scheme for scheme in self.study.params.schemes if scheme in THESIS_SCHEMES]
+        if len(schemes) < 2:
+            return tests
+        for group in self._groups():
+            tests.append(self._several("H4", [group(scheme) for scheme in schemes]))
+        intra = [self.study.intra(self.reading, scheme) for scheme in schemes]
+        return [*tests, *self._areas("H4", combinations(intra, 2))]
+
+    def _groups(self) -> list[Callable[[str], Classifier]]:
+        """Each ensemble, yet to be weighted by a scheme."""
+        inter = [lambda scheme, lr=lr: self.study.inter(lr, scheme) for lr in self.study.params.lr_grid]
+        return [lambda scheme: self.study.intra(self.reading, scheme), *inter]
+
+    def best_lr(self) -> float:
+        """The LR of the best single model: chosen on validation data, or on test data as the thesis has it."""
+        lr = self.study.best_single(self.reading).lr
+        assert lr is not None
+        return lr
+
+    def _best_inter(self) -> Classifier:
+        return self.study.inter(self.best_lr(), self.scheme)
+
+    def _pair(self, hypothesis: str, one: Classifier, other: Classifier, decides: bool = True) -> dict[str, Any]:
+        right = self.study.right(one), self.study.right(other)
+        outcome = compare_two(*right, self.study.unit, self.seed)
+        only_one, only_other = int((right[0] > right[1]).sum()), int((right[0] < right[1]).sum())
+        disputed = only_one + only_other
+        effect = {"name": "cohen_g", "value": only_one / disputed - 0.5 if disputed else 0.0}
+        difference = accuracy_difference(*right, self.study.unit)
+        about = {"discordant": [only_one, only_other]}
+        return self._test(hypothesis, "accuracy", [one, other], outcome, difference, effect, decides) | about
+
+    def _several(self, hypothesis: str, classifiers: list[Classifier]) -> dict[str, Any]:
+        """Test several; the difference is that of the most and the least accurate."""
+        right = np.stack([self.study.right(own) for own in classifiers], axis=1)
+        outcome = compare_several(right, self.study.unit, self.seed)
+        order = np.argsort(right.mean(axis=0), kind="stable")
+        difference = accuracy_difference(right[:, order[-1]], right[:, order[0]], self.study.unit)
+        n, k = right.shape
+        effect = {"name": "eta_squared", "value": outcome.statistic / (n * (k - 1))}
+        return self._test(hypothesis, "accuracy", classifiers, outcome, difference, effect, decides=True)
+
+    def _areas(self, hypothesis: str, pairs: Any) -> list[dict[str, Any]]:
+        tests = []
+        for one, other in pairs:
+            outcome, difference = auc_difference(
+                self.study.label, one.probability, other.probability, self.study.unit
+            )  # fmt: skip
+            effect = {"name": "auc_difference", "value": difference.value}
+            tests.append(self._test(hypothesis, "auc", [one, other], outcome, difference, effect, decides=False))
+        return tests
+
+    def _test(
+        self, hypothesis: str, measure: str, classifiers: Sequence[Classifier], outcome: Outcome,
+        difference: Difference, effect: dict[str, Any], decides: bool,
+    ) -> dict[str, Any]:  # fmt: skip
+        return {
+            "hypothesis": hypothesis,
+            "measure": measure,
+            "between": [own.id for own in classifiers],
+            "decides": decides,
+            "test": outcome.name,
+            "statistic": outcome.statistic,
+            "p": outcome.p,
+            "effect": effect,
+            "difference": difference.value,
+            "low": difference.low,
+            "high": difference.high,
+            "smallest": difference.smallest,
+        }
+
+    def _verdict(self, key: str, tests: list[dict[str, Any]]) -> dict[str, Any]:
+        """Decide a hypothesis from its tests of decisions."""
+        own = [test for test in tests if test["hypothesis"] == key and test["decides"]]
+        margin = self.study.params.report.margin
+        if not own:
+            return {"verdict": UNDECIDED, "p_holm": None, "smallest": None}
+        p = max(test["p_holm"] for test in own) if key == "H3" else min(test["p_holm"] for test in own)
+        smallest = max(test["smallest"] for test in own) if key == "H3" else min(test["smallest"] for test in own)
+        verdict = _differ(own, margin) if key in ("H1", "H4") else _better(own, margin, every=key == "H3")
+        return {"verdict": verdict, "p_holm": p, "smallest": smallest}
+
+    def _answer(self) -> dict[str, Any]:
+        """What came out best, and by how much."""
+        study, best_lr = self.study, self.best_lr()
+        best = study.best_single(self.reading)
+        ensembles = [study.intra(self.reading, self.scheme), self._best_inter()]
+        ensemble = max(ensembles, key=lambda own: own.row["accuracy"])
+        group = self._groups()[0] if ensemble.kind == "intra" else lambda scheme: study.inter(best_lr, scheme)
+        by_scheme = {scheme: group(scheme).row["accuracy"] for scheme in study.params.schemes}
+        gain = accuracy_difference(study.right(ensemble), study.right(best), study.unit)
+        return {
+            "lr": best_lr,
+            "lr_mean": {str(lr): study.averages[lr]["mean"]["accuracy"] for lr in study.params.lr_grid},
+            "lr_std": {str(lr): study.averages[lr]["std"]["accuracy"] for lr in study.params.lr_grid},
+            "single": best.id,
+            "single_accuracy": best.row["accuracy"],
+            "ensemble": ensemble.id,
+            "ensemble_accuracy": ensemble.row["accuracy"],
+            "difference": gain.value,
+            "difference_low": gain.low,
+            "difference_high": gain.high,
+            "smallest": gain.smallest,
+            "schemes": by_scheme,
+            "best_schemes": [scheme for scheme, value in by_scheme.items() if value == max(by_scheme.values())],
+        }
+
+    def _optimism(self) -> list[dict[str, Any]]:
+        """How much better the same work looks when champions are chosen on test data."""
+        study = self.study
+        pairs = [(study.best_single("as_written"), study.best_single("leak_free"))]
+        for scheme in study.params.schemes:
+            pairs.append((study.intra("as_written", scheme), study.intra("leak_free", scheme)))
+        rows = []
+        for written, free in pairs:
+            difference = accuracy_difference(study.right(written), study.right(free), study.unit)
+            rows.append(
+                {
+                    "as_written": written.id,
+                    "leak_free": free.id,
+                    "kind": written.kind,
+                    "scheme": written.scheme,
+                    "as_written_accuracy": written.row["accuracy"],
+                    "leak_free_accuracy": free.row["accuracy"],
+                    "difference": difference.value,
+                    "low": difference.low,
+                    "high": difference.high,
+                }
+            )
+        return rows
+
+    def _intervals(self) -> dict[str, dict[str, list[float]]]:
+        """95% bootstrap interval of every measure of every classifier."""
+        counts = resample(self.study.unit, self.study.params.report.bootstrap, self.seed)
+        return {
+            own.id: {
+                measure: list(interval(values))
+                for measure, values in resampled_measures(self.study.label, own.probability, counts).items()
+            }
+            for own in self.study.classifiers
+        }
+
+
+def _adjust(tests: list[dict[str, Any]]) -> None:
+    """Add Holm's p-values. The tests of decisions are one family, those of areas another."""
+    for measure in ("accuracy", "auc"):
+        family = [test for test in tests if test["measure"] == measure]
+        for test, p in zip(family, holm([test["p"] for test in family]), strict=True):
+            test["p_holm"] = p
+
+
+def _differ(tests: list[dict[str, Any]], margin: float) -> str:
+    """Do they differ? Refuted where even the widest interval keeps within the margin."""
+    if any(test["p_holm"] < ALPHA for test in tests):
+        return SUPPORTED
+    return NOT_SUPPORTED if all(max(-test["low"], test["high"]) < margin for test in tests) else UNDECIDED
+
+
+def _better(tests: list[dict[str, Any]], margin: float, every: bool) -> str:
+    """Is the first better than one of the others, or than every one? Refuted where the margin is out of reach."""
+    gains = [test["p_holm"] < ALPHA and test["difference"] > 0 for test in tests]
+    ruled_out = [
+        test["high"] < margin or (test["p_holm"] < ALPHA and test["difference"] < 0) for test in tests
+    ]  # fmt: skip
+    if all(gains) if every else any(gains):
+        return SUPPORTED
+    return NOT_SUPPORTED if (any(ruled_out) if every else all(ruled_out)) else UNDECIDED

@@ -1,0 +1,46 @@
+"""The report's texts, all from texts.yaml, in the language of params.yaml's ``report.language``."""
+
+from importlib.resources import files
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from wen.report.study import Classifier
+
+
+class Text:
+    """Look texts up by their key: ``text("answer.lr", lr=0.001)``.
+
+    Parameters
+    ----------
+    language : str
+        ``en`` or ``id``.
+    """
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self.catalogue = catalogue()
+
+    def __call__(self, key: str, /, **values: Any) -> str:
+        return self.catalogue[key][self.language].format(**values)
+
+    def name(self, classifier: Classifier) -> str:
+        """What a classifier is called."""
+        own = classifier
+        return self(f"name.{own.kind}", lr=own.lr, fold=own.fold, scheme=own.scheme, reading=own.reading)
+
+
+def catalogue() -> dict[str, dict[str, str]]:
+    """Every text in every language."""
+    content: dict[str, dict[str, str]] = _yaml("texts.yaml")
+    return content
+
+
+def checklist() -> list[dict[str, Any]]:
+    """The items of the reporting guidelines, filled (as templates) or open."""
+    content: list[dict[str, Any]] = _yaml("checklist.yaml")
+    return content
+
+
+def _yaml(name: str) -> Any:
+    return YAML(typ="safe").load(files("wen.report").joinpath(name).read_text(encoding="utf-8"))

@@ -1,0 +1,3 @@
+from report_study import make_study
+
+__all__ = ["make_study"]

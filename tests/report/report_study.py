@@ -1,0 +1,83 @@
+"""A study whose models were not trained but made up: every stage after them runs for real."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from wen.data import split
+from wen.ensemble import inter, intra
+from wen.evaluation.metrics import evaluate
+from wen.files import write_json, write_npz
+from wen.network.arrays import array_path
+from wen.params import Params
+from wen.paths import Paths
+from wen.seeds import seed_for
+
+MakeStudy = Callable[..., tuple[Params, Paths]]
+
+
+@pytest.fixture
+def make_study(tmp_path: Path, values: dict[str, Any]) -> MakeStudy:
+    def make(skill: float = 1.0, cells: int = 240, subjects: int = 24, **changes: Any) -> tuple[Params, Paths]:
+        """Write what a study has before its ensembles; a model's logit is right by ``skill`` deviations."""
+        for key, value in changes.items():
+            values[key] = values[key] | value if isinstance(value, dict) else value
+        params, paths = Params.model_validate(values), Paths(tmp_path)
+        _cells(params, paths, cells, subjects)
+        table = pd.read_csv(paths.index).assign(**pd.read_csv(paths.split)[["part", "fold"]])
+        for lr in params.learning_rates:
+            for fold in params.folds:
+                _model(params, paths, table, lr, fold, skill)
+            inter.run(params, paths, lr)
+        intra.run(params, paths)
+        return params, paths
+
+    return make
+
+
+def _cells(params: Params, paths: Paths, cells: int, subjects: int) -> None:
+    rng = np.random.default_rng(0)
+    subject = rng.permutation(np.arange(cells) % subjects)
+    table = {
+        "id": [f"cell-{k}" for k in range(cells)], "path": "", "label": subject % 3 < 2, "subject": subject,
+        "source": "fold_0", "width": 32, "height": 32, "sha256": "", "pixels": np.arange(cells),
+    }  # fmt: skip
+    paths.index.parent.mkdir()
+    pd.DataFrame(table).astype({"label": int}).to_csv(paths.index, index=False)
+    split.run(params, paths)
+    paths.features.mkdir()
+    np.save(array_path(paths.features, "images"), rng.integers(0, 256, (cells, 32, 32, 3), dtype=np.uint8))
+    dataset = {"images": cells, "ALL": 160, "HEM": 80, "subjects": subjects, "duplicate_pairs": 0}
+    write_json(paths.dataset_metrics, dataset)
+    paths.dataset_plots.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(paths.dataset_plots / "montage.png")
+    paths.params.write_text("# as given\n")
+    paths.backbone.parent.mkdir()
+    paths.backbone.write_bytes(b"weights")
+
+
+def _model(params: Params, paths: Paths, table: pd.DataFrame, lr: float, fold: int, skill: float) -> None:
+    rng = np.random.default_rng(seed_for(params.seed, lr, fold, what="made up"))
+    arrays: dict[str, np.ndarray] = {}
+    validates = (table.part == "development") & (table.fold == fold)
+    for name, own in (("validation", table[validates]), ("test", table[table.part == "test"])):
+        shared = np.random.default_rng(len(own)).normal(size=len(own))  # what makes a cell hard for every model
+        logit = skill * (2 * own.label - 1) + 0.7 * shared + 0.7 * rng.normal(size=len(own))
+        arrays[f"{name}_id"] = own.id.to_numpy().astype(str)
+        arrays[f"{name}_label"] = own.label.to_numpy()
+        arrays[f"{name}_probability"] = 1 / (1 + np.exp(-2 * logit.to_numpy()))
+    arrays["test_map"] = rng.normal(size=(len(arrays["test_id"]), 2, 2)).astype(np.float16)
+    write_npz(paths.predictions(lr, fold), **arrays)
+    write_json(paths.single_metrics(lr, fold), evaluate(arrays["test_label"], arrays["test_probability"]))
+    for name, header in (("stage", "stage"), *((f"{m}/{p}", p) for m in ("loss", "accuracy") for p in PARTS)):
+        path = paths.training(lr, fold) / f"plots/metrics/{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame({"step": [0, 1], header: [1, 2]}).to_csv(path, sep="\t", index=False)
+
+
+PARTS = ("train", "validation")

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from report_study import MakeStudy
+
+from wen.evaluation.metrics import MEASURES
+from wen.report.evidence import Evidence
+from wen.report.study import gather
+
+HYPOTHESES = ("H1", "H2", "H3", "H4")
+
+
+def test_every_hypothesis_has_a_verdict_and_tests_that_decide_it(make_study: MakeStudy) -> None:
+    evidence = Evidence(gather(*make_study())).gathered()
+    for key in HYPOTHESES:
+        assert evidence["hypotheses"][key]["verdict"] in ("supported", "not_supported", "undecided")
+        assert any(test["decides"] for test in evidence["tests"] if test["hypothesis"] == key)
+
+
+def test_corrected_p_values_are_never_below_their_own_and_grow_with_them(make_study: MakeStudy) -> None:
+    tests = Evidence(gather(*make_study())).gathered()["tests"]
+    for measure in ("accuracy", "auc"):
+        family = sorted((test["p"], test["p_holm"]) for test in tests if test["measure"] == measure)
+        assert all(p <= corrected <= 1 for p, corrected in family)
+        assert [corrected for _, corrected in family] == sorted(corrected for _, corrected in family)
+
+
+def test_learning_rates_that_truly_differ_support_h1(make_study: MakeStudy) -> None:
+    params, paths = make_study(skill=0.8, cells=900)
+    study = gather(params, paths)
+    worst = study.champions("leak_free")[2]
+    worst.probability[:] = np.roll(worst.probability, 1)  # its answers now belong to other cells
+    assert Evidence(study).gathered()["hypotheses"]["H1"]["verdict"] == "supported"
+
+
+def test_schemes_that_decide_alike_on_many_images_do_not_support_h4(make_study: MakeStudy) -> None:
+    study = gather(*make_study(cells=6000))
+    for own in study.classifiers:
+        if own.kind != "single":
+            own.probability[:] = study.label
+    assert Evidence(study).gathered()["hypotheses"]["H4"]["verdict"] == "not_supported"
+
+
+def test_schemes_that_decide_alike_on_few_images_leave_h4_undecided(make_study: MakeStudy) -> None:
+    study = gather(*make_study(cells=120))
+    for own in study.classifiers:
+        if own.kind != "single":
+            own.probability[:] = study.label
+    verdict = Evidence(study).gathered()["hypotheses"]["H4"]
+    assert verdict["verdict"] == "undecided"
+    assert verdict["smallest"] > 0.01
+
+
+@pytest.mark.parametrize("unit", ["image", "subject"])
+def test_every_measure_lies_in_its_interval(make_study: MakeStudy, unit: str) -> None:
+    study = gather(*make_study(split={"unit": unit}))
+    intervals = Evidence(study).gathered()["intervals"]
+    for own in study.classifiers:
+        for measure in MEASURES:
+            low, high = intervals[own.id][measure]
+            assert low <= own.row[measure] <= high
+
+
+def test_by_subject_the_units_are_the_subjects(make_study: MakeStudy) -> None:
+    study = gather(*make_study(split={"unit": "subject"}))
+    evidence = Evidence(study).gathered()
+    assert evidence["units"] == study.cells.subject.nunique() < evidence["images"]
+    assert {test["test"] for test in evidence["tests"]} <= {
+        "sign_flip", "cochran_q", "cochran_q_permuted", "obuchowski",
+    }  # fmt: skip
+
+
+def test_optimism_is_the_difference_of_the_two_readings(make_study: MakeStudy) -> None:
+    study = gather(*make_study(skill=0.5))
+    rows = Evidence(study).gathered()["optimism"]
+    assert len(rows) == 1 + len(study.params.schemes)
+    for row in rows:
+        assert row["difference"] == pytest.approx(row["as_written_accuracy"] - row["leak_free_accuracy"])
+
+
+def test_equal_studies_give_equal_evidence(make_study: MakeStudy) -> None:
+    params, paths = make_study()
+    assert Evidence(gather(params, paths)).gathered() == Evidence(gather(params, paths)).gathered()

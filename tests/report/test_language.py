@@ -1,0 +1,41 @@
+import re
+import string
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT
+
+from wen.params import load
+from wen.report.language import catalogue, checklist
+
+REPORT = PROJECT / "src/wen/report"
+
+
+def test_every_text_is_there_in_both_languages_with_the_same_gaps() -> None:
+    for key, texts in catalogue().items():
+        gaps = {lang: {name for _, name, _, _ in string.Formatter().parse(text)} for lang, text in texts.items()}
+        assert set(gaps) == {"en", "id"}, key
+        assert gaps["en"] | {None} == gaps["id"] | {None}, key
+
+
+def test_every_text_that_templates_and_code_name_is_in_the_catalogue_and_no_other() -> None:
+    sources = [path.read_text() for path in (*REPORT.glob("templates/*"), *REPORT.glob("*.py"))]
+    named = {key for text in sources for key in re.findall(r'\bt\("([^"]+)"\s*[,)]', text)}
+    begun = {key for text in sources for key in re.findall(r'\b(?:t|self)\(f?"([^"{]+\.|by_)(?:"\s*[~+]|\{)', text)}
+    assert named <= set(catalogue())
+    # RQ and H are looked up by their key, headings of exported tables by their column.
+    loose = ("H1", "H2", "H3", "H4", "measure.", "column.", *begun)
+    assert [key for key in catalogue() if key not in named and not key.startswith(tuple(loose))] == []
+
+
+def test_the_checklist_has_what_the_run_fills_and_what_a_person_must() -> None:
+    items = checklist()
+    assert {item["guideline"] for item in items} == {"CLAIM 2024", "TRIPOD+AI"}
+    for item in items:
+        (state,) = {"filled", "open"} & set(item)
+        assert set(item[state]) == set(item["topic"]) == {"en", "id"}
+
+
+@pytest.mark.parametrize("profile", sorted((PROJECT / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_profile_names_a_language(profile: Path) -> None:
+    assert load(profile).report.language in ("en", "id")

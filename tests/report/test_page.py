@@ -1,0 +1,186 @@
+"""The page, opened as a reader would: parsed, and in a browser where there is one."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from report_study import MakeStudy
+
+from wen.evaluation.metrics import MEASURES
+from wen.files import read_json, read_npz
+from wen.params import Params
+from wen.paths import Paths
+from wen.report import page
+from wen.report.language import Text
+from wen.report.study import gather
+
+SECTIONS = [
+    "answer", "questions", "readings", "leaks", "tables", "weights", "figures", "cells", "published", "images",
+    "provenance", "checklist",
+]  # fmt: skip
+
+
+class Page(HTMLParser):
+    """What of a page can be counted."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = path.read_text(encoding="utf-8")
+        self.feed(self.text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+
+def run(params: Params, paths: Paths) -> Page:
+    page.run(params, paths)
+    return Page(paths.report / "index.html")
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_every_section_is_there_in_both_languages(make_study: MakeStudy, language: str) -> None:
+    params, paths = make_study(report={"language": language})
+    made = run(params, paths)
+    assert [own["id"] for tag, own in made.elements if tag == "section"] == SECTIONS
+    t = Text(language)
+    for name in SECTIONS:
+        assert t(f"section.{name}") in made.text
+
+
+def test_every_figure_of_the_tables_is_that_of_the_metrics_files(make_study: MakeStudy) -> None:
+    params, paths = make_study()
+    made = run(params, paths)
+    rows = _rows(params, paths)
+    shown = re.findall(r'<td data-of="([^"]+)" data-measure="(\w+)"[^>]*><span class="value">([^<]+)</span>', made.text)
+    assert [value for *_, value in shown] == [f"{rows[own][measure]:.3f}" for own, measure, _ in shown]
+    # Of 9 measures: 6 single models, 9 Inter-LR and 6 Intra-LR; and the accuracies of both readings.
+    assert len(shown) == (6 + 9 + 6) * 9 + 4 * 2
+    averages = re.findall(r'<td data-average="([^"]+)" data-measure="(\w+)"[^>]*>([^<]+)</td>', made.text)
+    assert len(averages) == 3 * 9
+    for lr, measure, text in averages:
+        mean, std = (read_json(paths.single_metrics(float(lr), kind))[measure] for kind in ("mean", "std"))
+        assert text == f"{mean:.3f} ± {std:.3f}"
+
+
+def test_the_weights_shown_are_those_of_the_ensembles(make_study: MakeStudy) -> None:
+    params, paths = make_study()
+    weights = re.findall(r'<span data-weight="(\w+) (\S+) (\w+)/(\d+)">([^<]+)</span>', run(params, paths).text)
+    assert len(weights) == 9 * 2 + 6 * 3
+    for kind, what, scheme, k, text in weights:
+        path = paths.intra_predictions if kind == "intra" else paths.inter_predictions(float(what))
+        key = f"{what}_{scheme}_weight" if kind == "intra" else f"{scheme}_weight"
+        assert text == f"{read_npz(path)[key][int(k)]:.3f}"
+
+
+def test_the_headline_and_the_focus_are_one(make_study: MakeStudy) -> None:
+    params, paths = make_study()
+    page.run(params, paths)
+    assert read_json(paths.headline) == gather(params, paths).focus.row
+
+
+def test_the_tables_are_exported_as_csv_and_latex(make_study: MakeStudy) -> None:
+    params, paths = make_study()
+    page.run(params, paths)
+    folder = paths.report / "tables"
+    assert {path.name for path in folder.iterdir()} == {
+        f"{name}.{kind}" for name in ("single", "average", "ensemble", "weight", "test") for kind in ("csv", "tex")
+    }
+    rows = _rows(params, paths)
+    with (folder / "single.csv").open(newline="") as file:
+        first = next(csv.DictReader(file))
+    assert {name: float(first[name]) for name in MEASURES} == {
+        name: rows["single 0.001-0"][name] for name in MEASURES
+    }  # fmt: skip
+    latex = (folder / "ensemble.tex").read_text()
+    assert all(rule in latex for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
+    assert r"leak\_free" in latex
+
+
+def test_a_file_name_with_markup_in_it_shows_as_text(make_study: MakeStudy) -> None:
+    params, paths = make_study(skill=0.3)
+    name = '<script>alert("x")</script>'
+    for path in (paths.index, paths.split):
+        table = pd.read_csv(path)
+        table["id"] = name + table.id
+        table.to_csv(path, index=False)
+    made = run(params, paths)
+    assert "&lt;script&gt;alert" in made.text
+    assert [tag for tag, _ in made.elements].count("script") == 1
+
+
+def test_pictures_have_alternatives_and_headings_their_scope(make_study: MakeStudy) -> None:
+    made = run(*make_study())
+    assert all(own.get("alt") for tag, own in made.elements if tag == "img")
+    assert all(own.get("scope") for tag, own in made.elements if tag == "th")
+    assert all(own.get("aria-label") for tag, own in made.elements if own.get("role") == "img")
+
+
+def test_the_page_needs_nothing_from_elsewhere(make_study: MakeStudy) -> None:
+    made = run(*make_study())
+    for tag, own in made.elements:
+        for key in ("src", "href"):
+            if own.get(key) and tag in ("img", "script", "link", "a", "use", "image"):
+                assert str(own[key]).startswith(("data:", "#"))
+
+
+def test_synthetic_figures_never_stand_beside_published_ones(make_study: MakeStudy) -> None:
+    made = run(*make_study())
+    assert Text("en")("published.synthetic") in made.text
+    assert ">this study<" not in made.text
+
+
+def test_real_figures_stand_beside_published_ones_with_how_they_were_split(make_study: MakeStudy) -> None:
+    made = run(*make_study(dataset={"source": "cnmc"}))
+    row = made.text[made.text.index(">this study<") :]
+    assert Text("en")("synthetic") not in made.text
+    assert "by image" in row[: row.index("</tr>")]
+
+
+def test_two_runs_write_the_same_bytes(make_study: MakeStudy) -> None:
+    params, paths = make_study()
+    first, second = ((run(params, paths), paths.evidence.read_bytes()) for _ in range(2))
+    assert (first[0].text, first[1]) == (second[0].text, second[1])
+
+
+@pytest.mark.parametrize("unit", ["image", "subject"])
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_a_browser_opens_it_without_a_message_on_the_console(make_study: MakeStudy, unit: str, language: str) -> None:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("no Chromium here, so no browser has opened the page")
+    params, paths = make_study(report={"language": language}, split={"unit": unit})
+    page.run(params, paths)
+    begin = time.monotonic()
+    done = subprocess.run(
+        [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+         "--enable-logging=stderr", f"--user-data-dir={paths.root / 'browser'}", "--dump-dom",
+         (paths.report / "index.html").resolve().as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert "CONSOLE" not in done.stderr
+    assert all(f'<section id="{name}">' in done.stdout for name in SECTIONS)
+    assert time.monotonic() - begin < 60
+
+
+def _rows(params: Params, paths: Paths) -> dict[str, dict[str, float]]:
+    """Every row of the result table by the name that metrics/evidence.json gives it, read from metrics/ anew."""
+    rows: dict[str, dict[str, Any]] = {}
+    for lr in params.lr_grid:
+        for fold in params.folds:
+            rows[f"single {lr}-{fold}"] = json.loads((paths.root / f"metrics/single/{lr}/{fold}.json").read_text())
+        for scheme in params.schemes:
+            rows[f"inter {lr} {scheme}"] = json.loads((paths.root / f"metrics/inter/{lr}/{scheme}.json").read_text())
+    for reading in ("as_written", "leak_free"):
+        for scheme in params.schemes:
+            path = paths.root / f"metrics/intra/{reading}-{scheme}.json"
+            rows[f"intra {reading} {scheme}"] = json.loads(path.read_text())
+    return rows
