@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from wen import times
 from wen.errors import WenError
 from wen.params import Params, load
 from wen.paths import Paths
@@ -31,6 +32,12 @@ def main() -> None:
     except WenError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+@app.callback()
+def _timed(context: typer.Context) -> None:
+    if context.invoked_subcommand in times.STAGES:
+        context.call_on_close(times.clock(Paths(), context.invoked_subcommand))
 
 
 def _study() -> tuple[Params, Paths]:

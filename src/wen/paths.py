@@ -97,5 +97,9 @@ class Paths:
         return self.root / "plots/headline"
 
     @property
+    def times(self) -> Path:
+        return self.root / "logs/times.csv"
+
+    @property
     def report(self) -> Path:
         return self.root / "report"

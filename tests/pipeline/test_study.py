@@ -243,6 +243,7 @@ def test_the_terminal_shows_the_table_and_where_the_report_is(study: Study) -> N
     output = study.run("wen", "results")
     assert "headline: Inter-LR 0.001, kappa" in output
     assert "report: report/index.html" in output
+    assert re.search(r"time spent: train-fold, \d+\.\d min in 6 run", output)
 
 
 def test_the_learning_rate_in_focus_reruns_only_the_report(study: Study) -> None:

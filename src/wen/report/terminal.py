@@ -7,6 +7,7 @@ from wen.params import Params
 from wen.paths import Paths
 from wen.report.language import Text
 from wen.report.study import gather
+from wen.times import spent
 
 SHOWN = ("accuracy", "precision", "recall", "f1", "kappa", "auc")
 
@@ -33,4 +34,6 @@ def run(params: Params, paths: Paths) -> None:
     focus = study.focus
     table.add_row(f"headline: {t.name(focus)}", *(f"{focus.row[measure]:.3f}" for measure in SHOWN), style="bold")
     Console(width=max(Console().width, 110)).print(table)
+    for stage, seconds in spent(paths).items():
+        print(t("times.row", stage=stage, runs=len(seconds), minutes=f"{sum(seconds) / 60:.1f}"))
     print(f"report: {paths.report / 'index.html'}")
