@@ -5,7 +5,7 @@ COMPLETE ?= true
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test study results bench clean
+.PHONY: help demo test study results bench chaos clean
 
 help:  ## List these targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,10 @@ results: $(BIN)/installed  ## Print the result table of the last run
 
 bench: $(BIN)/installed  ## Measure the study against its peers: make bench [SAMPLE=part of C-NMC]
 	python bench/run.py $(if $(SAMPLE),--sample "$(SAMPLE)")
+
+SEED ?= 1
+chaos: $(BIN)/installed  ## Kill a tiny study 40 times at random moments and compare its outputs: make chaos [SEED=1]
+	python chaos/kill.py --seed $(SEED)
 
 clean:  ## Remove the environment and tool caches; results stay
 	rm -rf .venv bench/.environments .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -25,7 +25,7 @@ from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.network import backbone, device, features
 from wen.network.cost import count
 from wen.network.cut import Cut, cut
-from wen.network.fit import Task, class_weights, fit, logits
+from wen.network.fit import Curves, Task, class_weights, fit, logits
 from wen.network.frozen import Frozen, runner, to_openvino
 from wen.network.inputs import Inputs, batches, computed, inputs_for
 from wen.network.train import initialise
@@ -127,7 +127,7 @@ class Study:
             update={"epochs": epochs, "patience": epochs}
         )
         with Clock(self.paths.root / "curves") as clock:
-            fit(task, stage, module, inputs, options, clock)
+            fit(task, stage, module, inputs, options, Curves(clock))
         return clock
 
     def inputs(self, kind: str, cached: bool = True) -> Inputs:

@@ -1,9 +1,11 @@
 """The command line: one command for each stage of dvc.yaml, and what a person needs around them."""
 
+import os
+import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -27,11 +29,21 @@ Device = Annotated[str, typer.Option(envvar="WEN_DEVICE", help="auto, cuda, cuda
 def main() -> None:
     """Run the command line; a `WenError` becomes its text and exit code 1."""
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
     try:
         app()
     except WenError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _stop(number: int, _: object) -> NoReturn:
+    """End at once, as a shell expects of a signal; what is unfinished was never in its place."""
+    name = signal.Signals(number).name
+    print(f"stopped by {name}; `dvc repro` goes on, a training from its last finished epoch", file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(128 + number)
 
 
 @app.callback()

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shutil
+import socket
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 
 @contextmanager
@@ -22,7 +24,8 @@ def whole(path: Path) -> Iterator[Path]:
     ``path`` stays until the new one is complete.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    _sweep(path)
+    partial = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
     try:
         yield partial
         if path.is_dir() and not path.is_symlink():
@@ -33,6 +36,14 @@ def whole(path: Path) -> Iterator[Path]:
             shutil.rmtree(partial)
         else:
             partial.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes of this machine left of ``path`` when they were killed."""
+    for partial in path.parent.glob(f".{path.name}.{socket.gethostname()}.*.partial"):
+        owner = partial.name.split(".")[-2]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

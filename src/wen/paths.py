@@ -63,6 +63,10 @@ class Paths:
     def training(self, lr: float, fold: int) -> Path:
         return self.root / f"plots/training/{lr}/{fold}"
 
+    def checkpoint(self, lr: float, fold: int) -> Path:
+        """Where an unfinished training keeps its last epoch; no output of any stage, so DVC leaves it alone."""
+        return self.root / f".checkpoints/{lr}/{fold}.safetensors"
+
     def predictions(self, lr: float, fold: int) -> Path:
         return self.root / f"data/predictions/{lr}/{fold}.npz"
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from wen.network.arrays import array_path
-from wen.network.fit import Task, fit
+from wen.network.fit import Curves, Task, fit
 from wen.network.inputs import Computed, Stored
 from wen.params import Head, Params
 
@@ -53,7 +53,7 @@ def operations(
         train_rows=np.arange(images - 4), validation_rows=np.arange(images - 4, images), device=CPU,
     )  # fmt: skip
     with Live(str(tmp_path / "curves"), dvcyaml=None, save_dvc_exp=False) as live, Operations() as counted:
-        fit(task, "head", module, inputs, Head(epochs=1, patience=1), live)
+        fit(task, "head", module, inputs, Head(epochs=1, patience=1), Curves(live))
     return counted.counts
 
 

@@ -16,7 +16,7 @@ from wen.data.table import read_cells
 from wen.errors import WenError
 from wen.files import read_json, read_npz
 from wen.network import backbone, device, features, predict, train
-from wen.network.fit import Task, class_weights, fit
+from wen.network.fit import Curves, Task, class_weights, fit
 from wen.network.inputs import batches
 from wen.params import Compute, Head, Params
 from wen.paths import Paths
@@ -168,7 +168,7 @@ def scripted_fit(tmp_path: Path, values: dict[str, Any], script: list[list[float
         train_rows=np.array([0, 1]), validation_rows=np.array([2, 3]), device=torch.device("cpu"),
     )  # fmt: skip
     with Live(str(tmp_path), dvcyaml=None, save_dvc_exp=False) as live:
-        best = fit(task, "head", module, Scripted(script), Head(epochs=len(script), patience=patience), live)
+        best = fit(task, "head", module, Scripted(script), Head(epochs=len(script), patience=patience), Curves(live))
         return best, live.step
 
 
@@ -216,7 +216,7 @@ def test_mixed_precision_learns_as_full_precision_does(tmp_path: Path, values: d
             train_rows=np.arange(30), validation_rows=np.arange(30, 40), device=torch.device("cpu"),
         )  # fmt: skip
         with Live(str(tmp_path / chosen), dvcyaml=None, save_dvc_exp=False) as live:
-            best = fit(task, "head", module, Noisy(), Head(epochs=8, patience=8), live)
+            best = fit(task, "head", module, Noisy(), Head(epochs=8, patience=8), Curves(live))
         losses.append(best.loss)
     assert losses[1] == pytest.approx(losses[0], abs=0.05)
     assert losses[1] < 0.6  # below ln 2, what guessing gives

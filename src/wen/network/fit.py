@@ -1,6 +1,7 @@
 """One training stage of one model: epochs, early stopping, the best epoch kept."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from dvclive import Live
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from wen.network.checkpoint import Checkpoint, Progress, Weights, optimizer_tensors, restore_optimizer
 from wen.network.device import autocast, precision, to_device
 from wen.network.inputs import Inputs, batches
 from wen.network.progress import epoch_bar
@@ -39,7 +41,27 @@ class Best:
     epoch: int
     accuracy: float
     loss: float
-    weights: dict[str, torch.Tensor]
+    weights: Weights
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """All but the weights."""
+        return {"stage": self.stage, "epoch": self.epoch, "accuracy": self.accuracy, "loss": self.loss}
+
+
+class Curves:
+    """What every epoch of a training measured: kept for its checkpoint, and written by DVCLive."""
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+        self.rows: list[dict[str, float]] = []
+
+    def log(self, row: dict[str, float]) -> None:
+        """Log one epoch."""
+        self.rows.append(row)
+        for name, value in row.items():
+            self.live.log_metric(name, value)
+        self.live.next_step()
 
 
 def fit(
@@ -48,8 +70,9 @@ def fit(
     module: nn.Module,
     inputs: Inputs,
     options: Head | Finetune,
-    live: Live,
+    curves: Curves,
     best: Best | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Best:
     """Train ``module``, all or part of the tail, for up to ``options.epochs``.
 
@@ -63,41 +86,67 @@ def fit(
     inputs : Inputs
     options : Head or Finetune
         The number of epochs; fewer are run if ``patience`` of them pass without a better one.
-    live : dvclive.Live
-        Gets one step an epoch.
+    curves : Curves
+        Gets one row an epoch.
     best : Best, optional
         The best epoch of an earlier stage: training starts from it, and has to beat it.
+    checkpoint : Checkpoint, optional
+        Where each epoch is kept, and where an interrupted training goes on from.
 
     Returns
     -------
     Best
         Of this stage and the earlier one.
     """
+    left = checkpoint.load() if checkpoint else None
+    if left and (left.stage, stage) == ("finetune", "head"):  # this stage was done before the interruption
+        return Best(**left.best, weights=left.part("best"))
     if best is not None:
         task.tail.load_state_dict(best.weights)
+    trained = _names(module, task.tail)
     dtype = precision(task.device, task.params.compute)
     optimizer = torch.optim.Adam(module.parameters(), lr=task.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
     scaler = torch.amp.GradScaler(task.device.type, enabled=dtype == torch.float16)
     target = torch.tensor(task.label).float().to(task.device)
     weight = torch.from_numpy(class_weights(task.label[task.train_rows])).float().to(task.device)
-    waited = 0
-    with epoch_bar(f"{task.lr}-{task.fold} {stage}", options.epochs) as advance:
-        for epoch in range(options.epochs):
+    epoch = waited = 0
+    if left and left.stage == stage:
+        epoch, waited = left.epoch, left.waited
+        begun = {key: value.clone() for key, value in task.tail.state_dict().items()}
+        task.tail.load_state_dict(begun | left.part("trained"))
+        best = Best(**left.best, weights=begun | left.part("best"))
+        restore_optimizer(optimizer, left.part("optimizer"))
+        scaler.load_state_dict(left.scaler)
+    with epoch_bar(f"{task.lr}-{task.fold} {stage}", options.epochs, epoch) as advance:
+        while epoch < options.epochs and waited < options.patience:
             order = np.random.default_rng(seed_for(task.params.seed, task.lr, task.fold, epoch, what=stage))
             rows = batches(order.permutation(task.train_rows), task.params.train.batch_size)
             train_loss, train_accuracy = _train_epoch(
                 module, inputs, rows, epoch % task.params.augment.views, optimizer, scaler, target, weight, dtype
             )
             loss, accuracy = evaluate(module, inputs, task, dtype)
-            _log(live, stage, train_loss, train_accuracy, loss, accuracy)
+            curves.log(
+                {
+                    "stage": 1 if stage == "head" else 2,
+                    "loss/train": train_loss,
+                    "loss/validation": loss,
+                    "accuracy/train": train_accuracy,
+                    "accuracy/validation": accuracy,
+                }
+            )
             advance(f"loss {train_loss:.3f}|{loss:.3f} accuracy {train_accuracy:.3f}|{accuracy:.3f}")
             if best is None or (accuracy, -loss) > (best.accuracy, -best.loss):
                 weights = {key: value.clone() for key, value in task.tail.state_dict().items()}
                 best, waited = Best(stage, epoch, accuracy, loss, weights), 0
             else:
                 waited += 1
-                if waited >= options.patience:
-                    break
+            epoch += 1
+            if checkpoint:
+                now, tensors = task.tail.state_dict(), optimizer_tensors(optimizer)
+                for key in trained:
+                    tensors |= {f"trained.{key}": now[key], f"best.{key}": best.weights[key]}
+                state = scaler.state_dict()
+                checkpoint.save(Progress(stage, epoch, waited, curves.rows, best.figures, state, tensors))
     if best is None:
         raise ValueError("a first stage needs at least one epoch")
     return best
@@ -163,10 +212,7 @@ def _train_epoch(
     return loss_sum / len(order), correct_sum / len(order)
 
 
-def _log(live: Live, stage: str, train_loss: float, train_accuracy: float, loss: float, accuracy: float) -> None:
-    live.log_metric("stage", 1 if stage == "head" else 2)
-    live.log_metric("loss/train", train_loss)
-    live.log_metric("loss/validation", loss)
-    live.log_metric("accuracy/train", train_accuracy)
-    live.log_metric("accuracy/validation", accuracy)
-    live.next_step()
+def _names(module: nn.Module, tail: nn.Module) -> list[str]:
+    """What the module's tensors are called in the tail."""
+    own = {value.data_ptr() for value in module.state_dict().values()}
+    return [key for key, value in tail.state_dict().items() if value.data_ptr() in own]

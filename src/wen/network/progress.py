@@ -7,10 +7,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextmanager
-def epoch_bar(title: str, epochs: int) -> Iterator[Callable[[str], None]]:
-    """Show a bar of ``epochs`` steps; call what is yielded with each finished epoch's figures."""
+def epoch_bar(title: str, epochs: int, done: int = 0) -> Iterator[Callable[[str], None]]:
+    """Show a bar of ``epochs`` steps, ``done`` of them finished; call what is yielded with each epoch's figures."""
     columns = (TextColumn(title), BarColumn(8), MofNCompleteColumn(), TextColumn("{task.description}"),
                TimeRemainingColumn())  # fmt: skip
     with Progress(*columns) as progress:
-        bar = progress.add_task("", total=epochs)
+        bar = progress.add_task("", total=epochs, completed=done)
         yield lambda figures: progress.update(bar, advance=1, description=figures)

@@ -8,8 +8,9 @@ from torch import nn
 from wen.data.table import DEVELOPMENT, read_cells
 from wen.errors import WenError
 from wen.network import backbone, device
+from wen.network.checkpoint import Checkpoint, fingerprint
 from wen.network.cut import cut
-from wen.network.fit import Task, fit
+from wen.network.fit import Curves, Task, fit
 from wen.network.inputs import inputs_for
 from wen.params import Params
 from wen.paths import Paths
@@ -50,9 +51,14 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     )
     pooled = inputs_for("pooled", params, paths, network, where)
     activations = inputs_for("activations", params, paths, network, where)
+    checkpoint = Checkpoint(paths.checkpoint(lr, fold), fingerprint(params, paths, lr, fold))
     with Live(str(paths.training(lr, fold)), dvcyaml=None, save_dvc_exp=False) as live:
-        best = fit(task, "head", parts.head, pooled, params.head, live)
-        best = fit(task, "finetune", parts.tail, activations, params.finetune, live, best)
+        curves = Curves(live)
+        left = checkpoint.load()
+        for row in left.rows if left else ():
+            curves.log(row)
+        best = fit(task, "head", parts.head, pooled, params.head, curves, None, checkpoint)
+        best = fit(task, "finetune", parts.tail, activations, params.finetune, curves, best, checkpoint)
     parts.tail.load_state_dict(best.weights)
     about = {
         "backbone": params.backbone.name,
@@ -65,6 +71,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
         "validation_loss": best.loss,
     }
     backbone.save(network.state_dict(), about, paths.model(lr, fold))
+    checkpoint.remove()
 
 
 def check_in_study(params: Params, lr: float, fold: int) -> None:

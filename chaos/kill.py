@@ -1,0 +1,119 @@
+"""Kill the tiny study at random moments and compare what it ends with: make chaos [SEED=1]
+
+Runs `dvc repro` once without a break. Then, in a second clone, starts it again and again and kills it and all its
+children (SIGKILL) after a random while, until it has been killed as often as asked; then lets it end. Both must hold
+the same bytes. Prints and writes a table into docs/RELIABILITY.md.
+"""
+
+import argparse
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests/pipeline")]
+
+from tiny_study import Study, new_study  # noqa: E402
+
+OUTPUTS = (
+    "data/index.csv",
+    "data/split.csv",
+    "data/features",
+    "data/predictions",
+    "models",
+    "metrics",
+    "plots",
+    "report",
+)
+PAGE = PROJECT / "docs/RELIABILITY.md"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=20, help="stop killing then, and let the study end")
+    options = parser.parse_args()
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory() as name:
+        study = new_study(Path(name), "study")
+        killed = Study(Path(name) / "killed", Path(name) / "home")
+        study.run("git", "clone", "--quiet", str(study.root), str(killed.root))
+        for place in (study, killed):
+            place.run("git", "config", "user.name", "chaos")
+        study.run("dvc", "repro")
+        print(f"uninterrupted: {time.monotonic() - begin:.0f} s", flush=True)
+        rng, during = random.Random(options.seed), Counter()
+        while sum(during.values()) < options.kills and time.monotonic() - begin < 60 * options.minutes:
+            stage = kill(killed, rng.uniform(1, 14))
+            if stage is None:
+                break  # it ended before it was killed
+            during[stage] += 1
+            print(f"kill {sum(during.values())} during {stage}", flush=True)
+        killed.run("dvc", "repro")
+        differing = differences(study.root, killed.root)
+    table = [
+        "| stage | killed in |", "|---|---|", *(f"| {stage} | {count} |" for stage, count in sorted(during.items())),
+        f"| all: tried {sum(during.values())} | survived {sum(during.values()) if not differing else 0}, "
+        f"lost {len(differing)} |",
+    ]  # fmt: skip
+    print("\n".join([*table, *differing]))
+    write(f"`make chaos SEED={options.seed}`, {(time.monotonic() - begin) / 60:.1f} minutes", table)
+    sys.exit(bool(differing))
+
+
+def kill(study: Study, after: float) -> str | None:
+    """Start `dvc repro`, kill it and its children after some seconds, and say which stage it was in."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            ["dvc", "repro"], cwd=study.root, env=study.env, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            process.wait(after)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        output.seek(0)
+        text = output.read().decode()
+    if process.returncode == 0:
+        return None
+    if process.returncode != -signal.SIGKILL:
+        raise RuntimeError(f"dvc repro failed by itself:\n{text[-3000:]}")
+    stages = re.findall(r"Running stage '([a-z-]+)", text)
+    return stages[-1] if stages else "before any"
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """Files of the outputs that are not the same bytes in both studies."""
+    files = {
+        path.relative_to(root) for root in (one, other) for name in OUTPUTS for path in files_of(root / name)
+    }  # fmt: skip
+    return [str(path) for path in sorted(files) if content(one / path) != content(other / path)]
+
+
+def files_of(path: Path) -> list[Path]:
+    return [path] if path.is_file() else [own for own in path.rglob("*") if own.is_file()]
+
+
+def content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+def write(command: str, table: list[str]) -> None:
+    """Put the table into the page between its marks."""
+    text = PAGE.read_text(encoding="utf-8")
+    begin, end = "<!-- kills -->\n", "<!-- end of kills -->"
+    head, rest = text.split(begin)
+    body = "\n".join(["", command, "", *table, ""])
+    PAGE.write_text(head + begin + body + "\n" + end + rest.split(end)[1], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""A training that was stopped, however it was stopped, goes on from its last finished epoch."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from wen.data.images import sha256
+from wen.files import whole
+from wen.params import Params
+from wen.paths import Paths
+
+Weights = dict[str, torch.Tensor]
+DEPENDS_ON = {"seed", "images", "augment", "features", "train", "head", "finetune", "compute"}
+
+
+@dataclass
+class Progress:
+    """What a training knows after an epoch."""
+
+    stage: str
+    epoch: int
+    """Epochs of the stage that are finished."""
+    waited: int
+    """Epochs since the best one."""
+    rows: list[dict[str, float]]
+    """What was logged for each epoch of both stages."""
+    best: dict[str, Any]
+    """The best epoch: its stage, number, accuracy and loss."""
+    scaler: dict[str, Any] = field(default_factory=dict)
+    tensors: Weights = field(default_factory=dict)
+    """``trained.KEY`` and ``best.KEY`` of the tail's weights, ``optimizer.INDEX.KEY``."""
+
+    def part(self, name: str) -> Weights:
+        """The tensors under one name."""
+        return {key.removeprefix(f"{name}."): own for key, own in self.tensors.items() if key.startswith(f"{name}.")}
+
+
+class Checkpoint:
+    """The file of one model's training.
+
+    Parameters
+    ----------
+    path : Path
+    fingerprint : str
+        Of all that the training depends on; a file of another one is not resumed from.
+    """
+
+    def __init__(self, path: Path, fingerprint: str) -> None:
+        self.path, self.fingerprint = path, fingerprint
+
+    def load(self) -> Progress | None:
+        """Read the file; None if there is none, or it is damaged or of another training."""
+        try:
+            with safetensors.safe_open(self.path, "pt") as file:
+                about = json.loads((file.metadata() or {}).get("wen", "{}"))
+                if about.pop("fingerprint", None) != self.fingerprint:
+                    return None
+                return Progress(**about, tensors={key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
+        except (FileNotFoundError, safetensors.SafetensorError, ValueError, TypeError):
+            return None
+
+    def save(self, progress: Progress) -> None:
+        """Replace the file, whole or not at all."""
+        about = {key: value for key, value in vars(progress).items() if key != "tensors"}
+        tensors = {key: own.detach().contiguous().cpu().clone() for key, own in progress.tensors.items()}
+        with whole(self.path) as partial:
+            metadata = {"wen": json.dumps(about | {"fingerprint": self.fingerprint})}
+            safetensors.torch.save_file(tensors, partial, metadata=metadata)
+
+    def remove(self) -> None:
+        """Delete the file: the training is done."""
+        self.path.unlink(missing_ok=True)
+
+
+def fingerprint(params: Params, paths: Paths, lr: float, fold: int) -> str:
+    """Hash all that one model's training depends on: parameters, data, weights, code and libraries."""
+    content = hashlib.sha256()
+    content.update(json.dumps([lr, fold, params.model_dump(include=DEPENDS_ON)]).encode())
+    content.update(" ".join(version(name) for name in ("torch", "timm", "openvino", "numpy")).encode())
+    for path in (paths.index, paths.split, paths.backbone, *_sources()):
+        content.update(sha256(path.read_bytes()).encode())
+    return content.hexdigest()
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Weights:
+    """The optimiser's state by ``optimizer.INDEX.KEY``."""
+    state = optimizer.state_dict()["state"]
+    return {f"optimizer.{index}.{key}": value for index, own in state.items() for key, value in own.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Weights) -> None:
+    """Give an optimiser the state that `optimizer_tensors` took, by ``INDEX.KEY``."""
+    parameters = optimizer.param_groups[0]["params"]
+    state: dict[int, Weights] = {}
+    for name, value in tensors.items():
+        index, key = name.split(".", 1)
+        like = parameters[int(index)]
+        # In the parameter's own memory format: a fused step takes them for equally laid out.
+        own = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+        state.setdefault(int(index), {})[key] = own
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+
+
+def _sources() -> Iterable[Path]:
+    return sorted(Path(__file__).parent.glob("*.py"))

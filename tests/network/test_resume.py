@@ -1,0 +1,113 @@
+"""A training that is interrupted after any of its epochs ends as if it had not been."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wen.data import prepare, split
+from wen.network import backbone, features, train
+from wen.network.checkpoint import Checkpoint, Progress, fingerprint
+from wen.params import Params
+from wen.paths import Paths
+
+LR, FOLD = 0.001, 0
+EPOCHS = 5  # of both stages
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture
+def study(root: Path, values: dict[str, Any]) -> tuple[Params, Paths]:
+    """A study up to its features, made once."""
+    values["head"]["epochs"], values["finetune"]["epochs"] = 3, 2
+    params, paths = Params.model_validate(values), Paths(root)
+    paths.params.touch()
+    if not paths.features.exists():
+        prepare.run(params, paths)
+        split.run(params, paths)
+        backbone.run(params, paths)
+        features.run(params, paths)
+    return params, paths
+
+
+def outputs(paths: Paths) -> dict[str, bytes]:
+    files = [paths.model(LR, FOLD), *paths.training(LR, FOLD).rglob("*.tsv")]
+    return {str(path.relative_to(paths.root)): path.read_bytes() for path in files}
+
+
+def interrupt_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
+    save, count = Checkpoint.save, iter(range(1, 100))
+
+    def saved(own: Checkpoint, progress: Progress) -> None:
+        save(own, progress)
+        if next(count) == epochs:
+            raise Interrupted
+
+    monkeypatch.setattr(Checkpoint, "save", saved)
+
+
+@pytest.fixture
+def whole(study: tuple[Params, Paths]) -> dict[str, bytes]:
+    params, paths = study
+    paths.checkpoint(LR, FOLD).unlink(missing_ok=True)
+    train.run(params, paths, LR, FOLD, "cpu")
+    return outputs(paths)
+
+
+def test_after_an_interruption_the_outputs_are_the_same_bytes(
+    study: tuple[Params, Paths], whole: dict[str, bytes]
+) -> None:
+    params, paths = study
+    for epochs in range(1, EPOCHS + 1):
+        with pytest.MonkeyPatch.context() as patch:
+            interrupt_after(patch, epochs)
+            with pytest.raises(Interrupted):
+                train.run(params, paths, LR, FOLD, "cpu")
+        assert paths.checkpoint(LR, FOLD).exists()
+        with pytest.MonkeyPatch.context() as patch:
+            interrupt_after(patch, EPOCHS - epochs + 1)  # one epoch more than is left: never reached
+            train.run(params, paths, LR, FOLD, "cpu")
+        assert outputs(paths) == whole
+        assert not paths.checkpoint(LR, FOLD).exists()
+
+
+def test_a_checkpoint_of_other_data_parameters_or_weights_is_not_resumed_from(
+    values: dict[str, Any], study: tuple[Params, Paths]
+) -> None:
+    params, paths = study
+    own = fingerprint(params, paths, LR, FOLD)
+    values["head"]["patience"] += 1
+    assert fingerprint(Params.model_validate(values), paths, LR, FOLD) != own
+    assert fingerprint(params, paths, LR, 1) != own
+    assert fingerprint(params, paths, 0.0001, FOLD) != own
+    for path in (paths.index, paths.split, paths.backbone):
+        content = path.read_bytes()
+        path.write_bytes(content + b"\n")
+        assert fingerprint(params, paths, LR, FOLD) != own
+        path.write_bytes(content)
+    assert fingerprint(params, paths, LR, FOLD) == own
+    Checkpoint(paths.checkpoint(LR, FOLD), "another").save(Progress("head", 1, 0, [], {}))
+    assert Checkpoint(paths.checkpoint(LR, FOLD), own).load() is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
+def test_a_damaged_checkpoint_is_not_resumed_from(
+    study: tuple[Params, Paths], whole: dict[str, bytes], damage: bytes | None
+) -> None:
+    params, paths = study
+    checkpoint = paths.checkpoint(LR, FOLD)
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_after(patch, 2)
+        with pytest.raises(Interrupted):
+            train.run(params, paths, LR, FOLD, "cpu")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100] if damage is None else damage)
+    train.run(params, paths, LR, FOLD, "cpu")
+    assert outputs(paths) == whole

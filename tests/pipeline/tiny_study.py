@@ -1,0 +1,94 @@
+"""A tiny study in a repository of its own, run by the real DVC."""
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from conftest import PROJECT
+from ruamel.yaml import YAML
+
+
+class Study:
+    """A clone of the project in a folder of its own, with nothing of the user's around it."""
+
+    def __init__(self, root: Path, home: Path) -> None:
+        self.root = root
+        self.env = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "WEN_"))},
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(root / "src"),
+            "HOME": str(home),
+            "GIT_CONFIG_NOSYSTEM": "1",
+        }
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        done = subprocess.run(command, cwd=self.root, env=self.env, capture_output=True, text=True, check=False)
+        output = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, output
+        return output
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", message)
+
+    def restore(self) -> None:
+        """Go back to the last commit and its results."""
+        self.run("git", "checkout", "--quiet", "--", ".")
+        self.run("dvc", "checkout")
+
+    def stages_run(self, output: str) -> list[str]:
+        return re.findall(r"Running stage '([^']+)'", output)
+
+    def row(self, path: str) -> dict[str, float]:
+        row: dict[str, float] = json.loads((self.root / "metrics" / path).read_text())
+        return row
+
+
+def new_study(folder: Path, name: str) -> Study:
+    """Copy what git tracks, and what it would, into a repository of its own, set to a tiny study."""
+    root, home = folder / name, folder / "home"
+    home.mkdir(exist_ok=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    outputs = ("metrics/", "plots/")
+    for line in listed.stdout.splitlines():
+        if (PROJECT / line).is_file() and not line.startswith(outputs) and line != "dvc.lock":
+            (root / line).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / line, root / line)
+    made = Study(root, home)
+    made.run("git", "init", "--quiet")
+    made.run("git", "config", "user.name", "tester")  # DVC sets a changed workspace aside as a commit
+    made.run("git", "config", "user.email", "tester@example.org")
+    set_params(root, tiny_values())
+    made.commit("Tiny study")
+    return made
+
+
+def tiny_values() -> dict[str, Any]:
+    values: dict[str, Any] = YAML(typ="safe").load((PROJECT / "profiles/demo.yaml").read_text())
+    values["dataset"]["side"] = 48
+    values["dataset"]["synthetic"] |= {
+        "subjects": 14, "cells": 90, "preliminary_subjects": 4, "preliminary_cells": 20, "duplicates": 2,
+    }  # fmt: skip
+    values["images"] = {"crop": 48, "size": 32}
+    values["folds"] = [0, 1]
+    values["schemes"] = ["accuracy", "f1", "kappa"]
+    values["augment"]["views"] = 1
+    values["head"]["epochs"] = 2
+    values["finetune"]["epochs"] = 1
+    values["compute"]["threads"] = 1  # test workers share the cores
+    return values
+
+
+def set_params(root: Path, values: dict[str, Any]) -> None:
+    with io.StringIO() as text:
+        YAML().dump(values, text)
+        (root / "params.yaml").write_text(text.getvalue())
