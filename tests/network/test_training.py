@@ -1,5 +1,6 @@
 """Training and prediction on a tiny study, without DVC."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,22 @@ def test_equal_accuracies_go_to_the_lower_loss_then_to_the_earlier_epoch(
 def test_training_stops_after_patience_epochs_without_a_better_one(tmp_path: Path, values: dict[str, Any]) -> None:
     _, steps = scripted_fit(tmp_path, values, [RIGHT, WRONG, WRONG, SURER], patience=2)
     assert steps == 3
+
+
+def test_a_loss_that_is_no_number_stops_training_and_keeps_the_best_epoch_before(
+    tmp_path: Path, values: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    best, steps = scripted_fit(tmp_path, values, [RIGHT, [math.nan, math.nan], SURER], patience=10)
+    assert (best.epoch, best.diverged, steps) == (0, True, 2)
+    assert "LR 0.001, fold 0: after epoch 2 of head the loss is" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_infinite_from_the_start_leaves_the_weights_as_they_were(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    best, _ = scripted_fit(tmp_path, values, [[math.inf, -math.inf], RIGHT], patience=10)
+    assert (best.epoch, best.diverged) == (-1, True)
+    assert best.weights["0.weight"].item() == 1
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

@@ -72,6 +72,7 @@ def _model(params: Params, paths: Paths, table: pd.DataFrame, lr: float, fold: i
         arrays[f"{name}_label"] = own.label.to_numpy()
         arrays[f"{name}_probability"] = 1 / (1 + np.exp(-2 * logit.to_numpy()))
     arrays["test_map"] = rng.normal(size=(len(arrays["test_id"]), 2, 2)).astype(np.float16)
+    arrays["diverged"] = np.array(False)
     write_npz(paths.predictions(lr, fold), **arrays)
     write_json(paths.single_metrics(lr, fold), evaluate(arrays["test_label"], arrays["test_probability"]))
     for name, header in (("stage", "stage"), *((f"{m}/{p}", p) for m in ("loss", "accuracy") for p in PARTS)):

@@ -10,12 +10,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from report_study import MakeStudy
 
 from wen.evaluation.metrics import MEASURES
-from wen.files import read_json, read_npz
+from wen.files import read_json, read_npz, write_npz
 from wen.params import Params
 from wen.paths import Paths
 from wen.report import page
@@ -115,6 +116,14 @@ def test_a_file_name_with_markup_in_it_shows_as_text(make_study: MakeStudy) -> N
     made = run(params, paths)
     assert "&lt;script&gt;alert" in made.text
     assert [tag for tag, _ in made.elements].count("script") == 1
+
+
+def test_a_training_that_diverged_is_named_at_the_top(make_study: MakeStudy) -> None:
+    params, paths = make_study()
+    path = paths.predictions(0.0001, 1)
+    write_npz(path, **read_npz(path) | {"diverged": np.array(True)})
+    top = run(params, paths).text.split("<main>")[0]
+    assert Text("en")("diverged", models="0.0001-1") in top
 
 
 def test_pictures_have_alternatives_and_headings_their_scope(make_study: MakeStudy) -> None:

@@ -26,6 +26,8 @@ class Member:
     test_probability: np.ndarray
     test_map: np.ndarray
     """Where in each test image the logit comes from, of shape (n, height, width); see `wen.network.predict.Located`."""
+    diverged: np.ndarray
+    """Whether its training stopped on an infinite or undefined loss."""
 
     @property
     def name(self) -> str:

@@ -83,6 +83,13 @@ def load(name: str, path: Path, device: torch.device) -> EfficientNet:
     return network.eval().to(device).to(memory_format=torch.channels_last)
 
 
+def about(path: Path) -> dict[str, Any]:
+    """What `save` wrote besides the weights."""
+    with safetensors.safe_open(path, "pt") as file:
+        found: dict[str, Any] = json.loads(file.metadata()["wen"])
+    return found
+
+
 def save(weights: Weights, about: dict[str, object], path: Path) -> None:
     """Write weights as safetensors with ``about`` as JSON in the metadata's ``wen``."""
     # safetensors orders several metadata keys at random; one key keeps the bytes equal.

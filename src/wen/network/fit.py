@@ -1,6 +1,8 @@
 """One training stage of one model: epochs, early stopping, the best epoch kept."""
 
-from dataclasses import dataclass
+import math
+import sys
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,11 +44,13 @@ class Best:
     accuracy: float
     loss: float
     weights: Weights
+    diverged: bool = False
+    """After it the loss became infinite or undefined, and training stopped."""
 
     @property
     def figures(self) -> dict[str, Any]:
         """All but the weights."""
-        return {"stage": self.stage, "epoch": self.epoch, "accuracy": self.accuracy, "loss": self.loss}
+        return {key: value for key, value in vars(self).items() if key != "weights"}
 
 
 class Curves:
@@ -96,7 +100,7 @@ def fit(
     Returns
     -------
     Best
-        Of this stage and the earlier one.
+        Of this stage and the earlier one. If no epoch had a finite loss, the weights as they were, as epoch -1.
     """
     left = checkpoint.load() if checkpoint else None
     if left and (left.stage, stage) == ("finetune", "head"):  # this stage was done before the interruption
@@ -109,10 +113,10 @@ def fit(
     scaler = torch.amp.GradScaler(task.device.type, enabled=dtype == torch.float16)
     target = torch.tensor(task.label).float().to(task.device)
     weight = torch.from_numpy(class_weights(task.label[task.train_rows])).float().to(task.device)
+    begun = {key: value.clone() for key, value in task.tail.state_dict().items()}
     epoch = waited = 0
     if left and left.stage == stage:
         epoch, waited = left.epoch, left.waited
-        begun = {key: value.clone() for key, value in task.tail.state_dict().items()}
         task.tail.load_state_dict(begun | left.part("trained"))
         best = Best(**left.best, weights=begun | left.part("best"))
         restore_optimizer(optimizer, left.part("optimizer"))
@@ -134,6 +138,13 @@ def fit(
                     "accuracy/validation": accuracy,
                 }
             )
+            if not math.isfinite(train_loss + loss):
+                print(
+                    f"LR {task.lr}, fold {task.fold}: after epoch {epoch + 1} of {stage} the loss is {train_loss:g} in "
+                    f"training and {loss:g} in validation; training stops, and the best epoch before is kept",
+                    file=sys.stderr,
+                )
+                return replace(best or Best(stage, -1, 0.0, math.inf, begun), diverged=True)
             advance(f"loss {train_loss:.3f}|{loss:.3f} accuracy {train_accuracy:.3f}|{accuracy:.3f}")
             if best is None or (accuracy, -loss) > (best.accuracy, -best.loss):
                 weights = {key: value.clone() for key, value in task.tail.state_dict().items()}

@@ -20,7 +20,8 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     """Write data/predictions/LR/FOLD.npz and the model's row of the result table, on test data.
 
     The file holds ``validation_`` and ``test_`` ``id``, ``label`` and ``probability``, and ``test_map``, the
-    class-activation map of each test image (see `Located`), float16.
+    class-activation map of each test image (see `Located`), float16; ``diverged`` says that training stopped early
+    on an infinite or undefined loss.
 
     Raises
     ------
@@ -45,6 +46,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
         arrays[f"{name}_probability"] = torch.sigmoid(outputs[:, 0]).numpy()
     maps = outputs[:, 1:].unflatten(1, tail.shape)
     arrays["test_map"] = maps.numpy().astype(np.float16)
+    arrays["diverged"] = np.array(backbone.about(paths.model(lr, fold))["diverged"])
     write_npz(paths.predictions(lr, fold), **arrays)
     row = evaluate(arrays["test_label"], arrays["test_probability"])
     write_json(paths.single_metrics(lr, fold), row)

@@ -22,7 +22,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
 
     Stage 1 trains the head on the frozen backbone; stage 2 starts from stage 1's best epoch and
     trains the head and the backbone from ``finetune.unfreeze_from`` up. What is saved is the best
-    epoch of both.
+    epoch of both. A training whose loss becomes infinite or undefined stops there, and its file says so.
 
     Raises
     ------
@@ -58,7 +58,8 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
         for row in left.rows if left else ():
             curves.log(row)
         best = fit(task, "head", parts.head, pooled, params.head, curves, None, checkpoint)
-        best = fit(task, "finetune", parts.tail, activations, params.finetune, curves, best, checkpoint)
+        if not best.diverged:
+            best = fit(task, "finetune", parts.tail, activations, params.finetune, curves, best, checkpoint)
     parts.tail.load_state_dict(best.weights)
     about = {
         "backbone": params.backbone.name,
@@ -69,6 +70,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
         "epoch": best.epoch,
         "validation_accuracy": best.accuracy,
         "validation_loss": best.loss,
+        "diverged": best.diverged,
     }
     backbone.save(network.state_dict(), about, paths.model(lr, fold))
     checkpoint.remove()

@@ -97,6 +97,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "study": study,
         "focus": study.focus,
         "compared": compared,
+        "diverged": [own.name for members in study.models.values() for own in members if own.diverged],
         "names": names,
         "measures": MEASURES,
         "single": [own for own in study.classifiers if own.kind == "single"],
