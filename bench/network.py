@@ -22,7 +22,7 @@ from timm.models.efficientnet import EfficientNet
 from wen.data import prepare, split
 from wen.data.images import network_input
 from wen.data.table import DEVELOPMENT, TEST, read_cells
-from wen.network import backbone, device, features
+from wen.network import backbone, device, features, pretrained
 from wen.network.cost import count
 from wen.network.cut import Cut, cut
 from wen.network.fit import Curves, Task, class_weights, fit, logits
@@ -100,7 +100,7 @@ class Study:
         images = normalised(self, self.rows("train")[:8], None)
         untrained = settled(backbone.build(params.backbone.name), images)
         safetensors.torch.save_file(untrained.state_dict(), params.backbone.weights)
-        backbone.run(params, self.paths)
+        pretrained.run(params, self.paths)
         self.cost = count(params)
         self.network, self.parts = self.start()
 

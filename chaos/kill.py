@@ -49,10 +49,11 @@ def main() -> None:
         for place in (study, killed):
             place.run("git", "config", "user.name", "chaos")
         study.run("dvc", "repro")
-        print(f"uninterrupted: {time.monotonic() - begin:.0f} s", flush=True)
+        whole = time.monotonic() - begin
+        print(f"uninterrupted: {whole:.0f} s", flush=True)
         rng, during = random.Random(options.seed), Counter()
         while sum(during.values()) < options.kills and time.monotonic() - begin < 60 * options.minutes:
-            stage = kill(killed, rng.uniform(1, 14))
+            stage = kill(killed, rng.uniform(1, whole / 5))  # long enough for any one stage to end
             if stage is None:
                 break  # it ended before it was killed
             during[stage] += 1

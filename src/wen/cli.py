@@ -89,6 +89,14 @@ def plan(
 
 
 @app.command()
+def code() -> None:
+    """List what each stage runs, so that only a change of its code reruns it."""
+    from wen import code
+
+    code.run(*_study())
+
+
+@app.command()
 def prepare() -> None:
     """Check every image and list them in data/index.csv."""
     from wen.data import prepare
@@ -107,9 +115,9 @@ def split() -> None:
 @app.command()
 def backbone() -> None:
     """Fetch the pretrained weights."""
-    from wen.network import backbone
+    from wen.network import pretrained
 
-    backbone.run(*_study())
+    pretrained.run(*_study())
 
 
 @app.command()
@@ -166,3 +174,11 @@ def results() -> None:
     from wen.report import terminal
 
     terminal.run(*_study())
+
+
+@app.command()
+def verify() -> None:
+    """Hash every cached output anew and compare it with dvc.lock."""
+    from wen import verify
+
+    verify.run(Paths())

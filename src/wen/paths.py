@@ -26,6 +26,10 @@ class Paths:
         return self.root / "data/raw"
 
     @property
+    def code(self) -> Path:
+        return self.root / "data/code"
+
+    @property
     def synthetic(self) -> Path:
         return self.root / "data/synthetic"
 

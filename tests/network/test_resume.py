@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from wen.data import prepare, split
-from wen.network import backbone, features, train
+from wen.network import features, pretrained, train
 from wen.network.checkpoint import Checkpoint, Progress, fingerprint
 from wen.params import Params
 from wen.paths import Paths
@@ -33,7 +33,7 @@ def study(root: Path, values: dict[str, Any]) -> tuple[Params, Paths]:
     if not paths.features.exists():
         prepare.run(params, paths)
         split.run(params, paths)
-        backbone.run(params, paths)
+        pretrained.run(params, paths)
         features.run(params, paths)
     return params, paths
 

@@ -10,7 +10,7 @@ from conftest import PROJECT
 
 from wen.data import prepare, synthetic
 from wen.files import read_json
-from wen.network import backbone, features, train
+from wen.network import backbone, features, pretrained, train
 from wen.params import Params, Synthetic, load
 from wen.paths import Paths
 
@@ -36,7 +36,7 @@ def test_efficientnetv2_m_takes_a_training_step_of_both_stages_at_450_px(tmp_pat
     folds = chosen.groupby("label").cumcount()  # of each class one trains and one validates
     chosen[["id"]].assign(part="development", fold=folds).to_csv(paths.split, index=False)
 
-    backbone.run(params, paths)
+    pretrained.run(params, paths)
     features.run(params, paths, "cpu")
     train.run(params, paths, lr=0.001, fold=0, device_name="cpu")
     steps = read_json(paths.training(0.001, 0) / "metrics.json")

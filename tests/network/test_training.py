@@ -16,7 +16,7 @@ from wen.data import prepare, split
 from wen.data.table import read_cells
 from wen.errors import WenError
 from wen.files import read_json, read_npz
-from wen.network import backbone, device, features, predict, train
+from wen.network import device, features, predict, pretrained, train
 from wen.network.fit import Curves, Task, class_weights, fit
 from wen.network.inputs import batches
 from wen.params import Compute, Head, Params
@@ -30,7 +30,7 @@ def run_study(values: dict[str, Any], root: Path, **features_options: Any) -> di
     params, paths = Params.model_validate(values), Paths(root)
     prepare.run(params, paths)
     split.run(params, paths)
-    backbone.run(params, paths)
+    pretrained.run(params, paths)
     features.run(params, paths)
     train.run(params, paths, LR, FOLD, "cpu")
     predict.run(params, paths, LR, FOLD, "cpu")

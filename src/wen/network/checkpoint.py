@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +11,7 @@ import safetensors
 import safetensors.torch
 import torch
 
+from wen import code
 from wen.data.images import sha256
 from wen.files import whole
 from wen.params import Params
@@ -85,8 +85,9 @@ def fingerprint(params: Params, paths: Paths, lr: float, fold: int) -> str:
     content = hashlib.sha256()
     content.update(json.dumps([lr, fold, params.model_dump(include=DEPENDS_ON)]).encode())
     content.update(" ".join(version(name) for name in ("torch", "timm", "openvino", "numpy")).encode())
-    for path in (paths.index, paths.split, paths.backbone, *_sources()):
+    for path in (paths.index, paths.split, paths.backbone):
         content.update(sha256(path.read_bytes()).encode())
+    content.update(" ".join(code.digest(path) for path in code.files("train-fold")).encode())
     return content.hexdigest()
 
 
@@ -107,7 +108,3 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Weights) -> Non
         own = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
         state.setdefault(int(index), {})[key] = own
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-
-
-def _sources() -> Iterable[Path]:
-    return sorted(Path(__file__).parent.glob("*.py"))

@@ -7,6 +7,7 @@ from torch import nn
 
 from wen.data.table import DEVELOPMENT, read_cells
 from wen.errors import WenError
+from wen.files import whole
 from wen.network import backbone, device
 from wen.network.checkpoint import Checkpoint, fingerprint
 from wen.network.cut import cut
@@ -52,7 +53,10 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     pooled = inputs_for("pooled", params, paths, network, where)
     activations = inputs_for("activations", params, paths, network, where)
     checkpoint = Checkpoint(paths.checkpoint(lr, fold), fingerprint(params, paths, lr, fold))
-    with Live(str(paths.training(lr, fold)), dvcyaml=None, save_dvc_exp=False) as live:
+    with (
+        whole(paths.training(lr, fold)) as folder,
+        Live(str(folder), dvcyaml=None, save_dvc_exp=False) as live,
+    ):
         curves = Curves(live)
         left = checkpoint.load()
         for row in left.rows if left else ():

