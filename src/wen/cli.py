@@ -27,15 +27,26 @@ Device = Annotated[str, typer.Option(envvar="WEN_DEVICE", help="auto, cuda, cuda
 
 
 def main() -> None:
-    """Run the command line; a `WenError` becomes its text and exit code 1."""
+    """Run the command line; what a person can mend becomes one message and exit code 1."""
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     try:
         app()
     except WenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}; earlier outputs are as they were")
+    except (MemoryError, RuntimeError) as error:  # torch says it by RuntimeError
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        found = " ".join(str(error).split())[:200]
+        _fail(f"not enough memory; free some, or lower train.batch_size or images.size ({found})")
+
+
+def _fail(said: str) -> NoReturn:
+    print(f"error: {said}", file=sys.stderr)
+    sys.exit(1)
 
 
 def _stop(number: int, _: object) -> NoReturn:

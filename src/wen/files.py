@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,11 @@ from typing import Any
 
 import numpy as np
 import psutil
+
+from wen.errors import WenError
+
+DAMAGE = (ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What readers of JSON, zip and npy raise on files that are not theirs."""
 
 
 @contextmanager
@@ -58,8 +64,9 @@ def write_json(path: Path, value: Mapping[Any, Any]) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file; one that is missing or damaged is a `WenError`."""
+    with readable(path):
+        return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_npz(path: Path, **arrays: np.ndarray) -> None:
@@ -73,9 +80,23 @@ def write_npz(path: Path, **arrays: np.ndarray) -> None:
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Read every array of a file that `write_npz` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
+    """Read every array of a file that `write_npz` wrote; one that is missing or damaged is a `WenError`."""
+    with readable(path), zipfile.ZipFile(path) as archive:
+        return {
+            name.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
+            for name in archive.namelist()
+        }
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what a damaged output raises in its reader into a `WenError`."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise WenError(f"{path}: not there yet; `dvc repro` makes it") from None
+    except DAMAGE as error:
+        raise WenError(f"{path}: damaged ({' '.join(str(error).split())}); delete it and run `dvc repro`") from None
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,9 @@ import os
 import shutil
 import stat
 import zipfile
-from pathlib import Path, PurePosixPath
+import zlib
+from collections import Counter
+from pathlib import Path, PureWindowsPath
 
 from rich.progress import track
 
@@ -33,17 +35,21 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths) -> None:
     Raises
     ------
     WenError
-        If there is no such profile or data, or the data have problems; params.yaml then stays as it is.
+        If there is no such profile or data, or the data have problems; nothing is changed then.
     """
     text = _profile(profile, incomplete, paths)
     params = parse(text, paths.profiles / f"{profile}.yaml")
     target = paths.raw / "cnmc"
-    if data.resolve() != target.resolve():
-        if not data.exists():
-            raise WenError(f"{data}: no such folder or zip")
+    dataset = params.dataset
+    if data.resolve() == target.resolve():
+        _, _, summary = survey(target, paths.root, dataset.side, dataset.complete)
+    else:
         with whole(target) as partial:
-            _unzip(data, partial) if data.is_file() else _link(data, partial)
-    _, _, summary = survey(paths.raw, paths.root, params.dataset.side, params.dataset.complete)
+            _bring(data, partial)
+            try:
+                _, _, summary = survey(partial, paths.root, dataset.side, dataset.complete)
+            except WenError as error:
+                raise WenError(str(error).replace(str(partial), str(data))) from None
     if paths.params.exists() and paths.params.read_text(encoding="utf-8") not in _profiles(paths):
         paths.params.replace(paths.params.with_suffix(".yaml.old"))
         print("your own params.yaml is kept as params.yaml.old")
@@ -70,9 +76,21 @@ def _profiles(paths: Paths) -> list[str]:
     return [_profile(name, incomplete, paths) for name in names for incomplete in (False, True)]
 
 
+def _bring(source: Path, target: Path) -> None:
+    if source.is_dir():
+        _link(source, target)
+    elif source.is_file():
+        _unzip(source, target)
+    else:
+        raise WenError(f"{source}: no such folder or zip")
+
+
 def _link(source: Path, target: Path) -> None:
     """Hard-link every file of a folder, or copy where the file system cannot link."""
-    files = [path for path in sorted(source.rglob("*")) if path.is_file()]
+    files = [path for path in sorted(source.rglob("*")) if not path.is_dir()]
+    for path in files:
+        if not path.is_file():
+            raise WenError(f"{path}: neither a file nor a folder, or a link to nothing")
     for path in track(files, "bringing images", transient=True):
         place = target / path.relative_to(source)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -88,18 +106,27 @@ def _unzip(source: Path, target: Path) -> None:
             members = [member for member in archive.infolist() if not member.is_dir()]
             for member in members:
                 _check(member, source)
+            for name, times in Counter(member.filename for member in members).items():
+                if times > 1:
+                    raise WenError(f"{source}: {name!r} is in it {times} times")
             size = sum(member.file_size for member in members)
             free = shutil.disk_usage(target.parent).free
             if size > min(LARGEST_ZIP, free):
                 raise WenError(f"{source}: unpacks to {size / 1e9:.1f} GB; {free / 1e9:.1f} GB are free here")
             for member in track(members, "unpacking images", transient=True):
                 archive.extract(member, target)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise WenError(f"{source}: neither a folder nor a whole zip ({error})") from None
+    except (
+        NotImplementedError,
+        RuntimeError,
+        OSError,
+    ) as error:  # packed in a way that Python lacks; a password; a name
+        raise WenError(f"{source}: cannot be unpacked ({error}); unpack it yourself and give the folder") from None
 
 
 def _check(member: zipfile.ZipInfo, source: Path) -> None:
-    """Refuse a member that would land outside the target."""
-    path = PurePosixPath(member.filename.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or stat.S_ISLNK(member.external_attr >> 16):
+    """Refuse a member that would land outside the target, and what is no plain file."""
+    path, kind = PureWindowsPath(member.filename), stat.S_IFMT(member.external_attr >> 16)
+    if path.root or path.drive or ".." in path.parts or kind not in (0, stat.S_IFREG):
         raise WenError(f"{source}: unsafe member {member.filename!r}; nothing was unpacked")

@@ -14,6 +14,7 @@ from typing import Any
 
 PRELIMINARY = "C-NMC_test_prelim_phase_data"
 LABELS_CSV = "C-NMC_test_prelim_phase_data_labels.csv"
+COLUMNS = ("Patient_ID", "new_names", "labels")
 FINAL = "C-NMC_test_final_phase_data"
 PUBLISHED = {
     "training ALL": 7272,
@@ -22,7 +23,7 @@ PUBLISHED = {
     "preliminary HEM": 648,
 }
 
-_NAME = re.compile(r"UID_(?P<subject>H?[0-9]+)_[0-9]+_[0-9]+_(?P<cls>all|hem)", re.IGNORECASE)
+_NAME = re.compile(r"UID_(?P<subject>H?[0-9]+)_[0-9]+_[0-9]+_(?P<cls>all|hem)", re.IGNORECASE | re.ASCII)
 _NUMBER = re.compile(r"[0-9]+")
 _LITTER = re.compile(r"\._.*|\.DS_Store|Thumbs\.db|desktop\.ini", re.IGNORECASE)
 
@@ -69,7 +70,9 @@ def read(root: Path) -> Listing:
     problems: list[str] = []
     for path in _files(root):
         folders = [part.lower() for part in path.relative_to(root).parts[:-1]]
-        if path.name.lower() == LABELS_CSV.lower():
+        if not str(path).isprintable():
+            problems.append(f"{str(path)!r}: an unprintable character in its name")
+        elif path.name.lower() == LABELS_CSV.lower():
             csvs.append(path)
         elif any(re.fullmatch(r"fold_[012]", folder) for folder in folders):
             found = _training_cell(path, folders)
@@ -155,15 +158,20 @@ def _read_labels(csvs: list[Path]) -> tuple[dict[str, dict[str, Any]], list[str]
     if any(other.read_bytes() != path.read_bytes() for other in csvs[1:]):
         return {}, [f"{path}: differs from {', '.join(map(str, csvs[1:]))}"]
     try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except UnicodeDecodeError as error:
-        return {}, [f"{path}: not UTF-8 ({error})"]
-    if rows and not {"Patient_ID", "new_names", "labels"} <= set(rows[0]):
-        return {}, [f"{path}: columns {', '.join(map(str, rows[0]))}; expected Patient_ID,new_names,labels"]
+        header, *rows = csv.reader(path.read_text(encoding="utf-8-sig").splitlines() or [""])
+    except (UnicodeDecodeError, csv.Error) as error:
+        return {}, [f"{path}: not a CSV in UTF-8 ({error})"]
+    columns = [name.strip() for name in header]
+    if sorted(columns) != sorted(COLUMNS):
+        return {}, [f"{path}: columns {','.join(columns)}; expected {','.join(COLUMNS)}"]
+    order = [columns.index(name) for name in COLUMNS]
     labels: dict[str, dict[str, Any]] = {}
     problems = []
     for line, row in enumerate(rows, start=2):
-        stem, name, label = ((row[key] or "").strip() for key in ("Patient_ID", "new_names", "labels"))
+        if len(row) != len(columns):
+            problems.append(f"{path}:{line}: {len(row)} values, expected {len(columns)}")
+            continue
+        stem, name, label = (row[place].strip() for place in order)
         stem = stem.removesuffix(".bmp")
         parsed = parse_name(stem)
         if parsed is None or not re.fullmatch(r"[0-9]+\.bmp", name) or label not in ("0", "1"):

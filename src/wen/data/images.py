@@ -35,14 +35,20 @@ def decode(data: bytes, side: int | None = None) -> Image.Image:
         image = Image.open(BytesIO(data), formats=["BMP"])
         if side is not None and image.size != (side, side):
             raise BadImage(f"{image.width}x{image.height} px, expected {side}x{side}")
-        if image.mode != "RGB":
-            raise BadImage(f"colour mode {image.mode}, expected RGB")
+        if image.mode != "RGB" or _depth(data) != 24:
+            raise BadImage(f"colour mode {image.mode} of {_depth(data)} bits, expected RGB of 24")
         image.load()
     except UnidentifiedImageError:
         raise BadImage("not a BMP image") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadImage(f"unreadable ({error})") from None
     return image
+
+
+def _depth(data: bytes) -> int:
+    """Bits a pixel, by the header of a BMP."""
+    place = 24 if data[14] == 12 else 28  # the oldest kind of header has 12 bytes
+    return int.from_bytes(data[place : place + 2], "little")
 
 
 def sha256(data: bytes) -> str:

@@ -116,12 +116,15 @@ def audit(cells: pd.DataFrame) -> dict[str, Any]:
 
 def _random_test(label: np.ndarray, group: np.ndarray, options: Split, seed: int) -> np.ndarray:
     if options.unit == "image":
-        _, test = train_test_split(
-            np.arange(len(label)),
-            test_size=options.test_fraction,
-            stratify=label,
-            random_state=seed_for(seed, what="test"),
-        )
+        try:
+            _, test = train_test_split(
+                np.arange(len(label)),
+                test_size=options.test_fraction,
+                stratify=label,
+                random_state=seed_for(seed, what="test"),
+            )
+        except ValueError as error:
+            raise WenError(f"split: {len(label)} images are too few for a test set of each class ({error})") from None
         return test
     parts = round(1 / options.test_fraction)
     _enough(label, group, parts)

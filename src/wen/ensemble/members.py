@@ -1,7 +1,8 @@
 """The single models that ensembles are made of, as predict-fold left them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 
@@ -46,19 +47,36 @@ def load(paths: Paths, lr: float, folds: Sequence[int]) -> list[Member]:
     Raises
     ------
     WenError
-        If one is missing, or they were tested on different images.
+        If one is missing or damaged, or they were tested on different images.
     """
-    members = []
+    members: list[Member] = []
     for fold in folds:
         path = paths.predictions(lr, fold)
         if not path.exists():
             raise WenError(f"{path}: not there yet; `wen predict-fold --lr {lr} --fold {fold}` writes it")
-        arrays = read_npz(path)
-        del arrays["validation_id"]
-        members.append(Member(lr=lr, fold=fold, **arrays))
-        if not np.array_equal(members[-1].test_id, members[0].test_id):
+        member = _member(lr, fold, path)
+        first = (members or [member])[0]
+        if not (np.array_equal(member.test_id, first.test_id) and np.array_equal(member.test_label, first.test_label)):
             raise WenError(f"{path}: tested on other images than fold {folds[0]}; run `dvc repro`")
+        members.append(member)
     return members
+
+
+def _member(lr: float, fold: int, path: Path) -> Member:
+    arrays = read_npz(path)
+    arrays.pop("validation_id", None)
+    expected = {own.name for own in fields(Member)} - {"lr", "fold"}
+    if set(arrays) != expected:
+        raise WenError(f"{path}: holds {', '.join(arrays)}; expected {', '.join(sorted(expected))}; run `dvc repro`")
+    member = Member(lr=lr, fold=fold, **arrays)
+    for label, probability in (
+        (member.validation_label, member.validation_probability),
+        (member.test_label, member.test_probability),
+    ):
+        same = label.ndim == 1 and label.shape == probability.shape
+        if not (same and np.isin(label, [0, 1]).all() and ((probability >= 0) & (probability <= 1)).all()):
+            raise WenError(f"{path}: needs a label of 0 or 1 and a probability for each image; run `dvc repro`")
+    return member
 
 
 @dataclass(frozen=True)

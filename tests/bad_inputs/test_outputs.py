@@ -1,0 +1,131 @@
+"""Outputs of earlier stages that are damaged or not there, as the ensembles and the report meet them."""
+
+import io
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import PROJECT
+from project import Project
+from tiny_study import set_params, tiny_values
+
+from wen.files import read_npz, write_npz
+
+N = 12
+
+
+class Harm:
+    """What runs when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (Path("harmed"),)
+
+
+def with_pickle(path: Path) -> None:
+    np.savez(path.with_suffix(""), **{name: np.array([Harm()], dtype=object) for name in read_npz(path)})
+
+
+def renamed(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("test_label_2.npy", b"")
+
+
+def member(content: bytes) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("test_label.npy", content)
+
+    return write
+
+
+def flipped(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def header(text: str) -> bytes:
+    with io.BytesIO() as file:
+        file.write(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode())
+        return file.getvalue()
+
+
+DAMAGED: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "text": lambda path: path.write_text("no zip\n"),
+    "a bit changed": flipped,
+    "pickles": with_pickle,
+    "a pickle instead": lambda path: path.write_bytes(pickle.dumps(Harm())),
+    "an array without content": renamed,
+    "no array": member(b"no array"),
+    "a header that ends early": member(b"\x93NUMPY\x01\x00"),
+    "a header that is code": member(header("__import__('os').system('touch harmed')\n")),
+    "an array of a terabyte": member(header("{'descr': '<f8', 'fortran_order': False, 'shape': (137438953472,), }\n")),
+    "an array of no shape": member(header("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,), }\n")),
+}
+
+
+@pytest.fixture
+def predicted(project: Project) -> Project:
+    """A project with the predictions of one learning rate's two folds."""
+    set_params(project.root, tiny_values())
+    rng = np.random.default_rng(1)
+    for fold in (0, 1):
+        arrays: dict[str, np.ndarray] = {"diverged": np.array(False), "test_map": np.zeros((N, 2, 2), np.float16)}
+        for part in ("validation", "test"):
+            arrays[f"{part}_id"] = np.array([f"UID_{i}_1_1_all" for i in range(N)])
+            arrays[f"{part}_label"] = np.arange(N) % 2
+            arrays[f"{part}_probability"] = 0.1 + 0.8 * (np.arange(N) % 2) * rng.random(N)
+        write_npz(project.root / f"data/predictions/0.001/{fold}.npz", **arrays)
+    return project
+
+
+def test_the_ensemble_of_whole_predictions_is_made(predicted: Project) -> None:
+    code, said = predicted.wen("ensemble-inter", "--lr", "0.001")
+    assert code == 0, said
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_predictions_are_refused_and_nothing_in_them_runs(predicted: Project, name: str) -> None:
+    DAMAGED[name](predicted.root / "data/predictions/0.001/1.npz")
+    predicted.refuses("ensemble-inter", "--lr", "0.001", named="data/predictions/0.001/1.npz: damaged")
+    assert not (predicted.root / "harmed").exists()
+
+
+CHANGED: dict[str, Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]] = {
+    "an array less": lambda arrays: {name: own for name, own in arrays.items() if name != "test_label"},
+    "an array more": lambda arrays: arrays | {"more": np.zeros(3)},
+    "an image less in one array": lambda arrays: arrays | {"test_probability": np.zeros(N - 1)},
+    "a probability that is no number": lambda arrays: arrays | {"test_probability": np.full(N, np.nan)},
+    "a probability above 1": lambda arrays: arrays | {"validation_probability": np.full(N, 1.5)},
+    "a label of 2": lambda arrays: arrays | {"test_label": np.full(N, 2)},
+    "other labels than the other fold": lambda arrays: arrays | {"test_label": 1 - arrays["test_label"]},
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_predictions_that_cannot_be_are_refused(predicted: Project, name: str) -> None:
+    path = predicted.root / "data/predictions/0.001/1.npz"
+    write_npz(path, **CHANGED[name](read_npz(path)))
+    predicted.refuses("ensemble-inter", "--lr", "0.001", named="data/predictions/0.001/1.npz")
+
+
+def test_predictions_that_are_not_there_say_what_writes_them(predicted: Project) -> None:
+    (predicted.root / "data/predictions/0.001/0.npz").unlink()
+    predicted.refuses("ensemble-inter", "--lr", "0.001", named="`wen predict-fold --lr 0.001 --fold 0` writes it")
+
+
+def test_no_source_file_reads_a_pickle() -> None:
+    """torch.load only of weights, numpy never with pickles."""
+    text = {path: path.read_text() for path in (PROJECT / "src").rglob("*.py")}
+    assert not [path for path, own in text.items() if "import pickle" in own or "allow_pickle=True" in own]
+    for path, own in text.items():
+        assert own.count("torch.load(") == own.count("weights_only=True"), path
+        assert own.count("np.load(") == own.count('np.load(path, mmap_mode="r", allow_pickle=False)'), path
+        assert "yaml.load" not in own
+        assert "shell=True" not in own
+        assert "os.system" not in own
