@@ -1,5 +1,6 @@
 """The command line as a person or a scheduler meets it."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from conftest import PROJECT
 from tiny_study import set_params
+
+from wen import cli
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -32,3 +35,111 @@ def test_a_signal_ends_a_stage_within_seconds_with_one_line_that_says_how_to_go_
     assert said == f"stopped by {number.name}; `dvc repro` goes on, a training from its last finished epoch\n"
     assert not (tmp_path / "data/synthetic").exists()
     assert not (tmp_path / "data/index.csv").exists()
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, values: dict[str, Any]) -> Path:
+    """A study with its index, in a folder that is to become full or read-only."""
+    values["dataset"]["synthetic"]["cells"] = 400
+    root = tmp_path / "study"
+    root.mkdir()
+    set_params(root, values)
+    done = wen(root, "prepare")
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+def wen(root: Path, *command: str, around: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*around, sys.executable, "-c", "from wen.cli import main; main()", *command],
+        cwd=root, env=os.environ | {"PYTHONPATH": str(PROJECT / "src")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and path.parent.name != "logs"
+    }
+
+
+def ends_with_a_sentence(done: subprocess.CompletedProcess[str], said: str) -> None:
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_too_large_for_the_system_leaves_earlier_outputs_as_they_were(prepared: Path) -> None:
+    before = files(prepared)
+    done = wen(prepared, "prepare", around=("sh", "-c", 'ulimit -f 2; exec "$0" "$@"'))
+    ends_with_a_sentence(done, "File too large")
+    assert files(prepared) == before
+
+
+def mounted(how: str, root: Path) -> tuple[str, ...]:
+    """A command runs in a name space of its own, in which the study's folder is mounted so."""
+    around = ("unshare", "--map-root-user", "--mount", "sh", "-c")
+    if subprocess.run([*around, "mount -t tmpfs none /mnt"], capture_output=True, check=False).returncode:
+        pytest.skip("this system does not let a test mount a folder of its own")
+    return (
+        *around,
+        f'set -e; {how}; cd "{root}"; "$0" "$@" || end=$?; (cd data && md5sum index.csv >&2); exit ${{end:-0}}',
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (
+            'cp -r "{0}" /tmp/$$; mount -t tmpfs -o size=5m none "{0}"; cp -r /tmp/$$/. "{0}"; rm -r /tmp/$$',
+            "No space",
+        ),
+        ('mount --bind "{0}" "{0}"; mount -o remount,ro,bind "{0}"', "Read-only file system"),
+    ],
+    ids=["full", "read-only"],
+)
+def test_a_full_disk_and_a_read_only_folder_leave_earlier_outputs_as_they_were(
+    prepared: Path, how: str, said: str
+) -> None:
+    done = wen(prepared, "prepare", around=mounted(how.format(prepared), prepared))
+    *error, digest = done.stderr.splitlines()
+    done.stderr = "\n".join(error)
+    ends_with_a_sentence(done, said)
+    assert digest.split()[0] == hashlib.md5((prepared / "data/index.csv").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        MemoryError("Unable to allocate 7 TiB"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+    ],
+)
+def test_too_little_memory_ends_with_a_sentence(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: not enough memory; free some, or lower train.batch_size")
+    assert str(error) in said
+
+
+def test_an_error_of_the_program_itself_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        cli.main()

@@ -1,6 +1,7 @@
 """params.yaml as typed, validated models: the whole file is checked before any stage runs."""
 
 import difflib
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -202,7 +203,7 @@ def parse(text: str, path: Path) -> Params:
     """Check the text of a params.yaml; ``path`` is for the messages of `WenError`."""
     try:
         values = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         raise WenError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise WenError(f"{path}: expected keys and values, found {type(values).__name__}")
@@ -211,6 +212,11 @@ def parse(text: str, path: Path) -> Params:
     except ValidationError as error:
         lines = [f"{path}: {_sentence(problem)}" for problem in error.errors()]
         raise WenError("\n".join(lines)) from None
+
+
+_SHORT = reprlib.Repr()  # a value in a message; nested lists that refer to each other would never end
+_SHORT.maxlevel = 2
+_SHORT.maxstring = 80
 
 
 def _sentence(problem: Any) -> str:
@@ -224,7 +230,7 @@ def _sentence(problem: Any) -> str:
     if not key:  # from _hang_together, which names the key itself
         return str(problem["msg"]).removeprefix("Value error, ")
     message = problem["msg"].removeprefix("Input ")
-    return f"{key}: {message[0].lower()}{message[1:]}, found {found!r}"
+    return f"{key}: {message[0].lower()}{message[1:]}, found {_SHORT.repr(found)}"
 
 
 def _known_keys() -> list[str]:

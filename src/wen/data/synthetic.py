@@ -9,7 +9,7 @@ The classes overlap: a cell's ``blastness`` is normal with unit variance around 
 
 import csv
 from dataclasses import dataclass
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,14 @@ def write(root: Path, options: Synthetic, side: int, seed: int) -> None:
         _write_preliminary(partial / "validation_data", preliminary, options, side, seed, rng)
 
 
+def _write_bmp(image: np.ndarray, path: Path) -> None:
+    """Write an RGB image, of shape (height, width, 3)."""
+    # Not to the path at once: Pillow does not notice that a disk became full.
+    with BytesIO() as content:
+        Image.fromarray(image).save(content, format="BMP")
+        path.write_bytes(content.getvalue())
+
+
 def _subjects(count: int, first: int, rng: np.random.Generator) -> list[Subject]:
     n_all = min(max(round(count * ALL_SUBJECTS), 1), count - 1)
     return [
@@ -101,7 +109,7 @@ def _write_training(
         path = folder / f"UID_{name}_{count // 5 + 1}_{count % 5 + 1}_{subject.suffix}.bmp"
         folder.mkdir(parents=True, exist_ok=True)
         image = draw_cell(subject, options.separation, side, np.random.default_rng([seed, 1, number]))
-        Image.fromarray(image).save(path)
+        _write_bmp(image, path)
         paths[subject.name].append(path)
     return paths
 
@@ -131,7 +139,7 @@ def _write_preliminary(
         subject = owners[k]
         rows.writerow([f"UID_{subject.name}_{number}_1_{subject.suffix}.bmp", f"{number}.bmp", subject.label])
         image = draw_cell(subject, options.separation, side, np.random.default_rng([seed, 2, number]))
-        Image.fromarray(image).save(folder / f"{number}.bmp")
+        _write_bmp(image, folder / f"{number}.bmp")
     write_text(root / LABELS_CSV, table.getvalue())
 
 

@@ -77,11 +77,11 @@ def save(weights: Weights, about: dict[str, object], path: Path) -> None:
     """Write weights as safetensors with ``about`` as JSON in the metadata's ``wen``."""
     # safetensors orders several metadata keys at random; one key keeps the bytes equal.
     with whole(path) as partial:
-        safetensors.torch.save_file(
+        content = safetensors.torch.save(
             {key: tensor.contiguous().cpu() for key, tensor in weights.items()},
-            partial,
             metadata={"wen": json.dumps(about, sort_keys=True)},
         )
+        partial.write_bytes(content)
 
 
 def difference(found: Weights, expected: Weights, head: bool) -> str:

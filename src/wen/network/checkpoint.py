@@ -73,7 +73,7 @@ class Checkpoint:
         tensors = {key: own.detach().contiguous().cpu().clone() for key, own in progress.tensors.items()}
         with whole(self.path) as partial:
             metadata = {"wen": json.dumps(about | {"fingerprint": self.fingerprint})}
-            safetensors.torch.save_file(tensors, partial, metadata=metadata)
+            partial.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
 
     def remove(self) -> None:
         """Delete the file: the training is done."""
