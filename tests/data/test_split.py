@@ -35,15 +35,35 @@ def make_index(seed: int, subjects: int, duplicates: int) -> pd.DataFrame:
     )
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.integers(0, 10**6), st.integers(40, 60), st.integers(0, 6), st.sampled_from(["random", "preliminary"]))
-def test_by_subject_no_subject_and_no_duplicate_is_on_two_sides(
-    seed: int, subjects: int, duplicates: int, test: str
+def leaks(one: pd.DataFrame, other: pd.DataFrame) -> tuple[set[str], set[str], int]:
+    """Subjects and images (by pixels) on both sides of a boundary, and how many of ``one`` are such an image."""
+    images = set(other.pixels)
+    return set(one.subject) & set(other.subject), set(one.pixels) & images, sum(own in images for own in one.pixels)
+
+
+@settings(deadline=None, max_examples=1000)
+@given(
+    st.integers(0, 10**6), st.integers(40, 60), st.integers(0, 12),
+    st.sampled_from(["image", "subject"]), st.sampled_from(["random", "preliminary"]),
+)  # fmt: skip
+def test_no_leak_by_subject_and_by_image_each_leak_is_counted(
+    seed: int, subjects: int, duplicates: int, unit: str, test: str
 ) -> None:
-    report = audit(assign(make_index(seed, subjects, duplicates), by("subject", test), 5, seed))
-    for boundary in (report["test_and_development"], *report["validation_and_train"].values()):
-        assert boundary["shared_subjects"] == 0
-        assert boundary["duplicate_images"] == 0
+    cells = assign(make_index(seed, subjects, duplicates), by(unit, test), 5, seed)
+    report = audit(cells)
+    development = cells[cells.part == DEVELOPMENT]
+    boundaries = [(cells[cells.part == TEST], development, report["test_and_development"])]
+    for fold in range(5):
+        inside = development.fold == fold
+        boundaries.append((development[inside], development[~inside], report["validation_and_train"][str(fold)]))
+    assert (cells.part != EXCLUDED).all() or (unit, test) == ("subject", "preliminary")
+    for one, other, counted in boundaries:
+        shared, images, copies = leaks(one, other)
+        assert (counted["shared_subjects"], counted["duplicate_images"]) == (len(shared), copies)
+        assert not set(one.id) & set(other.id)
+        if unit == "subject":
+            assert not shared
+            assert not images
 
 
 @settings(deadline=None, max_examples=30)
