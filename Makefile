@@ -5,7 +5,7 @@ COMPLETE ?= true
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test study results bench chaos clean
+.PHONY: help demo test study results bench chaos fuzz clean
 
 help:  ## List these targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,10 @@ bench: $(BIN)/installed  ## Measure the study against its peers: make bench [SAM
 SEED ?= 1
 chaos: $(BIN)/installed  ## Kill a tiny study 40 times at random moments and compare its outputs: make chaos [SEED=1]
 	python chaos/kill.py --seed $(SEED)
+
+MINUTES ?= 10
+fuzz: $(BIN)/installed  ## Read files changed at random: make fuzz [MINUTES=10] [SEED=1]
+	python chaos/fuzz.py --minutes $(MINUTES) --seed $(SEED)
 
 clean:  ## Remove the environment and tool caches; results stay
 	rm -rf .venv bench/.environments .mypy_cache .pytest_cache .ruff_cache .hypothesis

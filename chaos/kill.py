@@ -20,6 +20,7 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[1]
 sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests/pipeline")]
 
+import page  # noqa: E402
 from tiny_study import Study, new_study  # noqa: E402
 
 OUTPUTS = (
@@ -32,7 +33,6 @@ OUTPUTS = (
     "plots",
     "report",
 )
-PAGE = PROJECT / "docs/RELIABILITY.md"
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def main() -> None:
         f"{sum(during.values()) if not differing else 0}, files that differ {len(differing)} |",
     ]  # fmt: skip
     print("\n".join([*table, *differing]))
-    write(f"`make chaos SEED={options.seed}`, {(time.monotonic() - begin) / 60:.1f} minutes", table)
+    page.write("kills", f"`make chaos SEED={options.seed}`, {(time.monotonic() - begin) / 60:.1f} minutes", table)
     sys.exit(bool(differing))
 
 
@@ -103,15 +103,6 @@ def files_of(path: Path) -> list[Path]:
 
 def content(path: Path) -> bytes | None:
     return path.read_bytes() if path.exists() else None
-
-
-def write(command: str, table: list[str]) -> None:
-    """Put the table into the page between its marks."""
-    text = PAGE.read_text(encoding="utf-8")
-    begin, end = "<!-- kills -->\n", "<!-- end of kills -->"
-    head, rest = text.split(begin)
-    body = "\n".join(["", command, "", *table, ""])
-    PAGE.write_text(head + begin + body + "\n" + end + rest.split(end)[1], encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import socket
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,10 @@ import psutil
 
 from wen.errors import WenError
 
-DAMAGE = (ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (
+    EOFError, MemoryError, NotImplementedError, OSError, RuntimeError, SyntaxError, ValueError,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 """What readers of JSON, zip and npy raise on files that are not theirs."""
 
 
@@ -95,6 +99,8 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise WenError(f"{path}: not there yet; `dvc repro` makes it") from None
+    except PermissionError:
+        raise
     except DAMAGE as error:
         raise WenError(f"{path}: damaged ({' '.join(str(error).split())}); delete it and run `dvc repro`") from None
 

@@ -30,5 +30,5 @@ def test_a_missing_or_broken_array_is_said(tmp_path: Path, content: bytes | None
     path = tmp_path / "pooled-0.npy"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(WenError, match=r"pooled-0\.npy: .*; run `wen features`"):
+    with pytest.raises(WenError, match=r"pooled-0\.npy: .*`dvc repro`"):
         next(read(path, [np.array([0])]))

@@ -132,7 +132,7 @@ def test_features_that_are_missing_are_said(
     paths = Paths(study)
     hidden = paths.features.rename(tmp_path / "hidden")
     try:
-        with pytest.raises(WenError, match="run `wen features`"):
+        with pytest.raises(WenError, match="`dvc repro`"):
             predict.run(tiny, paths, LR, FOLD)
     finally:
         hidden.rename(paths.features)

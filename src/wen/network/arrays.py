@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wen.errors import WenError
+from wen.files import readable
 
 
 class Writer:
@@ -48,12 +48,10 @@ def read(path: Path, rows: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     Raises
     ------
     WenError
-        If the file is missing or not an array.
+        If the file is missing, not an array, or too short.
     """
-    try:
+    with readable(path):
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
-        raise WenError(f"{path}: {error}; run `wen features`") from None
     for batch in rows:
         yield stored[batch]
         stored.base.madvise(mmap.MADV_DONTNEED)  # or memory would hold all that was ever read

@@ -67,9 +67,12 @@ def load(name: str, path: Path, device: torch.device) -> EfficientNet:
 
 
 def about(path: Path) -> dict[str, Any]:
-    """What `save` wrote besides the weights."""
-    with safetensors.safe_open(path, "pt") as file:
-        found: dict[str, Any] = json.loads(file.metadata()["wen"])
+    """What `save` wrote besides the weights; a file without it is a `WenError`."""
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            found: dict[str, Any] = json.loads(file.metadata()["wen"])
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise WenError(f"{path}: damaged ({error}); delete it and run `dvc repro`") from None
     return found
 
 
