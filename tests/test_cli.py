@@ -16,7 +16,7 @@ from tiny_study import set_params
 from wen import cli
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_ends_a_stage_within_seconds_with_one_line_that_says_how_to_go_on(
     tmp_path: Path, values: dict[str, Any], number: signal.Signals
 ) -> None:

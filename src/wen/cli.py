@@ -29,8 +29,9 @@ Device = Annotated[str, typer.Option(envvar="WEN_DEVICE", help="auto, cuda, cuda
 def main() -> None:
     """Run the command line; what a person can mend becomes one message and exit code 1."""
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGXCPU"):  # a person's, and those of schedulers
+        if hasattr(signal, name):  # not all are on every system
+            signal.signal(getattr(signal, name), _stop)
     try:
         app()
     except WenError as error:

@@ -15,7 +15,7 @@ from wen.errors import WenError
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-LearningRate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+LearningRate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 Jitter = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -109,7 +109,7 @@ class Finetune(Section):
 class Compute(Section):
     """What the numbers may depend on in their last digits."""
 
-    threads: Positive
+    threads: Annotated[int, Field(ge=1, le=1024)]
     cpu_engine: Literal["openvino", "torch"]
     precision: Literal["auto", "float32", "bfloat16", "float16"]
 

@@ -1,6 +1,7 @@
 """Training and prediction on a tiny study, without DVC."""
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,21 @@ def test_openvino_gives_what_torch_gives(
     values["compute"]["cpu_engine"] = "torch"
     torch_only = run_study(values, tmp_path)
     np.testing.assert_allclose(torch_only["test_probability"], predictions["test_probability"], atol=1e-4)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_the_number_of_workers_that_decode_changes_no_byte(
+    tmp_path: Path, study: Path, values: dict[str, Any], predictions: dict[str, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch, workers: int,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("os.cpu_count", lambda: workers)
+    again = Paths(tmp_path)
+    shutil.copytree(study / "data", again.root / "data")
+    shutil.copytree(study / "models", again.root / "models")
+    shutil.rmtree(again.features)
+    features.run(Params.model_validate(values), again)
+    for path in Paths(study).features.iterdir():
+        assert (again.features / path.name).read_bytes() == path.read_bytes()
 
 
 def test_half_precision_storage_stays_close(

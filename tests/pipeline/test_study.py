@@ -274,6 +274,14 @@ def test_bad_parameters_end_in_one_line_without_a_traceback(study: Study) -> Non
     assert "Traceback" not in in_dvc
 
 
+def test_bad_parameters_of_an_experiment_end_without_a_traceback(study: Study) -> None:
+    for change, said in (("head.epochs=many", "head.epochs"), ("train.batchsize=8", "batch_size"), ("lr=.nan", "lr")):
+        output = study.run("dvc", "exp", "run", "--set-param", change, fails=True)
+        study.restore()
+        assert said in output
+        assert "Traceback" not in output
+
+
 def test_a_second_clone_pulls_the_results_and_retrains_nothing(study: Study, tmp_path: Path) -> None:
     study.run("dvc", "remote", "add", "--local", "--default", "store", str(tmp_path / "store"))
     study.run("dvc", "push")
@@ -284,11 +292,19 @@ def test_a_second_clone_pulls_the_results_and_retrains_nothing(study: Study, tmp
     assert "up to date" in second.run("dvc", "repro")
 
 
-def test_two_runs_from_scratch_in_two_folders_are_byte_identical(
+def test_wen_commands_one_by_one_in_another_folder_give_the_same_bytes_as_dvc(
     study: Study, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     again = new_study(tmp_path_factory.mktemp("again"), "a folder of another name")
-    again.run("dvc", "repro")
+    for stage in ("code", "prepare", "split", "backbone", "features"):
+        again.run("wen", stage)
+    for stage in ("train-fold", "predict-fold"):
+        for lr, fold in MODELS:
+            again.run("wen", stage, "--lr", lr, "--fold", str(fold))
+    for lr in LRS:
+        again.run("wen", "ensemble-inter", "--lr", lr)
+    again.run("wen", "ensemble-intra")
+    again.run("wen", "report")
     for folder in ("data/predictions", "models", "metrics", "plots/headline", "plots/training", "data/features"):
         files = {path.relative_to(again.root) for path in (again.root / folder).rglob("*") if path.is_file()}
         assert files

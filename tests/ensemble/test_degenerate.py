@@ -1,0 +1,75 @@
+"""Members that learned nothing: defined results, and no warning but WEN's own."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+from wen.ensemble.members import Member, ensemble
+from wen.ensemble.weights import SCHEMES
+from wen.evaluation.metrics import MEASURES, evaluate
+
+LABEL = np.array([0, 1, 1, 0, 1, 1])
+GOOD = np.array([0.2, 0.9, 0.6, 0.4, 0.7, 0.3])
+PROBABILITIES = {
+    "always ALL": np.full(6, 1.0),
+    "always HEM": np.full(6, 0.0),
+    "constant": np.full(6, 0.5),
+    "the wrong way round": 1 - GOOD,
+    "a hair above nothing": np.full(6, 5e-324),
+}
+
+
+def member(probability: np.ndarray, label: np.ndarray = LABEL) -> Member:
+    return Member(
+        lr=0.001, fold=0, validation_label=label, validation_probability=probability, test_id=np.arange(6).astype(str),
+        test_label=LABEL, test_probability=probability, test_map=np.zeros((6, 1, 1)), diverged=np.array(False),
+    )  # fmt: skip
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "label", [LABEL, np.ones(6, int), np.zeros(6, int)], ids=["both classes", "ALL alone", "HEM alone"]
+)
+@pytest.mark.parametrize("name", PROBABILITIES)
+def test_every_measure_is_defined_but_the_auc_of_one_class(name: str, label: np.ndarray) -> None:
+    row = evaluate(label, PROBABILITIES[name])
+    assert all(math.isfinite(row[measure]) for measure in MEASURES if measure != "auc")
+    assert math.isnan(row["auc"]) == (len(set(label)) == 1)
+    if name != "the wrong way round":
+        assert row["kappa"] == 0
+    elif len(set(label)) == 2:
+        assert row["kappa"] < 0
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("name", PROBABILITIES)
+def test_beside_a_good_member_a_useless_one_weighs_no_more_than_it(name: str, scheme: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = ensemble([member(GOOD), member(PROBABILITIES[name])], scheme)
+    assert made.weight.sum() == pytest.approx(1)
+    assert (made.weight >= 0).all()
+    if scheme == "kappa":
+        assert made.weight.tolist() == [1, 0]
+    if scheme in ("accuracy", "auc"):
+        assert made.weight[1] <= made.weight[0]
+    assert ((made.probability >= 0) & (made.probability <= 1)).all()
+
+
+@pytest.mark.parametrize("name", PROBABILITIES)
+def test_if_all_are_useless_by_kappa_they_weigh_alike_and_it_is_said(name: str) -> None:
+    with pytest.warns(UserWarning, match="no member has a positive score; weights are equal"):
+        made = ensemble([member(PROBABILITIES[name])] * 3, "kappa")
+    assert made.weight == pytest.approx([1 / 3] * 3)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_validation_fold_of_one_class_gives_a_defined_ensemble(scheme: str) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error")
+        warnings.filterwarnings("ignore", "no member has a positive score")
+        made = ensemble([member(GOOD, np.ones(6, int)), member(GOOD, np.ones(6, int))], scheme)
+    assert np.isfinite(made.weight).all()
+    assert np.isfinite(made.probability).all()
