@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import time
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ import pandas as pd
 import pytest
 from report_study import MakeStudy
 
-from wen.evaluation.metrics import MEASURES
-from wen.files import read_json, read_npz, write_npz
+from wen.ensemble import inter, intra
+from wen.evaluation.metrics import MEASURES, evaluate
+from wen.files import read_json, read_npz, write_json, write_npz
 from wen.params import Params
 from wen.paths import Paths
 from wen.report import page
@@ -124,6 +126,27 @@ def test_a_training_that_diverged_is_named_at_the_top(make_study: MakeStudy) -> 
     write_npz(path, **read_npz(path) | {"diverged": np.array(True)})
     top = run(params, paths).text.split("<main>")[0]
     assert Text("en")("diverged", models="0.0001-1") in top
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("unit", ["image", "subject"])
+def test_models_that_learned_nothing_give_a_page_without_a_warning(
+    make_study: MakeStudy, unit: str, probability: float
+) -> None:
+    params, paths = make_study(split={"unit": unit})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "no member has a positive score")
+        for lr in params.lr_grid[1:]:
+            for fold in params.folds:
+                arrays = read_npz(paths.predictions(lr, fold))
+                for part in ("validation", "test"):
+                    arrays[f"{part}_probability"] = np.full(len(arrays[f"{part}_id"]), probability)
+                write_npz(paths.predictions(lr, fold), **arrays)
+                write_json(paths.single_metrics(lr, fold), evaluate(arrays["test_label"], arrays["test_probability"]))
+            inter.run(params, paths, lr)
+        intra.run(params, paths)
+        assert run(params, paths).text
 
 
 def test_pictures_have_alternatives_and_headings_their_scope(make_study: MakeStudy) -> None:
