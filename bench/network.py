@@ -62,12 +62,12 @@ def frozen_forward(envs: Path) -> Iterator[Row]:
         run = runner(frozen, size, CPU, options)
         output = run(images)[0]
         deque((run(images) for _ in range(3)), maxlen=0)
-        ours = [seconds(run, images) for _ in range(max(3, int(4 / seconds(run, images))))]
+        ours = [seconds(run, images) for _ in range(max(3, int(2 / seconds(run, images))))]
         with tempfile.TemporaryDirectory() as folder:
             model = Path(folder) / "model.xml"
             openvino.save_model(to_openvino(frozen, size), model, compress_to_fp16=False)
             script = [envs / "openvino/bin/python", BENCH / "peers/openvino_forward.py"]
-            theirs = _json([*script, model, batch, size, options.threads, 4], Path(folder))
+            theirs = _json([*script, model, batch, size, options.threads, 2], Path(folder))
         np.testing.assert_allclose(output[:, :8], theirs["output"], atol=1e-3)
         yield Row(
             f"frozen forward, {name} at {size} px, batch {batch}", "OpenVINO float32", theirs["seconds"], ours,
@@ -76,7 +76,7 @@ def frozen_forward(envs: Path) -> Iterator[Row]:
 
 
 def training(envs: Path) -> Iterator[Row]:
-    """Both stages and prediction of EfficientNetV2-M at 160 px, against Keras and timm."""
+    """Both stages and prediction of EfficientNetV2-M at 128 px, against Keras and timm."""
     with _mini_study() as study:
         epochs = 1 + REPEATS  # the first one warms up
         counts = ["--head-epochs", epochs, "--finetune-epochs", epochs, "--predictions", REPEATS]
@@ -222,7 +222,7 @@ def _prediction(study: Study, plain: dict[str, Any]) -> Row:
 @contextmanager
 def _mini_study() -> Iterator[Study]:
     """EfficientNetV2-M on 50 cells: 32 train, 8 validate, 10 test."""
-    size = 160
+    size = 128
     values = load(BENCH.parent / "params.yaml").model_dump()
     values["dataset"]["side"] = size
     values["dataset"]["synthetic"] |= {
@@ -299,10 +299,6 @@ def settled(network: EfficientNet, images: np.ndarray) -> EfficientNet:
     with torch.no_grad():
         network.train()(torch.from_numpy(images).movedim(-1, 1))
     return network.eval()
-
-
-def _norms(module: torch.nn.Module) -> list[torch.nn.BatchNorm2d]:
-    return [part for part in module.modules() if isinstance(part, torch.nn.BatchNorm2d)]
 
 
 def seconds(work: Callable[..., Any], *arguments: Any) -> float:

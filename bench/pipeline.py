@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from table import Row
 
 from wen.data.images import sha256
+from wen.data.table import INDEX
 from wen.params import load
 from wen.paths import Paths
 
@@ -172,7 +173,7 @@ def _many_cells(root: Path, count: int) -> None:
         Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(path)
         rows.append({"id": path.stem, "path": f"data/{path.name}", "label": k % 2, "sha256": sha256(path.read_bytes())})
     index = pd.DataFrame(rows).assign(subject="1", source="fold_0", width=32, height=32, pixels="")
-    index.to_csv(Paths(root).index, index=False)
+    index[list(INDEX)].to_csv(Paths(root).index, index=False)
     fold = np.arange(count) % 6 - 1
     part = np.where(fold < 0, "test", "development")
     index[["id"]].assign(part=part, fold=fold).to_csv(Paths(root).split, index=False)
