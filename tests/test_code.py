@@ -16,6 +16,7 @@ ENSEMBLES = {"ensemble-inter", "ensemble-intra", "report"}
 
 RERUN: dict[str, set[str]] = {
     "__init__.py": set(),
+    "classify.py": set(),
     "cli.py": set(),
     "code.py": set(),
     "errors.py": set(),
@@ -25,6 +26,7 @@ RERUN: dict[str, set[str]] = {
     "paths.py": set(),
     "seeds.py": {"split", "report", *NETWORK},
     "times.py": set(),
+    "verify.py": set(),
     "data/__init__.py": set(),
     "data/bring.py": set(),
     "data/cnmc.py": {"prepare"},

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import warnings
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -186,6 +187,30 @@ def results() -> None:
     from wen.report import terminal
 
     terminal.run(*_study())
+
+
+class Form(StrEnum):
+    """How rows are written."""
+
+    table = "table"
+    csv = "csv"
+    jsonl = "jsonl"
+
+
+@app.command()
+def classify(
+    sources: Annotated[list[str], typer.Argument(help="Images, folders, patterns, or - for names on standard input.")],
+    classifier: Annotated[str | None, typer.Option(help="e.g. 'inter 0.001 kappa'; else the headline's.")] = None,
+    form: Annotated[Form, typer.Option("--format", help="How rows are written.")] = Form.table,
+    output: Annotated[Path | None, typer.Option(help="A file instead of standard output.")] = None,
+    members: Annotated[bool, typer.Option("--members", help="Also the probability of each member.")] = False,
+    submission: Annotated[Path | None, typer.Option(help="The challenge's file, for images named 1.bmp, ...")] = None,
+    device: Device = "auto",
+) -> None:
+    """Tell ALL from HEM on images that were not in the study."""
+    from wen import classify
+
+    classify.run(*_study(), sources, classifier, form, output, members, submission, device)
 
 
 @app.command()

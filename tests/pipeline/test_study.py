@@ -1,13 +1,17 @@
 """The real DVC pipeline, end to end, on a tiny study in a clone of its own."""
 
+import csv
+import json
 import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import PROJECT
+from PIL import Image
 from sklearn import metrics as sk
 from tiny_study import Study, new_study, set_params, tiny_values
 
@@ -159,6 +163,60 @@ def test_the_terminal_shows_the_table_and_where_the_report_is(study: Study) -> N
     assert re.search(r"time spent: train-fold, \d+\.\d min in 6 run", output)
 
 
+@pytest.mark.parametrize("name", [None, "intra leak_free f1", "single 1e-05-1"])
+def test_images_are_classified_as_the_study_classified_them(study: Study, name: str | None) -> None:
+    index = pd.read_csv(study.root / "data/index.csv", dtype=str).set_index("id")
+    if name and name.startswith("single"):
+        own = predictions(study, "1e-05/1")
+        expected = own["test_probability"]
+    else:
+        own = predictions(study, "intra" if name else "inter/0.001")
+        expected = own["leak_free_f1_probability" if name else "kappa_probability"]
+    files = index.path[own["test_id"]].tolist()
+    options = ["--classifier", name] if name else []
+    rows = list(csv.DictReader(study.run("wen", "classify", *files, "--format", "csv", *options).splitlines()))
+    assert [row["file"] for row in rows] == files
+    np.testing.assert_allclose([float(row["probability"]) for row in rows], expected, atol=1e-5)
+    assert [row["called"] for row in rows] == ["ALL" if own >= 0.5 else "HEM" for own in expected]
+
+
+def test_final_images_of_another_size_are_classified_and_submitted_by_number(study: Study, tmp_path: Path) -> None:
+    shades = {1: 40, 2: 250, 10: 120}
+    for number, shade in shades.items():
+        Image.new("RGB", (64 if number < 10 else 30,) * 2, (shade, shade // 2, shade)).save(tmp_path / f"{number}.bmp")
+    said = study.run(
+        "wen", "classify", str(tmp_path), "--format", "jsonl", "--members", "--output", str(tmp_path / "rows.jsonl"),
+        "--submission", str(tmp_path / "isbi_valid.predict"),
+    )  # fmt: skip
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [Path(row["file"]).name for row in rows] == ["1.bmp", "2.bmp", "10.bmp"]
+    weights = predictions(study, "inter/0.001")["kappa_weight"]
+    for row in rows:
+        assert row["probability"] == pytest.approx(weights @ [row["0.001-0"], row["0.001-1"]])
+    called = "".join(f"{int(row['called'] == 'ALL')}\n" for row in rows)
+    assert (tmp_path / "isbi_valid.predict").read_text() == called
+    assert "Traceback" not in said
+
+
+def test_unreadable_images_are_named_and_the_others_classified(study: Study, tmp_path: Path) -> None:
+    Image.new("RGB", (48, 48)).save(tmp_path / "good.bmp")
+    (tmp_path / "bad.bmp").write_bytes(b"BM")
+    said = study.run("wen", "classify", str(tmp_path / "*.bmp"), fails=True)
+    assert f"error: {tmp_path}/bad.bmp: " in said
+    assert f"{tmp_path}/good.bmp" in said
+    assert "error: 1 of 2 images could not be read" in said
+    assert "Traceback" not in said
+    for arguments, problem in (
+        (["nowhere.bmp"], "no such file, folder or pattern"),
+        (["src"], "no .bmp image in this folder"),
+        ([str(tmp_path / "good.bmp"), "--classifier", "best"], "there are single 0.001-0; "),
+        ([str(tmp_path / "good.bmp"), "--submission", "x"], "named by their number"),
+    ):
+        said = study.run("wen", "classify", *arguments, fails=True)
+        assert problem in said
+        assert "Traceback" not in said
+
+
 def test_the_learning_rate_in_focus_reruns_only_the_report(study: Study) -> None:
     output = study.run("dvc", "exp", "run", "--set-param", "lr=1e-4")
     assert study.stages_run(output) == ["report"]
@@ -275,7 +333,7 @@ def test_bad_parameters_end_in_one_line_without_a_traceback(study: Study) -> Non
 
 
 def test_bad_parameters_of_an_experiment_end_without_a_traceback(study: Study) -> None:
-    for change, said in (("head.epochs=many", "head.epochs"), ("train.batchsize=8", "batch_size"), ("lr=.nan", "lr")):
+    for change, said in (("head.epochs=many", "head.epochs"), ("train.batchsize=8", "train.batchsize"), ("lr=.nan", "lr")):
         output = study.run("dvc", "exp", "run", "--set-param", change, fails=True)
         study.restore()
         assert said in output

@@ -10,7 +10,6 @@ import pandas as pd
 from wen.data.table import TEST, read_cells
 from wen.ensemble.intra import JUDGED_ON, champions
 from wen.ensemble.members import Member, load
-from wen.errors import WenError
 from wen.evaluation.champion import champion
 from wen.evaluation.metrics import decide
 from wen.files import read_json, read_npz
@@ -170,8 +169,5 @@ def _ensemble(
 
 
 def _row(path: Path) -> dict[str, float]:
-    try:
-        row: dict[str, float] = read_json(path)
-    except FileNotFoundError:
-        raise WenError(f"{path}: not there yet; `dvc repro` runs what is missing") from None
+    row: dict[str, float] = read_json(path)
     return row

@@ -1,0 +1,223 @@
+"""``wen classify``: the study's classifiers on images that were not in it."""
+
+import csv
+import glob
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from wen.data.images import BadImage, central_square, decode
+from wen.errors import WenError
+from wen.evaluation.metrics import decide
+from wen.files import whole, write_text
+from wen.network import backbone, device
+from wen.network.cut import cut
+from wen.network.frozen import Frozen, runner
+from wen.params import Params
+from wen.paths import Paths
+from wen.report.study import Classifier, gather
+
+Row = dict[str, Any]
+AHEAD = 2
+"""Batches that are read while the network is at work."""
+
+
+def run(
+    params: Params,
+    paths: Paths,
+    sources: list[str],
+    name: str | None = None,
+    form: str = "table",
+    output: Path | None = None,
+    members: bool = False,
+    submission: Path | None = None,
+    device_name: str = "auto",
+) -> None:
+    """Classify images and write a row for each: ``file``, ``probability`` of ALL, ``called`` (ALL or HEM).
+
+    An image is cut and resized as the study's are: its central ``images.crop`` px, with black around an image that is
+    smaller. Memory holds a few batches, however many images there are.
+
+    Parameters
+    ----------
+    params, paths
+        Of a study that has run.
+    sources : list of str
+        Files, folders (all .bmp in them), patterns such as ``cells/*.bmp``, or ``-`` for names on standard input.
+    name : str, optional
+        A classifier by its name in metrics/evidence.json: ``single 0.001-3``, ``inter 0.001 kappa``,
+        ``intra leak_free kappa``; else params.yaml's headline.
+    form : str
+        ``table``, ``csv`` or ``jsonl``.
+    output : Path, optional
+        Instead of standard output; written whole or not at all.
+    members : bool
+        A column for each member of the ensemble, too.
+    submission : Path, optional
+        A line of 1 (ALL) or 0 (HEM) for each image in the order of their numbers, as the C-NMC challenge had it for
+        the final test set.
+    device_name : str
+
+    Raises
+    ------
+    WenError
+        If the study has not run, there is no such classifier or image, or at the end, if an image was not readable.
+    """
+    device.settle(params.compute)
+    classifier = _choose(params, paths, name)
+    files = [file for source in sources for file in _files(source)]
+    if submission:
+        files = _numbered(files)
+    called, unreadable = [], 0
+    with _opened(output) as stream:
+        write = FORMS[form](stream)
+        probabilities = classify(files, classifier, params, paths, device.choose(device_name))
+        pairs = zip(files, probabilities, strict=True)
+        for file, own in track(pairs, "classifying", len(files), console=Console(stderr=True), transient=True):
+            if isinstance(own, str):
+                print(f"error: {file}: {own}", file=sys.stderr)
+                unreadable += 1
+                continue
+            probability = float(classifier.weight @ own)
+            called.append(int(decide(np.array(probability))))
+            row = {"file": file, "probability": probability, "called": "ALL" if called[-1] else "HEM"}
+            single = {member.name: float(value) for member, value in zip(classifier.members, own, strict=True)}
+            write(row | (single if members else {}))
+    if unreadable:
+        raise WenError(f"{unreadable} of {len(files)} images could not be read")
+    if submission:
+        write_text(submission, "".join(f"{label}\n" for label in called))
+
+
+def classify(
+    files: Iterable[str], classifier: Classifier, params: Params, paths: Paths, where: torch.device
+) -> Iterator[np.ndarray | str]:
+    """Give each image's probability of ALL by each member, of shape (members,); or why it is not readable.
+
+    The frozen network runs once for all members.
+    """
+    networks = [
+        backbone.load(params.backbone.name, paths.model(own.lr, own.fold), where) for own in classifier.members
+    ]  # fmt: skip
+    tails = [cut(network, params.finetune.unfreeze_from).tail for network in networks]
+    frozen = runner(
+        Frozen(networks[0], params.finetune.unfreeze_from, ("activations",)), params.images.size, where, params.compute
+    )
+    dtype = device.precision(where, params.compute)
+    for batch in _read_ahead(files, params):
+        good = [own for own in batch if not isinstance(own, str)]
+        if good:
+            images = device.to_device(torch.from_numpy(np.stack(good)), where).float() / 255
+            with torch.inference_mode(), device.autocast(where, dtype):
+                activations = frozen(images.contiguous())[0].movedim(-1, 1)
+                logits = torch.stack([tail(activations).squeeze(1).float() for tail in tails], 1)
+            found = iter(torch.sigmoid(logits.cpu().double()).numpy())
+        yield from (own if isinstance(own, str) else next(found) for own in batch)
+
+
+def _read_ahead(files: Iterable[str], params: Params) -> Iterator[list[np.ndarray | str]]:
+    """Batches of decoded images, of which a few are read by other threads in the meantime."""
+    waiting: deque[list[Future[np.ndarray | str]]] = deque()
+    names = iter(files)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        while True:
+            batch = list(islice(names, params.train.batch_size))
+            if batch:
+                waiting.append([pool.submit(_decoded, file, params.images.crop, params.images.size) for file in batch])
+            if not waiting:
+                return
+            if len(waiting) > AHEAD or not batch:
+                yield [future.result() for future in waiting.popleft()]
+
+
+def _decoded(file: str, crop: int, size: int) -> np.ndarray | str:
+    try:
+        return central_square(decode(Path(file).read_bytes()), crop, size)
+    except BadImage as error:
+        return str(error)
+    except OSError as error:
+        return str(error.strerror)
+
+
+def _choose(params: Params, paths: Paths, name: str | None) -> Classifier:
+    study = gather(params, paths)
+    if name is None:
+        return study.focus
+    by_name = {own.id: own for own in study.classifiers}
+    if name not in by_name:
+        raise WenError(f"--classifier {name}: no such classifier; there are {'; '.join(by_name)}")
+    return by_name[name]
+
+
+def _files(source: str) -> Iterator[str]:
+    if source == "-":
+        yield from (line for own in sys.stdin if (line := own.rstrip("\n")))
+    elif Path(source).is_dir():
+        found = sorted(str(path) for path in Path(source).rglob("*") if path.suffix.lower() == ".bmp")
+        if not found:
+            raise WenError(f"{source}: no .bmp image in this folder")
+        yield from found
+    elif Path(source).exists():
+        yield source
+    else:
+        found = sorted(glob.glob(source, recursive=True))
+        if not found:
+            raise WenError(f"{source}: no such file, folder or pattern")
+        yield from found
+
+
+def _numbered(files: list[str]) -> list[str]:
+    for file in files:
+        if not Path(file).stem.isdecimal():
+            raise WenError(f"{file}: --submission needs images that are named by their number, e.g. 17.bmp")
+    return sorted(files, key=lambda file: int(Path(file).stem))
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[TextIO]:
+    with whole(output) if output else nullcontext() as partial:
+        if partial is None:
+            yield sys.stdout
+        else:
+            with partial.open("w", encoding="utf-8", newline="") as stream:
+                yield stream
+
+
+def _csv(stream: TextIO) -> Any:
+    writer = csv.writer(stream, lineterminator="\n")
+    header: list[str] = []
+
+    def write(row: Row) -> None:
+        if not header:
+            header.extend(row)
+            writer.writerow(header)
+        writer.writerow(row.values())
+
+    return write
+
+
+def _jsonl(stream: TextIO) -> Any:
+    return lambda row: stream.write(json.dumps(row) + "\n")
+
+
+def _table(stream: TextIO) -> Any:
+    def write(row: Row) -> None:
+        file, probability, called, *members = row.values()
+        stream.write("  ".join([f"{probability:.4f}", called, *(f"{own:.4f}" for own in members), file]) + "\n")
+
+    return write
+
+
+FORMS = {"table": _table, "csv": _csv, "jsonl": _jsonl}
