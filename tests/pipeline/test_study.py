@@ -333,10 +333,10 @@ def test_bad_parameters_end_in_one_line_without_a_traceback(study: Study) -> Non
 
 
 def test_bad_parameters_of_an_experiment_end_without_a_traceback(study: Study) -> None:
-    for change, said in (("head.epochs=many", "head.epochs"), ("train.batchsize=8", "train.batchsize"), ("lr=.nan", "lr")):
+    for change in ("head.epochs=many", "train.batchsize=8", "lr=.nan"):
         output = study.run("dvc", "exp", "run", "--set-param", change, fails=True)
         study.restore()
-        assert said in output
+        assert change.split("=")[0] in output
         assert "Traceback" not in output
 
 
