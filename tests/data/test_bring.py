@@ -93,7 +93,8 @@ def test_real_cells_are_refused_as_incomplete_and_read_when_that_is_said(tmp_pat
     with pytest.raises(WenError, match=r"training ALL: 790 of 7,272 images, 6,482 missing"):
         bring.run(real_sample, "laptop", incomplete=False, paths=paths)
     assert not paths.params.exists()
-    bring.run(paths.raw / "cnmc", "laptop", incomplete=True, paths=paths)
+    assert not (paths.raw / "cnmc").exists()
+    bring.run(real_sample, "laptop", incomplete=True, paths=paths)
     params = load(paths.params)
     index, _, summary = prepare.survey(paths.raw, tmp_path, params.dataset.side, params.dataset.complete)
     assert (len(index), summary["ALL"], summary["HEM"], summary["unlabelled_final_images"]) == (1301, 856, 445, 7)
