@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from itertools import islice
@@ -30,6 +30,7 @@ from wen.paths import Paths
 from wen.report.study import Classifier, gather
 
 Row = dict[str, Any]
+Write = Callable[[Row], object]
 AHEAD = 2
 """Batches that are read while the network is at work."""
 
@@ -195,7 +196,7 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
                 yield stream
 
 
-def _csv(stream: TextIO) -> Any:
+def _csv(stream: TextIO) -> Write:
     writer = csv.writer(stream, lineterminator="\n")
     header: list[str] = []
 
@@ -208,11 +209,11 @@ def _csv(stream: TextIO) -> Any:
     return write
 
 
-def _jsonl(stream: TextIO) -> Any:
+def _jsonl(stream: TextIO) -> Write:
     return lambda row: stream.write(json.dumps(row) + "\n")
 
 
-def _table(stream: TextIO) -> Any:
+def _table(stream: TextIO) -> Write:
     def write(row: Row) -> None:
         file, probability, called, *members = row.values()
         stream.write("  ".join([f"{probability:.4f}", called, *(f"{own:.4f}" for own in members), file]) + "\n")

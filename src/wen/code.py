@@ -82,7 +82,10 @@ def _file(module: str) -> list[Path]:
 
 
 def _bare(text: str) -> str:
-    """Take comments, strings that stand alone, and blank lines away."""
+    """Take comments, strings that stand alone, and blank lines away.
+
+    Not ``ast.unparse``: its text differs between versions of Python.
+    """
     lines = text.splitlines()
     for row, column in _comments(text):
         lines[row - 1] = lines[row - 1][:column]

@@ -332,6 +332,17 @@ def test_bad_parameters_end_in_one_line_without_a_traceback(study: Study) -> Non
     assert "Traceback" not in in_dvc
 
 
+@pytest.mark.parametrize("lr", ["0.001; touch spoiled", "0.001' $(touch spoiled) '", "`touch spoiled`"])
+def test_a_command_in_params_yaml_never_reaches_a_shell(study: Study, lr: str) -> None:
+    set_params(study.root, tiny_values() | {"lr": lr})
+    output = study.run("dvc", "repro", f"train-fold@{lr}-0", fails=True)
+    study.restore()
+    assert not list(study.root.rglob("spoiled*"))
+    assert "failed to run: wen train-fold --lr" in output
+    assert "exited with 2" in output
+    assert "Traceback" not in output
+
+
 def test_bad_parameters_of_an_experiment_end_without_a_traceback(study: Study) -> None:
     for change in ("head.epochs=many", "train.batchsize=8", "lr=.nan"):
         output = study.run("dvc", "exp", "run", "--set-param", change, fails=True)
