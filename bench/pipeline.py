@@ -13,12 +13,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from network import seconds
 from PIL import Image
 from ruamel.yaml import YAML
 from table import Row
 
+from wen.classify import Networks, classify
+from wen.cluster.stages import Model
 from wen.data.images import sha256
 from wen.data.table import INDEX
+from wen.network import backbone, device
+from wen.network.cut import cut
+from wen.network.fit import logits
+from wen.network.inputs import inputs_for
 from wen.params import load
 from wen.paths import Paths
 
@@ -49,6 +57,50 @@ def demo(folder: Path) -> Iterator[Row]:
     python = [_seconds([sys.executable, "-c", "import pandas"], clone) for _ in range(5)]
     stage = [_seconds(["wen", "ensemble-inter", "--lr", "0.001"], clone) for _ in range(5)]
     yield Row("a whole stage without a network: `wen ensemble-inter`", "`import pandas`", python, stage, "<= 2")
+
+
+def jobs(folder: Path) -> Iterator[Row]:
+    """The demo's models one after another and two at a time, with one thread each, to the same bytes."""
+    times: dict[str, list[float]] = {}
+    found = []
+    for name, command in {"serial": ["dvc", "repro"], "jobs": ["wen", "run", "--jobs", "2"]}.items():
+        clone = _clone(folder / name)
+        text = (clone / "params.yaml").read_text()
+        (clone / "params.yaml").write_text(text.replace("threads: 2 ", "threads: 1 "))
+        _run(["dvc", "repro", "split", "features"], clone)
+        times[name] = [_seconds(command, clone)]
+        outputs = sorted(
+            path for part in ("models", "data/predictions", "metrics") for path in (clone / part).rglob("*.*")
+        )
+        found.append({path.relative_to(clone): sha256(path.read_bytes()) for path in outputs})
+    assert found[0] == found[1]
+    yield Row(
+        "models, ensembles and page: `wen run --jobs 2`", "`dvc repro`", times["serial"], times["jobs"], "<= 0.65"
+    )
+
+
+def classified(folder: Path) -> Iterator[Row]:
+    """`wen classify` on the demo's cells, again and again: the rate of predict-fold's network, and the memory."""
+    clone, params = folder / "demo", load(PROJECT / "params.yaml")
+    paths, cpu, (lr, fold) = Paths(clone), device.choose("cpu"), (params.lr, 0)
+    files = sorted(str(path) for path in paths.synthetic.rglob("UID_*.bmp"))
+    device.settle(params.compute)
+    anew = params.model_copy(update={"features": params.features.model_copy(update={"activations": False})})
+    network = backbone.load(params.backbone.name, paths.model(lr, fold), cpu)
+    inputs = inputs_for("activations", anew, paths, network, cpu)
+    tail = cut(network, params.finetune.unfreeze_from).tail
+    networks = Networks([Model(lr, fold)], params, paths, cpu)
+    rows, batch = np.arange(len(files)), params.train.batch_size
+    theirs = [seconds(logits, tail, inputs, rows, batch, torch.float32) for _ in range(REPEATS)]
+    ours = [seconds(lambda: list(classify(files, networks, params))) for _ in range(REPEATS)]
+    yield Row(f"`wen classify`, {len(files)} image files", "predict-fold, decoded images", theirs, ours, "<= 1.5")
+    peaks = []
+    for count in (1_000, 10_000):
+        names = folder / f"{count}.txt"
+        names.write_text("".join(f"{files[k % len(files)]}\n" for k in range(count)))
+        command = f"wen classify - --output {folder}/{count}.csv --format csv < {names}"
+        peaks.append(_peak_megabytes(["sh", "-c", command], clone))
+    yield Row("peak memory of `wen classify`, 10,000 images", "itself, 1,000", peaks[:1], peaks[1:], "<= 1.1", "MB")
 
 
 def laptop(folder: Path, sample: Path) -> Iterator[Row]:

@@ -34,6 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cases = [network.frozen_forward(ENVIRONMENTS), network.training(ENVIRONMENTS), pipeline.demo(folder)]
+        cases += [pipeline.classified(folder), pipeline.jobs(folder)]
         if options.sample:
             cases.append(pipeline.laptop(folder, options.sample.resolve()))
         cases.append(pipeline.memory(folder))

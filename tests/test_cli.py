@@ -143,3 +143,19 @@ def test_an_error_of_the_program_itself_is_not_hidden(monkeypatch: pytest.Monkey
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(RuntimeError, match="shapes differ"):
         cli.main()
+
+
+def test_without_ray_wen_run_says_what_to_install(tmp_path: Path, values: dict[str, Any]) -> None:
+    set_params(tmp_path, values)
+    (tmp_path / "ray.py").write_text("raise ImportError")  # `python -c` looks here first
+    done = wen(tmp_path, "run")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: this needs Ray, which is not installed here: pip install")
+    assert "Traceback" not in done.stderr
+
+
+def test_jobs_and_a_cluster_together_are_refused(tmp_path: Path, values: dict[str, Any]) -> None:
+    set_params(tmp_path, values)
+    done = wen(tmp_path, "run", "--jobs", "2", "--address", "auto")
+    assert done.returncode == 2
+    assert "--jobs is for this machine" in " ".join(done.stderr.replace("│", " ").split())

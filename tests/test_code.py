@@ -14,6 +14,7 @@ TRAINED = {"train-fold", "predict-fold"}
 NETWORK = {"features", *TRAINED}
 ENSEMBLES = {"ensemble-inter", "ensemble-intra", "report"}
 
+CLUSTER = ("__init__", "board", "connect", "images", "makespan", "node", "run", "stages")
 RERUN: dict[str, set[str]] = {
     "__init__.py": set(),
     "classify.py": set(),
@@ -27,6 +28,7 @@ RERUN: dict[str, set[str]] = {
     "seeds.py": {"split", "report", *NETWORK},
     "times.py": set(),
     "verify.py": set(),
+    **{f"cluster/{name}.py": set() for name in CLUSTER},
     "data/__init__.py": set(),
     "data/bring.py": set(),
     "data/cnmc.py": {"prepare"},

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from itertools import islice
@@ -18,7 +18,9 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from wen.cluster.stages import Model
 from wen.data.images import BadImage, central_square, decode
+from wen.ensemble.members import Member
 from wen.errors import WenError
 from wen.evaluation.metrics import decide
 from wen.files import whole, write_text
@@ -45,6 +47,7 @@ def run(
     members: bool = False,
     submission: Path | None = None,
     device_name: str = "auto",
+    address: str | None = None,
 ) -> None:
     """Classify images and write a row for each: ``file``, ``probability`` of ALL, ``called`` (ALL or HEM).
 
@@ -70,6 +73,8 @@ def run(
         A line of 1 (ALL) or 0 (HEM) for each image in the order of their numbers, as the C-NMC challenge had it for
         the final test set.
     device_name : str
+    address : str, optional
+        Of a Ray cluster, over which the images are spread; its nodes have to see them.
 
     Raises
     ------
@@ -84,7 +89,14 @@ def run(
     called, unreadable = [], 0
     with _opened(output) as stream:
         write = FORMS[form](stream)
-        probabilities = classify(files, classifier, params, paths, device.choose(device_name))
+        if address:
+            from wen.cluster.images import on_cluster
+
+            models = [Model(own.lr, own.fold) for own in classifier.members]
+            probabilities = on_cluster(files, models, params, paths, address)
+        else:
+            networks = Networks(classifier.members, params, paths, device.choose(device_name))
+            probabilities = classify(files, networks, params)
         pairs = zip(files, probabilities, strict=True)
         for file, own in track(pairs, "classifying", len(files), console=Console(stderr=True), transient=True):
             if isinstance(own, str):
@@ -102,29 +114,39 @@ def run(
         write_text(submission, "".join(f"{label}\n" for label in called))
 
 
-def classify(
-    files: Iterable[str], classifier: Classifier, params: Params, paths: Paths, where: torch.device
-) -> Iterator[np.ndarray | str]:
-    """Give each image's probability of ALL by each member, of shape (members,); or why it is not readable.
+class Networks:
+    """The members of a classifier, of which the frozen network is loaded and run once.
 
-    The frozen network runs once for all members.
+    Parameters
+    ----------
+    members : sequence of Member or Model
+        Their ``lr`` and ``fold`` name their files.
+    params, paths
+    where : device
     """
-    networks = [
-        backbone.load(params.backbone.name, paths.model(own.lr, own.fold), where) for own in classifier.members
-    ]  # fmt: skip
-    tails = [cut(network, params.finetune.unfreeze_from).tail for network in networks]
-    frozen = runner(
-        Frozen(networks[0], params.finetune.unfreeze_from, ("activations",)), params.images.size, where, params.compute
-    )
-    dtype = device.precision(where, params.compute)
+
+    def __init__(self, members: Sequence[Member | Model], params: Params, paths: Paths, where: torch.device) -> None:
+        found = [backbone.load(params.backbone.name, paths.model(own.lr, own.fold), where) for own in members]
+        cut_from = params.finetune.unfreeze_from
+        self.where, self.dtype = where, device.precision(where, params.compute)
+        self.tails = [cut(network, cut_from).tail for network in found]
+        frozen = Frozen(found[0], cut_from, ("activations",))
+        self.frozen = runner(frozen, params.images.size, where, params.compute)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Probabilities of ALL, of shape (images, members), from 8-bit RGB images of shape (n, 3, size, size)."""
+        batch = device.to_device(torch.from_numpy(images), self.where).float() / 255
+        with torch.inference_mode(), device.autocast(self.where, self.dtype):
+            activations = self.frozen(batch.contiguous())[0].movedim(-1, 1)
+            logits = torch.stack([tail(activations).squeeze(1).float() for tail in self.tails], 1)
+        return torch.sigmoid(logits.cpu().double()).numpy()
+
+
+def classify(files: Iterable[str], networks: Networks, params: Params) -> Iterator[np.ndarray | str]:
+    """Give each image's probability of ALL by each member, of shape (members,); or why it is not readable."""
     for batch in _read_ahead(files, params):
         good = [own for own in batch if not isinstance(own, str)]
-        if good:
-            images = device.to_device(torch.from_numpy(np.stack(good)), where).float() / 255
-            with torch.inference_mode(), device.autocast(where, dtype):
-                activations = frozen(images.contiguous())[0].movedim(-1, 1)
-                logits = torch.stack([tail(activations).squeeze(1).float() for tail in tails], 1)
-            found = iter(torch.sigmoid(logits.cpu().double()).numpy())
+        found = iter(networks(np.stack(good)) if good else ())
         yield from (own if isinstance(own, str) else next(found) for own in batch)
 
 

@@ -206,11 +206,36 @@ def classify(
     members: Annotated[bool, typer.Option("--members", help="Also the probability of each member.")] = False,
     submission: Annotated[Path | None, typer.Option(help="The challenge's file, for images named 1.bmp, ...")] = None,
     device: Device = "auto",
+    address: Annotated[str | None, typer.Option(help="A Ray cluster to spread the images over.")] = None,
 ) -> None:
     """Tell ALL from HEM on images that were not in the study."""
     from wen import classify
 
-    classify.run(*_study(), sources, classifier, form, output, members, submission, device)
+    classify.run(*_study(), sources, classifier, form, output, members, submission, device, address)
+
+
+@app.command()
+def run(
+    jobs: Annotated[int | None, typer.Option(min=1, help="Models at once here; else what the machine holds.")] = None,
+    address: Annotated[str | None, typer.Option(help="A Ray cluster: ray://HOST:PORT, or auto on its node.")] = None,
+    gpus_per_job: Annotated[float, typer.Option(min=0.01, help="Below 1, several models share a GPU.")] = 1.0,
+) -> None:
+    """Run the study as dvc repro does, its models side by side."""
+    from wen.cluster import run
+
+    if jobs and address:
+        raise typer.BadParameter("--jobs is for this machine; with --address the cluster's resources decide")
+    run.run(*_study(), jobs, address, gpus_per_job)
+
+
+@app.command()
+def makespan(
+    workers: Annotated[list[int], typer.Option(min=1, help="May be given several times.")] = [1, 2, 4, 8, 15, 45],  # noqa: B006
+) -> None:
+    """Predict how long the study takes with more workers, from the times of the last run."""
+    from wen.cluster import makespan
+
+    makespan.run(*_study(), workers)
 
 
 @app.command()

@@ -1,0 +1,72 @@
+"""``wen classify --address``: images spread over a Ray cluster, their results in the images' order."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wen.classify import Networks, classify
+from wen.cluster.connect import connected
+from wen.cluster.stages import Model
+from wen.files import whole
+from wen.network import device
+from wen.params import Params
+from wen.paths import Paths
+
+BATCH = 256
+"""Images that a worker gets at once; it runs the network on ``train.batch_size`` of them."""
+
+
+def on_cluster(
+    files: Sequence[str], models: list[Model], params: Params, paths: Paths, address: str
+) -> Iterator[np.ndarray | str]:
+    """Do what `wen.classify.classify` does, on all nodes of a cluster, which have to see the files.
+
+    The weights are sent to the nodes; results come as they are read, so memory holds a few batches.
+    """
+    with connected(address) as ray:
+        options = ray.data.DataContext.get_current()
+        options.execution_options.preserve_order = True
+        options.enable_progress_bars = False
+        weights = ray.put({model: paths.model(model.lr, model.fold).read_bytes() for model in models})
+        resources = ray.cluster_resources()
+        gpus = int(resources.get("GPU", 0))
+        most = gpus or max(1, int(resources["CPU"]) // params.compute.threads)
+        rows = ray.data.from_items([{"file": os.path.abspath(file)} for file in files]).map_batches(
+            _Worker,
+            fn_constructor_args=(weights, params),
+            batch_size=BATCH,
+            concurrency=(1, most),
+            num_cpus=params.compute.threads,
+            num_gpus=1 if gpus else 0,
+        )
+        for row in rows.iter_rows():
+            yield row["problem"] or np.asarray(row["probability"])
+
+
+class _Worker:
+    """Holds the networks on a node."""
+
+    def __init__(self, weights: Any, params: Params) -> None:
+        import ray
+
+        device.settle(params.compute)
+        content = ray.get(weights)
+        with tempfile.TemporaryDirectory() as name:
+            paths = Paths(Path(name))
+            for model, own in content.items():
+                with whole(paths.model(model.lr, model.fold)) as partial:
+                    partial.write_bytes(own)
+            self.networks = Networks(list(content), params, paths, device.choose("auto"))
+        self.params = params
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        found = list(classify(batch["file"], self.networks, self.params))
+        nothing = np.full(len(self.networks.tails), np.nan)
+        return {
+            "probability": np.stack([nothing if isinstance(own, str) else own for own in found]),
+            "problem": np.array([own if isinstance(own, str) else "" for own in found]),
+        }

@@ -1,0 +1,56 @@
+"""``wen makespan``: how long the study would take with more workers, from the times of a run."""
+
+import heapq
+
+from rich.console import Console
+from rich.table import Table
+
+from wen.cluster.stages import BEFORE
+from wen.errors import WenError
+from wen.params import Params
+from wen.paths import Paths
+from wen.times import spent
+
+
+def run(params: Params, paths: Paths, workers: list[int]) -> None:
+    """Print the predicted makespan for each number of workers, and what bounds it.
+
+    Raises
+    ------
+    WenError
+        If logs/times.csv does not know each stage of every model.
+    """
+    times = spent(paths)
+    number = len(params.learning_rates) * len(params.folds)
+    trainings, predictions = times.get("train-fold", []), times.get("predict-fold", [])
+    if min(len(trainings), len(predictions)) < number:
+        raise WenError(
+            f"{paths.times}: knows {len(trainings)} trainings and {len(predictions)} predictions, {number} of each "
+            "are needed; run the study on this machine first"
+        )
+    last = {stage: seconds[-1] for stage, seconds in times.items()}
+    before = sum(last.get(stage, 0.0) for stage in BEFORE)
+    inter = last.get("ensemble-inter", 0.0) * len(params.learning_rates)
+    after = inter + last.get("ensemble-intra", 0.0) + last.get("report", 0.0)
+    models = [sum(pair) for pair in zip(trainings[-number:], predictions[-number:], strict=True)]
+    alone = before + after + makespan(models, 1)
+    table = Table(
+        "workers", "minutes", "times faster", title=f"{number} models, of the times in {paths.times}", box=None
+    )
+    for count in workers:
+        seconds = before + after + makespan(models, count)
+        table.add_row(str(count), f"{seconds / 60:.1f}", f"{alone / seconds:.2f}")
+    Console().print(table)
+    print(
+        f"Not below {(before + max(models) + after) / 60:.1f} minutes: {before / 60:.1f} before the models, "
+        f"{max(models) / 60:.1f} for the longest of them, {after / 60:.1f} after them. "
+        f"More workers than {number} have nothing to do"
+    )
+
+
+def makespan(seconds: list[float], workers: int) -> float:
+    """When the last of independent jobs ends, if each starts on the first worker that is free, in their order."""
+    free = [0.0] * workers
+    for own in seconds:
+        heapq.heappush(free, heapq.heappop(free) + own)
+    return max(free)

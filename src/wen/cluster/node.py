@@ -1,0 +1,197 @@
+"""One model on one node: DVC runs its stages in a copy of the project, and its run-cache carries the result.
+
+A node that shares the repository's folder works in it and on its cache. Any other keeps a cache of its own, which it
+fills from the study's DVC remote and pushes back there.
+"""
+
+import configparser
+import contextlib
+import fcntl
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import safetensors
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+from wen.cluster.stages import BEFORE, Model
+from wen.errors import WenError
+from wen.paths import Paths
+
+POLL = 1.0
+"""Seconds between two looks at how far a training is."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """What a node gets of the repository."""
+
+    root: str
+    """Where it is, on nodes that share it."""
+    token: str
+    """The name of a folder in ``root/.dvc/tmp`` that no other repository has, for this run."""
+    cache: str
+    """Where its DVC cache is, on nodes that share it."""
+    archive: bytes
+    """A tar of the files that git tracks or would track, with dvc.lock, and of DVC's own configuration."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether this node sees the repository; not where WEN_NODE_DIR names a folder of the node's own."""
+        return "WEN_NODE_DIR" not in os.environ and (Path(self.root) / ".dvc/tmp" / self.token).exists()
+
+
+@dataclass
+class Outcome:
+    """What came of a model on a node."""
+
+    where: str
+    shared: bool
+    cached: bool = False
+    """The run-cache had it already."""
+    error: str = ""
+    times: list[str] = field(default_factory=list)
+    """Its rows for logs/times.csv."""
+
+
+def reproduce(project: Project, model: Model, device: str, tell: Callable[[str, str, str], object]) -> Outcome:
+    """Run the stages of one model and leave their outputs in the run-cache.
+
+    Parameters
+    ----------
+    project : Project
+    model : Model
+    device : str
+        What the model runs on, to be shown.
+    tell : callable
+        Is called with the model's name, this node and device, and the last finished epoch, as they change.
+
+    Returns
+    -------
+    Outcome
+        With an error, if a stage failed.
+    """
+    shared = project.shared
+    home = Path(project.root) / ".dvc/tmp" / project.token if shared else own_folder()
+    checkpoints = (Path(project.root) if shared else home).resolve() / ".checkpoints"
+    home.mkdir(parents=True, exist_ok=True)
+    checkpoints.mkdir(exist_ok=True)
+    outcome = Outcome(f"{socket.gethostname()} {device}", shared)
+    with tempfile.TemporaryDirectory(dir=home, ignore_cleanup_errors=True) as name:
+        root = Path(name)
+        _unpack(project, root, project.cache if shared else str(home / "cache"))
+        (root / ".checkpoints").symlink_to(checkpoints)
+        checkpoint = Paths(root).checkpoint(model.lr, model.fold)
+        try:
+            with _locked(home / "lock"), contextlib.chdir(name), Repo() as repo:
+                if not shared and not repo.config["core"].get("remote"):
+                    raise WenError(
+                        f"it does not see {project.root}, and there is no DVC remote: dvc remote add -d NAME URL"
+                    )
+                (repo.checkout if shared else repo.pull)([*BEFORE])
+            command = ["repro", "--single-item", *([] if shared else ["--pull"]), *model.stages]
+            code, output = _dvc(root, command, lambda: tell(model.name, outcome.where, _epoch(checkpoint)))
+            outcome.error = output.strip() if code else ""
+            outcome.cached = "Running stage" not in output
+            if not shared:
+                _push(root)
+        except (DvcException, WenError) as error:
+            outcome.error = str(error)
+        if Paths(root).times.exists():
+            outcome.times = Paths(root).times.read_text().splitlines()
+    return outcome
+
+
+def own_folder() -> Path:
+    """Where a node that does not share the repository keeps its cache and its checkpoints."""
+    return Path(os.environ.get("WEN_NODE_DIR") or Path(tempfile.gettempdir()) / f"wen-{os.getuid()}")
+
+
+def pack(root: Path) -> bytes:
+    """Put what a node needs of a repository into a tar: no outputs, which DVC brings."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=root, capture_output=True, check=True, text=True).stdout
+    with io.BytesIO() as content:
+        with tarfile.open(fileobj=content, mode="w") as archive:
+            for name in [*listed.split("\0")[:-1], ".dvc/config.local"]:
+                if (root / name).exists():
+                    archive.add(root / name, name)
+        return content.getvalue()
+
+
+def environment() -> dict[str, str]:
+    """The variables for DVC: `wen` is this environment's, and its number of threads is params.yaml's, not Ray's."""
+    env = {key: value for key, value in os.environ.items() if key not in ("OMP_NUM_THREADS", "DVC_ROOT", "DVC_STAGE")}
+    return env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"}
+
+
+def _unpack(project: Project, root: Path, cache: str) -> None:
+    with tarfile.open(fileobj=io.BytesIO(project.archive)) as archive:
+        archive.extractall(root, filter="data")
+    config = configparser.ConfigParser(interpolation=None)
+    local = root / ".dvc/config.local"
+    config.read(local, encoding="utf-8")
+    settings = {
+        "core": {"no_scm": "true", "analytics": "false", "site_cache_dir": str(root / ".dvc/site")},
+        "cache": {"dir": cache, "type": "reflink,hardlink,symlink,copy"},
+    }
+    for section, values in settings.items():
+        config[section] = {**config.setdefault(section, {}), **values}
+    with local.open("w", encoding="utf-8") as file:
+        config.write(file)
+
+
+def _dvc(root: Path, command: list[str], look: Callable[[], object]) -> tuple[int, str]:
+    """Run DVC there, looking now and then; give its exit code and what it printed."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as printed:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dvc", *command],
+            cwd=root, env=environment() | {"PYTHONPATH": str(root / "src")}, stdin=subprocess.DEVNULL,
+            stdout=printed, stderr=printed, start_new_session=True,
+        )  # fmt: skip
+        try:
+            while process.returncode is None:
+                look()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(POLL)
+        finally:  # if this task was cancelled
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait()
+        printed.seek(0)
+        return process.returncode, printed.read()
+
+
+def _push(root: Path) -> None:
+    """Push every run that this node's run-cache knows of, also outputs that are kept in git and so not cached."""
+    with contextlib.chdir(root), Repo() as repo:
+        runs = repo.stage_cache.push(None)
+        for objects in repo.stage_cache.get_used_objs(runs).values():
+            repo.cloud.push(objects)
+
+
+def _epoch(checkpoint: Path) -> str:
+    try:
+        with safetensors.safe_open(checkpoint, "np") as file:
+            progress = json.loads((file.metadata() or {})["wen"])
+    except (OSError, safetensors.SafetensorError):  # not there yet, or no longer
+        return ""
+    return f"{progress['stage']} {progress['epoch']}"
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One process of this node at a time: several would fetch the same features."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,235 @@
+"""``wen run``: the study with its models side by side, on this machine or on a Ray cluster.
+
+`dvc repro` runs what all models need, then Ray gives each model to a node, and a last `dvc repro` takes their outputs
+from DVC's run-cache and runs the rest. So the result is that of `dvc repro` alone.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from dvc.repo import Repo
+
+from wen.cluster.board import Board
+from wen.cluster.connect import connected, installed
+from wen.cluster.node import Outcome, Project, environment, pack, reproduce
+from wen.cluster.stages import BEFORE, Model
+from wen.errors import WenError
+from wen.params import Params
+from wen.paths import Paths
+
+MEMORY = 100 * 2**20
+"""Bytes that Ray keeps on this machine, for the project's files."""
+RETRIES = 5
+"""How often a model begins again because its node was lost."""
+
+
+def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpus_per_job: float) -> None:
+    """Run the study, its models side by side.
+
+    Parameters
+    ----------
+    params, paths
+    jobs : int, optional
+        How many models at once on this machine; by default as many as its GPUs or its cores hold.
+    address : str, optional
+        Of a Ray cluster, which then decides how many: ``ray://HOST:PORT``, or ``auto`` on one of its nodes.
+    gpus_per_job : float
+        GPUs of a model, where there are any; below 1, several models share one.
+
+    Raises
+    ------
+    WenError
+        If Ray is not installed; or at the end, with what failed, why, and how to go on.
+    """
+    installed()
+    root = paths.root.resolve()
+    models = [Model(lr, fold) for lr in params.learning_rates for fold in params.folds]
+    after = [*(f"ensemble-inter@{lr}" for lr in params.learning_rates), "ensemble-intra", "report"]
+    names = [*BEFORE, *(model.name for model in models), *after]
+    epochs = {"head": params.head.epochs, "finetune": params.finetune.epochs}
+    threads = params.compute.threads
+    cores = jobs * threads if jobs else max(os.cpu_count() or 1, threads)
+    begin = time.monotonic()
+    with _interruptible(), Board(names, epochs) as board:
+        _repro(root, board, *BEFORE)
+        changed = _changed(root, models)
+        for model in models:
+            if model not in changed:
+                board.set(model.name, "done")
+        outcomes: dict[Model, Outcome] = {}
+        if changed:
+            # Ray takes the signals to itself when it starts.
+            with (
+                connected(address, cores, MEMORY) as ray,
+                _interruptible(),
+                _project(root, push=bool(address)) as project,
+            ):
+                outcomes = _side_by_side(ray, project, changed, threads, gpus_per_job, board)
+        failed = {model: outcome for model, outcome in outcomes.items() if outcome.error}
+        pull = [] if all(outcome.shared for outcome in outcomes.values()) else ["--pull"]
+        if failed:
+            good = [stage for model in models if model not in failed for stage in model.stages]
+            if good:
+                _repro(root, board, "--single-item", *pull, *good)
+        else:
+            _repro(root, board, *pull)
+        with paths.times.open("a", newline="") as file:
+            file.writelines(f"{row}\r\n" for outcome in outcomes.values() for row in outcome.times)
+    if failed:
+        raise WenError(_summary(failed, len(models)))
+    print(f"{board.counts()}; {(time.monotonic() - begin) / 60:.1f} minutes. `wen results` prints the result table")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let what runs on the nodes end before this does, when a person or a scheduler stops it."""
+
+    caught = signal.SIGINT
+
+    def stop(number: int, _: object) -> NoReturn:
+        nonlocal caught
+        caught = signal.Signals(number)
+        raise KeyboardInterrupt
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGXCPU"):
+        signal.signal(getattr(signal, name), stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"stopped by {caught.name}; `wen run` goes on, a training from its last finished epoch", file=sys.stderr)
+        sys.exit(128 + caught)
+
+
+@contextmanager
+def _project(root: Path, push: bool) -> Iterator[Project]:
+    """What nodes get; the folder by which they know whether they share the repository lives as long."""
+    token = f"wen-{uuid.uuid4().hex}"
+    with Repo(str(root)) as repo:
+        cache = repo.cache.local_cache_dir
+        if push and repo.config["core"].get("remote"):
+            repo.push(list(BEFORE))
+    sign = root / ".dvc/tmp" / token
+    sign.mkdir(parents=True)
+    try:
+        yield Project(str(root), token, cache, pack(root))
+    finally:
+        shutil.rmtree(sign, ignore_errors=True)
+
+
+def _side_by_side(
+    ray: ModuleType, project: Project, models: list[Model], threads: int, gpus: float, board: Board
+) -> dict[Model, Outcome]:
+    """Give every model to a node; a model whose node is lost begins again on another."""
+    hears = ray.remote(_Ear).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
+    gpus = gpus if ray.cluster_resources().get("GPU") else 0
+    task = ray.remote(_on_node).options(
+        num_cpus=threads, num_gpus=gpus, max_retries=RETRIES, scheduling_strategy="SPREAD"
+    )
+    held = ray.put(project)
+    waiting = {task.remote(held, model, hears): model for model in models}
+    outcomes: dict[Model, Outcome] = {}
+    try:
+        while waiting:
+            ready, _ = ray.wait(list(waiting), timeout=1.0)
+            for name, (where, epoch) in ray.get(hears.all.remote()).items():
+                if any(model.name == name for model in waiting.values()):
+                    board.set(name, "running", where, epoch)
+            for reference in ready:
+                model = waiting.pop(reference)
+                outcome = outcomes[model] = _outcome(ray, reference)
+                state = "failed" if outcome.error else "cached" if outcome.cached else "done"
+                board.set(model.name, state, outcome.where)
+    finally:  # what still runs when this is stopped ends as on Ctrl-C
+        for reference in waiting:
+            ray.cancel(reference)
+        ray.wait(list(waiting), num_returns=len(waiting), timeout=10) if waiting else None
+    return outcomes
+
+
+class _Ear:
+    """Hears from every node how far its models are."""
+
+    def __init__(self) -> None:
+        self.heard: dict[str, tuple[str, str]] = {}
+
+    def tell(self, name: str, where: str, epoch: str) -> None:
+        self.heard[name] = (where, epoch)
+
+    def all(self) -> dict[str, tuple[str, str]]:
+        return self.heard
+
+
+def _on_node(project: Project, model: Model, hears: Any) -> Outcome:
+    import ray
+
+    gpus = ray.get_gpu_ids()
+    device = f"GPU {', '.join(map(str, gpus))}" if gpus else "CPU"
+    return reproduce(project, model, device, hears.tell.remote)
+
+
+def _outcome(ray: ModuleType, reference: Any) -> Outcome:
+    try:
+        outcome: Outcome = ray.get(reference)
+        return outcome
+    except ray.exceptions.RayError as error:
+        return Outcome("", shared=True, error=f"Ray gave it up after {RETRIES} retries: {error}")
+
+
+def _changed(root: Path, models: list[Model]) -> list[Model]:
+    """The models that `dvc repro` would make or fetch."""
+    with Repo(str(root)) as repo:
+        return [model for model in models if repo.status([*model.stages])]
+
+
+_LINES = (
+    (re.compile(r"Running stage '(.+)':"), "running"),
+    (re.compile(r"Stage '(.+)' is cached - skipping run"), "cached"),
+    (re.compile(r"Stage '(.+)' didn't change, skipping"), "done"),
+)
+
+
+def _repro(root: Path, board: Board, *arguments: str) -> None:
+    """Run `dvc repro` here and show its stages."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", *arguments],
+        cwd=root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    running, printed = "", []
+    assert process.stdout
+    try:
+        for line in process.stdout:
+            printed.append(line)
+            for pattern, state in _LINES:
+                if found := pattern.match(line):
+                    if running:
+                        board.set(running, "done", "here")
+                    running = found[1] if state == "running" else ""
+                    board.set(found[1], state, "here")
+    finally:
+        if process.poll() is None and sys.exc_info()[0]:
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+    if running:
+        board.set(running, "failed" if process.returncode else "done", "here")
+    if process.returncode:
+        raise WenError(f"dvc repro {' '.join(arguments)} failed:\n{''.join(printed[-20:]).strip()}")
+
+
+def _summary(failed: dict[Model, Outcome], number: int) -> str:
+    lines = [f"{len(failed)} of {number} models failed; the others are done and are not run again"]
+    for model, outcome in failed.items():
+        said = "\n    ".join(outcome.error.splitlines()[-8:])
+        lines.append(f"  {model.name} on {outcome.where}:\n    {said}\n  alone: dvc repro {model.stages[1]}")
+    return "\n".join([*lines, "when mended: wen run"])
