@@ -56,10 +56,10 @@ def test_it_is_told_with_what_no_worker_can_share(
 ) -> None:
     makespan.run(*recorded, [1, 2, 6, 45])
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["1", "22.0", "1.00"] in rows  # 3 before, 6 x 3, 1 after
-    assert ["2", "13.0", "1.69"] in rows
-    assert ["6", "7.0", "3.14"] in rows
-    assert ["45", "7.0", "3.14"] in rows
+    assert ["1", "22.00", "1.00"] in rows  # 3 before, 6 x 3, 1 after
+    assert ["2", "13.00", "1.69"] in rows
+    assert ["6", "7.00", "3.14"] in rows
+    assert ["45", "7.00", "3.14"] in rows
 
 
 def test_without_a_whole_run_it_says_what_is_missing(recorded: tuple[Params, Paths]) -> None:

@@ -39,12 +39,12 @@ def run(params: Params, paths: Paths, workers: list[int]) -> None:
     )
     for count in workers:
         seconds = before + after + makespan(models, count)
-        table.add_row(str(count), f"{seconds / 60:.1f}", f"{alone / seconds:.2f}")
+        table.add_row(str(count), f"{seconds / 60:.2f}", f"{alone / seconds:.2f}")
     Console().print(table)
     print(
-        f"Not below {(before + max(models) + after) / 60:.1f} minutes: {before / 60:.1f} before the models, "
-        f"{max(models) / 60:.1f} for the longest of them, {after / 60:.1f} after them. "
-        f"More workers than {number} have nothing to do"
+        f"not below {(before + max(models) + after) / 60:.2f} minutes: {before / 60:.2f} before the models, "
+        f"{max(models) / 60:.2f} for the longest of them, {after / 60:.2f} after them; "
+        f"more workers than {number} have nothing to do"
     )
 
 
