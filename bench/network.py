@@ -1,6 +1,7 @@
 """What a network costs the study, and what the same costs plainly written peers."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -44,9 +45,10 @@ def frozen_forward(envs: Path) -> Iterator[Row]:
     """The frozen network on batches of images, against OpenVINO in an environment of its own."""
     for name, size, batch in (("tf_efficientnet_lite0", 128, 16), ("tf_efficientnetv2_m", 224, 8)):
         params = load(BENCH.parent / "params.yaml")
-        options = params.compute
+        options = params.compute.model_copy(update={"threads": os.cpu_count()})
         params = params.model_copy(
             update={
+                "compute": options,
                 "backbone": params.backbone.model_copy(update={"name": name}),
                 "images": params.images.model_copy(update={"size": size}),
                 "finetune": params.finetune.model_copy(update={"unfreeze_from": "blocks.5"}),
@@ -231,6 +233,7 @@ def _mini_study() -> Iterator[Study]:
     values["images"] = {"crop": size, "size": size}
     values["augment"]["views"] = 1 + REPEATS
     values["finetune"]["unfreeze_from"] = "blocks.5"
+    values["compute"]["threads"] = os.cpu_count()
     with tempfile.TemporaryDirectory() as folder:
         values["backbone"] = {"name": "tf_efficientnetv2_m", "weights": str(Path(folder) / "weights.safetensors")}
         params = Params.model_validate(values)

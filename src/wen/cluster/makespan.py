@@ -34,9 +34,8 @@ def run(params: Params, paths: Paths, workers: list[int]) -> None:
     after = inter + last.get("ensemble-intra", 0.0) + last.get("report", 0.0)
     models = [sum(pair) for pair in zip(trainings[-number:], predictions[-number:], strict=True)]
     alone = before + after + makespan(models, 1)
-    table = Table(
-        "workers", "minutes", "times faster", title=f"{number} models, of the times in {paths.times}", box=None
-    )
+    print(f"{number} models, by the times in {paths.times}; the start of each process comes on top")
+    table = Table("workers", "minutes", "times faster", box=None)
     for count in workers:
         seconds = before + after + makespan(models, count)
         table.add_row(str(count), f"{seconds / 60:.2f}", f"{alone / seconds:.2f}")
