@@ -223,12 +223,12 @@ def _prediction(study: Study, plain: dict[str, Any]) -> Row:
 
 @contextmanager
 def _mini_study() -> Iterator[Study]:
-    """EfficientNetV2-M on 50 cells: 32 train, 8 validate, 10 test."""
+    """EfficientNetV2-M on 200 cells: 128 train, 32 validate, 40 test."""
     size = 128
     values = load(BENCH.parent / "params.yaml").model_dump()
     values["dataset"]["side"] = size
     values["dataset"]["synthetic"] |= {
-        "subjects": 12, "cells": 40, "preliminary_subjects": 4, "preliminary_cells": 10, "duplicates": 0,
+        "subjects": 12, "cells": 160, "preliminary_subjects": 4, "preliminary_cells": 40, "duplicates": 0,
     }  # fmt: skip
     values["images"] = {"crop": size, "size": size}
     values["augment"]["views"] = 1 + REPEATS
