@@ -26,6 +26,7 @@ RERUN: dict[str, set[str]] = {
     "params.py": set(),
     "paths.py": set(),
     "seeds.py": {"split", "report", *NETWORK},
+    "signals.py": set(),
     "times.py": set(),
     "verify.py": set(),
     **{f"cluster/{name}.py": set() for name in CLUSTER},

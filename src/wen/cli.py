@@ -14,6 +14,7 @@ from wen import times
 from wen.errors import WenError
 from wen.params import Params, load
 from wen.paths import Paths
+from wen.signals import STOPPING
 
 app = typer.Typer(
     help="Weighted ensembles of EfficientNets on leukaemic blasts: a reproducible study.",
@@ -30,9 +31,8 @@ Device = Annotated[str, typer.Option(envvar="WEN_DEVICE", help="auto, cuda, cuda
 def main() -> None:
     """Run the command line; what a person can mend becomes one message and exit code 1."""
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGXCPU"):  # a person's, and those of schedulers
-        if hasattr(signal, name):  # not all are on every system
-            signal.signal(getattr(signal, name), _stop)
+    for number in STOPPING:
+        signal.signal(number, _stop)
     try:
         app()
     except WenError as error:

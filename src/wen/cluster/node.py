@@ -23,11 +23,14 @@ from pathlib import Path
 import safetensors
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from ruamel.yaml import YAML
 
 from wen.cluster.stages import BEFORE, Model
 from wen.errors import WenError
 from wen.paths import Paths
 
+NEEDED = (Paths().code, Paths().index, Paths().split, Paths().features, Paths().backbone)
+"""Outputs that every model reads."""
 POLL = 1.0
 """Seconds between two looks at how far a training is."""
 
@@ -80,11 +83,18 @@ def reproduce(project: Project, model: Model, device: str, tell: Callable[[str, 
     -------
     Outcome
         With an error, if a stage failed.
+
+    Raises
+    ------
+    WenError
+        If the node's own folder is not this user's.
     """
     shared = project.shared
     home = Path(project.root) / ".dvc/tmp" / project.token if shared else own_folder()
     checkpoints = (Path(project.root) if shared else home).resolve() / ".checkpoints"
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if home.stat().st_uid != os.getuid():
+        raise WenError(f"{home}: belongs to another user; name a folder of your own by WEN_NODE_DIR")
     checkpoints.mkdir(exist_ok=True)
     outcome = Outcome(f"{socket.gethostname()} {device}", shared)
     with tempfile.TemporaryDirectory(dir=home, ignore_cleanup_errors=True) as name:
@@ -98,7 +108,7 @@ def reproduce(project: Project, model: Model, device: str, tell: Callable[[str, 
                     raise WenError(
                         f"it does not see {project.root}, and there is no DVC remote: dvc remote add -d NAME URL"
                     )
-                (repo.checkout if shared else repo.pull)([*BEFORE])
+                (repo.checkout if shared else repo.pull)([str(own) for own in NEEDED])
             command = ["repro", "--single-item", *([] if shared else ["--pull"]), *model.stages]
             code, output = _dvc(root, command, lambda: tell(model.name, outcome.where, _epoch(checkpoint)))
             outcome.error = output.strip() if code else ""
@@ -118,14 +128,23 @@ def own_folder() -> Path:
 
 
 def pack(root: Path) -> bytes:
-    """Put what a node needs of a repository into a tar: no outputs, which DVC brings."""
+    """Put what a node needs of a repository into a tar: no outputs, which DVC brings.
+
+    Of dvc.lock, what comes before the models: DVC writes the whole file anew after every stage, which takes its time.
+    """
+    lock = YAML(typ="safe").load((root / "dvc.lock").read_text(encoding="utf-8"))
+    lock["stages"] = {name: lock["stages"][name] for name in BEFORE}
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=root, capture_output=True, check=True, text=True).stdout
     with io.BytesIO() as content:
         with tarfile.open(fileobj=content, mode="w") as archive:
             for name in [*listed.split("\0")[:-1], ".dvc/config.local"]:
-                if (root / name).exists():
+                if (root / name).exists() and name != "dvc.lock":
                     archive.add(root / name, name)
+            text = json.dumps(lock).encode()  # which is YAML, too
+            entry = tarfile.TarInfo("dvc.lock")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text))
         return content.getvalue()
 
 

@@ -27,6 +27,7 @@ from wen.cluster.stages import BEFORE, Model
 from wen.errors import WenError
 from wen.params import Params
 from wen.paths import Paths
+from wen.signals import STOPPING
 
 MEMORY = 100 * 2**20
 """Bytes that Ray keeps on this machine, for the project's files."""
@@ -94,7 +95,6 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """Let what runs on the nodes end before this does, when a person or a scheduler stops it."""
-
     caught = signal.SIGINT
 
     def stop(number: int, _: object) -> NoReturn:
@@ -102,8 +102,8 @@ def _interruptible() -> Iterator[None]:
         caught = signal.Signals(number)
         raise KeyboardInterrupt
 
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGXCPU"):
-        signal.signal(getattr(signal, name), stop)
+    for number in STOPPING:
+        signal.signal(number, stop)
     try:
         yield
     except KeyboardInterrupt:
@@ -131,18 +131,18 @@ def _side_by_side(
     ray: ModuleType, project: Project, models: list[Model], threads: int, gpus: float, board: Board
 ) -> dict[Model, Outcome]:
     """Give every model to a node; a model whose node is lost begins again on another."""
-    hears = ray.remote(_Ear).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
+    progress = ray.remote(_Progress).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
     gpus = gpus if ray.cluster_resources().get("GPU") else 0
     task = ray.remote(_on_node).options(
         num_cpus=threads, num_gpus=gpus, max_retries=RETRIES, scheduling_strategy="SPREAD"
     )
     held = ray.put(project)
-    waiting = {task.remote(held, model, hears): model for model in models}
+    waiting = {task.remote(held, model, progress): model for model in models}
     outcomes: dict[Model, Outcome] = {}
     try:
         while waiting:
             ready, _ = ray.wait(list(waiting), timeout=1.0)
-            for name, (where, epoch) in ray.get(hears.all.remote()).items():
+            for name, (where, epoch) in ray.get(progress.all.remote()).items():
                 if any(model.name == name for model in waiting.values()):
                     board.set(name, "running", where, epoch)
             for reference in ready:
@@ -150,40 +150,43 @@ def _side_by_side(
                 outcome = outcomes[model] = _outcome(ray, reference)
                 state = "failed" if outcome.error else "cached" if outcome.cached else "done"
                 board.set(model.name, state, outcome.where)
-    finally:  # what still runs when this is stopped ends as on Ctrl-C
-        for reference in waiting:
+    finally:
+        for reference in waiting:  # if this is stopped
             ray.cancel(reference)
-        ray.wait(list(waiting), num_returns=len(waiting), timeout=10) if waiting else None
+        if waiting:
+            ray.wait(list(waiting), num_returns=len(waiting), timeout=10)
     return outcomes
 
 
-class _Ear:
-    """Hears from every node how far its models are."""
+class _Progress:
+    """How far each model is; every node tells it, and the table asks."""
 
     def __init__(self) -> None:
-        self.heard: dict[str, tuple[str, str]] = {}
+        self.known: dict[str, tuple[str, str]] = {}
 
     def tell(self, name: str, where: str, epoch: str) -> None:
-        self.heard[name] = (where, epoch)
+        self.known[name] = (where, epoch)
 
     def all(self) -> dict[str, tuple[str, str]]:
-        return self.heard
+        return self.known
 
 
-def _on_node(project: Project, model: Model, hears: Any) -> Outcome:
+def _on_node(project: Project, model: Model, progress: Any) -> Outcome:
     import ray
 
     gpus = ray.get_gpu_ids()
     device = f"GPU {', '.join(map(str, gpus))}" if gpus else "CPU"
-    return reproduce(project, model, device, hears.tell.remote)
+    return reproduce(project, model, device, progress.tell.remote)
 
 
 def _outcome(ray: ModuleType, reference: Any) -> Outcome:
     try:
         outcome: Outcome = ray.get(reference)
         return outcome
+    except ray.exceptions.RayTaskError as error:
+        return Outcome("a node", shared=True, error=str(error.cause))
     except ray.exceptions.RayError as error:
-        return Outcome("", shared=True, error=f"Ray gave it up after {RETRIES} retries: {error}")
+        return Outcome("a lost node", shared=True, error=f"Ray gave it up after {RETRIES} retries: {error}")
 
 
 def _changed(root: Path, models: list[Model]) -> list[Model]:
