@@ -20,7 +20,7 @@ def drawn(own: board.Board) -> list[list[str]]:
     return [line.split() for line in capture.get().splitlines()]
 
 
-def test_what_runs_is_on_top_with_its_epoch_and_the_time_that_is_left_at_most(clock: list[float]) -> None:
+def test_what_runs_is_on_top_with_its_epoch_and_about_the_time_that_is_left(clock: list[float]) -> None:
     own = board.Board(["features", "0.001-0", "0.001-1"], {"head": 6, "finetune": 2})
     own.set("features", "done", "here")
     own.set("0.001-1", "running", "node GPU 3")

@@ -67,7 +67,7 @@ class Board:
         return ", ".join(f"{number[state]} {state}" for state in STATES if number[state])
 
     def _table(self) -> Table:
-        table = Table("stage", "state", "where", "epoch", "time", "left at most", title=self.counts(), box=None)
+        table = Table("stage", "state", "where", "epoch", "time", "left, about", title=self.counts(), box=None)
         order = list(STATES)
         for name, row in sorted(self.rows.items(), key=lambda item: order.index(item[1].state)):
             spent = time.monotonic() - row.since
@@ -80,7 +80,7 @@ class Board:
         return f"{stage} {number}/{self.epochs[stage]}" if number else ""
 
     def _left(self, epoch: str, spent: float) -> float | None:
-        """Seconds until the last epoch of both stages, as fast as until now; stopping early ends sooner."""
+        """Seconds until the last epoch of both stages, at the mean pace until now; stopping early ends sooner."""
         stage, _, number = epoch.partition(" ")
         if not number:
             return None
