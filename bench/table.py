@@ -27,8 +27,8 @@ class Row:
         return [
             self.work,
             self.peer,
-            f"{median(self.theirs):,.3g} {self.unit}",
-            f"{median(self.ours):,.3g} {self.unit}",
+            _three(self.theirs, self.unit),
+            _three(self.ours, self.unit),
             f"{ratio:.2f} ({low:.2f} to {high:.2f})",
             self.goal,
             "yes" if met else "**no**",
@@ -42,6 +42,11 @@ class Row:
         theirs, ours = self.operations
         rates = theirs / median(self.theirs) / 1e9, ours / median(self.ours) / 1e9
         return f"{theirs / ours:.2f}", "{:.0f}, {:.0f}".format(*rates)
+
+
+def _three(values: list[float], unit: str) -> str:
+    """Their median, to three digits."""
+    return f"{float(f'{median(values):.3g}'):,g} {unit}"
 
 
 def markdown(rows: list[Row]) -> str:
