@@ -206,7 +206,9 @@ def classify(
     members: Annotated[bool, typer.Option("--members", help="Also the probability of each member.")] = False,
     submission: Annotated[Path | None, typer.Option(help="The challenge's file, for images named 1.bmp, ...")] = None,
     device: Device = "auto",
-    address: Annotated[str | None, typer.Option(help="A Ray cluster to spread the images over.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="A Ray cluster to spread the images over: auto, on its node.")
+    ] = None,
 ) -> None:
     """Tell ALL from HEM on images that were not in the study."""
     from wen import classify

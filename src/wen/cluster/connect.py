@@ -47,7 +47,7 @@ def connected(address: str | None, cores: int | None = None, memory: int | None 
     ray = installed()
     here: dict[str, Any] = {"num_cpus": cores, "object_store_memory": memory, "include_dashboard": False}
     try:
-        ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **({} if address else here))
+        ray.init(address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **({} if address else here))
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise WenError(f"--address {address}: no Ray cluster there ({' '.join(str(error).split())})") from None
     try:

@@ -1,5 +1,6 @@
 """``wen classify --address``: images spread over a Ray cluster, their results in the images' order."""
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from wen.classify import Networks, classify
 from wen.cluster.connect import connected
 from wen.cluster.stages import Model
+from wen.errors import WenError
 from wen.files import whole
 from wen.network import device
 from wen.params import Params
@@ -26,11 +28,19 @@ def on_cluster(
     """Do what `wen.classify.classify` does, on all nodes of a cluster, which have to see the files.
 
     The weights are sent to the nodes; results come as they are read, so memory holds a few batches.
+
+    Raises
+    ------
+    WenError
+        If Ray is not installed, there is no such cluster, or the address is of Ray's client, which Ray Data lacks.
     """
+    if address.startswith("ray://"):
+        raise WenError(f"--address {address}: run this on a node of the cluster, with --address auto")
     with connected(address) as ray:
         options = ray.data.DataContext.get_current()
         options.execution_options.preserve_order = True
         options.enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # after ray.data has set it
         weights = ray.put({model: paths.model(model.lr, model.fold).read_bytes() for model in models})
         resources = ray.cluster_resources()
         gpus = int(resources.get("GPU", 0))
@@ -39,7 +49,7 @@ def on_cluster(
             _Worker,
             fn_constructor_args=(weights, params),
             batch_size=BATCH,
-            concurrency=(1, most),
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
             num_cpus=params.compute.threads,
             num_gpus=1 if gpus else 0,
         )
