@@ -64,7 +64,9 @@ class TestHere:
     @pytest.fixture(scope="class")
     @classmethod
     def study(cls, tmp_path_factory: pytest.TempPathFactory) -> Study:
-        return new_study(tmp_path_factory.mktemp("here"), "study")
+        study = new_study(tmp_path_factory.mktemp("here"), "study")
+        study.env["RAY_ADDRESS"] = "127.0.0.1:1"  # a cluster that is not asked for is not joined
+        return study
 
     @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
     def test_a_signal_stops_all_within_seconds_and_says_how_to_go_on(self, study: Study, name: str) -> None:
