@@ -47,6 +47,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "of text": (lambda path: path.write_bytes(b"no zip\n"), "nor a whole zip"),
     "a bit changed": (broken_content, "nor a whole zip"),
     "member above": (with_member("../outside.bmp"), "unsafe member '../outside.bmp'"),
+    "member without a name": (with_member(""), "unsafe member ''"),
     "member above, deep": (with_member("a/../../outside.bmp"), "unsafe member"),
     "member above, windows": (with_member("..\\outside.bmp"), "unsafe member"),
     "member at the root": (with_member("/outside.bmp"), "unsafe member '/outside.bmp'"),

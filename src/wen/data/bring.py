@@ -103,7 +103,7 @@ def _link(source: Path, target: Path) -> None:
 def _unzip(source: Path, target: Path) -> None:
     try:
         with zipfile.ZipFile(source) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
+            members = [member for member in archive.infolist() if not (member.filename and member.is_dir())]
             for member in members:
                 _check(member, source)
             for name, times in Counter(member.filename for member in members).items():
@@ -128,5 +128,5 @@ def _unzip(source: Path, target: Path) -> None:
 def _check(member: zipfile.ZipInfo, source: Path) -> None:
     """Refuse a member that would land outside the target, and what is no plain file."""
     path, kind = PureWindowsPath(member.filename), stat.S_IFMT(member.external_attr >> 16)
-    if path.root or path.drive or ".." in path.parts or kind not in (0, stat.S_IFREG):
+    if not member.filename or path.root or path.drive or ".." in path.parts or kind not in (0, stat.S_IFREG):
         raise WenError(f"{source}: unsafe member {member.filename!r}; nothing was unpacked")
