@@ -1,7 +1,13 @@
 import hashlib
+import os
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from wen.files import read_json, read_npz, whole, write_json, write_npz, write_text
@@ -44,3 +50,37 @@ def test_arrays_are_written_as_the_same_bytes_by_every_release_of_python(tmp_pat
     digest = hashlib.sha256((tmp_path / "a.npz").read_bytes()).hexdigest()
     assert digest == "927bfb2783676a6210118408842e52d246eaa8647be460fb331d2fceeba3feff"
     assert np.load(tmp_path / "a.npz")["probability"].tolist() == [0.25, 0.5]
+
+
+def left_over(path: Path, owner: int, seconds_ago: float = 0) -> Path:
+    """What a process of this number left of ``path`` when it was killed."""
+    partial = path.with_name(f".{path.name}.{socket.gethostname()}.{owner}.partial")
+    partial.mkdir()
+    (partial / "half").touch()
+    os.utime(partial, (time.time() - seconds_ago,) * 2)
+    return partial
+
+
+def test_what_a_killed_process_left_is_swept_away_before_the_next_writes(tmp_path: Path) -> None:
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    partial = left_over(tmp_path / "out", killed.pid)
+    while psutil.Process(killed.pid).status() != psutil.STATUS_ZOMBIE:  # it has ended, and nobody has asked for it
+        time.sleep(0.01)
+    write_text(tmp_path / "out", "whole")
+    assert not partial.exists()
+    killed.wait()
+    partial = left_over(tmp_path / "out", killed.pid)
+    write_text(tmp_path / "out", "whole")
+    assert not partial.exists()
+
+
+def test_a_later_process_of_the_same_number_does_not_keep_it(tmp_path: Path) -> None:
+    partial = left_over(tmp_path / "out", os.getppid(), seconds_ago=1e9)
+    write_text(tmp_path / "out", "whole")
+    assert not partial.exists()
+
+
+def test_what_a_living_process_is_writing_is_left_alone(tmp_path: Path) -> None:
+    partial = left_over(tmp_path / "out", os.getppid())
+    write_text(tmp_path / "out", "whole")
+    assert (partial / "half").exists()

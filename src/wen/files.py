@@ -52,8 +52,17 @@ def _sweep(path: Path) -> None:
     """Remove what processes of this machine left of ``path`` when they were killed."""
     for partial in path.parent.glob(f".{path.name}.{socket.gethostname()}.*.partial"):
         owner = partial.name.split(".")[-2]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+        if owner.isdigit() and not _writes(int(owner), partial):
             shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
+
+
+def _writes(owner: int, partial: Path) -> bool:
+    """Whether the process that began ``partial`` is alive: not a dead one's entry, nor a later process of its number."""
+    try:
+        process = psutil.Process(owner)
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= partial.stat().st_mtime
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return False
 
 
 def write_text(path: Path, text: str) -> None:
