@@ -14,7 +14,7 @@ TRAINED = {"train-fold", "predict-fold"}
 NETWORK = {"features", *TRAINED}
 ENSEMBLES = {"ensemble-inter", "ensemble-intra", "report"}
 
-CLUSTER = ("__init__", "board", "connect", "images", "makespan", "node", "run", "stages")
+CLUSTER = ("__init__", "board", "classify", "connect", "makespan", "node", "run", "stages")
 RERUN: dict[str, set[str]] = {
     "__init__.py": set(),
     "classify.py": set(),

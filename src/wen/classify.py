@@ -90,7 +90,7 @@ def run(
     with _opened(output) as stream:
         write = FORMS[form](stream)
         if address:
-            from wen.cluster.images import on_cluster
+            from wen.cluster.classify import on_cluster
 
             models = [Model(own.lr, own.fold) for own in classifier.members]
             probabilities = on_cluster(files, models, params, paths, address)

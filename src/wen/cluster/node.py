@@ -46,7 +46,7 @@ class Project:
     cache: str
     """Where its DVC cache is, on nodes that share it."""
     archive: bytes
-    """A tar of the files that git tracks or would track, with dvc.lock, and of DVC's own configuration."""
+    """What `pack` made of it."""
 
     @property
     def shared(self) -> bool:
