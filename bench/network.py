@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from wen.network import backbone, device, features, pretrained
 from wen.network.cost import count
 from wen.network.cut import Cut, cut
 from wen.network.fit import Curves, Task, class_weights, fit, logits
-from wen.network.frozen import Frozen, runner, to_openvino
+from wen.network.frozen import KINDS, Frozen, runner, to_openvino
 from wen.network.inputs import Inputs, batches, computed, inputs_for
 from wen.network.train import initialise
 from wen.network.views import augment, draw
@@ -39,6 +40,11 @@ BENCH = Path(__file__).parent
 CPU = torch.device("cpu")
 MODELS, EPOCHS, LR, FOLD = 15, 50, 1e-4, 0
 REPEATS = 3
+TOLERANCES = {
+    "float32": {"head": 2e-3, "finetune": 1e-2, "probability": 5e-3},
+    "bfloat16": {"head": 1e-2, "finetune": 3e-2, "probability": 5e-2},
+}
+"""How far from the float32 peers' losses (relative) and probabilities (absolute) the study may be, by its precision."""
 
 
 def frozen_forward(envs: Path) -> Iterator[Row]:
@@ -78,17 +84,24 @@ def frozen_forward(envs: Path) -> Iterator[Row]:
 
 
 def training(envs: Path) -> Iterator[Row]:
-    """Both stages and prediction of EfficientNetV2-M at 128 px, against Keras and timm."""
+    """Both stages and prediction of EfficientNetV2-M at 128 px, against Keras and timm in float32."""
     with _mini_study() as study:
         epochs = 1 + REPEATS  # the first one warms up
         counts = ["--head-epochs", epochs, "--finetune-epochs", epochs, "--predictions", REPEATS]
         plain = _json([sys.executable, BENCH / "peers/plain.py", "--lr", LR, *counts], study.paths.root)
         keras = _keras(envs, study)
-        features.run(study.params, study.paths, "cpu")
-        views = study.seconds_of_a_view(("pooled", "activations"), range(REPEATS))
-        yield from _stage_1(study, plain["head"], keras, views)
-        yield from _stage_2(study, plain["finetune"])
-        yield _prediction(study, plain["test"])
+        for precision in precisions():
+            study.compute_in(precision)
+            features.run(study.params, study.paths, "cpu")
+            yield from _stage_1(study, plain["head"], keras)
+            yield from _stage_2(study, plain["finetune"])
+            yield _prediction(study, plain["test"])
+
+
+def precisions() -> list[str]:
+    """What `compute.precision` can be without slowing a processor down."""
+    here = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return ["float32", *(["bfloat16"] if "BF16" in here else [])]
 
 
 class Study:
@@ -105,6 +118,19 @@ class Study:
         pretrained.run(params, self.paths)
         self.cost = count(params)
         self.network, self.parts = self.start()
+
+    def compute_in(self, precision: str) -> None:
+        """Start anew, with another ``compute.precision``."""
+        options = self.params.compute.model_copy(update={"precision": precision})
+        self.params = self.params.model_copy(update={"compute": options})
+        self.network, self.parts = self.start()
+
+    @property
+    def precision(self) -> str:
+        return self.params.compute.precision
+
+    def name(self, work: str) -> str:
+        return work if self.precision == "float32" else f"{work}, {self.precision}"
 
     def start(self) -> tuple[EfficientNet, Cut]:
         """The pretrained network with the fold's new head."""
@@ -145,6 +171,16 @@ class Study:
         deque(frozen.outputs(every[:1], None), maxlen=0)
         return [seconds(lambda view=view: deque(frozen.outputs(every, view), maxlen=0)) for view in views]
 
+    def seconds_of_an_image(self, kinds: tuple[str, ...]) -> float:
+        """How long the frozen network's forward pass takes alone, without reading and augmenting."""
+        size, batch = self.params.images.size, self.params.train.batch_size
+        run = runner(
+            Frozen(self.network, self.params.finetune.unfreeze_from, kinds), size, CPU, self.params.compute
+        )  # fmt: skip
+        images = torch.rand(batch, size, size, 3, generator=torch.Generator().manual_seed(0))
+        run(images)
+        return median(seconds(run, images) for _ in range(5)) / batch
+
 
 class Clock(Live):
     """DVCLive that also keeps when each epoch ended and its validation loss."""
@@ -167,7 +203,9 @@ class Clock(Live):
         return np.diff(self.times).tolist()
 
 
-def _stage_1(study: Study, plain: dict[str, Any], keras: dict[str, Any], pace: list[float]) -> Iterator[Row]:
+def _stage_1(study: Study, plain: dict[str, Any], keras: dict[str, Any]) -> Iterator[Row]:
+    pace = study.seconds_of_a_view(KINDS, range(REPEATS))
+    alone = study.seconds_of_an_image(KINDS)
     pooled = study.inputs("pooled")
     heads = []
     for _ in range(REPEATS):
@@ -176,7 +214,7 @@ def _stage_1(study: Study, plain: dict[str, Any], keras: dict[str, Any], pace: l
     study.network, study.parts = study.start()
     losses = study.fit("head", 1 + REPEATS, pooled).losses
     for peer in (plain, keras):
-        np.testing.assert_allclose(losses, peer["losses"], rtol=2e-3)
+        np.testing.assert_allclose(losses, peer["losses"], rtol=TOLERANCES[study.precision]["head"])
     learnt = len(study.rows("train")) + len(study.rows("validation"))
     for views, goal in ((EPOCHS, ">= 20"), (8, ">= 100")):
         ours = [(1 + views) * view + MODELS * head for view, head in zip(pace, heads, strict=True)]
@@ -184,7 +222,9 @@ def _stage_1(study: Study, plain: dict[str, Any], keras: dict[str, Any], pace: l
         operations = tuple(images * (study.cost.trunk + study.cost.tail) for images in passes)
         for name, peer in (("Keras 3 on TensorFlow", keras), ("timm + DataLoader", plain)):
             theirs = [MODELS * EPOCHS * epoch for epoch in peer["seconds"][1:]]
-            yield Row(f"stage 1, 15 models x 50 epochs, {views} views", name, theirs, ours, goal, operations=operations)
+            work = study.name(f"stage 1, 15 models x 50 epochs, {views} views")
+            least = "the frozen network's forward passes", [passes[1] * alone]
+            yield Row(work, name, theirs, ours, goal, operations=operations, least=least)
 
 
 def _stage_2(study: Study, plain: dict[str, Any]) -> Iterator[Row]:
@@ -193,32 +233,46 @@ def _stage_2(study: Study, plain: dict[str, Any]) -> Iterator[Row]:
     tail = (3 * train + validation) * cost.tail
     whole = tail + (train + validation) * cost.trunk
     begun = {key: value.clone() for key, value in study.parts.tail.state_dict().items()}
+    trunk = (train + validation) * study.seconds_of_an_image(("activations",))
+    alone = convolutions(lambda: study.fit("finetune", 1, study.inputs("activations")))
     for cached, goal in ((False, ">= 1.3"), (True, ">= 2")):
         study.parts.tail.load_state_dict(begun)
         clock = study.fit("finetune", 1 + REPEATS, study.inputs("activations", cached))
-        np.testing.assert_allclose(clock.losses, plain["losses"], rtol=1e-2)
-        name = f"stage 2, one epoch, {'cached activations' if cached else 'nothing cached'}"
+        np.testing.assert_allclose(clock.losses, plain["losses"], rtol=TOLERANCES[study.precision]["finetune"])
+        work = study.name(f"stage 2, one epoch, {'cached activations' if cached else 'nothing cached'}")
         operations = whole, tail if cached else whole
-        yield Row(
-            name, "timm, whole graph forward", plain["seconds"][1:], clock.seconds[1:], goal, operations=operations
+        least = (
+            ("PyTorch's convolutions of the trained part", [alone]) if cached else
+            ("these, and the frozen network's forward passes", [alone + trunk])
         )  # fmt: skip
+        theirs, ours = plain["seconds"][1:], clock.seconds[1:]
+        yield Row(work, "timm, whole graph forward", theirs, ours, goal, operations=operations, least=least)
 
 
 def _prediction(study: Study, plain: dict[str, Any]) -> Row:
     rows, size = study.rows("test"), study.params.train.batch_size
     trunk = study.seconds_of_a_view(("activations",), [None] * REPEATS, rows)
     inputs = study.inputs("activations")
-    tail = [
-        seconds(lambda: logits(study.parts.tail, inputs, rows, size, torch.float32)) for _ in range(REPEATS)
-    ]  # fmt: skip
-    logit = logits(study.parts.tail, inputs, rows, size, torch.float32)
-    np.testing.assert_allclose(torch.sigmoid(logit), plain["probability"], atol=5e-3)
+    dtype = device.precision(CPU, study.params.compute)
+    alone = study.seconds_of_an_image(("activations",))
+
+    def again() -> torch.Tensor:
+        return logits(study.parts.tail, inputs, rows, size, dtype)
+
+    tail = [seconds(again) for _ in range(REPEATS)]
+    np.testing.assert_allclose(
+        torch.sigmoid(again()), plain["probability"], atol=TOLERANCES[study.precision]["probability"]
+    )  # fmt: skip
+    least = (
+        "the frozen network's forward pass, and PyTorch's convolutions",
+        [len(rows) * alone + MODELS * convolutions(again)],
+    )
     ours = [once + MODELS * own for once, own in zip(trunk, tail, strict=True)]
     theirs = [MODELS * own for own in plain["seconds"]]
     cost = study.cost
     operations = len(rows) * MODELS * (cost.trunk + cost.tail), len(rows) * (cost.trunk + MODELS * cost.tail)
-    work = "prediction of the test set, 15 models"
-    return Row(work, "timm, 15 forward passes", theirs, ours, ">= 2.5", operations=operations)
+    work = study.name("prediction of the test set, 15 models")
+    return Row(work, "timm, 15 forward passes", theirs, ours, ">= 2.5", operations=operations, least=least)
 
 
 @contextmanager
@@ -302,6 +356,13 @@ def settled(network: EfficientNet, images: np.ndarray) -> EfficientNet:
     with torch.no_grad():
         network.train()(torch.from_numpy(images).movedim(-1, 1))
     return network.eval()
+
+
+def convolutions(work: Callable[[], Any]) -> float:
+    """Seconds of some work that PyTorch's convolutions take, forward and backward."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        work()
+    return sum(row.self_cpu_time_total for row in profile.key_averages() if "conv" in row.key) / 1e6
 
 
 def seconds(work: Callable[..., Any], *arguments: Any) -> float:

@@ -17,13 +17,16 @@ class Row:
     unit: str = "s"
     operations: tuple[float, float] | None = None
     """Multiply-adds of the peer and of the study, counted."""
+    least: tuple[str, list[float]] | None = None
+    """The part of the study's work that it cannot do without, and what that part takes alone."""
+
+    @property
+    def met(self) -> bool:
+        ratio, number = self._ratio(self.ours)[0], float(self.goal.split()[1])
+        return ratio >= number if self._at_least else ratio <= number
 
     def cells(self) -> list[str]:
-        at_least, bound = self.goal.split()[0] == ">=", float(self.goal.split()[1])
-        longer, shorter = (self.theirs, self.ours) if at_least else (self.ours, self.theirs)
-        ratio = median(longer) / median(shorter)
-        low, high = min(longer) / max(shorter), max(longer) / min(shorter)
-        met = ratio >= bound if at_least else ratio <= bound
+        ratio, low, high = self._ratio(self.ours)
         return [
             self.work,
             self.peer,
@@ -31,9 +34,26 @@ class Row:
             _three(self.ours, self.unit),
             f"{ratio:.2f} ({low:.2f} to {high:.2f})",
             self.goal,
-            "yes" if met else "**no**",
+            "yes" if self.met else "**no**",
             *self._counted(),
         ]
+
+    def limit(self) -> list[str]:
+        """What the ratio would be if the study did nothing but what it cannot do without."""
+        if self.least is None:
+            return [self.work, self.peer, self.goal, f"{self._ratio(self.ours)[0]:.2f}", "", "", ""]
+        what, alone = self.least
+        ratios = [f"{self._ratio(times)[0]:.2f}" for times in (self.ours, alone)]
+        return [self.work, self.peer, self.goal, ratios[0], what, _three(alone, self.unit), ratios[1]]
+
+    @property
+    def _at_least(self) -> bool:
+        return self.goal.split()[0] == ">="
+
+    def _ratio(self, times: list[float]) -> tuple[float, float, float]:
+        """Of the medians; and between the least and the most favourable pair."""
+        longer, shorter = (self.theirs, times) if self._at_least else (times, self.theirs)
+        return median(longer) / median(shorter), min(longer) / max(shorter), max(longer) / min(shorter)
 
     def _counted(self) -> tuple[str, str]:
         """The ratio by multiply-adds alone, and G multiply-adds a second of both."""
@@ -50,7 +70,16 @@ def _three(values: list[float], unit: str) -> str:
 
 
 def markdown(rows: list[Row]) -> str:
+    """The table of all rows."""
     heading = ["work", "peer", "peer takes", "the study takes", "ratio (spread)", "goal", "met"]
-    heading += ["ratio of multiply-adds", "G multiply-adds/s: peer, study"]
-    lines = [heading, ["---"] * len(heading), *(row.cells() for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    return _table([*heading, "ratio of multiply-adds", "G multiply-adds/s: peer, study"], [row.cells() for row in rows])
+
+
+def limits(rows: list[Row]) -> str:
+    """The table of the rows that miss their goal: how near it is what cannot be left out."""
+    heading = ["work", "peer", "goal", "reached", "what the study cannot do without", "it alone takes", "ratio of that"]
+    return _table(heading, [row.limit() for row in rows if not row.met])
+
+
+def _table(heading: list[str], lines: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in [heading, ["---"] * len(heading), *lines]) + "\n"
