@@ -57,7 +57,7 @@ def _sweep(path: Path) -> None:
 
 
 def _writes(owner: int, partial: Path) -> bool:
-    """Whether the process that began ``partial`` is alive: not a dead one's entry, nor a later process of its number."""
+    """Whether the process that began ``partial`` is alive, and not another one that got its number later."""
     try:
         process = psutil.Process(owner)
         return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= partial.stat().st_mtime
