@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from wen.data import prepare, split
-from wen.network import features, pretrained, train
+from wen.network import features, fit, predict, pretrained, train
 from wen.network.checkpoint import Checkpoint, Progress, fingerprint
 from wen.params import Params
 from wen.paths import Paths
@@ -59,6 +60,7 @@ def whole(study: tuple[Params, Paths]) -> dict[str, bytes]:
     params, paths = study
     paths.checkpoint(LR, FOLD).unlink(missing_ok=True)
     train.run(params, paths, LR, FOLD, "cpu")
+    paths.checkpoint(LR, FOLD).unlink()
     return outputs(paths)
 
 
@@ -76,7 +78,36 @@ def test_after_an_interruption_the_outputs_are_the_same_bytes(
             interrupt_after(patch, EPOCHS - epochs + 1)  # one epoch more than is left: never reached
             train.run(params, paths, LR, FOLD, "cpu")
         assert outputs(paths) == whole
-        assert not paths.checkpoint(LR, FOLD).exists()
+        paths.checkpoint(LR, FOLD).unlink()
+
+
+def test_a_training_that_is_lost_after_its_end_is_not_repeated(
+    study: tuple[Params, Paths], whole: dict[str, bytes]
+) -> None:
+    """As when DVC is killed, or the disk is full, before it has kept the model."""
+    params, paths = study
+    train.run(params, paths, LR, FOLD, "cpu")
+    paths.model(LR, FOLD).unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_after(patch, 1)  # never reached
+        train.run(params, paths, LR, FOLD, "cpu")
+    assert outputs(paths) == whole
+    predict.run(params, paths, LR, FOLD, "cpu")
+    assert not paths.checkpoint(LR, FOLD).exists()
+
+
+def test_a_training_that_began_where_no_scaling_is_needed_goes_on_where_it_is(study: tuple[Params, Paths]) -> None:
+    """As on a GPU with bfloat16, then on one with float16."""
+    params, paths = study
+    paths.checkpoint(LR, FOLD).unlink(missing_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_after(patch, 1)
+        with pytest.raises(Interrupted):
+            train.run(params, paths, LR, FOLD, "cpu")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "precision", lambda *_: torch.float16)
+        train.run(params, paths, LR, FOLD, "cpu")
+    assert paths.model(LR, FOLD).exists()
 
 
 def test_a_checkpoint_of_other_data_parameters_or_weights_is_not_resumed_from(

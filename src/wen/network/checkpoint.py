@@ -75,10 +75,6 @@ class Checkpoint:
             metadata = {"wen": json.dumps(about | {"fingerprint": self.fingerprint})}
             partial.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
 
-    def remove(self) -> None:
-        """Delete the file: the training is done."""
-        self.path.unlink(missing_ok=True)
-
 
 def fingerprint(params: Params, paths: Paths, lr: float, fold: int) -> str:
     """Hash all that one model's training depends on: parameters, data, weights, code and libraries."""

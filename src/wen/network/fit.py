@@ -120,9 +120,14 @@ def fit(
         task.tail.load_state_dict(begun | left.part("trained"))
         best = Best(**left.best, weights=begun | left.part("best"))
         restore_optimizer(optimizer, left.part("optimizer"))
-        scaler.load_state_dict(left.scaler)
+        if left.scaler:  # none, if the device that it began on needed no scaling
+            scaler.load_state_dict(left.scaler)
+
+    def goes_on() -> bool:
+        return epoch < options.epochs and waited < options.patience
+
     with epoch_bar(f"{task.lr}-{task.fold} {stage}", options.epochs, epoch) as advance:
-        while epoch < options.epochs and waited < options.patience:
+        while goes_on():
             order = np.random.default_rng(seed_for(task.params.seed, task.lr, task.fold, epoch, what=stage))
             rows = batches(order.permutation(task.train_rows), task.params.train.batch_size)
             train_loss, train_accuracy = _train_epoch(
@@ -138,10 +143,10 @@ def fit(
                     "accuracy/validation": accuracy,
                 }
             )
-            if not math.isfinite(train_loss + loss):
+            if found := _divergence(train_loss, loss, scaler):
                 print(
-                    f"LR {task.lr}, fold {task.fold}: after epoch {epoch + 1} of {stage} the loss is {train_loss:g} in "
-                    f"training and {loss:g} in validation; training stops, and the best epoch before is kept",
+                    f"LR {task.lr}, fold {task.fold}: after epoch {epoch + 1} of {stage} {found}; "
+                    "training stops, and the best epoch before is kept",
                     file=sys.stderr,
                 )
                 return replace(best or Best(stage, -1, 0.0, math.inf, begun), diverged=True)
@@ -153,9 +158,9 @@ def fit(
                 waited += 1
             epoch += 1
             if checkpoint:
-                now, tensors = task.tail.state_dict(), optimizer_tensors(optimizer)
-                for key in trained:
-                    tensors |= {f"trained.{key}": now[key], f"best.{key}": best.weights[key]}
+                kept = {"best": best.weights, "trained": task.tail.state_dict() if goes_on() else {}}
+                tensors = {f"{part}.{key}": own[key] for part, own in kept.items() for key in trained if own}
+                tensors |= optimizer_tensors(optimizer) if goes_on() else {}
                 state = scaler.state_dict()
                 checkpoint.save(Progress(stage, epoch, waited, curves.rows, best.figures, state, tensors))
     if best is None:
@@ -221,6 +226,15 @@ def _train_epoch(
         total += torch.stack([loss.detach() * len(label), correct.float()])
     loss_sum, correct_sum = total.tolist()
     return loss_sum / len(order), correct_sum / len(order)
+
+
+def _divergence(train_loss: float, loss: float, scaler: torch.amp.GradScaler) -> str:
+    """Say what shows that training no longer learns; nothing, if it does."""
+    if not math.isfinite(train_loss + loss):
+        return f"the loss is {train_loss:g} in training and {loss:g} in validation"
+    if scaler.is_enabled() and scaler.get_scale() < 1:  # it halves with every step whose gradients are infinite
+        return "no step has finite gradients in float16 (compute.precision: float32 has more range)"
+    return ""
 
 
 def _names(module: nn.Module, tail: nn.Module) -> list[str]:

@@ -30,7 +30,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     """
     check_in_study(params, lr, fold)
     device.settle(params.compute)
-    where = device.choose(device_name)
+    where = device.choose(device_name, params.compute)
     cells = read_cells(paths)
     network = backbone.load(params.backbone.name, paths.model(lr, fold), where)
     tail = Located(cut(network, params.finetune.unfreeze_from))
@@ -50,6 +50,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     write_npz(paths.predictions(lr, fold), **arrays)
     row = evaluate(arrays["test_label"], arrays["test_probability"])
     write_json(paths.single_metrics(lr, fold), row)
+    paths.checkpoint(lr, fold).unlink(missing_ok=True)
 
 
 class Located(nn.Module):

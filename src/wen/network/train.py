@@ -24,6 +24,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     Stage 1 trains the head on the frozen backbone; stage 2 starts from stage 1's best epoch and
     trains the head and the backbone from ``finetune.unfreeze_from`` up. What is saved is the best
     epoch of both. A training whose loss becomes infinite or undefined stops there, and its file says so.
+    Its checkpoint stays until `wen.network.predict.run` has read the model: then DVC keeps that.
 
     Raises
     ------
@@ -32,7 +33,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     """
     check_in_study(params, lr, fold)
     device.settle(params.compute)
-    where = device.choose(device_name)
+    where = device.choose(device_name, params.compute)
     cells = read_cells(paths)
     network = backbone.load(params.backbone.name, paths.backbone, where)
     parts = cut(network, params.finetune.unfreeze_from)
@@ -77,7 +78,6 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
         "diverged": best.diverged,
     }
     backbone.save(network.state_dict(), about, paths.model(lr, fold))
-    checkpoint.remove()
 
 
 def check_in_study(params: Params, lr: float, fold: int) -> None:
