@@ -92,7 +92,7 @@ def _reweighted(root: Path) -> list[float]:
 def classified(folder: Path) -> Iterator[Row]:
     """`wen classify` on the demo's cells, again and again: the rate of predict-fold's network, and the memory."""
     clone, params = folder / "demo", load(PROJECT / "params.yaml")
-    paths, cpu, (lr, fold) = Paths(clone), device.choose("cpu"), (params.lr, 0)
+    paths, cpu, (lr, fold) = Paths(clone), device.choose("cpu", params.compute), (params.lr, 0)
     files = sorted(str(path) for path in paths.synthetic.rglob("UID_*.bmp"))
     device.settle(params.compute)
     anew = params.model_copy(update={"features": params.features.model_copy(update={"activations": False})})

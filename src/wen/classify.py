@@ -95,7 +95,7 @@ def run(
             models = [Model(own.lr, own.fold) for own in classifier.members]
             probabilities = on_cluster(files, models, params, paths, address)
         else:
-            networks = Networks(classifier.members, params, paths, device.choose(device_name))
+            networks = Networks(classifier.members, params, paths, device.choose(device_name, params.compute))
             probabilities = classify(files, networks, params)
         pairs = zip(files, probabilities, strict=True)
         for file, own in track(pairs, "classifying", len(files), console=Console(stderr=True), transient=True):

@@ -1,6 +1,7 @@
 """The command line: one command for each stage of dvc.yaml, and what a person needs around them."""
 
 import os
+import re
 import signal
 import sys
 import warnings
@@ -40,7 +41,7 @@ def main() -> None:
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}; earlier outputs are as they were")
     except (MemoryError, RuntimeError) as error:  # torch says it by RuntimeError
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+        if isinstance(error, RuntimeError) and not re.search("out of memory|can't allocate memory", str(error)):
             raise
         found = " ".join(str(error).split())[:200]
         _fail(f"not enough memory; free some, or lower train.batch_size or images.size ({found})")

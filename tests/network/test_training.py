@@ -173,13 +173,15 @@ class Scripted:
         return iter([torch.tensor(logits)[:, None]])
 
 
-def scripted_fit(tmp_path: Path, values: dict[str, Any], script: list[list[float]], patience: int) -> tuple[Any, int]:
+def scripted_fit(
+    tmp_path: Path, values: dict[str, Any], script: list[list[float]], patience: int, last: nn.Module | None = None
+) -> tuple[Any, int]:
     """Fit a head that passes its input through, on two validation images: one HEM, one ALL."""
     head = nn.Linear(1, 1)
     nn.init.ones_(head.weight)
     nn.init.zeros_(head.bias)
     head.requires_grad_(False)
-    module = nn.Sequential(head, Still())
+    module = nn.Sequential(head, last or Still())
     task = Task(
         params=Params.model_validate(values), lr=0.001, fold=0, tail=module, label=np.array([0, 1, 0, 1]),
         train_rows=np.array([0, 1]), validation_rows=np.array([2, 3]), device=torch.device("cpu"),
@@ -198,6 +200,13 @@ class Still(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + 0 * self.nothing
+
+
+class Steep(Still):
+    """The same, but with an infinite gradient."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * (1 + self.nothing.sqrt())
 
 
 RIGHT, SURER, WRONG = [-1.0, 1.0], [-2.0, 2.0], [1.0, 1.0]
@@ -236,6 +245,15 @@ def test_a_loss_that_is_infinite_from_the_start_leaves_the_weights_as_they_were(
     assert best.weights["0.weight"].item() == 1
 
 
+def test_gradients_that_float16_never_holds_stop_the_training(
+    tmp_path: Path, values: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    values["compute"]["precision"] = "float16"
+    best, steps = scripted_fit(tmp_path, values, 20 * [RIGHT], patience=30, last=Steep())
+    assert (best.epoch, best.diverged, steps) == (0, True, 17)  # 2^16 halved 17 times is below 1
+    assert "no step has finite gradients in float16" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_mixed_precision_learns_as_full_precision_does(tmp_path: Path, values: dict[str, Any], precision: str) -> None:
     losses = []
@@ -272,11 +290,20 @@ def test_batches_are_even_and_hold_every_image_once(images: int, size: int) -> N
     assert max(map(len, rows)) - min(map(len, rows)) <= 1
 
 
-def test_an_absent_device_is_said() -> None:
+def test_an_absent_device_is_said(tiny: Params, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(WenError, match="--device tpu: not available here"):
-        device.choose("tpu")
-    assert device.choose("cpu").type == "cpu"
-    assert device.choose("auto").type in ("cpu", "cuda", "mps")
+        device.choose("tpu", tiny.compute)
+    assert device.choose("cpu", tiny.compute).type == "cpu"
+    assert capsys.readouterr().err == "on cpu: 1 thread(s), float32\n"
+    assert device.choose("auto", tiny.compute).type in ("cpu", "cuda")
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "cuda:x", "cuda:"])
+def test_a_gpu_that_does_not_work_here_is_said(tiny: Params, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(WenError, match=f"--device {name}: ") as raised:
+        device.choose(name, tiny.compute)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_gpu_computes_in_half_precision_unless_told_otherwise() -> None:

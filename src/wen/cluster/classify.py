@@ -70,7 +70,7 @@ class _Worker:
             for model, own in content.items():
                 with whole(paths.model(model.lr, model.fold)) as partial:
                     partial.write_bytes(own)
-            self.networks = Networks(list(content), params, paths, device.choose("auto"))
+            self.networks = Networks(list(content), params, paths, device.choose("auto", params.compute))
         self.params = params
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """The device a network runs on, and its arithmetic."""
 
 import os
+import sys
 from contextlib import AbstractContextManager
 
 import torch
@@ -9,21 +10,30 @@ from wen.errors import WenError
 from wen.params import Compute
 
 
-def choose(name: str) -> torch.device:
-    """Turn ``auto`` into the best device there is (CUDA, then MPS, then CPU), or take one by name.
+def choose(name: str, options: Compute) -> torch.device:
+    """Take a device by name, or with ``auto`` CUDA where it is, else the CPU; say which on standard error.
 
     Raises
     ------
     WenError
-        If the named device is not here.
+        If the named device is not here, or does not work with this PyTorch.
     """
     here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return torch.device(next(kind for kind, available in here.items() if available))
+        name = "cuda" if here["cuda"] else "cpu"
     if not here.get(name.split(":")[0], False):
         available = ", ".join(kind for kind, there in here.items() if there)
         raise WenError(f"--device {name}: not available here; there is {available} (or auto)")
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+        if device.type == "cuda":
+            torch.cuda.set_device(device.index or 0)
+        torch.zeros(1, device=device).add_(1)
+    except RuntimeError as error:  # no such number, or a GPU that this PyTorch has no code for
+        raise WenError(f"--device {name}: {str(error).splitlines()[0]}") from None
+    about = torch.cuda.get_device_name() if device.type == "cuda" else f"{options.threads} thread(s)"
+    print(f"on {device}: {about}, {str(precision(device, options)).removeprefix('torch.')}", file=sys.stderr)
+    return device
 
 
 def settle(options: Compute) -> None:
@@ -32,6 +42,7 @@ def settle(options: Compute) -> None:
     torch.set_num_threads(options.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False  # float32 is to mean it
 
 
 def precision(device: torch.device, options: Compute) -> torch.dtype:

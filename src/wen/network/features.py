@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from rich.progress import track
 
 from wen.data.images import network_input
@@ -19,6 +20,8 @@ from wen.network.inputs import Rows, batches, computed
 from wen.params import Params
 from wen.paths import Paths
 
+Outputs = tuple[torch.Tensor, ...]
+
 
 def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     """Write data/features/: the decoded images, and the outputs of the frozen network.
@@ -30,7 +33,7 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     switches off is not written: training computes it anew each time.
     """
     device.settle(params.compute)
-    where = device.choose(device_name)
+    where = device.choose(device_name, params.compute)
     index = read_index(paths)
     rows = batches(np.arange(len(index)), params.train.batch_size)
     kinds = tuple(kind for kind in KINDS if getattr(params.features, kind))
@@ -45,7 +48,7 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
             for view in track(views, "frozen network, views", transient=True):
                 outputs = (
                     tuple(output.cpu().numpy().astype(dtype, copy=False) for output in batch)
-                    for batch in frozen.outputs(rows, view)
+                    for batch in _ahead(frozen.outputs(rows, view))
                 )
                 _write(partial, kinds, view, outputs, len(index))
 
@@ -57,6 +60,15 @@ def _decoded(index: pd.DataFrame, rows: Rows, params: Params, paths: Paths) -> I
         for batch in track(rows, "decoding images", transient=True):
             files = zip(index.path.iloc[batch], index.sha256.iloc[batch], strict=True)
             yield np.stack(list(pool.map(lambda file: network_input(paths.root / file[0], file[1], crop, size), files)))
+
+
+def _ahead(batches: Iterator[Outputs]) -> Iterator[Outputs]:
+    """Ask for each batch before the one before it is used: a GPU works on it while that one is written."""
+    previous = next(batches)
+    for batch in batches:
+        yield previous
+        previous = batch
+    yield previous
 
 
 def _write(

@@ -48,7 +48,7 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
         f"validates on {images.validation:,.0f}\n"
     )
     console.print(_disk_table(params, images, cost))
-    rates = calibration.rates(params, cost, device.choose(device_name)) if calibrate else None
+    rates = calibration.rates(params, cost, device.choose(device_name, params.compute)) if calibrate else None
     console.print(_work_table(shared, alone, rates))
     print(f"Starting the {_stages(params)} stages that load a network takes {start:.0f} s each besides.")
 

@@ -7,6 +7,7 @@ data/features or is computed anew.
 import numpy as np
 import torch
 
+from wen.network.device import to_device
 from wen.params import Augment
 from wen.seeds import seed_for
 
@@ -62,10 +63,10 @@ def augment(images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
         In [0, 1]. Brightness and contrast are torchvision's ``adjust_brightness`` and
         ``adjust_contrast``, in this order.
     """
-    left_right, up_down, brightness, contrast = drawn.to(images.device)[:, :, None, None, None].unbind(1)
+    drawn, weights = (to_device(own, images.device) for own in (drawn, torch.tensor(GREY)))
+    left_right, up_down, brightness, contrast = drawn[:, :, None, None, None].unbind(1)
     images = torch.where(left_right > 0, images.flip(3), images)
     images = torch.where(up_down > 0, images.flip(2), images)
     images = (images * brightness).clamp(0, 1)
-    weights = torch.tensor(GREY, device=images.device)[None, :, None, None]
-    grey = (images * weights).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+    grey = (images * weights[None, :, None, None]).sum(1, keepdim=True).mean((2, 3), keepdim=True)
     return (contrast * images + (1 - contrast) * grey).clamp(0, 1)
