@@ -1,9 +1,12 @@
 """`wen run`: models side by side, here and on a cluster of three nodes, give what `dvc repro` gives."""
 
+import contextlib
 import io
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +59,27 @@ def processes_in(folder: Path) -> list[psutil.Process]:
         except (psutil.Error, OSError):
             continue
     return found
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> Iterator[str]:
+    """The ray:// address of a cluster of one node, started as a person starts it."""
+    with socket.socket() as own, socket.socket() as other:
+        own.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        ports = own.getsockname()[1], other.getsockname()[1]
+    process = subprocess.Popen(
+        ["ray", "start", "--head", "--block", "--num-cpus=2", "--disable-usage-stats", "--include-dashboard=false",
+         f"--port={ports[0]}", f"--ray-client-server-port={ports[1]}"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    for _ in range(300):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", ports[1]), 1):
+            break
+        time.sleep(0.1)
+    yield f"ray://127.0.0.1:{ports[1]}"
+    process.terminate()
+    process.wait(30)
 
 
 class TestHere:
@@ -116,22 +140,65 @@ class TestHere:
         same(study, serial)
         assert not list((study.root / ".dvc/tmp").glob("wen-*"))
 
-    def test_what_the_cache_has_is_taken_from_there(self, study: Study, serial: Study) -> None:
-        for folder in ("models/0.001", "data/predictions/0.001"):
+    def test_what_the_cache_has_is_taken_from_there_also_by_rays_client(
+        self, study: Study, serial: Study, head: str
+    ) -> None:
+        for folder in ("models/0.001", "data/predictions/0.001", "logs"):
             shutil.rmtree(study.root / folder)
         (study.root / "dvc.lock").unlink()
-        output = study.run("wen", "run", "--jobs", "2")
+        output = study.run("wen", "run", "--address", head)
         assert "0.001-0: cached" in output
         same(study, serial)
 
 
+WORKER = """
+from pathlib import Path
+from wen.cluster.node import reproduce
+from wen.cluster.run import _project
+from wen.cluster.stages import Model
+
+with _project(Path.cwd(), push=False) as project:
+    outcome = reproduce(project, Model(0.001, 0), "CPU", lambda *about: print(*about, flush=True))
+print("failed" if outcome.error else "done", outcome.error)
+"""
+
+
+def test_a_worker_that_is_killed_leaves_no_training_behind_and_the_next_goes_on_with_it(
+    serial: Study, tmp_path: Path
+) -> None:
+    """As when a scheduler needs its memory."""
+    study = new_study(tmp_path, "study")
+    study.run("dvc", "repro", "split", "features")
+    worker = [sys.executable, "-c", WORKER]
+    process = subprocess.Popen(worker, cwd=study.root, env=study.env, stdout=subprocess.DEVNULL)
+    checkpoint = study.root / ".checkpoints/0.001/0.safetensors"
+    while process.poll() is None and not checkpoint.exists():
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    begin = time.monotonic()
+    while processes_in(study.root):
+        assert time.monotonic() - begin < 15
+        time.sleep(0.1)
+    assert checkpoint.exists()
+    assert study.run(*worker).endswith("done \n")
+    assert not checkpoint.exists()
+    study.run("dvc", "repro", "predict-fold@0.001-0")
+    model = "models/0.001/0.safetensors"
+    assert (study.root / model).read_bytes() == (serial.root / model).read_bytes()
+
+
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """Three nodes of a core each: one that shares the repository, two with nothing but folders of their own."""
+    """Three nodes of a core and a GPU each, as far as Ray knows.
+
+    One shares the repository, two have nothing but folders of their own.
+    """
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    node = {"num_cpus": 1, "num_gpus": 1}
+    made = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
     for name in ("second", "third"):
-        made.add_node(num_cpus=1, env_vars={"WEN_NODE_DIR": str(tmp_path / name)})
+        made.add_node(**node, env_vars={"WEN_NODE_DIR": str(tmp_path / name)})
     yield made
     made.shutdown()
 
@@ -139,7 +206,11 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
 @pytest.mark.parametrize("lost", [False, True], ids=["whole", "a node is lost"])
 def test_a_cluster_gives_the_bytes_of_dvc_repro(serial: Study, tmp_path: Path, cluster: Cluster, lost: bool) -> None:
     study = new_study(tmp_path, "study")
-    study.run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
+    store = tmp_path / "store"
+    study.run("dvc", "remote", "add", "--default", "store", str(store))
+    run = store / "runs/aa" / ("a" * 64) / ("b" * 64)  # of a node that was lost while it pushed
+    run.parent.mkdir(parents=True)
+    run.write_text(f"cmd: x\ndeps: []\nouts:\n- path: x\n  md5: {32 * 'c'}.dir\n  size: 1\n  nfiles: 1\n")
     process = started(study, "--address", cluster.address)
     if lost:
         while process.poll() is None and not list((tmp_path / "third/.checkpoints").rglob("*.safetensors")):
@@ -149,7 +220,9 @@ def test_a_cluster_gives_the_bytes_of_dvc_repro(serial: Study, tmp_path: Path, c
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert "16 done" in output
+    assert "GPU 0" in output
     assert list((tmp_path / "second/cache/files").rglob("*"))  # it worked, on what came from the store
+    assert not processes_in(tmp_path / "third")
     same(study, serial)
 
 

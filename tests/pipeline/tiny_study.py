@@ -28,7 +28,9 @@ class Study:
         }
 
     def run(self, *command: str, fails: bool = False) -> str:
-        done = subprocess.run(command, cwd=self.root, env=self.env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=self.root, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )  # fmt: skip
         output = done.stdout + done.stderr
         assert (done.returncode != 0) == fails, output
         return output

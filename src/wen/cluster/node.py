@@ -22,7 +22,10 @@ from pathlib import Path
 
 import safetensors
 from dvc.exceptions import DvcException
+from dvc.fs import generic
 from dvc.repo import Repo
+from dvc.stage.cache import _get_cache_hash
+from dvc.stage.serialize import to_single_stage_lockfile
 from ruamel.yaml import YAML
 
 from wen.cluster.stages import BEFORE, Model
@@ -47,11 +50,14 @@ class Project:
     """Where its DVC cache is, on nodes that share it."""
     archive: bytes
     """What `pack` made of it."""
+    device: str
+    """What WEN_DEVICE says there; empty for a GPU if the node has one."""
 
     @property
     def shared(self) -> bool:
-        """Whether this node sees the repository; not where WEN_NODE_DIR names a folder of the node's own."""
-        return "WEN_NODE_DIR" not in os.environ and (Path(self.root) / ".dvc/tmp" / self.token).exists()
+        """Whether this node sees the repository and its cache; not where WEN_NODE_DIR names a folder of its own."""
+        seen = (Path(self.root) / ".dvc/tmp" / self.token).exists() and Path(self.cache).exists()
+        return "WEN_NODE_DIR" not in os.environ and seen
 
 
 @dataclass
@@ -110,11 +116,12 @@ def reproduce(project: Project, model: Model, device: str, tell: Callable[[str, 
                     )
                 (repo.checkout if shared else repo.pull)([str(own) for own in NEEDED])
             command = ["repro", "--single-item", *([] if shared else ["--pull"]), *model.stages]
-            code, output = _dvc(root, command, lambda: tell(model.name, outcome.where, _epoch(checkpoint)))
+            look = lambda: tell(model.name, outcome.where, _epoch(checkpoint))  # noqa: E731
+            code, output = _dvc(root, command, project.device, look)
             outcome.error = output.strip() if code else ""
             outcome.cached = "Running stage" not in output
             if not shared:
-                _push(root)
+                _push(root, model)
         except (DvcException, WenError) as error:
             outcome.error = str(error)
         if Paths(root).times.exists():
@@ -124,7 +131,7 @@ def reproduce(project: Project, model: Model, device: str, tell: Callable[[str, 
 
 def own_folder() -> Path:
     """Where a node that does not share the repository keeps its cache and its checkpoints."""
-    return Path(os.environ.get("WEN_NODE_DIR") or Path(tempfile.gettempdir()) / f"wen-{os.getuid()}")
+    return Path(os.environ.get("WEN_NODE_DIR") or Path(tempfile.gettempdir()) / f"wen-{os.getuid()}").resolve()
 
 
 def pack(root: Path) -> bytes:
@@ -154,6 +161,11 @@ def environment() -> dict[str, str]:
     return env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"}
 
 
+def shown(device: str) -> dict[str, str]:
+    """WEN_DEVICE on a node, from what it is here: Ray shows a model its own GPU alone, whose number is then 0."""
+    return {"WEN_DEVICE": "cuda" if device.startswith("cuda") else device} if device else {}
+
+
 def _unpack(project: Project, root: Path, cache: str) -> None:
     with tarfile.open(fileobj=io.BytesIO(project.archive)) as archive:
         archive.extractall(root, filter="data")
@@ -170,40 +182,67 @@ def _unpack(project: Project, root: Path, cache: str) -> None:
         config.write(file)
 
 
-def _dvc(root: Path, command: list[str], look: Callable[[], object]) -> tuple[int, str]:
+def _dvc(root: Path, command: list[str], device: str, look: Callable[[], object]) -> tuple[int, str]:
     """Run DVC there, looking now and then; give its exit code and what it printed."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as printed:
         process = subprocess.Popen(
             [sys.executable, "-m", "dvc", *command],
-            cwd=root, env=environment() | {"PYTHONPATH": str(root / "src")}, stdin=subprocess.DEVNULL,
-            stdout=printed, stderr=printed, start_new_session=True,
+            cwd=root, env=environment() | {"PYTHONPATH": str(root / "src")} | shown(device),
+            stdin=subprocess.DEVNULL, stdout=printed, stderr=printed, start_new_session=True,
         )  # fmt: skip
-        try:
+        with _ends_with_this(process):
             while process.returncode is None:
                 look()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(POLL)
-        finally:  # if this task was cancelled
-            if process.returncode is None:
-                os.killpg(process.pid, signal.SIGTERM)
-                process.wait()
         printed.seek(0)
         return process.returncode, printed.read()
 
 
-def _push(root: Path) -> None:
-    """Push every run that this node's run-cache knows of, also outputs that are kept in git and so not cached."""
+WATCH = "import os, signal, sys; sys.stdin.read(); os.killpg(int(sys.argv[1]), signal.SIGTERM)"
+"""Waits for the end of whoever holds the other end of its input, then ends a process and its children."""
+
+
+@contextlib.contextmanager
+def _ends_with_this(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """End a process and its children if this task is cancelled, or this worker killed, before the process has ended."""
+    watcher = subprocess.Popen(
+        [sys.executable, "-c", WATCH, str(process.pid)], stdin=subprocess.PIPE, start_new_session=True
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        watcher.kill()
+        watcher.wait()
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+
+
+def _push(root: Path, model: Model) -> None:
+    """Push what the run-cache knows of the model's stages: first the outputs, also those that git keeps, then the runs.
+
+    Not `dvc push --run-cache`: it pushes the runs first and of all stages, and fails if one is not whole.
+    """
     with contextlib.chdir(root), Repo() as repo:
-        runs = repo.stage_cache.push(None)
-        for objects in repo.stage_cache.get_used_objs(runs).values():
-            repo.cloud.push(objects)
+        runs, remote = repo.stage_cache, repo.cloud.get_remote_odb(None, hash_name="md5-dos2unix")
+        for stage in (own for name in model.stages for own in repo.stage.collect(name)):
+            key, value = (_get_cache_hash(to_single_stage_lockfile(stage), key=key) for key in (True, False))
+            run = Path(runs.cache_dir) / key[:2] / key / value
+            if not run.exists():  # it failed
+                continue
+            for objects in runs.get_used_objs([(key, value)]).values():
+                if failed := repo.cloud.push(objects).failed:
+                    raise WenError(f"{len(failed)} outputs of {stage.addressing} did not arrive at the DVC remote")
+            place = remote.fs.join(remote.path, "runs", key[:2], key, value)
+            generic.copy(repo.cache.legacy.fs, str(run), remote.fs, place)
 
 
 def _epoch(checkpoint: Path) -> str:
     try:
         with safetensors.safe_open(checkpoint, "np") as file:
             progress = json.loads((file.metadata() or {})["wen"])
-    except (OSError, safetensors.SafetensorError):  # not there yet, or no longer
+    except (KeyError, OSError, ValueError, safetensors.SafetensorError):  # not there yet, or no longer
         return ""
     return f"{progress['stage']} {progress['epoch']}"
 

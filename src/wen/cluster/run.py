@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from wen.cluster.board import Board
@@ -35,7 +36,7 @@ RETRIES = 5
 """How often a model begins again because its node was lost."""
 
 
-def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpus_per_job: float) -> None:
+def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpus_per_job: float | None) -> None:
     """Run the study, its models side by side.
 
     Parameters
@@ -45,8 +46,8 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
         How many models at once on this machine; by default as many as its GPUs or its cores hold.
     address : str, optional
         Of a Ray cluster, which then decides how many: ``ray://HOST:PORT``, or ``auto`` on one of its nodes.
-    gpus_per_job : float
-        GPUs of a model, where there are any; below 1, several models share one.
+    gpus_per_job : float, optional
+        GPUs of a model; below 1, several models share one. By default one, where there are any.
 
     Raises
     ------
@@ -60,9 +61,10 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
     names = [*BEFORE, *(model.name for model in models), *after]
     epochs = {"head": params.head.epochs, "finetune": params.finetune.epochs}
     threads = params.compute.threads
-    cores = jobs * threads if jobs else max(os.cpu_count() or 1, threads)
+    cores = jobs * threads if jobs else max(_cores(), threads)
+    command = f"wen run --address {address}" if address else "wen run"
     begin = time.monotonic()
-    with _interruptible(), Board(names, epochs) as board:
+    with _said(), _interruptible(command), Board(names, epochs) as board:
         _repro(root, board, *BEFORE)
         changed = _changed(root, models)
         for model in models:
@@ -73,11 +75,15 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
             # Ray takes the signals to itself when it starts.
             with (
                 connected(address, cores, MEMORY) as ray,
-                _interruptible(),
+                _interruptible(command),
                 _project(root, push=bool(address)) as project,
             ):
-                outcomes = _side_by_side(ray, project, changed, threads, gpus_per_job, board)
+                gpus = _gpus(ray, gpus_per_job, project.device, address)
+                outcomes = _side_by_side(ray, project, changed, threads, gpus, board)
         failed = {model: outcome for model, outcome in outcomes.items() if outcome.error}
+        paths.times.parent.mkdir(exist_ok=True)
+        with paths.times.open("a", newline="") as file:
+            file.writelines(f"{row}\r\n" for outcome in outcomes.values() for row in outcome.times)
         pull = [] if all(outcome.shared for outcome in outcomes.values()) else ["--pull"]
         if failed:
             good = [stage for model in models if model not in failed for stage in model.stages]
@@ -85,21 +91,30 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
                 _repro(root, board, "--single-item", *pull, *good)
         else:
             _repro(root, board, *pull)
-        with paths.times.open("a", newline="") as file:
-            file.writelines(f"{row}\r\n" for outcome in outcomes.values() for row in outcome.times)
     if failed:
-        raise WenError(_summary(failed, len(models)))
+        raise WenError(_summary(failed, len(models), command))
     print(f"{board.counts()}; {(time.monotonic() - begin) / 60:.1f} minutes. `wen results` prints the result table")
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _said() -> Iterator[None]:
+    """Turn what DVC and git refuse into a `WenError`."""
+    try:
+        yield
+    except (DvcException, subprocess.CalledProcessError) as error:
+        raise WenError(f"{' '.join(str(error).split())}") from None
+
+
+@contextmanager
+def _interruptible(command: str) -> Iterator[None]:
     """Let what runs on the nodes end before this does, when a person or a scheduler stops it."""
     caught = signal.SIGINT
 
     def stop(number: int, _: object) -> NoReturn:
         nonlocal caught
         caught = signal.Signals(number)
+        for own in STOPPING:  # one is enough
+            signal.signal(own, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     for number in STOPPING:
@@ -107,7 +122,9 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print(f"stopped by {caught.name}; `wen run` goes on, a training from its last finished epoch", file=sys.stderr)
+        print(
+            f"stopped by {caught.name}; `{command}` goes on, a training from its last finished epoch", file=sys.stderr
+        )
         sys.exit(128 + caught)
 
 
@@ -118,11 +135,14 @@ def _project(root: Path, push: bool) -> Iterator[Project]:
     with Repo(str(root)) as repo:
         cache = repo.cache.local_cache_dir
         if push and repo.config["core"].get("remote"):
-            repo.push(list(BEFORE))
+            try:
+                repo.push(list(BEFORE))
+            except (DvcException, OSError) as error:
+                print(f"not pushed, so only nodes that see {root} can work: {error}", file=sys.stderr)
     sign = root / ".dvc/tmp" / token
     sign.mkdir(parents=True)
     try:
-        yield Project(str(root), token, cache, pack(root))
+        yield Project(str(root), token, cache, pack(root), os.environ.get("WEN_DEVICE", "").replace("auto", ""))
     finally:
         shutil.rmtree(sign, ignore_errors=True)
 
@@ -132,7 +152,6 @@ def _side_by_side(
 ) -> dict[Model, Outcome]:
     """Give every model to a node; a model whose node is lost begins again on another."""
     progress = ray.remote(_Progress).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
-    gpus = gpus if ray.cluster_resources().get("GPU") else 0
     task = ray.remote(_on_node).options(
         num_cpus=threads, num_gpus=gpus, max_retries=RETRIES, scheduling_strategy="SPREAD"
     )
@@ -156,6 +175,23 @@ def _side_by_side(
         if waiting:
             ray.wait(list(waiting), num_returns=len(waiting), timeout=10)
     return outcomes
+
+
+def _gpus(ray: ModuleType, asked: float | None, device: str, address: str | None) -> float:
+    """GPUs of a model: as asked; else one where there are any, if the device may be one."""
+    most = max(node["Resources"].get("GPU", 0) for node in ray.nodes())
+    if asked is None:
+        return 1 if most and (not device or device.startswith("cuda")) else 0
+    if asked > most and not address:
+        raise WenError(f"--gpus-per-job {asked:g}: this machine has {most:g}")
+    if asked > most:  # which a cluster may still start
+        print(f"no node has {asked:g} GPU(s) yet; the models wait for one", file=sys.stderr)
+    return asked
+
+
+def _cores() -> int:
+    """The cores that this process may use: a scheduler's share of a machine, not all of it."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Progress:
@@ -230,9 +266,9 @@ def _repro(root: Path, board: Board, *arguments: str) -> None:
         raise WenError(f"dvc repro {' '.join(arguments)} failed:\n{''.join(printed[-20:]).strip()}")
 
 
-def _summary(failed: dict[Model, Outcome], number: int) -> str:
+def _summary(failed: dict[Model, Outcome], number: int, command: str) -> str:
     lines = [f"{len(failed)} of {number} models failed; the others are done and are not run again"]
     for model, outcome in failed.items():
         said = "\n    ".join(outcome.error.splitlines()[-8:])
         lines.append(f"  {model.name} on {outcome.where}:\n    {said}\n  alone: dvc repro {model.stages[1]}")
-    return "\n".join([*lines, "when mended: wen run"])
+    return "\n".join([*lines, f"when mended: {command}"])
