@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import track
 
 from wen.cluster.stages import Model
+from wen.data.cnmc import is_litter
 from wen.data.images import BadImage, central_square, decode
 from wen.ensemble.members import Member
 from wen.errors import WenError
@@ -42,7 +43,7 @@ def run(
     paths: Paths,
     sources: list[str],
     name: str | None = None,
-    form: str = "table",
+    form: str | None = None,
     output: Path | None = None,
     members: bool = False,
     submission: Path | None = None,
@@ -63,8 +64,8 @@ def run(
     name : str, optional
         A classifier by its name in metrics/evidence.json: ``single 0.001-3``, ``inter 0.001 kappa``,
         ``intra leak_free kappa``; else params.yaml's headline.
-    form : str
-        ``table``, ``csv`` or ``jsonl``.
+    form : str, optional
+        ``table``, ``csv`` or ``jsonl``; else what ``output`` ends with, else a table.
     output : Path, optional
         Instead of standard output; written whole or not at all.
     members : bool
@@ -81,14 +82,20 @@ def run(
     WenError
         If the study has not run, there is no such classifier or image, or at the end, if an image was not readable.
     """
+    for place in (output, submission):
+        if place and place.exists() and not place.is_file():
+            raise WenError(f"{place}: is no file that could be written anew")
     device.settle(params.compute)
     classifier = _choose(params, paths, name)
     files = [file for source in sources for file in _files(source)]
+    if not files:
+        raise WenError(f"{', '.join(sources)}: names no image")
     if submission:
         files = _numbered(files)
     called, unreadable = [], 0
+    form = form or (output.suffix.removeprefix(".") if output else "table")
     with _opened(output) as stream:
-        write = FORMS[form](stream)
+        write = FORMS.get(form, _table)(stream)
         if address:
             from wen.cluster.classify import on_cluster
 
@@ -123,11 +130,21 @@ class Networks:
         Their ``lr`` and ``fold`` name their files.
     params, paths
     where : device
+
+    Raises
+    ------
+    WenError
+        If a model was trained with another preparation of images or another cut than params.yaml now says.
     """
 
     def __init__(self, members: Sequence[Member | Model], params: Params, paths: Paths, where: torch.device) -> None:
-        found = [backbone.load(params.backbone.name, paths.model(own.lr, own.fold), where) for own in members]
         cut_from = params.finetune.unfreeze_from
+        now = {"images": params.images.model_dump(), "unfreeze_from": cut_from}
+        for file in (paths.model(own.lr, own.fold) for own in members):
+            then = {key: backbone.about(file).get(key) for key in now}
+            if then != now:
+                raise WenError(f"{file}: was trained with {then}, but params.yaml says {now}")
+        found = [backbone.load(params.backbone.name, paths.model(own.lr, own.fold), where) for own in members]
         self.where, self.dtype = where, device.precision(where, params.compute)
         self.tails = [cut(network, cut_from).tail for network in found]
         frozen = Frozen(found[0], cut_from, ("activations",))
@@ -172,6 +189,8 @@ def _decoded(file: str, crop: int, size: int) -> np.ndarray | str:
         return str(error)
     except OSError as error:
         return str(error.strerror)
+    except ValueError as error:  # a name with a null byte
+        return str(error)
 
 
 def _choose(params: Params, paths: Paths, name: str | None) -> Classifier:
@@ -186,9 +205,11 @@ def _choose(params: Params, paths: Paths, name: str | None) -> Classifier:
 
 def _files(source: str) -> Iterator[str]:
     if source == "-":
+        sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # names can be any bytes
         yield from (line for own in sys.stdin if (line := own.rstrip("\n")))
     elif Path(source).is_dir():
-        found = sorted(str(path) for path in Path(source).rglob("*") if path.suffix.lower() == ".bmp")
+        images = (path for path in Path(source).rglob("*") if path.suffix.lower() == ".bmp")
+        found = sorted(str(path) for path in images if not is_litter(path))
         if not found:
             raise WenError(f"{source}: no .bmp image in this folder")
         yield from found
@@ -202,10 +223,15 @@ def _files(source: str) -> Iterator[str]:
 
 
 def _numbered(files: list[str]) -> list[str]:
+    """In the order of their numbers, which have to be 1, 2, 3, ...: a submission says of no line whose it is."""
     for file in files:
         if not Path(file).stem.isdecimal():
             raise WenError(f"{file}: --submission needs images that are named by their number, e.g. 17.bmp")
-    return sorted(files, key=lambda file: int(Path(file).stem))
+    ordered = sorted(files, key=lambda file: int(Path(file).stem))
+    for number, file in enumerate(ordered, 1):
+        if int(Path(file).stem) != number:
+            raise WenError(f"--submission: needs each number from 1 once, but where {number} should be is {file}")
+    return ordered
 
 
 @contextmanager
@@ -214,7 +240,7 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
         if partial is None:
             yield sys.stdout
         else:
-            with partial.open("w", encoding="utf-8", newline="") as stream:
+            with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
                 yield stream
 
 

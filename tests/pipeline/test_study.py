@@ -181,21 +181,26 @@ def test_images_are_classified_as_the_study_classified_them(study: Study, name: 
 
 
 def test_final_images_of_another_size_are_classified_and_submitted_by_number(study: Study, tmp_path: Path) -> None:
-    shades = {1: 40, 2: 250, 10: 120}
-    for number, shade in shades.items():
+    for number in range(1, 11):
+        shade = 25 * number
         Image.new("RGB", (64 if number < 10 else 30,) * 2, (shade, shade // 2, shade)).save(tmp_path / f"{number}.bmp")
+    (tmp_path / "._1.bmp").touch()  # what macOS leaves
     said = study.run(
-        "wen", "classify", str(tmp_path), "--format", "jsonl", "--members", "--output", str(tmp_path / "rows.jsonl"),
+        "wen", "classify", str(tmp_path), "--members", "--output", str(tmp_path / "rows.jsonl"),
         "--submission", str(tmp_path / "isbi_valid.predict"),
     )  # fmt: skip
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
-    assert [Path(row["file"]).name for row in rows] == ["1.bmp", "2.bmp", "10.bmp"]
+    assert [Path(row["file"]).name for row in rows] == [f"{number}.bmp" for number in range(1, 11)]
     weights = predictions(study, "inter/0.001")["kappa_weight"]
     for row in rows:
         assert row["probability"] == pytest.approx(weights @ [row["0.001-0"], row["0.001-1"]])
     called = "".join(f"{int(row['called'] == 'ALL')}\n" for row in rows)
     assert (tmp_path / "isbi_valid.predict").read_text() == called
     assert "Traceback" not in said
+    (tmp_path / "7.bmp").unlink()
+    said = study.run("wen", "classify", str(tmp_path), "--submission", str(tmp_path / "other"), fails=True)
+    assert f"where 7 should be is {tmp_path}/8.bmp" in said
+    assert not (tmp_path / "other").exists()
 
 
 def test_unreadable_images_are_named_and_the_others_classified(study: Study, tmp_path: Path) -> None:
@@ -211,10 +216,24 @@ def test_unreadable_images_are_named_and_the_others_classified(study: Study, tmp
         (["src"], "no .bmp image in this folder"),
         ([str(tmp_path / "good.bmp"), "--classifier", "best"], "there are single 0.001-0; "),
         ([str(tmp_path / "good.bmp"), "--submission", "x"], "named by their number"),
+        ([str(tmp_path / "good.bmp"), "--output", str(tmp_path)], "is no file that could be written anew"),
+        ([str(tmp_path / "good.bmp"), "--submission", str(tmp_path)], "is no file that could be written anew"),
+        (["-"], "-: names no image"),
     ):
         said = study.run("wen", "classify", *arguments, fails=True)
         assert problem in said
         assert "Traceback" not in said
+    assert (tmp_path / "good.bmp").exists()
+
+
+def test_models_of_another_preparation_of_images_classify_nothing(study: Study) -> None:
+    values = tiny_values()
+    values["images"]["crop"] = 40
+    set_params(study.root, values)
+    said = study.run("wen", "classify", "data/synthetic", fails=True)
+    study.restore()
+    assert "models/0.001/0.safetensors: was trained with {'images': {'crop': 48, 'size': 32}" in said
+    assert "but params.yaml says {'images': {'crop': 40, 'size': 32}" in said
 
 
 def test_the_learning_rate_in_focus_reruns_only_the_report(study: Study) -> None:

@@ -132,11 +132,12 @@ def parse_name(stem: str) -> tuple[str, int] | None:
 
 
 def _files(root: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in root.rglob("*")
-        if path.is_file() and not _LITTER.fullmatch(path.name) and "__MACOSX" not in path.parts
-    )
+    return sorted(path for path in root.rglob("*") if path.is_file() and not is_litter(path))
+
+
+def is_litter(path: Path) -> bool:
+    """Whether an operating system left this file beside the images."""
+    return bool(_LITTER.fullmatch(path.name)) or "__MACOSX" in path.parts
 
 
 def _training_cell(path: Path, folders: list[str]) -> Cell | str:

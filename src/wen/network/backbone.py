@@ -71,6 +71,8 @@ def about(path: Path) -> dict[str, Any]:
     try:
         with safetensors.safe_open(path, "pt") as file:
             found: dict[str, Any] = json.loads(file.metadata()["wen"])
+    except FileNotFoundError:
+        raise WenError(f"{path}: not there yet; `dvc repro` makes it") from None
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise WenError(f"{path}: damaged ({error}); delete it and run `dvc repro`") from None
     return found

@@ -32,9 +32,9 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     of data/index.csv. Nothing here depends on the split. A kind that params.yaml's ``features``
     switches off is not written: training computes it anew each time.
     """
+    index = read_index(paths)
     device.settle(params.compute)
     where = device.choose(device_name, params.compute)
-    index = read_index(paths)
     rows = batches(np.arange(len(index)), params.train.batch_size)
     kinds = tuple(kind for kind in KINDS if getattr(params.features, kind))
     with whole(paths.features) as partial:

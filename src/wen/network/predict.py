@@ -29,9 +29,9 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
         If the LR or the fold is not of this study, or an earlier stage's output is missing.
     """
     check_in_study(params, lr, fold)
+    cells = read_cells(paths)
     device.settle(params.compute)
     where = device.choose(device_name, params.compute)
-    cells = read_cells(paths)
     network = backbone.load(params.backbone.name, paths.model(lr, fold), where)
     tail = Located(cut(network, params.finetune.unfreeze_from))
     inputs = inputs_for("activations", params, paths, network, where)

@@ -32,9 +32,9 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
         If the LR or the fold is not of this study, or an earlier stage's output is missing.
     """
     check_in_study(params, lr, fold)
+    cells = read_cells(paths)
     device.settle(params.compute)
     where = device.choose(device_name, params.compute)
-    cells = read_cells(paths)
     network = backbone.load(params.backbone.name, paths.backbone, where)
     parts = cut(network, params.finetune.unfreeze_from)
     initialise(parts.head, seed_for(params.seed, lr, fold, 0, what="head"))
@@ -69,6 +69,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     about = {
         "backbone": params.backbone.name,
         "images": params.images.model_dump(),
+        "unfreeze_from": params.finetune.unfreeze_from,
         "lr": lr,
         "fold": fold,
         "stage": best.stage,
