@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -133,6 +134,12 @@ def test_too_little_memory_ends_with_a_sentence(
     said = capsys.readouterr().err
     assert said.startswith("error: not enough memory; free some, or lower train.batch_size")
     assert str(error) in said
+
+
+def test_the_time_of_a_stage_that_failed_is_not_kept(prepared: Path) -> None:
+    (prepared / "data/index.csv").write_text("nothing")
+    assert wen(prepared, "split").returncode == 1
+    assert re.fullmatch(r"prepare,\d+\.\d\r\n", (prepared / "logs/times.csv").read_bytes().decode())
 
 
 def test_an_error_of_the_program_itself_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
+from wen.errors import WenError
 from wen.files import read_json, read_npz, whole, write_json, write_npz, write_text
 
 
@@ -50,6 +52,44 @@ def test_arrays_are_written_as_the_same_bytes_by_every_release_of_python(tmp_pat
     digest = hashlib.sha256((tmp_path / "a.npz").read_bytes()).hexdigest()
     assert digest == "927bfb2783676a6210118408842e52d246eaa8647be460fb331d2fceeba3feff"
     assert np.load(tmp_path / "a.npz")["probability"].tolist() == [0.25, 0.5]
+
+
+@pytest.mark.parametrize("kind", ["a file", "a folder"])
+def test_nothing_takes_the_place_of_something_of_another_kind(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "out"
+    if kind == "a folder":
+        path.mkdir()
+        (path / "precious").touch()
+    else:
+        path.write_text("precious")
+    with pytest.raises(WenError, match=f"out: is {kind}"), whole(path) as partial:
+        partial.write_text("new") if kind == "a folder" else partial.mkdir()
+    assert (path / "precious").exists() if kind == "a folder" else path.read_text() == "precious"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("path", [Path("."), Path("/dev/null")])
+def test_what_is_neither_a_file_nor_a_folder_is_left_alone(path: Path) -> None:
+    with pytest.raises(WenError, match="is no file or folder"), whole(path):
+        pass
+    assert path.exists()
+
+
+def test_a_folder_that_is_replaced_is_never_half_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "old").touch()
+
+    def stop(path: Path) -> None:
+        assert [own.name for own in folder.iterdir()] == ["new"]
+        raise InterruptedError  # as if it were killed while the old one is removed
+
+    monkeypatch.setattr(shutil, "rmtree", stop)
+    with pytest.raises(InterruptedError), whole(folder) as partial:
+        partial.mkdir()
+        (partial / "new").touch()
+    monkeypatch.undo()
+    assert (folder / "new").exists()
 
 
 def left_over(path: Path, owner: int, seconds_ago: float = 0) -> Path:

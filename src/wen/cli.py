@@ -15,7 +15,7 @@ from wen import times
 from wen.errors import WenError
 from wen.params import Params, load
 from wen.paths import Paths
-from wen.signals import STOPPING
+from wen.signals import STOPPING, end_with_parent
 
 app = typer.Typer(
     help="Weighted ensembles of EfficientNets on leukaemic blasts: a reproducible study.",
@@ -29,19 +29,25 @@ Fold = Annotated[int, typer.Option(help="Fold that validates, from 0.")]
 Device = Annotated[str, typer.Option(envvar="WEN_DEVICE", help="auto, cuda, cuda:1, mps or cpu.", show_default=True)]
 
 
+NO_MEMORY = r"out of memory|allocate.* memory|bad_alloc|alloc_failed|can't start new thread|failed to map segment"
+
+
 def main() -> None:
     """Run the command line; what a person can mend becomes one message and exit code 1."""
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     for number in STOPPING:
         signal.signal(number, _stop)
+    if "DVC_STAGE" in os.environ:
+        end_with_parent()
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a file's name can be any bytes
     try:
         app()
     except WenError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename or 'a file'}: {error.strerror or error}; earlier outputs are as they were")
-    except (MemoryError, RuntimeError) as error:  # torch says it by RuntimeError
-        if isinstance(error, RuntimeError) and not re.search("out of memory|can't allocate memory", str(error)):
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}; no output is half written")
+    except (ImportError, MemoryError, RuntimeError) as error:  # by which of them it is said, depends on who finds none
+        if not isinstance(error, MemoryError) and not re.search(NO_MEMORY, str(error), re.IGNORECASE):
             raise
         found = " ".join(str(error).split())[:200]
         _fail(f"not enough memory; free some, or lower train.batch_size or images.size ({found})")
@@ -202,7 +208,7 @@ class Form(StrEnum):
 def classify(
     sources: Annotated[list[str], typer.Argument(help="Images, folders, patterns, or - for names on standard input.")],
     classifier: Annotated[str | None, typer.Option(help="e.g. 'inter 0.001 kappa'; else the headline's.")] = None,
-    form: Annotated[Form, typer.Option("--format", help="How rows are written.")] = Form.table,
+    form: Annotated[Form | None, typer.Option("--format", help="Else as --output ends, else a table.")] = None,
     output: Annotated[Path | None, typer.Option(help="A file instead of standard output.")] = None,
     members: Annotated[bool, typer.Option("--members", help="Also the probability of each member.")] = False,
     submission: Annotated[Path | None, typer.Option(help="The challenge's file, for images named 1.bmp, ...")] = None,
@@ -221,13 +227,17 @@ def classify(
 def run(
     jobs: Annotated[int | None, typer.Option(min=1, help="Models at once here; else what the machine holds.")] = None,
     address: Annotated[str | None, typer.Option(help="A Ray cluster: ray://HOST:PORT, or auto on its node.")] = None,
-    gpus_per_job: Annotated[float, typer.Option(min=0.01, help="Below 1, several models share a GPU.")] = 1.0,
+    gpus_per_job: Annotated[
+        float | None, typer.Option(min=0.01, help="Below 1, several models share a GPU; else one each, where any are.")
+    ] = None,
 ) -> None:
     """Run the study as dvc repro does, its models side by side."""
     from wen.cluster import run
 
     if jobs and address:
         raise typer.BadParameter("--jobs is for this machine; with --address the cluster's resources decide")
+    if gpus_per_job and gpus_per_job > 1 and gpus_per_job != int(gpus_per_job):
+        raise typer.BadParameter(f"--gpus-per-job {gpus_per_job}: above 1 it has to be a whole number")
     run.run(*_study(), jobs, address, gpus_per_job)
 
 

@@ -20,7 +20,7 @@ import psutil
 from wen.errors import WenError
 
 DAMAGE = (
-    EOFError, MemoryError, NotImplementedError, OSError, RuntimeError, SyntaxError, ValueError,
+    EOFError, MemoryError, NotImplementedError, OSError, OverflowError, RuntimeError, SyntaxError, ValueError,
     tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 """What readers of JSON, zip and npy raise on files that are not theirs."""
@@ -31,21 +31,40 @@ def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path; when the block ends well it becomes ``path``, else it is removed.
 
     The temporary path does not exist yet: the block creates it, as a file or as a folder. An earlier
-    ``path`` stays until the new one is complete.
+    ``path`` stays until the new one is complete. A folder takes a folder's place, a file a file's.
+
+    Raises
+    ------
+    WenError
+        If something of another kind is at ``path``.
     """
+    if not path.name or (path.exists() and not path.is_file() and not path.is_dir()):
+        raise WenError(f"{path}: is no file or folder that another could take the place of")
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
-    partial = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
+    partial, earlier = (_beside(path, what) for what in ("", "earlier."))
     try:
         yield partial
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+        if path.exists() and path.is_dir() != partial.is_dir():
+            raise WenError(f"{path}: is a {'folder' if path.is_dir() else 'file'}, and nothing else takes its place")
+        if partial.is_dir() and path.exists():
+            path.replace(earlier)
         partial.replace(path)
     finally:
-        if partial.is_dir():
-            shutil.rmtree(partial)
-        else:
-            partial.unlink(missing_ok=True)
+        for own in (partial, earlier):
+            _remove(own)
+
+
+def _beside(path: Path, what: str) -> Path:
+    """A temporary neighbour whose name says whose it is."""
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{what}{os.getpid()}.partial")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sweep(path: Path) -> None:
@@ -53,7 +72,7 @@ def _sweep(path: Path) -> None:
     for partial in path.parent.glob(f".{path.name}.{socket.gethostname()}.*.partial"):
         owner = partial.name.split(".")[-2]
         if owner.isdigit() and not _writes(int(owner), partial):
-            shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
+            _remove(partial)
 
 
 def _writes(owner: int, partial: Path) -> bool:

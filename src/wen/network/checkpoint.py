@@ -60,11 +60,13 @@ class Checkpoint:
         """Read the file; None if there is none, or it is damaged or of another training."""
         try:
             with safetensors.safe_open(self.path, "pt") as file:
-                about = json.loads((file.metadata() or {}).get("wen", "{}"))
-                if about.pop("fingerprint", None) != self.fingerprint:
+                about = json.loads(file.metadata()["wen"])
+                written = about.pop("sha256"), about.pop("fingerprint")
+                if written[1] != self.fingerprint:
                     return None
-                return Progress(**about, tensors={key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
-        except (FileNotFoundError, safetensors.SafetensorError, ValueError, TypeError):
+                progress = Progress(**about, tensors={key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
+                return progress if _digest(about, progress.tensors) == written[0] else None
+        except (AttributeError, FileNotFoundError, KeyError, safetensors.SafetensorError, ValueError, TypeError):
             return None
 
     def save(self, progress: Progress) -> None:
@@ -72,7 +74,8 @@ class Checkpoint:
         about = {key: value for key, value in vars(progress).items() if key != "tensors"}
         tensors = {key: own.detach().contiguous().cpu().clone() for key, own in progress.tensors.items()}
         with whole(self.path) as partial:
-            metadata = {"wen": json.dumps(about | {"fingerprint": self.fingerprint})}
+            proof = {"sha256": _digest(about, tensors), "fingerprint": self.fingerprint}
+            metadata = {"wen": json.dumps(about | proof)}
             partial.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
 
 
@@ -84,6 +87,15 @@ def fingerprint(params: Params, paths: Paths, lr: float, fold: int) -> str:
     for path in (paths.index, paths.split, paths.backbone):
         content.update(sha256(path.read_bytes()).encode())
     content.update(" ".join(code.digest(path) for path in code.files("train-fold")).encode())
+    return content.hexdigest()
+
+
+def _digest(about: dict[str, Any], tensors: Weights) -> str:
+    """SHA-256 of all that a checkpoint holds."""
+    content = hashlib.sha256(json.dumps(about).encode())
+    for key, own in sorted(tensors.items()):
+        content.update(key.encode())
+        content.update(own.reshape(-1).view(torch.uint8).numpy().data)
     return content.hexdigest()
 
 

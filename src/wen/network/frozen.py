@@ -95,6 +95,9 @@ def _openvino(frozen: Frozen, size: int, options: Compute) -> Run:
     )
 
     def run(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(torch.from_numpy(output.copy()) for output in compiled(images.numpy(), share_inputs=True).values())
+        outputs = tuple(output.copy() for output in compiled(images.numpy(), share_inputs=True).values())
+        if any(len(output) != len(images) for output in outputs):  # which OpenVINO does not say
+            raise MemoryError("OpenVINO")
+        return tuple(map(torch.from_numpy, outputs))
 
     return run
