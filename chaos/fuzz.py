@@ -7,6 +7,7 @@ writes it into docs/RELIABILITY.md.
 
 import argparse
 import contextlib
+import itertools
 import os
 import sys
 import tempfile
@@ -38,7 +39,11 @@ from wen.network.checkpoint import Checkpoint, Progress  # noqa: E402
 from wen.params import load  # noqa: E402
 from wen.paths import Paths  # noqa: E402
 
-TEXTS = [b"\0", b"\n", b",", b'"', b"nan", b"-1", b"\xff\xfe", b"{[*&!", b"1e999"]
+TEXTS = [
+    b"\0", b"\n", b",", b'"', b"nan", b"-1", b"\xff\xfe", b"{[*&!", b"1e999", b"0x" + b"f" * 5000,
+    b"!!int ''", b"!!float _", b"!!bool x", b'"\\U99999999"',
+]  # fmt: skip
+PACKINGS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 LITE0 = "tf_efficientnet_lite0"
 
 
@@ -74,9 +79,9 @@ def everything(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
     paths = Paths(root)
     source = layouts.tcia(root / "C-NMC")
     labels = source / layouts.LABELS
-    with zipfile.ZipFile(root / "C-NMC.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(source.rglob("*")):
-            archive.write(path, path.relative_to(source))
+    with zipfile.ZipFile(root / "C-NMC.zip", "w") as archive:
+        for path, packing in zip(sorted(source.rglob("*")), itertools.cycle(PACKINGS), strict=False):
+            archive.write(path, path.relative_to(source), packing)
     values = tiny_values()
     values["dataset"]["source"] = "cnmc"
     values["dataset"]["side"] = values["images"]["crop"] = layouts.SIDE
@@ -99,7 +104,8 @@ def everything(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
     network = backbone.build(LITE0)
     backbone.save(network.state_dict(), {"diverged": False}, paths.model(0.001, 0))
     checkpoint = Checkpoint(paths.checkpoint(0.001, 0), "fingerprint")
-    checkpoint.save(Progress("head", 1, 0, [{"stage": 1}], {"epoch": 0}, tensors={"trained.weight": torch.zeros(3)}))
+    progress = Progress("head", 1, 0, [{"stage": 1}], {"epoch": 0}, tensors={"trained.weight": torch.zeros(3)})
+    checkpoint.save(progress)
     array = arrays.array_path(root, "pooled")
     np.save(array, np.zeros((8, 3), np.float32))
     image = next(source.rglob("*_all.bmp"))
@@ -114,13 +120,22 @@ def everything(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
         "predictions (npz)": (paths.predictions(0.001, 0), lambda: members.load(paths, 0.001, [0])),
         "metrics (JSON)": (paths.split_metrics, lambda: read_json(paths.split_metrics)),
         "model (safetensors)": (paths.model(0.001, 0), lambda: load_model(paths.model(0.001, 0))),
-        "checkpoint (safetensors)": (checkpoint.path, checkpoint.load),
+        "checkpoint (safetensors)": (checkpoint.path, lambda: go_on(checkpoint, progress)),
     }
 
 
 def list_cells(source: Path) -> None:
     if problems := cnmc.read(source).problems:
         raise WenError("\n".join(problems))
+
+
+def go_on(checkpoint: Checkpoint, saved: Progress) -> None:
+    """From what was saved or not at all: nothing else may pass for it."""
+    found = checkpoint.load()
+    if found is None:
+        raise WenError("begins anew")
+    assert found.tensors["trained.weight"].equal(saved.tensors["trained.weight"])
+    assert vars(found) | {"tensors": 0} == vars(saved) | {"tensors": 0}
 
 
 def load_model(path: Path) -> None:

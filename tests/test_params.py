@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 from conftest import PROJECT
+from dvc.parsing.interpolate import to_str
+from dvc.utils.serialize import parse_yaml
 from ruamel.yaml import YAML
 
 from wen.errors import WenError
 from wen.params import load, parse
+from wen.paths import Paths
 
 PROFILES = sorted((PROJECT / "profiles").glob("*.yaml"))
 
@@ -64,6 +67,9 @@ def test_thesis_and_honest_are_the_protocol() -> None:
         ("lr", 0),
         ("lr", float("nan")),
         ("lr", "fast"),
+        ("lr", 10),
+        ("lr", True),
+        ("lr_grid", [1, 0.1, 0.01]),
         ("lr_grid", []),
         ("lr_grid", [0.001, 0.001, 0.0001]),
         ("weighting", "gini"),
@@ -114,6 +120,23 @@ def test_every_problem_has_its_line(values: dict[str, Any]) -> None:
 def test_what_is_not_a_mapping_is_refused(text: str) -> None:
     with pytest.raises(WenError, match=r"params\.yaml"):
         parse(text, Path("params.yaml"))
+
+
+def test_a_whole_learning_rate_is_to_be_written_with_a_point(values: dict[str, Any]) -> None:
+    put(values, "lr", 10)
+    with pytest.raises(WenError, match=r"^params\.yaml: lr: write 10\.0, not 10$"):
+        parse(as_text(values), Path("params.yaml"))
+    put(values, "lr", 10.0)
+    assert parse(as_text(values), Path("params.yaml")).lr == 10
+
+
+@pytest.mark.parametrize("written", ["0.001", "1e-3", "1E-3", ".1", "1.", "1_0.0", "010.5", "0.00001", "!!float 10"])
+def test_a_learning_rate_names_paths_as_dvc_does(values: dict[str, Any], written: str) -> None:
+    """However it is written: else DVC would wait for outputs that no stage writes."""
+    put(values, "lr", "HERE")
+    text = as_text(values).replace("HERE", written)
+    named = to_str(parse_yaml(text, "params.yaml")["lr"])
+    assert f"models/{named}/0.safetensors" == str(Paths().model(parse(text, Path("params.yaml")).lr, 0))
 
 
 def test_a_learning_rate_off_the_grid_joins_the_study(values: dict[str, Any]) -> None:

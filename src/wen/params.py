@@ -5,17 +5,26 @@ import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from wen.ensemble.weights import SCHEMES
 from wen.errors import WenError
 
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
+
+def _with_a_point(value: Any) -> Any:
+    """Refuse 10 where 10.0 is meant: DVC would call an output models/10, the stage writes models/10.0."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 100:
+        raise ValueError(f"write {float(value)}, not {value}")
+    return value
+
+
+Whole = Annotated[int, Field(lt=2**31)]  # beyond any use, and Python does not print an int of 4300 digits
+Positive = Annotated[Whole, Field(ge=1)]
+Count = Annotated[Whole, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-LearningRate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+LearningRate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False), BeforeValidator(_with_a_point)]
 Jitter = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -28,10 +37,10 @@ class Section(BaseModel):
 class Synthetic(Section):
     """The embedded data set: how many cells of how many subjects, and how much the classes overlap."""
 
-    subjects: Annotated[int, Field(ge=4)]
-    cells: Annotated[int, Field(ge=20)]
-    preliminary_subjects: Annotated[int, Field(ge=2)]
-    preliminary_cells: Annotated[int, Field(ge=4)]
+    subjects: Annotated[Whole, Field(ge=4)]
+    cells: Annotated[Whole, Field(ge=20)]
+    preliminary_subjects: Annotated[Whole, Field(ge=2)]
+    preliminary_cells: Annotated[Whole, Field(ge=4)]
     duplicates: Count
     separation: Annotated[float, Field(ge=0, le=10)]
 
@@ -88,7 +97,7 @@ class Features(Section):
 class Train(Section):
     """What both training stages share."""
 
-    batch_size: Annotated[int, Field(ge=2)]
+    batch_size: Annotated[Whole, Field(ge=2)]
 
 
 class Head(Section):
@@ -192,19 +201,23 @@ def load(path: Path) -> Params:
         With one line for each problem, naming the key.
     """
     try:
-        return parse(path.read_text(encoding="utf-8"), path)
+        return parse(path.read_bytes(), path)
     except FileNotFoundError:
         raise WenError(f"{path}: no such file; run this in the project's folder") from None
+
+
+def parse(content: str | bytes, path: Path) -> Params:
+    """Check the content of a params.yaml; ``path`` is for the messages of `WenError`."""
+    try:
+        text = content if isinstance(content, str) else content.decode("utf-8")
+        values = YAML(typ="safe", pure=True).load(text)
     except UnicodeDecodeError as error:
         raise WenError(f"{path}: not UTF-8 ({error})") from None
-
-
-def parse(text: str, path: Path) -> Params:
-    """Check the text of a params.yaml; ``path`` is for the messages of `WenError`."""
-    try:
-        values = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError, RecursionError) as error:
+    except YAMLError as error:
         raise WenError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    except Exception as error:  # ruamel raises many kinds on a value that is not of its tag, as KeyError on !!bool x
+        found = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise WenError(f"{path}: not readable as YAML: a value cannot be read ({found})") from None
     if not isinstance(values, dict):
         raise WenError(f"{path}: expected keys and values, found {type(values).__name__}")
     try:
@@ -214,7 +227,17 @@ def parse(text: str, path: Path) -> Params:
         raise WenError("\n".join(lines)) from None
 
 
-_SHORT = reprlib.Repr()  # a value in a message; nested lists that refer to each other would never end
+class _Short(reprlib.Repr):
+    """A value in a message; nested lists that refer to each other would never end."""
+
+    def repr_int(self, x: int, level: int) -> str:
+        try:
+            return super().repr_int(x, level)
+        except ValueError:
+            return "a number of thousands of digits"
+
+
+_SHORT = _Short()
 _SHORT.maxlevel = 2
 _SHORT.maxstring = 80
 
@@ -227,10 +250,11 @@ def _sentence(problem: Any) -> str:
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(key.rsplit(".", 1)[-1], _known_keys(), n=1)
         return f"{key}: unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
-    if not key:  # from _hang_together, which names the key itself
-        return str(problem["msg"]).removeprefix("Value error, ")
+    if kind == "value_error":  # _hang_together names the key itself
+        said = str(problem["msg"]).removeprefix("Value error, ")
+        return f"{key}: {said}" if key else said
     message = problem["msg"].removeprefix("Input ")
-    return f"{key}: {message[0].lower()}{message[1:]}, found {_SHORT.repr(found)}"
+    return f"{key or 'a key'}: {message[0].lower()}{message[1:]}, found {_SHORT.repr(found)}"
 
 
 def _known_keys() -> list[str]:

@@ -40,12 +40,36 @@ def small_bomb(path: Path) -> None:
     directory(path, 24, "<I", 10)
 
 
+def broken_lzma(path: Path) -> None:
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("more.bmp", bytes(1000))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"more.bmp") + len("more.bmp") + 9] = 0xFF  # the first byte after LZMA's own header
+    path.write_bytes(content)
+
+
+def name_in_latin_1(path: Path) -> None:
+    with_member("caf\u00e9s.bmp")(path)
+    path.write_bytes(path.read_bytes().replace("caf\u00e9s.bmp".encode(), b"caf\xe9es.bmp"))
+
+
+def entry_beyond_any_file(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as archive:
+        member = zipfile.ZipInfo("far.bmp")
+        member.extra = struct.pack("<HHQ", 1, 8, 2**64 - 1)
+        archive.writestr(member, b"x")
+    directory(path, 42, "<I", 2**32 - 1)
+
+
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut in half": (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]), "nor a whole zip"),
     "without its end": (lambda path: path.write_bytes(path.read_bytes()[:-22]), "nor a whole zip"),
     "empty": (lambda path: path.write_bytes(b""), "nor a whole zip"),
     "of text": (lambda path: path.write_bytes(b"no zip\n"), "nor a whole zip"),
     "a bit changed": (broken_content, "nor a whole zip"),
+    "a byte changed in LZMA": (broken_lzma, "nor a whole zip"),
+    "a name that is not the UTF-8 it should be": (name_in_latin_1, "nor a whole zip"),
+    "an entry beyond any file": (entry_beyond_any_file, "nor a whole zip"),
     "member above": (with_member("../outside.bmp"), "unsafe member '../outside.bmp'"),
     "member without a name": (with_member(""), "unsafe member ''"),
     "member above, deep": (with_member("a/../../outside.bmp"), "unsafe member"),
@@ -155,18 +179,26 @@ def test_an_empty_folder_and_one_that_is_not_there_are_told(project: Project, tm
     project.refuses(*project.study(tmp_path / "pipe"), named="no such folder or zip")
 
 
-def test_links_to_images_elsewhere_are_followed_and_circles_are_not(
-    project: Project, data: Path, tmp_path: Path
-) -> None:
+def test_links_to_images_elsewhere_are_followed(project: Project, data: Path, tmp_path: Path) -> None:
     cell = data / FOLD / "UID_1_1_1_all.bmp"
     cell.rename(tmp_path / "elsewhere.bmp")
     cell.symlink_to(tmp_path / "elsewhere.bmp")
-    (data / "circle").symlink_to(data)
     code, said = project.wen(*project.study(data))
     assert code == 0, said
     brought = project.root / "data/raw/cnmc" / FOLD / "UID_1_1_1_all.bmp"
     assert brought.read_bytes() == (tmp_path / "elsewhere.bmp").read_bytes()
     assert not brought.is_symlink()
+
+
+def test_a_link_to_a_folder_is_told(project: Project, data: Path, tmp_path: Path) -> None:
+    (data / FOLD).rename(tmp_path / "elsewhere")
+    (data / FOLD).symlink_to(tmp_path / "elsewhere")
+    assert "the real folder" in project.refuses(*project.study(data), named=f"{data / FOLD}: ")
+
+
+def test_a_circle_of_links_is_told(project: Project, data: Path) -> None:
+    (data / "circle").symlink_to(data)
+    project.refuses(*project.study(data), named=f"{data}/circle: ")
 
 
 def test_a_broken_link_is_told(project: Project, data: Path) -> None:

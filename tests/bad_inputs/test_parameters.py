@@ -102,6 +102,7 @@ TEXT = (PROJECT / "profiles/demo.yaml").read_text()
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{own}: &{own} [{', '.join([f'*{before}'] * 9)}]\n" for before, own in zip("abcdefghi", "bcdefghij", strict=True)
 )
+HUGE = "0x" + "f" * 5000  # Python reads it, but does not print it
 NO_PARAMS: dict[str, bytes] = {
     "empty": b"",
     "comments": b"# nothing\n",
@@ -120,6 +121,15 @@ NO_PARAMS: dict[str, bytes] = {
     "two documents": (TEXT + "---\n" + TEXT).encode(),
     "a number for a key": (TEXT + "1: 2\n").encode(),
     "nothing for a key": (TEXT + "? \n: 2\n").encode(),
+    "a number that is none": TEXT.replace("seed: 2019", "seed: !!int ''").encode(),
+    "a number of a line below": TEXT.replace("seed: 2019", "seed: !!float _").encode(),
+    "a truth that is none": TEXT.replace("seed: 2019", "seed: !!bool x").encode(),
+    "a day that is none": TEXT.replace("seed: 2019", "seed: 2019-13-01").encode(),
+    "a character beyond Unicode": TEXT.replace("unit: image", 'unit: "\\U99999999"').encode(),
+    "half a character": TEXT.replace("unit: image", 'unit: "\\ud800"').encode(),
+    "half a character for a key": (TEXT + '"\\ud800": 1\n').encode(),
+    "a number of 5000 digits": TEXT.replace("seed: 2019", "seed: " + "9" * 5000).encode(),
+    "a number of 5000 digits for a key": (TEXT + f"? {HUGE}\n: 1\n").encode(),
     "a date": TEXT.replace("seed: 2019", "seed: 2019-01-01").encode(),
     "a thousand brackets": b"seed: " + b"[" * 3000 + b"]" * 3000,
     "nested laughs": LAUGHS.encode() + TEXT.replace("seed: 2019", "seed: *j").encode(),
@@ -132,6 +142,22 @@ NO_PARAMS: dict[str, bytes] = {
 def test_a_file_that_is_no_params_yaml_is_told(project: Project, name: str) -> None:
     (project.root / "params.yaml").write_bytes(NO_PARAMS[name])
     assert len(project.refuses("check", named="params.yaml")) < 3000
+
+
+@pytest.mark.parametrize("form", [HUGE, f"[{HUGE}, {HUGE}, {HUGE}]", f"{{a: {HUGE}}}"], ids=["alone", "list", "map"])
+@pytest.mark.parametrize("key", VALUES)
+def test_a_number_too_long_to_print_is_told_by_its_key(key: str, form: str) -> None:
+    values = copy.deepcopy(DEMO)
+    section, last = section_of(values, key)
+    section[last] = "HUGE"
+    with io.StringIO() as text:
+        YAML().dump(values, text)
+        content = text.getvalue().replace("HUGE", form)
+    with pytest.raises(WenError) as caught:
+        parse(content, Path("params.yaml"))
+    lines = str(caught.value).splitlines()
+    assert all(line.startswith(f"params.yaml: {key}") for line in lines), lines
+    assert len("".join(lines)) < 600
 
 
 def test_no_params_yaml_and_one_that_is_a_folder_are_told(project: Project) -> None:

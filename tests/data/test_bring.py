@@ -26,8 +26,8 @@ def project(tmp_path: Path) -> Paths:
     return paths
 
 
-def zipped(folder: Path, target: Path) -> Path:
-    with zipfile.ZipFile(target, "w") as archive:
+def zipped(folder: Path, target: Path, packing: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(target, "w", packing) as archive:
         for path in sorted(folder.rglob("*")):
             archive.write(path, path.relative_to(folder))
     return target
@@ -56,6 +56,50 @@ def test_params_of_the_users_own_are_kept(tmp_path: Path, project: Paths) -> Non
     project.params.write_text("mine\n")
     bring.run(layouts.kaggle(tmp_path / "C-NMC"), "laptop", incomplete=True, paths=project)
     assert (project.root / "params.yaml.old").read_text() == "mine\n"
+
+
+def test_every_params_of_the_users_own_is_kept_and_named(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = layouts.kaggle(tmp_path / "C-NMC")
+    kept = {"params.yaml.old": "mine\n", "params.yaml.old.2": "mine again\n", "params.yaml.old.3": "and again\n"}
+    for name, text in kept.items():
+        project.params.write_text(text)
+        bring.run(source, "laptop", incomplete=True, paths=project)
+        assert f"kept as {name}\n" in capsys.readouterr().out
+    bring.run(source, "laptop", incomplete=True, paths=project)  # a profile is not the user's own
+    assert {path.name: path.read_text() for path in project.root.glob("params.yaml.old*")} == kept
+
+
+def test_params_that_are_not_utf_8_are_kept_as_they_are(tmp_path: Path, project: Paths) -> None:
+    content = "m\u00efne\n".encode("utf-16")
+    project.params.write_bytes(content)
+    (project.profiles / "other.yaml").write_bytes(b"\xff")
+    bring.run(layouts.kaggle(tmp_path / "C-NMC"), "laptop", incomplete=True, paths=project)
+    assert (project.root / "params.yaml.old").read_bytes() == content
+
+
+def test_a_profile_that_is_not_utf_8_is_refused_before_anything_changes(tmp_path: Path, project: Paths) -> None:
+    (project.profiles / "other.yaml").write_bytes((project.profiles / "laptop.yaml").read_text().encode("utf-16"))
+    with pytest.raises(WenError, match=r"other\.yaml: not UTF-8"):
+        bring.run(layouts.kaggle(tmp_path / "C-NMC"), "other", incomplete=True, paths=project)
+    assert not (project.raw / "cnmc").exists()
+
+
+def test_params_that_are_a_folder_are_refused_before_anything_changes(tmp_path: Path, project: Paths) -> None:
+    project.params.mkdir()
+    with pytest.raises(WenError, match=r"params\.yaml: not a file; move it away"):
+        bring.run(layouts.kaggle(tmp_path / "C-NMC"), "laptop", incomplete=True, paths=project)
+    assert project.params.is_dir()
+    assert not (project.raw / "cnmc").exists()
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_is_unpacked_however_it_is_packed(tmp_path: Path, project: Paths, packing: int) -> None:
+    source = layouts.tcia(tmp_path / "C-NMC")
+    bring.run(zipped(source, tmp_path / "C-NMC.zip", packing), "laptop", incomplete=True, paths=project)
+    for path in source.rglob("*.bmp"):
+        assert (project.raw / "cnmc" / path.relative_to(source)).read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("name", ["../outside.bmp", "/outside.bmp", "a/../../outside.bmp", "..\\outside.bmp"])

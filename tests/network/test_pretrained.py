@@ -103,6 +103,21 @@ def test_a_pickle_that_runs_code_is_not_loaded(tmp_path: Path, tiny: Params) -> 
     assert not (tmp_path / "harmed").exists()
 
 
+@pytest.mark.parametrize("ending", ["pth", "safetensors"])
+def test_an_empty_file_is_told(tmp_path: Path, tiny: Params, ending: str) -> None:
+    file = tmp_path / f"empty.{ending}"
+    file.touch()
+    with pytest.raises(WenError, match=rf"empty\.{ending} is not a checkpoint of tensors: \w"):
+        fetch(tiny, tmp_path, weights=str(file))
+
+
+def test_tensors_without_names_are_told(tmp_path: Path, tiny: Params) -> None:
+    file = tmp_path / "numbered.pth"
+    torch.save({0: torch.zeros(1)}, file)
+    with pytest.raises(WenError, match=r"numbered\.pth holds something else than named tensors"):
+        fetch(tiny, tmp_path, weights=str(file))
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -1,8 +1,11 @@
 """``wen study``: bring the real data under data/raw, check them, and put a profile in place."""
 
+import itertools
+import lzma
 import os
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -12,11 +15,15 @@ from rich.progress import track
 
 from wen.data.prepare import survey
 from wen.errors import WenError
-from wen.files import whole, write_text
+from wen.files import whole
 from wen.params import parse
 from wen.paths import Paths
 
 LARGEST_ZIP = 40 * 2**30  # bytes unpacked; C-NMC 2019 is 11 GB
+# What zipfile raises on a zip that is damaged; ValueError on a name that is not UTF-8, or an entry beyond any file.
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError)
+# And on one packed in a way that Python lacks, or by a password, or with names or an LZMA dictionary too large.
+UNFIT = (NotImplementedError, RuntimeError, OSError, MemoryError)
 
 
 def run(data: Path, profile: str, incomplete: bool, paths: Paths) -> None:
@@ -37,8 +44,9 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths) -> None:
     WenError
         If there is no such profile or data, or the data have problems; nothing is changed then.
     """
-    text = _profile(profile, incomplete, paths)
-    params = parse(text, paths.profiles / f"{profile}.yaml")
+    content = _profile(profile, incomplete, paths)
+    params = parse(content, paths.profiles / f"{profile}.yaml")
+    _is_own(paths)  # a params.yaml that cannot be read is told before anything changes
     target = paths.raw / "cnmc"
     dataset = params.dataset
     if data.resolve() == target.resolve():
@@ -50,10 +58,12 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths) -> None:
                 _, _, summary = survey(partial, paths.root, dataset.side, dataset.complete)
             except WenError as error:
                 raise WenError(str(error).replace(str(partial), str(data))) from None
-    if paths.params.exists() and paths.params.read_text(encoding="utf-8") not in _profiles(paths):
-        paths.params.replace(paths.params.with_suffix(".yaml.old"))
-        print("your own params.yaml is kept as params.yaml.old")
-    write_text(paths.params, text)
+    if _is_own(paths):
+        old = _old_name(paths.params)
+        paths.params.replace(old)
+        print(f"your own params.yaml is kept as {old.name}")
+    with whole(paths.params) as partial:
+        partial.write_bytes(content)
     print(
         f"data/raw/cnmc: {summary['images']:,} images ({summary['ALL']:,} ALL, {summary['HEM']:,} HEM) of "
         f"{summary['subjects']} subjects, {summary['duplicate_pairs']} duplicate pairs\n"
@@ -61,19 +71,30 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths) -> None:
     )
 
 
-def _profile(name: str, incomplete: bool, paths: Paths) -> str:
+def _profile(name: str, incomplete: bool, paths: Paths) -> bytes:
     file = paths.profiles / f"{name}.yaml"
     if not file.is_file():
         names = ", ".join(sorted(path.stem for path in paths.profiles.glob("*.yaml")))
         raise WenError(f"--profile {name}: no such profile; there are {names}")
-    text = file.read_text(encoding="utf-8")
-    return text.replace("  complete: true ", "  complete: false", 1) if incomplete else text
+    content = file.read_bytes()
+    return content.replace(b"  complete: true ", b"  complete: false", 1) if incomplete else content
 
 
-def _profiles(paths: Paths) -> list[str]:
-    """Every text of params.yaml that can be had again without the user."""
-    names = [path.stem for path in paths.profiles.glob("*.yaml")]
-    return [_profile(name, incomplete, paths) for name in names for incomplete in (False, True)]
+def _is_own(paths: Paths) -> bool:
+    """Whether params.yaml holds what cannot be had again without the user: no profile's content."""
+    if not paths.params.exists():
+        return False
+    if not paths.params.is_file():
+        raise WenError(f"{paths.params}: not a file; move it away")
+    names = [path.stem for path in paths.profiles.glob("*.yaml") if path.is_file()]
+    return paths.params.read_bytes() not in [_profile(name, part, paths) for name in names for part in (False, True)]
+
+
+def _old_name(path: Path) -> Path:
+    """The first of params.yaml.old, params.yaml.old.2, ... that is free: earlier ones are the user's too."""
+    endings = itertools.chain([".old"], (f".old.{number}" for number in itertools.count(2)))
+    places = (path.with_name(path.name + ending) for ending in endings)
+    return next(place for place in places if not os.path.lexists(place))
 
 
 def _bring(source: Path, target: Path) -> None:
@@ -87,7 +108,11 @@ def _bring(source: Path, target: Path) -> None:
 
 def _link(source: Path, target: Path) -> None:
     """Hard-link every file of a folder, or copy where the file system cannot link."""
-    files = [path for path in sorted(source.rglob("*")) if not path.is_dir()]
+    found = sorted(source.rglob("*"))
+    for path in found:
+        if path.is_symlink() and path.is_dir():  # rglob passes it by: its images would be missing without a word
+            raise WenError(f"{path}: a symbolic link to a folder; put the real folder in its place")
+    files = [path for path in found if not path.is_dir()]
     for path in files:
         if not path.is_file():
             raise WenError(f"{path}: neither a file nor a folder, or a link to nothing")
@@ -115,14 +140,16 @@ def _unzip(source: Path, target: Path) -> None:
                 raise WenError(f"{source}: unpacks to {size / 1e9:.1f} GB; {free / 1e9:.1f} GB are free here")
             for member in track(members, "unpacking images", transient=True):
                 archive.extract(member, target)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise WenError(f"{source}: neither a folder nor a whole zip ({error})") from None
-    except (
-        NotImplementedError,
-        RuntimeError,
-        OSError,
-    ) as error:  # packed in a way that Python lacks; a password; a name
-        raise WenError(f"{source}: cannot be unpacked ({error}); unpack it yourself and give the folder") from None
+    except DAMAGE as error:
+        raise WenError(f"{source}: neither a folder nor a whole zip ({_text(error)})") from None
+    except UNFIT as error:
+        raise WenError(
+            f"{source}: cannot be unpacked ({_text(error)}); unpack it yourself and give the folder"
+        ) from None
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__  # EOFError and MemoryError often have no text
 
 
 def _check(member: zipfile.ZipInfo, source: Path) -> None:

@@ -81,13 +81,14 @@ def _from_file(path: Path) -> Weights:
     except FileNotFoundError:
         raise WenError(f"backbone.weights: no such file: {path} (or write hub or pip)") from None
     except Exception as error:  # torch and safetensors raise many kinds on a file that is not theirs
-        raise WenError(
-            f"backbone.weights: {path} is not a checkpoint of tensors: {str(error).splitlines()[0]}"
-        ) from None
+        said = (str(error) or type(error).__name__).splitlines()[0]  # of an empty file, torch says nothing
+        raise WenError(f"backbone.weights: {path} is not a checkpoint of tensors: {said}") from None
     for wrapper in ("state_dict", "model"):
         if isinstance(weights, dict) and isinstance(weights.get(wrapper), dict):
             weights = weights[wrapper]
-    if not isinstance(weights, dict) or not all(isinstance(item, torch.Tensor) for item in weights.values()):
+    if not isinstance(weights, dict) or not all(
+        isinstance(key, str) and isinstance(item, torch.Tensor) for key, item in weights.items()
+    ):
         raise WenError(f"backbone.weights: {path} holds something else than named tensors")
     found: Weights = weights
     return found
