@@ -36,7 +36,7 @@ RERUN: dict[str, set[str]] = {
     "data/images.py": {"prepare", "report", *NETWORK},
     "data/overview.py": {"prepare"},
     "data/prepare.py": {"prepare"},
-    "data/split.py": {"split"},
+    "data/split.py": {"split", "report"},
     "data/synthetic.py": {"prepare"},
     "data/table.py": {"split", "report", *NETWORK},
     "ensemble/__init__.py": set(),

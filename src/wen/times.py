@@ -1,6 +1,8 @@
 """How long every stage took: in logs/times.csv and not in an output, so that equal runs give equal bytes."""
 
 import csv
+import re
+import sys
 import time
 from collections.abc import Callable
 
@@ -10,14 +12,18 @@ STAGES = (
     "prepare", "split", "backbone", "features", "train-fold", "predict-fold", "ensemble-inter", "ensemble-intra",
     "report",
 )  # fmt: skip
+ROW = re.compile(r"([a-z-]+),([0-9]+(?:\.[0-9]+)?)")
 
 
 def clock(paths: Paths, stage: str) -> Callable[[], None]:
-    """Start a stage's clock; the function that is returned stops it and appends a row to logs/times.csv."""
+    """Start a stage's clock; the function that is returned stops it and appends a row to logs/times.csv.
+
+    Unless it is called because of an exception: a stage that failed says nothing of how long it takes.
+    """
     begin = time.perf_counter()
 
     def stop() -> None:
-        if paths.params.exists():  # else this is no study's folder
+        if sys.exception() is None:
             paths.times.parent.mkdir(exist_ok=True)
             with paths.times.open("a", newline="") as file:
                 csv.writer(file).writerow([stage, f"{time.perf_counter() - begin:.1f}"])
@@ -26,10 +32,13 @@ def clock(paths: Paths, stage: str) -> Callable[[], None]:
 
 
 def spent(paths: Paths) -> dict[str, list[float]]:
-    """The seconds of every run of each stage that logs/times.csv knows of, in the order of the study."""
+    """The seconds of every run of each stage that logs/times.csv knows of, in the order of the study.
+
+    Rows that are not ``stage,seconds`` are left out: one may be torn where a machine stopped.
+    """
     if not paths.times.exists():
         return {}
-    with paths.times.open(newline="") as file:
-        rows = list(csv.reader(file))
+    lines = paths.times.read_text(encoding="utf-8", errors="replace").splitlines()
+    rows = [row.groups() for line in lines if (row := ROW.fullmatch(line))]
     runs = {stage: [float(seconds) for own, seconds in rows if own == stage] for stage in STAGES}
     return {stage: seconds for stage, seconds in runs.items() if seconds}

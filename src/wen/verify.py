@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.output import Output
 from dvc.repo import Repo
 
@@ -21,27 +22,39 @@ def run(paths: Paths) -> None:
     Raises
     ------
     WenError
-        If one was damaged.
+        If one was damaged, or DVC cannot read the project.
     """
-    damaged, count = [], 0
-    with Repo(str(paths.root)) as repo:
-        for out in repo.index.outs:
-            for file, oid in _files(out):
-                cached = Path(repo.cache.local.oid_to_path(oid))
-                if not cached.exists():
-                    continue
-                count += 1
-                if _md5(cached) != oid.removesuffix(".dir"):
-                    damaged.append(file.relative_to(repo.root_dir).as_posix())
-                    cached.unlink()
-                    if file.is_file() and _md5(file) != oid:
-                        file.unlink()
+    try:
+        with Repo(str(paths.root)) as repo:
+            damaged, count = _damaged(repo)
+    except NotDvcRepoError:
+        raise WenError(f"{paths.root.resolve()}: no DVC repository; run this in the project's folder") from None
+    except DvcException as error:  # of dvc.yaml, dvc.lock, params.yaml or .dvc/config, which its text names
+        found = " ".join(str(error).split())
+        raise WenError(f"{paths.root.resolve()}: {found}; mend that file, or take it from git again") from None
     if damaged:
         raise WenError(
             f"{len(damaged)} of {count} cached files are not what dvc.lock says; removed: {', '.join(damaged)}. "
             "`dvc pull` fetches them from a remote, `dvc repro` makes them again"
         )
     print(f"{count} cached files: each is what dvc.lock says")
+
+
+def _damaged(repo: Repo) -> tuple[list[str], int]:
+    """Remove damaged files; their names, and how many were hashed."""
+    damaged, count = [], 0
+    for out in repo.index.outs:
+        for file, oid in _files(out):
+            cached = Path(repo.cache.local.oid_to_path(oid))
+            if not cached.exists():
+                continue
+            count += 1
+            if _md5(cached) != oid.removesuffix(".dir"):
+                damaged.append(file.relative_to(repo.root_dir).as_posix())
+                cached.unlink()
+                if file.is_file() and _md5(file) != oid:
+                    file.unlink()
+    return damaged, count
 
 
 def _files(out: Output) -> Iterator[tuple[Path, str]]:

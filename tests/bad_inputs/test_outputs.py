@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PROJECT
+from dvc.repo import Repo
 from project import Project
 from tiny_study import set_params, tiny_values
 
@@ -103,6 +104,16 @@ CHANGED: dict[str, Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]] = {
     "a probability that is no number": lambda arrays: arrays | {"test_probability": np.full(N, np.nan)},
     "a probability above 1": lambda arrays: arrays | {"validation_probability": np.full(N, 1.5)},
     "a label of 2": lambda arrays: arrays | {"test_label": np.full(N, 2)},
+    "a probability in words": lambda arrays: arrays | {"test_probability": np.full(N, "high")},
+    "a label in words": lambda arrays: arrays | {"validation_label": (np.arange(N) % 2).astype(str)},
+    "an id less": lambda arrays: arrays | {"test_id": arrays["test_id"][1:]},
+    "an id twice": lambda arrays: arrays | {"test_id": np.where(np.arange(N) == 1, "UID_0_1_1_all", arrays["test_id"])},
+    "an id that is a number": lambda arrays: arrays | {"test_id": np.arange(N)},
+    "a map less": lambda arrays: arrays | {"test_map": arrays["test_map"][1:]},
+    "maps without a width": lambda arrays: arrays | {"test_map": arrays["test_map"][:, :, 0]},
+    "a map in words": lambda arrays: arrays | {"test_map": np.full((N, 2, 2), "here")},
+    "diverged for each image": lambda arrays: arrays | {"diverged": np.zeros(N, bool)},
+    "diverged in words": lambda arrays: arrays | {"diverged": np.array("no")},
     "other labels than the other fold": lambda arrays: arrays | {"test_label": 1 - arrays["test_label"]},
 }
 
@@ -117,6 +128,26 @@ def test_predictions_that_cannot_be_are_refused(predicted: Project, name: str) -
 def test_predictions_that_are_not_there_say_what_writes_them(predicted: Project) -> None:
     (predicted.root / "data/predictions/0.001/0.npz").unlink()
     predicted.refuses("ensemble-inter", "--lr", "0.001", named="`wen predict-fold --lr 0.001 --fold 0` writes it")
+
+
+def test_outside_a_dvc_repository_nothing_is_verified(predicted: Project) -> None:
+    predicted.refuses("verify", named="no DVC repository; run this in the project's folder")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("dvc.yaml", b"stages: [\n"),
+        ("dvc.yaml", b"steps: {}\n"),
+        ("dvc.lock", b"<<<<<<< HEAD\nschema: '2.0'\n"),
+        ("dvc.lock", b"\xff\xfe\n"),
+    ],
+)
+def test_what_dvc_cannot_read_is_told(predicted: Project, name: str, content: bytes) -> None:
+    Repo.init(str(predicted.root), no_scm=True).close()
+    (predicted.root / "dvc.yaml").write_text("stages: {made: {cmd: touch made, outs: [made]}}\n")
+    (predicted.root / name).write_bytes(content)
+    predicted.refuses("verify", named=name)
 
 
 def test_no_source_file_reads_a_pickle() -> None:

@@ -13,6 +13,7 @@ from wen.cluster import makespan
 from wen.errors import WenError
 from wen.params import Params
 from wen.paths import Paths
+from wen.times import spent
 
 SECONDS = st.lists(st.floats(0.1, 1e4), min_size=1, max_size=20)
 
@@ -67,3 +68,18 @@ def test_without_a_whole_run_it_says_what_is_missing(recorded: tuple[Params, Pat
     paths.times.write_text("train-fold,120\n")
     with pytest.raises(WenError, match="1 trainings and 0 predictions, 6 of each are needed"):
         makespan.run(params, paths, [1])
+
+
+TORN = [
+    b"", b"train-fold", b"train-fold,", b"train-fold,1,2", b"train-fold,1predict-fold,2.0", b"train-fold,nan", b"\0\0",
+    b'"', b"\xff,1", b"train-fold,9" * 20_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", TORN, ids=lambda row: repr(row[:30]))
+def test_a_row_that_is_torn_is_left_out(recorded: tuple[Params, Paths], row: bytes) -> None:
+    _, paths = recorded
+    known = spent(paths)
+    head, *rest = paths.times.read_bytes().splitlines(keepends=True)
+    paths.times.write_bytes(head + row + b"\r\n" + b"".join(rest))
+    assert spent(paths) == known

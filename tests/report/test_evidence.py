@@ -69,6 +69,24 @@ def test_by_subject_the_units_are_the_subjects(make_study: MakeStudy) -> None:
     }  # fmt: skip
 
 
+def test_subjects_that_share_an_image_are_one_unit(make_study: MakeStudy) -> None:
+    study = gather(*make_study(split={"unit": "subject"}))
+    alone = study.unit
+    one, other, *_ = study.cells.subject.unique()
+    of_one, of_other = ((study.cells.subject == subject).to_numpy() for subject in (one, other))
+    study.cells.loc[of_other.argmax(), "pixels"] = study.cells.pixels[of_one.argmax()]
+    shared = study.unit
+    assert len(np.unique(shared[of_one | of_other])) == 1
+    assert sorted(np.unique(shared)) == list(range(alone.max()))
+    assert Evidence(study).gathered()["units"] == study.cells.subject.nunique() - 1
+
+
+def test_images_are_units_of_their_own_even_where_they_are_alike(make_study: MakeStudy) -> None:
+    study = gather(*make_study())
+    study.cells["pixels"] = "alike"
+    assert study.unit.tolist() == list(range(len(study.cells)))
+
+
 def test_optimism_is_the_difference_of_the_two_readings(make_study: MakeStudy) -> None:
     study = gather(*make_study(skill=0.5))
     rows = Evidence(study).gathered()["optimism"]

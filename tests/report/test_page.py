@@ -115,6 +115,9 @@ def test_a_file_name_with_markup_in_it_shows_as_text(make_study: MakeStudy) -> N
         table = pd.read_csv(path)
         table["id"] = name + table.id
         table.to_csv(path, index=False)
+    for path in paths.intra_predictions.parent.rglob("*.npz"):
+        arrays = read_npz(path)
+        write_npz(path, **arrays | {"test_id": np.strings.add(name, arrays["test_id"])})
     made = run(params, paths)
     assert "&lt;script&gt;alert" in made.text
     assert [tag for tag, _ in made.elements].count("script") == 1
@@ -126,6 +129,20 @@ def test_a_training_that_diverged_is_named_at_the_top(make_study: MakeStudy) -> 
     write_npz(path, **read_npz(path) | {"diverged": np.array(True)})
     top = run(params, paths).text.split("<main>")[0]
     assert Text("en")("diverged", models="0.0001-1") in top
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_it_says_what_was_chosen_on_test_data(make_study: MakeStudy, language: str) -> None:
+    params, paths = make_study(report={"language": language})
+    chosen = {"en": "the better of the two ensembles", "id": "yang lebih baik dari kedua ensemble"}[language]
+    optimistic = Text(language)("rules.as_written")
+    free, written = (
+        run(params.model_copy(update={"reading": reading}), paths).text for reading in ("leak_free", "as_written")
+    )
+    assert chosen in free.split('<section id="questions">')[0]
+    assert chosen in written.split('<section id="questions">')[0]
+    assert optimistic in written
+    assert optimistic not in free
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.5, 1.0])

@@ -73,9 +73,16 @@ def _member(lr: float, fold: int, path: Path) -> Member:
         (member.validation_label, member.validation_probability),
         (member.test_label, member.test_probability),
     ):
-        same = label.ndim == 1 and label.shape == probability.shape
+        numbers = label.dtype.kind in "iu" and probability.dtype.kind == "f"  # text would not compare with 0 and 1
+        same = numbers and label.ndim == 1 and label.shape == probability.shape
         if not (same and np.isin(label, [0, 1]).all() and ((probability >= 0) & (probability <= 1)).all()):
             raise WenError(f"{path}: needs a label of 0 or 1 and a probability for each image; run `dvc repro`")
+    name, place = member.test_id, member.test_map
+    named = name.dtype.kind == "U" and name.shape == member.test_label.shape and len(np.unique(name)) == len(name)
+    if not (named and place.dtype.kind == "f" and place.ndim == 3 and len(place) == len(name)):
+        raise WenError(f"{path}: needs an id of its own and a map for each test image; run `dvc repro`")
+    if member.diverged.shape or member.diverged.dtype.kind != "b":
+        raise WenError(f"{path}: diverged must be one truth value; run `dvc repro`")
     return member
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wen.errors import WenError
 from wen.files import readable
 
 
@@ -17,7 +18,7 @@ class Writer:
     """A .npy file that grows batch by batch to ``rows`` rows."""
 
     def __init__(self, path: Path, rows: int) -> None:
-        self.rows = rows
+        self.path, self.rows, self.written = path, rows, 0
         self.file = path.open("wb")
 
     def append(self, values: np.ndarray) -> None:
@@ -26,6 +27,22 @@ class Writer:
             header = np.lib.format.header_data_from_array_1_0(values)
             np.lib.format.write_array_header_1_0(self.file, header | {"shape": (self.rows, *values.shape[1:])})
         self.file.write(np.ascontiguousarray(values).data)
+        self.written += len(values)
+
+    def check(self) -> None:
+        """Raise unless as many rows were appended as announced.
+
+        Raises
+        ------
+        MemoryError
+            If fewer: OpenVINO may give no rows where it finds no memory, and not say so.
+        ValueError
+            If more.
+        """
+        if self.written < self.rows:
+            raise MemoryError(f"{self.path.name}: only {self.written} of {self.rows} rows were computed")
+        if self.written > self.rows:
+            raise ValueError(f"{self.path}: {self.written} rows, but {self.rows} were announced")
 
     def close(self) -> None:
         self.file.close()
@@ -33,10 +50,12 @@ class Writer:
 
 @contextmanager
 def writers(paths: Iterable[Path], rows: int) -> Iterator[list[Writer]]:
-    """Open several files side by side; they are closed when the block ends."""
+    """Open several files side by side; they are closed when the block ends, and complete if it ends well."""
     opened = [Writer(path, rows) for path in paths]
     try:
         yield opened
+        for writer in opened:
+            writer.check()
     finally:
         for writer in opened:
             writer.close()
@@ -53,7 +72,14 @@ def read(path: Path, rows: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     with readable(path):
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
     for batch in rows:
-        yield stored[batch]
+        try:
+            values = stored[batch]
+        except IndexError:
+            raise WenError(
+                f"{path}: of shape {stored.shape}, too short for row {max(batch)} of data/index.csv; "
+                "delete it and run `dvc repro`"
+            ) from None
+        yield values
         stored.base.madvise(mmap.MADV_DONTNEED)  # or memory would hold all that was ever read
 
 

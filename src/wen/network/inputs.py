@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from timm.models.efficientnet import EfficientNet
 
+from wen.errors import WenError
 from wen.network.arrays import array_path, read
 from wen.network.device import to_device
 from wen.network.frozen import Frozen, Run, runner
@@ -97,6 +98,14 @@ def computed(
 def batches(rows: np.ndarray, size: int) -> list[np.ndarray]:
     """Cut rows into batches of at most ``size`` that differ by at most one image.
 
-    So no batch is left with the single image that batch normalisation cannot train on.
+    So no batch is left with the single image that batch normalisation cannot train on; of an odd number of images
+    by ``size`` 2, one batch holds three instead.
+
+    Raises
+    ------
+    WenError
+        If there are no rows.
     """
-    return np.array_split(rows, -(-len(rows) // size))
+    if not len(rows):
+        raise WenError("data/split.csv: no image in this part or fold of params.yaml; run `dvc repro split`")
+    return np.array_split(rows, min(-(-len(rows) // size), max(1, len(rows) // 2)))

@@ -169,7 +169,7 @@ class Evidence:
         study, best_lr = self.study, self.best_lr()
         best = study.best_single(self.reading)
         ensembles = [study.intra(self.reading, self.scheme), self._best_inter()]
-        ensemble = max(ensembles, key=lambda own: own.row["accuracy"])
+        ensemble = max(ensembles, key=lambda own: own.row["accuracy"])  # on test data, and the page says so
         group = self._groups()[0] if ensemble.kind == "intra" else lambda scheme: study.inter(best_lr, scheme)
         by_scheme = {scheme: group(scheme).row["accuracy"] for scheme in study.params.schemes}
         gain = accuracy_difference(study.right(ensemble), study.right(best), study.unit)

@@ -10,6 +10,7 @@ import pandas as pd
 from wen.data.table import TEST, read_cells
 from wen.ensemble.intra import JUDGED_ON, champions
 from wen.ensemble.members import Member, load
+from wen.errors import WenError
 from wen.evaluation.champion import champion
 from wen.evaluation.metrics import decide
 from wen.files import read_json, read_npz
@@ -65,9 +66,14 @@ class Study:
 
     @property
     def unit(self) -> np.ndarray:
-        """What stands or falls together: each image alone, or all images of a subject if the split is by subject."""
+        """What stands or falls together, numbered from 0: each image alone, or each subject if the split is by subject.
+
+        Subjects that share an image count as one, as they do to the split.
+        """
         if self.params.split.unit == "subject":
-            return pd.factorize(self.cells.subject)[0]
+            from wen.data.split import components  # only the report needs it, and it takes a second to import
+
+            return pd.factorize(components(self.cells))[0]
         return np.arange(len(self.cells))
 
     def right(self, classifier: Classifier) -> np.ndarray:
@@ -113,12 +119,14 @@ def gather(params: Params, paths: Paths) -> Study:
     Raises
     ------
     WenError
-        If an earlier stage's output is missing.
+        If an earlier stage's output is missing, or was made for another test set or with another params.yaml.
     """
     cells = read_cells(paths)
     cells = cells.assign(row=np.arange(len(cells)))[cells.part == TEST].reset_index(drop=True)
     models = {lr: load(paths, lr, params.folds) for lr in params.learning_rates}
-    study = Study(params, cells, models, [*_singles(models, paths), *_ensembles(params, paths, models)])
+    for lr, members in models.items():  # `load` has compared each with the first
+        _check_test_set(paths.predictions(lr, members[0].fold), members[0].test_id, cells, paths)
+    study = Study(params, cells, models, [*_singles(models, paths), *_ensembles(params, paths, models, cells)])
     for lr in params.learning_rates:
         study.averages[lr] = {kind: _row(paths.single_metrics(lr, kind)) for kind in ("mean", "std")}
     return study
@@ -145,16 +153,22 @@ def _singles(models: dict[float, list[Member]], paths: Paths) -> Iterator[Classi
             yield Classifier("single", own.test_probability, row, [own], np.ones(1), np.ones(1), lr, own.fold)
 
 
-def _ensembles(params: Params, paths: Paths, models: dict[float, list[Member]]) -> Iterator[Classifier]:
+def _ensembles(
+    params: Params, paths: Paths, models: dict[float, list[Member]], cells: pd.DataFrame
+) -> Iterator[Classifier]:
     for lr in params.learning_rates:
-        arrays = read_npz(paths.inter_predictions(lr))
+        path = paths.inter_predictions(lr)
+        arrays = read_npz(path)
+        _check_test_set(path, arrays["test_id"], cells, paths)
+        members = _members(path, arrays["members"].tolist(), [[own] for own in models[lr]])
         for scheme in params.schemes:
             row = _row(paths.inter_metrics(lr) / f"{scheme}.json")
-            yield _ensemble("inter", arrays, scheme, row, models[lr], lr=lr, scheme=scheme)
-    arrays = read_npz(paths.intra_predictions)
-    by_name = {member.name: member for own in models.values() for member in own}
+            yield _ensemble("inter", arrays, scheme, row, members, lr=lr, scheme=scheme)
+    path = paths.intra_predictions
+    arrays = read_npz(path)
+    _check_test_set(path, arrays["test_id"], cells, paths)
     for reading in JUDGED_ON:
-        members = [by_name[name] for name in arrays[f"{reading}_members"].tolist()]
+        members = _members(path, arrays[f"{reading}_members"].tolist(), [models[lr] for lr in params.lr_grid])
         for scheme in params.schemes:
             row = _row(paths.intra_metrics / f"{reading}-{scheme}.json")
             yield _ensemble("intra", arrays, f"{reading}_{scheme}", row, members, reading=reading, scheme=scheme)
@@ -166,6 +180,20 @@ def _ensemble(
 ) -> Classifier:  # fmt: skip
     probability, weight, score = (arrays[f"{key}_{name}"] for name in ("probability", "weight", "score"))
     return Classifier(kind, probability, row, members, weight, score, lr, None, scheme, reading)
+
+
+def _check_test_set(path: Path, test_id: np.ndarray, cells: pd.DataFrame, paths: Paths) -> None:
+    """Compare ids, in their order: labels alone are alike by chance."""
+    if not np.array_equal(test_id, cells.id.to_numpy().astype(str)):
+        raise WenError(f"{path}: of another test set than {paths.split}; run `dvc repro`")
+
+
+def _members(path: Path, names: list[str], candidates: list[list[Member]]) -> list[Member]:
+    """Find an ensemble's members by their names, one among each of the candidates."""
+    found = [own for name, among in zip(names, candidates, strict=False) for own in among if own.name == name]
+    if not len(found) == len(names) == len(candidates):
+        raise WenError(f"{path}: holds members that params.yaml does not, or lacks some; run `dvc repro`")
+    return found
 
 
 def _row(path: Path) -> dict[str, float]:

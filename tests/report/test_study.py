@@ -1,0 +1,68 @@
+"""What an earlier stage left for other data or other parameters is never reported as this study's."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from report_study import MakeStudy
+
+from wen.ensemble import inter
+from wen.errors import WenError
+from wen.files import read_npz, write_npz
+from wen.params import Params
+from wen.report.study import gather
+
+
+def of_another_test_set(path: Path) -> None:
+    """The same labels, of images with other names."""
+    arrays = read_npz(path)
+    write_npz(path, **arrays | {"test_id": np.strings.add("other-", arrays["test_id"])})
+
+
+@pytest.mark.parametrize(
+    "name", ["data/predictions/0.0001", "data/predictions/inter/0.0001.npz", "data/predictions/intra.npz"]
+)
+def test_predictions_for_another_test_set_are_refused(make_study: MakeStudy, name: str) -> None:
+    params, paths = make_study()
+    gather(params, paths)
+    changed = paths.root / name
+    for path in changed.glob("*.npz") if changed.is_dir() else [changed]:
+        of_another_test_set(path)
+    with pytest.raises(WenError, match=rf"{name}.*: of another test set than .*data/split\.csv; run `dvc repro`"):
+        gather(params, paths)
+
+
+def test_predictions_for_the_same_images_in_another_order_are_refused(make_study: MakeStudy) -> None:
+    params, paths = make_study()
+    arrays = read_npz(paths.intra_predictions)
+    write_npz(paths.intra_predictions, **arrays | {"test_id": arrays["test_id"][::-1]})
+    with pytest.raises(WenError, match=r"intra\.npz: of another test set"):
+        gather(params, paths)
+
+
+OTHER: dict[str, tuple[Callable[[Params], dict[str, Any]], str]] = {
+    "fewer folds": (lambda params: {"folds": params.folds[:2]}, r"inter/0\.001\.npz"),
+    "a learning rate less": (lambda params: {"lr_grid": params.lr_grid[:2]}, r"intra\.npz"),
+    "learning rates in another order": (lambda params: {"lr_grid": params.lr_grid[::-1]}, r"intra\.npz"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_ensembles_of_other_members_than_params_has_are_refused(make_study: MakeStudy, name: str) -> None:
+    params, paths = make_study(folds=[0, 1, 2])
+    changed, named = OTHER[name]
+    with pytest.raises(WenError, match=rf"{named}: holds members that params\.yaml does not.*`dvc repro`"):
+        gather(params.model_copy(update=changed(params)), paths)
+
+
+def test_champions_of_folds_that_params_no_longer_has_are_refused(make_study: MakeStudy) -> None:
+    params, paths = make_study(folds=[0, 1, 2, 3, 4])
+    members = read_npz(paths.intra_predictions)["leak_free_members"].tolist()
+    fold = int(members[0].rsplit("-", 1)[1])
+    fewer = params.model_copy(update={"folds": [own for own in params.folds if own != fold]})
+    for lr in params.lr_grid:
+        inter.run(fewer, paths, lr)
+    with pytest.raises(WenError, match=r"intra\.npz: holds members that params\.yaml does not"):
+        gather(fewer, paths)
