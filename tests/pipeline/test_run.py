@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import shutil
 import signal
 import socket
@@ -61,9 +62,12 @@ def processes_in(folder: Path) -> list[psutil.Process]:
     return found
 
 
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
+
+
 @pytest.fixture
-def head(tmp_path: Path) -> Iterator[str]:
-    """The ray:// address of a cluster of one node, started as a person starts it."""
+def head() -> Iterator[str]:
+    """The ray:// address of a cluster of one node, started as a person starts it; it asks for `TOKEN`."""
     with socket.socket() as own, socket.socket() as other:
         own.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))
@@ -71,7 +75,7 @@ def head(tmp_path: Path) -> Iterator[str]:
     process = subprocess.Popen(
         ["ray", "start", "--head", "--block", "--num-cpus=2", "--disable-usage-stats", "--include-dashboard=false",
          f"--port={ports[0]}", f"--ray-client-server-port={ports[1]}"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=os.environ | TOKEN, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     for _ in range(300):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", ports[1]), 1):
@@ -146,6 +150,7 @@ class TestHere:
         for folder in ("models/0.001", "data/predictions/0.001", "logs"):
             shutil.rmtree(study.root / folder)
         (study.root / "dvc.lock").unlink()
+        study.env |= TOKEN
         output = study.run("wen", "run", "--address", head)
         assert "0.001-0: cached" in output
         same(study, serial)

@@ -164,7 +164,7 @@ def test_the_terminal_shows_the_table_and_where_the_report_is(study: Study) -> N
 
 
 @pytest.mark.parametrize("name", [None, "intra leak_free f1", "single 1e-05-1"])
-def test_images_are_classified_as_the_study_classified_them(study: Study, name: str | None) -> None:
+def test_images_are_classified_as_the_study_classified_them(study: Study, tmp_path: Path, name: str | None) -> None:
     index = pd.read_csv(study.root / "data/index.csv", dtype=str).set_index("id")
     if name and name.startswith("single"):
         own = predictions(study, "1e-05/1")
@@ -174,7 +174,8 @@ def test_images_are_classified_as_the_study_classified_them(study: Study, name: 
         expected = own["leak_free_f1_probability" if name else "kappa_probability"]
     files = index.path[own["test_id"]].tolist()
     options = ["--classifier", name] if name else []
-    rows = list(csv.DictReader(study.run("wen", "classify", *files, "--format", "csv", *options).splitlines()))
+    study.run("wen", "classify", *files, "--output", str(tmp_path / "cells.csv"), *options)
+    rows = list(csv.DictReader((tmp_path / "cells.csv").read_text().splitlines()))
     assert [row["file"] for row in rows] == files
     np.testing.assert_allclose([float(row["probability"]) for row in rows], expected, atol=1e-5)
     assert [row["called"] for row in rows] == ["ALL" if own >= 0.5 else "HEM" for own in expected]

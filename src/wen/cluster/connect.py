@@ -49,7 +49,8 @@ def connected(address: str | None, cores: int | None = None, memory: int | None 
     try:
         ray.init(address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **({} if address else here))
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise WenError(f"--address {address}: no Ray cluster there ({' '.join(str(error).split())})") from None
+        said = " ".join(str(error).split())
+        raise WenError(f"--address {address}: no Ray cluster there, or it asks for a token ({said})") from None
     try:
         yield ray
     finally:
