@@ -68,6 +68,15 @@ def test_every_problem_is_told_in_one_message_with_its_path(tmp_path: Path) -> N
     assert message.splitlines()[0] == "10 problem(s) with the images:"
 
 
+def test_a_linked_folder_is_told_and_not_passed_by(tmp_path: Path) -> None:
+    folder = layouts.tcia(tmp_path / "C-NMC")
+    fold = next(folder.rglob("fold_1"))
+    fold.rename(tmp_path / "elsewhere")
+    fold.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(WenError, match="fold_1: a symbolic link to a folder"):
+        survey(folder)
+
+
 def test_equal_images_of_two_classes_are_refused(tmp_path: Path) -> None:
     layouts.kaggle(tmp_path)
     layouts.write_image(tmp_path / "training_data/fold_1/hem/UID_H7_1_1_hem.bmp", 0)  # look of UID_1_1_1_all

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from wen import code
 from wen.data import prepare, split
 from wen.network import features, fit, predict, pretrained, train
 from wen.network.checkpoint import Checkpoint, Progress, fingerprint
@@ -110,11 +111,14 @@ def test_a_training_that_began_where_no_scaling_is_needed_goes_on_where_it_is(st
     assert paths.model(LR, FOLD).exists()
 
 
-def test_a_checkpoint_of_other_data_parameters_or_weights_is_not_resumed_from(
+def test_a_checkpoint_of_other_data_parameters_weights_or_code_is_not_resumed_from(
     values: dict[str, Any], study: tuple[Params, Paths]
 ) -> None:
     params, paths = study
     own = fingerprint(params, paths, LR, FOLD)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(code, "digest", lambda _: "other code")
+        assert fingerprint(params, paths, LR, FOLD) != own
     values["head"]["patience"] += 1
     assert fingerprint(Params.model_validate(values), paths, LR, FOLD) != own
     assert fingerprint(params, paths, LR, 1) != own

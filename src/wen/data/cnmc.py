@@ -72,6 +72,8 @@ def read(root: Path) -> Listing:
         folders = [part.lower() for part in path.relative_to(root).parts[:-1]]
         if not str(path).isprintable():
             problems.append(f"{str(path)!r}: an unprintable character in its name")
+        elif not path.is_file():
+            problems.append(f"{path}: a symbolic link to a folder, or to nothing; put what it stands for in its place")
         elif path.name.lower() == LABELS_CSV.lower():
             csvs.append(path)
         elif any(re.fullmatch(r"fold_[012]", folder) for folder in folders):
@@ -132,7 +134,8 @@ def parse_name(stem: str) -> tuple[str, int] | None:
 
 
 def _files(root: Path) -> list[Path]:
-    return sorted(path for path in root.rglob("*") if path.is_file() and not is_litter(path))
+    found = (path for path in root.rglob("*") if path.is_file() or path.is_symlink())
+    return sorted(path for path in found if not is_litter(path))
 
 
 def is_litter(path: Path) -> bool:
