@@ -243,7 +243,7 @@ def _stage_2(study: Study, plain: dict[str, Any]) -> Iterator[Row]:
         operations = whole, tail if cached else whole
         least = (
             ("PyTorch's convolutions of the trained part", [alone]) if cached else
-            ("these, and the frozen network's forward passes", [alone + trunk])
+            ("the frozen network's forward passes, and PyTorch's convolutions", [alone + trunk])
         )  # fmt: skip
         theirs, ours = plain["seconds"][1:], clock.seconds[1:]
         yield Row(work, "timm, whole graph forward", theirs, ours, goal, operations=operations, least=least)
