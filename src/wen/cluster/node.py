@@ -116,8 +116,9 @@ def reproduce(project: Project, model: Model, device: str, tell: Callable[[str, 
                     )
                 (repo.checkout if shared else repo.pull)([str(own) for own in NEEDED])
             command = ["repro", "--single-item", *([] if shared else ["--pull"]), *model.stages]
-            look = lambda: tell(model.name, outcome.where, _epoch(checkpoint))  # noqa: E731
-            code, output = _dvc(root, command, project.device, look)
+            code, output = _dvc(
+                root, command, project.device, lambda: tell(model.name, outcome.where, _epoch(checkpoint))
+            )
             outcome.error = output.strip() if code else ""
             outcome.cached = "Running stage" not in output
             if not shared:
@@ -161,7 +162,7 @@ def environment() -> dict[str, str]:
     return env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"}
 
 
-def shown(device: str) -> dict[str, str]:
+def wen_device(device: str) -> dict[str, str]:
     """WEN_DEVICE on a node, from what it is here: Ray shows a model its own GPU alone, whose number is then 0."""
     return {"WEN_DEVICE": "cuda" if device.startswith("cuda") else device} if device else {}
 
@@ -187,7 +188,7 @@ def _dvc(root: Path, command: list[str], device: str, look: Callable[[], object]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as printed:
         process = subprocess.Popen(
             [sys.executable, "-m", "dvc", *command],
-            cwd=root, env=environment() | {"PYTHONPATH": str(root / "src")} | shown(device),
+            cwd=root, env=environment() | {"PYTHONPATH": str(root / "src")} | wen_device(device),
             stdin=subprocess.DEVNULL, stdout=printed, stderr=printed, start_new_session=True,
         )  # fmt: skip
         with _ends_with_this(process):

@@ -64,7 +64,7 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
     cores = jobs * threads if jobs else max(_cores(), threads)
     command = f"wen run --address {address}" if address else "wen run"
     begin = time.monotonic()
-    with _said(), _interruptible(command), Board(names, epochs) as board:
+    with _refusals_told(), _interruptible(command), Board(names, epochs) as board:
         _repro(root, board, *BEFORE)
         changed = _changed(root, models)
         for model in models:
@@ -97,12 +97,12 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
 
 
 @contextmanager
-def _said() -> Iterator[None]:
+def _refusals_told() -> Iterator[None]:
     """Turn what DVC and git refuse into a `WenError`."""
     try:
         yield
     except (DvcException, subprocess.CalledProcessError) as error:
-        raise WenError(f"{' '.join(str(error).split())}") from None
+        raise WenError(" ".join(str(error).split())) from None
 
 
 @contextmanager
