@@ -144,14 +144,16 @@ class TestHere:
         same(study, serial)
         assert not list((study.root / ".dvc/tmp").glob("wen-*"))
 
-    def test_what_the_cache_has_is_taken_from_there_also_by_rays_client(
+    def test_what_the_cache_has_is_taken_from_there_also_by_rays_client_and_after_half_a_dvc_lock(
         self, study: Study, serial: Study, head: str
     ) -> None:
         for folder in ("models/0.001", "data/predictions/0.001", "logs"):
             shutil.rmtree(study.root / folder)
-        (study.root / "dvc.lock").unlink()
+        (study.root / "dvc.lock").write_text("schema: '2.0'\nstages:\n  code:\n    cm")
+        assert "'./dvc.lock'" in study.run("dvc", "repro", fails=True)
         study.env |= TOKEN
         output = study.run("wen", "run", "--address", head)
+        assert "dvc.lock was half written" in output
         assert "0.001-0: cached" in output
         same(study, serial)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+from dvc.dvcfile import LOCK_FILE, Lockfile
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
@@ -65,6 +66,7 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
     command = f"wen run --address {address}" if address else "wen run"
     begin = time.monotonic()
     with _refusals_told(), _interruptible(command), Board(names, epochs) as board:
+        _drop_half_lock(root)
         _repro(root, board, *BEFORE)
         changed = _changed(root, models)
         for model in models:
@@ -229,6 +231,17 @@ def _changed(root: Path, models: list[Model]) -> list[Model]:
     """The models that `dvc repro` would make or fetch."""
     with Repo(str(root)) as repo:
         return [model for model in models if repo.status([*model.stages])]
+
+
+def _drop_half_lock(root: Path) -> None:
+    """Delete a dvc.lock that DVC was killed while writing, and would refuse; its run-cache has what that said."""
+    lock = root / LOCK_FILE
+    with Repo(str(root)) as repo:
+        try:
+            Lockfile(repo, str(lock)).load()
+        except DvcException:
+            lock.unlink()
+            print("dvc.lock was half written, so it is made again: DVC's cache has what is done", file=sys.stderr)
 
 
 _LINES = (
