@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from dvclive import Live
@@ -114,6 +115,30 @@ def test_the_number_of_workers_that_decode_changes_no_byte(
     features.run(Params.model_validate(values), again)
     for path in Paths(study).features.iterdir():
         assert (again.features / path.name).read_bytes() == path.read_bytes()
+
+
+def test_no_random_view_of_a_test_image_is_ever_computed(study: Path, predictions: dict[str, np.ndarray]) -> None:
+    cells, folder = read_cells(Paths(study)), Paths(study).features
+    learns = (cells.part == "development").to_numpy()
+    rows = np.load(folder / "rows-of-views.npy")
+    assert rows[learns].tolist() == list(range(learns.sum()))
+    assert (rows[~learns] == -1).all()
+    for kind in ("pooled", "activations"):
+        assert len(np.load(folder / f"{kind}-0.npy")) == learns.sum()
+        assert len(np.load(folder / f"{kind}-clean.npy")) == len(cells)
+
+
+def test_features_of_another_split_are_refused(
+    tmp_path: Path, study: Path, values: dict[str, Any], predictions: dict[str, np.ndarray]
+) -> None:
+    paths, params = Paths(tmp_path), Params.model_validate(values)
+    shutil.copytree(study, tmp_path, dirs_exist_ok=True)
+    table = pd.read_csv(paths.split)
+    test = table.part == "test"
+    table.loc[test, ["part", "fold"]] = ["development", 1]
+    table.to_csv(paths.split, index=False)
+    with pytest.raises(WenError, match=r"made for another data/split\.csv"):
+        train.run(params, paths, LR, FOLD, "cpu")
 
 
 def test_half_precision_storage_stays_close(

@@ -1,6 +1,6 @@
-"""The arrays of data/features: a row for each image, written and read in batches.
+"""The arrays of data/features, written and read in batches, so that memory holds a batch however many images there are.
 
-Memory holds a batch, however many images there are.
+An array has a row for each image of data/index.csv; that of a random view, for each image that is ever trained on.
 """
 
 import mmap
@@ -84,5 +84,10 @@ def read(path: Path, rows: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def array_path(folder: Path, kind: str, view: int | None = None) -> Path:
-    """Where the features stage keeps one kind of array for one view of all images."""
+    """Where the features stage keeps one kind of array for one view."""
     return folder / f"{kind}-{'clean' if view is None else view}.npy"
+
+
+def rows_of_views_path(folder: Path) -> Path:
+    """Where it keeps which row each image of data/index.csv has in arrays of random views; -1 is none."""
+    return folder / "rows-of-views.npy"

@@ -1,4 +1,7 @@
-"""Stage ``features``: decode the images and run the frozen network once for all models, over every view."""
+"""Stage ``features``: decode the images and run the frozen network once for all models.
+
+It sees every image as it is, and random views of those that are ever trained on: never of a test image.
+"""
 
 import os
 from collections.abc import Iterator
@@ -11,10 +14,10 @@ import torch
 from rich.progress import track
 
 from wen.data.images import network_input
-from wen.data.table import read_index
+from wen.data.table import DEVELOPMENT, read_cells
 from wen.files import whole
 from wen.network import backbone, device
-from wen.network.arrays import array_path, writers
+from wen.network.arrays import array_path, rows_of_views_path, writers
 from wen.network.frozen import KINDS
 from wen.network.inputs import Rows, batches, computed
 from wen.params import Params
@@ -28,37 +31,41 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
 
     ``images-clean.npy``, (images, size, size, 3), is what enters the network; ``pooled-V.npy``,
     (images, channels), is what stage 1 learns from; ``activations-V.npy``, (images, height, width,
-    channels) at the cut, is what stage 2 learns from. V is ``clean`` or a view's number; rows are those
-    of data/index.csv. Nothing here depends on the split. A kind that params.yaml's ``features``
-    switches off is not written: training computes it anew each time.
+    channels) at the cut, is what stage 2 learns from. V is ``clean``, of all images in the order of
+    data/index.csv, or a random view's number, of the development images alone; ``rows-of-views.npy``, (images,),
+    says which row is whose there. A kind that params.yaml's ``features`` switches off is not written: training
+    computes it anew each time.
     """
-    index = read_index(paths)
+    cells = read_cells(paths)
     device.settle(params.compute)
     where = device.choose(device_name, params.compute)
-    rows = batches(np.arange(len(index)), params.train.batch_size)
+    learns, size = (cells.part == DEVELOPMENT).to_numpy(), params.train.batch_size
+    every, learnt = batches(np.arange(len(cells)), size), batches(np.flatnonzero(learns), size)
     kinds = tuple(kind for kind in KINDS if getattr(params.features, kind))
     with whole(paths.features) as partial:
         partial.mkdir()
-        _write(partial, ("images",), None, ((images,) for images in _decoded(index, rows, params, paths)), len(index))
+        _write(partial, ("images",), None, ((images,) for images in _decoded(cells, every, params, paths)), len(cells))
         if kinds:
             network = backbone.load(params.backbone.name, paths.backbone, where)
             frozen = computed(kinds, params, partial, network, where)
             dtype = np.dtype(params.features.dtype)
+            np.save(rows_of_views_path(partial), np.where(learns, learns.cumsum() - 1, -1))
             views = [None, *range(params.augment.views)]
             for view in track(views, "frozen network, views", transient=True):
+                rows = every if view is None else learnt
                 outputs = (
                     tuple(output.cpu().numpy().astype(dtype, copy=False) for output in batch)
                     for batch in _ahead(frozen.outputs(rows, view))
                 )
-                _write(partial, kinds, view, outputs, len(index))
+                _write(partial, kinds, view, outputs, sum(map(len, rows)))
 
 
-def _decoded(index: pd.DataFrame, rows: Rows, params: Params, paths: Paths) -> Iterator[np.ndarray]:
+def _decoded(cells: pd.DataFrame, rows: Rows, params: Params, paths: Paths) -> Iterator[np.ndarray]:
     """Yield batches of images as they enter the network, uint8, of shape (n, size, size, 3)."""
     crop, size = params.images.crop, params.images.size
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for batch in track(rows, "decoding images", transient=True):
-            files = zip(index.path.iloc[batch], index.sha256.iloc[batch], strict=True)
+            files = zip(cells.path.iloc[batch], cells.sha256.iloc[batch], strict=True)
             yield np.stack(list(pool.map(lambda file: network_input(paths.root / file[0], file[1], crop, size), files)))
 
 

@@ -9,7 +9,7 @@ import torch
 from timm.models.efficientnet import EfficientNet
 
 from wen.errors import WenError
-from wen.network.arrays import array_path, read
+from wen.network.arrays import array_path, read, rows_of_views_path
 from wen.network.device import to_device
 from wen.network.frozen import Frozen, Run, runner
 from wen.network.views import augment, draw
@@ -43,6 +43,20 @@ class Stored:
         self.folder, self.kind, self.device = folder, kind, device
 
     def batches(self, rows: Rows, view: int | None) -> Iterator[torch.Tensor]:
+        """Yield the batches.
+
+        Raises
+        ------
+        WenError
+            If the array is missing or damaged, or has no random view of an image.
+        """
+        if view is not None:
+            rows = list(read(rows_of_views_path(self.folder), rows))
+            if any((batch < 0).any() for batch in rows):
+                raise WenError(
+                    f"{self.folder}: made for another data/split.csv, without random views of images that this one "
+                    "trains on; run `dvc repro features`"
+                )
         for values in read(array_path(self.folder, self.kind, view), rows):
             yield to_device(torch.from_numpy(values), self.device).float().movedim(-1, 1)
 

@@ -26,6 +26,10 @@ class Images:
     validation: float
     """Of one fold."""
 
+    def in_features(self, views: int) -> float:
+        """How often an image passes the frozen network: all as they are, and random views of those not for test."""
+        return self.total + views * (self.train + self.validation)
+
 
 def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto") -> None:
     """Print the plan of the study that ``params`` describe.
@@ -93,12 +97,11 @@ def work(params: Params, images: Images, cost: Cost, sharing: bool = True) -> di
     seen = images.train + images.validation
     trunk, whole = Work(frozen=cost.trunk), Work(frozen=cost.trunk + cost.tail)
     nothing = Work()
-    views = 1 + params.augment.views
     head = models * params.head.epochs * seen
     tune = models * params.finetune.epochs
     judged = models * (images.validation + images.test)
     return {
-        "features": (whole if pooled else trunk if activations else nothing) * (images.total * views),
+        "features": (whole if pooled else trunk if activations else nothing) * images.in_features(params.augment.views),
         "train-fold, stage 1": (nothing if pooled else whole) * head,
         "train-fold, stage 2, frozen part": (nothing if activations else trunk) * (tune * seen),
         "train-fold, stage 2, trained part": Work(
@@ -115,8 +118,8 @@ def _stages(params: Params) -> int:
 
 def _disk_table(params: Params, images: Images, cost: Cost) -> Table:
     width = {"float32": 4, "float16": 2}[params.features.dtype]
-    views, models = 1 + params.augment.views, len(params.learning_rates) * len(params.folds)
-    activations = images.total * cost.activations * width
+    passes, models = images.in_features(params.augment.views), len(params.learning_rates) * len(params.folds)
+    view = (images.train + images.validation) * cost.activations * width
     batch = params.train.batch_size
     memory = 16 * cost.trained + batch * cost.kept  # weights, gradients, Adam's two moments; kept for the backward pass
     table = Table(title="Disk and memory", title_justify="left")
@@ -124,10 +127,10 @@ def _disk_table(params: Params, images: Images, cost: Cost) -> Table:
         table.add_column(heading, justify="right" if heading == "GB" else "left")
     for row in (
         ("decoded images", images.total * 3 * params.images.size**2, "uint8"),
-        ("pooled features", images.total * views * cost.pooled * width * params.features.pooled,
+        ("pooled features", passes * cost.pooled * width * params.features.pooled,
          f"features.pooled: {params.features.pooled}, {params.features.dtype}, {params.augment.views} views + 1"),
-        ("activations at the cut", activations * views * params.features.activations,
-         f"features.activations: {params.features.activations}; {activations / 1e9:.3g} GB a view as "
+        ("activations at the cut", passes * cost.activations * width * params.features.activations,
+         f"features.activations: {params.features.activations}; {view / 1e9:.3g} GB a random view as "
          f"{params.features.dtype}"),
         ("models", models * 4 * cost.parameters, f"{models} x {cost.parameters / 1e6:.1f} M float32"),
         ("device memory, stage 2", memory, f"batch {batch}, float32; about half of it in mixed precision"),
