@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from dvc.repo import Repo
 from dvclive import Live
 from safetensors import safe_open
 from sklearn.utils.class_weight import compute_class_weight
@@ -139,6 +141,19 @@ def test_features_of_another_split_are_refused(
     table.to_csv(paths.split, index=False)
     with pytest.raises(WenError, match=r"made for another data/split\.csv"):
         train.run(params, paths, LR, FOLD, "cpu")
+
+
+def test_training_in_a_repository_without_a_commit_says_what_to_do(
+    tmp_path: Path, study: Path, values: dict[str, Any], predictions: dict[str, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    shutil.copytree(study, tmp_path, dirs_exist_ok=True)
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    Repo.init(str(tmp_path)).close()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WenError, match="git add --all && git commit"):
+        train.run(Params.model_validate(values), Paths(), LR, FOLD, "cpu")
+    assert not list(tmp_path.glob("plots/training/*/*.partial"))
 
 
 def test_half_precision_storage_stays_close(

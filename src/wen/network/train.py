@@ -1,8 +1,11 @@
 """Stage ``train-fold``: two-stage training of one model, one fold at one learning rate (3.3, 3.5)."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from dvclive import Live
+from scmrepo.exceptions import SCMError
 from torch import nn
 
 from wen.data.table import DEVELOPMENT, read_cells
@@ -29,7 +32,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     Raises
     ------
     WenError
-        If the LR or the fold is not of this study, or an earlier stage's output is missing.
+        If the LR or the fold is not of this study, an earlier stage's output is missing, or git has no commit.
     """
     check_in_study(params, lr, fold)
     cells = read_cells(paths)
@@ -56,7 +59,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     checkpoint = Checkpoint(paths.checkpoint(lr, fold), fingerprint(params, paths, lr, fold))
     with (
         whole(paths.training(lr, fold)) as folder,
-        Live(str(folder), dvcyaml=None, save_dvc_exp=False) as live,
+        _live(folder) as live,
     ):
         curves = Curves(live)
         left = checkpoint.load()
@@ -79,6 +82,13 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
         "diverged": best.diverged,
     }
     backbone.save(network.state_dict(), about, paths.model(lr, fold))
+
+
+def _live(folder: Path) -> Live:
+    try:
+        return Live(str(folder), dvcyaml=None, save_dvc_exp=False)
+    except SCMError as error:
+        raise WenError(f"git: {error}; DVCLive asks for a commit: git add --all && git commit -m 'The study'") from None
 
 
 def check_in_study(params: Params, lr: float, fold: int) -> None:
