@@ -23,6 +23,8 @@ from wen.network.inputs import Rows, batches, computed
 from wen.params import Params
 from wen.paths import Paths
 
+BATCH = 32
+"""Images at once: enough for a GPU, and few enough for a processor's caches."""
 Outputs = tuple[torch.Tensor, ...]
 
 
@@ -39,8 +41,8 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     cells = read_cells(paths)
     device.settle(params.compute)
     where = device.choose(device_name, params.compute)
-    learns, size = (cells.part == DEVELOPMENT).to_numpy(), params.train.batch_size
-    every, learnt = batches(np.arange(len(cells)), size), batches(np.flatnonzero(learns), size)
+    learns = (cells.part == DEVELOPMENT).to_numpy()
+    every, learnt = batches(np.arange(len(cells)), BATCH), batches(np.flatnonzero(learns), BATCH)
     kinds = tuple(kind for kind in KINDS if getattr(params.features, kind))
     with whole(paths.features) as partial:
         partial.mkdir()
