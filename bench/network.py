@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import chdir, contextmanager
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,7 +30,7 @@ from wen.network.cost import count
 from wen.network.cut import Cut, cut
 from wen.network.fit import Curves, Task, class_weights, fit, logits
 from wen.network.frozen import KINDS, Frozen, runner, to_openvino
-from wen.network.inputs import Inputs, batches, computed, inputs_for
+from wen.network.inputs import Computed, Inputs, Stored, batches, computed
 from wen.network.train import initialise
 from wen.network.views import augment, draw
 from wen.params import Params, load
@@ -121,6 +122,7 @@ class Study:
 
     def compute_in(self, precision: str) -> None:
         """Start anew, with another ``compute.precision``."""
+        self.computed.cache_clear()
         options = self.params.compute.model_copy(update={"precision": precision})
         self.params = self.params.model_copy(update={"compute": options})
         self.network, self.parts = self.start()
@@ -158,25 +160,24 @@ class Study:
             fit(task, stage, module, inputs, options, Curves(clock))
         return clock
 
-    def inputs(self, kind: str, cached: bool = True) -> Inputs:
-        options = self.params.features.model_copy(update={kind: cached})
-        return inputs_for(
-            kind, self.params.model_copy(update={"features": options}), self.paths, self.network, CPU
-        )  # fmt: skip
+    @cache  # noqa: B019  # to convert a network for OpenVINO takes seconds
+    def computed(self, *kinds: str) -> Computed:
+        """The frozen network on the study's images."""
+        return computed(kinds, self.params, self.paths.features, self.network, CPU)
 
-    def seconds_of_a_view(self, kinds: tuple[str, ...], views: Iterable[int | None], rows: Any = None) -> list[float]:
-        """How long the frozen network takes over all images, or some, one view after another."""
-        frozen = computed(kinds, self.params, self.paths.features, self.network, CPU)
-        every = batches(np.arange(len(self.cells)) if rows is None else rows, self.params.train.batch_size)
+    def stored(self, kind: str) -> Stored:
+        return Stored(self.paths.features, kind, CPU)
+
+    def seconds_of_a_view(self, kinds: tuple[str, ...], views: Iterable[int | None], rows: np.ndarray) -> list[float]:
+        """How long the frozen network takes over some images, one view after another."""
+        frozen, every = self.computed(*kinds), batches(rows, features.BATCH)
         deque(frozen.outputs(every[:1], None), maxlen=0)
         return [seconds(lambda view=view: deque(frozen.outputs(every, view), maxlen=0)) for view in views]
 
     def seconds_of_an_image(self, kinds: tuple[str, ...]) -> float:
         """How long the frozen network's forward pass takes alone, without reading and augmenting."""
-        size, batch = self.params.images.size, self.params.train.batch_size
-        run = runner(
-            Frozen(self.network, self.params.finetune.unfreeze_from, kinds), size, CPU, self.params.compute
-        )  # fmt: skip
+        size, batch = self.params.images.size, features.BATCH
+        run = self.computed(*kinds).run
         images = torch.rand(batch, size, size, 3, generator=torch.Generator().manual_seed(0))
         run(images)
         return median(seconds(run, images) for _ in range(5)) / batch
@@ -204,9 +205,10 @@ class Clock(Live):
 
 
 def _stage_1(study: Study, plain: dict[str, Any], keras: dict[str, Any]) -> Iterator[Row]:
-    pace = study.seconds_of_a_view(KINDS, range(REPEATS))
+    learnt = np.concatenate([study.rows("train"), study.rows("validation")])
+    pace = study.seconds_of_a_view(KINDS, range(REPEATS), learnt)
     alone = study.seconds_of_an_image(KINDS)
-    pooled = study.inputs("pooled")
+    pooled = study.stored("pooled")
     heads = []
     for _ in range(REPEATS):
         study.network, study.parts = study.start()
@@ -215,10 +217,9 @@ def _stage_1(study: Study, plain: dict[str, Any], keras: dict[str, Any]) -> Iter
     losses = study.fit("head", 1 + REPEATS, pooled).losses
     for peer in (plain, keras):
         np.testing.assert_allclose(losses, peer["losses"], rtol=TOLERANCES[study.precision]["head"])
-    learnt = len(study.rows("train")) + len(study.rows("validation"))
     for views, goal in ((EPOCHS, ">= 20"), (8, ">= 100")):
         ours = [(1 + views) * view + MODELS * head for view, head in zip(pace, heads, strict=True)]
-        passes = MODELS * EPOCHS * learnt, (1 + views) * len(study.cells)
+        passes = MODELS * EPOCHS * len(learnt), (1 + views) * len(learnt)
         operations = tuple(images * (study.cost.trunk + study.cost.tail) for images in passes)
         for name, peer in (("Keras 3 on TensorFlow", keras), ("timm + DataLoader", plain)):
             theirs = [MODELS * EPOCHS * epoch for epoch in peer["seconds"][1:]]
@@ -234,10 +235,11 @@ def _stage_2(study: Study, plain: dict[str, Any]) -> Iterator[Row]:
     whole = tail + (train + validation) * cost.trunk
     begun = {key: value.clone() for key, value in study.parts.tail.state_dict().items()}
     trunk = (train + validation) * study.seconds_of_an_image(("activations",))
-    alone = convolutions(lambda: study.fit("finetune", 1, study.inputs("activations")))
+    alone = convolutions(lambda: study.fit("finetune", 1, study.stored("activations")))
     for cached, goal in ((False, ">= 1.3"), (True, ">= 2")):
         study.parts.tail.load_state_dict(begun)
-        clock = study.fit("finetune", 1 + REPEATS, study.inputs("activations", cached))
+        inputs = study.stored("activations") if cached else study.computed("activations")
+        clock = study.fit("finetune", 1 + REPEATS, inputs)
         np.testing.assert_allclose(clock.losses, plain["losses"], rtol=TOLERANCES[study.precision]["finetune"])
         work = study.name(f"stage 2, one epoch, {'cached activations' if cached else 'nothing cached'}")
         operations = whole, tail if cached else whole
@@ -252,7 +254,7 @@ def _stage_2(study: Study, plain: dict[str, Any]) -> Iterator[Row]:
 def _prediction(study: Study, plain: dict[str, Any]) -> Row:
     rows, size = study.rows("test"), study.params.train.batch_size
     trunk = study.seconds_of_a_view(("activations",), [None] * REPEATS, rows)
-    inputs = study.inputs("activations")
+    inputs = study.stored("activations")
     dtype = device.precision(CPU, study.params.compute)
     alone = study.seconds_of_an_image(("activations",))
 
@@ -277,7 +279,7 @@ def _prediction(study: Study, plain: dict[str, Any]) -> Row:
 
 @contextmanager
 def _mini_study() -> Iterator[Study]:
-    """EfficientNetV2-M on 200 cells: 128 train, 32 validate, 40 test."""
+    """EfficientNetV2-M on 200 cells, in batches of 64: 128 train, 32 validate, 40 test."""
     size = 128
     values = load(BENCH.parent / "params.yaml").model_dump()
     values["dataset"]["side"] = size
@@ -285,6 +287,7 @@ def _mini_study() -> Iterator[Study]:
         "subjects": 12, "cells": 160, "preliminary_subjects": 4, "preliminary_cells": 40, "duplicates": 0,
     }  # fmt: skip
     values["images"] = {"crop": size, "size": size}
+    values["train"]["batch_size"] = 64  # the thesis's
     values["augment"]["views"] = 1 + REPEATS
     values["finetune"]["unfreeze_from"] = "blocks.5"
     values["compute"]["threads"] = os.cpu_count()

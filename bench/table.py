@@ -41,10 +41,11 @@ class Row:
     def limit(self) -> list[str]:
         """What the ratio would be if the study did nothing but what it cannot do without."""
         if self.least is None:
-            return [self.work, self.peer, self.goal, f"{self._ratio(self.ours)[0]:.2f}", "", "", ""]
+            return [self.work, self.peer, self.goal, f"{self._ratio(self.ours)[0]:.2f}", "", "", "", ""]
         what, alone = self.least
         ratios = [f"{self._ratio(times)[0]:.2f}" for times in (self.ours, alone)]
-        return [self.work, self.peer, self.goal, ratios[0], what, _three(alone, self.unit), ratios[1]]
+        rate = f"{self.operations[1] / median(alone) / 1e9:.0f}" if self.operations else ""
+        return [self.work, self.peer, self.goal, ratios[0], what, _three(alone, self.unit), rate, ratios[1]]
 
     @property
     def _at_least(self) -> bool:
@@ -77,7 +78,8 @@ def markdown(rows: list[Row]) -> str:
 
 def limits(rows: list[Row]) -> str:
     """The table of the rows that miss their goal: how near it is what cannot be left out."""
-    heading = ["work", "peer", "goal", "reached", "what the study cannot do without", "it alone takes", "ratio of that"]
+    heading = ["work", "peer", "goal", "reached", "what the study cannot do without", "it alone takes"]
+    heading += ["its G multiply-adds/s", "ratio of that"]
     return _table(heading, [row.limit() for row in rows if not row.met])
 
 
