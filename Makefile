@@ -5,7 +5,7 @@ COMPLETE ?= true
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test study results bench chaos fuzz clean
+.PHONY: help demo test study results bench plain chaos fuzz clean
 
 help:  ## List these targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ results: $(BIN)/installed  ## Print the result table of the last run
 
 bench: $(BIN)/installed  ## Measure the study against its peers: make bench [SAMPLE=part of C-NMC]
 	python bench/run.py $(if $(SAMPLE),--sample "$(SAMPLE)")
+
+plain: $(BIN)/installed  ## Run the demo with nothing of the frozen network kept, and compare all its numbers
+	python bench/plain_path.py
 
 SEED ?= 1
 chaos: $(BIN)/installed  ## Kill a tiny study 40 times at random moments and compare its outputs: make chaos [SEED=1]

@@ -43,7 +43,7 @@ def demo(folder: Path) -> Iterator[Row]:
 
     And its models two at a time, to the same bytes.
     """
-    clone = _clone(folder / "demo")
+    clone = cloned(folder / "demo")
     before = _seconds(["dvc", "repro", "features"], clone)
     shutil.copytree(clone, folder / "run")
     alone, side_by_side = _lines(["dvc", "repro"], clone), _lines(["wen", "run", "--jobs", "2"], folder / "run")
@@ -110,8 +110,8 @@ def classified(folder: Path) -> Iterator[Row]:
 
 def laptop(folder: Path, sample: Path) -> Iterator[Row]:
     """The laptop profile on real cells: one of its 15 models, times 15, and what all share."""
-    clone, lr = _clone(folder / "laptop"), 0.0001
-    _run(["wen", "study", str(sample), "--profile", "laptop", "--incomplete"], clone)
+    clone, lr = cloned(folder / "laptop"), 0.0001
+    run(["wen", "study", str(sample), "--profile", "laptop", "--incomplete"], clone)
     shared = _seconds(["dvc", "repro", "features"], clone)
     model = _seconds(["dvc", "repro", f"predict-fold@{lr}-0"], clone)
     epochs = {key: 15 * value for key, value in _epochs(clone).items()}
@@ -146,9 +146,9 @@ def _peaks_of_stages(folder: Path, count: int) -> dict[str, float]:
     return {stage: _peak_megabytes(["wen", stage, *options], root) for stage, options in commands.items()}
 
 
-def _clone(folder: Path) -> Path:
+def cloned(folder: Path) -> Path:
     """A clone of what is checked out, changes included, without any earlier result in its cache."""
-    _run(["git", "clone", "--quiet", str(PROJECT), str(folder)], PROJECT)
+    run(["git", "clone", "--quiet", str(PROJECT), str(folder)], PROJECT)
     for name in ("params.yaml", "dvc.yaml", "profiles"):
         source, target = PROJECT / name, folder / name
         if source.is_dir():
@@ -158,16 +158,16 @@ def _clone(folder: Path) -> Path:
     shutil.rmtree(folder / "src")
     shutil.copytree(PROJECT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     for key, value in (("user.name", "bench"), ("user.email", "bench@localhost")):
-        _run(["git", "config", key, value], folder)
-    _run(["git", "commit", "--quiet", "--allow-empty", "--all", "--message", "what is measured"], folder)
+        run(["git", "config", key, value], folder)
+    run(["git", "commit", "--quiet", "--allow-empty", "--all", "--message", "what is measured"], folder)
     return folder
 
 
 def _floor(folder: Path) -> Path:
     """A repository of as many stages as the demo's that do nothing; one depends on params.yaml's ``weighting``."""
     folder.mkdir()
-    _run(["git", "init", "--quiet"], folder)
-    _run(["dvc", "init", "--quiet"], folder)
+    run(["git", "init", "--quiet"], folder)
+    run(["dvc", "init", "--quiet"], folder)
     shutil.copy(PROJECT / ".dvc/config", folder / ".dvc/config")
     stages = {f"nothing-{k}": {"cmd": "true", "deps": ["file"]} for k in range(STAGES - 1)}
     stages["report"] = {"cmd": "true", "params": ["weighting"]}
@@ -175,12 +175,12 @@ def _floor(folder: Path) -> Path:
         YAML().dump({"stages": stages}, file)
     (folder / "params.yaml").write_text("weighting: kappa\n")
     (folder / "file").write_text("nothing\n")
-    _run(["dvc", "repro", "--quiet"], folder)
-    _run(["git", "add", "--all"], folder)
+    run(["dvc", "repro", "--quiet"], folder)
+    run(["git", "add", "--all"], folder)
     identity = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"]
-    _run(["git", *identity, "commit", "--quiet", "--message", "nothing"], folder)
+    run(["git", *identity, "commit", "--quiet", "--message", "nothing"], folder)
     for key, value in (("user.name", "bench"), ("user.email", "bench@localhost")):
-        _run(["git", "config", key, value], folder)
+        run(["git", "config", key, value], folder)
     return folder
 
 
@@ -194,15 +194,15 @@ def _idle(clone: Path) -> None:
             stage[kind] = [{path: {**options, "persist": True} for path, options in own.items()} for own in outputs]
     with (clone / "dvc.yaml").open("w") as file:
         YAML().dump(pipeline, file)
-    _run(["dvc", "commit", "--force", "--quiet"], clone)
-    _run(["git", "commit", "--quiet", "--all", "--message", "nothing"], clone)
+    run(["dvc", "commit", "--force", "--quiet"], clone)
+    run(["git", "commit", "--quiet", "--all", "--message", "nothing"], clone)
 
 
 def _plain_study(root: Path, lr: float, epochs: dict[str, int]) -> list[float]:
     """Seconds that the study takes plainly: ``epochs`` of each stage at the pace of one model's first ones."""
     counts = ["--head-epochs", REPEATS, "--finetune-epochs", REPEATS, "--predictions", REPEATS]
     command = [sys.executable, BENCH / "peers/plain.py", "--lr", lr, *counts]
-    plain = json.loads(_run([str(word) for word in command], root).splitlines()[-1])
+    plain = json.loads(run([str(word) for word in command], root).splitlines()[-1])
     ours = _curve(root, lr, "loss/validation")[:REPEATS]
     np.testing.assert_allclose(ours, plain["head"]["losses"], rtol=2e-3)
     return [
@@ -248,7 +248,7 @@ def _many_cells(root: Path, count: int) -> None:
     fold = np.arange(count) % 6 - 1
     part = np.where(fold < 0, "test", "development")
     index[["id"]].assign(part=part, fold=fold).to_csv(Paths(root).split, index=False)
-    _run(["wen", "backbone"], root)
+    run(["wen", "backbone"], root)
 
 
 def _peak_megabytes(command: list[str], root: Path) -> float:
@@ -257,12 +257,12 @@ def _peak_megabytes(command: list[str], root: Path) -> float:
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
-    return int(_run([sys.executable, "-c", script, *command], root).splitlines()[-1]) / 1024
+    return int(run([sys.executable, "-c", script, *command], root).splitlines()[-1]) / 1024
 
 
 def _seconds(command: list[str], folder: Path) -> float:
     begin = time.perf_counter()
-    _run(command, folder)
+    run(command, folder)
     return time.perf_counter() - begin
 
 
@@ -277,7 +277,7 @@ def _lines(command: list[str], folder: Path) -> list[tuple[float, str]]:
     return [*lines, (time.perf_counter() - begin, "")]
 
 
-def _run(command: list[str], folder: Path) -> str:
+def run(command: list[str], folder: Path) -> str:
     # The sources that are measured come first on the path, whatever the environment has installed.
     environment = os.environ | {"PYTHONPATH": str(folder / "src" if (folder / "src").exists() else PROJECT / "src")}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
