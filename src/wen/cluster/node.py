@@ -14,8 +14,8 @@ import signal
 import socket
 import subprocess
 import sys
-import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,7 +136,7 @@ def own_folder() -> Path:
 
 
 def pack(root: Path) -> bytes:
-    """Put what a node needs of a repository into a tar: no outputs, which DVC brings.
+    """Put what a node needs of a repository into a zip: no outputs, which DVC brings.
 
     Of dvc.lock, what comes before the models: DVC writes the whole file anew after every stage, which takes its time.
     """
@@ -145,14 +145,11 @@ def pack(root: Path) -> bytes:
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=root, capture_output=True, check=True, text=True).stdout
     with io.BytesIO() as content:
-        with tarfile.open(fileobj=content, mode="w") as archive:
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
             for name in [*listed.split("\0")[:-1], ".dvc/config.local"]:
                 if (root / name).exists() and name != "dvc.lock":
-                    archive.add(root / name, name)
-            text = json.dumps(lock).encode()  # which is YAML, too
-            entry = tarfile.TarInfo("dvc.lock")
-            entry.size = len(text)
-            archive.addfile(entry, io.BytesIO(text))
+                    archive.write(root / name, name)
+            archive.writestr("dvc.lock", json.dumps(lock))  # which is YAML, too
         return content.getvalue()
 
 
@@ -168,8 +165,8 @@ def wen_device(device: str) -> dict[str, str]:
 
 
 def _unpack(project: Project, root: Path, cache: str) -> None:
-    with tarfile.open(fileobj=io.BytesIO(project.archive)) as archive:
-        archive.extractall(root, filter="data")
+    with zipfile.ZipFile(io.BytesIO(project.archive)) as archive:
+        archive.extractall(root)
     config = configparser.ConfigParser(interpolation=None)
     local = root / ".dvc/config.local"
     config.read(local, encoding="utf-8")
