@@ -28,6 +28,7 @@ from wen.files import whole, write_text
 from wen.network import backbone, device
 from wen.network.cut import cut
 from wen.network.frozen import Frozen, runner
+from wen.network.predict import OVERFLOW
 from wen.params import Params
 from wen.paths import Paths
 from wen.report.study import Classifier, gather
@@ -92,7 +93,7 @@ def run(
         raise WenError(f"{', '.join(sources)}: names no image")
     if submission:
         files = _numbered(files)
-    called, unreadable = [], 0
+    called, failed = [], 0
     form = form or (output.suffix.removeprefix(".") if output else "table")
     with _opened(output) as stream:
         write = FORMS.get(form, _table)(stream)
@@ -108,15 +109,15 @@ def run(
         for file, own in track(pairs, "classifying", len(files), console=Console(stderr=True), transient=True):
             if isinstance(own, str):
                 print(f"error: {file}: {own}", file=sys.stderr)
-                unreadable += 1
+                failed += 1
                 continue
             probability = float(classifier.weight @ own)
             called.append(int(decide(np.array(probability))))
             row = {"file": file, "probability": probability, "called": "ALL" if called[-1] else "HEM"}
             single = {member.name: float(value) for member, value in zip(classifier.members, own, strict=True)}
             write(row | (single if members else {}))
-    if unreadable:
-        raise WenError(f"{unreadable} of {len(files)} images could not be read")
+    if failed:
+        raise WenError(f"{failed} of {len(files)} images could not be classified")
     if submission:
         write_text(submission, "".join(f"{label}\n" for label in called))
 
@@ -160,10 +161,11 @@ class Networks:
 
 
 def classify(files: Iterable[str], networks: Networks, params: Params) -> Iterator[np.ndarray | str]:
-    """Give each image's probability of ALL by each member, of shape (members,); or why it is not readable."""
+    """Give each image's probability of ALL by each member, of shape (members,); or why there is none."""
     for batch in _read_ahead(files, params):
         good = [own for own in batch if not isinstance(own, str)]
-        found = iter(networks(np.stack(good)) if good else ())
+        rows = networks(np.stack(good)) if good else ()
+        found = iter([OVERFLOW if np.isnan(row).any() else row for row in rows])
         yield from (own if isinstance(own, str) else next(found) for own in batch)
 
 

@@ -240,7 +240,7 @@ def test_images_that_are_spread_over_a_cluster_are_classified_as_here(serial: St
     tables = []
     for output in (here, spread):
         assert f"error: {serial.root / 'params.yaml'}: " in output
-        assert f"1 of {len(images) + 1} images could not be read" in output
+        assert f"1 of {len(images) + 1} images could not be classified" in output
         lines = [line for line in output.splitlines() if line.startswith(("file,", "/"))]
         tables.append(pd.read_csv(io.StringIO("\n".join(lines))))
     assert list(tables[0].file) == list(tables[1].file) == images

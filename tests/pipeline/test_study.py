@@ -2,8 +2,12 @@
 
 import csv
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,6 +16,7 @@ import pandas as pd
 import pytest
 from conftest import PROJECT
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from sklearn import metrics as sk
 from tiny_study import Study, new_study, set_params, tiny_values
 
@@ -210,7 +215,7 @@ def test_unreadable_images_are_named_and_the_others_classified(study: Study, tmp
     said = study.run("wen", "classify", str(tmp_path / "*.bmp"), fails=True)
     assert f"error: {tmp_path}/bad.bmp: " in said
     assert f"{tmp_path}/good.bmp" in said
-    assert "error: 1 of 2 images could not be read" in said
+    assert "error: 1 of 2 images could not be classified" in said
     assert "Traceback" not in said
     for arguments, problem in (
         (["nowhere.bmp"], "no such file, folder or pattern"),
@@ -369,6 +374,74 @@ def test_bad_parameters_of_an_experiment_end_without_a_traceback(study: Study) -
         study.restore()
         assert change.split("=")[0] in output
         assert "Traceback" not in output
+
+
+STAGES = (
+    "code", "prepare", "split", "backbone", "features", "train-fold --lr 0.001 --fold 0",
+    "predict-fold --lr 0.001 --fold 0", "ensemble-inter --lr 0.001", "ensemble-intra", "report",
+)  # fmt: skip
+
+
+def test_on_a_full_disk_every_stage_ends_with_a_sentence_and_leaves_all_as_it_was(study: Study) -> None:
+    script = """
+        set -e
+        mount -t tmpfs -o size=$(( $(du -sm . | cut -f1) + 20 ))m none /mnt
+        cp -a . /mnt/study
+        cd /mnt/study
+        cat /dev/zero > /mnt/filling 2> /dev/null || true
+        files() { find . -type f -exec md5sum {} + | sort; }
+        before=$(files)
+        for stage in "$@"; do wen $stage > /dev/null || echo "ended with $?" >&2; done
+        test "$(files)" = "$before"
+    """
+    around = ("unshare", "--map-root-user", "--mount", "sh", "-c")
+    if subprocess.run([*around, "mount -t tmpfs none /mnt"], capture_output=True, check=False).returncode:
+        pytest.skip("this system does not let a test mount a folder of its own")
+    said = study.run(*around, script, "sh", *STAGES)
+    ends = [line for line in said.splitlines() if not line.startswith("on cpu: ")]
+    assert ends == ["error: a file: No space left on device; no output is half written", "ended with 1"] * len(STAGES)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_training_ends_dvc_within_seconds_and_says_how_to_go_on(
+    study: Study, number: signal.Signals
+) -> None:
+    values = tiny_values()
+    values["head"] |= {"epochs": 100_000, "patience": 100_000}
+    set_params(study.root, values)
+    checkpoint = study.root / ".checkpoints/0.001/0.safetensors"
+    process = subprocess.Popen(
+        ["dvc", "repro", "--single-item", "train-fold@0.001-0"], cwd=study.root, env=study.env, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    while not checkpoint.exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, number)  # as a terminal and a scheduler do
+    said, _ = process.communicate(timeout=15)
+    checkpoint.unlink()
+    study.restore()
+    assert process.returncode
+    assert f"stopped by {number.name}; `dvc repro` goes on, a training from its last finished epoch" in said
+    assert "Traceback" not in said
+
+
+def test_training_that_diverges_is_told_where_it_happens_and_where_it_would_be_counted(
+    study: Study, tmp_path: Path
+) -> None:
+    """From weights whose numbers overflow as soon as they are trained."""
+    weights = load_file(study.root / "models/backbone.safetensors")
+    weights["bn2.weight"] *= 1e38
+    save_file(weights, tmp_path / "huge.safetensors")
+    values = tiny_values()
+    values["backbone"]["weights"] = str(tmp_path / "huge.safetensors")
+    set_params(study.root, values)
+    output = study.run("dvc", "repro", "predict-fold@0.001-0", fails=True)
+    study.restore()
+    assert "LR 0.001, fold 0: after epoch 1 of finetune the loss is nan in training" in output
+    assert "training stops, and the best epoch before is kept" in output
+    assert "error: models/0.001/0.safetensors: no probability of 45 images, the first UID_" in output
+    assert "Traceback" not in output
 
 
 def test_a_second_clone_pulls_the_results_and_retrains_nothing(study: Study, tmp_path: Path) -> None:

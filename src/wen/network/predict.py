@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from wen.data.table import DEVELOPMENT, TEST, read_cells
+from wen.errors import WenError
 from wen.evaluation.metrics import evaluate
 from wen.files import write_json, write_npz
 from wen.network import backbone, device
@@ -14,6 +15,8 @@ from wen.network.inputs import inputs_for
 from wen.network.train import check_in_study
 from wen.params import Params
 from wen.paths import Paths
+
+OVERFLOW = "the network's numbers overflow; compute.precision: float32 has the most range"
 
 
 def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "auto") -> None:
@@ -26,7 +29,8 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     Raises
     ------
     WenError
-        If the LR or the fold is not of this study, or an earlier stage's output is missing.
+        If the LR or the fold is not of this study, an earlier stage's output is missing, or the network gives an
+        image no number.
     """
     check_in_study(params, lr, fold)
     cells = read_cells(paths)
@@ -42,6 +46,10 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
         dtype = device.precision(where, params.compute)
         outputs = logits(tail, inputs, rows, params.train.batch_size, dtype)
         arrays[f"{name}_id"] = cells.id.to_numpy()[rows].astype(str)
+        if len(unknown := arrays[f"{name}_id"][outputs[:, 0].isnan().numpy()]):
+            raise WenError(
+                f"{paths.model(lr, fold)}: no probability of {len(unknown)} images, the first {unknown[0]}: {OVERFLOW}"
+            )
         arrays[f"{name}_label"] = cells.label.to_numpy()[rows]
         arrays[f"{name}_probability"] = torch.sigmoid(outputs[:, 0]).numpy()
     maps = outputs[:, 1:].unflatten(1, tail.shape)

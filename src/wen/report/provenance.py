@@ -49,5 +49,5 @@ def _commit(paths: Paths) -> str:
 
 
 def _git(paths: Paths, *arguments: str) -> str:
-    command = ["git", "-C", str(paths.root), *arguments]
+    command = ["git", "--no-optional-locks", "-C", str(paths.root), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
