@@ -152,7 +152,8 @@ def fit(
                 return replace(best or Best(stage, -1, 0.0, math.inf, begun), diverged=True)
             advance(f"loss {train_loss:.3f}|{loss:.3f} accuracy {train_accuracy:.3f}|{accuracy:.3f}")
             if best is None or (accuracy, -loss) > (best.accuracy, -best.loss):
-                weights = {key: value.clone() for key, value in task.tail.state_dict().items()}
+                now = task.tail.state_dict()
+                weights = begun | {key: now[key].clone() for key in trained}
                 best, waited = Best(stage, epoch, accuracy, loss, weights), 0
             else:
                 waited += 1
