@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 from dvc.dvcfile import LOCK_FILE, Lockfile
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
 
 from wen.cluster.board import Board
 from wen.cluster.connect import connected, installed
@@ -239,7 +240,7 @@ def _drop_half_lock(root: Path) -> None:
     with Repo(str(root)) as repo:
         try:
             Lockfile(repo, str(lock)).load()
-        except DvcException:
+        except (YAMLSyntaxError, YAMLValidationError):
             lock.unlink()
             print("dvc.lock was half written, so it is made again: DVC's cache has what is done", file=sys.stderr)
 
