@@ -3,18 +3,21 @@
 import copy
 import io
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import PROJECT
+from dvc.exceptions import InvalidArgumentError
+from dvc.utils.hydra import apply_overrides
 from project import Project
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from wen.errors import WenError
-from wen.params import Params, parse
+from wen.params import Params, load, parse
 
 DEMO: dict[str, Any] = YAML(typ="safe").load((PROJECT / "profiles/demo.yaml").read_text())
 
@@ -71,6 +74,22 @@ def test_a_wrong_value_is_told_by_its_key(key: str, kind: str) -> None:
     lines = problems(values)
     assert all(line.startswith(f"params.yaml: {key}") for line in lines), lines
     assert len("".join(lines)) < 600
+
+
+TYPED = ("null", "nan", "-inf", "{a: 1}", "[]", "[null, null]", "[a, b, c]", "''", "-1e9", "1e300", "-7")
+
+
+@pytest.mark.parametrize("key", VALUES)
+def test_a_wrong_value_from_set_param_is_told_by_its_key(tmp_path: Path, key: str) -> None:
+    """As `dvc exp run --set-param` writes it into params.yaml."""
+    file = tmp_path / "params.yaml"
+    for typed in TYPED:
+        shutil.copy(PROJECT / "profiles/demo.yaml", file)
+        with pytest.raises((WenError, InvalidArgumentError)) as caught:  # DVC takes no other kind for a list
+            apply_overrides(file, [f"{key}={typed}"])
+            load(file)
+        if isinstance(caught.value, WenError):
+            assert all(line.startswith(f"{file}: {key}") for line in str(caught.value).splitlines()), typed
 
 
 @pytest.mark.parametrize("key", [key for key, _ in KEYS])
