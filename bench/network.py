@@ -71,15 +71,18 @@ def frozen_forward(envs: Path) -> Iterator[Row]:
         run = runner(frozen, size, CPU, options)
         output = run(images)[0]
         deque((run(images) for _ in range(3)), maxlen=0)
-        ours = [seconds(run, images) for _ in range(max(3, int(2 / seconds(run, images))))]
+        ours, theirs = [], []
         with tempfile.TemporaryDirectory() as folder:
             model = Path(folder) / "model.xml"
             openvino.save_model(to_openvino(frozen, size), model, compress_to_fp16=False)
             script = [envs / "openvino/bin/python", BENCH / "peers/openvino_forward.py"]
-            theirs = _json([*script, model, batch, size, options.threads, 2], Path(folder))
-        np.testing.assert_allclose(output[:, :8], theirs["output"], atol=1e-3)
+            for _ in range(REPEATS):  # in turns, since a shared machine is now faster, now slower
+                ours += [seconds(run, images) for _ in range(max(3, int(1 / seconds(run, images))))]
+                peer = _json([*script, model, batch, size, options.threads, 1], Path(folder))
+                theirs += peer["seconds"]
+                np.testing.assert_allclose(output[:, :8], peer["output"], atol=1e-3)
         yield Row(
-            f"frozen forward, {name} at {size} px, batch {batch}", "OpenVINO float32", theirs["seconds"], ours,
+            f"frozen forward, {name} at {size} px, batch {batch}", "OpenVINO float32", theirs, ours,
             "<= 1.11", operations=(batch * (cost.trunk + cost.tail),) * 2,
         )  # fmt: skip
 
