@@ -61,8 +61,8 @@ def _fail(said: str) -> NoReturn:
 def _stop(number: int, _: object) -> NoReturn:
     """End at once, as a shell expects of a signal; what is unfinished was never in its place."""
     name = signal.Signals(number).name
-    print(f"stopped by {name}; `dvc repro` goes on, a training from its last finished epoch", file=sys.stderr)
-    sys.stderr.flush()
+    said = f"stopped by {name}; `dvc repro` goes on, a training from its last finished epoch\n"
+    os.write(2, said.encode())  # not print: the signal may have come while that was at work
     os._exit(128 + number)
 
 
