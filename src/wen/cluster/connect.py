@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -46,8 +47,16 @@ def connected(address: str | None, cores: int | None = None, memory: int | None 
     """
     ray = installed()
     here: dict[str, Any] = {"num_cpus": cores, "object_store_memory": memory, "include_dashboard": False}
+    begin = partial(
+        ray.init, address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **({} if address else here)
+    )  # fmt: skip
     try:
-        ray.init(address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **({} if address else here))
+        try:
+            begin()
+        except ConnectionError as error:
+            if "Starting Ray client server failed" not in str(error):
+                raise
+            begin()  # a busy head node now and then fails to start one
     except (ConnectionError, RuntimeError, ValueError) as error:
         said = " ".join(str(error).split())
         raise WenError(f"--address {address}: no Ray cluster there, or it asks for a token ({said})") from None
