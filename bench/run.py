@@ -81,7 +81,8 @@ on {os.cpu_count()} cores of {processor}, Python {platform.python_version()},
 A float32 matrix product reaches {rate:.0f} G multiply-adds a second.
 
 Stages 1 and 2 and prediction are those of EfficientNetV2-M at 128 px in batches of 64 on 200 cells: 128 to train, 32 to
-validate, 40 to test. Measured are one epoch, one view of all images and one model, and counted up to the study.
+validate, 40 to test. Measured are one epoch, one view of the 160 that are learnt from and one model, and counted up to
+the study.
 
 A ratio is that of the medians; its spread goes from the least to the most favourable pair of single measurements.
 A goal `>= x` asks that the peer take at least x times as long; `<= x`, that the study take at most x times as long.

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import PROJECT
-from tiny_study import set_params
+from tiny_study import own_mounts, set_params
 
 from wen import cli
 
@@ -82,11 +82,8 @@ def test_a_file_too_large_for_the_system_leaves_earlier_outputs_as_they_were(pre
 
 def mounted(how: str, root: Path) -> tuple[str, ...]:
     """A command runs in a name space of its own, in which the study's folder is mounted so."""
-    around = ("unshare", "--map-root-user", "--mount", "sh", "-c")
-    if subprocess.run([*around, "mount -t tmpfs none /mnt"], capture_output=True, check=False).returncode:
-        pytest.skip("this system does not let a test mount a folder of its own")
     return (
-        *around,
+        *own_mounts(),
         f'set -e; {how}; cd "{root}"; "$0" "$@" || end=$?; (cd data && md5sum index.csv >&2); exit ${{end:-0}}',
     )
 

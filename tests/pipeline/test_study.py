@@ -18,7 +18,7 @@ from conftest import PROJECT
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from sklearn import metrics as sk
-from tiny_study import Study, new_study, set_params, tiny_values
+from tiny_study import Study, new_study, own_mounts, set_params, tiny_values
 
 LRS = ("0.001", "0.0001", "1e-05")
 MODELS = [(lr, fold) for lr in LRS for fold in (0, 1)]
@@ -394,10 +394,7 @@ def test_on_a_full_disk_every_stage_ends_with_a_sentence_and_leaves_all_as_it_wa
         for stage in "$@"; do wen $stage > /dev/null || echo "ended with $?" >&2; done
         test "$(files)" = "$before"
     """
-    around = ("unshare", "--map-root-user", "--mount", "sh", "-c")
-    if subprocess.run([*around, "mount -t tmpfs none /mnt"], capture_output=True, check=False).returncode:
-        pytest.skip("this system does not let a test mount a folder of its own")
-    said = study.run(*around, script, "sh", *STAGES)
+    said = study.run(*own_mounts(), script, "sh", *STAGES)
     ends = [line for line in said.splitlines() if not line.startswith("on cpu: ")]
     assert ends == ["error: a file: No space left on device; no output is half written", "ended with 1"] * len(STAGES)
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from conftest import PROJECT
 from ruamel.yaml import YAML
 
@@ -94,3 +95,11 @@ def set_params(root: Path, values: dict[str, Any]) -> None:
     with io.StringIO() as text:
         YAML().dump(values, text)
         (root / "params.yaml").write_text(text.getvalue())
+
+
+def own_mounts() -> tuple[str, ...]:
+    """How a command begins that runs a shell's script where what it mounts is seen by nobody else."""
+    around = ("unshare", "--map-root-user", "--mount", "sh", "-c")
+    if subprocess.run([*around, "mount -t tmpfs none /mnt"], capture_output=True, check=False).returncode:
+        pytest.skip("this system does not let a test mount a folder of its own")
+    return around
