@@ -24,7 +24,7 @@ def test_a_signal_ends_a_stage_within_seconds_with_one_line_that_says_how_to_go_
     values["dataset"]["synthetic"]["cells"] = 20_000  # so that it is still at work
     set_params(tmp_path, values)
     process = subprocess.Popen(
-        [sys.executable, "-c", "from wen.cli import main; main()", "prepare"],
+        [sys.executable, "-m", "wen", "prepare"],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(PROJECT / "src")}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     while not list((tmp_path / "data").glob(".synthetic.*.partial")) if (tmp_path / "data").exists() else True:
@@ -52,7 +52,7 @@ def prepared(tmp_path: Path, values: dict[str, Any]) -> Path:
 
 def wen(root: Path, *command: str, around: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*around, sys.executable, "-c", "from wen.cli import main; main()", *command],
+        [*around, sys.executable, "-m", "wen", *command],
         cwd=root, env=os.environ | {"PYTHONPATH": str(PROJECT / "src")}, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -124,7 +124,6 @@ def test_too_little_memory_ends_with_a_sentence(
         raise error
 
     monkeypatch.setattr(cli, "app", fail)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert caught.value.code == 1
@@ -144,14 +143,13 @@ def test_an_error_of_the_program_itself_is_not_hidden(monkeypatch: pytest.Monkey
         raise RuntimeError("shapes differ")
 
     monkeypatch.setattr(cli, "app", fail)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(RuntimeError, match="shapes differ"):
         cli.main()
 
 
 def test_without_ray_wen_run_says_what_to_install(tmp_path: Path, values: dict[str, Any]) -> None:
     set_params(tmp_path, values)
-    (tmp_path / "ray.py").write_text("raise ImportError")  # `python -c` looks here first
+    (tmp_path / "ray.py").write_text("raise ImportError")  # `python -m` looks here first
     done = wen(tmp_path, "run")
     assert done.returncode == 1
     assert done.stderr.startswith("error: this needs Ray, which is not installed here: pip install")

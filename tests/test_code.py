@@ -1,5 +1,7 @@
-"""Which stages a change of a source file reruns."""
+"""Which stages a change of a source file, or of a library, reruns."""
 
+import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -7,92 +9,222 @@ from conftest import PROJECT
 from ruamel.yaml import YAML
 
 from wen import code
+from wen.errors import WenError
+from wen.paths import Paths
 from wen.times import STAGES
 
+PACKAGE = PROJECT / "src/wen"
 ALL = set(STAGES)
 TRAINED = {"train-fold", "predict-fold"}
 NETWORK = {"features", *TRAINED}
 ENSEMBLES = {"ensemble-inter", "ensemble-intra", "report"}
 
-CLUSTER = ("__init__", "board", "classify", "connect", "makespan", "node", "run", "stages")
 RERUN: dict[str, set[str]] = {
-    "__init__.py": set(),
-    "classify.py": set(),
-    "cli.py": set(),
-    "code.py": set(),
-    "errors.py": set(),
-    "figures.py": {"prepare", "report"},
-    "files.py": set(),
-    "params.py": set(),
-    "paths.py": set(),
+    "__init__.py": ALL,
+    "__main__.py": ALL,
+    "cli.py": ALL,
+    "errors.py": ALL,
+    "files.py": ALL,
+    "params.py": ALL,
+    "paths.py": ALL,
+    "times.py": ALL,
     "seeds.py": {"split", "report", *NETWORK},
-    "signals.py": set(),
-    "times.py": set(),
-    "verify.py": set(),
-    **{f"cluster/{name}.py": set() for name in CLUSTER},
-    "data/__init__.py": set(),
-    "data/bring.py": set(),
+    "figures.py": {"prepare", "report"},
     "data/cnmc.py": {"prepare"},
-    "data/images.py": {"prepare", "report", *NETWORK},
-    "data/overview.py": {"prepare"},
-    "data/prepare.py": {"prepare"},
-    "data/split.py": {"split", "report"},
     "data/synthetic.py": {"prepare"},
-    "data/table.py": {"split", "report", *NETWORK},
-    "ensemble/__init__.py": set(),
-    "ensemble/inter.py": {"ensemble-inter"},
-    "ensemble/intra.py": {"ensemble-intra", "report"},
-    "ensemble/members.py": ENSEMBLES,
+    "data/split.py": {"split", "report"},
+    "network/fit.py": TRAINED,
+    "network/progress.py": TRAINED,
+    "network/views.py": NETWORK,
+    "network/pretrained.py": {"backbone"},
+    "network/predict.py": {"predict-fold"},
     "ensemble/weights.py": ENSEMBLES,
     "ensemble/wen.py": ENSEMBLES,
-    "evaluation/__init__.py": set(),
-    "evaluation/agreement.py": {"report"},
-    "evaluation/calibration.py": {"report"},
-    "evaluation/champion.py": {"ensemble-intra", "report"},
     "evaluation/metrics.py": {"predict-fold", *ENSEMBLES},
-    "evaluation/resampling.py": {"report"},
     "evaluation/statistics.py": {"report"},
-    "network/__init__.py": set(),
-    "network/arrays.py": {"report", *NETWORK},
-    "network/backbone.py": {"backbone", *NETWORK},
-    "network/calibration.py": set(),
-    "network/checkpoint.py": TRAINED,
-    "network/cost.py": set(),
-    "network/cut.py": NETWORK,
-    "network/device.py": NETWORK,
-    "network/features.py": {"features"},
-    "network/fit.py": TRAINED,
-    "network/frozen.py": NETWORK,
-    "network/inputs.py": NETWORK,
-    "network/plan.py": set(),
-    "network/predict.py": {"predict-fold"},
-    "network/pretrained.py": {"backbone"},
-    "network/progress.py": set(),
-    "network/train.py": TRAINED,
-    "network/views.py": NETWORK,
+    "report/texts.yaml": {"report"},
+    "report/templates/report.html": {"report"},
+    "report/published.csv": {"report"},
 }
-"""Everything in report/ reruns the report alone."""
+NEVER = (
+    "cluster/*.py",
+    "verify.py",
+    "check.py",
+    "outside.py",
+    "network/plan.py",
+    "report/terminal.py",
+    "data/bring.py",
+)
+
+
+@cache
+def executed() -> dict[str, list[Path]]:
+    return {stage: code.files(stage) for stage in STAGES}
 
 
 def reruns(file: Path) -> set[str]:
-    return {stage for stage in STAGES if file in code.files(stage)}
+    return {stage for stage, files in executed().items() if file in files}
 
 
-def test_a_change_of_a_source_file_reruns_these_stages_and_no_others() -> None:
-    package = PROJECT / "src/wen"
-    files = [path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    found = {path.relative_to(package).as_posix(): reruns(path) for path in files}
-    own = {name: stages for name, stages in found.items() if name.startswith("report/")}
-    assert all(stages <= {"report"} for stages in own.values())
-    assert {name for name, stages in own.items() if not stages} == {"report/__init__.py", "report/terminal.py"}
-    assert {name: stages for name, stages in found.items() if name not in own} == RERUN
+@pytest.mark.parametrize("name", RERUN)
+def test_a_change_of_a_source_file_reruns_these_stages_and_no_others(name: str) -> None:
+    assert reruns(PACKAGE / name) == RERUN[name]
+
+
+def test_the_launcher_and_what_people_alone_run_rerun_nothing() -> None:
+    for file in (file for pattern in NEVER for file in PACKAGE.glob(pattern) if file.name != "__init__.py"):
+        assert reruns(file) == set(), file
 
 
 def test_each_stage_depends_on_its_own_code_and_on_no_source_file() -> None:
     stages = YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text())["stages"]
     assert list(stages) == ["code", *STAGES]
     for name in STAGES:
-        assert [own for own in stages[name]["deps"] if "code/" in own or "src" in own] == [f"data/code/{name}.txt"]
+        assert [path for path in stages[name]["deps"] if "code/" in path or "src" in path] == [f"data/code/{name}.txt"]
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the package whose code is listed instead."""
+    shutil.copytree(PACKAGE, tmp_path / "src/wen", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(code, "SOURCE", tmp_path / "src")
+    monkeypatch.setattr(code, "START", tmp_path / "src/wen/__main__.py")
+    monkeypatch.setattr(code, "COMMANDS", tmp_path / "src/wen/cli.py")
+    return tmp_path / "src/wen"
+
+
+def listings() -> dict[str, str]:
+    return {stage: code.listing(stage) for stage in STAGES}
+
+
+def changed(before: dict[str, str]) -> set[str]:
+    return {stage for stage, text in listings().items() if text != before[stage]}
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "stages"),
+    [
+        ("files.py", "value = value.item()", "value = round(value.item(), 1)", ALL),
+        ("paths.py", '"data/index.csv"', '"data/index2.csv"', ALL),
+        ("params.py", "return self.lr_grid + ", "return self.lr_grid[:1] + ", ALL),
+        ("data/__init__.py", "", "import random\nrandom.seed(1)\n", {"prepare", "split", "report", *NETWORK}),
+        ("cli.py", "train.run(*_study(), lr, fold", "train.run(*_study(), 2 * lr, fold", {"train-fold"}),
+        ("cli.py", "run.run(*_study(), jobs,", "run.run(*_study(), 1,", set()),
+        ("network/progress.py", "yield lambda", "import random\n        yield lambda", TRAINED),
+    ],
+)
+def test_whatever_a_stage_executes_counts(source: Path, name: str, old: str, new: str, stages: set[str]) -> None:
+    before = listings()
+    edit(source / name, old, new)
+    assert changed(before) == stages
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("network/train.py", "not in this study; params.yaml has the LRs ", "no such model. The LRs are "),
+        ("network/fit.py", "training stops, and the best epoch before is kept", "it stops here"),
+        ("network/features.py", '"decoding images"', '"reading the images"'),
+        ("params.py", ": unknown key", ": there is no such key"),
+        ("params.py", "no such file; run this in the project's folder", "not found"),
+        ("files.py", "not there yet; `dvc repro` makes it", "not found; run `dvc repro` first"),
+        ("cli.py", "Learning rate, one of params.yaml's.", "The learning rate."),
+        ("__main__.py", "stopped by {name}; ", "{name}: "),
+        ("cli.py", "Run the study as dvc repro does, its models side by side.", "Run it all."),
+        ("cluster/run.py", "RETRIES = 5", "RETRIES = 50"),
+    ],
+)
+def test_a_message_and_the_launcher_rerun_nothing(source: Path, name: str, old: str, new: str) -> None:
+    before = listings()
+    edit(source / name, old, new)
+    assert changed(before) == set()
+
+
+def test_a_message_that_needs_more_lines_reruns_nothing(source: Path) -> None:
+    before = listings()
+    edit(
+        source / "network/fit.py",
+        'raise ValueError("a first stage needs at least one epoch")',
+        'raise ValueError(\n    "a first stage needs at least one epoch, "\n    f"not {options.epochs}"\n)',
+    )
+    assert changed(before) == set()
+
+
+@pytest.mark.parametrize(
+    "litter",
+    ["network/.fit.py.swp", "network/fit.py~", "network/.#fit.py", "report/.DS_Store", "report/#texts.yaml#",
+     "report/Thumbs.db", "report/templates/report.html~", "report/templates/.report.html.swp", "report/texts.yaml.orig",
+     "report/._texts.yaml"],
+)  # fmt: skip
+def test_what_editors_and_systems_leave_is_no_code(source: Path, litter: str) -> None:
+    before = listings()
+    (source / litter).write_bytes(b"x\0\xff")
+    assert changed(before) == set()
+
+
+def test_line_ends_do_not_matter(source: Path) -> None:
+    before = listings()
+    for file in source.rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert changed(before) == set()
+
+
+@pytest.mark.parametrize(
+    ("library", "stages"),
+    [
+        ("torch", {"backbone", *NETWORK}),
+        ("timm", {"backbone", *NETWORK}),
+        ("openvino", NETWORK),
+        ("pillow", {"prepare", "report", *NETWORK}),
+        ("scikit-learn", {"split", "report"}),
+        ("statsmodels", {"report"}),
+    ],
+)
+def test_another_release_of_a_computing_library_reruns_what_computes_with_it(
+    library: str, stages: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = listings()
+    release = code._release
+    monkeypatch.setattr(code, "_release", lambda name: "0.0.1" if name == library else release(name))
+    assert changed(before) >= stages
+    assert all(f"0.0.1  {library}\n" in code.listing(stage) for stage in stages)
+
+
+def test_a_build_of_the_same_release_counts_as_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code, "version", lambda _: "2.14.1+cpu")
+    assert code._release.__wrapped__("torch") == "2.14.1"
+
+
+def test_a_stage_refuses_to_run_with_other_code_or_libraries_than_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = Paths(tmp_path)
+    code.run(paths)
+    code.check("train-fold", paths)
+    release = code._release
+    monkeypatch.setattr(code, "_release", lambda name: "0.0.1" if name == "timm" else release(name))
+    with pytest.raises(WenError, match=r"other code or libraries than this stage would run with \(timm\); run `dvc"):
+        code.check("train-fold", paths)
+    code.check("ensemble-intra", paths)  # which does not compute with it
+
+
+def test_what_is_unchanged_is_not_listed_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = Paths(tmp_path)
+    code.run(paths)
+    written = paths.code_of("split").stat().st_ino
+    code.run(paths)
+    assert capsys.readouterr().out.endswith("code and libraries: up to date\n")
+    assert paths.code_of("split").stat().st_ino == written
+    paths.code_of("split").write_text("spoiled")
+    code.run(paths)
+    assert paths.code_of("split").read_text() == code.listing("split")
 
 
 SOURCE = '''"""What it is."""
@@ -104,6 +236,9 @@ LIMIT = "# not a comment"
 
 def area(side: float) -> float:
     """Of a square."""
+    if side < 0:
+        raise ValueError(f"{side} is no side")
+    print(f"side {side}", spoil(f"{side}"))
     return side**2  # px
 '''
 
@@ -115,16 +250,20 @@ def area(side: float) -> float:
         ("# px", "# in px, squared", False),
         ('"""Of a square."""', '"""Area.\n\n    Of a square.\n    """', False),
         ("\n\n\n", "\n\n", False),
+        ("{side} is no side", "no side: {len(str(side))}", False),
+        ('print(f"side {side}"', 'print(f"the side is {side}"', False),
+        ('spoil(f"{side}")', 'spoil(f"{side} px")', False),
+        ('print(f"side {side}"', 'print(f"side {spoil(side)}"', True),
         ("side**2", "side**3", True),
         ("# not a comment", "# no comment", True),
         ("    return", "    side += 1\n    return", True),
+        ("    print(", "        print(", True),
+        ("ValueError", "KeyError", True),
     ],
 )
-def test_comments_docstrings_and_blank_lines_do_not_count_and_all_else_does(
-    tmp_path: Path, old: str, new: str, counts: bool
+def test_comments_docstrings_line_breaks_and_messages_do_not_count_and_all_else_does(
+    old: str, new: str, counts: bool
 ) -> None:
-    before, after = tmp_path / "before.py", tmp_path / "after.py"
-    before.write_text(SOURCE)
-    after.write_text(SOURCE.replace(old, new))
-    assert before.read_text() != after.read_text()
-    assert (code.digest(before) != code.digest(after)) == counts
+    after = SOURCE.replace(old, new)
+    assert after != SOURCE
+    assert (code.bare(SOURCE) != code.bare(after)) == counts

@@ -73,7 +73,6 @@ def test_thesis_and_honest_are_the_protocol() -> None:
         ("lr_grid", []),
         ("lr_grid", [0.001, 0.001, 0.0001]),
         ("weighting", "gini"),
-        ("schemes", ["accuracy", "gini"]),
         ("schemes", []),
         ("seed", -1),
         ("seed", 1.5),

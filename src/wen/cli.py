@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import sys
 import warnings
 from enum import StrEnum
@@ -11,11 +10,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from wen import times
+from wen import code, times
 from wen.errors import WenError
 from wen.params import Params, load
 from wen.paths import Paths
-from wen.signals import STOPPING, end_with_parent
 
 app = typer.Typer(
     help="Weighted ensembles of EfficientNets on leukaemic blasts: a reproducible study.",
@@ -35,10 +33,6 @@ NO_MEMORY = r"out of memory|allocate.* memory|bad_alloc|alloc_failed|can't start
 def main() -> None:
     """Run the command line; what a person can mend becomes one message and exit code 1."""
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
-    for number in STOPPING:
-        signal.signal(number, _stop)
-    if "DVC_STAGE" in os.environ:
-        end_with_parent()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a file's name can be any bytes
     try:
         app()
@@ -58,18 +52,13 @@ def _fail(said: str) -> NoReturn:
     sys.exit(1)
 
 
-def _stop(number: int, _: object) -> NoReturn:
-    """End at once, as a shell expects of a signal; what is unfinished was never in its place."""
-    name = signal.Signals(number).name
-    said = f"stopped by {name}; `dvc repro` goes on, a training from its last finished epoch\n"
-    os.write(2, said.encode())  # not print: the signal may have come while that was at work
-    os._exit(128 + number)
-
-
 @app.callback()
-def _timed(context: typer.Context) -> None:
-    if context.invoked_subcommand in times.STAGES:
-        context.call_on_close(times.clock(Paths(), context.invoked_subcommand))
+def _before(context: typer.Context) -> None:
+    stage = context.invoked_subcommand
+    if stage in times.STAGES:
+        if "DVC_STAGE" in os.environ:
+            code.check(stage, Paths())
+        context.call_on_close(times.clock(Paths(), stage))
 
 
 def _study() -> tuple[Params, Paths]:
@@ -92,7 +81,9 @@ def study(
 @app.command()
 def check() -> None:
     """Check params.yaml."""
-    _study()
+    from wen.check import check
+
+    check(*_study())
     print("params.yaml is valid")
 
 
@@ -108,12 +99,16 @@ def plan(
     plan.run(load(file), Paths(), calibrate, device)
 
 
-@app.command()
-def code() -> None:
-    """List what each stage runs, so that only a change of its code reruns it."""
-    from wen import code
+@app.command("code")
+def list_inputs() -> None:
+    """Check params.yaml, and list the code, the libraries, the images and the weights that the stages depend on."""
+    from wen import outside
+    from wen.check import check
 
-    code.run(*_study())
+    params, paths = _study()
+    check(params, paths)
+    code.run(paths)
+    outside.run(params, paths)
 
 
 @app.command()

@@ -1,100 +1,272 @@
-"""What each stage's code is, without its comments: what dvc.yaml makes the stages depend on.
+"""Stage ``code``: what each stage executes, so that a change of it, and of nothing else, reruns the stage.
 
 Were a stage to depend on its source files, a comment would retrain fifteen models; were they listed by hand, one
-would be forgotten. This finds all that a command imports.
+would be forgotten. This follows the imports of a stage's command, and hashes what they lead to without what no number
+comes from: comments, docstrings, line breaks and messages.
 """
 
 import ast
 import hashlib
 import io
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import cast
 
+from wen.errors import WenError
 from wen.files import whole
-from wen.params import Params
 from wen.paths import Paths
 from wen.times import STAGES
 
 SOURCE = Path(__file__).parent.parent
-NEUTRAL = {
-    "wen/code.py",
-    "wen/errors.py",
-    "wen/files.py",
-    "wen/params.py",
-    "wen/paths.py",
-    "wen/network/progress.py",
-}
-"""What no number comes from: messages, where and how a file is written, the check of params.yaml."""
+START = SOURCE / "wen/__main__.py"
+COMMANDS = SOURCE / "wen/cli.py"
+DATA = (".csv", ".yaml", ".html", ".md")
+"""Endings of the package's files that are no modules; editors and systems leave others beside them."""
+LIBRARIES = {
+    "numpy": "numpy", "openvino": "openvino", "pandas": "pandas", "PIL": "pillow", "safetensors": "safetensors",
+    "scipy": "scipy", "sklearn": "scikit-learn", "statsmodels": "statsmodels", "timm": "timm", "torch": "torch",
+}  # fmt: skip
+"""Those that numbers come from: the module, and what installs it."""
+SEAL = "seal"
+TALK = {"exit", "print", "warn", "track", "epoch_bar", "TextColumn"}
+"""Functions whose text is read by people alone."""
 
 
-def run(params: Params, paths: Paths) -> None:
-    """Write data/code/STAGE.txt for each stage: the SHA-256 and the name of every file that it runs.
+def run(paths: Paths) -> None:
+    """Write data/code/STAGE.txt for each stage: the code that it executes and the libraries it computes with.
 
-    Comments, docstrings and blank lines do not count, nor do the files in `NEUTRAL`.
+    A line for each file: the SHA-256 of what it says (see `digest`) and its name; a line for each library: its
+    release. Prints which stages changed. data/code/seal.txt tells in a moment that all this is still so.
     """
+    if _sealed(paths):
+        print("code and libraries: up to date")
+        return
+    texts = {stage: listing(stage) for stage in STAGES}
+    changed = [stage for stage, text in texts.items() if _recorded(stage, paths) != text]
     with whole(paths.code) as partial:
         partial.mkdir()
-        for stage in STAGES:
-            lines = [f"{digest(file)}  {file.relative_to(SOURCE).as_posix()}\n" for file in files(stage)]
-            (partial / f"{stage}.txt").write_text("".join(lines), encoding="utf-8", newline="\n")
+        for name, text in (texts | {SEAL: _seal(list(texts.values()))}).items():
+            (partial / f"{name}.txt").write_text(text, encoding="utf-8", newline="\n")
+    print(f"code and libraries: changed for {', '.join(changed)}" if changed else "code and libraries: up to date")
+
+
+def check(stage: str, paths: Paths) -> None:
+    """Refuse to run a stage under DVC with other code or libraries than DVC takes it to depend on.
+
+    Raises
+    ------
+    WenError
+        If data/code is of other code or other releases; the text names them.
+    """
+    if _sealed(paths):
+        return
+    lines = set(_recorded(stage, paths).splitlines()) ^ set(listing(stage).splitlines())
+    differing = sorted({line.split("  ")[-1] for line in lines})
+    if differing:
+        names = ", ".join(differing[:5]) + (f" and {len(differing) - 5} more" if len(differing) > 5 else "")
+        raise WenError(
+            f"{paths.code_of(stage)}: written for other code or libraries than this stage would run with ({names}); "
+            "run `dvc repro`, which lists them anew"
+        )
+
+
+def _sealed(paths: Paths) -> bool:
+    """Whether data/code is of the files and the releases that are here."""
+    return _recorded(SEAL, paths) == _seal([_recorded(stage, paths) for stage in STAGES])
+
+
+def _seal(texts: list[str]) -> str:
+    """A hash of all listings, of every byte of the package, and of the libraries' releases."""
+    content = hashlib.sha256("".join(texts).encode())
+    for file in sorted(path for path in (SOURCE / "wen").rglob("*") if path.suffix in (".py", *DATA)):
+        content.update(file.relative_to(SOURCE).as_posix().encode() + file.read_bytes().replace(b"\r\n", b"\n"))
+    content.update(" ".join(_release(library) for library in LIBRARIES.values()).encode())
+    return content.hexdigest() + "\n"
+
+
+def _recorded(name: str, paths: Paths) -> str:
+    path = paths.code_of(name)
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def listing(stage: str) -> str:
+    """The content of data/code/STAGE.txt."""
+    found = files(stage)
+    lines = [f"{digest(file, stage)}  {file.relative_to(SOURCE).as_posix()}" for file in found]
+    names = {name.split(".")[0] for file in found if file.suffix == ".py" for name in _imports(file, stage)}
+    lines += [f"{_release(LIBRARIES[name])}  {LIBRARIES[name]}" for name in sorted(names & set(LIBRARIES))]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def files(stage: str) -> list[Path]:
-    """All modules that a stage's command imports, and what else lies in their packages: templates, texts."""
-    commands = ast.parse((SOURCE / "wen/cli.py").read_text(encoding="utf-8")).body
-    name = stage.replace("-", "_")
-    command = next(own for own in commands if isinstance(own, ast.FunctionDef) and own.name == name)
+    """All files of the package that a stage's command executes or reads."""
     found: set[Path] = set()
-    left = list(_imported(command))
+    left = [START, SOURCE / "wen/__init__.py"]
     while left:
         file = left.pop()
-        if file not in found and file.relative_to(SOURCE).as_posix() not in NEUTRAL:
+        if file not in found:
             found.add(file)
-            left += _imported(ast.parse(file.read_text(encoding="utf-8")))
+            left += [path for name in _imports(file, stage) for path in _modules(name)]
     packages = {file.parent for file in found} - {SOURCE / "wen"}
-    beside = {own for package in packages for own in package.rglob("*") if own.is_file()}
-    return sorted(found | {own for own in beside if own.suffix not in (".py", ".pyc")})
+    beside = (path for package in packages for path in package.rglob("*") if path.suffix in DATA and path.is_file())
+    return sorted(found.union(path for path in beside if not path.name.startswith((".", "#", "~"))))
 
 
-def digest(file: Path) -> str:
-    """SHA-256 of a file; of a Python file, without comments, docstrings and blank lines."""
-    content = file.read_bytes()
-    if file.suffix == ".py":
-        content = _bare(content.decode("utf-8")).encode()
-    return hashlib.sha256(content).hexdigest()
+def digest(file: Path, stage: str) -> str:
+    """SHA-256 of what a file says.
 
-
-def _imported(tree: ast.AST) -> Iterator[Path]:
-    """The project's files that code imports, wherever in it."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            for name in node.names:
-                yield from _file(f"{node.module}.{name.name}") or _file(node.module)
-        elif isinstance(node, ast.Import):
-            for name in node.names:
-                yield from _file(name.name)
-
-
-def _file(module: str) -> list[Path]:
-    path = SOURCE / (module.replace(".", "/") + ".py")
-    return [path] if path.is_file() else []
-
-
-def _bare(text: str) -> str:
-    """Take comments, strings that stand alone, and blank lines away.
-
-    Not ``ast.unparse``: its text differs between versions of Python.
+    Of a Python file, without comments, docstrings, line breaks and messages: strings that are raised, printed, passed
+    as ``help`` or to one of `TALK`. Of `COMMANDS`, without the commands of other stages. Line ends do not matter.
     """
-    lines = text.splitlines()
-    for row, column in _comments(text):
-        lines[row - 1] = lines[row - 1][:column]
+    text = _text(file, stage)
+    return hashlib.sha256((bare(text) if file.suffix == ".py" else text).encode()).hexdigest()
+
+
+def _text(file: Path, stage: str) -> str:
+    """What a file holds, as far as it concerns a stage."""
+    text = file.read_bytes().replace(b"\r\n", b"\n").decode("utf-8")
+    return _without_other_commands(text, stage) if file == COMMANDS else text
+
+
+@cache
+def _without_other_commands(text: str, stage: str) -> str:
+    lines = text.splitlines(keepends=True)
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef) and node.name != stage.replace("-", "_"):
+            decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+            if any(decorator.startswith("app.command") for decorator in decorators):
+                begin, end = node.decorator_list[0].lineno, node.end_lineno or node.lineno
+                lines[begin - 1 : end] = ["\n"] * (end - begin + 1)
+    return "".join(lines)
+
+
+def _imports(file: Path, stage: str) -> frozenset[str]:
+    """The modules that a file imports, wherever in it; ``from a import b`` may import a.b, too."""
+    package = file.relative_to(SOURCE).parent.parts
+    return _imported(_text(file, stage), package) if file.suffix == ".py" else frozenset()
+
+
+@cache
+def _imported(text: str, package: tuple[str, ...]) -> frozenset[str]:
+    names: set[str] = set()
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.end_lineno:
-            lines[node.lineno - 1 : node.end_lineno] = [""] * (node.end_lineno - node.lineno + 1)
-    return "\n".join(line.rstrip() for line in lines if line.strip())
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
+    return frozenset(names)
 
 
-def _comments(text: str) -> Iterable[tuple[int, int]]:
-    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    return [token.start for token in tokens if token.type == tokenize.COMMENT]
+def _modules(name: str) -> Iterator[Path]:
+    """The project's files that importing a module executes: it, and the packages that it is in."""
+    parts = name.split(".")
+    for k in range(1, len(parts) + 1) if parts[0] == "wen" else ():
+        place = SOURCE.joinpath(*parts[:k])
+        yield from (file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file())
+
+
+@cache
+def _release(library: str) -> str:
+    """The installed release of a library; builds of one release, such as +cpu, count as equal."""
+    try:
+        return version(library).split("+")[0]
+    except PackageNotFoundError:
+        return "not installed"
+
+
+@cache
+def bare(text: str) -> str:
+    """Write Python code as its tokens, without what no number comes from; see `digest`.
+
+    Not ``ast.unparse``, whose text differs between versions of Python.
+    """
+    spans = _spans(text)
+    tokens: list[str] = []
+    end = (0, 0)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.start < end or token.type in (tokenize.COMMENT, tokenize.NL):
+            continue
+        if token.start in spans:
+            end, replacement = spans[token.start]
+            tokens += [replacement] if replacement else []
+        elif token.type == tokenize.INDENT:
+            tokens.append("{")
+        elif token.type == tokenize.DEDENT:
+            tokens.append("}")
+        elif token.type == tokenize.NEWLINE:
+            tokens += ["\n"] if tokens and tokens[-1] not in ("\n", "{", "}") else []
+        else:
+            tokens.append(token.string)
+    return " ".join(tokens)
+
+
+Position = tuple[int, int]
+
+
+def _spans(text: str) -> dict[Position, tuple[Position, str]]:
+    """Where strings begin that are not taken as they are, where they end, and what stands for them.
+
+    A string that stands alone is left out, a message is empty. An f-string is taken as it is written, since its tokens
+    differ between versions of Python.
+    """
+    lines = [line.encode() for line in text.splitlines(keepends=True)]
+
+    def place(row: int, column: int) -> Position:
+        return row, len(lines[row - 1][:column].decode())
+
+    spans: dict[Position, tuple[Position, str]] = {}
+    tree = ast.parse(text)
+    for nodes, kind in ((_strings(tree), "as it is"), (_messages(tree), "message"), (_alone(tree), "alone")):
+        for node in nodes:
+            begin, end = place(node.lineno, node.col_offset), place(node.end_lineno or 0, node.end_col_offset or 0)
+            written = ast.get_source_segment(text, node) or ""
+            spans[begin] = end, {"as it is": written, "message": '""', "alone": ""}[kind]
+    return spans
+
+
+def _alone(tree: ast.AST) -> Iterator[ast.expr]:
+    """Strings that stand alone, such as docstrings."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value
+
+
+def _messages(tree: ast.AST) -> Iterator[ast.expr]:
+    """Strings that people alone read."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Raise):
+            yield from _strings(node, constants=True)
+        elif isinstance(node, ast.Call) and _name(node.func) in TALK:
+            yield from (own for own in _strings(node, constants=True) if _only_shows(own))
+        elif (isinstance(node, ast.keyword) and node.arg == "help") or _is_message(node):
+            yield from _strings(node, constants=True)
+
+
+def _is_message(node: ast.AST) -> bool:
+    """Whether it is a function or a name of type `wen.errors.Message`."""
+    annotation = node.returns if isinstance(node, ast.FunctionDef) else getattr(node, "annotation", None)
+    return isinstance(node, ast.FunctionDef | ast.AnnAssign) and _name(annotation) == "Message"
+
+
+def _only_shows(string: ast.expr) -> bool:
+    """Whether a string, if it is an f-string, holds but names and their parts, and calls nothing."""
+    return not any(isinstance(node, ast.Call | ast.NamedExpr | ast.Await | ast.Yield) for node in ast.walk(string))
+
+
+def _strings(tree: ast.AST, constants: bool = False) -> Iterator[ast.expr]:
+    """F-strings, and if asked other strings; none that is within another."""
+    constant = isinstance(tree, ast.Constant) and isinstance(tree.value, str)
+    if isinstance(tree, ast.JoinedStr) or (constants and constant):
+        yield cast(ast.expr, tree)
+    else:
+        for node in ast.iter_child_nodes(tree):
+            yield from _strings(node, constants)
+
+
+def _name(node: ast.AST | None) -> str:
+    return getattr(node, "id", "") or getattr(node, "attr", "")

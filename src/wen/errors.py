@@ -1,4 +1,7 @@
-"""The one exception that a person is meant to read."""
+"""What a person is meant to read: the one exception, and the type of texts for it."""
+
+Message = str
+"""A text for people: a change of what a function or a name of this type says reruns no stage."""
 
 
 class WenError(Exception):

@@ -9,8 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from wen.ensemble.weights import SCHEMES
-from wen.errors import WenError
+from wen.errors import Message, WenError
 
 
 def _with_a_point(value: Any) -> Any:
@@ -157,9 +156,6 @@ class Params(Section):
     @model_validator(mode="after")
     def _hang_together(self) -> "Params":
         """Check what one key alone cannot tell; each message starts with the key to mend."""
-        for scheme in self.schemes:
-            if scheme not in SCHEMES:
-                raise ValueError(f"schemes: no scheme {scheme!r}; there are {', '.join(SCHEMES)}")
         if self.weighting not in self.schemes:
             raise ValueError(f"weighting: {self.weighting!r} is not in schemes ({', '.join(self.schemes)})")
         if self.folds != list(range(len(self.folds))):
@@ -242,7 +238,7 @@ _SHORT.maxlevel = 2
 _SHORT.maxstring = 80
 
 
-def _sentence(problem: Any) -> str:
+def _sentence(problem: Any) -> Message:
     key = ".".join(str(part) for part in problem["loc"])
     kind, found = problem["type"], problem["input"]
     if kind == "missing":

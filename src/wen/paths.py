@@ -22,12 +22,41 @@ class Paths:
         return self.root / "profiles"
 
     @property
+    def home(self) -> Path:
+        """The study that holds the raw images: this one, or the one in whose .dvc/tmp DVC runs an experiment of it."""
+        root = self.root.resolve()
+        outer = [folder for folder in root.parents if root.is_relative_to(folder / ".dvc/tmp")]
+        return outer[-1] if outer else self.root
+
+    @property
     def raw(self) -> Path:
-        return self.root / "data/raw"
+        return self.home / "data/raw"
+
+    @property
+    def raw_list(self) -> Path:
+        """Every file of `raw`, by which DVC knows it: the images themselves are kept by neither git nor DVC."""
+        return self.root / "data/raw.csv"
+
+    @property
+    def weights_list(self) -> Path:
+        """Which pretrained weights params.yaml names."""
+        return self.root / "data/weights.txt"
+
+    def weights(self, name: str) -> Path:
+        """The file of pretrained weights by its name in params.yaml."""
+        return self.home / Path(name).expanduser()
+
+    def image(self, path: str) -> Path:
+        """The file of an image by its path in data/index.csv."""
+        return (self.home if path.startswith("data/raw/") else self.root) / path
 
     @property
     def code(self) -> Path:
         return self.root / "data/code"
+
+    def code_of(self, stage: str) -> Path:
+        """The list of all that a stage executes."""
+        return self.code / f"{stage}.txt"
 
     @property
     def synthetic(self) -> Path:

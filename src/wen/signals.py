@@ -1,6 +1,5 @@
 """The signals by which a person or a scheduler stops a program."""
 
-import ctypes
 import os
 import signal
 import sys
@@ -20,6 +19,8 @@ def end_with_parent() -> None:
     """
     if sys.platform != "linux":
         return
+    import ctypes  # here, so that signals are handled as early as can be
+
     parent = os.getppid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it was killed just now

@@ -34,15 +34,15 @@ def run(params: Params, paths: Paths) -> None:
     dataset = params.dataset
     if dataset.source == "synthetic" and dataset.synthetic:
         synthetic.write(paths.synthetic, dataset.synthetic, dataset.side, params.seed)
-        folder = paths.synthetic
+        folder, root = paths.synthetic, paths.root
     else:
-        folder = paths.raw
-    index, statistics, summary = survey(folder, paths.root, dataset.side, dataset.complete)
+        folder, root = paths.raw, paths.home
+    index, statistics, summary = survey(folder, root, dataset.side, dataset.complete)
     if dataset.source != "synthetic":  # the stage owns data/synthetic and leaves it empty
         with whole(paths.synthetic) as partial:
             partial.mkdir()
     with whole(paths.dataset_plots) as partial:
-        overview.draw(index, statistics, paths.root, partial)
+        overview.draw(index, statistics, root, partial)
     with whole(paths.index) as partial:
         index.to_csv(partial, index=False, lineterminator="\n")
     write_json(paths.dataset_metrics, summary)

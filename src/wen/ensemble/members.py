@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wen.ensemble import wen
-from wen.ensemble.weights import SCHEMES
+from wen.ensemble import weights, wen
 from wen.errors import WenError
 from wen.evaluation.metrics import evaluate
 from wen.files import read_npz
@@ -97,7 +96,8 @@ class Ensemble:
 
 def ensemble(members: Sequence[Member], scheme: str) -> Ensemble:
     """Combine members by (2.20) and (2.21), each scored on its own validation fold."""
-    score = np.array([SCHEMES[scheme](m.validation_label, m.validation_probability) for m in members])
+    measure = weights.scheme(scheme)
+    score = np.array([measure(m.validation_label, m.validation_probability) for m in members])
     weight = wen.normalised(score)
     probability = wen.combine(weight, np.stack([m.test_probability for m in members]))
     return Ensemble(score, weight, probability)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from wen.errors import WenError
 from wen.evaluation import metrics
 
 Scheme = Callable[[np.ndarray, np.ndarray], float]
@@ -45,3 +46,10 @@ SCHEMES: dict[str, Scheme] = {
     "auc": auc,
     "uniform": uniform,
 }
+
+
+def scheme(name: str) -> Scheme:
+    """Find a scheme by its name in params.yaml; a `WenError` lists those that there are."""
+    if name not in SCHEMES:
+        raise WenError(f"params.yaml: schemes: no scheme {name!r}; there are {', '.join(SCHEMES)}")
+    return SCHEMES[name]

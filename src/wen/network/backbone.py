@@ -1,5 +1,6 @@
 """The network: one of timm's of the EfficientNet family with a single output, and files of its weights."""
 
+import difflib
 import json
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,8 @@ def build(name: str) -> EfficientNet:
     """
     known = timm.list_models(name.split(".")[0])
     if not known:
-        near = ", ".join(timm.list_models(f"*{name.split('.')[0][-8:]}*")[:5])
-        raise WenError(f"backbone.name: timm has no {name!r}" + (f"; near it: {near}" if near else ""))
+        near = ", ".join(difflib.get_close_matches(name, timm.list_models(), n=5))
+        raise WenError(f"backbone.name: timm has no {name!r}" + (f"; did you mean {near}?" if near else ""))
     try:
         network = timm.create_model(name, pretrained=False, num_classes=1)
     except RuntimeError as error:  # an unknown tag after the dot

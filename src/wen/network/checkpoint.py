@@ -3,7 +3,6 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +82,9 @@ def fingerprint(params: Params, paths: Paths, lr: float, fold: int) -> str:
     """Hash all that one model's training depends on: parameters, data, weights, code and libraries."""
     content = hashlib.sha256()
     content.update(json.dumps([lr, fold, params.model_dump(include=DEPENDS_ON)]).encode())
-    content.update(" ".join(version(name) for name in ("torch", "timm", "openvino", "numpy")).encode())
     for path in (paths.index, paths.split, paths.backbone):
         content.update(sha256(path.read_bytes()).encode())
-    content.update(" ".join(code.digest(path) for path in code.files("train-fold")).encode())
+    content.update(code.listing("train-fold").encode())
     return content.hexdigest()
 
 

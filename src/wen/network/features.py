@@ -68,7 +68,7 @@ def _decoded(cells: pd.DataFrame, rows: Rows, params: Params, paths: Paths) -> I
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for batch in track(rows, "decoding images", transient=True):
             files = zip(cells.path.iloc[batch], cells.sha256.iloc[batch], strict=True)
-            yield np.stack(list(pool.map(lambda file: network_input(paths.root / file[0], file[1], crop, size), files)))
+            yield np.stack(list(pool.map(lambda file: network_input(paths.image(file[0]), file[1], crop, size), files)))
 
 
 def _ahead(batches: Iterator[Outputs]) -> Iterator[Outputs]:

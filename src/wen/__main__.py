@@ -1,0 +1,56 @@
+"""How ``wen`` starts: signals first, then the code of the folder that it is started in."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from wen.errors import Message
+from wen.signals import STOPPING, end_with_parent
+
+
+def _stop(number: int, _: object) -> NoReturn:
+    """End at once, as a shell expects of a signal; what is unfinished was never in its place."""
+    name = signal.Signals(number).name
+    text: Message = f"stopped by {name}; `dvc repro` goes on, a training from its last finished epoch\n"
+    os.write(2, text.encode())  # not print: the signal may have come while that was at work
+    os._exit(128 + number)
+
+
+for number in STOPPING:
+    signal.signal(number, _stop)
+if "DVC_STAGE" in os.environ:
+    end_with_parent()
+
+
+def main() -> None:
+    """Run the command line, of the study in the current folder if it has its own code."""
+    _change_to_code_here()
+    from wen import cli
+
+    cli.main()
+
+
+def _change_to_code_here() -> None:
+    """Start again with src/wen of the current folder, where that is not what runs.
+
+    One environment serves several copies of the project: DVC's temporary folders, worktrees, clones. Its ``wen`` is of
+    the copy that it was installed from, and would give one copy's numbers the name of another's code.
+    """
+    here, running = Path("src/wen").resolve(), Path(__file__).resolve().parent
+    if here == running or not (here / "cli.py").is_file():
+        return
+    if os.environ.get("WEN_CODE") == str(here) or not (here / "__main__.py").is_file():
+        sys.exit(
+            f"error: this is `wen` of {running.parent}, and the code of this folder, {here.parent}, cannot be started "
+            "from it; install this folder in an environment of its own (`make demo` does so) and use that"
+        )
+    os.environ["WEN_CODE"] = str(here)
+    paths = [str(here.parent), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "wen", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()

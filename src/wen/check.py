@@ -1,0 +1,49 @@
+"""What is wrong with params.yaml, told before any stage runs: DVC deletes a stage's outputs before it starts."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from wen.ensemble import weights
+from wen.params import Params
+from wen.paths import Paths
+
+
+def check(params: Params, paths: Paths) -> None:
+    """Check what `wen.params.load` cannot: the names that other modules know.
+
+    Raises
+    ------
+    WenError
+        If there is no such scheme or network, or the network cannot be cut there; the text names the key.
+    """
+    for name in params.schemes:
+        weights.scheme(name)
+    asked = f"{params.backbone.name} {params.finetune.unfreeze_from} timm {version('timm')}\n"
+    if not _known(asked, paths):
+        _network(params)
+        _remember(asked, paths)
+
+
+def _network(params: Params) -> None:
+    """Build the network without weights and cut it, on a device that computes nothing."""
+    import torch
+
+    from wen.network.backbone import build
+    from wen.network.cut import cut
+
+    with torch.device("meta"):
+        cut(build(params.backbone.name), params.finetune.unfreeze_from)
+
+
+def _known(asked: str, paths: Paths) -> bool:
+    """Whether this network was found good before: to import timm takes seconds."""
+    return _memory(paths).is_file() and _memory(paths).read_text(encoding="utf-8") == asked
+
+
+def _remember(asked: str, paths: Paths) -> None:
+    if _memory(paths).parent.is_dir():
+        _memory(paths).write_text(asked, encoding="utf-8")
+
+
+def _memory(paths: Paths) -> Path:
+    return paths.root / ".dvc/tmp/wen-network.txt"

