@@ -296,6 +296,44 @@ def test_back_at_the_commit_nothing_reruns(study: Study) -> None:
     assert study.stages_run(study.run("dvc", "repro")) == ["code"]
 
 
+def weigh(root: Path, power: int) -> None:
+    """Change the code: weights by a power of accuracy."""
+    file = root / "src/wen/ensemble/weights.py"
+    text = file.read_text()
+    line = "    return metrics.accuracy(metrics.confusion(label, probability))\n"
+    assert text.count(line) == 1
+    file.write_text(text.replace(line, line.replace("\n", f" ** {power}\n")))
+
+
+def test_a_clone_beside_and_a_queued_experiment_compute_with_their_own_code(study: Study, tmp_path: Path) -> None:
+    """All by the `wen` of one environment, which is that of the study."""
+    target = "ensemble-inter@0.001"
+    study.run("git", "clone", "--quiet", str(study.root), str(tmp_path / "clone"))
+    beside = Study(tmp_path / "clone", tmp_path)
+    beside.env["PYTHONPATH"] = study.env["PYTHONPATH"]
+    beside.run("dvc", "cache", "dir", "--local", str(study.root / ".dvc/cache"))
+    beside.run("dvc", "checkout")
+    weigh(beside.root, 20)
+    weigh(study.root, 40)
+    study.run("dvc", "exp", "run", "--queue", "--name", "newcode", target)
+    study.restore()
+    before = predictions(study, "inter/0.001")["accuracy_weight"]
+    assert beside.stages_run(beside.run("dvc", "repro", target)) == ["code", target]
+    assert target in study.stages_run(study.run("dvc", "exp", "run", "--run-all"))
+    np.testing.assert_array_equal(predictions(study, "inter/0.001")["accuracy_weight"], before)
+    study.run("dvc", "exp", "apply", "newcode")
+    queued = predictions(study, "inter/0.001")["accuracy_weight"]
+    study.restore()
+    expected = [before**power / (before**power).sum() for power in (20, 40)]
+    np.testing.assert_allclose(predictions(beside, "inter/0.001")["accuracy_weight"], expected[0], rtol=1e-6)
+    np.testing.assert_allclose(queued, expected[1], rtol=1e-6)
+    assert not np.allclose(expected[0], expected[1])
+    weigh(study.root, 40)  # what the experiment computed is of this code, and may be taken
+    assert study.stages_run(study.run("dvc", "repro", target)) == ["code"]
+    np.testing.assert_array_equal(predictions(study, "inter/0.001")["accuracy_weight"], queued)
+    study.restore()
+
+
 def test_a_comment_in_the_training_code_retrains_nothing(study: Study) -> None:
     fit = study.root / "src/wen/network/fit.py"
     fit.write_text(fit.read_text().replace("module.train()", "module.train()  # dropout and batch norm learn"))
