@@ -28,14 +28,13 @@ from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.network import backbone, device, features, pretrained
 from wen.network.cost import count
 from wen.network.cut import Cut, cut
-from wen.network.fit import Curves, Task, class_weights, fit, logits
+from wen.network.fit import Curves, Task, class_weights, fit, logits, shuffled
 from wen.network.frozen import KINDS, Frozen, runner, to_openvino
 from wen.network.inputs import Computed, Inputs, Stored, batches, computed
 from wen.network.train import initialise
 from wen.network.views import augment, draw
 from wen.params import Params, load
 from wen.paths import Paths
-from wen.seeds import seed_for
 
 BENCH = Path(__file__).parent
 CPU = torch.device("cpu")
@@ -141,7 +140,7 @@ class Study:
         """The pretrained network with the fold's new head."""
         network = backbone.load(self.params.backbone.name, self.paths.backbone, CPU)
         parts = cut(network, self.params.finetune.unfreeze_from)
-        initialise(parts.head, seed_for(self.params.seed, LR, FOLD, 0, what="head"))
+        initialise(parts.head, self.params.seed, FOLD)
         return network, parts
 
     def rows(self, part: str) -> np.ndarray:
@@ -317,10 +316,7 @@ def _keras(envs: Path, study: Study) -> dict[str, Any]:
         np.savez(folder / "weights.npz", **weights)
         label = cells.label.to_numpy()
         train, validation = study.rows("train"), study.rows("validation")
-        orders = [
-            np.random.default_rng(seed_for(params.seed, LR, FOLD, epoch, what="head")).permutation(train)
-            for epoch in range(1 + REPEATS)
-        ]
+        orders = [shuffled(train, params.seed, FOLD, "head", epoch) for epoch in range(1 + REPEATS)]
         arrays = {
             "head": study.parts.head.weight.detach().numpy(),
             "views": np.stack([normalised(study, rows, view) for view, rows in enumerate(orders)]),

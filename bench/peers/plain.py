@@ -23,11 +23,11 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2 import functional
 
 from wen.data.table import DEVELOPMENT, TEST, read_cells
+from wen.network.fit import shuffled
 from wen.network.train import initialise
 from wen.network.views import draw
 from wen.params import Params, load
 from wen.paths import Paths
-from wen.seeds import seed_for
 
 
 class Cells(Dataset):
@@ -61,7 +61,7 @@ class Model:
         self.params, self.cells, self.lr, self.fold, self.workers = params, cells, lr, fold, workers
         self.network = timm.create_model(params.backbone.name, num_classes=1)
         self.network.load_state_dict(safetensors.torch.load_file("models/backbone.safetensors"), strict=False)
-        initialise(self.network.classifier, seed_for(params.seed, lr, fold, 0, what="head"))
+        initialise(self.network.classifier, params.seed, fold)
         development = (cells.part == DEVELOPMENT).to_numpy()
         self.train_rows = np.flatnonzero(development & (cells.fold != fold).to_numpy())
         self.validation_rows = np.flatnonzero(development & (cells.fold == fold).to_numpy())
@@ -83,8 +83,7 @@ class Model:
             self.network.train()
             for module in frozen:
                 module.eval()
-            order = np.random.default_rng(seed_for(self.params.seed, self.lr, self.fold, epoch, what=name))
-            rows = order.permutation(self.train_rows)
+            rows = shuffled(self.train_rows, self.params.seed, self.fold, name, epoch)
             for images, label in self.loader(rows, epoch % self.params.augment.views):
                 logit = self.network(images).squeeze(1)
                 loss = binary_cross_entropy_with_logits(logit, label.float(), weight=self.weight[label.long()])

@@ -11,7 +11,8 @@ def seed_for(seed: int, *parts: float | int | str, what: str) -> int:
     seed : int
         params.yaml's ``seed``.
     *parts : float, int or str
-        What the draw belongs to, such as LR, fold and epoch.
+        What the draw belongs to, such as fold and epoch; never the learning rate, or models of two rates would
+        differ by more than the rate.
     what : str
         What is drawn, such as ``order``.
     """

@@ -22,7 +22,7 @@ from wen.errors import WenError
 from wen.files import read_json, read_npz
 from wen.network import device, features, predict, pretrained, train
 from wen.network.fit import Curves, Task, class_weights, fit
-from wen.network.inputs import batches
+from wen.network.inputs import Stored, batches
 from wen.params import Compute, Head, Params
 from wen.paths import Paths
 
@@ -162,6 +162,38 @@ def test_half_precision_storage_stays_close(
     half = run_study(values, tmp_path, dtype="float16")
     assert np.load(Paths(tmp_path).features / "activations-0.npy").dtype == np.float16
     np.testing.assert_allclose(half["test_probability"], predictions["test_probability"], atol=0.02)
+
+
+def test_only_the_rate_differs_between_two_rates(
+    tmp_path: Path, study: Path, values: dict[str, Any], predictions: dict[str, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The head's start and every epoch's batches, in order, of both stages."""
+    shutil.copytree(study, tmp_path, dirs_exist_ok=True)
+    initialise, passed_on = train.initialise, Stored.batches
+    seen: list[Any] = []
+
+    def recorded_start(head: nn.Linear, *drawn: Any) -> None:
+        initialise(head, *drawn)
+        seen.append(head.weight.detach().clone().numpy())
+
+    def recorded_batches(own: Stored, rows: list[np.ndarray], view: int | None) -> Any:
+        seen.append((own.kind, view, [batch.tolist() for batch in rows]))
+        return passed_on(own, rows, view)
+
+    monkeypatch.setattr(train, "initialise", recorded_start)
+    monkeypatch.setattr(Stored, "batches", recorded_batches)
+    runs = []
+    for lr, fold in ((0.001, 0), (0.0001, 0), (0.001, 1)):
+        seen.clear()
+        train.run(Params.model_validate(values), Paths(tmp_path), lr, fold, "cpu")
+        runs.append(list(seen))
+    one, other, of_another_fold = runs
+    assert len(one) == 1 + 2 * (2 + 1)  # the start; training and validation of each epoch
+    assert (one[0] == other[0]).all()
+    assert one[1:] == other[1:]
+    assert one[1] != one[3]  # another epoch, another order
+    assert (one[0] != of_another_fold[0]).any()
 
 
 def test_only_the_tail_is_trained(study: Path, predictions: dict[str, np.ndarray]) -> None:

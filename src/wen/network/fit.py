@@ -128,8 +128,8 @@ def fit(
 
     with epoch_bar(f"{task.lr}-{task.fold} {stage}", options.epochs, epoch) as advance:
         while goes_on():
-            order = np.random.default_rng(seed_for(task.params.seed, task.lr, task.fold, epoch, what=stage))
-            rows = batches(order.permutation(task.train_rows), task.params.train.batch_size)
+            order = shuffled(task.train_rows, task.params.seed, task.fold, stage, epoch)
+            rows = batches(order, task.params.train.batch_size)
             train_loss, train_accuracy = _train_epoch(
                 module, inputs, rows, epoch % task.params.augment.views, optimizer, scaler, target, weight, dtype
             )
@@ -167,6 +167,11 @@ def fit(
     if best is None:
         raise ValueError("a first stage needs at least one epoch")
     return best
+
+
+def shuffled(rows: np.ndarray, seed: int, fold: int, stage: str, epoch: int) -> np.ndarray:
+    """Put training rows into an epoch's order: the same at every learning rate, so that models differ by it alone."""
+    return np.random.default_rng(seed_for(seed, fold, stage, epoch, what="order")).permutation(rows)
 
 
 def class_weights(label: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     where = device.choose(device_name, params.compute)
     network = backbone.load(params.backbone.name, paths.backbone, where)
     parts = cut(network, params.finetune.unfreeze_from)
-    initialise(parts.head, seed_for(params.seed, lr, fold, 0, what="head"))
+    initialise(parts.head, params.seed, fold)
 
     development = (cells.part == DEVELOPMENT).to_numpy()
     validates = (cells.fold == fold).to_numpy()
@@ -100,9 +100,12 @@ def check_in_study(params: Params, lr: float, fold: int) -> None:
         )
 
 
-def initialise(head: nn.Linear, seed: int) -> None:
-    """Draw the new head as Keras' Dense does: Glorot-uniform weights, zero bias."""
-    generator = torch.Generator().manual_seed(seed)
+def initialise(head: nn.Linear, seed: int, fold: int) -> None:
+    """Draw a fold's new head as Keras' Dense does: Glorot-uniform weights, zero bias.
+
+    It starts from the same weights at every learning rate: the models of a fold differ by the rate alone (3.2).
+    """
+    generator = torch.Generator().manual_seed(seed_for(seed, fold, what="new head"))
     weight = torch.empty(head.weight.shape)
     nn.init.xavier_uniform_(weight, generator=generator)
     with torch.no_grad():
