@@ -139,7 +139,7 @@ class Study:
     def start(self) -> tuple[EfficientNet, Cut]:
         """The pretrained network with the fold's new head."""
         network = backbone.load(self.params.backbone.name, self.paths.backbone, CPU)
-        parts = cut(network, self.params.finetune.unfreeze_from)
+        parts = cut(network, self.params.finetune.unfreeze_from, device.precision(CPU, self.params.compute))
         initialise(parts.head, self.params.seed, FOLD)
         return network, parts
 
@@ -257,11 +257,10 @@ def _prediction(study: Study, plain: dict[str, Any]) -> Row:
     rows, size = study.rows("test"), study.params.train.batch_size
     trunk = study.seconds_of_a_view(("activations",), [None] * REPEATS, rows)
     inputs = study.stored("activations")
-    dtype = device.precision(CPU, study.params.compute)
     alone = study.seconds_of_an_image(("activations",))
 
     def again() -> torch.Tensor:
-        return logits(study.parts.tail, inputs, rows, size, dtype)
+        return logits(study.parts.tail, inputs, rows, size)
 
     tail = [seconds(again) for _ in range(REPEATS)]
     np.testing.assert_allclose(

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from network import seconds
 from PIL import Image
 from ruamel.yaml import YAML
@@ -103,7 +102,7 @@ def classified(folder: Path) -> Iterator[Row]:
     tail = cut(network, params.finetune.unfreeze_from).tail
     networks = Networks([Model(lr, fold)], params, paths, cpu)
     rows, batch = np.arange(len(files)), params.train.batch_size
-    theirs = [seconds(logits, tail, inputs, rows, batch, torch.float32) for _ in range(REPEATS)]
+    theirs = [seconds(logits, tail, inputs, rows, batch) for _ in range(REPEATS)]
     ours = [seconds(lambda: list(classify(files, networks, params))) for _ in range(REPEATS)]
     yield Row(f"`wen classify`, {len(files)} image files", "predict-fold, decoded images", theirs, ours, "<= 1.5")
 

@@ -146,17 +146,17 @@ class Networks:
             if then != now:
                 raise WenError(f"{file}: was trained with {then}, but params.yaml says {now}")
         found = [backbone.load(params.backbone.name, paths.model(own.lr, own.fold), where) for own in members]
-        self.where, self.dtype = where, device.precision(where, params.compute)
-        self.tails = [cut(network, cut_from).tail for network in found]
+        self.where, dtype = where, device.precision(where, params.compute)
+        self.tails = [cut(network, cut_from, dtype).tail for network in found]
         frozen = Frozen(found[0], cut_from, ("activations",))
         self.frozen = runner(frozen, params.images.size, where, params.compute)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Probabilities of ALL, of shape (images, members), from 8-bit RGB images of shape (n, 3, size, size)."""
         batch = device.to_device(torch.from_numpy(images), self.where).float() / 255
-        with torch.inference_mode(), device.autocast(self.where, self.dtype):
+        with torch.inference_mode():
             activations = self.frozen(batch.contiguous())[0].movedim(-1, 1)
-            logits = torch.stack([tail(activations).squeeze(1).float() for tail in self.tails], 1)
+            logits = torch.stack([tail(activations).squeeze(1) for tail in self.tails], 1)
         return torch.sigmoid(logits.cpu().double()).numpy()
 
 

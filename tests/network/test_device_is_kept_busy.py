@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from wen.network.arrays import array_path
+from wen.network.cut import Convolutions
 from wen.network.fit import Curves, Task, fit
 from wen.network.inputs import Computed, Stored
 from wen.params import Head, Params
@@ -37,17 +38,21 @@ class Asking(nn.Module):
 
 
 def operations(
-    tmp_path: Path, values: dict[str, Any], steps: int, batch: int, *extra: nn.Module, precision: str = "float32"
+    tmp_path: Path,
+    values: dict[str, Any],
+    steps: int,
+    batch: int,
+    *extra: nn.Module,
+    dtype: torch.dtype = torch.float32,
 ) -> Counter[str]:
     """Of one epoch of ``steps`` batches, trained from decoded images through views and a frozen network."""
     images = steps * batch + 4
     random = np.random.default_rng(0)
     np.save(array_path(tmp_path, "images"), random.integers(0, 256, (images, 8, 8, 3), dtype=np.uint8))
     values["train"]["batch_size"] = batch
-    values["compute"]["precision"] = precision
     params = Params.model_validate(values)
     inputs = Computed(Stored(tmp_path, "images", CPU), lambda pixels: (pixels,), params)
-    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), *extra, nn.Linear(144, 1))
+    module = nn.Sequential(Convolutions(nn.Conv2d(3, 4, 3), dtype=dtype), nn.Flatten(), *extra, nn.Linear(144, 1))
     task = Task(
         params=params, lr=0.001, fold=0, tail=module, label=np.arange(images) % 2,
         train_rows=np.arange(images - 4), validation_rows=np.arange(images - 4, images), device=CPU,
@@ -68,7 +73,7 @@ def test_a_step_that_waits_would_be_seen(tmp_path: Path, values: dict[str, Any])
 
 
 def test_gradient_scaling_for_float16_waits_for_no_number_either(tmp_path: Path, values: dict[str, Any]) -> None:
-    few, many = (operations(tmp_path, values, n, 4, precision="float16")[ASKS_BACK] for n in (2, 9))
+    few, many = (operations(tmp_path, values, n, 4, dtype=torch.float16)[ASKS_BACK] for n in (2, 9))
     assert many == few
 
 

@@ -29,7 +29,7 @@ def test_both_engines_compute_the_parts_of_the_network(name: str, kinds: tuple[s
     mean, std = (torch.tensor(network.pretrained_cfg[key]) for key in ("mean", "std"))
     with torch.inference_mode():
         activations = parts.trunk(((images - mean) / std).permute(0, 3, 1, 2))
-        expected = {"activations": activations.permute(0, 2, 3, 1), "pooled": parts.top(activations)}
+        expected = {"activations": activations.permute(0, 2, 3, 1), "pooled": parts.pool(parts.top(activations))}
     frozen = Frozen(network, "blocks.5", kinds)
     for engine in ("torch", "openvino"):
         outputs = runner(frozen, 64, CPU, compute(engine))(images)
@@ -42,6 +42,21 @@ def test_a_batch_may_have_any_number_of_images(images: torch.Tensor) -> None:
     (together,) = run(images)
     one_by_one = [run(image[None])[0] for image in images]
     torch.testing.assert_close(together, torch.cat(one_by_one), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_pooled_features_of_bfloat16_maps_are_float32_means(engine: str, images: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    network = build("tf_efficientnet_lite0").eval()
+    frozen = Frozen(network, "conv_head", ("pooled",))
+    (pooled,) = runner(frozen, 64, CPU, compute(engine, "bfloat16"))(images)
+    assert pooled.dtype == torch.float32
+    digits = pooled != pooled.bfloat16()  # more than the 8 bits of bfloat16
+    assert digits[pooled != 0].float().mean() > 0.5
+    if engine == "torch":
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            (maps,) = frozen(images)
+        torch.testing.assert_close(pooled.double(), maps.double().mean((1, 2)), rtol=1e-5, atol=1e-7)
 
 
 def test_outputs_are_kept_when_the_next_batch_is_run(images: torch.Tensor) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from wen import code
 from wen.data import prepare, split
-from wen.network import features, fit, predict, pretrained, train
+from wen.network import features, predict, pretrained, train
 from wen.network.checkpoint import Checkpoint, Progress, fingerprint
 from wen.params import Params
 from wen.paths import Paths
@@ -106,7 +106,7 @@ def test_a_training_that_began_where_no_scaling_is_needed_goes_on_where_it_is(st
         with pytest.raises(Interrupted):
             train.run(params, paths, LR, FOLD, "cpu")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "precision", lambda *_: torch.float16)
+        patch.setattr(train.device, "precision", lambda *_: torch.float16)
         train.run(params, paths, LR, FOLD, "cpu")
     assert paths.model(LR, FOLD).exists()
 

@@ -20,7 +20,8 @@ from wen.data import prepare, split
 from wen.data.table import read_cells
 from wen.errors import WenError
 from wen.files import read_json, read_npz
-from wen.network import device, features, predict, pretrained, train
+from wen.network import device, features, frozen, predict, pretrained, train
+from wen.network.cut import Convolutions
 from wen.network.fit import Curves, Task, class_weights, fit
 from wen.network.inputs import Stored, batches
 from wen.params import Compute, Head, Params
@@ -97,11 +98,39 @@ def test_the_shared_frozen_network_gives_what_the_plain_path_gives(
 
 
 def test_openvino_gives_what_torch_gives(
-    tmp_path: Path, values: dict[str, Any], predictions: dict[str, np.ndarray]
+    tmp_path: Path, study: Path, values: dict[str, Any], predictions: dict[str, np.ndarray]
 ) -> None:
+    """The features to float tolerance, of which training, by Adam's first steps above all, makes more."""
     values["compute"]["cpu_engine"] = "torch"
     torch_only = run_study(values, tmp_path)
-    np.testing.assert_allclose(torch_only["test_probability"], predictions["test_probability"], atol=1e-4)
+    for kind in ("pooled", "activations"):
+        with_openvino, without = (np.load(Paths(root).features / f"{kind}-0.npy") for root in (study, tmp_path))
+        np.testing.assert_allclose(without, with_openvino, rtol=1e-4, atol=2e-4)
+    np.testing.assert_allclose(torch_only["test_probability"], predictions["test_probability"], atol=1e-2)
+
+
+def test_features_are_float32_where_training_is_mixed(
+    tmp_path: Path, study: Path, values: dict[str, Any], predictions: dict[str, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """As on a GPU, where ``auto`` is a half type."""
+
+    def as_on_a_gpu(_: torch.device, options: Compute) -> torch.dtype:
+        return torch.bfloat16 if options.precision == "auto" else getattr(torch, options.precision)
+
+    values["compute"]["cpu_engine"] = "torch"
+    again = Paths(tmp_path)
+    shutil.copytree(study / "data", again.root / "data")
+    shutil.copytree(study / "models", again.root / "models")
+    written = {}
+    for precision in ("float32", "auto", "bfloat16"):
+        values["compute"]["precision"] = precision
+        monkeypatch.setattr(frozen, "precision", as_on_a_gpu)
+        features.run(Params.model_validate(values), again, "cpu")
+        written[precision] = [np.load(again.features / f"{kind}-0.npy") for kind in ("pooled", "activations")]
+    for exact, auto, half in zip(*written.values(), strict=True):
+        assert (auto == exact).all()
+        assert (half != exact).any()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -320,25 +349,26 @@ def test_a_loss_that_is_infinite_from_the_start_leaves_the_weights_as_they_were(
 def test_gradients_that_float16_never_holds_stop_the_training(
     tmp_path: Path, values: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    values["compute"]["precision"] = "float16"
-    best, steps = scripted_fit(tmp_path, values, 20 * [RIGHT], patience=30, last=Steep())
+    steep = Convolutions(Steep(), dtype=torch.float16)
+    best, steps = scripted_fit(tmp_path, values, 20 * [RIGHT], patience=30, last=steep)
     assert (best.epoch, best.diverged, steps) == (0, True, 17)  # 2^16 halved 17 times is below 1
     assert "no step has finite gradients in float16" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_mixed_precision_learns_as_full_precision_does(tmp_path: Path, values: dict[str, Any], precision: str) -> None:
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_mixed_precision_learns_as_full_precision_does(
+    tmp_path: Path, values: dict[str, Any], half: torch.dtype
+) -> None:
     losses = []
-    for chosen in ("float32", precision):
-        values["compute"]["precision"] = chosen
+    for chosen in (torch.float32, half):
         values["augment"]["views"] = 8
         torch.manual_seed(1)
-        module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(64, 1))
+        module = nn.Sequential(Convolutions(nn.Conv2d(3, 4, 3), dtype=chosen), nn.Flatten(), nn.Linear(64, 1))
         task = Task(
             params=Params.model_validate(values), lr=0.01, fold=0, tail=module, label=np.arange(40) % 2,
             train_rows=np.arange(30), validation_rows=np.arange(30, 40), device=torch.device("cpu"),
         )  # fmt: skip
-        with Live(str(tmp_path / chosen), dvcyaml=None, save_dvc_exp=False) as live:
+        with Live(str(tmp_path / str(chosen)), dvcyaml=None, save_dvc_exp=False) as live:
             best = fit(task, "head", module, Noisy(), Head(epochs=8, patience=8), Curves(live))
         losses.append(best.loss)
     assert losses[1] == pytest.approx(losses[0], abs=0.05)

@@ -19,8 +19,7 @@ def rates(params: Params, cost: Cost, where: torch.device) -> Rates:
     """Measure what this device reaches, with untrained weights: each kind of work for a third of `SECONDS`."""
     size = params.images.size
     network = backbone.build(params.backbone.name).eval().to(where).to(memory_format=torch.channels_last)
-    parts = cut(network, params.finetune.unfreeze_from)
-    dtype = device.precision(where, params.compute)
+    parts = cut(network, params.finetune.unfreeze_from, device.precision(where, params.compute))
     frozen = runner(Frozen(network, params.finetune.unfreeze_from, ("pooled",)), size, where, params.compute)
     with torch.inference_mode():
         activation = parts.trunk(torch.rand(1, 3, size, size, device=where))
@@ -30,14 +29,13 @@ def rates(params: Params, cost: Cost, where: torch.device) -> Rates:
 
     def forward(n: int) -> None:
         parts.tail.eval()
-        with torch.inference_mode(), device.autocast(where, dtype):
+        with torch.inference_mode():
             parts.tail(activation.expand(n, -1, -1, -1).contiguous(memory_format=torch.channels_last))
 
     def train(n: int) -> None:
         parts.tail.train()
         batch = activation.clone().expand(n, -1, -1, -1).contiguous(memory_format=torch.channels_last)
-        with device.autocast(where, dtype):
-            logit = parts.tail(batch).squeeze(1).float()
+        logit = parts.tail(batch).squeeze(1)
         binary_cross_entropy_with_logits(logit, torch.zeros_like(logit)).backward()
 
     batch = params.train.batch_size

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -48,9 +48,11 @@ def settle(options: Compute) -> None:
 
 
 def precision(device: torch.device, options: Compute) -> torch.dtype:
-    """The type that convolutions compute in: ``auto`` is bfloat16 or float16 on a GPU that has it.
+    """The type that convolutions compute in: ``auto`` is bfloat16 on a GPU, or float16 where it has no bfloat16.
 
-    float16 needs a `torch.amp.GradScaler` in training.
+    float16 needs a `torch.amp.GradScaler` in training. Where it overflows, the stage stops and names
+    ``compute.precision: float32``: were one model to change to it by itself, the models would differ by more than
+    rate and fold.
     """
     if options.precision != "auto":
         dtype: torch.dtype = getattr(torch, options.precision)
@@ -60,9 +62,18 @@ def precision(device: torch.device, options: Compute) -> torch.dtype:
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
+def for_storage(options: Compute) -> Compute:
+    """What data/features is computed with: float32, unless ``precision`` names a half type.
+
+    The frozen network runs there once for all models, so full precision costs little, and what is stored as float32
+    or float16 has the digits that these hold.
+    """
+    return options.model_copy(update={"precision": "float32"}) if options.precision == "auto" else options
+
+
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:
     """Mixed precision if ``dtype`` is a half type, plain arithmetic otherwise."""
-    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype=dtype)
 
 
 def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:

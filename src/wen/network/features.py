@@ -37,7 +37,12 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     data/index.csv, or a random view's number, of the development images alone; ``rows-of-views.npy``, (images,),
     says which row is whose there. A kind that params.yaml's ``features`` switches off is not written: training
     computes it anew each time.
+
+    With ``compute.precision: auto`` all of it is computed in float32, on a GPU too, and stored as ``features.dtype``
+    says; bfloat16 or float16 there is obeyed here as well, but for the pooled features, which are float32 means of
+    what the convolutions give.
     """
+    params = params.model_copy(update={"compute": device.for_storage(params.compute)})
     cells = read_cells(paths)
     device.settle(params.compute)
     where = device.choose(device_name, params.compute)

@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from wen.network.checkpoint import Checkpoint, Progress, Weights, optimizer_tensors, restore_optimizer
-from wen.network.device import autocast, precision, to_device
+from wen.network.cut import Convolutions
+from wen.network.device import to_device
 from wen.network.inputs import Inputs, batches
 from wen.network.progress import epoch_bar
 from wen.params import Finetune, Head, Params
@@ -108,9 +109,9 @@ def fit(
     if best is not None:
         task.tail.load_state_dict(best.weights)
     trained = _names(module, task.tail)
-    dtype = precision(task.device, task.params.compute)
     optimizer = torch.optim.Adam(module.parameters(), lr=task.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
-    scaler = torch.amp.GradScaler(task.device.type, enabled=dtype == torch.float16)
+    half = any(isinstance(own, Convolutions) and own.dtype == torch.float16 for own in module.modules())
+    scaler = torch.amp.GradScaler(task.device.type, enabled=half)
     target = torch.tensor(task.label).float().to(task.device)
     weight = torch.from_numpy(class_weights(task.label[task.train_rows])).float().to(task.device)
     begun = {key: value.clone() for key, value in task.tail.state_dict().items()}
@@ -131,9 +132,9 @@ def fit(
             order = shuffled(task.train_rows, task.params.seed, task.fold, stage, epoch)
             rows = batches(order, task.params.train.batch_size)
             train_loss, train_accuracy = _train_epoch(
-                module, inputs, rows, epoch % task.params.augment.views, optimizer, scaler, target, weight, dtype
+                module, inputs, rows, epoch % task.params.augment.views, optimizer, scaler, target, weight
             )
-            loss, accuracy = evaluate(module, inputs, task, dtype)
+            loss, accuracy = evaluate(module, inputs, task)
             curves.log(
                 {
                     "stage": 1 if stage == "head" else 2,
@@ -179,7 +180,7 @@ def class_weights(label: np.ndarray) -> np.ndarray:
     return len(label) / (2 * np.bincount(label, minlength=2))
 
 
-def logits(module: nn.Module, inputs: Inputs, rows: np.ndarray, size: int, dtype: torch.dtype) -> torch.Tensor:
+def logits(module: nn.Module, inputs: Inputs, rows: np.ndarray, size: int) -> torch.Tensor:
     """Run ``module`` in inference mode over rows as they are, without a random view.
 
     Returns
@@ -190,15 +191,14 @@ def logits(module: nn.Module, inputs: Inputs, rows: np.ndarray, size: int, dtype
     outputs = []
     with torch.inference_mode():
         for values in inputs.batches(batches(rows, size), None):
-            with autocast(values.device, dtype):
-                outputs.append(module(values).squeeze(1).float())
+            outputs.append(module(values).squeeze(1))
     return torch.cat(outputs).cpu().double()
 
 
-def evaluate(module: nn.Module, inputs: Inputs, task: Task, dtype: torch.dtype) -> tuple[float, float]:
+def evaluate(module: nn.Module, inputs: Inputs, task: Task) -> tuple[float, float]:
     """Loss (unweighted binary cross entropy, 2.8) and accuracy on the validation fold."""
     size = task.params.train.batch_size
-    logit = logits(module, inputs, task.validation_rows, size, dtype)
+    logit = logits(module, inputs, task.validation_rows, size)
     label = torch.tensor(task.label[task.validation_rows]).double()
     loss = binary_cross_entropy_with_logits(logit, label)
     return loss.item(), ((logit >= 0) == (label == 1)).double().mean().item()
@@ -213,7 +213,6 @@ def _train_epoch(
     scaler: torch.amp.GradScaler,
     target: torch.Tensor,
     weight: torch.Tensor,
-    dtype: torch.dtype,
 ) -> tuple[float, float]:
     """One pass over the training images; sums stay on the device until it ends, so no step waits for it."""
     module.train()
@@ -221,8 +220,7 @@ def _train_epoch(
     order = to_device(torch.from_numpy(np.concatenate(rows)), target.device)
     labels = target[order].split([len(batch) for batch in rows])
     for label, values in zip(labels, inputs.batches(rows, view), strict=True):
-        with autocast(target.device, dtype):
-            logit = module(values).squeeze(1).float()
+        logit = module(values).squeeze(1)
         loss = binary_cross_entropy_with_logits(logit, label, weight=weight[label.long()])
         optimizer.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()

@@ -20,7 +20,9 @@ Run = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
 
 
 class Frozen(nn.Module):
-    """From images in [0, 1] to outputs of the pretrained network; all of shape (n, [height, width,] channels).
+    """From images in [0, 1] to feature maps of the pretrained network, all of shape (n, height, width, channels).
+
+    Pooled features are the means of the last maps. `runner` takes them, in float32 whatever the maps are computed in.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ class Frozen(nn.Module):
         super().__init__()
         pretrained: Any = network.pretrained_cfg
         parts = cut(network, unfreeze_from)
-        self.kinds, self.trunk, self.top = kinds, parts.trunk, parts.top
+        self.kinds, self.trunk, self.top, self.pool = kinds, parts.trunk, parts.top, parts.pool
         device = network.conv_stem.weight.device
         self.register_buffer("mean", torch.tensor(pretrained["mean"], device=device))
         self.register_buffer("std", torch.tensor(pretrained["std"], device=device))
@@ -52,15 +54,26 @@ class Frozen(nn.Module):
 
 
 def runner(frozen: Frozen, size: int, device: torch.device, options: Compute) -> Run:
-    """Make a function that runs the frozen network on batches of images of ``size`` px on the device."""
-    if device.type == "cpu" and options.cpu_engine == "openvino":
-        return _openvino(frozen, size, options)
-    dtype = precision(device, options)
+    """Make a function that runs the frozen network on batches of images of ``size`` px on the device.
+
+    It gives float32: activations of shape (n, height, width, channels), pooled features of (n, channels).
+    """
+    with_openvino = device.type == "cpu" and options.cpu_engine == "openvino"
+    maps = _openvino(frozen, size, options) if with_openvino else _torch(frozen, precision(device, options))
 
     @torch.no_grad()
     def run(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        with autocast(device, dtype):
-            return tuple(output.float() for output in frozen(images))
+        outputs = zip(frozen.kinds, maps(images), strict=True)
+        return tuple(frozen.pool(own.movedim(-1, 1)) if kind == "pooled" else own for kind, own in outputs)
+
+    return run
+
+
+def _torch(frozen: Frozen, dtype: torch.dtype) -> Run:
+    def run(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        with autocast(images.device, dtype):
+            outputs: tuple[torch.Tensor, ...] = frozen(images)
+        return outputs
 
     return run
 

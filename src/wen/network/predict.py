@@ -37,14 +37,13 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     device.settle(params.compute)
     where = device.choose(device_name, params.compute)
     network = backbone.load(params.backbone.name, paths.model(lr, fold), where)
-    tail = Located(cut(network, params.finetune.unfreeze_from))
+    tail = Located(cut(network, params.finetune.unfreeze_from, device.precision(where, params.compute)))
     inputs = inputs_for("activations", params, paths, network, where)
     arrays: dict[str, np.ndarray] = {}
     validates = (cells.part == DEVELOPMENT) & (cells.fold == fold)
     for name, own in (("validation", validates), ("test", cells.part == TEST)):
         rows = np.flatnonzero(own)
-        dtype = device.precision(where, params.compute)
-        outputs = logits(tail, inputs, rows, params.train.batch_size, dtype)
+        outputs = logits(tail, inputs, rows, params.train.batch_size)
         arrays[f"{name}_id"] = cells.id.to_numpy()[rows].astype(str)
         if len(unknown := arrays[f"{name}_id"][outputs[:, 0].isnan().numpy()]):
             raise WenError(
@@ -66,12 +65,12 @@ class Located(nn.Module):
 
     The head is linear and the pooling before it a mean, so the logit is the mean of a map: the head applied at
     each position alone. That is the class-activation map of Zhou et al. (2016), and what Grad-CAM gives for such a
-    network; above 0 speaks for ALL, below for HEM.
+    network; above 0 speaks for ALL, below for HEM. Both are float32, whatever the feature maps are computed in.
     """
 
     def __init__(self, parts: Cut) -> None:
         super().__init__()
-        self.features, self.pool, self.head = parts.top[:-1], parts.top[-1], parts.head
+        self.features, self.pool, self.head = parts.top, parts.pool, parts.head
         self.shape = torch.Size()
         """Of a map, known once an image has passed."""
 

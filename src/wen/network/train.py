@@ -39,7 +39,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     device.settle(params.compute)
     where = device.choose(device_name, params.compute)
     network = backbone.load(params.backbone.name, paths.backbone, where)
-    parts = cut(network, params.finetune.unfreeze_from)
+    parts = cut(network, params.finetune.unfreeze_from, device.precision(where, params.compute))
     initialise(parts.head, params.seed, fold)
 
     development = (cells.part == DEVELOPMENT).to_numpy()
