@@ -152,11 +152,16 @@ class Networks:
         self.frozen = runner(frozen, params.images.size, where, params.compute)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Probabilities of ALL, of shape (images, members), from 8-bit RGB images of shape (n, 3, size, size)."""
+        """Probabilities of ALL, of shape (images, members), from 8-bit RGB images of shape (n, size, size, 3).
+
+        NaN is the probability of an image whose activations or logits are infinite or undefined.
+        """
         batch = device.to_device(torch.from_numpy(images), self.where).float() / 255
         with torch.inference_mode():
             activations = self.frozen(batch.contiguous())[0].movedim(-1, 1)
             logits = torch.stack([tail(activations).squeeze(1) for tail in self.tails], 1)
+            known = activations.isfinite().flatten(1).all(1, keepdim=True) & logits.isfinite()
+            logits = logits.where(known, torch.nan)
         return torch.sigmoid(logits.cpu().double()).numpy()
 
 

@@ -310,6 +310,15 @@ class Steep(Still):
         return x * (1 + self.nothing.sqrt())
 
 
+class Clamped(Still):
+    """The same, but with a weight that becomes infinite where no output shows it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.nothing.data.fill_(torch.inf)
+        return x + 0 * self.nothing.clamp(max=6)
+
+
 RIGHT, SURER, WRONG = [-1.0, 1.0], [-2.0, 2.0], [1.0, 1.0]
 
 
@@ -338,21 +347,36 @@ def test_a_loss_that_is_no_number_stops_training_and_keeps_the_best_epoch_before
     assert "LR 0.001, fold 0: after epoch 2 of head the loss is" in capsys.readouterr().err
 
 
-def test_a_loss_that_is_infinite_from_the_start_leaves_the_weights_as_they_were(
-    tmp_path: Path, values: dict[str, Any]
+@pytest.mark.parametrize("first", [[math.inf, -math.inf], [math.nan, 1.0]])
+def test_a_training_without_one_finite_loss_ends_in_an_error_and_not_in_a_model(
+    tmp_path: Path, values: dict[str, Any], first: list[float]
 ) -> None:
-    best, _ = scripted_fit(tmp_path, values, [[math.inf, -math.inf], RIGHT], patience=10)
-    assert (best.epoch, best.diverged) == (-1, True)
-    assert best.weights["0.weight"].item() == 1
+    said = r"LR 0\.001, fold 0: after epoch 1 of head the loss is .*no model is saved; lower this learning rate"
+    with pytest.raises(WenError, match=said) as caught:
+        scripted_fit(tmp_path, values, [first, RIGHT], patience=10)
+    assert "precision" not in str(caught.value)  # float32 is in use already
+    half = Convolutions(Still(), dtype=torch.bfloat16)
+    with pytest.raises(WenError, match=r"lower this learning rate .* or set compute\.precision: float32"):
+        scripted_fit(tmp_path, values, [first, RIGHT], patience=10, last=half)
 
 
-def test_gradients_that_float16_never_holds_stop_the_training(
-    tmp_path: Path, values: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_weight_that_overflows_behind_a_finite_loss_stops_training(tmp_path: Path, values: dict[str, Any]) -> None:
+    with pytest.raises(WenError, match=r"after epoch 1 of head a weight overflows: 1\.nothing holds infinite numbers"):
+        scripted_fit(tmp_path, values, [RIGHT, RIGHT], patience=10, last=Clamped())
+
+
+def test_an_epoch_without_a_step_is_no_best_one(tmp_path: Path, values: dict[str, Any]) -> None:
+    """Each of few steps is left out, as its gradients are infinite in float16: nothing was learnt."""
     steep = Convolutions(Steep(), dtype=torch.float16)
-    best, steps = scripted_fit(tmp_path, values, 20 * [RIGHT], patience=30, last=steep)
-    assert (best.epoch, best.diverged, steps) == (0, True, 17)  # 2^16 halved 17 times is below 1
-    assert "no step has finite gradients in float16" in capsys.readouterr().err
+    with pytest.raises(WenError, match="after epoch 3 of head no step has finite gradients in float16"):
+        scripted_fit(tmp_path, values, 3 * [RIGHT], patience=10, last=steep)
+
+
+def test_gradients_that_float16_never_holds_stop_the_training(tmp_path: Path, values: dict[str, Any]) -> None:
+    steep = Convolutions(Steep(), dtype=torch.float16)
+    said = "after epoch 17 of head no step has finite gradients in float16"  # 2^16 halved 17 times is below 1
+    with pytest.raises(WenError, match=said):
+        scripted_fit(tmp_path, values, 20 * [RIGHT], patience=30, last=steep)
 
 
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])

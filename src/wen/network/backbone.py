@@ -12,6 +12,7 @@ from timm.models.efficientnet import EfficientNet
 
 from wen.errors import WenError
 from wen.files import whole
+from wen.network.finite import flaw
 
 HEAD = "classifier."
 Weights = dict[str, torch.Tensor]
@@ -51,7 +52,7 @@ def load(name: str, path: Path, device: torch.device) -> EfficientNet:
     Raises
     ------
     WenError
-        If the file is missing, damaged, or of another network.
+        If the file is missing, damaged, of another network, or holds numbers that are none.
     """
     network = build(name)
     try:
@@ -63,6 +64,8 @@ def load(name: str, path: Path, device: torch.device) -> EfficientNet:
     differing = difference(weights, network.state_dict(), head=any(key.startswith(HEAD) for key in weights))
     if differing:
         raise WenError(f"{path}: is of another network than backbone.name.\n{differing}")
+    if found := flaw(weights):
+        raise WenError(f"{path}: {found}, which was not so when it was written; delete it and run `dvc repro`")
     network.load_state_dict(weights, strict=False)
     return network.eval().to(device).to(memory_format=torch.channels_last)
 
@@ -80,7 +83,15 @@ def about(path: Path) -> dict[str, Any]:
 
 
 def save(weights: Weights, about: dict[str, object], path: Path) -> None:
-    """Write weights as safetensors with ``about`` as JSON in the metadata's ``wen``."""
+    """Write weights as safetensors with ``about`` as JSON in the metadata's ``wen``.
+
+    Raises
+    ------
+    WenError
+        If a weight is infinite or undefined; nothing is written.
+    """
+    if found := flaw(weights):
+        raise WenError(f"{path}: not written: {found}")
     # safetensors orders several metadata keys at random; one key keeps the bytes equal.
     with whole(path) as partial:
         content = safetensors.torch.save(

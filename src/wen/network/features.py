@@ -15,17 +15,20 @@ from rich.progress import track
 
 from wen.data.images import network_input
 from wen.data.table import DEVELOPMENT, read_cells
+from wen.errors import WenError
 from wen.files import whole
 from wen.network import backbone, device
 from wen.network.arrays import array_path, rows_of_views_path, writers
+from wen.network.finite import kind_of, overflow, refusal
 from wen.network.frozen import KINDS
-from wen.network.inputs import Rows, batches, computed
+from wen.network.inputs import UNTRAINED, Rows, batches, computed
 from wen.params import Params
 from wen.paths import Paths
 
 BATCH = 32
 """Images at once: enough for a GPU, and few enough for a processor's caches."""
 Outputs = tuple[torch.Tensor, ...]
+Arrays = tuple[np.ndarray, ...]
 
 
 def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
@@ -41,6 +44,11 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     With ``compute.precision: auto`` all of it is computed in float32, on a GPU too, and stored as ``features.dtype``
     says; bfloat16 or float16 there is obeyed here as well, but for the pooled features, which are float32 means of
     what the convolutions give.
+
+    Raises
+    ------
+    WenError
+        If a number is infinite or undefined, or becomes so as ``features.dtype``; the message names the image.
     """
     params = params.model_copy(update={"compute": device.for_storage(params.compute)})
     cells = read_cells(paths)
@@ -55,16 +63,15 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
         if kinds:
             network = backbone.load(params.backbone.name, paths.backbone, where)
             frozen = computed(kinds, params, partial, network, where)
-            dtype = np.dtype(params.features.dtype)
+            reason = overflow(device.precision(where, params.compute), UNTRAINED)
             np.save(rows_of_views_path(partial), np.where(learns, learns.cumsum() - 1, -1))
             views = [None, *range(params.augment.views)]
             for view in track(views, "frozen network, views", transient=True):
                 rows = every if view is None else learnt
-                outputs = (
-                    tuple(output.cpu().numpy().astype(dtype, copy=False) for output in batch)
-                    for batch in _ahead(frozen.outputs(rows, view))
-                )
-                _write(partial, kinds, view, outputs, sum(map(len, rows)))
+                outputs = _on_cpu(_ahead(frozen.outputs(rows, view)))
+                images = [cells.id.to_numpy()[batch] for batch in rows]
+                stored = _as_stored(outputs, kinds, params.features.dtype, images, view, reason)
+                _write(partial, kinds, view, _differing(stored, kinds[-1]), sum(map(len, rows)))
 
 
 def _decoded(cells: pd.DataFrame, rows: Rows, params: Params, paths: Paths) -> Iterator[np.ndarray]:
@@ -85,9 +92,50 @@ def _ahead(batches: Iterator[Outputs]) -> Iterator[Outputs]:
     yield previous
 
 
-def _write(
-    folder: Path, kinds: tuple[str, ...], view: int | None, outputs: Iterator[tuple[np.ndarray, ...]], rows: int
-) -> None:
+def _on_cpu(outputs: Iterator[Outputs]) -> Iterator[Arrays]:
+    for batch in outputs:
+        yield tuple(output.cpu().numpy() for output in batch)
+
+
+def _as_stored(
+    outputs: Iterator[Arrays],
+    kinds: tuple[str, ...],
+    dtype: str,
+    images: list[np.ndarray],
+    view: int | None,
+    reason: str,
+) -> Iterator[Arrays]:
+    """Bring outputs to the type that they are stored in; all have to be finite numbers, before it and after it."""
+    for names, batch in zip(images, outputs, strict=True):
+        with np.errstate(over="ignore"):
+            stored = tuple(values.astype(dtype, copy=False) for values in batch)
+        for kind, exact, values in zip(kinds, batch, stored, strict=True):
+            bad = ~np.isfinite(values).reshape(len(values), -1).all(1)
+            if bad.any():
+                raise refusal(kind, names[bad], view, *_cause(torch.from_numpy(exact[bad]), dtype, reason))
+        yield stored
+
+
+def _cause(values: torch.Tensor, dtype: str, reason: str) -> tuple[str, str]:
+    """What is wrong with them, and why."""
+    if not values.isfinite().all():
+        return kind_of(values), reason
+    limit = np.finfo(dtype).max
+    return f"{values.abs().max():.6g}, where {dtype} holds no number above {limit:g}", "set features.dtype: float32"
+
+
+def _differing(outputs: Iterator[Arrays], kind: str) -> Iterator[Arrays]:
+    """Refuse what is the same for all images, as of weights that are all zero: there is nothing to learn from it."""
+    first, alike = None, True
+    for batch in outputs:
+        first = batch[-1][:1] if first is None else first
+        alike = alike and bool((batch[-1] == first).all())
+        yield batch
+    if alike:
+        raise WenError(f"{kind}: the same for all images; {UNTRAINED}")
+
+
+def _write(folder: Path, kinds: tuple[str, ...], view: int | None, outputs: Iterator[Arrays], rows: int) -> None:
     with writers([array_path(folder, kind, view) for kind in kinds], rows) as files:
         for batch in outputs:
             for file, values in zip(files, batch, strict=True):

@@ -11,9 +11,11 @@ from dvclive import Live
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from wen.errors import WenError
 from wen.network.checkpoint import Checkpoint, Progress, Weights, optimizer_tensors, restore_optimizer
 from wen.network.cut import Convolutions
 from wen.network.device import to_device
+from wen.network.finite import flaw
 from wen.network.inputs import Inputs, batches
 from wen.network.progress import epoch_bar
 from wen.params import Finetune, Head, Params
@@ -101,7 +103,12 @@ def fit(
     Returns
     -------
     Best
-        Of this stage and the earlier one. If no epoch had a finite loss, the weights as they were, as epoch -1.
+        Of this stage and the earlier one.
+
+    Raises
+    ------
+    WenError
+        If no epoch had a finite loss: there is nothing to keep.
     """
     left = checkpoint.load() if checkpoint else None
     if left and (left.stage, stage) == ("finetune", "head"):  # this stage was done before the interruption
@@ -144,22 +151,23 @@ def fit(
                     "accuracy/validation": accuracy,
                 }
             )
-            if found := _divergence(train_loss, loss, scaler):
-                print(
-                    f"LR {task.lr}, fold {task.fold}: after epoch {epoch + 1} of {stage} {found}; "
-                    "training stops, and the best epoch before is kept",
-                    file=sys.stderr,
-                )
-                return replace(best or Best(stage, -1, 0.0, math.inf, begun), diverged=True)
+            learnt = not half or _stepped(optimizer)
+            ends = not learnt and (epoch + 1 == options.epochs or waited + 1 == options.patience)
+            if found := _divergence(train_loss, loss, module, scaler, ends):
+                where = f"LR {task.lr}, fold {task.fold}: after epoch {epoch + 1} of {stage} {found}"
+                if best is None:
+                    raise WenError(f"{where}; no epoch was better, so no model is saved; {_remedy(module)}")
+                print(f"{where}; training stops, and the best epoch before is kept", file=sys.stderr)
+                return replace(best, diverged=True)
             advance(f"loss {train_loss:.3f}|{loss:.3f} accuracy {train_accuracy:.3f}|{accuracy:.3f}")
-            if best is None or (accuracy, -loss) > (best.accuracy, -best.loss):
+            if learnt and (best is None or (accuracy, -loss) > (best.accuracy, -best.loss)):
                 now = task.tail.state_dict()
                 weights = begun | {key: now[key].clone() for key in trained}
                 best, waited = Best(stage, epoch, accuracy, loss, weights), 0
             else:
                 waited += 1
             epoch += 1
-            if checkpoint:
+            if checkpoint and best:
                 kept = {"best": best.weights, "trained": task.tail.state_dict() if goes_on() else {}}
                 tensors = {f"{part}.{key}": own[key] for part, own in kept.items() for key in trained if own}
                 tensors |= optimizer_tensors(optimizer) if goes_on() else {}
@@ -176,8 +184,17 @@ def shuffled(rows: np.ndarray, seed: int, fold: int, stage: str, epoch: int) -> 
 
 
 def class_weights(label: np.ndarray) -> np.ndarray:
-    """Weights of HEM and of ALL in the loss, W_j = N / (k N_j) with k = 2 classes (2.38)."""
-    return len(label) / (2 * np.bincount(label, minlength=2))
+    """Weights of HEM and of ALL in the loss, W_j = N / (k N_j) with k = 2 classes (2.38).
+
+    Raises
+    ------
+    WenError
+        If there is no image of a class: its weight would be infinite, and nothing to learn from.
+    """
+    count = np.bincount(label, minlength=2)
+    if not count.all():
+        raise WenError(f"data/split.csv: no {('HEM', 'ALL')[count.argmin()]} image to train on; run `dvc repro split`")
+    return len(label) / (2 * count)
 
 
 def logits(module: nn.Module, inputs: Inputs, rows: np.ndarray, size: int) -> torch.Tensor:
@@ -232,13 +249,30 @@ def _train_epoch(
     return loss_sum / len(order), correct_sum / len(order)
 
 
-def _divergence(train_loss: float, loss: float, scaler: torch.amp.GradScaler) -> str:
+def _divergence(
+    train_loss: float, loss: float, module: nn.Module, scaler: torch.amp.GradScaler, ends_unlearnt: bool
+) -> str:
     """Say what shows that training no longer learns; nothing, if it does."""
     if not math.isfinite(train_loss + loss):
         return f"the loss is {train_loss:g} in training and {loss:g} in validation"
-    if scaler.is_enabled() and scaler.get_scale() < 1:  # it halves with every step whose gradients are infinite
+    if found := flaw(module.state_dict()):  # which a ReLU6 behind it can hide from the loss
+        return f"a weight overflows: {found}"
+    # The scale halves with every step whose gradients are infinite.
+    if ends_unlearnt or (scaler.is_enabled() and scaler.get_scale() < 1):
         return "no step has finite gradients in float16 (compute.precision: float32 has more range)"
     return ""
+
+
+def _remedy(module: nn.Module) -> str:
+    """What to do about a training that never had a finite loss, from finite weights and features."""
+    types = {own.dtype for own in module.modules() if isinstance(own, Convolutions)} - {torch.float32}
+    lower = "lower this learning rate in params.yaml (lr, lr_grid)"
+    return f"{lower}, or set compute.precision: float32" if types else lower
+
+
+def _stepped(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether any step was made; those with infinite gradients in float16 are left out."""
+    return any(int(state["step"]) > 0 for state in optimizer.state.values())
 
 
 def _names(module: nn.Module, tail: nn.Module) -> list[str]:

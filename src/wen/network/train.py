@@ -26,13 +26,15 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
 
     Stage 1 trains the head on the frozen backbone; stage 2 starts from stage 1's best epoch and
     trains the head and the backbone from ``finetune.unfreeze_from`` up. What is saved is the best
-    epoch of both. A training whose loss becomes infinite or undefined stops there, and its file says so.
+    epoch of both. A training whose loss becomes infinite or undefined stops there, and its file says so; one that
+    never had a finite loss leaves no file.
     Its checkpoint stays until `wen.network.predict.run` has read the model: then DVC keeps that.
 
     Raises
     ------
     WenError
-        If the LR or the fold is not of this study, an earlier stage's output is missing, or git has no commit.
+        If the LR or the fold is not of this study, an earlier stage's output is missing or holds numbers that are
+        none, no epoch had a finite loss, or git has no commit.
     """
     check_in_study(params, lr, fold)
     cells = read_cells(paths)

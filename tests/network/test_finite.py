@@ -1,0 +1,246 @@
+"""Numbers that are none are told where they come into being, and no model of them is saved."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import timm
+import torch
+
+from wen.classify import Networks
+from wen.cluster.stages import Model
+from wen.data import prepare, split
+from wen.data.table import read_cells
+from wen.errors import WenError
+from wen.network import backbone, features, inputs, predict, pretrained, train
+from wen.network.finite import flaw, overflow
+from wen.network.fit import class_weights
+from wen.network.inputs import Computed
+from wen.params import Params
+from wen.paths import Paths
+
+LR, FOLD = 0.001, 0
+LITE0 = "tf_efficientnet_lite0"
+KEY = "blocks.3.0.conv_pw.weight"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture
+def paths(root: Path, values: dict[str, Any], tmp_path: Path) -> Paths:
+    """A copy of a study up to its features, which is made once."""
+    params, made = Params.model_validate(values), Paths(root)
+    made.params.touch()
+    if not made.features.exists():
+        for stage in (prepare, split, pretrained, features):
+            stage.run(params, made)
+    shutil.copytree(root, tmp_path / "study")
+    return Paths(tmp_path / "study")
+
+
+def with_nan(weights: dict[str, torch.Tensor]) -> None:
+    weights[KEY].view(-1)[3] = torch.nan
+
+
+def with_infinity(weights: dict[str, torch.Tensor]) -> None:
+    weights[KEY].view(-1)[3] = -torch.inf
+
+
+def with_a_negative_variance(weights: dict[str, torch.Tensor]) -> None:
+    weights["bn1.running_var"][0] = -1
+
+
+def beyond_float32(weights: dict[str, torch.Tensor]) -> None:
+    weights[KEY] = weights[KEY].double() + 1e300
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (with_nan, f"{KEY} holds NaN"),
+        (with_infinity, f"{KEY} holds infinite numbers"),
+        (with_a_negative_variance, r"bn1\.running_var holds a negative variance"),
+        (beyond_float32, f"{KEY} holds infinite numbers"),
+    ],
+)
+def test_a_checkpoint_of_numbers_that_are_none_is_refused_by_its_file_and_key(
+    tmp_path: Path, values: dict[str, Any], spoil: Callable[[dict[str, torch.Tensor]], None], said: str
+) -> None:
+    weights = timm.create_model(LITE0).state_dict()
+    spoil(weights)
+    file = tmp_path / "weights.safetensors"
+    safetensors.torch.save_file(weights, file)
+    values["backbone"]["weights"] = str(file)
+    with pytest.raises(WenError, match=rf"weights\.safetensors: {said}; the checkpoint is damaged"):
+        pretrained.run(Params.model_validate(values), Paths(tmp_path))
+    assert not Paths(tmp_path).backbone.exists()
+
+
+def test_how_many_tensors_are_like_the_first_is_said() -> None:
+    weights = {"a": torch.ones(2), "b": torch.full((2,), torch.nan), "c": torch.full((2,), torch.inf)}
+    assert flaw(weights) == "b holds NaN, and 1 more of its 3 tensors are like it"
+    assert flaw({"a": torch.ones(2), "counter": torch.tensor(3)}) == ""
+
+
+def test_a_file_of_weights_that_was_spoilt_is_refused_when_it_is_loaded(paths: Paths, tiny: Params) -> None:
+    weights = safetensors.torch.load_file(paths.backbone)
+    with_nan(weights)
+    safetensors.torch.save_file(weights, paths.backbone, {"wen": "{}"})
+    for run in (lambda: features.run(tiny, paths, "cpu"), lambda: train.run(tiny, paths, LR, FOLD, "cpu")):
+        with pytest.raises(WenError, match=rf"backbone\.safetensors: {KEY} holds NaN"):
+            run()
+
+
+def test_weights_that_are_none_are_never_written(tmp_path: Path) -> None:
+    with pytest.raises(WenError, match="not written: a holds infinite numbers"):
+        backbone.save({"a": torch.tensor([1, torch.inf])}, {}, tmp_path / "0.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def outputs_with(value: float, row: int, kind: int) -> Any:
+    """Outputs of the frozen network in which one image has one such number, in every view."""
+    computed = Computed.outputs
+
+    def outputs(own: Computed, rows: Any, view: int | None) -> Iterator[tuple[torch.Tensor, ...]]:
+        for batch, values in zip(rows, computed(own, rows, view), strict=True):
+            own_kind = values[min(kind, len(values) - 1)]
+            own_kind[torch.from_numpy(batch == row)] = value
+            yield values
+
+    return outputs
+
+
+@pytest.mark.parametrize("kind", ["activations", "pooled"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_features_that_are_none_are_told_by_image_and_kind_and_none_are_written(
+    paths: Paths, tiny: Params, monkeypatch: pytest.MonkeyPatch, kind: str, value: float
+) -> None:
+    shutil.rmtree(paths.features)
+    monkeypatch.setattr(Computed, "outputs", outputs_with(value, 7, ["activations", "pooled"].index(kind)))
+    image = read_cells(paths).id[7]
+    found = "NaN" if np.isnan(value) else "infinite numbers"
+    with pytest.raises(WenError, match=f"^{kind} of image {image}: {found}; computed in float32") as caught:
+        features.run(tiny, paths, "cpu")
+    assert "precision" not in str(caught.value)  # float32 is in use already
+    assert not paths.features.exists()
+
+
+def test_float16_that_holds_too_little_on_disk_is_told_with_the_type_that_holds_it(
+    paths: Paths, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(paths.features)
+    values["features"]["dtype"] = "float16"
+    monkeypatch.setattr(Computed, "outputs", outputs_with(70_000, 3, 0))
+    said = r"70000, where float16 holds no number above 65504; set features\.dtype: float32"
+    with pytest.raises(WenError, match=rf"^activations of image {read_cells(paths).id[3]}: {said}"):
+        features.run(Params.model_validate(values), paths, "cpu")
+    assert not paths.features.exists()
+
+
+def test_what_to_do_is_never_what_is_done_already() -> None:
+    assert "float32" in overflow(torch.float16, "retrain")
+    for dtype in (torch.float32, torch.bfloat16):  # of the same range
+        assert overflow(dtype, "retrain").endswith("too large; retrain")
+        assert "set compute.precision" not in overflow(dtype, "retrain")
+
+
+def test_weights_of_zero_give_features_that_nothing_can_be_learnt_from(paths: Paths, tiny: Params) -> None:
+    weights = safetensors.torch.load_file(paths.backbone)
+    zeros = {key: torch.zeros_like(own) for key, own in weights.items()}
+    safetensors.torch.save_file(zeros, paths.backbone, {"wen": "{}"})
+    with pytest.raises(WenError, match=r"pooled: the same for all images; models/backbone\.safetensors is no trained"):
+        features.run(tiny, paths, "cpu")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("kind", ["pooled", "activations"])
+@pytest.mark.parametrize("which", ["train", "validation"])
+def test_a_stored_number_that_is_none_ends_training_and_names_the_image(
+    paths: Paths, tiny: Params, kind: str, value: float, which: str
+) -> None:
+    """One alone: behind a ReLU6 an infinite activation is a 6, and no loss would show it."""
+    cells = read_cells(paths)
+    learnt = (cells.part == "development") & ((cells.fold == FOLD) == (which == "validation"))
+    row = int(np.flatnonzero(learnt)[4])
+    file = paths.features / f"{kind}-{'clean' if which == 'validation' else 0}.npy"
+    at = row if which == "validation" else np.load(paths.features / "rows-of-views.npy")[row]
+    array = np.load(file)
+    array[at].reshape(-1)[5] = value
+    np.save(file, array)
+    said = (
+        rf"data/features: {kind} of image {cells.id[row]}( \(random view 0\))?: (NaN|infinite numbers); changed since"
+    )
+    with pytest.raises(WenError, match=said):
+        train.run(tiny, paths, LR, FOLD, "cpu")
+    assert not paths.model(LR, FOLD).exists()
+    assert not paths.training(LR, FOLD).exists()
+
+
+def test_a_number_that_is_none_and_computed_anew_ends_training_and_prediction(
+    paths: Paths, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values["features"]["activations"] = False
+    params = Params.model_validate(values)
+    cells = read_cells(paths)
+    row = int(np.flatnonzero(cells.part == "test")[0])
+    train.run(params, paths, LR, FOLD, "cpu")
+    monkeypatch.setattr(Computed, "outputs", outputs_with(np.inf, row, 0))
+    with pytest.raises(WenError, match=f"^activations of image {cells.id[row]}: infinite numbers; computed in float32"):
+        predict.run(params, paths, LR, FOLD, "cpu")
+    learnt = int(np.flatnonzero((cells.part == "development") & (cells.fold != FOLD))[0])
+    paths.checkpoint(LR, FOLD).unlink()
+    paths.model(LR, FOLD).unlink()
+    monkeypatch.setattr(inputs, "precision", lambda *_: torch.float16)
+    monkeypatch.setattr(Computed, "outputs", outputs_with(np.inf, learnt, 0))
+    said = rf"{cells.id[learnt]} \(random view 0\).*computed in float16.*set compute\.precision: float32"
+    with pytest.raises(WenError, match=said):
+        train.run(params, paths, LR, FOLD, "cpu")
+    assert not paths.model(LR, FOLD).exists()
+
+
+def noise(images: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (images, 32, 32, 3), dtype=np.uint8)
+
+
+def test_a_logit_that_is_none_is_told_by_model_and_image(paths: Paths, tiny: Params) -> None:
+    train.run(tiny, paths, LR, FOLD, "cpu")
+    weights = safetensors.torch.load_file(paths.model(LR, FOLD))
+    weights["classifier.weight"][:] = 3e38
+    about = backbone.about(paths.model(LR, FOLD))
+    backbone.save(weights, about, paths.model(LR, FOLD))
+    with pytest.raises(
+        WenError, match=r"0\.safetensors: logit of image UID.*finite weights.*lower learning rate"
+    ) as got:
+        predict.run(tiny, paths, LR, FOLD, "cpu")
+    assert "precision" not in str(got.value)
+    assert not paths.predictions(LR, FOLD).exists()
+    networks = Networks([Model(LR, FOLD)], tiny, paths, torch.device("cpu"))
+    assert np.isnan(networks(noise(2))).all()
+
+
+def test_an_image_with_an_infinite_activation_has_no_probability(paths: Paths, tiny: Params) -> None:
+    train.run(tiny, paths, LR, FOLD, "cpu")
+    networks = Networks([Model(LR, FOLD)], tiny, paths, torch.device("cpu"))
+    run = networks.frozen
+
+    def frozen(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        (activations,) = run(images)
+        activations[1].view(-1)[0] = torch.inf
+        return (activations,)
+
+    networks.frozen = frozen
+    assert np.isnan(networks(noise(3)))[:, 0].tolist() == [False, True, False]
+
+
+def test_a_fold_without_a_class_to_train_on_is_refused() -> None:
+    with pytest.raises(WenError, match=r"data/split\.csv: no HEM image to train on"):
+        class_weights(np.array([1, 1]))
+    with pytest.raises(WenError, match=r"data/split\.csv: no ALL image to train on"):
+        class_weights(np.array([0, 0]))
