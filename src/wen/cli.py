@@ -247,6 +247,14 @@ def makespan(
 
 
 @app.command()
+def selftest(device: Device = "auto") -> None:
+    """Try in about a minute whether a device computes what the CPU does, and the same each time."""
+    from wen.network import selftest
+
+    selftest.run(device)
+
+
+@app.command()
 def verify() -> None:
     """Hash every cached output anew and compare it with dvc.lock."""
     from wen import verify

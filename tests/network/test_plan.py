@@ -2,13 +2,17 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import PROJECT
+from torch.distributed._tools.mem_tracker import MemTracker
 
 from wen.data import synthetic
 from wen.errors import WenError
 from wen.network import calibration, plan
+from wen.network.backbone import build
 from wen.network.cost import Cost, Rates, Work, count
-from wen.network.plan import Images, count_images, work
+from wen.network.cut import cut
+from wen.network.plan import Images, count_images, memory_of_stage_2, work
 from wen.params import Params, Synthetic, load
 from wen.paths import Paths
 
@@ -39,6 +43,27 @@ def test_a_linear_cost_model_is_right_for_a_study_counted_by_hand(tiny: Params) 
     assert alone["train-fold, stage 1"] == 6 * params.head.epochs * 40 * 110
     assert alone["train-fold, stage 2, frozen part"] == 6 * params.finetune.epochs * 40 * 100
     assert alone["predict-fold"] == 6 * 30 * 110
+
+
+def test_the_memory_of_stage_2_is_the_peak_of_its_tensors(tiny: Params) -> None:
+    """As PyTorch's own tracker counts two steps of training: weights, gradients, moments, and what is kept."""
+    parts = cut(build(tiny.backbone.name), tiny.finetune.unfreeze_from)
+    tail, size, batch = parts.tail.train(), 64, tiny.train.batch_size
+    with torch.no_grad():
+        activations = parts.trunk(torch.rand(batch, 3, size, size))
+    optimizer = torch.optim.Adam(tail.parameters(), fused=True)
+    tracker = MemTracker()
+    tracker.track_external(tail, optimizer, activations)
+    with tracker:
+        for _ in range(2):
+            tracker.reset_mod_stats()
+            loss = tail(activations).mean()
+            optimizer.zero_grad()  # here, as in training, where the step before left its gradients
+            loss.backward()
+            optimizer.step()
+    peak = sum(parts["Total"] for parts in tracker.get_tracker_snapshot("peak").values())
+    params = tiny.model_copy(update={"images": tiny.images.model_copy(update={"size": size})})
+    assert memory_of_stage_2(params, count(params)) == pytest.approx(peak, rel=0.03)
 
 
 def test_hours_are_work_over_rate_kind_by_kind() -> None:

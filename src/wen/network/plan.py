@@ -111,6 +111,11 @@ def work(params: Params, images: Images, cost: Cost, sharing: bool = True) -> di
     }
 
 
+def memory_of_stage_2(params: Params, cost: Cost) -> int:
+    """Bytes in float32: weights, gradients and Adam's two moments, and what is kept for the backward pass."""
+    return 16 * cost.trained + params.train.batch_size * cost.kept
+
+
 def _stages(params: Params) -> int:
     """How many stages load a network."""
     return 2 + 2 * len(params.learning_rates) * len(params.folds)
@@ -120,8 +125,6 @@ def _disk_table(params: Params, images: Images, cost: Cost) -> Table:
     width = {"float32": 4, "float16": 2}[params.features.dtype]
     passes, models = images.in_features(params.augment.views), len(params.learning_rates) * len(params.folds)
     view = (images.train + images.validation) * cost.activations * width
-    batch = params.train.batch_size
-    memory = 16 * cost.trained + batch * cost.kept  # weights, gradients, Adam's two moments; kept for the backward pass
     table = Table(title="Disk and memory", title_justify="left")
     for heading in ("what", "GB", "how"):
         table.add_column(heading, justify="right" if heading == "GB" else "left")
@@ -133,7 +136,8 @@ def _disk_table(params: Params, images: Images, cost: Cost) -> Table:
          f"features.activations: {params.features.activations}; {view / 1e9:.3g} GB a random view as "
          f"{params.features.dtype}"),
         ("models", models * 4 * cost.parameters, f"{models} x {cost.parameters / 1e6:.1f} M float32"),
-        ("device memory, stage 2", memory, f"batch {batch}, float32; about half of it in mixed precision"),
+        ("device memory, stage 2", memory_of_stage_2(params, cost),
+         f"batch {params.train.batch_size}, float32; about half of it in mixed precision"),
     ):  # fmt: skip
         table.add_row(row[0], f"{row[1] / 1e9:,.2f}", row[2])
     return table
