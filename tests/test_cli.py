@@ -110,15 +110,18 @@ def test_a_full_disk_and_a_read_only_folder_leave_earlier_outputs_as_they_were(
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "remedy"),
     [
-        MemoryError(),
-        MemoryError("Unable to allocate 7 TiB"),
-        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+        (MemoryError(), "; free some, or lower train.batch_size"),
+        (MemoryError("Unable to allocate 7 TiB"), "; free some, or lower train.batch_size"),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+            " on the GPU. The experiment stays as it is if you end what else",
+        ),
     ],
 )
 def test_too_little_memory_ends_with_a_sentence(
-    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception, remedy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> None:
         raise error
@@ -128,7 +131,8 @@ def test_too_little_memory_ends_with_a_sentence(
         cli.main()
     assert caught.value.code == 1
     said = capsys.readouterr().err
-    assert said.startswith("error: not enough memory; free some, or lower train.batch_size")
+    assert said.startswith(f"error: not enough memory{remedy}")
+    assert len(said.splitlines()) == 1
     assert str(error) in said
 
 

@@ -29,6 +29,13 @@ Device = Annotated[str, typer.Option(envvar="WEN_DEVICE", help="auto, cuda, cuda
 
 NO_MEMORY = r"out of memory|allocate.* memory|bad_alloc|alloc_failed|can't start new thread|failed to map segment"
 
+MEMORY = "not enough memory; free some, or lower train.batch_size or images.size"
+GPU_MEMORY = (
+    "not enough memory on the GPU. The experiment stays as it is if you end what else runs there (nvidia-smi lists it), "
+    "train one model a GPU (wen run --gpus-per-job 1), or set compute.precision: auto (half of float32's) or "
+    "features.activations: true (the frozen part then runs once). Otherwise lower train.batch_size or images.size"
+)
+
 
 def main() -> None:
     """Run the command line; what a person can mend becomes one message and exit code 1."""
@@ -44,7 +51,7 @@ def main() -> None:
         if not isinstance(error, MemoryError) and not re.search(NO_MEMORY, str(error), re.IGNORECASE):
             raise
         found = " ".join(str(error).split())[:200]
-        _fail(f"not enough memory; free some, or lower train.batch_size or images.size ({found})")
+        _fail(f"{GPU_MEMORY if re.search('CUDA|HIP|MPS', found) else MEMORY} ({found})")
 
 
 def _fail(said: str) -> NoReturn:
