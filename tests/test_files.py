@@ -92,6 +92,97 @@ def test_a_folder_that_is_replaced_is_never_half_there(tmp_path: Path, monkeypat
     assert (folder / "new").exists()
 
 
+def test_an_output_is_on_the_disk_before_it_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a power cut tells: of a file that was renamed before it was flushed, some systems keep the name alone."""
+    events: list[str] = []
+    names: dict[int, str] = {}
+    open_, fsync, replace = os.open, os.fsync, Path.replace
+
+    def opened(path: Path, *flags: int, **where: int) -> int:
+        descriptor = open_(path, *flags, **where)
+        names[descriptor] = os.path.basename(path).rsplit(".", 2)[0]
+        return descriptor
+
+    def flushed(descriptor: int) -> None:
+        events.append(f"flush {names[descriptor]}")
+        fsync(descriptor)
+
+    def renamed(path: Path, target: Path) -> Path:
+        events.append("rename")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(Path, "replace", renamed)
+    host = socket.gethostname()
+    write_text(tmp_path / "out", "new")
+    assert events == [f"flush .out.{host}", "rename", f"flush {tmp_path.name}"]
+    events.clear()
+    with whole(tmp_path / "folder") as partial:
+        (partial / "within").mkdir(parents=True)
+        (partial / "within/file").touch()
+    assert sorted(events[:3]) == [f"flush .folder.{host}", "flush file", "flush within"]
+    assert events[3:] == ["rename", f"flush {tmp_path.name}"]
+
+
+KILLED_BETWEEN_RENAMES = """
+import os, signal, sys
+from pathlib import Path
+from wen.files import whole
+replace = Path.replace
+def replace_and_die(path, target):
+    replace(path, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+Path.replace = replace_and_die
+with whole(Path(sys.argv[1])) as partial:
+    partial.mkdir()
+    (partial / "new").touch()
+"""
+
+
+def test_a_folder_whose_successor_was_killed_between_two_renames_comes_back(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "old").touch()
+    subprocess.run([sys.executable, "-c", KILLED_BETWEEN_RENAMES, folder], check=False)
+    assert not folder.exists()
+    with pytest.raises(InterruptedError), whole(folder):
+        assert [path.name for path in folder.iterdir()] == ["old"]
+        raise InterruptedError
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]
+
+
+def test_a_folder_that_was_made_again_meanwhile_is_not_replaced_by_the_earlier_one(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    subprocess.run([sys.executable, "-c", KILLED_BETWEEN_RENAMES, folder], check=False)
+    folder.mkdir()
+    (folder / "again").touch()
+    with pytest.raises(InterruptedError), whole(folder):
+        raise InterruptedError
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "again"]
+
+
+def test_a_folder_comes_back_if_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "old").touch()
+    replace = Path.replace
+
+    def refuse_the_new(path: Path, target: Path) -> Path:
+        if (path / "new").exists():
+            raise OSError("no")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse_the_new)
+    with pytest.raises(OSError, match="no"), whole(folder) as partial:
+        partial.mkdir()
+        (partial / "new").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]
+
+
 def left_over(path: Path, owner: int, seconds_ago: float = 0) -> Path:
     """What a process of this number left of ``path`` when it was killed."""
     partial = path.with_name(f".{path.name}.{socket.gethostname()}.{owner}.partial")

@@ -1,4 +1,4 @@
-"""Outputs are written whole or not at all: to a temporary neighbour first, then renamed."""
+"""Outputs are written whole or not at all: to a temporary neighbour, flushed to the disk, then renamed."""
 
 import io
 import json
@@ -10,6 +10,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,19 @@ DAMAGE = (
     tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 """What readers of JSON, zip and npy raise on files that are not theirs."""
+EARLIER = "earlier"
+"""Marks the folder whose place a new one is about to take."""
+FLUSHES = 16
+"""Files that are flushed at once: one after the other, 640 small ones take 2.4 s, and so 0.1 s."""
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path; when the block ends well it becomes ``path``, else it is removed.
 
-    The temporary path does not exist yet: the block creates it, as a file or as a folder. An earlier
-    ``path`` stays until the new one is complete. A folder takes a folder's place, a file a file's.
+    The temporary path does not exist yet: the block creates it, as a file or as a folder. It is on the disk
+    before it takes its place, so a power cut leaves the earlier ``path`` or the new one. A folder takes a
+    folder's place, a file a file's.
 
     Raises
     ------
@@ -42,37 +48,71 @@ def whole(path: Path) -> Iterator[Path]:
         raise WenError(f"{path}: is no file or folder that another could take the place of")
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
-    partial, earlier = (_beside(path, what) for what in ("", "earlier."))
+    partial, earlier = _beside(path), _beside(path, f"{EARLIER}.")
     try:
         yield partial
         if path.exists() and path.is_dir() != partial.is_dir():
             raise WenError(f"{path}: is a {'folder' if path.is_dir() else 'file'}, and nothing else takes its place")
+        flush(partial)
         if partial.is_dir() and path.exists():
             path.replace(earlier)
         partial.replace(path)
+        _flush_one(path.parent)
     finally:
-        for own in (partial, earlier):
-            _remove(own)
+        for leftover in (partial, earlier):
+            _discard(leftover, path)
 
 
-def _beside(path: Path, what: str) -> Path:
+def flush(path: Path) -> None:
+    """Return when a file, or a folder with all that is in it, is on the disk and not only in memory."""
+    with ThreadPoolExecutor(FLUSHES) as pool:
+        for _ in pool.map(_flush_one, [*(path.rglob("*") if path.is_dir() else ()), path]):
+            pass
+
+
+def _flush_one(path: Path) -> None:
+    folder, windows = path.is_dir(), os.name == "nt"
+    if windows and (folder or not os.access(path, os.W_OK)):  # it flushes only what can be opened for writing
+        return
+    descriptor = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not folder:  # not every file system flushes folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _beside(path: Path, mark: str = "") -> Path:
     """A temporary neighbour whose name says whose it is."""
-    return path.with_name(f".{path.name}.{socket.gethostname()}.{what}{os.getpid()}.partial")
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{mark}{os.getpid()}.partial")
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+def _is_earlier(leftover: Path) -> bool:
+    return leftover.name.split(".")[-3] == EARLIER
+
+
+def _discard(leftover: Path, path: Path) -> None:
+    """Remove a temporary neighbour; but an earlier folder that has no successor takes its place again."""
+    if _is_earlier(leftover) and leftover.exists():
+        doomed = leftover.with_name(leftover.name.replace(f".{EARLIER}.", "."))
+        leftover = leftover.replace(doomed if path.exists() else path)
+        if leftover == path:
+            return
+    if leftover.is_dir() and not leftover.is_symlink():
+        shutil.rmtree(leftover)
     else:
-        path.unlink(missing_ok=True)
+        leftover.unlink(missing_ok=True)
 
 
 def _sweep(path: Path) -> None:
-    """Remove what processes of this machine left of ``path`` when they were killed."""
-    for partial in path.parent.glob(f".{path.name}.{socket.gethostname()}.*.partial"):
-        owner = partial.name.split(".")[-2]
-        if owner.isdigit() and not _writes(int(owner), partial):
-            _remove(partial)
+    """Discard what processes of this machine left of ``path`` when they were killed."""
+    found = path.parent.glob(f".{path.name}.{socket.gethostname()}.*.partial")
+    for leftover in sorted(found, key=_is_earlier):
+        owner = leftover.name.split(".")[-2]
+        if owner.isdigit() and not _writes(int(owner), leftover):
+            _discard(leftover, path)
 
 
 def _writes(owner: int, partial: Path) -> bool:
