@@ -1,73 +1,234 @@
-"""Whether DVC's cache still holds what dvc.lock says.
+"""Whether every output, and its copy in DVC's cache, is what dvc.lock says.
 
-DVC takes a cached file that is read-only for whole and does not read it again, so neither ``dvc status`` nor
-``dvc repro`` notices a disk that lost a bit.
+A power cut can leave files empty, cut or zeroed, and a disk can lose a bit. DVC does not read a cached file again
+that is read-only, nor one in the workspace whose size and time are as before: it would take the damage for good.
 """
 
 import hashlib
+import os
+import shutil
+import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from dvc.exceptions import DvcException, NotDvcRepoError
-from dvc.output import Output
-from dvc.repo import Repo
-
 from wen.errors import WenError
+from wen.files import whole
 from wen.paths import Paths
+from wen.store import SETTLED, Digests, Output, cache_folder, object_path, objects, outputs, read_listing, write_listing
+
+TABLE = "wen-verified.json"
+BLOCK = 4096
+"""Bytes that a file system writes, or loses, at once."""
 
 
 def run(paths: Paths) -> None:
-    """Hash every cached output anew; take damaged ones out of the cache and out of the workspace.
+    """Hash all that dvc.lock names and all that is in the cache; restore or remove what is damaged.
 
     Raises
     ------
     WenError
-        If one was damaged, or DVC cannot read the project.
+        If something was damaged, if dvc.lock is, or if there is no DVC repository.
     """
-    try:
-        with Repo(str(paths.root)) as repo:
-            damaged, count = _damaged(repo)
-    except NotDvcRepoError:
-        raise WenError(f"{paths.root.resolve()}: no DVC repository; run this in the project's folder") from None
-    except DvcException as error:  # of dvc.yaml, dvc.lock, params.yaml or .dvc/config, which its text names
-        found = " ".join(str(error).split())
-        raise WenError(f"{paths.root.resolve()}: {found}; mend that file, or take it from git again") from None
-    if damaged:
+    if not (paths.root / ".dvc").is_dir():
+        raise WenError(f"{paths.root.resolve()}: not a DVC repository; run this in the project's folder")
+    inspection = _Inspection(paths.root, everything=True)
+    if damaged := inspection.mend():
         raise WenError(
-            f"{len(damaged)} of {count} cached files are not what dvc.lock says; removed: {', '.join(damaged)}. "
-            "`dvc pull` fetches them from a remote, `dvc repro` makes them again"
+            f"{len(damaged)} of {len(inspection.found)} files were damaged: {', '.join(damaged)}. Those with an intact "
+            "copy are restored, the others removed: `dvc pull` fetches them from a remote, `dvc repro` makes them again"
         )
-    print(f"{count} cached files: each is what dvc.lock says")
+    print(f"{len(inspection.found)} files hashed; outputs and cache are what dvc.lock says")
 
 
-def _damaged(repo: Repo) -> tuple[list[str], int]:
-    """Remove damaged files; their names, and how many were hashed."""
-    damaged, count = [], 0
-    for out in repo.index.outs:
-        for file, oid in _files(out):
-            cached = Path(repo.cache.local.oid_to_path(oid))
-            if not cached.exists():
+def check(paths: Paths) -> list[str]:
+    """Find damaged outputs, and have `dvc repro` notice each output that is not what dvc.lock says.
+
+    Fast enough to run before every `dvc repro`: only what is new, or may have been lost since, is hashed.
+
+    * A damaged file of the cache is replaced by the workspace's intact copy, else removed.
+    * A damaged file of the workspace (empty, cut, zeroed in part, or linked to a damaged file of the cache) is
+      replaced by the cache's or git's intact copy, else removed.
+    * Any other file that dvc.lock does not know, such as one that was edited, is left to DVC; its time of
+      change becomes now, so that DVC reads it.
+
+    Returns
+    -------
+    list of str
+        The damaged files, relative to the root.
+
+    Raises
+    ------
+    WenError
+        If dvc.lock is damaged.
+    """
+    if not (paths.root / ".dvc").is_dir():
+        return []
+    return _Inspection(paths.root, everything=False).mend()
+
+
+class _Inspection:
+    """The MD5 that files should have, and those that they have.
+
+    Attributes
+    ----------
+    expected : dict
+        MD5 of every file of the workspace that dvc.lock names, in folders too; empty where it is not known.
+    objects : dict
+        Path of every file of the cache that is looked at, by the MD5 that is its name.
+    found : dict
+        MD5 of every one of them that is there.
+    broken : dict
+        Those of ``objects`` whose content is another one.
+    """
+
+    def __init__(self, root: Path, everything: bool) -> None:
+        self.root, self.cache, self.outs = root, cache_folder(root), outputs(root)
+        self.digests = Digests(self.cache / TABLE, anew=everything)
+        self.listings = self._listings()
+        self.expected = dict(self._expected())
+        named = {*self.expected.values(), *(out.md5 for out in self.outs)} - {""}
+        since = 0.0 if everything else _last_stage(root) - SETTLED
+        self.objects = {md5: object_path(self.cache, md5) for md5 in named} | dict(objects(self.cache, since))
+        self.found = self.digests.of([*self.expected, *self.objects.values()])
+        self.broken = {
+            md5: path for md5, path in self.objects.items() if self.found.get(path, md5) != md5.removesuffix(".dir")
+        }
+
+    def mend(self) -> list[str]:
+        """Restore or remove what is damaged; the names of those files."""
+        damaged = self._mend_workspace()
+        damaged += self._mend_cache(set(damaged))
+        _forget_empty_runs(self.cache)
+        self.digests.save()
+        return [os.path.relpath(path, self.root).replace(os.sep, "/") for path in damaged]
+
+    def _mend_workspace(self) -> list[Path]:
+        links = {_inode(path) for path in self.broken.values()}
+        sizes = {self.root / out.path: out.size for out in self.outs}
+        damaged = []
+        for path, md5 in self.expected.items():
+            if self.found.get(path, md5) == md5 or self._is_of_another_version(path):
                 continue
-            count += 1
-            if _md5(cached) != oid.removesuffix(".dir"):
-                damaged.append(file.relative_to(repo.root_dir).as_posix())
-                cached.unlink()
-                if file.is_file() and _md5(file) != oid:
-                    file.unlink()
-    return damaged, count
+            intact = self.objects[md5] if md5 in self.objects and md5 not in self.broken else None
+            if intact not in self.found:
+                intact = None
+            if _inode(path) in links or _is_torn(path, intact, sizes.get(path)):
+                damaged.append(path)
+                _restore(path, intact or _from_git(self.root, path, md5))
+            else:
+                os.utime(path)
+        return damaged
+
+    def _mend_cache(self, named: set[Path]) -> list[Path]:
+        """What is damaged in the cache; an output of the workspace that is named already is not named twice."""
+        damaged = []
+        for md5, path in self.broken.items():
+            owners = [file for file, name in self.expected.items() if name == md5]
+            if named.isdisjoint(owners):
+                damaged.append(path)
+            twin = next((file for file in owners if self.found.get(file) == md5), None)
+            listing = self.listings.get(md5)
+            _restore(path, write_listing(listing) if listing else twin, mode=0o444)
+        return damaged
+
+    def _listings(self) -> dict[str, dict[str, str]]:
+        """The files of each folder of dvc.lock with their MD5, by that of the folder, where they can be known."""
+        folders = {out.md5: out for out in self.outs if out.md5.endswith(".dir")}
+        places = {md5: object_path(self.cache, md5) for md5 in folders}
+        found = self.digests.of(places.values())
+        listings = {}
+        for md5, out in folders.items():
+            if found.get(places[md5]) == md5.removesuffix(".dir"):
+                listings[md5] = read_listing(places[md5].read_bytes())
+            elif hashlib.md5(write_listing(files := self._workspace(out))).hexdigest() == md5.removesuffix(".dir"):
+                listings[md5] = files
+        return listings
+
+    def _expected(self) -> Iterator[tuple[Path, str]]:
+        for out in self.outs:
+            if not out.md5.endswith(".dir"):
+                yield self.root / out.path, out.md5
+            else:
+                listing = self.listings.get(out.md5) or dict.fromkeys(self._workspace(out), "")
+                yield from ((self.root / out.path / path, md5) for path, md5 in listing.items())
+
+    def _workspace(self, out: Output) -> dict[str, str]:
+        """The files that a folder has now."""
+        place = self.root / out.path
+        found = self.digests.of(place.rglob("*"))
+        return {path.relative_to(place).as_posix(): md5 for path, md5 in found.items()}
+
+    def _is_of_another_version(self, path: Path) -> bool:
+        """Whether a file is an output that dvc.lock does not name now, as after `git checkout`."""
+        other = object_path(self.cache, self.found[path])
+        return path.stat().st_size > 0 and self.digests.of([other]).get(other) == self.found[path]
 
 
-def _files(out: Output) -> Iterator[tuple[Path, str]]:
-    """The files of an output, with the MD5 that dvc.lock has for each; of a folder, its listing first."""
-    if not out.use_cache or not out.hash_info:
+def _last_stage(root: Path) -> float:
+    """When dvc.lock was written last: what the cache got long before was looked at then."""
+    try:
+        return (root / "dvc.lock").stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _is_torn(path: Path, intact: Path | None, size: int | None) -> bool:
+    """Whether a file is what a power cut leaves of the intact one: some of its blocks, the others zeroed or cut off.
+
+    Where nothing intact is at hand: whether it is shorter than dvc.lock says, or ends in zeros.
+    """
+    found = path.stat().st_size
+    if intact is None or not found:
+        with path.open("rb") as file:
+            file.seek(max(0, found - BLOCK))
+            return found < (size or 1) or not any(file.read())
+    if found > intact.stat().st_size:
+        return False
+    with path.open("rb") as file, intact.open("rb") as other:
+        while block := file.read(BLOCK):
+            if other.read(BLOCK)[: len(block)] != block and any(block):
+                return False
+    return True
+
+
+def _restore(path: Path, source: Path | bytes | None, mode: int = 0o644) -> None:
+    """Replace a damaged file by an intact one; remove it where there is none."""
+    if os.name == "nt":  # which lets no read-only file be removed
+        path.chmod(0o644)
+    if source is None:
+        path.unlink()
         return
-    place = Path(out.fs_path)
-    yield place, str(out.hash_info.value)
-    if out.hash_info.isdir:
-        for key, _, info in out.get_obj() or ():
-            yield place.joinpath(*key), str(info.value)
+    with whole(path) as partial:
+        if isinstance(source, bytes):
+            partial.write_bytes(source)
+        else:
+            shutil.copyfile(source, partial)
+        partial.chmod(mode)
 
 
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+def _from_git(root: Path, path: Path, md5: str) -> bytes | None:
+    """What the last commit holds of a file, if it is what dvc.lock says."""
+    command = ["git", "show", f"HEAD:./{path.relative_to(root).as_posix()}"]
+    try:
+        content = subprocess.run(command, cwd=root, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return content if hashlib.md5(content).hexdigest() == md5 else None
+
+
+def _forget_empty_runs(cache: Path) -> None:
+    """Remove empty folders of the run-cache: DVC removes a damaged file of it, and fails at the empty folder.
+
+    Not one of the last minute, which another process may be about to fill.
+    """
+    for folder in (cache / "runs").glob("*/*"):
+        with suppress(OSError):  # it is not empty
+            if folder.stat().st_mtime < time.time() - 60:
+                folder.rmdir()
