@@ -1,10 +1,10 @@
 """Damage that a power cut or a disk does to outputs, to DVC's cache and to a remote, in a study of one small stage."""
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -83,9 +83,39 @@ def new_project(folder: Path, link: str) -> Project:
     return project
 
 
-@pytest.fixture(scope="module", params=["copy", "hardlink", "symlink"])
-def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return new_project(tmp_path_factory.mktemp(request.param), request.param)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Project]:
+    """A project for each way in which DVC puts what it keeps into the workspace."""
+    return {link: new_project(tmp_path_factory.mktemp(link), link) for link in ("copy", "hardlink", "symlink")}
+
+
+def copy_of(project: Project, folder: Path) -> Project:
+    """A copy in which what was linked is linked again."""
+    folder.mkdir()
+    subprocess.run(["cp", "-a", project.root, folder / "study"], check=True)  # hard links within it, too
+    copy = Project(folder / "study")
+    config = copy.root / ".dvc/config"
+    config.write_text(config.read_text().replace(f"= {project.root.parent}", f"= {folder}"))
+    if (copy.root / "model.bin").is_symlink():
+        copy.run("dvc", "checkout", "--relink", "--force")
+    return copy
+
+
+@pytest.fixture(params=["copy", "hardlink", "symlink"])
+def project(request: pytest.FixtureRequest, made: dict[str, Project], tmp_path: Path) -> Project:
+    return copy_of(made[request.param], tmp_path / "copy")
+
+
+@pytest.fixture
+def copied(made: dict[str, Project], tmp_path: Path) -> Project:
+    """The workspace has copies of what is in the cache."""
+    return copy_of(made["copy"], tmp_path / "copy")
+
+
+@pytest.fixture
+def linked(made: dict[str, Project], tmp_path: Path) -> Project:
+    """The workspace has hard links to what is in the cache."""
+    return copy_of(made["hardlink"], tmp_path / "copy")
 
 
 def emptied(content: bytes) -> bytes:
@@ -107,27 +137,214 @@ def zeroed_at_its_end(content: bytes) -> bytes:
 DAMAGE = (emptied, cut, zeroed, zeroed_at_its_end)
 
 
-def damage(path: Path, how: Callable[[bytes], bytes], keep_time: bool = True) -> None:
-    """Change a file in place, as a power cut does: its name, number and mode stay, and with them its time."""
+def damage(path: Path, how: Callable[[bytes], bytes]) -> None:
+    """Change a file in place, as a power cut does: its name, number, mode and time stay."""
     path, before = path.resolve(), path.stat()
     path.chmod(0o644)
     path.write_bytes(how(path.read_bytes()))
     path.chmod(before.st_mode)
-    if keep_time:
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-@pytest.mark.parametrize("keep_time", [True, False], ids=["time kept", "time changed"])
+def make_differently(project: Project) -> None:
+    """Change the stage's code, as an experiment does."""
+    (project.root / "make.py").write_text(MAKE.replace("number + 1", "number + 2").replace("* 100", "* 90"))
+
+
+def times_run(project: Project) -> int:
+    return (project.root / "runs.log").read_text().count("run")
+
+
 @pytest.mark.parametrize("how", DAMAGE)
 def test_damaged_outputs_are_named_and_dvc_repro_ends_with_the_right_bytes(
-    project: Project, how: Callable[[bytes], bytes], keep_time: bool
+    project: Project, how: Callable[[bytes], bytes]
 ) -> None:
     good = project.content()
+    project.run("dvc", "status")  # so DVC knows the files by their sizes and times
     assert project.check() == []
     for name in FILES:
-        damage(project.root / name, how, keep_time)
+        damage(project.root / name, how)
     assert sorted(project.check()) == sorted(FILES)
     project.run("dvc", "repro")
     assert project.content() == good
     assert project.check() == []
-    project.run("wen", "verify")
+    verify.run(Paths(project.root))
+
+
+def test_dvc_alone_takes_damage_for_good(linked: Project) -> None:
+    """Why there is a check: should DVC notice by itself one day, this fails and the check can go."""
+    good = linked.content()
+    damage(linked.root / "model.bin", emptied)
+    linked.run("dvc", "repro")
+    assert linked.content() != good
+
+
+def test_what_is_damaged_in_the_cache_alone_comes_from_the_workspace_and_nothing_runs_again(copied: Project) -> None:
+    good, runs = copied.content(), times_run(copied)
+    objects = [copied.object(name) for name in (*FILES, "features/")]
+    for path in objects:
+        damage(path, zeroed)
+    assert len(copied.check()) == 4
+    assert "up to date" in copied.run("dvc", "repro")
+    assert (copied.content(), times_run(copied)) == (good, runs)
+    assert all(path.stat().st_mode & 0o777 == 0o444 for path in objects)
+    verify.run(Paths(copied.root))
+
+
+def test_what_is_damaged_in_the_workspace_alone_comes_from_the_cache_and_nothing_runs_again(copied: Project) -> None:
+    good, runs = copied.content(), times_run(copied)
+    for name in FILES:
+        damage(copied.root / name, zeroed)
+    assert sorted(copied.check()) == sorted(FILES)
+    assert copied.content() == good
+    assert "up to date" in copied.run("dvc", "repro")
+    assert times_run(copied) == runs
+
+
+def test_a_damaged_listing_of_a_folder_is_made_again(linked: Project) -> None:
+    good, runs = linked.content(), times_run(linked)
+    damage(linked.object("features/"), cut)
+    (name,) = linked.check()
+    assert name.endswith(".dir")
+    assert "up to date" in linked.run("dvc", "repro")
+    assert (linked.content(), times_run(linked)) == (good, runs)
+
+
+def test_a_damaged_folder_whose_listing_is_damaged_too_is_made_again(linked: Project) -> None:
+    good = linked.content()
+    damage(linked.object("features/"), zeroed)
+    damage(linked.root / "features/1.npy", zeroed)
+    assert "features/1.npy" in linked.check()
+    linked.run("dvc", "repro")
+    assert linked.content() == good
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_git_restores_what_is_in_no_cache(copied: Project, how: Callable[[bytes], bytes]) -> None:
+    """As in a clone: its metrics come from git, and the images that they were made from may be elsewhere."""
+    good = copied.content()
+    copied.object("metrics.json").unlink()
+    damage(copied.root / "metrics.json", how)
+    assert copied.check() == ["metrics.json"]
+    assert copied.content() == good
+
+
+def test_a_bit_that_a_disk_lost_is_found(linked: Project) -> None:
+    good = linked.content()
+    damage(linked.root / "model.bin", lambda content: content[:5000] + b"\xff" + content[5001:])
+    assert linked.check() == ["model.bin"]
+    linked.run("dvc", "repro")
+    assert linked.content() == good
+
+
+def test_a_file_that_was_edited_is_left_to_dvc_which_notices_it(copied: Project) -> None:
+    good = copied.content()
+    copied.run("dvc", "status")  # so DVC knows the file by its size and time
+    damage(copied.root / "metrics.json", lambda content: content.replace(b"0.9", b"0.8"))  # at an equal time
+    assert "up to date" in copied.run("dvc", "status")
+    edited = copied.content()
+    assert copied.check() == []
+    assert copied.content() == edited
+    assert "modified" in copied.run("dvc", "status")
+    copied.run("dvc", "repro")
+    assert copied.content() == good
+
+
+def test_outputs_of_another_version_are_left_alone(copied: Project) -> None:
+    lock = (copied.root / "dvc.lock").read_bytes()
+    make_differently(copied)
+    copied.run("dvc", "repro")
+    other = copied.content()
+    (copied.root / "dvc.lock").write_bytes(lock)  # as git checkout does, and dvc checkout not yet
+    times = [(copied.root / name).stat().st_mtime_ns for name in FILES]
+    assert copied.check() == []
+    assert copied.content() == other | {"dvc.lock": lock}
+    assert [(copied.root / name).stat().st_mtime_ns for name in FILES][:2] == times[:2]
+
+
+def test_damage_to_what_an_unfinished_run_left_in_the_cache_is_found(linked: Project) -> None:
+    """DVC's run-cache has it, and dvc.lock does not: the power failed in between."""
+    lock = (linked.root / "dvc.lock").read_bytes()
+    make_differently(linked)
+    linked.run("dvc", "repro")
+    good = linked.content()
+    (linked.root / "dvc.lock").write_bytes(lock)
+    for name in FILES:
+        damage(linked.root / name, zeroed)
+    assert linked.check()
+    linked.run("dvc", "repro")
+    assert linked.content() == good
+
+
+def test_an_empty_folder_of_the_run_cache_does_not_stop_dvc(copied: Project) -> None:
+    good = copied.content()
+    (run,) = (path for path in (copied.root / ".dvc/cache/runs").rglob("*") if path.is_file())
+    run.unlink()  # as DVC does with a damaged one
+    (copied.root / "dvc.lock").unlink()
+    assert "NoneType" in copied.run("dvc", "repro", fails=True)
+    os.utime(run.parent, (0, 0))
+    copied.check()
+    copied.run("dvc", "repro")
+    assert copied.content() == good
+
+
+def test_an_experiment_in_a_temporary_folder_is_checked_too(copied: Project) -> None:
+    """Its cache is the study's."""
+    root = copied.root / ".dvc/tmp/exps/one"
+    copied.run("git", "clone", "--quiet", ".", str(root))
+    (root / ".dvc/config.local").write_text(f'[cache]\n    dir = "{copied.root / ".dvc/cache"}"\n')
+    other = Project(root)
+    other.run("dvc", "checkout")
+    damage(root / "features/1.npy", zeroed)
+    damage(copied.object("model.bin"), zeroed)
+    assert sorted(path.name for path in map(Path, other.check())) == ["1.npy", copied.object("model.bin").name]
+    assert other.content() == copied.content()
+
+
+def test_what_was_hashed_is_not_read_again(copied: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied.check()
+    read: list[Path] = []
+    md5 = store._md5
+    monkeypatch.setattr(store, "_md5", lambda path: read.append(path) or md5(path))
+    assert copied.check() == []
+    assert read == []
+
+
+@pytest.mark.parametrize(("age", "again"), [(3600, True), (100_000, False)], ids=["an hour old", "a day old"])
+def test_after_a_restart_of_the_machine_what_is_new_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: int, again: bool
+) -> None:
+    """Those of the last day: a power cut keeps the name, the number and the times of what it takes."""
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    now = time.time() + age
+    monkeypatch.setattr(time, "time", lambda: now)
+    before = store.Digests(tmp_path / "table")
+    assert before.of([path])
+    before.save()
+    assert store.Digests(tmp_path / "table").kept
+    monkeypatch.setattr(store, "_boot", lambda: "another")
+    assert (not store.Digests(tmp_path / "table").kept) == again
+
+
+def test_no_file_outside_the_study_is_touched(copied: Project, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.touch()
+    lock = (copied.root / "dvc.lock").read_text()
+    for path in (str(precious), os.path.relpath(precious, copied.root)):
+        (copied.root / "dvc.lock").write_text(lock.replace("path: model.bin", f"path: {path}"))
+        copied.check()
+    assert precious.exists()
+
+
+@pytest.mark.parametrize("content", ["<<<<<<< HEAD\n", "stages: [1]", "\0" * 9, "stages: {make: {outs: [{}]}}"])
+def test_a_damaged_lock_is_named(copied: Project, content: str) -> None:
+    (copied.root / "dvc.lock").write_text(content)
+    with pytest.raises(WenError, match=r"dvc\.lock: damaged"):
+        copied.check()
+
+
+def test_without_dvc_there_is_nothing_to_check(tmp_path: Path) -> None:
+    assert verify.check(Paths(tmp_path)) == []
+    with pytest.raises(WenError, match="not a DVC repository"):
+        verify.run(Paths(tmp_path))

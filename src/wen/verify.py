@@ -5,9 +5,11 @@ that is read-only, nor one in the workspace whose size and time are as before: i
 """
 
 import hashlib
+import io
 import os
 import shutil
 import subprocess
+import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -92,9 +94,8 @@ class _Inspection:
         since = 0.0 if everything else _last_stage(root) - SETTLED
         self.objects = {md5: object_path(self.cache, md5) for md5 in named} | dict(objects(self.cache, since))
         self.found = self.digests.of([*self.expected, *self.objects.values()])
-        self.broken = {
-            md5: path for md5, path in self.objects.items() if self.found.get(path, md5) != md5.removesuffix(".dir")
-        }
+        there = ((md5, path) for md5, path in self.objects.items() if path in self.found)
+        self.broken = {md5: path for md5, path in there if self.found[path] != md5.removesuffix(".dir")}
 
     def mend(self) -> list[str]:
         """Restore or remove what is damaged; the names of those files."""
@@ -116,7 +117,8 @@ class _Inspection:
                 intact = None
             if _inode(path) in links or _is_torn(path, intact, sizes.get(path)):
                 damaged.append(path)
-                _restore(path, intact or _from_git(self.root, path, md5))
+                committed = _committed(self.root, path).get(path, b"")
+                _restore(path, intact or (committed if hashlib.md5(committed).hexdigest() == md5 else None))
             else:
                 os.utime(path)
         return damaged
@@ -134,7 +136,10 @@ class _Inspection:
         return damaged
 
     def _listings(self) -> dict[str, dict[str, str]]:
-        """The files of each folder of dvc.lock with their MD5, by that of the folder, where they can be known."""
+        """The files of each folder of dvc.lock with their MD5, by that of the folder.
+
+        From the cache; where it has not got it, from the workspace or the last commit, if all is intact there.
+        """
         folders = {out.md5: out for out in self.outs if out.md5.endswith(".dir")}
         places = {md5: object_path(self.cache, md5) for md5 in folders}
         found = self.digests.of(places.values())
@@ -142,8 +147,11 @@ class _Inspection:
         for md5, out in folders.items():
             if found.get(places[md5]) == md5.removesuffix(".dir"):
                 listings[md5] = read_listing(places[md5].read_bytes())
-            elif hashlib.md5(write_listing(files := self._workspace(out))).hexdigest() == md5.removesuffix(".dir"):
-                listings[md5] = files
+                continue
+            for look in (self._workspace, self._committed):
+                if hashlib.md5(write_listing(files := look(out))).hexdigest() == md5.removesuffix(".dir"):
+                    listings[md5] = files
+                    break
         return listings
 
     def _expected(self) -> Iterator[tuple[Path, str]]:
@@ -159,6 +167,12 @@ class _Inspection:
         place = self.root / out.path
         found = self.digests.of(place.rglob("*"))
         return {path.relative_to(place).as_posix(): md5 for path, md5 in found.items()}
+
+    def _committed(self, out: Output) -> dict[str, str]:
+        """The files that a folder has in the last commit."""
+        place = self.root / out.path
+        files = _committed(self.root, place)
+        return {path.relative_to(place).as_posix(): hashlib.md5(content).hexdigest() for path, content in files.items()}
 
     def _is_of_another_version(self, path: Path) -> bool:
         """Whether a file is an output that dvc.lock does not name now, as after `git checkout`."""
@@ -213,14 +227,16 @@ def _restore(path: Path, source: Path | bytes | None, mode: int = 0o644) -> None
         partial.chmod(mode)
 
 
-def _from_git(root: Path, path: Path, md5: str) -> bytes | None:
-    """What the last commit holds of a file, if it is what dvc.lock says."""
-    command = ["git", "show", f"HEAD:./{path.relative_to(root).as_posix()}"]
+def _committed(root: Path, path: Path) -> dict[Path, bytes]:
+    """What the last commit holds at a path, a file or a folder; nothing where git does not know it."""
+    command = ["git", "archive", "--format=tar", "HEAD", path.relative_to(root).as_posix()]
     try:
         content = subprocess.run(command, cwd=root, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
-        return None
-    return content if hashlib.md5(content).hexdigest() == md5 else None
+        return {}
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        files = [(member.name, archive.extractfile(member)) for member in archive if member.isfile()]
+        return {root / name: file.read() for name, file in files if file}
 
 
 def _forget_empty_runs(cache: Path) -> None:
