@@ -1,17 +1,22 @@
 """Damage that a power cut or a disk does to outputs, to DVC's cache and to a remote, in a study of one small stage."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Protocol
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
 from wen import store, verify
 from wen.errors import WenError
 from wen.paths import Paths
+from wen.remote import run as run_remote
 
 MAKE = """
 from pathlib import Path
@@ -64,6 +69,38 @@ class Project:
 
     def check(self) -> list[str]:
         return verify.check(Paths(self.root))
+
+
+class Remote(Protocol):
+    """Where DVC pushes to, file by file, by their places in the cache."""
+
+    def delete(self, place: Path) -> None: ...
+    def write(self, place: Path, content: bytes) -> None: ...
+
+
+class Folder:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def delete(self, place: Path) -> None:
+        self.root.joinpath(*place.parts[-4:]).unlink()
+
+    def write(self, place: Path, content: bytes) -> None:
+        path = self.root.joinpath(*place.parts[-4:])
+        path.chmod(0o644)
+        path.write_bytes(content)
+        path.chmod(0o444)  # as DVC leaves it, and does not hash it again
+
+
+class Bucket:
+    def __init__(self, client: Any, folder: str) -> None:
+        self.client, self.folder = client, folder
+
+    def delete(self, place: Path) -> None:
+        self.client.delete_object(Bucket="store", Key="/".join((self.folder, *place.parts[-4:])))
+
+    def write(self, place: Path, content: bytes) -> None:
+        self.client.put_object(Bucket="store", Key="/".join((self.folder, *place.parts[-4:])), Body=content)
 
 
 def new_project(folder: Path, link: str) -> Project:
@@ -348,3 +385,87 @@ def test_without_dvc_there_is_nothing_to_check(tmp_path: Path) -> None:
     assert verify.check(Paths(tmp_path)) == []
     with pytest.raises(WenError, match="not a DVC repository"):
         verify.run(Paths(tmp_path))
+
+
+@pytest.fixture(params=["folder", "s3"])
+def pushed(request: pytest.FixtureRequest, copied: Project, tmp_path: Path) -> Iterator[tuple[Project, Remote]]:
+    """A project that has been pushed, and its remote."""
+    if request.param == "folder":
+        remote: Remote = Folder(tmp_path / "store")
+        copied.run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
+        copied.run("dvc", "push")
+        yield copied, remote
+        return
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    keys = {"access_key_id": "someone", "secret_access_key": "secret"}
+    client = boto3.client(
+        "s3", endpoint_url=address, region_name="us-east-1", aws_access_key_id="someone", aws_secret_access_key="secret"
+    )
+    client.create_bucket(Bucket="store")
+    copied.run(
+        "dvc", "remote", "add", "--default", "store", f"s3://store/{tmp_path.name}"
+    )  # buckets outlive their server
+
+    for name, value in {"endpointurl": address, **keys}.items():
+        copied.run("dvc", "remote", "modify", "store", name, value)
+    copied.run("dvc", "push")
+    yield copied, Bucket(client, tmp_path.name)
+    server.stop()
+
+
+def test_what_a_killed_push_left_out_is_pushed(
+    pushed: tuple[Project, Remote], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project, remote = pushed
+    for name in ("features/1.npy", "features/2.npy"):
+        remote.delete(project.object(name))
+    remote.write(project.object("features/3.npy"), b"cut")
+    remote.write(project.object("model.bin"), b"")
+    assert "up to date" in project.run("dvc", "push")  # DVC takes a folder's files for granted
+    assert "6 objects are in the remote; 4 were missing" in project.run("wen", "verify", "--remote", "store")
+    run_remote(Paths(project.root), None)
+    assert "6 objects are in the remote; 0 were missing" in capsys.readouterr().out
+    project.run("git", "commit", "--quiet", "--all", "--message", "Pushed")
+    project.run("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
+    clone = Project(tmp_path / "clone")
+    clone.run("dvc", "pull")
+    assert clone.content() == project.content()
+
+
+def test_what_is_neither_here_nor_in_the_remote_is_named(pushed: tuple[Project, Remote]) -> None:
+    project, remote = pushed
+    for name in ("features/1.npy", "model.bin"):
+        place = project.object(name)
+        remote.delete(place)
+        damage(place, zeroed)
+    with pytest.raises(WenError, match=r"2 objects .*: features/1.npy \(stage make\), model.bin \(stage make\)"):
+        run_remote(Paths(project.root), None)
+
+
+def test_what_is_only_in_the_remote_counts(pushed: tuple[Project, Remote], capsys: pytest.CaptureFixture[str]) -> None:
+    project, _ = pushed
+    shutil.rmtree(project.root / ".dvc/cache")
+    run_remote(Paths(project.root), None)
+    assert "6 objects are in the remote; 0 were missing" in capsys.readouterr().out
+
+
+def test_zeros_in_a_remote_that_is_a_folder_are_replaced(copied: Project, tmp_path: Path) -> None:
+    copied.run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
+    copied.run("dvc", "push")
+    place = tmp_path / "store" / copied.object("model.bin").relative_to(copied.root / ".dvc/cache")
+    damage(place, zeroed)
+    run_remote(Paths(copied.root), None)
+    assert place.read_bytes() == (copied.root / "model.bin").read_bytes()
+
+
+@pytest.mark.parametrize("name", [None, "nowhere"])
+def test_a_remote_that_does_not_exist_is_refused(copied: Project, name: str | None) -> None:
+    with pytest.raises(WenError, match="remote"):
+        run_remote(Paths(copied.root), name)
+
+
+def test_a_name_without_remote_is_refused(copied: Project) -> None:
+    assert "--remote" in copied.run("wen", "verify", "store", fails=True)

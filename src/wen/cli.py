@@ -262,8 +262,20 @@ def selftest(device: Device = "auto") -> None:
 
 
 @app.command()
-def verify() -> None:
-    """Hash every cached output anew and compare it with dvc.lock."""
-    from wen import verify
+def verify(
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Compare with the DVC remote, and push what it lacks.")
+    ] = False,
+    name: Annotated[str | None, typer.Argument(help="With --remote: which one (default: DVC's default).")] = None,
+) -> None:
+    """Hash outputs and cache, compare them with dvc.lock, and restore or remove what is damaged."""
+    if name and not remote:
+        raise typer.BadParameter(f"{name}: to compare with this remote, say `wen verify --remote {name}`")
+    if remote:
+        from wen import remote as store
 
-    verify.run(Paths())
+        store.run(Paths(), name)
+    else:
+        from wen import verify
+
+        verify.run(Paths())

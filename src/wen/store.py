@@ -108,22 +108,21 @@ class Digests:
 
     Parameters
     ----------
-    table : Path
-        Where the MD5 are kept.
+    table : Path, optional
+        Where the MD5 are kept for the next time.
     anew : bool
         Hash every file.
     """
 
-    def __init__(self, table: Path, anew: bool = False) -> None:
+    def __init__(self, table: Path | None = None, anew: bool = False) -> None:
         self.table, self.boot = table, _boot()
         self.kept: dict[str, str] = {}
         self.used: dict[str, str] = {}
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            content = json.loads(table.read_bytes())
-            settled = 1e9 * (float("inf") if content["boot"] == self.boot else content["time"] - SETTLED)
-            self.kept = {key: md5 for key, md5 in content["md5"].items() if int(key.split()[0]) < settled}
-        if anew:
-            self.kept = {}
+        if table and not anew:
+            with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+                content = json.loads(table.read_bytes())
+                settled = 1e9 * (float("inf") if content["boot"] == self.boot else content["time"] - SETTLED)
+                self.kept = {key: md5 for key, md5 in content["md5"].items() if int(key.split()[0]) < settled}
 
     def of(self, paths: Iterable[Path]) -> dict[Path, str]:
         """Hash files side by side; what is no file, or gone, is left out."""
@@ -136,7 +135,7 @@ class Digests:
 
     def save(self) -> None:
         """Keep the MD5 for the next time; where the cache cannot be written, that hashes all again."""
-        if self.used != self.kept:
+        if self.table and self.used != self.kept:
             with suppress(OSError):
                 content = {"boot": self.boot, "time": time.time(), "md5": self.used}
                 write_text(self.table, json.dumps(content))
