@@ -81,8 +81,10 @@ class _Inspection:
         Path of every file of the cache that is looked at, by the MD5 that is its name.
     found : dict
         MD5 of every one of them that is there.
+    intact : set
+        MD5 of those of ``objects`` whose content has it.
     broken : dict
-        Those of ``objects`` whose content is another one.
+        Those of ``objects`` that have another one.
     """
 
     def __init__(self, root: Path, everything: bool) -> None:
@@ -94,8 +96,9 @@ class _Inspection:
         since = 0.0 if everything else _last_stage(root) - SETTLED
         self.objects = {md5: object_path(self.cache, md5) for md5 in named} | dict(objects(self.cache, since))
         self.found = self.digests.of([*self.expected, *self.objects.values()])
-        there = ((md5, path) for md5, path in self.objects.items() if path in self.found)
-        self.broken = {md5: path for md5, path in there if self.found[path] != md5.removesuffix(".dir")}
+        there = {md5: path for md5, path in self.objects.items() if path in self.found}
+        self.intact = {md5 for md5, path in there.items() if self.found[path] == md5.removesuffix(".dir")}
+        self.broken = {md5: path for md5, path in there.items() if md5 not in self.intact}
 
     def mend(self) -> list[str]:
         """Restore or remove what is damaged; the names of those files."""
@@ -106,16 +109,14 @@ class _Inspection:
         return [os.path.relpath(path, self.root).replace(os.sep, "/") for path in damaged]
 
     def _mend_workspace(self) -> list[Path]:
-        links = {_inode(path) for path in self.broken.values()}
         sizes = {self.root / out.path: out.size for out in self.outs}
         damaged = []
         for path, md5 in self.expected.items():
             if self.found.get(path, md5) == md5 or self._is_of_another_version(path):
                 continue
-            intact = self.objects[md5] if md5 in self.objects and md5 not in self.broken else None
-            if intact not in self.found:
-                intact = None
-            if _inode(path) in links or _is_torn(path, intact, sizes.get(path)):
+            broken = self.broken.get(md5)
+            intact = self.objects[md5] if md5 in self.intact else None
+            if (broken and self.found[broken] == self.found[path]) or _is_torn(path, intact, sizes.get(path)):
                 damaged.append(path)
                 committed = _committed(self.root, path).get(path, b"")
                 _restore(path, intact or (committed if hashlib.md5(committed).hexdigest() == md5 else None))
@@ -188,11 +189,6 @@ def _last_stage(root: Path) -> float:
         return 0.0
 
 
-def _inode(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
-
-
 def _is_torn(path: Path, intact: Path | None, size: int | None) -> bool:
     """Whether a file is what a power cut leaves of the intact one: some of its blocks, the others zeroed or cut off.
 
@@ -217,7 +213,7 @@ def _restore(path: Path, source: Path | bytes | None, mode: int = 0o644) -> None
     if os.name == "nt":  # which lets no read-only file be removed
         path.chmod(0o644)
     if source is None:
-        path.unlink()
+        path.unlink(missing_ok=True)
         return
     with whole(path) as partial:
         if isinstance(source, bytes):
