@@ -14,7 +14,19 @@ sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests/pipeline")]
 
 from tiny_study import Study, new_study  # noqa: E402
 
-__all__ = ["Study", "Trial", "check", "clone", "copy", "delete_git_locks", "differences", "files_of", "killed", "new_study", "reproduce"]
+__all__ = [
+    "Study",
+    "Trial",
+    "check",
+    "clone",
+    "copy",
+    "delete_git_locks",
+    "differences",
+    "files_of",
+    "killed",
+    "new_study",
+    "reproduce",
+]
 
 OUTPUTS = ("data", "models", "metrics", "plots", "report")
 CHECK = "from wen.paths import Paths; from wen.verify import check; print(*check(Paths()), sep='\\n')"

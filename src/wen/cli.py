@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from wen import code, times
-from wen.errors import WenError
+from wen.errors import Message, WenError
 from wen.params import Params, load
 from wen.paths import Paths
 
@@ -29,9 +29,9 @@ Device = Annotated[str, typer.Option(envvar="WEN_DEVICE", help="auto, cuda, cuda
 
 NO_MEMORY = r"out of memory|allocate.* memory|bad_alloc|alloc_failed|can't start new thread|failed to map segment"
 
-MEMORY = "not enough memory; free some, or lower train.batch_size or images.size"
-GPU_MEMORY = (
-    "not enough memory on the GPU. The experiment stays as it is if you end what else runs there (nvidia-smi lists it), "
+MEMORY: Message = "not enough memory; free some, or lower train.batch_size or images.size"
+GPU_MEMORY: Message = (
+    "not enough memory on the GPU. The experiment stays as it is if you end what else runs there (see nvidia-smi), "
     "train one model a GPU (wen run --gpus-per-job 1), or set compute.precision: auto (half of float32's) or "
     "features.activations: true (the frozen part then runs once). Otherwise lower train.batch_size or images.size"
 )
@@ -108,12 +108,14 @@ def plan(
 
 @app.command("code")
 def list_inputs() -> None:
-    """Check params.yaml, and list the code, the libraries, the images and the weights that the stages depend on."""
-    from wen import outside
+    """Check params.yaml and outputs, and list the code, libraries, images and weights that the stages depend on."""
+    from wen import outside, verify
     from wen.check import check
 
     params, paths = _study()
     check(params, paths)
+    for name in verify.check(paths):
+        print(f"{name}: damaged; restored from an intact copy, or removed to be made again", file=sys.stderr)
     code.run(paths)
     outside.run(params, paths)
 

