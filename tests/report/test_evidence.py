@@ -3,6 +3,7 @@ import pytest
 from report_study import MakeStudy
 
 from wen.evaluation.metrics import MEASURES
+from wen.evaluation.statistics import holm
 from wen.report.evidence import Evidence
 from wen.report.study import gather
 
@@ -18,18 +19,63 @@ def test_every_hypothesis_has_a_verdict_and_tests_that_decide_it(make_study: Mak
 
 def test_corrected_p_values_are_never_below_their_own_and_grow_with_them(make_study: MakeStudy) -> None:
     tests = Evidence(gather(*make_study())).gathered()["tests"]
-    for measure in ("accuracy", "auc"):
-        family = sorted((test["p"], test["p_holm"]) for test in tests if test["measure"] == measure)
+    for kind in ((True, "accuracy"), (False, "accuracy"), (False, "auc")):
+        family = sorted((test["p"], test["p_holm"]) for test in tests if (test["decides"], test["measure"]) == kind)
         assert all(p <= corrected <= 1 for p, corrected in family)
         assert [corrected for _, corrected in family] == sorted(corrected for _, corrected in family)
 
 
+FOLDS = [0, 1, 2, 3, 4]
+
+
 def test_learning_rates_that_truly_differ_support_h1(make_study: MakeStudy) -> None:
-    params, paths = make_study(skill=0.8, cells=900)
-    study = gather(params, paths)
-    worst = study.champions("leak_free")[2]
-    worst.probability[:] = np.roll(worst.probability, 1)  # its answers now belong to other cells
-    assert Evidence(study).gathered()["hypotheses"]["H1"]["verdict"] == "supported"
+    study = gather(*make_study(skill=0.8, cells=900, folds=FOLDS))
+    for member in study.models[study.params.lr_grid[2]]:
+        member.test_probability[:] = np.roll(member.test_probability, 1)  # its answers now belong to other cells
+    evidence = Evidence(study).gathered()
+    assert evidence["hypotheses"]["H1"]["verdict"] == "supported"
+    assert evidence["tests"][0]["difference"] > 0.1
+
+
+def test_one_lucky_champion_does_not_support_h1_as_the_thesis_would_have_it(make_study: MakeStudy) -> None:
+    study = gather(*make_study(skill=0.8, cells=900, folds=FOLDS))
+    study.champions("leak_free")[2].probability[:] = study.label  # one run of five without a mistake
+    evidence = Evidence(study).gathered()
+    runs, cochran = evidence["tests"][:2]
+    assert (runs["test"], runs["decides"]) == ("runs", True)
+    assert (cochran["test"], cochran["decides"]) == ("cochran_q", False)
+    assert cochran["p_holm"] < 0.001
+    assert runs["p"] > 0.05
+    assert evidence["hypotheses"]["H1"]["verdict"] == "undecided"
+
+
+def test_runs_that_decide_alike_on_many_images_do_not_support_h1(make_study: MakeStudy) -> None:
+    study = gather(*make_study(cells=6000, folds=FOLDS))
+    for members in study.models.values():
+        for member in members:
+            member.test_probability[:] = study.label
+    assert Evidence(study).gathered()["hypotheses"]["H1"]["verdict"] == "not_supported"
+
+
+def test_h1_is_about_the_runs_of_the_grid_alone(make_study: MakeStudy) -> None:
+    study = gather(*make_study(lr=3e-4))
+    test = Evidence(study).tests()[0]
+    assert test["between"] == [f"average {lr}" for lr in study.params.lr_grid]
+    means = [np.mean([study.right(study.single(m)).mean() for m in study.models[lr]]) for lr in study.params.lr_grid]
+    assert test["difference"] == pytest.approx(max(means) - min(means))
+
+
+def test_the_family_of_a_verdict_is_the_tests_that_decide(make_study: MakeStudy) -> None:
+    tests = Evidence(gather(*make_study(skill=0.5))).tests()
+    deciding = [test for test in tests if test["decides"]]
+    assert [test["hypothesis"] for test in deciding].count("H1") == 1
+    assert [test["p_holm"] for test in deciding] == holm([test["p"] for test in deciding])
+    assert tests[0]["level"] == pytest.approx(0.05 / len(deciding))
+
+
+def test_the_smallest_difference_of_h1_is_one_number(make_study: MakeStudy) -> None:
+    evidence = Evidence(gather(*make_study(folds=FOLDS))).gathered()
+    assert evidence["hypotheses"]["H1"]["smallest"] == evidence["tests"][0]["smallest"] > 0.05
 
 
 def test_schemes_that_decide_alike_on_many_images_do_not_support_h4(make_study: MakeStudy) -> None:
@@ -65,7 +111,7 @@ def test_by_subject_the_units_are_the_subjects(make_study: MakeStudy) -> None:
     evidence = Evidence(study).gathered()
     assert evidence["units"] == study.cells.subject.nunique() < evidence["images"]
     assert {test["test"] for test in evidence["tests"]} <= {
-        "sign_flip", "cochran_q", "cochran_q_permuted", "obuchowski",
+        "runs", "sign_flip", "cochran_q", "cochran_q_permuted", "obuchowski",
     }  # fmt: skip
 
 

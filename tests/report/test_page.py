@@ -1,6 +1,7 @@
 """The page, opened as a reader would: parsed, and in a browser where there is one."""
 
 import csv
+import html
 import json
 import re
 import shutil
@@ -143,6 +144,25 @@ def test_it_says_what_was_chosen_on_test_data(make_study: MakeStudy, language: s
     assert chosen in written.split('<section id="questions">')[0]
     assert optimistic in written
     assert optimistic not in free
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+@pytest.mark.parametrize("folds", [2, 5])
+def test_it_says_what_the_runs_can_show_and_what_the_thesis_would_have_tested(
+    make_study: MakeStudy, language: str, folds: int
+) -> None:
+    params, paths = make_study(report={"language": language}, folds=list(range(folds)))
+    made, t = run(params, paths), Text(language)
+    runs, cochran = read_json(paths.evidence)["tests"][:2]
+    figures = {name: f"{100 * runs[name]:.1f}" for name in ("deviation", "smallest")}
+    sentence = t("runs.power" if runs["smallest"] <= 1 else "runs.few", folds=folds, **figures)
+    thesis = t("runs.champions", test=t("test.cochran_q"), p=f"{cochran['p']:.3f}")
+    assert made.text.count(sentence) == 2  # on the card of H1, and under the first question
+    assert thesis in html.unescape(made.text)
+    assert made.text.count(t("runs.thesis")) == 1 + 3 + 3  # Cochran's Q, pairs of champions, their areas
+    with (paths.report / "tables/test.csv").open(newline="") as file:
+        rows = [row["hypothesis"] for row in csv.DictReader(file)]
+    assert rows[:8] == ["H1", *[t("runs.thesis")] * 7]
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.5, 1.0])

@@ -1,8 +1,9 @@
 """The evidence for the thesis's questions and hypotheses (1.1, 1.2.3): tests, effects, intervals, verdicts.
 
 H1: the three LRs differ. H2: WEN beats the best single model. H3: Intra-LR is the best of all. H4: the three
-weightings differ. Each is decided by paired tests of decisions on the same test images; the tests of areas under
-the ROC curve stand beside them.
+weightings differ. H1 is about learning rates and is decided by all their runs; the others are about classifiers and are
+decided by paired tests of their decisions on the same test images. Beside them stand the tests of the champions, which
+the thesis would take for H1, and those of areas under the ROC curve.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from wen.evaluation.resampling import interval, resample, resampled_measures
+from wen.evaluation.runs import compare_runs
 from wen.evaluation.statistics import (
     ALPHA,
     Difference,
@@ -45,9 +47,7 @@ class Evidence:
 
     def gathered(self) -> dict[str, Any]:
         """Compute the content of metrics/evidence.json."""
-        tests = [*self._h1(), *self._h2(), *self._h3(), *self._h4()]
-        _adjust(tests)
-        unit = self.study.unit
+        tests, unit = self.tests(), self.study.unit
         return {
             "reading": self.reading,
             "unit": self.study.params.split.unit,
@@ -57,16 +57,50 @@ class Evidence:
             "margin": self.study.params.report.margin,
             "repeats": self.study.params.report.bootstrap,
             "tests": tests,
-            "hypotheses": {key: self._verdict(key, tests) for key in ("H1", "H2", "H3", "H4")},
+            "hypotheses": {key: self.verdict(key, tests) for key in ("H1", "H2", "H3", "H4")},
             "answer": self._answer(),
             "optimism": self._optimism(),
             "intervals": self._intervals(),
         }
 
-    def _h1(self) -> list[dict[str, Any]]:
+    def tests(self) -> list[dict[str, Any]]:
+        """Every test, in the order of the hypotheses, with p-values corrected by Holm."""
+        of_classifiers = [*self._h2(), *self._h3(), *self._h4()]
+        family = 1 + sum(test["decides"] for test in of_classifiers)
+        tests = [self._runs(ALPHA / family), *self._champions(), *of_classifiers]
+        _adjust(tests)
+        return tests
+
+    def _runs(self, level: float) -> dict[str, Any]:
+        """H1 over all runs; the smallest difference is that at the level to which Holm's correction may lower it."""
+        grid = self.study.params.lr_grid
+        right = [[self.study.right(self.study.single(member)) for member in self.study.models[lr]] for lr in grid]
+        runs = compare_runs(np.array(right), self.study.unit)
+        explained = runs.statistic * runs.df[0]
+        return {
+            "hypothesis": "H1",
+            "measure": "accuracy",
+            "between": [f"average {lr}" for lr in grid],
+            "decides": True,
+            "test": "runs",
+            "statistic": runs.statistic,
+            "df": list(runs.df),
+            "p": runs.p,
+            "effect": {"name": "partial_eta_squared", "value": explained / (explained + runs.df[1])},
+            "difference": runs.difference,
+            "low": runs.low,
+            "high": runs.high,
+            "smallest": runs.smallest(level),
+            "level": level,
+            "folds": runs.folds,
+            "deviation": runs.deviation,
+        }
+
+    def _champions(self) -> list[dict[str, Any]]:
+        """H1 as the thesis would: the champions stand for their learning rates."""
         champions = self.study.champions(self.reading)
         pairs = [self._pair("H1", one, other, False) for one, other in combinations(champions, 2)]
-        return [self._several("H1", champions), *pairs, *self._areas("H1", combinations(champions, 2))]
+        return [self._several("H1", champions, False), *pairs, *self._areas("H1", combinations(champions, 2))]
 
     def _h2(self) -> list[dict[str, Any]]:
         best = self.study.best_single(self.reading)
@@ -114,7 +148,7 @@ class Evidence:
         about = {"discordant": [only_one, only_other]}
         return self._test(hypothesis, "accuracy", [one, other], outcome, difference, effect, decides) | about
 
-    def _several(self, hypothesis: str, classifiers: list[Classifier]) -> dict[str, Any]:
+    def _several(self, hypothesis: str, classifiers: list[Classifier], decides: bool = True) -> dict[str, Any]:
         """Test several; the difference is that of the most and the least accurate."""
         right = np.stack([self.study.right(own) for own in classifiers], axis=1)
         outcome = compare_several(right, self.study.unit, self.seed)
@@ -122,7 +156,7 @@ class Evidence:
         difference = accuracy_difference(right[:, order[-1]], right[:, order[0]], self.study.unit)
         n, k = right.shape
         effect = {"name": "eta_squared", "value": outcome.statistic / (n * (k - 1))}
-        return self._test(hypothesis, "accuracy", classifiers, outcome, difference, effect, decides=True)
+        return self._test(hypothesis, "accuracy", classifiers, outcome, difference, effect, decides)
 
     def _areas(self, hypothesis: str, pairs: Any) -> list[dict[str, Any]]:
         tests = []
@@ -153,8 +187,8 @@ class Evidence:
             "smallest": difference.smallest,
         }
 
-    def _verdict(self, key: str, tests: list[dict[str, Any]]) -> dict[str, Any]:
-        """Decide a hypothesis from its tests of decisions."""
+    def verdict(self, key: str, tests: list[dict[str, Any]]) -> dict[str, Any]:
+        """Decide a hypothesis from those of its tests that decide."""
         own = [test for test in tests if test["hypothesis"] == key and test["decides"]]
         margin = self.study.params.report.margin
         if not own:
@@ -226,9 +260,9 @@ class Evidence:
 
 
 def _adjust(tests: list[dict[str, Any]]) -> None:
-    """Add Holm's p-values. The tests of decisions are one family, those of areas another."""
-    for measure in ("accuracy", "auc"):
-        family = [test for test in tests if test["measure"] == measure]
+    """Add Holm's p-values. The tests that decide are one family, those of champions and those of areas two others."""
+    for kind in ((True, "accuracy"), (False, "accuracy"), (False, "auc")):
+        family = [test for test in tests if (test["decides"], test["measure"]) == kind]
         for test, p in zip(family, holm([test["p"] for test in family]), strict=True):
             test["p_holm"] = p
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from wen.report.study import Classifier
+from wen.report.study import Classifier, Study
 
 
 class Text:
@@ -23,6 +23,11 @@ class Text:
 
     def __call__(self, key: str, /, **values: Any) -> str:
         return self.catalogue[key][self.language].format(**values)
+
+    def names(self, study: Study) -> dict[str, str]:
+        """What each classifier, and the average of each LR's single models, is called, by id."""
+        averages = {f"average {lr}": self("name.average", lr=lr) for lr in study.params.learning_rates}
+        return {own.id: self.name(own) for own in study.classifiers} | averages
 
     def name(self, classifier: Classifier) -> str:
         """What a classifier is called."""

@@ -86,7 +86,6 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
     ladder = [*study.champions(reading), *(study.inter(lr, scheme) for lr in params.lr_grid), compared[2]]
     by_subject = pd.DataFrame(evidence["subjects"])
     literature = published.beside(study, t("axis.this"))
-    names = {own.id: t.name(own) for own in study.classifiers}
     return {
         "params": params,
         "params_text": paths.params.read_text(encoding="utf-8"),
@@ -98,7 +97,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "focus": study.focus,
         "compared": compared,
         "diverged": [own.name for members in study.models.values() for own in members if own.diverged],
-        "names": names,
+        "names": t.names(study),
         "measures": MEASURES,
         "single": [own for own in study.classifiers if own.kind == "single"],
         "ensembles": [own for own in study.classifiers if own.kind != "single"],

@@ -37,11 +37,11 @@ def _tables(study: Study, evidence: dict[str, Any], t: Text) -> dict[str, pd.Dat
         if own.kind != "single"
         for member, score, weight in zip(own.members, own.score, own.weight, strict=True)
     ]
-    names = {own.id: t.name(own) for own in study.classifiers}
+    names = t.names(study)
     shown = ("statistic", "p", "p_holm", "difference", "low", "high", "smallest")
     tests = [
         {
-            "hypothesis": test["hypothesis"],
+            "hypothesis": t("runs.thesis") if _of_champions(test) else test["hypothesis"],
             "between": " | ".join(names[own] for own in test["between"]),
             "measure": t(f"measure.{test['measure']}"),
             "test": t(f"test.{test['test']}"),
@@ -57,6 +57,11 @@ def _tables(study: Study, evidence: dict[str, Any], t: Text) -> dict[str, pd.Dat
         "weight": pd.DataFrame(weights),
         "test": pd.DataFrame(tests),
     }
+
+
+def _of_champions(test: dict[str, Any]) -> bool:
+    """Whether a test is of H1 as the thesis would: by the champions."""
+    return test["hypothesis"] == "H1" and not test["decides"]
 
 
 def _heading(column: str, t: Text) -> str:
