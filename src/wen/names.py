@@ -1,0 +1,33 @@
+"""Names of files as a terminal can show them: a name can hold any byte but ``/`` and NUL."""
+
+import os
+
+
+def shown(name: str | os.PathLike[str]) -> str:
+    r"""Escape what is not printable in a name, so that it can neither forge a line nor command a terminal.
+
+    A printable name stays as it is. In any other, control characters and bytes that are no text become ``\x1b``,
+    invisible or directional characters ``\u202e``, line ends ``\n``, and a backslash is doubled.
+
+    Parameters
+    ----------
+    name : str or path
+        As the system gives it: bytes that are no text are surrogates (PEP 383).
+
+    Returns
+    -------
+    str
+    """
+    text = os.fspath(name)
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    if character == "\\" or code < 0x80:
+        return character if character.isprintable() and character != "\\" else ascii(character)[1:-1]
+    if character.isprintable():
+        return character
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
