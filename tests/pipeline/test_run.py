@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import shutil
 import signal
 import socket
@@ -156,6 +157,13 @@ class TestHere:
         assert "dvc.lock was half written" in output
         assert "0.001-0: cached" in output
         same(study, serial)
+
+    def test_a_dvc_lock_with_conflict_markers_is_left_alone_and_named(self, study: Study) -> None:
+        lock = study.root / "dvc.lock"
+        content = lock.read_text().replace("  split:", "<<<<<<< HEAD\n  split:", 1) + "=======\n>>>>>>> other\n"
+        lock.write_text(content)
+        assert re.search(r"dvc\.lock:\d+: merge-conflict markers", study.run("wen", "run", fails=True))
+        assert lock.read_text() == content
 
 
 WORKER = """

@@ -18,16 +18,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from dvc.dvcfile import LOCK_FILE, Lockfile
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
 
 from wen.cluster.board import Board
 from wen.cluster.connect import connected, installed
 from wen.cluster.node import Outcome, Project, environment, pack, reproduce
 from wen.cluster.stages import BEFORE, Model
 from wen.errors import WenError
+from wen.lock import set_aside_if_torn
 from wen.params import Params
 from wen.paths import Paths
 from wen.signals import STOPPING
@@ -67,7 +66,7 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
     command = f"wen run --address {address}" if address else "wen run"
     begin = time.monotonic()
     with _refusals_told(), _interruptible(command), Board(names, epochs) as board:
-        _drop_half_lock(root)
+        set_aside_if_torn(root / "dvc.lock")
         _repro(root, board, *BEFORE)
         changed = _changed(root, models)
         for model in models:
@@ -232,17 +231,6 @@ def _changed(root: Path, models: list[Model]) -> list[Model]:
     """The models that `dvc repro` would make or fetch."""
     with Repo(str(root)) as repo:
         return [model for model in models if repo.status([*model.stages])]
-
-
-def _drop_half_lock(root: Path) -> None:
-    """Delete a dvc.lock that DVC was killed while writing, and would refuse; its run-cache has what that said."""
-    lock = root / LOCK_FILE
-    with Repo(str(root)) as repo:
-        try:
-            Lockfile(repo, str(lock)).load()
-        except (YAMLSyntaxError, YAMLValidationError):
-            lock.unlink()
-            print("dvc.lock was half written, so it is made again: DVC's cache has what is done", file=sys.stderr)
 
 
 _LINES = (
