@@ -55,7 +55,7 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
     WenError
         If Ray is not installed; or at the end, with what failed, why, and how to go on.
     """
-    installed()
+    installed(address)
     root = paths.root.resolve()
     models = [Model(lr, fold) for lr in params.learning_rates for fold in params.folds]
     after = [*(f"ensemble-inter@{lr}" for lr in params.learning_rates), "ensemble-intra", "report"]
