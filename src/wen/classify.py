@@ -1,40 +1,38 @@
 """``wen classify``: the study's classifiers on images that were not in it."""
 
-import csv
-import glob
-import json
+import difflib
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
 
+from wen import one_run, sources
 from wen.cluster.stages import Model
-from wen.data.cnmc import is_litter
 from wen.data.images import BadImage, central_square, decode
+from wen.ensemble.intra import JUDGED_ON
 from wen.ensemble.members import Member
 from wen.errors import WenError
 from wen.evaluation.metrics import decide
-from wen.files import whole, write_text
+from wen.files import write_text
+from wen.names import shown
 from wen.network import backbone, device
 from wen.network.cut import cut
 from wen.network.frozen import Frozen, runner
 from wen.network.predict import OVERFLOW
 from wen.params import Params
 from wen.paths import Paths
-from wen.report.study import Classifier, gather
+from wen.report.identity import study_id
+from wen.report.study import Classifier, Study, gather
+from wen.rows import form_of, rows
 
-Row = dict[str, Any]
-Write = Callable[[Row], object]
 AHEAD = 2
 """Batches that are read while the network is at work."""
 
@@ -42,7 +40,7 @@ AHEAD = 2
 def run(
     params: Params,
     paths: Paths,
-    sources: list[str],
+    named: list[str],
     name: str | None = None,
     form: str | None = None,
     output: Path | None = None,
@@ -53,6 +51,9 @@ def run(
 ) -> None:
     """Classify images and write a row for each: ``file``, ``probability`` of ALL, ``called`` (ALL or HEM).
 
+    Every form of output names the classifier and the study, by `study_id`; for a submission, which holds nothing but
+    its lines, standard error does. See `wen.rows.rows` for the forms and how they write names.
+
     An image is cut and resized as the study's are: its central ``images.crop`` px, with black around an image that is
     smaller. Memory holds a few batches, however many images there are.
 
@@ -60,8 +61,8 @@ def run(
     ----------
     params, paths
         Of a study that has run.
-    sources : list of str
-        Files, folders (all .bmp in them), patterns such as ``cells/*.bmp``, or ``-`` for names on standard input.
+    named : list of str
+        Files, folders, patterns, or ``-``; see `wen.sources.find`.
     name : str, optional
         A classifier by its name in metrics/evidence.json: ``single 0.001-3``, ``inter 0.001 kappa``,
         ``intra leak_free kappa``; else params.yaml's headline.
@@ -81,34 +82,39 @@ def run(
     Raises
     ------
     WenError
-        If the study has not run, there is no such classifier or image, or at the end, if an image was not readable.
+        If the study has not run, or params.yaml, models and metrics are not of one run; if there is no such
+        classifier or image; or at the end, if an image was not readable.
     """
     for place in (output, submission):
         if place and place.exists() and not place.is_file():
-            raise WenError(f"{place}: is no file that could be written anew")
+            raise WenError(f"{shown(place)}: is no file that could be written anew")
+    if output and submission and output.absolute() == submission.absolute():
+        raise WenError(f"{shown(output)}: --output and --submission need a file each")
+    form = form_of(form, output)
     device.settle(params.compute)
-    classifier = _choose(params, paths, name)
-    files = [file for source in sources for file in _files(source)]
+    one_run.check(params, paths, focus=name is None)
+    classifier = _choose(gather(params, paths), name)
+    one_run.check_models([paths.model(own.lr, own.fold) for own in classifier.members], paths)
+    about = {"classifier": classifier.id, "study": study_id(params, paths)}
+    files = sources.find(named)
     if not files:
-        raise WenError(f"{', '.join(sources)}: names no image")
+        raise WenError(f"{', '.join(map(shown, named))}: names no image")
     if submission:
         files = _numbered(files)
     called, failed = [], 0
-    form = form or (output.suffix.removeprefix(".") if output else "table")
-    with _opened(output) as stream:
-        write = FORMS.get(form, _table)(stream)
-        if address:
-            from wen.cluster.classify import on_cluster
+    if address:
+        from wen.cluster.spread import on_cluster
 
-            models = [Model(own.lr, own.fold) for own in classifier.members]
-            probabilities = on_cluster(files, models, params, paths, address)
-        else:
-            networks = Networks(classifier.members, params, paths, device.choose(device_name, params.compute))
-            probabilities = classify(files, networks, params)
+        models = [Model(own.lr, own.fold) for own in classifier.members]
+        probabilities = on_cluster(files, models, params, paths, address)
+    else:
+        networks = Networks(classifier.members, params, paths, device.choose(device_name, params.compute))
+        probabilities = classify(files, networks, params)
+    with rows(form, output, about) as write:
         pairs = zip(files, probabilities, strict=True)
         for file, own in track(pairs, "classifying", len(files), console=Console(stderr=True), transient=True):
             if isinstance(own, str):
-                print(f"error: {file}: {own}", file=sys.stderr)
+                print(f"error: {shown(file)}: {shown(own)}", file=sys.stderr)
                 failed += 1
                 continue
             probability = float(classifier.weight @ own)
@@ -120,6 +126,7 @@ def run(
         raise WenError(f"{failed} of {len(files)} images could not be classified")
     if submission:
         write_text(submission, "".join(f"{label}\n" for label in called))
+        print(f"{shown(submission)}: by {about['classifier']} of study {about['study']}", file=sys.stderr)
 
 
 class Networks:
@@ -191,89 +198,41 @@ def _read_ahead(files: Iterable[str], params: Params) -> Iterator[list[np.ndarra
 
 def _decoded(file: str, crop: int, size: int) -> np.ndarray | str:
     try:
-        return central_square(decode(Path(file).read_bytes()), crop, size)
+        return central_square(decode(sources.read(file)), crop, size)
     except BadImage as error:
         return str(error)
     except OSError as error:
         return str(error.strerror)
-    except ValueError as error:  # a name with a null byte
-        return str(error)
+    except Exception as error:  # whatever a decoder does with one image, the others are classified
+        return f"unreadable ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
 
 
-def _choose(params: Params, paths: Paths, name: str | None) -> Classifier:
-    study = gather(params, paths)
+def _choose(study: Study, name: str | None) -> Classifier:
     if name is None:
         return study.focus
     by_name = {own.id: own for own in study.classifiers}
     if name not in by_name:
-        raise WenError(f"--classifier {name}: no such classifier; there are {'; '.join(by_name)}")
+        nearest = difflib.get_close_matches(name, by_name, n=1, cutoff=0)[0]
+        rates, folds, schemes = (
+            ", ".join(map(str, own)) for own in (study.models, study.params.folds, study.params.schemes)
+        )
+        raise WenError(
+            f"--classifier {shown(name)}: no such classifier; did you mean '{nearest}'?\n"
+            f"  single LR-FOLD, inter LR SCHEME, intra READING SCHEME; LR: {rates}; FOLD: {folds};\n"
+            f"  SCHEME: {schemes}; READING: {', '.join(JUDGED_ON)}"
+        )
     return by_name[name]
-
-
-def _files(source: str) -> Iterator[str]:
-    if source == "-":
-        sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # names can be any bytes
-        yield from (line for own in sys.stdin if (line := own.rstrip("\n")))
-    elif Path(source).is_dir():
-        images = (path for path in Path(source).rglob("*") if path.suffix.lower() == ".bmp")
-        found = sorted(str(path) for path in images if not is_litter(path))
-        if not found:
-            raise WenError(f"{source}: no .bmp image in this folder")
-        yield from found
-    elif Path(source).exists():
-        yield source
-    else:
-        found = sorted(glob.glob(source, recursive=True))
-        if not found:
-            raise WenError(f"{source}: no such file, folder or pattern")
-        yield from found
 
 
 def _numbered(files: list[str]) -> list[str]:
     """In the order of their numbers, which have to be 1, 2, 3, ...: a submission says of no line whose it is."""
     for file in files:
         if not Path(file).stem.isdecimal():
-            raise WenError(f"{file}: --submission needs images that are named by their number, e.g. 17.bmp")
+            raise WenError(f"{shown(file)}: --submission needs images that are named by their number, e.g. 17.bmp")
     ordered = sorted(files, key=lambda file: int(Path(file).stem))
     for number, file in enumerate(ordered, 1):
         if int(Path(file).stem) != number:
-            raise WenError(f"--submission: needs each number from 1 once, but where {number} should be is {file}")
+            raise WenError(
+                f"--submission: needs each number from 1 once, but where {number} should be is {shown(file)}"
+            )
     return ordered
-
-
-@contextmanager
-def _opened(output: Path | None) -> Iterator[TextIO]:
-    with whole(output) if output else nullcontext() as partial:
-        if partial is None:
-            yield sys.stdout
-        else:
-            with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-                yield stream
-
-
-def _csv(stream: TextIO) -> Write:
-    writer = csv.writer(stream, lineterminator="\n")
-    header: list[str] = []
-
-    def write(row: Row) -> None:
-        if not header:
-            header.extend(row)
-            writer.writerow(header)
-        writer.writerow(row.values())
-
-    return write
-
-
-def _jsonl(stream: TextIO) -> Write:
-    return lambda row: stream.write(json.dumps(row) + "\n")
-
-
-def _table(stream: TextIO) -> Write:
-    def write(row: Row) -> None:
-        file, probability, called, *members = row.values()
-        stream.write("  ".join([f"{probability:.4f}", called, *(f"{own:.4f}" for own in members), file]) + "\n")
-
-    return write
-
-
-FORMS = {"table": _table, "csv": _csv, "jsonl": _jsonl}

@@ -213,7 +213,7 @@ def classify(
     sources: Annotated[list[str], typer.Argument(help="Images, folders, patterns, or - for names on standard input.")],
     classifier: Annotated[str | None, typer.Option(help="e.g. 'inter 0.001 kappa'; else the headline's.")] = None,
     form: Annotated[Form | None, typer.Option("--format", help="Else as --output ends, else a table.")] = None,
-    output: Annotated[Path | None, typer.Option(help="A file instead of standard output.")] = None,
+    output: Annotated[Path | None, typer.Option(help=".csv, .jsonl or .txt, instead of standard output.")] = None,
     members: Annotated[bool, typer.Option("--members", help="Also the probability of each member.")] = False,
     submission: Annotated[Path | None, typer.Option(help="The challenge's file, for images named 1.bmp, ...")] = None,
     device: Device = "auto",

@@ -1,7 +1,5 @@
 """The real DVC pipeline, end to end, on a tiny study in a clone of its own."""
 
-import csv
-import json
 import os
 import re
 import shutil
@@ -12,10 +10,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from conftest import PROJECT
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from sklearn import metrics as sk
 from tiny_study import Study, new_study, own_mounts, set_params, tiny_values
@@ -170,80 +166,6 @@ def test_the_terminal_shows_the_table_and_where_the_report_is(study: Study) -> N
     assert "headline: Inter-LR 0.001, kappa" in output
     assert "report: report/index.html" in output
     assert re.search(r"time spent: train-fold, \d+\.\d min in 6 run", output)
-
-
-@pytest.mark.parametrize("name", [None, "intra leak_free f1", "single 1e-05-1"])
-def test_images_are_classified_as_the_study_classified_them(study: Study, tmp_path: Path, name: str | None) -> None:
-    index = pd.read_csv(study.root / "data/index.csv", dtype=str).set_index("id")
-    if name and name.startswith("single"):
-        own = predictions(study, "1e-05/1")
-        expected = own["test_probability"]
-    else:
-        own = predictions(study, "intra" if name else "inter/0.001")
-        expected = own["leak_free_f1_probability" if name else "kappa_probability"]
-    files = index.path[own["test_id"]].tolist()
-    options = ["--classifier", name] if name else []
-    study.run("wen", "classify", *files, "--output", str(tmp_path / "cells.csv"), *options)
-    rows = list(csv.DictReader((tmp_path / "cells.csv").read_text().splitlines()))
-    assert [row["file"] for row in rows] == files
-    np.testing.assert_allclose([float(row["probability"]) for row in rows], expected, atol=1e-5)
-    assert [row["called"] for row in rows] == ["ALL" if own >= 0.5 else "HEM" for own in expected]
-
-
-def test_final_images_of_another_size_are_classified_and_submitted_by_number(study: Study, tmp_path: Path) -> None:
-    for number in range(1, 11):
-        shade = 25 * number
-        Image.new("RGB", (64 if number < 10 else 30,) * 2, (shade, shade // 2, shade)).save(tmp_path / f"{number}.bmp")
-    (tmp_path / "._1.bmp").touch()  # what macOS leaves
-    said = study.run(
-        "wen", "classify", str(tmp_path), "--members", "--output", str(tmp_path / "rows.jsonl"),
-        "--submission", str(tmp_path / "isbi_valid.predict"),
-    )  # fmt: skip
-    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
-    assert [Path(row["file"]).name for row in rows] == [f"{number}.bmp" for number in range(1, 11)]
-    weights = predictions(study, "inter/0.001")["kappa_weight"]
-    for row in rows:
-        assert row["probability"] == pytest.approx(weights @ [row["0.001-0"], row["0.001-1"]])
-    called = "".join(f"{int(row['called'] == 'ALL')}\n" for row in rows)
-    assert (tmp_path / "isbi_valid.predict").read_text() == called
-    assert "Traceback" not in said
-    (tmp_path / "7.bmp").unlink()
-    said = study.run("wen", "classify", str(tmp_path), "--submission", str(tmp_path / "other"), fails=True)
-    assert f"where 7 should be is {tmp_path}/8.bmp" in said
-    assert not (tmp_path / "other").exists()
-
-
-def test_unreadable_images_are_named_and_the_others_classified(study: Study, tmp_path: Path) -> None:
-    Image.new("RGB", (48, 48)).save(tmp_path / "good.bmp")
-    (tmp_path / "bad.bmp").write_bytes(b"BM")
-    said = study.run("wen", "classify", str(tmp_path / "*.bmp"), fails=True)
-    assert f"error: {tmp_path}/bad.bmp: " in said
-    assert f"{tmp_path}/good.bmp" in said
-    assert "error: 1 of 2 images could not be classified" in said
-    assert "Traceback" not in said
-    for arguments, problem in (
-        (["nowhere.bmp"], "no such file, folder or pattern"),
-        (["src"], "no .bmp image in this folder"),
-        ([str(tmp_path / "good.bmp"), "--classifier", "best"], "there are single 0.001-0; "),
-        ([str(tmp_path / "good.bmp"), "--submission", "x"], "named by their number"),
-        ([str(tmp_path / "good.bmp"), "--output", str(tmp_path)], "is no file that could be written anew"),
-        ([str(tmp_path / "good.bmp"), "--submission", str(tmp_path)], "is no file that could be written anew"),
-        (["-"], "-: names no image"),
-    ):
-        said = study.run("wen", "classify", *arguments, fails=True)
-        assert problem in said
-        assert "Traceback" not in said
-    assert (tmp_path / "good.bmp").exists()
-
-
-def test_models_of_another_preparation_of_images_classify_nothing(study: Study) -> None:
-    values = tiny_values()
-    values["images"]["crop"] = 40
-    set_params(study.root, values)
-    said = study.run("wen", "classify", "data/synthetic", fails=True)
-    study.restore()
-    assert "models/0.001/0.safetensors: was trained with {'images': {'crop': 48, 'size': 32}" in said
-    assert "but params.yaml says {'images': {'crop': 40, 'size': 32}" in said
 
 
 def test_the_learning_rate_in_focus_reruns_only_the_report(study: Study) -> None:

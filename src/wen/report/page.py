@@ -14,6 +14,7 @@ from wen.params import Params
 from wen.paths import Paths
 from wen.report import cells, diagnostics, figures, plots, published, tables
 from wen.report.evidence import Evidence
+from wen.report.identity import identity
 from wen.report.language import Text, checklist
 from wen.report.provenance import provenance
 from wen.report.study import Classifier, Study, curves, gather
@@ -35,6 +36,7 @@ def run(params: Params, paths: Paths) -> None:
     study, t = gather(params, paths), Text(params.report.language)
     epochs = curves(params, paths)
     evidence = Evidence(study).gathered() | {
+        **identity(study, paths),
         "calibration": diagnostics.calibration(study),
         "agreement": diagnostics.agreement(study),
         "subjects": diagnostics.subjects(study).to_dict("records"),
@@ -107,7 +109,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "published": literature.astype(object).where(literature.notna(), None).to_dict("records"),
         "published_measures": published.MEASURES,
         "checklist": _checklist(params, dataset, split),
-        "provenance": provenance(paths) | {"training": f"{len(epochs):,}"},
+        "provenance": {"study": evidence["study"]} | provenance(paths) | {"training": f"{len(epochs):,}"},
         "montage": _data_uri(paths.dataset_plots / "montage.png"),
         "figures": {
             "forest": figures.forest(study, ladder, evidence["intervals"], t),

@@ -1,7 +1,9 @@
 """``wen classify --address``: images spread over a Ray cluster, their results in the images' order."""
 
+import hashlib
 import logging
 import os
+import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+import wen
 from wen.classify import Networks, classify
 from wen.cluster.connect import connected
 from wen.cluster.stages import Model
@@ -27,12 +30,14 @@ def on_cluster(
 ) -> Iterator[np.ndarray | str]:
     """Do what `wen.classify.classify` does, on all nodes of a cluster, which have to see the files.
 
-    The weights are sent to the nodes; results come as they are read, so memory holds a few batches.
+    The weights are sent to the nodes, the code is not: a node with other code is refused. Results come as they are
+    read, so memory holds a few batches.
 
     Raises
     ------
     WenError
-        If Ray is not installed, there is no such cluster, or the address is of Ray's client, which Ray Data lacks.
+        If Ray is not installed, there is no such cluster, the address is of Ray's client, which Ray Data lacks, or a
+        node fails or has other code.
     """
     if address.startswith("ray://"):
         raise WenError(f"--address {address}: run this on a node of the cluster, with --address auto")
@@ -45,24 +50,48 @@ def on_cluster(
         resources = ray.cluster_resources()
         gpus = int(resources.get("GPU", 0))
         most = gpus or max(1, int(resources["CPU"]) // params.compute.threads)
-        rows = ray.data.from_items([{"file": os.path.abspath(file)} for file in files]).map_batches(
+        names = [{"file": os.fsencode(os.path.abspath(file))} for file in files]  # bytes: Arrow has no other for some
+        rows = ray.data.from_items(names).map_batches(
             _Worker,
-            fn_constructor_args=(weights, params),
+            fn_constructor_args=(weights, params, code()),
             batch_size=BATCH,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
             num_cpus=params.compute.threads,
             num_gpus=1 if gpus else 0,
         )
-        for row in rows.iter_rows():
-            yield row["problem"] or np.asarray(row["probability"])
+        try:
+            for row in rows.iter_rows():
+                if row["refused"]:
+                    raise WenError(row["refused"])
+                yield row["problem"] or np.asarray(row["probability"])
+        except ray.exceptions.RayError as error:
+            last = str(error).strip().splitlines()[-1]
+            raise WenError(f"--address {address}: a node failed: {last}. Each needs this `wen`, of this code") from None
+
+
+def code() -> str:
+    """SHA-256 of the Python files that are run as ``wen`` here, whatever their line ends."""
+    root = Path(wen.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        digest.update(f"{file.relative_to(root).as_posix()}\0".encode())
+        digest.update(file.read_bytes().replace(b"\r\n", b"\n") + b"\0")
+    return digest.hexdigest()
 
 
 class _Worker:
     """Holds the networks on a node."""
 
-    def __init__(self, weights: Any, params: Params) -> None:
+    def __init__(self, weights: Any, params: Params, expected: str) -> None:
         import ray
 
+        self.params, self.width, self.refused = params, 0, ""
+        if code() != expected:
+            self.refused = (
+                f"node {socket.gethostname()} runs other code: its {Path(wen.__file__).parent} differs from that of "
+                "the machine that sends the images; bring both to one commit"
+            )
+            return
         device.settle(params.compute)
         content = ray.get(weights)
         with tempfile.TemporaryDirectory() as name:
@@ -71,12 +100,14 @@ class _Worker:
                 with whole(paths.model(model.lr, model.fold)) as partial:
                     partial.write_bytes(own)
             self.networks = Networks(list(content), params, paths, device.choose("auto", params.compute))
-        self.params = params
+        self.width = len(content)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        found = list(classify(batch["file"], self.networks, self.params))
-        nothing = np.full(len(self.networks.tails), np.nan)
+        files = [os.fsdecode(name) for name in batch["file"]]
+        found = [""] * len(files) if self.refused else list(classify(files, self.networks, self.params))
+        nothing = np.full(self.width, np.nan)
         return {
             "probability": np.stack([nothing if isinstance(own, str) else own for own in found]),
             "problem": np.array([own if isinstance(own, str) else "" for own in found]),
+            "refused": np.array([self.refused] * len(files)),
         }

@@ -1,0 +1,35 @@
+"""What tells a study and its classifier in focus from any other."""
+
+import hashlib
+import json
+from typing import Any
+
+from wen.data.images import sha256
+from wen.params import Params
+from wen.paths import Paths
+from wen.report.study import Study
+
+FOCUS = ("lr", "weighting", "ensemble", "reading")
+"""What of params.yaml chooses the classifier in focus."""
+
+
+def study_id(params: Params, paths: Paths) -> str:
+    """Name a study: ``wen-`` and 12 hexadecimal digits of a SHA-256 over its parameters and its predictions.
+
+    Not digits alone: a program that reads a table takes 1234567e8901 for a number. The parameters are all of
+    params.yaml but the focus and the report's, which change no model; the predictions are those of all models and
+    ensembles.
+    """
+    models = [paths.predictions(lr, fold) for lr in params.learning_rates for fold in params.folds]
+    ensembles = [*map(paths.inter_predictions, params.learning_rates), paths.intra_predictions]
+    content = {
+        "params": params.model_dump(mode="json", exclude={*FOCUS, "report"}),
+        "predictions": [sha256(path.read_bytes()) for path in (*models, *ensembles)],
+    }
+    return f"wen-{hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]}"
+
+
+def identity(study: Study, paths: Paths) -> dict[str, Any]:
+    """What metrics/evidence.json says of the study and of what metrics/headline.json is about."""
+    focus = {key: getattr(study.params, key) for key in FOCUS}
+    return {"study": study_id(study.params, paths), "classifier": study.focus.id, "focus": focus}

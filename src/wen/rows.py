@@ -1,0 +1,115 @@
+"""The forms in which `wen classify` writes its rows: a table for people, CSV and JSON lines for programs."""
+
+import csv
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from wen.errors import WenError
+from wen.files import whole
+from wen.names import shown
+
+Row = dict[str, Any]
+Write = Callable[[Row], object]
+ENDINGS = {"csv": "csv", "jsonl": "jsonl", "txt": "table"}
+"""The form that the ending of an output's name stands for."""
+
+
+def form_of(form: str | None, output: Path | None) -> str:
+    """Decide the form: as asked; else as the output's name ends; else a table.
+
+    Raises
+    ------
+    WenError
+        If no form was asked for and the ending is not one of `ENDINGS`.
+    """
+    if form or not output:
+        return form or "table"
+    ending = output.suffix.lower().removeprefix(".")
+    if ending not in ENDINGS:
+        known = ", ".join(f".{own}" for own in ENDINGS)
+        raise WenError(
+            f"--output {shown(output)}: the ending must be {known}; or say which by --format. Spreadsheets open .csv"
+        )
+    return ENDINGS[ending]
+
+
+@contextmanager
+def rows(form: str, output: Path | None, about: Mapping[str, str]) -> Iterator[Write]:
+    r"""Open the output, or standard output, and yield what writes one row.
+
+    A row holds ``file``, ``probability``, ``called``, then what else there is. ``about`` (the classifier, the study)
+    is in all forms: in a table's first line, in each row of CSV and JSON lines.
+
+    A table shows names escaped, see `wen.names.shown`. The others write them exactly:
+
+    - CSV holds the name's own bytes, quoted where a name has more than letters, digits and ``._-/``, so that a line
+      end in it makes no row; a name that does not begin with one of these is written as ``./NAME``, which is the same
+      file, so that no spreadsheet takes it for a formula.
+    - JSON escapes each byte that is no text as a lone surrogate, ``\udcff`` for 0xFF, as Python does:
+      ``os.fsencode(json.loads(line)["file"])`` gives the bytes.
+    """
+    with _opened(output, "backslashreplace" if form == "table" else "surrogateescape") as stream:
+        yield {"table": _table, "csv": _csv, "jsonl": _jsonl}[form](stream, about)
+
+
+@contextmanager
+def _opened(output: Path | None, errors: str) -> Iterator[TextIO]:
+    if output:
+        with whole(output) as partial, partial.open("w", encoding="utf-8", errors=errors, newline="") as stream:
+            yield stream
+        return
+    # Not sys.stdout: DVC has colorama take escape sequences out of what goes through it.
+    sys.stdout.flush()
+    encoding = sys.stdout.encoding if errors == "backslashreplace" else "utf-8"
+    stream = io.TextIOWrapper(sys.stdout.buffer, encoding, errors, newline="", line_buffering=sys.stdout.isatty())
+    try:
+        yield stream
+        stream.flush()
+    finally:
+        stream.detach()
+
+
+def _table(stream: TextIO, about: Mapping[str, str]) -> Write:
+    first = [f"# {', '.join(f'{key} {value}' for key, value in about.items())}\n"]
+
+    def write(row: Row) -> None:
+        if first:
+            stream.write(first.pop())
+        file, probability, called, *more = row.values()
+        stream.write("  ".join([f"{probability:.4f}", called, *(f"{own:.4f}" for own in more), shown(file)]) + "\n")
+
+    return write
+
+
+def _csv(stream: TextIO, about: Mapping[str, str]) -> Write:
+    plain = csv.writer(stream, lineterminator="\n")
+    quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    header: list[str] = []
+
+    def write(row: Row) -> None:
+        file, probability, called, *more = row.values()
+        if not header:
+            header.extend([*list(row)[:3], *about, *list(row)[3:]])
+            plain.writerow(header)
+        writer = plain if re.fullmatch(r"[\w./-]+", file, re.ASCII) else quoted
+        writer.writerow([_no_formula(file), probability, called, *about.values(), *more])
+
+    return write
+
+
+def _no_formula(file: str) -> str:
+    return file if re.match(r"[\w./]", file, re.ASCII) else f"./{file}"
+
+
+def _jsonl(stream: TextIO, about: Mapping[str, str]) -> Write:
+    def write(row: Row) -> None:
+        first = {key: row[key] for key in ("file", "probability", "called")}
+        stream.write(json.dumps(first | dict(about) | row) + "\n")
+
+    return write

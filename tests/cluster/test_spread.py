@@ -1,0 +1,36 @@
+"""A worker of `wen classify --address`, without a cluster."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import wen
+from wen.cluster import spread
+from wen.params import Params
+
+
+def test_a_worker_with_other_code_refuses_and_says_where(tiny: Params) -> None:
+    worker = spread._Worker(None, tiny, "the code of another commit")
+    given = worker({"file": np.array([b"/cells/1.bmp", os.fsencode("/cells/é.bmp")], dtype=object)})
+    assert given["probability"].shape == (2, 0)
+    assert all("runs other code" in text and str(Path(wen.__file__).parent) in text for text in given["refused"])
+
+
+def test_code_is_what_the_python_files_hold_whatever_their_line_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wen, "__file__", str(tmp_path / "__init__.py"))
+    (tmp_path / "sub").mkdir()
+    file = tmp_path / "sub/one.py"
+    file.write_bytes(b"x = 1\ny = 2\n")
+    first = spread.code()
+    (tmp_path / "notes.txt").write_text("no code")
+    file.write_bytes(b"x = 1\r\ny = 2\r\n")
+    assert spread.code() == first
+    file.write_bytes(b"x = 1\ny = 3\n")
+    assert spread.code() != first
+    file.write_bytes(b"x = 1\ny = 2\n")
+    file.rename(tmp_path / "sub/two.py")
+    assert spread.code() != first

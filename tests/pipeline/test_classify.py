@@ -1,0 +1,275 @@
+"""`wen classify` on the models of a tiny study: what it gives, by which classifier, and when it refuses."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+from tiny_study import Study, new_study, set_params, tiny_values
+
+from wen import classify, one_run
+from wen.errors import WenError
+from wen.params import load
+from wen.paths import Paths
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    made = new_study(tmp_path_factory.mktemp("classify"), "study")
+    made.run("dvc", "repro")
+    made.commit("Result")
+    return made
+
+
+def predictions(study: Study, name: str) -> dict[str, np.ndarray]:
+    with np.load(study.root / f"data/predictions/{name}.npz", allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def evidence(study: Study) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((study.root / "metrics/evidence.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("name", [None, "intra leak_free f1", "single 1e-05-1"])
+def test_images_are_classified_as_the_study_classified_them(study: Study, tmp_path: Path, name: str | None) -> None:
+    index = pd.read_csv(study.root / "data/index.csv", dtype=str).set_index("id")
+    if name and name.startswith("single"):
+        own = predictions(study, "1e-05/1")
+        expected = own["test_probability"]
+    else:
+        own = predictions(study, "intra" if name else "inter/0.001")
+        expected = own["leak_free_f1_probability" if name else "kappa_probability"]
+    files = index.path[own["test_id"]].tolist()
+    options = ["--classifier", name] if name else []
+    study.run("wen", "classify", *files, "--output", str(tmp_path / "cells.csv"), *options)
+    rows = list(csv.DictReader((tmp_path / "cells.csv").read_text().splitlines()))
+    assert [row["file"] for row in rows] == files
+    np.testing.assert_allclose([float(row["probability"]) for row in rows], expected, atol=1e-5)
+    assert [row["called"] for row in rows] == ["ALL" if own >= 0.5 else "HEM" for own in expected]
+    assert {(row["classifier"], row["study"]) for row in rows} == {
+        (name or "inter 0.001 kappa", evidence(study)["study"])
+    }  # fmt: skip
+    assert evidence(study)["study"] in (study.root / "report/index.html").read_text()
+
+
+def test_final_images_of_another_size_are_classified_and_submitted_by_number(study: Study, tmp_path: Path) -> None:
+    for number in range(1, 11):
+        shade = 25 * number
+        Image.new("RGB", (64 if number < 10 else 30,) * 2, (shade, shade // 2, shade)).save(tmp_path / f"{number}.bmp")
+    (tmp_path / "._1.bmp").touch()  # what macOS leaves
+    said = study.run(
+        "wen", "classify", str(tmp_path), "--members", "--output", str(tmp_path / "rows.jsonl"),
+        "--submission", str(tmp_path / "isbi_valid.predict"),
+    )  # fmt: skip
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [Path(row["file"]).name for row in rows] == [f"{number}.bmp" for number in range(1, 11)]
+    weights = predictions(study, "inter/0.001")["kappa_weight"]
+    for row in rows:
+        assert row["probability"] == pytest.approx(weights @ [row["0.001-0"], row["0.001-1"]])
+    called = "".join(f"{int(row['called'] == 'ALL')}\n" for row in rows)
+    assert (tmp_path / "isbi_valid.predict").read_text() == called
+    assert f"isbi_valid.predict: by inter 0.001 kappa of study {evidence(study)['study']}\n" in said
+    assert "Traceback" not in said
+    (tmp_path / "7.bmp").unlink()
+    said = study.run("wen", "classify", str(tmp_path), "--submission", str(tmp_path / "other"), fails=True)
+    assert f"where 7 should be is {tmp_path}/8.bmp" in said
+    assert not (tmp_path / "other").exists()
+
+
+def test_unreadable_images_are_named_and_the_others_classified(study: Study, tmp_path: Path) -> None:
+    Image.new("RGB", (48, 48)).save(tmp_path / "good.bmp")
+    (tmp_path / "bad.bmp").write_bytes(b"BM")
+    said = study.run("wen", "classify", str(tmp_path / "*.bmp"), fails=True)
+    assert f"error: {tmp_path}/bad.bmp: " in said
+    assert f"{tmp_path}/good.bmp" in said
+    assert "error: 1 of 2 images could not be classified" in said
+    assert "Traceback" not in said
+
+
+def run(study: Study, *sources: str, **options: Any) -> None:
+    paths = Paths(study.root)
+    classify.run(load(paths.params), paths, list(sources), **options)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "problem"),
+    [
+        ("nowhere.bmp", {}, "no such file, folder or pattern"),
+        ("src", {}, r"no \.bmp image in this folder, but "),
+        ("good.bmp", {"name": "inter 0.01 kapa"}, "did you mean 'inter 0.001 kappa'"),
+        ("good.bmp", {"name": "best"}, "LR: 0.001, 0.0001, 1e-05; FOLD: 0, 1;"),
+        ("good.bmp", {"output": Path("r.xlsx")}, r"must be \.csv, \.jsonl, \.txt; or say which by --format"),
+        ("good.bmp", {"output": Path("folder")}, "is no file that could be written anew"),
+        ("good.bmp", {"submission": Path("folder")}, "is no file that could be written anew"),
+        ("good.bmp", {"submission": Path("x")}, "named by their number"),
+        ("good.bmp", {"output": Path("x.csv"), "submission": Path("x.csv")}, "need a file each"),
+        ("-", {}, "-: names no image"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_and_nothing_is_written(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, options: dict[str, Any], problem: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"\r\n")))
+    Image.new("RGB", (48, 48)).save("good.bmp")
+    for folder in ("folder", "src"):
+        Path(folder).mkdir()
+    Path("src/1.png").touch()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(WenError, match=problem):
+        run(study, source, **options)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_whatever_a_folder_holds_all_images_are_classified_and_none_under_another_name(
+    study: Study, tmp_path: Path
+) -> None:
+    names = [b"a.bmp", b"\x1b[31mred\x1b]0;x\x07.bmp", b"one\ntwo.bmp", b"=1+1.bmp", b"caf\xe9.bmp", b"a,b;c.bmp"]
+    for name in names:
+        Image.new("RGB", (48, 48)).save(tmp_path / os.fsdecode(name))
+    os.mkfifo(tmp_path / "pipe.bmp")
+    (tmp_path / "zero.bmp").symlink_to("/dev/zero")
+    bomb = bytearray((tmp_path / "a.bmp").read_bytes())
+    bomb[18:26] = (60000).to_bytes(4, "little") * 2  # its width and height
+    (tmp_path / "bomb.bmp").write_bytes(bomb)
+    env = study.env | {"PYTHONIOENCODING": "ascii"}
+    for form in ("csv", "table"):
+        command = ["wen", "classify", str(tmp_path), "--format", form]
+        done = subprocess.run(command, cwd=study.root, env=env, capture_output=True, check=False)
+        said = done.stderr.decode()
+        assert done.returncode == 1
+        assert "Traceback" not in said
+        assert "\x1b" not in said
+        for name in ("pipe.bmp: a pipe (FIFO), not a file", "zero.bmp: a device, not a file", "bomb.bmp: unreadable"):
+            assert f"error: {tmp_path}/{name}" in said
+        assert "3 of 9 images could not be classified" in said
+        if form == "csv":
+            rows = list(csv.DictReader(io.StringIO(done.stdout.decode("utf-8", "surrogateescape"), newline="")))
+        else:
+            assert b"\x1b" not in done.stdout
+            assert len(done.stdout.splitlines()) == len(names) + 1
+            continue
+        assert sorted(os.path.basename(os.fsencode(row["file"])) for row in rows) == sorted(names)
+
+
+def edited(**changes: Any) -> Callable[[Study], None]:
+    """What sets values of params.yaml; of a section, those that are given."""
+
+    def edit(study: Study) -> None:
+        values = tiny_values()
+        for key, value in changes.items():
+            values[key] = values[key] | value if isinstance(value, dict) else value
+        set_params(study.root, values)
+
+    return edit
+
+
+def overwritten(path: str, by: str) -> Callable[[Study], None]:
+    """What puts another file in the place of one, and not through the link to DVC's cache."""
+
+    def write(study: Study) -> None:
+        (study.root / path).unlink()
+        shutil.copy(study.root / by, study.root / path)
+
+    return write
+
+
+def trained_anew(study: Study) -> None:
+    """What leaves dvc.lock as it is after a `dvc repro` that was stopped behind a training."""
+    lock = YAML().load(study.root / "dvc.lock")
+    lock["stages"]["train-fold@0.001-0"]["outs"][0]["md5"] = "a" * 32
+    YAML().dump(lock, study.root / "dvc.lock")
+
+
+EDITS = {
+    "lr": (edited(lr=1e-4), "params.yaml: lr is 0.0001, but the report is about 0.001"),
+    "weighting": (edited(weighting="f1"), 'weighting is "f1", but the report is about "kappa"'),
+    "ensemble": (edited(ensemble="single"), 'ensemble is "single", but the report is about "inter"'),
+    "reading": (edited(reading="as_written"), 'reading is "as_written", but the report is about "leak_free"'),
+    "an LR off the grid": (edited(lr=3e-4), "dvc.lock: stage train-fold@0.0003-0 has not run"),
+    "another grid": (edited(lr_grid=[0.001, 0.0001, 0.01]), "dvc.lock: stage train-fold@0.01-0 has not run"),
+    "schemes": (edited(schemes=["kappa", "auc"]), 'schemes is ["kappa", "auc"], but ensemble-inter@0.001 ran with'),
+    "more folds": (edited(folds=[0, 1, 2]), "dvc.lock: stage train-fold@0.001-2 has not run"),
+    "images": (edited(images={"crop": 40}), "params.yaml: images.crop is 40, but features ran with 48"),
+    "unit": (edited(split={"unit": "subject"}), 'split.unit is "subject", but split ran with "image"'),
+    "epochs": (edited(head={"epochs": 3}), "head.epochs is 3, but train-fold@0.001-0 ran with 2"),
+    "batch": (edited(train={"batch_size": 8}), "train.batch_size is 8, but train-fold@0.001-0 ran with 16"),
+    "metrics": (overwritten("metrics/headline.json", "metrics/split.json"), "headline.json: is not what it was when"),
+    "weights": (overwritten("data/predictions/inter/0.001.npz", "data/predictions/intra.npz"), "npz: is not what"),
+    "a model alone": (trained_anew, "train-fold@0.001-0 wrote it anew since predict-fold@0.001-0 read it"),
+    "no lock": (lambda study: (study.root / "dvc.lock").unlink(), "dvc.lock: not found"),
+    "conflict": (
+        lambda study: (study.root / "dvc.lock").write_text("<<<<<<< HEAD\nschema: '2.0'\n"),
+        "dvc.lock:1: merge-conflict markers",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("edit", "problem"), EDITS.values(), ids=EDITS)
+def test_params_models_and_metrics_of_different_runs_are_refused(
+    study: Study, edit: Callable[[Study], None], problem: str
+) -> None:
+    paths = Paths(study.root)
+    one_run.check(load(paths.params), paths, focus=True)
+    edit(study)
+    try:
+        with pytest.raises(WenError) as caught:
+            one_run.check(load(paths.params), paths, focus=True)
+    finally:
+        study.restore()
+    assert problem in str(caught.value)
+    one_run.check(load(paths.params), paths, focus=True)
+
+
+@pytest.mark.parametrize("change", [{"report": {"language": "id"}}, {"report": {"margin": 0.02}}, {"lr": 0.001}])
+def test_what_changes_no_classifier_refuses_none(study: Study, change: dict[str, Any]) -> None:
+    paths = Paths(study.root)
+    edited(**change)(study)
+    paths.params.write_text("# a comment\n" + paths.params.read_text())
+    one_run.check(load(paths.params), paths, focus=True)
+    study.restore()
+
+
+def test_a_classifier_that_is_named_needs_no_report_of_it(study: Study) -> None:
+    paths = Paths(study.root)
+    edited(lr=1e-4, weighting="f1", ensemble="single")(study)
+    one_run.check(load(paths.params), paths, focus=False)
+    study.restore()
+
+
+def test_the_command_refuses_an_edit_and_a_replaced_model(study: Study, tmp_path: Path) -> None:
+    Image.new("RGB", (48, 48)).save(tmp_path / "1.bmp")
+    edited(lr=1e-4)(study)
+    said = study.run("wen", "classify", str(tmp_path / "1.bmp"), fails=True)
+    study.restore()
+    assert "of one run:\n  params.yaml: lr is 0.0001, but the report is about 0.001\n`dvc repro` brings" in said
+    assert "1.bmp" not in said
+    overwritten("models/0.001/1.safetensors", "models/0.001/0.safetensors")(study)
+    with pytest.raises(WenError, match=r"models/0.001/1.safetensors: is not the model that DVC recorded"):
+        run(study, str(tmp_path / "1.bmp"))
+    study.restore()
+
+
+def test_after_an_experiment_the_output_names_the_other_classifier(
+    study: Study, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (48, 48)).save(tmp_path / "1.bmp")
+    run(study, str(tmp_path / "1.bmp"))
+    identity = evidence(study)["study"]
+    assert f"# classifier inter 0.001 kappa, study {identity}\n" in capfd.readouterr().out
+    study.run("dvc", "exp", "run", "--set-param", "lr=1e-4")
+    run(study, str(tmp_path / "1.bmp"))
+    study.restore()
+    assert f"# classifier inter 0.0001 kappa, study {identity}\n" in capfd.readouterr().out
