@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from wen.classify import classify
+from wen.data.images import decode
 from wen.network.predict import OVERFLOW
 from wen.params import Params
 
@@ -15,3 +17,26 @@ def test_an_image_to_which_a_member_gives_no_number_gets_a_reason_instead(tmp_pa
     first, second = classify(files, lambda images: np.array([[0.9, 0.8], [np.nan, 0.2]]), tiny)
     assert first.tolist() == [0.9, 0.8]
     assert second == OVERFLOW
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("bomb"), RecursionError(), OverflowError(), OSError(5, "Input/output error")]
+)
+def test_whatever_a_decoder_raises_on_one_image_costs_no_other(
+    tmp_path: Path, tiny: Params, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    files = [str(tmp_path / name) for name in ("1.bmp", "2.bmp", "3.bmp")]
+    for number, file in enumerate(files):
+        Image.new("RGB", (48, 48), (number, 0, 0)).save(file)
+
+    def fragile(data: bytes) -> Image.Image:
+        image = decode(data)
+        if image.getpixel((0, 0)) == (1, 0, 0):
+            raise error
+        return image
+
+    monkeypatch.setattr("wen.classify.decode", fragile)
+    first, second, third = classify(files, lambda images: np.full((len(images), 2), 0.5), tiny)
+    assert first.tolist() == third.tolist() == [0.5, 0.5]
+    assert isinstance(second, str)
+    assert second

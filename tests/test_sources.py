@@ -57,6 +57,12 @@ class TestFolders:
         assert "c/self: a link to a folder that is read already" in said
         assert "c/link/up/c: a link to a folder that is read already" in said
 
+    def test_a_link_that_may_have_led_to_images_is_named(self, capsys: pytest.CaptureFixture[str]) -> None:
+        files("c/1.bmp")
+        os.symlink("/gone/batch", "c/batch")
+        assert sources.find(["c"]) == ["c/1.bmp"]
+        assert capsys.readouterr().err == "c/batch: a link to nothing\n"
+
     def test_a_folder_is_read_once_under_its_own_name(self) -> None:
         files("c/sub/1.bmp")
         os.symlink("sub", "c/alias")

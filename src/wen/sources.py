@@ -128,10 +128,14 @@ def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
             (name for name in folders if not is_litter(Path(place, name))),
             key=lambda name: (os.path.islink(os.path.join(place, name)), name),
         )
-        for path in (Path(place, name) for name in names):
-            if path.suffix.lower() == ".bmp" and not is_litter(path):
+        for path in (Path(place, name) for name in sorted(names)):
+            if is_litter(path):
+                continue
+            if path.suffix.lower() == ".bmp":
                 images.append(str(path))
-            elif not is_litter(path):
+            elif path.is_symlink() and not path.exists():
+                print(f"{shown(path)}: a link to nothing", file=sys.stderr)
+            else:
                 others[path.suffix.lower()] += 1
     if not images and not may_be_empty:
         but = f", but {_counted(others)}" if others else ""
