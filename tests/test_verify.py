@@ -377,7 +377,7 @@ def test_no_file_outside_the_study_is_touched(copied: Project, tmp_path: Path) -
 @pytest.mark.parametrize("content", ["<<<<<<< HEAD\n", "stages: [1]", "\0" * 9, "stages: {make: {outs: [{}]}}"])
 def test_a_damaged_lock_is_named(copied: Project, content: str) -> None:
     (copied.root / "dvc.lock").write_text(content)
-    with pytest.raises(WenError, match=r"dvc\.lock: damaged"):
+    with pytest.raises(WenError, match=r"dvc\.lock"):
         copied.check()
 
 

@@ -17,10 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import psutil
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from wen.errors import WenError
+from wen import lock
 from wen.files import write_text
 
 MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -49,16 +47,10 @@ def outputs(root: Path) -> list[Output]:
     WenError
         If dvc.lock is damaged.
     """
-    lock = root / "dvc.lock"
-    try:
-        stages = (YAML(typ="safe").load(lock.read_bytes()) or {}).get("stages") or {}
-        outs = [(stage, out) for stage, entry in stages.items() for out in entry.get("outs") or ()]
-        found = [Output(stage, out["path"], str(out.get("md5", "")), out.get("size")) for stage, out in outs]
-    except FileNotFoundError:
-        return []
-    except (AttributeError, KeyError, TypeError, ValueError, YAMLError) as error:
-        cause = " ".join(str(error).split())[:200]
-        raise WenError(f"{lock}: damaged ({cause}); restore it with `git checkout dvc.lock`") from None
+    path = root / "dvc.lock"
+    stages = lock.stages(path) if path.exists() else {}
+    outs = [(stage, out) for stage, record in stages.items() for out in record.outs]
+    found = [Output(stage, out.path, str(out.md5 or ""), out.size) for stage, out in outs]
     return [out for out in found if MD5.fullmatch(out.md5) and _inside(out.path)]
 
 
