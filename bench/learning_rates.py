@@ -1,0 +1,224 @@
+"""How often H1 is called supported, by simulated studies: python bench/learning_rates.py [--studies 1000]
+
+A study here has three learning rates, five folds and a test set; its models are drawn, not trained. Images are hard or
+easy for every model, a fold is good or bad for every rate, a run has luck of its own, and so has each decision. The
+verdict is the one that the report would print. Prints the tables of docs/STATISTICS.md.
+"""
+
+import argparse
+import gc
+import time
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import f, norm, t
+
+from wen.ensemble.intra import JUDGED_ON, champions
+from wen.ensemble.members import Member, ensemble
+from wen.evaluation.runs import compare_runs
+from wen.evaluation.statistics import ALPHA, holm
+from wen.params import Params, load
+from wen.report.evidence import SUPPORTED, Evidence
+from wen.report.study import Classifier, Study
+from wen.seeds import seed_for
+
+DEVIATIONS = (0.004, 0.008, 0.012, 0.017)  # of accuracy between the runs of a rate
+IMAGES = (130, 261, 2506)  # of the test set
+VALIDATION = 400  # images of a fold, on which champions are chosen
+ACCURACY = 0.85
+FOLD = 0.25  # of the variance between runs: what the rates have in common at a fold
+SHARED = 0.3  # of the variance of a decision: how hard its image is, for every model alike
+EFFECT = 0.05  # how much worse one rate is than the other two, where they differ
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--studies", type=int, default=1000, help="simulated studies for each cell of a table")
+    studies = parser.parse_args().studies
+    gc.freeze()  # statsmodels collects garbage at every correction, and all that is imported would be looked through
+    begin = time.perf_counter()
+    verdicts(studies)
+    candidates(2 * studies)
+    counts = f"{studies} studies a cell ({studies // 4} with an effect, {2 * studies} in the last table)"
+    print(f"\n{counts}, {time.perf_counter() - begin:.0f} s.")
+
+
+def verdicts(studies: int) -> None:
+    """Print how often H1 is supported by the report's own verdict, without and with an effect."""
+    params = load(Path(__file__).parents[1] / "profiles/demo.yaml")
+    params = params.model_copy(update={"schemes": ["accuracy", "f1", "kappa"]})
+    cells = [(deviation, images) for deviation in DEVIATIONS for images in IMAGES]
+    without = {cell: shares(params, *cell, 0.0, studies) for cell in cells}
+    error = 100 * np.sqrt(ALPHA * (1 - ALPHA) / studies)
+    print(f"No effect: H1 supported, by all runs / by champions (standard error of 5%: {error:.1f} points)\n")
+    grid(without, "supported", "champions supported")
+    print("\nNo effect: p below 0.05 before Holm's correction, by all runs / by champions\n")
+    grid(without, "p", "champions p")
+    few = studies // 4
+    with_effect = {cell: shares(params, *cell, EFFECT, few) for cell in cells}
+    print(f"\nOne rate {100 * EFFECT:.0f} points worse: H1 supported / p below 0.05 before Holm's correction\n")
+    grid(with_effect, "supported", "p")
+
+
+def shares(params: Params, deviation: float, images: int, effect: float, studies: int) -> dict[str, float]:
+    """Shares of studies in which each test finds a difference between the rates."""
+    rng = np.random.default_rng(seed_for(params.seed, deviation, images, effect, what="learning rates"))
+    found = []
+    for _ in range(studies):
+        evidence = Decisions(study(params, deviation, images, effect, rng))
+        tests = evidence.tests()
+        runs, cochran = tests[:2]
+        thesis = [test["p"] for test in tests if test["measure"] == "accuracy" and test is not runs]
+        found.append(
+            {
+                "supported": evidence.verdict("H1", tests)["verdict"] == SUPPORTED,
+                "p": runs["p"] < ALPHA,
+                "champions supported": holm(thesis)[0] < ALPHA,
+                "champions p": cochran["p"] < ALPHA,
+            }
+        )
+    means: dict[str, float] = pd.DataFrame(found).mean().to_dict()
+    return means
+
+
+class Decisions(Evidence):
+    """Without the tests of areas under the ROC curve, which decide nothing and take half the time."""
+
+    def _areas(self, hypothesis: str, pairs: Any) -> list[dict[str, Any]]:
+        return []
+
+
+def study(params: Params, deviation: float, images: int, effect: float, rng: np.random.Generator) -> Study:
+    """Draw a study: its models' probabilities on validation and test images, and their ensembles."""
+    rates, folds = len(params.lr_grid), len(params.folds)
+    accuracy = run_accuracies(np.array([0.0] * (rates - 1) + [effect]), np.full(rates, deviation), folds, rng)
+    label = np.arange(images) % 3 % 2
+    test = margins(accuracy, images, rng)
+    names, place = np.arange(images).astype(str), np.zeros((images, 1, 1))
+    models: dict[float, list[Member]] = {lr: [] for lr in params.lr_grid}
+    for fold in params.folds:
+        validation_label = np.arange(VALIDATION) % 3 % 2
+        validation = margins(accuracy[:, [fold]], len(validation_label), rng)[:, 0]
+        for k, lr in enumerate(params.lr_grid):
+            on_validation = probability(validation[k], validation_label)
+            on_test = probability(test[k, fold], label)
+            member = Member(lr, fold, validation_label, on_validation, names, label, on_test, place, np.array(False))
+            models[lr].append(member)
+    unused = np.ones(1)
+    classifiers = [
+        Classifier("single", member.test_probability, {}, [member], unused, unused, member.lr, member.fold)
+        for members in models.values()
+        for member in members
+    ]
+    chosen = {reading: champions(list(models.values()), reading) for reading in JUDGED_ON}
+    for scheme in params.schemes:
+        for lr, members in models.items():
+            combined = ensemble(members, scheme).probability
+            classifiers.append(Classifier("inter", combined, {}, members, unused, unused, lr, None, scheme))
+        for reading, members in chosen.items():
+            combined = ensemble(members, scheme).probability
+            classifiers.append(
+                Classifier("intra", combined, {}, members, unused, unused, None, None, scheme, reading)
+            )  # fmt: skip
+    return Study(params, pd.DataFrame({"label": label}), models, classifiers)
+
+
+def run_accuracies(effect: np.ndarray, deviation: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
+    """True accuracy of each run, of shape (rates, folds)."""
+    luck = np.sqrt(1 - FOLD) * rng.normal(size=(len(effect), folds)) + np.sqrt(FOLD) * rng.normal(size=folds)
+    accuracy: np.ndarray = np.clip(ACCURACY - effect[:, None] + deviation[:, None] * luck, 0.02, 0.995)
+    return accuracy
+
+
+def margins(accuracy: np.ndarray, images: int, rng: np.random.Generator, habit: float = 0.0) -> np.ndarray:
+    """How far each decision is on the right side, of shape (rates, folds, images); ``habit`` is an image's for a rate.
+
+    The share of the variance that is neither shared by all models nor by those of a rate is each decision's alone.
+    """
+    rates, folds = accuracy.shape
+    trouble = np.sqrt(SHARED) * rng.normal(size=images) + np.sqrt(habit) * rng.normal(size=(rates, 1, images))
+    noise = np.sqrt(1 - SHARED - habit) * rng.normal(size=(rates, folds, images))
+    margin: np.ndarray = norm.ppf(accuracy)[:, :, None] - trouble - noise
+    return margin
+
+
+def probability(margin: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Of ALL, at least one half where the decision is right and the image is ALL."""
+    value: np.ndarray = 1 / (1 + np.exp(-2 * margin * (2 * label - 1)))
+    return value
+
+
+def grid(cells: dict[tuple[float, int], dict[str, float]], *columns: str) -> None:
+    print("| between runs, points | " + " | ".join(f"{n:,} images" for n in IMAGES) + " |")
+    print("|---" * (1 + len(IMAGES)) + "|")
+    for s in DEVIATIONS:
+        row = [" / ".join(f"{100 * cells[s, n][column]:.1f}%" for column in columns) for n in IMAGES]
+        print(f"| {100 * s:.1f} | " + " | ".join(row) + " |")
+
+
+def candidates(studies: int) -> None:
+    """Print how often tests that might have been chosen find a difference (p below 0.05) where there is none."""
+    cases = {
+        "runs spread alike (1.2 points)": ([0.012] * 3, 0.0, 0.0),
+        "they spread by 1.5, 2.9 and 8.2 points": ([0.015, 0.029, 0.082], 0.0, 0.0),
+        "each rate has images of its own that it misreads": ([0.008] * 3, 0.3, 0.0),
+        "one rate is 5 points worse (power)": ([0.012] * 3, 0.0, EFFECT),
+    }
+    print("\nTests that were tried, 261 images: p below 0.05\n")
+    print("| | " + " | ".join(TESTS) + " |\n" + "|---" * (1 + len(TESTS)) + "|")
+    for name, (deviation, habit, effect) in cases.items():
+        rng = np.random.default_rng(seed_for(7, name, what="candidates"))
+        found = []
+        for _ in range(studies):
+            accuracy = run_accuracies(np.array([0.0, 0.0, effect]), np.array(deviation), 5, rng)
+            right = (margins(accuracy, 261, rng, habit) > 0).astype(np.int64)
+            found.append([test(right) < ALPHA for test in TESTS.values()])
+        print(f"| {name} | " + " | ".join(f"{100 * share:.1f}%" for share in np.mean(found, axis=0)) + " |")
+
+
+def repeated_measures(right: np.ndarray) -> float:
+    """Analysis of variance of accuracies with the folds as blocks: the images are taken as given."""
+    accuracy = right.mean(axis=2)
+    k, r = accuracy.shape
+    mean = accuracy.mean(axis=1)
+    residual = accuracy - mean[:, None] - accuracy.mean(axis=0) + accuracy.mean()
+    error = (residual**2).sum() / ((k - 1) * (r - 1))
+    return float(f.sf(r * mean.var(ddof=1) / max(error, 1e-12), k - 1, (k - 1) * (r - 1)))
+
+
+def nadeau_bengio(right: np.ndarray) -> float:
+    """Corrected t (2003) of each pair's differences over the folds, the smallest p by Bonferroni."""
+    accuracy = right.mean(axis=2)
+    k, r = accuracy.shape
+    difference = np.array([accuracy[i] - accuracy[j] for i, j in combinations(range(k), 2)])
+    error = np.sqrt(difference.var(axis=1, ddof=1) * (1 / r + 1 / (r - 1)))
+    statistic = np.abs(difference.mean(axis=1)) / np.maximum(error, 1e-12)
+    return min(1.0, len(difference) * 2 * float(t.sf(statistic, r - 1).min()))
+
+
+def two_way_bootstrap(right: np.ndarray, repeats: int = 400) -> float:
+    """Folds and images drawn again (Owen 2007); z of each pair's difference, the smallest p by Bonferroni."""
+    k, r, n = right.shape
+    rng = np.random.default_rng(0)
+    images = rng.multinomial(n, np.full(n, 1 / n), repeats) / n
+    folds = rng.multinomial(r, np.full(r, 1 / r), repeats) / r
+    means = np.einsum("krn,bn,br->bk", right, images, folds, optimize=True)
+    pairs = list(combinations(range(k), 2))
+    z = [abs((right[i] - right[j]).mean()) / max((means[:, i] - means[:, j]).std(), 1e-12) for i, j in pairs]
+    return min(1.0, len(pairs) * 2 * float(norm.sf(max(z))))
+
+
+TESTS: dict[str, Callable[[np.ndarray], float]] = {
+    "the study's F": lambda right: compare_runs(right, np.arange(right.shape[2])).p,
+    "repeated measures": repeated_measures,
+    "Nadeau-Bengio": nadeau_bengio,
+    "two-way bootstrap": two_way_bootstrap,
+}
+
+
+if __name__ == "__main__":
+    main()
