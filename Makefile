@@ -34,8 +34,9 @@ plain: $(BIN)/installed  ## Run the demo with nothing of the frozen network kept
 	python bench/plain_path.py
 
 SEED ?= 1
-chaos: $(BIN)/installed  ## Kill a tiny study 40 times at random moments and compare its outputs: make chaos [SEED=1]
-	python chaos/kill.py --seed $(SEED)
+TRIES ?= 60
+chaos: $(BIN)/installed  ## Kill a tiny study and cut its power at random moments, and compare its outputs: make chaos [SEED=1] [TRIES=60]
+	python chaos/all.py --seed $(SEED) --tries $(TRIES)
 
 MINUTES ?= 10
 fuzz: $(BIN)/installed  ## Read files changed at random: make fuzz [MINUTES=10] [SEED=1]

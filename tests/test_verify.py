@@ -216,6 +216,33 @@ def test_dvc_alone_takes_damage_for_good(linked: Project) -> None:
     assert linked.content() != good
 
 
+FIRST = """
+import sys
+from pathlib import Path
+from wen.paths import Paths
+from wen.verify import check
+print("damaged:", *check(Paths()))
+Path("first.txt").write_text("as before")
+"""
+FIRST_STAGE = """
+  first:
+    cmd: python first.py
+    always_changed: true
+    outs: [first.txt]
+"""
+
+
+def test_a_first_stage_that_checks_is_in_time_for_the_stages_after_it(linked: Project) -> None:
+    (linked.root / "first.py").write_text(FIRST)
+    (linked.root / "dvc.yaml").write_text(STAGE.replace("deps: [make.py]", "deps: [make.py, first.txt]") + FIRST_STAGE)
+    linked.run("dvc", "repro")
+    good = linked.content()
+    for name in FILES:
+        damage(linked.root / name, zeroed)
+    assert "damaged: features/1.npy metrics.json model.bin" in linked.run("dvc", "repro")
+    assert linked.content() == good
+
+
 def test_what_is_damaged_in_the_cache_alone_comes_from_the_workspace_and_nothing_runs_again(copied: Project) -> None:
     good, runs = copied.content(), times_run(copied)
     objects = [copied.object(name) for name in (*FILES, "features/")]
