@@ -158,7 +158,7 @@ def test_a_cell_that_is_there_twice_is_told(project: Project, data: Path, other:
 
 
 def test_equal_pixels_with_two_labels_are_told(project: Project, data: Path) -> None:
-    hem = data / "C-NMC_training_data/fold_1/hem/UID_H1_1_1_hem.bmp"
+    hem = data / "C-NMC_training_data/fold_1/hem/UID_H10_1_1_hem.bmp"
     hem.write_bytes((data / FOLD / "UID_1_1_1_all.bmp").read_bytes())
     project.refuses(*project.study(data), named="equal images with different labels")
 

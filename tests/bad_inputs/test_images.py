@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from project import Project, zipped
 
-TRAINING = "C-NMC_training_data/fold_1/hem/UID_H1_1_1_hem.bmp"
+TRAINING = "C-NMC_training_data/fold_1/hem/UID_H10_1_1_hem.bmp"
 PRELIMINARY = "C-NMC_test_prelim_phase_data/2.bmp"
 SIDE = layouts.SIDE
 

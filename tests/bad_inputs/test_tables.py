@@ -37,8 +37,7 @@ BAD_LABELS: dict[str, Change] = {
     "a name without ending": lambda text: text.replace(",1.bmp,", ",1,"),
     "a path for a name": lambda text: text.replace(",1.bmp,", ",../1.bmp,"),
     "a subject misnamed": lambda text: text.replace("UID_57_1_1_all", "57_1_1_all"),
-    "a row of blanks": lambda text: text + " , , \n",
-    "an empty row": lambda text: text + "\n" + HEM,
+    "an empty row": lambda text: text + "\n" + HEM,  # the row after it is there twice
     "latin-1": lambda text: text.replace("UID_57", "\u00dcID_57").encode("latin-1"),
     "utf-16": lambda text: text.encode("utf-16"),
     "zeros": lambda _: bytes(100),
@@ -66,6 +65,9 @@ HARMLESS: dict[str, Change] = {
     "columns shuffled": lambda _: (
         "labels,Patient_ID,new_names\n1,UID_57_1_1_all.bmp,1.bmp\n0,UID_H49_1_1_hem.bmp,2.bmp\n"
     ),
+    "blank lines at the end": lambda text: text + "\n\n",
+    "a spreadsheet's blank rows": lambda text: text + ",,\n , , \n",
+    "images named in capitals": lambda text: text.replace("1.bmp,1", "1.BMP,1").replace("_all.bmp", "_all.BMP"),
     "no line end": lambda text: text.rstrip(),
     "names without ending": lambda text: text.replace("_all.bmp", "_all").replace("_hem.bmp", "_hem"),
 }
@@ -135,7 +137,7 @@ BAD_SPLIT = BAD_TABLE | {
 def indexed(project: Project, data: Path) -> Project:
     """A project with its two tables."""
     for look, (subject, cls) in enumerate((s, c) for c in ("all", "hem") for s in range(4, 12)):
-        name = f"UID_{'H' * (cls == 'hem')}{subject}_1_1_{cls}.bmp"
+        name = f"UID_{subject if cls == 'all' else f'H{subject + 60}'}_1_1_{cls}.bmp"
         layouts.write_image(data / "C-NMC_training_data/fold_2" / cls / name, 100 + look)
     profile = project.root / "profiles/tiny.yaml"
     profile.write_text(profile.read_text().replace("folds: [0, 1, 2, 3, 4]", "folds: [0, 1]"))

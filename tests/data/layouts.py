@@ -10,7 +10,7 @@ TRAINING = [
     ("fold_0", "UID_1_1_1_all"),
     ("fold_0", "UID_1_2_1_all"),
     ("fold_1", "UID_2_1_1_all"),
-    ("fold_1", "UID_H1_1_1_hem"),
+    ("fold_1", "UID_H10_1_1_hem"),
     ("fold_2", "UID_H3_1_1_hem"),
     ("fold_2", "UID_h3_2_1_hem"),
 ]

@@ -13,6 +13,7 @@ from pathlib import Path, PureWindowsPath
 
 from rich.progress import track
 
+from wen.data.folder import files
 from wen.data.prepare import survey
 from wen.errors import WenError
 from wen.files import whole
@@ -49,7 +50,7 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths) -> None:
     _is_own(paths)  # a params.yaml that cannot be read is told before anything changes
     target = paths.raw / "cnmc"
     dataset = params.dataset
-    if data.resolve() == target.resolve():
+    if data.resolve() == target.resolve() and not target.is_symlink():
         _, _, summary = survey(target, paths.root, dataset.side, dataset.complete)
     else:
         with whole(target) as partial:
@@ -108,15 +109,11 @@ def _bring(source: Path, target: Path) -> None:
 
 def _link(source: Path, target: Path) -> None:
     """Hard-link every file of a folder, or copy where the file system cannot link."""
-    found = sorted(source.rglob("*"))
-    for path in found:
-        if path.is_symlink() and path.is_dir():  # rglob passes it by: its images would be missing without a word
-            raise WenError(f"{path}: a symbolic link to a folder; put the real folder in its place")
-    files = [path for path in found if not path.is_dir()]
-    for path in files:
-        if not path.is_file():
-            raise WenError(f"{path}: neither a file nor a folder, or a link to nothing")
-    for path in track(files, "bringing images", transient=True):
+    found, problems = files(source)
+    if problems:
+        raise WenError("\n".join(problems))
+    target.mkdir()
+    for path in track(found, "bringing images", transient=True):
         place = target / path.relative_to(source)
         place.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wen.data import folder, people
+from wen.data.cell import Cell
+from wen.data.folder import ARCHIVE, DOCUMENT, IMAGE, in_litter, is_litter, some
+
 PRELIMINARY = "C-NMC_test_prelim_phase_data"
 LABELS_CSV = "C-NMC_test_prelim_phase_data_labels.csv"
 COLUMNS = ("Patient_ID", "new_names", "labels")
@@ -25,18 +29,6 @@ PUBLISHED = {
 
 _NAME = re.compile(r"UID_(?P<subject>H?[0-9]+)_[0-9]+_[0-9]+_(?P<cls>all|hem)", re.IGNORECASE | re.ASCII)
 _NUMBER = re.compile(r"[0-9]+")
-_LITTER = re.compile(r"\._.*|\.DS_Store|Thumbs\.db|desktop\.ini", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One labelled image: ``label`` 1 is ALL, 0 is HEM; ``source`` is fold_0..2 or preliminary."""
-
-    id: str
-    path: Path
-    label: int
-    subject: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -47,6 +39,20 @@ class Listing:
     final: list[Path]
     missing: list[str]
     problems: list[str]
+    not_read: dict[str, dict[str, Any]]
+    """For each kind of file that is not read ``count`` and ``examples``, as `wen.data.folder.tally` has them."""
+
+    @property
+    def left_out(self) -> list[str]:
+        """Say which files are not read and which images are not there."""
+        kinds = [
+            f"{found['count']:,} {kind} ({some(found['examples'], found['count'])})"
+            for kind, found in self.not_read.items()
+        ]
+        lines = [f"not read: {'; '.join(kinds)}. Cells are read from BMP files alone"] if kinds else []
+        if self.missing:
+            lines.append(f"{len(self.missing):,} preliminary images are labelled but not there: {some(self.missing)}")
+        return lines
 
 
 def read(root: Path) -> Listing:
@@ -60,38 +66,50 @@ def read(root: Path) -> Listing:
     Returns
     -------
     Listing
-        Cells sorted by id; unlabelled images of the final set; names of preliminary images that are
-        labelled but not there; problems, each with its file: misnamed, unlabelled, doubly labelled.
+        Cells sorted by id, their subjects as `wen.data.people` tells them apart; unlabelled images of the final set;
+        names of preliminary images that are labelled but not there; problems, each with its file: misnamed, unlabelled,
+        doubly labelled; and what was not read.
     """
     cells: list[Cell] = []
     final: list[Path] = []
     numbered: dict[str, Path] = {}
     csvs: list[Path] = []
-    problems: list[str] = []
-    for path in _files(root):
-        folders = [part.lower() for part in path.relative_to(root).parts[:-1]]
-        if not str(path).isprintable():
+    outside: list[Path] = []
+    not_read: list[tuple[str, str]] = []
+    found, problems = folder.files(root)
+    for path in found:
+        within = path.relative_to(root)
+        folders = [part.lower() for part in within.parts[:-1]]
+        ending = path.suffix.lower()
+        training = any(re.fullmatch(r"fold_[012]", part) for part in folders)
+        if is_litter(within):
+            if in_litter(within) and not path.name.startswith("._") and (ARCHIVE.fullmatch(ending) or ending == ".bmp"):
+                not_read.append(("files in folders of a system or program", str(within)))
+        elif not str(path).isprintable():
             problems.append(f"{str(path)!r}: an unprintable character in its name")
-        elif not path.is_file():
-            problems.append(f"{path}: a symbolic link to a folder, or to nothing; put what it stands for in its place")
         elif path.name.lower() == LABELS_CSV.lower():
             csvs.append(path)
-        elif any(re.fullmatch(r"fold_[012]", folder) for folder in folders):
-            found = _training_cell(path, folders)
-            cells.append(found) if isinstance(found, Cell) else problems.append(found)
+        elif DOCUMENT.fullmatch(ending) and not path.name.upper().startswith("UID_"):
+            not_read.append((folder.kind(path), str(within)))
+        elif training:
+            cell = _training_cell(path, folders)
+            cells.append(cell) if isinstance(cell, Cell) else problems.append(cell)
         elif PRELIMINARY.lower() in folders or FINAL.lower() in folders:
-            if not (_NUMBER.fullmatch(path.stem) and path.suffix.lower() == ".bmp"):
-                problems.append(f"{path}: misnamed, expected a number like 17.bmp")
+            name = path.name.lower()
+            if not (_NUMBER.fullmatch(path.stem) and ending == ".bmp"):
+                problems.append(f"{path}: misnamed, expected a number like 17.bmp{_hint(path)}")
             elif FINAL.lower() in folders:
                 final.append(path)
-            elif path.name in numbered:
-                problems.append(f"{path}: a second {path.name}, the other is {numbered[path.name]}")
+            elif name in numbered:
+                problems.append(f"{path}: a second {name}, the other is {numbered[name]}")
             else:
-                numbered[path.name] = path
-        elif path.suffix.lower() == ".bmp":
-            problems.append(f"{path}: outside fold_0..2, {PRELIMINARY} and {FINAL}")
+                numbered[name] = path
+        elif ending == ".bmp":
+            outside.append(path)
+        else:
+            not_read.append((folder.kind(path), str(within)))
     labels, more = _read_labels(csvs)
-    problems += more
+    problems += _outside(outside) + more
     if numbered and not csvs:
         problems.append(f"{root}: no {LABELS_CSV}, so {len(numbered)} preliminary images are unlabelled")
     for name, path in numbered.items():
@@ -100,10 +118,11 @@ def read(root: Path) -> Listing:
         elif csvs:
             problems.append(f"{path}: unlabelled, {csvs[0]} has no row for it")
     return Listing(
-        cells=sorted(cells, key=lambda cell: cell.id),
+        cells=sorted(people.join(cells), key=lambda cell: cell.id),
         final=final,
         missing=sorted(set(labels) - set(numbered)),
         problems=problems + _listed_twice(cells),
+        not_read=folder.tally(not_read),
     )
 
 
@@ -113,7 +132,11 @@ def incomplete(cells: list[Cell]) -> list[str]:
     for cell in cells:
         part = "preliminary" if cell.source == "preliminary" else "training"
         found[f"{part} {'ALL' if cell.label else 'HEM'}"] += 1
-    return [
+    without = [cell.path.name for cell in cells if not cell.label and not cell.id.split("_")[1].upper().startswith("H")]
+    unlike = (
+        [f"{len(without):,} HEM images without H in their names ({some(without)}), published: none"] if without else []
+    )
+    return unlike + [
         f"{part}: {found[part]:,} of {published:,} images"
         + (f", {published - found[part]:,} missing" if found[part] < published else "")
         for part, published in PUBLISHED.items()
@@ -124,34 +147,46 @@ def incomplete(cells: list[Cell]) -> list[str]:
 def parse_name(stem: str) -> tuple[str, int] | None:
     """Read subject and label off a name like UID_H3_12_1_hem; None if it is not such a name.
 
-    The subject keeps its H, which marks healthy donors; h3, as some files have it, is H3.
+    The subject is in its one form (`wen.data.people.number`) and keeps its H, which marks healthy donors. A HEM image
+    may be without, as of a person who has blasts, too; an ALL image with H is misnamed.
     """
     match = _NAME.fullmatch(stem)
     if match is None:
         return None
-    subject, label = match["subject"].upper(), int(match["cls"].lower() == "all")
-    return None if subject.startswith("H") == bool(label) else (subject, label)
-
-
-def _files(root: Path) -> list[Path]:
-    found = (path for path in root.rglob("*") if path.is_file() or path.is_symlink())
-    return sorted(path for path in found if not is_litter(path))
-
-
-def is_litter(path: Path) -> bool:
-    """Whether an operating system left this file beside the images."""
-    return bool(_LITTER.fullmatch(path.name)) or "__MACOSX" in path.parts
+    subject, label = people.number(match["subject"]), int(match["cls"].lower() == "all")
+    return None if label and subject.startswith("H") else (subject, label)
 
 
 def _training_cell(path: Path, folders: list[str]) -> Cell | str:
     parsed = parse_name(path.stem)
     if parsed is None or path.suffix.lower() != ".bmp":
-        return f"{path}: misnamed, expected UID_<subject>_<image>_<cell>_all.bmp or UID_H<...>_hem.bmp"
+        return f"{path}: misnamed, expected UID_<subject>_<image>_<cell>_all.bmp or UID_H<...>_hem.bmp{_hint(path)}"
     subject, label = parsed
     if folders[-1] != ("all" if label else "hem"):
         return f"{path}: misnamed or misplaced, its name and its folder give different classes"
     fold = next(folder for folder in reversed(folders) if folder.startswith("fold_"))
     return Cell(path.stem, path, label, subject, fold)
+
+
+def _hint(path: Path) -> str:
+    """The cause, where the ending tells it."""
+    ending = path.suffix.lower()
+    if ARCHIVE.fullmatch(ending):
+        return "; an archive has to be unpacked"
+    return f"; only BMP is read, not {ending}" if ending != ".bmp" and IMAGE.fullmatch(ending) else ""
+
+
+def _outside(paths: list[Path]) -> list[str]:
+    """A line for each folder with images that belong to no part of C-NMC."""
+    by_folder = defaultdict(list)
+    for path in paths:
+        by_folder[path.parent].append(path)
+    known = f"outside fold_0..2, {PRELIMINARY} and {FINAL}"
+    return [
+        f"{inside[0]}: {known}" if len(inside) == 1
+        else f"{place}: {len(inside):,} images {known}: {some([path.name for path in inside])}"
+        for place, inside in by_folder.items()
+    ]  # fmt: skip
 
 
 def _read_labels(csvs: list[Path]) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -172,11 +207,13 @@ def _read_labels(csvs: list[Path]) -> tuple[dict[str, dict[str, Any]], list[str]
     labels: dict[str, dict[str, Any]] = {}
     problems = []
     for line, row in enumerate(rows, start=2):
+        if not any(value.strip() for value in row):
+            continue  # a spreadsheet leaves blank rows
         if len(row) != len(columns):
             problems.append(f"{path}:{line}: {len(row)} values, expected {len(columns)}")
             continue
         stem, name, label = (row[place].strip() for place in order)
-        stem = stem.removesuffix(".bmp")
+        stem, name = re.sub(r"\.bmp$", "", stem, flags=re.IGNORECASE), name.lower()
         parsed = parse_name(stem)
         if parsed is None or not re.fullmatch(r"[0-9]+\.bmp", name) or label not in ("0", "1"):
             problems.append(f"{path}:{line}: not a valid row: {stem},{name},{label}")

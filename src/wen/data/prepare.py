@@ -1,5 +1,6 @@
 """Stage ``prepare``: open every image, check it, and list them all in data/index.csv."""
 
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from wen.data import cnmc, images, overview, synthetic
+from wen.data import cnmc, images, overview, people, synthetic
 from wen.errors import WenError
 from wen.files import whole, write_json
 from wen.params import Params
@@ -91,7 +92,9 @@ def survey(folder: Path, root: Path, side: int, complete: bool) -> tuple[pd.Data
             "classes are needed. `make study DATA=...` brings C-NMC here"
         )
     if problems:
-        raise WenError(f"{len(problems)} problem(s) with the images:\n" + "\n".join(problems))
+        raise WenError(f"{len(problems)} problem(s) with the images:\n" + "\n".join(problems + listing.left_out))
+    for line in listing.left_out + people.remarks(listing.cells):
+        print(f"warning: {line}", file=sys.stderr)
     statistics = pd.DataFrame([(look.area, look.intensity) for look in looks], columns=["area", "intensity"])
     return index, statistics, _summary(index, statistics, listing)
 
@@ -164,6 +167,8 @@ def _summary(index: pd.DataFrame, statistics: pd.DataFrame, listing: cnmc.Listin
         "images_by_source": index.source.value_counts().sort_index().to_dict(),
         "unlabelled_final_images": len(listing.final),
         "labelled_but_missing": len(listing.missing),
+        "not_read": listing.not_read,
+        "people": people.summary(listing.cells),
         "duplicate_pairs": int((copies * (copies - 1) // 2).sum()),
         "duplicate_pairs_same_bytes": int((same_file * (same_file - 1) // 2).sum()),
         "duplicate_pairs_by_subjects": dict(sorted(pairs.items(), key=lambda item: (-item[1], item[0]))),

@@ -75,7 +75,7 @@ def _subjects(count: int, first: int, rng: np.random.Generator) -> list[Subject]
     n_all = min(max(round(count * ALL_SUBJECTS), 1), count - 1)
     return [
         Subject(
-            name=f"{first + k}" if k < n_all else f"H{first + k - n_all}",
+            name=f"{first + count - n_all + k}" if k < n_all else f"H{first + k - n_all}",
             label=int(k < n_all),
             stain=rng.normal(0, [0.05, 0.035, 0.05]),
             gain=rng.uniform(0.82, 1.12),

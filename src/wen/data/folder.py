@@ -1,0 +1,110 @@
+"""What lies in a folder of images: every file, what an operating system left there, and what nobody reads."""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = 3
+"""Names that a message gives of many."""
+ARCHIVE = re.compile(r"\.(zipx?|z?[0-9]{2,3}|tar|t?gz|t?bz2?|t?xz|t?zst|lz4|lzma|7z|rar|iso|cab)", re.IGNORECASE)
+IMAGE = re.compile(
+    r"\.(bmp|dib|png|tiff?|jpe?g?|jfif|jp2|j2k|gif|webp|avif|hei[cf]|jxl|p[bgpn]m|tga|dcm|nii|svs|ndpi|mrxs|czi|nd2|lif|"
+    r"raw|dng|cr2|nef|psd)",
+    re.IGNORECASE,
+)
+DOCUMENT = re.compile(
+    r"\.(txt|md|rst|rtf|pdf|docx?|odt|csv|tsv|xlsx?|ods|json|xml|html?|ya?ml|log|ini|url|lnk|py|ipynb|md5|sha[0-9]+)",
+    re.IGNORECASE,
+)
+"""Endings of files. What has another ending and lies among the cells may be a cell that is damaged in its name."""
+
+_LITTER = re.compile(
+    r"\._.*|\.DS_Store|\.directory|\.git(keep|ignore|attributes)|(eh)?thumbs\.db|desktop\.ini|"
+    r"(readme|licen[cs]e|copying)(\.(txt|md|rst|html?|pdf))?",
+    re.IGNORECASE,
+)
+_LITTER_FOLDER = re.compile(
+    r"__macosx|@eadir|#recycle|\$recycle\.bin|system volume information|lost\+found|\.(ipynb_checkpoints|appledouble|"
+    r"spotlight-v100|trashes|trash-[0-9]+|fseventsd|git|dvc)",
+    re.IGNORECASE,
+)
+
+
+def files(root: Path) -> tuple[list[Path], list[str]]:
+    """List every file under ``root``, and what is there that is no file.
+
+    Parameters
+    ----------
+    root : Path
+        A folder, or a link to one.
+
+    Returns
+    -------
+    found : list of Path
+        Sorted. Links to files are files.
+    problems : list of str
+        A line for each link to a folder, link to nothing, pipe, device or socket, and folder that cannot be read: what
+        they stand for would be missing without a word.
+    """
+    found: list[Path] = []
+    problems: list[str] = []
+
+    def unreadable(error: OSError) -> None:
+        problems.append(f"{error.filename}: {error.strerror}; its content cannot be listed")
+
+    for place, folders, names in os.walk(root, onerror=unreadable):
+        for path in (Path(place, name) for name in [*folders, *names]):
+            named = str(path) if str(path).isprintable() else repr(str(path))
+            if path.is_symlink() and path.is_dir():
+                problems.append(f"{named}: a symbolic link to a folder; put the real folder in its place")
+            elif path.is_symlink() and not path.is_file():
+                problems.append(f"{named}: a symbolic link to nothing; put what it stands for in its place")
+            elif path.is_file():
+                found.append(path)
+            elif not path.is_dir():
+                problems.append(f"{named}: neither a file nor a folder")
+    return sorted(found), sorted(problems)
+
+
+def is_litter(path: Path) -> bool:
+    """Whether an operating system or a program left this file or folder beside the images, by its name."""
+    return bool(_LITTER.fullmatch(path.name)) or in_litter(path)
+
+
+def in_litter(path: Path) -> bool:
+    """Whether a file or folder is, or is in, a folder that a system or program keeps for itself."""
+    return any(_LITTER_FOLDER.fullmatch(part) for part in path.parts)
+
+
+def kind(path: Path) -> str:
+    """What a file that is not read is, by its ending."""
+    if ARCHIVE.fullmatch(path.suffix):
+        return "archives"
+    return "images of other formats than BMP" if IMAGE.fullmatch(path.suffix) else "other files"
+
+
+def tally(names: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+    """Count what was not read.
+
+    Parameters
+    ----------
+    names : iterable of (kind, name)
+
+    Returns
+    -------
+    dict
+        For each kind ``count`` and ``examples``, the first few names.
+    """
+    by_kind = defaultdict(list)
+    for what, name in names:
+        by_kind[what].append(name)
+    return {what: {"count": len(by_kind[what]), "examples": by_kind[what][:EXAMPLES]} for what in sorted(by_kind)}
+
+
+def some(names: list[str], count: int | None = None) -> str:
+    """Name a few of many: ``a, b, c and 5 more``; ``count`` where ``names`` holds only the first of them."""
+    more = (len(names) if count is None else count) - len(names[:EXAMPLES])
+    return ", ".join(names[:EXAMPLES]) + (f" and {more:,} more" if more else "")

@@ -1,0 +1,88 @@
+"""Who is one person: the ids of subjects, and people with cells of both classes.
+
+C-NMC writes a person's number in the names of the images: UID_7_..._all, and with an H before it for a healthy donor,
+UID_H7_..._hem. There, 7 and H7 are two people. Others who file their cells in that way use H for every HEM image, of a
+patient with blasts, too. So:
+
+- Zeros before a number and the case of H say nothing: 007 is 7, h3 is H3.
+- A HEM image may be named without H. It is of the person of that number: UID_7_1_1_all and UID_7_2_1_hem are of one.
+- 7 and H7 are two people where every subject of the data is one of C-NMC 2019's, in the folder where C-NMC has it: in
+  the data set itself, and in any part of it. Elsewhere they are one. Two people who are taken for one never leak; one
+  who is taken for two does. If they are two after all, give one of them another number.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from wen.data.cell import Cell
+from wen.data.folder import some
+
+C_NMC = {
+    "fold_0": "1 3 4 5 11 14 15 17 19 20 22 26 28 35 43 45 48 50 52 H6 H7 H11 H12 H15 H16 H17 H19 H24",
+    "fold_1": "2 16 23 30 32 33 34 38 44 46 51 H10 H14 H22",
+    "fold_2": "13 18 21 24 25 27 31 36 37 47 49 67 68 72 74 75 78 H1 H2 H3 H4 H5 H8 H9 H13 H18 H20 H23 H40 H46 H48",
+    "preliminary": "53 54 55 57 58 59 60 61 62 63 64 65 66 H25 H26 H27 H28 H29 H30 H31 H32 H33 H34 H35 H36 H39 H49 H50",
+}
+"""The 101 subjects of C-NMC 2019's labelled images, by where they are."""
+
+_PUBLISHED = {(subject, source) for source, subjects in C_NMC.items() for subject in subjects.split()}
+
+
+def number(written: str) -> str:
+    """Write a subject's id in its one form: 007 as 7, h3 as H3."""
+    digits = written.upper().removeprefix("H").lstrip("0") or "0"
+    return f"H{digits}" if written.upper().startswith("H") else digits
+
+
+def join(cells: Iterable[Cell]) -> list[Cell]:
+    """Give H7's cells to 7 where they are of one person."""
+    cells = list(cells)
+    if all((cell.subject, cell.source) in _PUBLISHED for cell in cells):
+        return cells
+    subjects = {cell.subject for cell in cells}
+    return [
+        replace(cell, subject=cell.subject[1:])
+        if cell.subject.startswith("H") and cell.subject[1:] in subjects
+        else cell
+        for cell in cells
+    ]
+
+
+def of_both_classes(cells: Iterable[Cell]) -> list[str]:
+    """List the people who have cells of both classes."""
+    labels = defaultdict(set)
+    for cell in cells:
+        labels[cell.subject].add(cell.label)
+    return sorted((subject for subject in labels if len(labels[subject]) > 1), key=_order)
+
+
+def spellings(cells: Iterable[Cell]) -> dict[str, list[str]]:
+    """List how people are written in the names of their cells, where it is in several ways: 7 as 007 and as H7."""
+    written = defaultdict(set)
+    for cell in cells:
+        written[cell.subject].add(cell.id.split("_")[1].upper())
+    return {subject: sorted(written[subject]) for subject in sorted(written, key=_order) if len(written[subject]) > 1}
+
+
+def summary(cells: list[Cell]) -> dict[str, Any]:
+    """Describe, for metrics/dataset.json, who counts as one person though classes or names differ."""
+    return {"of_both_classes": of_both_classes(cells), "with_several_ids": spellings(cells)}
+
+
+def remarks(cells: list[Cell]) -> list[str]:
+    """Say who counts as one person though classes or names differ."""
+    lines = []
+    if both := of_both_classes(cells):
+        lines.append(f"{len(both):,} people with cells of both classes, each counted as one person: {some(both)}")
+    if several := [f"{' and '.join(names)} ({subject})" for subject, names in spellings(cells).items()]:
+        lines.append(
+            f"{len(several):,} people with several ids, each counted as one person: {some(several)}; "
+            "if two of them are not the same person, give one another number"
+        )
+    return lines
+
+
+def _order(subject: str) -> tuple[bool, int]:
+    return subject.startswith("H"), int(subject.removeprefix("H"))

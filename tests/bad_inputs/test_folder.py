@@ -1,0 +1,208 @@
+"""No part of a data set is passed by without a word."""
+
+import os
+import shutil
+import socket
+import zipfile
+from pathlib import Path
+
+import layouts
+import pytest
+from project import Project
+
+from wen.data import cnmc, folder, prepare
+from wen.errors import WenError
+from wen.files import read_json
+
+
+def not_read(root: Path) -> dict[str, tuple[int, list[str]]]:
+    listing = cnmc.read(root)
+    assert not listing.problems
+    return {kind: (found["count"], found["examples"]) for kind, found in listing.not_read.items()}
+
+
+def put(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def test_nothing_is_left_out_of_c_nmc_in_its_layouts(tmp_path: Path) -> None:
+    assert not_read(layouts.kaggle(tmp_path / "kaggle")) == {}
+    assert not_read(layouts.tcia(tmp_path / "tcia")) == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["fold_1.zip", "a.tar", "a.tar.gz", "a.tgz", "a.7z", "a.rar", "a.ZIP", "a.zip.001", "a.z01", "a.tar.xz", "a.iso"],
+)
+def test_an_archive_beside_the_cells_is_counted_and_named(tmp_path: Path, name: str) -> None:
+    put(layouts.kaggle(tmp_path) / "training_data" / name)
+    assert not_read(tmp_path) == {"archives": (1, [f"training_data/{name}"])}
+
+
+@pytest.mark.parametrize("name", ["1.png", "a.TIF", "a.tiff", "a.jpg", "a.jpeg", "a.webp", "a.gif", "a.dcm", "a.svs"])
+def test_images_of_other_formats_are_counted_and_named(tmp_path: Path, name: str) -> None:
+    put(layouts.kaggle(tmp_path) / "blast" / name)
+    assert not_read(tmp_path) == {"images of other formats than BMP": (1, [f"blast/{name}"])}
+
+
+def test_of_many_files_a_few_are_named_and_all_are_counted(tmp_path: Path) -> None:
+    layouts.kaggle(tmp_path)
+    put(*(tmp_path / f"blast/{k}.png" for k in range(9)), *(tmp_path / f"{k}.h5" for k in range(2)))
+    assert not_read(tmp_path) == {
+        "images of other formats than BMP": (9, ["blast/0.png", "blast/1.png", "blast/2.png"]),
+        "other files": (2, ["0.h5", "1.h5"]),
+    }
+    assert cnmc.read(tmp_path).left_out == [
+        "not read: 9 images of other formats than BMP (blast/0.png, blast/1.png, blast/2.png and 6 more); "
+        "2 other files (0.h5, 1.h5). Cells are read from BMP files alone"
+    ]
+
+
+FOLD = "training_data/fold_0/all"
+PRELIMINARY = "validation_data/C-NMC_test_prelim_phase_data"
+
+
+@pytest.mark.parametrize("place", [FOLD, PRELIMINARY, "testing_data/C-NMC_test_final_phase_data", ""])
+def test_litter_among_the_cells_needs_no_word_and_other_documents_are_named(tmp_path: Path, place: str) -> None:
+    layouts.kaggle(tmp_path)
+    litter = [
+        "readme.txt", "README.md", "README", "LICENSE", "Thumbs.db", "desktop.ini", ".DS_Store", "._UID_1_1_1_all.bmp",
+        "@eaDir/UID_1_1_1_all.bmp/SYNOPHOTO_THUMB_M.jpg", ".ipynb_checkpoints/look-checkpoint.ipynb",
+        "__MACOSX/._UID_1_1_1_all.bmp", "$RECYCLE.BIN/desktop.ini", ".gitkeep",
+    ]  # fmt: skip
+    put(*(tmp_path / place / name for name in litter))
+    assert not_read(tmp_path) == {}
+    put(tmp_path / place / "notes.docx", tmp_path / place / "counts.csv")
+    kept = [str(Path(place, name)) for name in ("counts.csv", "notes.docx")]
+    assert not_read(tmp_path) == {"other files": (2, kept)}
+
+
+def test_cells_and_archives_in_a_program_s_own_folder_are_named(tmp_path: Path) -> None:
+    layouts.kaggle(tmp_path)
+    put(tmp_path / FOLD / ".ipynb_checkpoints/UID_1_1_1_all-checkpoint.bmp", tmp_path / "__MACOSX/fold_0.zip")
+    kind = "files in folders of a system or program"
+    assert not_read(tmp_path)[kind] == (
+        2,
+        ["__MACOSX/fold_0.zip", f"{FOLD}/.ipynb_checkpoints/UID_1_1_1_all-checkpoint.bmp"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        (f"{FOLD}/more.zip", "an archive has to be unpacked"),
+        (f"{FOLD}/UID_1_9_1_all.png", "only BMP is read, not .png"),
+        (f"{FOLD}/UID_1_9_1_all.bmp.part", "misnamed"),
+        (f"{FOLD}/UID_1_9_1_all.txt", "misnamed"),
+        (f"{PRELIMINARY}/3.tif", "only BMP is read, not .tif"),
+        (f"{PRELIMINARY}/3.bmp.gz", "an archive has to be unpacked"),
+        ("training_data/fold_3/all/UID_1_9_1_all.bmp", "outside fold_0..2"),
+    ],
+)
+def test_what_may_be_a_cell_is_refused_with_the_cause(tmp_path: Path, name: str, cause: str) -> None:
+    put(layouts.kaggle(tmp_path) / name)
+    (problem,) = cnmc.read(tmp_path).problems
+    assert name in problem
+    assert cause in problem
+
+
+def test_a_folder_of_cells_outside_is_told_in_one_line(tmp_path: Path) -> None:
+    put(*(layouts.kaggle(tmp_path) / f"blast/{k}.bmp" for k in range(400)))
+    (problem,) = cnmc.read(tmp_path).problems
+    assert problem.startswith(f"{tmp_path}/blast: 400 images outside fold_0..2")
+    assert problem.endswith(": 0.bmp, 1.bmp, 10.bmp and 397 more")
+
+
+def test_links_to_files_are_followed_and_all_else_is_a_problem(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    put(root / "a.bmp", tmp_path / "elsewhere/b.bmp")
+    (root / "b.bmp").symlink_to(tmp_path / "elsewhere/b.bmp")
+    assert folder.files(root) == ([root / "a.bmp", root / "b.bmp"], [])
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "loop").symlink_to(root)
+    (root / "self").symlink_to(root / "self")
+    (root / "broken").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(root / "pipe")
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(root / "socket"))
+    found, problems = folder.files(root)
+    assert found == [root / "a.bmp", root / "b.bmp"]
+    assert [problem.removeprefix(f"{root}/").split(";")[0] for problem in problems] == [
+        "broken: a symbolic link to nothing",
+        "linked: a symbolic link to a folder",
+        "loop: a symbolic link to a folder",
+        "pipe: neither a file nor a folder",
+        "self: a symbolic link to nothing",
+        "socket: neither a file nor a folder",
+    ]
+
+
+def test_a_folder_that_cannot_be_listed_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "locked/a.bmp", tmp_path / "b.bmp")
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found, problems = folder.files(tmp_path)
+    assert found == [tmp_path / "b.bmp"]
+    assert problems == [f"{tmp_path}/locked: Permission denied; its content cannot be listed"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "loop", "pipe"])
+def test_prepare_refuses_what_the_raw_data_link_to(tmp_path: Path, kind: str) -> None:
+    root = layouts.kaggle(tmp_path / "raw")
+    if kind == "folder":
+        shutil.move(root / "training_data/fold_1", tmp_path / "elsewhere")
+        (root / "training_data/fold_1").symlink_to(tmp_path / "elsewhere")
+    elif kind == "loop":
+        (root / "fold_1").symlink_to(root)
+    else:
+        os.mkfifo(root / "fold_1")
+    with pytest.raises(WenError, match=r"fold_1: (a symbolic link to a folder|neither a file nor a folder)"):
+        prepare.survey(root, root, layouts.SIDE, complete=False)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_study_and_prepare_name_the_cells_in_zips_that_they_do_not_read(
+    project: Project, tmp_path: Path, packed: bool
+) -> None:
+    data = layouts.kaggle(tmp_path / "C-NMC")
+    for fold in ("fold_0", "fold_2"):
+        with zipfile.ZipFile(data / f"training_data/{fold}.zip", "w") as archive:
+            archive.writestr(f"{fold}/all/UID_1_90_1_all.bmp", b"x")
+    if packed:
+        shutil.make_archive(str(data), "zip", data)
+        data = data.with_suffix(".zip")
+    for command, place in ((project.study(data), ""), (("prepare",), "cnmc/")):
+        code, said = project.wen(*command)
+        assert code == 0, said
+        names = f"{place}training_data/fold_0.zip, {place}training_data/fold_2.zip"
+        assert f"warning: not read: 2 archives ({names}). " in said
+    counted = read_json(project.root / "metrics/dataset.json")["not_read"]
+    assert counted == {
+        "archives": {"count": 2, "examples": [f"cnmc/training_data/fold_{k}.zip" for k in (0, 2)]}
+    }  # fmt: skip
+
+
+def test_data_in_other_formats_alone_are_refused_with_what_they_are(project: Project, tmp_path: Path) -> None:
+    put(*(tmp_path / f"lab/{kind}/{k}.png" for k in range(50) for kind in ("blast", "normal")))
+    said = project.refuses(*project.study(tmp_path / "lab"), named="100 images of other formats than BMP (blast/0.png")
+    assert "holds 0 labelled images" in said
+
+
+def test_data_that_are_linked_to_are_brought_as_they_are(project: Project, data: Path) -> None:
+    target = project.root / "data/raw/cnmc"
+    target.parent.mkdir(parents=True)
+    target.symlink_to(data)
+    before = sorted(path.read_bytes() for path in data.rglob("*.bmp"))
+    for command in (project.study(data), ("prepare",)):
+        code, said = project.wen(*command)
+        assert code == 0, said
+    assert not target.is_symlink()
+    assert sorted(path.read_bytes() for path in data.rglob("*.bmp")) == before

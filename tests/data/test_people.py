@@ -1,0 +1,128 @@
+"""Who is one person: subjects written in several ways, and people with cells of both classes."""
+
+import csv
+import gzip
+import io
+import json
+import zipfile
+import zlib
+from collections import defaultdict
+from contextlib import redirect_stderr
+from pathlib import Path
+
+import layouts
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wen.data import cnmc, people, prepare
+from wen.data.cell import Cell
+from wen.data.split import assign
+from wen.data.table import COPIES, TEST
+from wen.params import Split
+
+
+def write(root: Path, names: list[str], fold: int = 0) -> Path:
+    for name in names:
+        layouts.write_image(root / f"training_data/fold_{fold}" / name[-3:] / f"{name}.bmp", zlib.crc32(name.encode()))
+    return root
+
+
+def survey(root: Path) -> tuple[pd.DataFrame, dict, list[str]]:
+    """Index, metrics and warnings of a part of C-NMC, or of other data."""
+    with redirect_stderr(io.StringIO()) as output:
+        index, _, summary = prepare.survey(root, root, layouts.SIDE, complete=False)
+    return index, summary, [line.removeprefix("warning: ") for line in output.getvalue().splitlines()]
+
+
+@given(st.integers(0, 10**6), st.integers(0, 5), st.sampled_from(["", "H", "h"]))
+def test_zeros_before_a_number_and_the_case_of_h_say_nothing(number: int, zeros: int, mark: str) -> None:
+    assert people.number(f"{mark}{'0' * zeros}{number}") == f"{mark.upper()}{number}"
+
+
+def test_one_person_written_in_two_ways_is_one_and_a_warning_names_him(tmp_path: Path) -> None:
+    write(tmp_path, ["UID_007_1_1_all", "UID_7_1_1_all", "UID_H08_1_1_hem", "UID_h8_2_1_hem", "UID_9_1_1_all"])
+    index, summary, said = survey(tmp_path)
+    assert index.set_index("id").subject.to_dict() == {
+        "UID_007_1_1_all": "7", "UID_7_1_1_all": "7", "UID_H08_1_1_hem": "H8", "UID_h8_2_1_hem": "H8",
+        "UID_9_1_1_all": "9",
+    }  # fmt: skip
+    assert summary["people"] == {"of_both_classes": [], "with_several_ids": {"7": ["007", "7"], "H8": ["H08", "H8"]}}
+    assert ["2 people with several ids" in line and "007 and 7 (7)" in line for line in said] == [True]
+
+
+def test_a_person_with_both_classes_is_named_by_one_number(tmp_path: Path) -> None:
+    write(tmp_path, ["UID_7_1_1_all", "UID_7_2_1_hem", "UID_H90_1_1_hem"])
+    index, summary, said = survey(tmp_path)
+    assert index.subject.tolist() == ["7", "7", "H90"]
+    assert index.label.tolist() == [1, 0, 0]
+    assert summary["people"]["of_both_classes"] == ["7"]
+    assert said == ["1 people with cells of both classes, each counted as one person: 7"]
+
+
+def test_a_lab_s_patients_with_h_for_their_healthy_cells_are_one_person_each(tmp_path: Path) -> None:
+    for number in range(1, 31):
+        names = [f"UID_{number}_{k}_1_all" for k in range(3)] + [f"UID_H{number}_{k}_1_hem" for k in range(3)]
+        write(tmp_path, names, fold=number % 3)
+    index, summary, said = survey(tmp_path)
+    assert summary["subjects"] == 30
+    assert len(summary["people"]["of_both_classes"]) == 30
+    assert said[0] == "30 people with cells of both classes, each counted as one person: 1, 2, 3 and 27 more"
+    assert "1 and H1 (1), 2 and H2 (2), 3 and H3 (3) and 27 more" in said[1]
+    person = index.id.str.extract(r"UID_H?(\d+)_")[0]
+    for seed in range(20):
+        options = Split(unit="subject", test="random", test_fraction=0.2)
+        cells = assign(index, pd.DataFrame(columns=list(COPIES)), options, 5, seed)
+        assert (cells.groupby(person).fold.nunique() == 1).all()
+        assert (cells.part == TEST).sum() == 36
+
+
+def test_a_part_of_c_nmc_keeps_its_patients_and_donors_apart(tmp_path: Path) -> None:
+    write(tmp_path, ["UID_11_1_1_all", "UID_15_1_1_all", "UID_H11_1_1_hem", "UID_H15_1_1_hem"])
+    index, summary, said = survey(tmp_path)
+    assert index.subject.tolist() == ["11", "15", "H11", "H15"]
+    assert summary["people"] == {"of_both_classes": [], "with_several_ids": {}}
+    assert not said
+
+
+@pytest.mark.parametrize(("name", "fold"), [("UID_7_1_1_all", 0), ("UID_1_1_1_all", 1)])
+def test_one_cell_that_c_nmc_does_not_have_there_makes_it_other_data(tmp_path: Path, name: str, fold: int) -> None:
+    write(tmp_path, ["UID_11_1_1_all", "UID_H11_1_1_hem"])
+    write(tmp_path, [name], fold)
+    index, summary, _ = survey(tmp_path)
+    assert index.set_index("id").subject["UID_H11_1_1_hem"] == "11"
+    assert summary["people"]["of_both_classes"] == ["11"]
+
+
+def test_a_blast_of_a_healthy_donor_is_misnamed() -> None:
+    assert cnmc.parse_name("UID_H7_1_1_all") is None
+    assert cnmc.parse_name("UID_007_1_1_hem") == ("7", 0)
+
+
+def test_complete_c_nmc_has_no_hem_image_without_h() -> None:
+    cells = [Cell("UID_1_1_1_hem", Path("UID_1_1_1_hem.bmp"), 0, "1", "fold_0")]
+    assert "1 HEM images without H in their names (UID_1_1_1_hem.bmp)" in cnmc.incomplete(cells)[0]
+
+
+def test_the_table_of_c_nmc_s_subjects_is_that_of_the_real_file_names(real_manifest: Path) -> None:
+    found = defaultdict(set)
+    with gzip.open(real_manifest, "rt") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            path = Path(row["path"])
+            if parsed := cnmc.parse_name(path.stem):
+                found[path.parts[1]].add(parsed[0])
+    with zipfile.ZipFile(real_manifest.with_name("cnmc-sample.zip")) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".csv")]
+        for row in csv.DictReader(io.StringIO(archive.read(name).decode())):
+            found["preliminary"].add(cnmc.parse_name(row["Patient_ID"].removesuffix(".bmp"))[0])
+    assert {source: set(subjects.split()) for source, subjects in people.C_NMC.items()} == found
+    assert sum(map(len, found.values())) == 101
+
+
+def test_what_is_said_of_people_is_in_the_metrics(tmp_path: Path) -> None:
+    write(tmp_path, ["UID_007_1_1_all", "UID_H7_2_1_hem"])
+    _, summary, _ = survey(tmp_path)
+    assert json.loads(json.dumps(summary["people"])) == {
+        "of_both_classes": ["7"], "with_several_ids": {"7": ["007", "H7"]},
+    }  # fmt: skip
