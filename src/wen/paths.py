@@ -67,6 +67,10 @@ class Paths:
         return self.root / "data/index.csv"
 
     @property
+    def copies(self) -> Path:
+        return self.root / "data/copies.csv"
+
+    @property
     def dataset_metrics(self) -> Path:
         return self.root / "metrics/dataset.json"
 

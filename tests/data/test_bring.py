@@ -4,11 +4,13 @@ import zipfile
 from pathlib import Path
 
 import layouts
+import pandas as pd
 import pytest
 from conftest import PROJECT
 
 from wen.data import bring, prepare
 from wen.data.split import assign, audit
+from wen.data.table import COPIES
 from wen.errors import WenError
 from wen.params import Split, load
 from wen.paths import Paths
@@ -143,8 +145,11 @@ def test_real_cells_are_refused_as_incomplete_and_read_when_that_is_said(tmp_pat
     index, _, summary = prepare.survey(paths.raw, tmp_path, params.dataset.side, params.dataset.complete)
     assert (len(index), summary["ALL"], summary["HEM"], summary["unlabelled_final_images"]) == (1301, 856, 445, 7)
     assert summary["duplicate_pairs_by_subjects"] == {"20 and 21": 71}
+    no_copies = pd.DataFrame(columns=list(COPIES))
     leaks = {
-        unit: audit(assign(index, Split(unit=unit, test="random", test_fraction=0.2), 5, params.seed))
+        unit: audit(
+            assign(index, no_copies, Split(unit=unit, test="random", test_fraction=0.2), 5, params.seed), no_copies
+        )
         for unit in ("image", "subject")
     }
     assert leaks["image"]["test_and_development"]["duplicate_images"] > 0

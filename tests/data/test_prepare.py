@@ -8,9 +8,12 @@ import pytest
 
 from wen.data import cnmc, prepare
 from wen.data.split import assign, audit, components
+from wen.data.table import COPIES
 from wen.errors import WenError
 from wen.params import Params, Split
 from wen.paths import Paths
+
+NO_COPIES = pd.DataFrame(columns=list(COPIES))
 
 
 def survey(root: Path, complete: bool = False) -> tuple[pd.DataFrame, dict]:
@@ -38,7 +41,7 @@ def test_both_layouts_and_their_nested_variant_are_read_alike(tmp_path: Path, la
         "57",
         "preliminary",
     ]
-    assert index.set_index("id").source["UID_H1_1_1_hem"] == "fold_1"
+    assert index.set_index("id").source["UID_H10_1_1_hem"] == "fold_1"
     assert (index.width == layouts.SIDE).all()
     assert summary["subjects"] == 6
     assert summary["unlabelled_final_images"] == 1
@@ -167,14 +170,16 @@ def test_the_real_names_and_hashes_give_the_published_counts_and_no_leak_by_subj
     assert summary["unlabelled_final_images"] == 2_586
     assert cnmc.PUBLISHED["training ALL"] == (training.label == 1).sum()
     assert summary["duplicate_pairs_by_subjects"]["20 and 21"] == 71
-    assert len(set(components(index))) < summary["subjects"]
+    assert len(set(components(index, NO_COPIES))) < summary["subjects"]
     for test in ("random", "preliminary"):
-        by_subject = audit(assign(index, Split(unit="subject", test=test, test_fraction=0.2), 5, seed=2019))
+        options = Split(unit="subject", test=test, test_fraction=0.2)
+        by_subject = audit(assign(index, NO_COPIES, options, 5, seed=2019), NO_COPIES)
         for boundary in (by_subject["test_and_development"], *by_subject["validation_and_train"].values()):
             assert (boundary["shared_subjects"], boundary["duplicate_images"]) == (0, 0)
         assert by_subject["excluded"]["images"] == 0
     assert by_subject["test"] == {"images": 1867, "ALL": 1219, "HEM": 648, "subjects": 28}
-    by_image = audit(assign(index, Split(unit="image", test="random", test_fraction=0.2), 5, seed=2019))
+    options = Split(unit="image", test="random", test_fraction=0.2)
+    by_image = audit(assign(index, NO_COPIES, options, 5, seed=2019), NO_COPIES)
     assert by_image["test_and_development"]["shared_subjects"] > 80
     assert by_image["test_and_development"]["duplicate_images"] > 10
 

@@ -1,24 +1,31 @@
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wen.data import split
 from wen.data.split import assign, audit, components
-from wen.data.table import DEVELOPMENT, EXCLUDED, TEST
+from wen.data.table import COPIES, DEVELOPMENT, EXCLUDED, TEST
 from wen.errors import WenError
-from wen.params import Split
+from wen.params import Params, Split
+from wen.paths import Paths
 
 
-def by(unit: str, test: str = "random") -> Split:
-    return Split(unit=unit, test=test, test_fraction=0.2)
+def by(unit: str, test: str = "random", fraction: float = 0.2) -> Split:
+    return Split(unit=unit, test=test, test_fraction=fraction)
 
 
-def make_index(seed: int, subjects: int, duplicates: int) -> pd.DataFrame:
-    """Images of random subjects of both classes, some copied under another subject of the class."""
+def make_index(seed: int, subjects: int, duplicates: int, of_both_classes: int = 0) -> pd.DataFrame:
+    """Images of random people, some with cells of both classes, and some images copied exactly."""
     rng = np.random.default_rng(seed)
     owner = np.concatenate([np.arange(subjects), rng.integers(0, subjects, 4 * subjects)])
-    label = owner % 2
+    label = np.where(owner < of_both_classes, rng.integers(0, 2, len(owner)), owner % 2)
     pixels = np.arange(len(owner))
     for one, other in rng.integers(0, len(owner), (duplicates, 2)):
         if label[one] == label[other]:
@@ -28,29 +35,71 @@ def make_index(seed: int, subjects: int, duplicates: int) -> pd.DataFrame:
         {
             "id": [f"{k:04}" for k in range(len(owner))],
             "label": label,
-            "subject": [f"{'' if c else 'H'}{s}" for s, c in zip(owner, label, strict=True)],
+            "subject": [str(own) for own in owner],
             "source": np.where(preliminary, "preliminary", "fold_0"),
             "pixels": pixels.astype(str),
         }
     )
 
 
-def leaks(one: pd.DataFrame, other: pd.DataFrame) -> tuple[set[str], set[str], int]:
-    """Subjects and images (by pixels) on both sides of a boundary, and how many of ``one`` are such an image."""
-    images = set(other.pixels)
-    return set(one.subject) & set(other.subject), set(one.pixels) & images, sum(own in images for own in one.pixels)
+def make_copies(index: pd.DataFrame, near: Iterable[tuple[str, str]] = ()) -> pd.DataFrame:
+    """data/copies.csv of an index: its exact copies and the near ones given."""
+    rows = [(*sorted(pair), "near", 3, 0.99, 2.0, 0.1) for pair in near]
+    for _, same in index.groupby("pixels"):
+        ids = sorted(same.id)
+        rows += [(one, other, "exact", 0, 1.0, 0.0, 1.0) for k, one in enumerate(ids) for other in ids[k + 1 :]]
+    return pd.DataFrame(rows, columns=list(COPIES))
+
+
+def near_pairs(index: pd.DataFrame, seed: int, count: int) -> set[tuple[str, str]]:
+    """Random pairs of images of a class that are not equal."""
+    rng, pairs = np.random.default_rng([seed, 1]), set()
+    for one, other in rng.integers(0, len(index), (count, 2)):
+        if index.label[one] == index.label[other] and index.pixels[one] != index.pixels[other]:
+            pairs.add((min(index.id[one], index.id[other]), max(index.id[one], index.id[other])))
+    return pairs
+
+
+class Together:
+    """Sets that are joined pair by pair, to tell independently of scipy what belongs together."""
+
+    def __init__(self) -> None:
+        self.parent: dict[str, str] = {}
+
+    def root(self, name: str) -> str:
+        self.parent.setdefault(name, name)
+        while self.parent[name] != name:
+            name = self.parent[name]
+        return name
+
+    def join(self, one: str, other: str) -> None:
+        self.parent[self.root(one)] = self.root(other)
+
+
+def belonging(index: pd.DataFrame, near: Iterable[tuple[str, str]]) -> list[str]:
+    """Of each image a name that it shares with all images that belong together with it."""
+    together = Together()
+    for row in index.itertuples():
+        together.join(f"image {row.id}", f"person {row.subject}")
+        together.join(f"image {row.id}", f"pixels {row.pixels}")
+    for one, other in near:
+        together.join(f"image {one}", f"image {other}")
+    return [together.root(f"image {name}") for name in index.id]
 
 
 @settings(deadline=None, max_examples=1000)
 @given(
-    st.integers(0, 10**6), st.integers(40, 60), st.integers(0, 12),
+    st.integers(0, 10**6), st.integers(40, 60), st.integers(0, 12), st.integers(0, 12), st.integers(0, 20),
     st.sampled_from(["image", "subject"]), st.sampled_from(["random", "preliminary"]),
 )  # fmt: skip
 def test_no_leak_by_subject_and_by_image_each_leak_is_counted(
-    seed: int, subjects: int, duplicates: int, unit: str, test: str
+    seed: int, subjects: int, duplicates: int, altered: int, of_both_classes: int, unit: str, test: str
 ) -> None:
-    cells = assign(make_index(seed, subjects, duplicates), by(unit, test), 5, seed)
-    report = audit(cells)
+    index = make_index(seed, subjects, duplicates, of_both_classes)
+    near = near_pairs(index, seed, altered)
+    copies = make_copies(index, near)
+    cells = assign(index, copies, by(unit, test), 5, seed).assign(belongs=belonging(index, near))
+    report = audit(cells, copies)
     development = cells[cells.part == DEVELOPMENT]
     boundaries = [(cells[cells.part == TEST], development, report["test_and_development"])]
     for fold in range(5):
@@ -58,50 +107,104 @@ def test_no_leak_by_subject_and_by_image_each_leak_is_counted(
         boundaries.append((development[inside], development[~inside], report["validation_and_train"][str(fold)]))
     assert (cells.part != EXCLUDED).all() or (unit, test) == ("subject", "preliminary")
     for one, other, counted in boundaries:
-        shared, images, copies = leaks(one, other)
-        assert (counted["shared_subjects"], counted["duplicate_images"]) == (len(shared), copies)
-        assert not set(one.id) & set(other.id)
+        people, looks, pairs = set(one.subject) & set(other.subject), list(other.pixels), 0
+        ids, others, nearby = set(one.id), set(other.id), defaultdict(set)
+        for first, second in near:
+            for here, there in ((first, second), (second, first)):
+                if here in ids and there in others:
+                    nearby[here].add(there)
+                    pairs += 1
+        assert counted["shared_subjects"] == len(people)
+        assert counted["duplicates"] == sorted(one.id[one.pixels.isin(looks)])
+        assert counted["duplicate_images"] == len(counted["duplicates"])
+        assert counted["duplicate_pairs"] == sum(looks.count(look) for look in one.pixels)
+        assert (counted["near_copies"], counted["near_copy_pairs"]) == (sorted(nearby), pairs)
+        assert counted["near_copy_images"] == len(nearby)
+        assert not ids & others
         if unit == "subject":
-            assert not shared
-            assert not images
+            assert not set(one.belongs) & set(other.belongs)
+            assert not people
+            assert not nearby
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, 10**6), st.integers(5, 60), st.integers(0, 12), st.integers(0, 12))
+def test_components_are_those_of_an_independent_union(seed: int, subjects: int, duplicates: int, altered: int) -> None:
+    index = make_index(seed, subjects, duplicates)
+    near = near_pairs(index, seed, altered)
+    numbers, names = components(index, make_copies(index, near)), belonging(index, near)
+    pairs = set(zip(numbers.tolist(), names, strict=True))
+    assert len(pairs) == len(set(numbers.tolist())) == len(set(names))
+    assert set(numbers.tolist()) == set(range(len(pairs)))
+
+
+def test_a_preliminary_person_who_shares_a_near_copy_is_excluded_from_training() -> None:
+    index = make_index(1, 60, 0)
+    inside = index.id[index.source == "preliminary"].iloc[0]
+    outside = index[index.source == "fold_0"].iloc[7]
+    copies = make_copies(index, [(inside, outside.id)])
+    cells = assign(index, copies, by("subject", "preliminary"), 5, seed=1)
+    assert set(cells.subject[cells.part == EXCLUDED]) == {outside.subject}
+    assert (cells.part[cells.subject == outside.subject] == EXCLUDED).all()
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from(["image", "subject"]))
 def test_every_development_image_validates_once_and_no_other_image_does(seed: int, unit: str) -> None:
-    cells = assign(make_index(seed, 50, 3), by(unit), 5, seed)
+    index = make_index(seed, 50, 3)
+    cells = assign(index, make_copies(index), by(unit), 5, seed)
     assert set(cells.fold[cells.part == DEVELOPMENT]) == set(range(5))
     assert (cells.fold[cells.part != DEVELOPMENT] == -1).all()
 
 
-def test_the_largest_subject_is_not_in_every_test_set() -> None:
+def test_the_largest_subject_is_in_some_test_sets_and_not_in_others() -> None:
     """As subjects 20 and 21 of C-NMC would be, which share images and make a tenth of a partial download."""
     index = make_index(1, 60, 0)
-    index.loc[index.index[(index.label == 1)][:50], "subject"] = "big"
-    draws = [assign(index, by("subject"), 5, seed) for seed in range(20)]
+    index.loc[index.index[index.label == 1][:20], "subject"] = "big"
+    draws = [assign(index, make_copies(index), by("subject"), 5, seed) for seed in range(20)]
     tested = [(own.part[own.subject == "big"] == TEST).all() for own in draws]
     assert 0 < sum(tested) < 12
 
 
+def test_over_seeds_people_of_any_size_are_tested_alike() -> None:
+    index = make_index(1, 60, 0)
+    draws = [assign(index, make_copies(index), by("subject"), 5, seed) for seed in range(100)]
+    tested = pd.DataFrame([own.groupby("subject").part.first() == TEST for own in draws]).mean()
+    assert tested.min() > 0.05
+    assert tested.max() < 0.4
+
+
 def test_by_image_a_fifth_tests_and_classes_keep_their_shares() -> None:
-    cells = assign(make_index(1, 60, 0), by("image"), 5, seed=1)
+    index = make_index(1, 60, 0)
+    cells = assign(index, make_copies(index), by("image"), 5, seed=1)
     assert (cells.part == TEST).mean() == pytest.approx(0.2, abs=0.01)
     for _, own in cells.groupby(["part", "fold"]):
         assert own.label.mean() == pytest.approx(cells.label.mean(), abs=0.03)
 
 
+@pytest.mark.parametrize("fraction", [0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5])
+def test_by_subject_the_fraction_asked_for_is_reached(fraction: float) -> None:
+    index = make_index(1, 60, 3, of_both_classes=5)
+    for seed in range(10):
+        cells = assign(index, make_copies(index), by("subject", fraction=fraction), 5, seed)
+        assert (cells.part == TEST).mean() == pytest.approx(fraction, abs=0.005)
+        for label in (0, 1):
+            assert (cells.part[cells.label == label] == TEST).mean() == pytest.approx(fraction, abs=0.03)
+
+
 def test_equal_seeds_split_equally_and_others_differently() -> None:
     index = make_index(1, 50, 3)
-    first, again, other = (assign(index, by("subject"), 5, seed) for seed in (1, 1, 2))
+    first, again, other = (assign(index, make_copies(index), by("subject"), 5, seed) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first, again)
     assert not first.equals(other)
 
 
-def test_subjects_that_share_an_image_are_one_component_also_by_way_of_a_third() -> None:
-    index = pd.DataFrame({"subject": ["1", "2", "2", "3", "4"], "pixels": ["a", "a", "b", "b", "c"]})
-    one, *rest, alone = components(index)
-    assert set(rest) == {one}
-    assert alone != one
+def test_people_who_share_a_copy_of_either_kind_are_one_component_also_by_way_of_a_third() -> None:
+    index = pd.DataFrame(
+        {"id": list("abcdefg"), "subject": ["1", "2", "2", "3", "4", "5", "5"], "pixels": list("ppqqrst")}
+    )
+    copies = make_copies(index, [("d", "g")])
+    assert components(index, copies).tolist() == [0, 0, 0, 0, 1, 0, 0]
 
 
 def test_the_audit_counts_what_a_split_by_image_lets_through() -> None:
@@ -115,14 +218,19 @@ def test_the_audit_counts_what_a_split_by_image_lets_through() -> None:
             "fold": [-1, -1, 0, 0, 1, 1],
         }
     )
-    shared = audit(cells)["test_and_development"]
-    assert shared == {
+    report = audit(cells, make_copies(cells, [("b", "d"), ("b", "f"), ("c", "d")]))
+    assert report["test_and_development"] == {
         "images": 2,
         "shared_subjects": 1,
         "images_of_shared_subjects": 1,
         "duplicate_images": 1,
+        "duplicate_pairs": 1,
         "duplicates": ["a"],
+        "near_copy_images": 1,
+        "near_copy_pairs": 2,
+        "near_copies": ["b"],
     }
+    assert report["validation_and_train"]["0"]["near_copy_pairs"] == 0  # c and d are in one fold
 
 
 def test_what_a_preliminary_test_set_shares_with_training_is_excluded_from_it() -> None:
@@ -130,20 +238,96 @@ def test_what_a_preliminary_test_set_shares_with_training_is_excluded_from_it() 
     inside, outside = np.flatnonzero(index.source == "preliminary")[0], np.flatnonzero(index.source == "fold_0")
     twin = next(k for k in outside if index.label[k] == index.label[inside])
     index.loc[twin, "pixels"] = index.pixels[inside]
-    cells = assign(index, by("subject", "preliminary"), 5, seed=1)
+    cells = assign(index, make_copies(index), by("subject", "preliminary"), 5, seed=1)
     same_subject = index.subject == index.subject[twin]
     assert (cells.part[same_subject] == EXCLUDED).all()
     assert (cells.part == EXCLUDED).sum() == same_subject.sum()
 
 
-@pytest.mark.parametrize("unit", ["image", "subject"])
-def test_too_few_groups_for_the_folds_are_refused(unit: str) -> None:
-    index = make_index(1, 60, 0).groupby("label").head(4)
-    with pytest.raises(WenError, match="too few for 5 parts"):
-        assign(index.reset_index(drop=True), by(unit), 5, seed=1)
+@pytest.mark.parametrize(("unit", "said"), [("image", "for 5 folds"), ("subject", "for a test set and 5 folds")])
+def test_too_few_groups_for_the_folds_are_refused(unit: str, said: str) -> None:
+    index = make_index(1, 60, 0).groupby("label").head(4).reset_index(drop=True)
+    with pytest.raises(WenError, match=f"too few {said}"):
+        assign(index, make_copies(index), by(unit), 5, seed=1)
+
+
+def test_as_many_people_as_folds_and_one_more_are_enough() -> None:
+    index = make_index(1, 60, 0)
+    index = index[index.subject.astype(int) < 12].reset_index(drop=True)  # six of each class
+    for seed in range(20):
+        cells = assign(index, make_copies(index), by("subject"), 5, seed)
+        assert cells[cells.part == TEST].label.nunique() == 2
 
 
 def test_a_preliminary_test_set_needs_preliminary_images() -> None:
     index = make_index(1, 50, 0).assign(source="fold_0")
     with pytest.raises(WenError, match=r"split\.test: preliminary"):
-        assign(index, by("image", "preliminary"), 5, seed=1)
+        assign(index, make_copies(index), by("image", "preliminary"), 5, seed=1)
+
+
+def written(index: pd.DataFrame, near: Iterable[tuple[str, str]], paths: Paths) -> None:
+    paths.index.parent.mkdir(parents=True)
+    columns = {"path": "x.bmp", "width": 8, "height": 8, "sha256": "0"}
+    order = ["id", "path", "label", "subject", "source", "width", "height", "sha256", "pixels"]
+    index.assign(**columns)[order].to_csv(paths.index, index=False)
+    make_copies(index, near).to_csv(paths.copies, index=False)
+
+
+def params_by(tiny: Params, fraction: float) -> Params:
+    return tiny.model_copy(update={"split": by("subject", fraction=fraction)})
+
+
+def test_a_fraction_that_people_do_not_allow_is_said_and_written(
+    tmp_path: Path, tiny: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    owner = np.repeat(np.arange(6), 10)  # three people of each class, ten images each: of 60, only 20 or 40 can test
+    index = pd.DataFrame({
+        "id": [f"{k:02}" for k in range(60)], "label": owner % 2, "subject": owner.astype(str), "source": "fold_0",
+        "pixels": [str(k) for k in range(60)],
+    })  # fmt: skip
+    written(index, [], Paths(tmp_path))
+    split.run(params_by(tiny, 0.2), Paths(tmp_path))
+    report = json.loads(Paths(tmp_path).split_metrics.read_text())
+    assert report["test_fraction"] == {"asked": 0.2, "reached": pytest.approx(1 / 3)}
+    assert "the test set holds 33.3% of the images, where split.test_fraction asks for 20.0%" in capsys.readouterr().out
+
+
+def test_a_fraction_that_is_reached_is_written_and_needs_no_word(
+    tmp_path: Path, tiny: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = make_index(1, 60, 3)
+    written(index, near_pairs(index, 1, 5), Paths(tmp_path))
+    split.run(params_by(tiny, 0.3), Paths(tmp_path))
+    report = json.loads(Paths(tmp_path).split_metrics.read_text())
+    assert report["test_fraction"]["reached"] == pytest.approx(0.3, abs=0.005)
+    assert report["test"]["images"] == round(300 * report["test_fraction"]["reached"])
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text.replace("one,other", "other,one"), "columns"),
+        (lambda text: text.replace("near", "alike"), "kind must be exact or near"),
+        (lambda text: text.replace("0001,0005", "0005,0001"), "one must come before other"),
+        (lambda text: text.replace("0001,0005", "0001,9999"), "other is no image of"),
+        (lambda text: text + text.splitlines()[1] + "\n", "the same pair again"),
+        (lambda text: text.replace(",3,", ",left,"), "turn must be a whole number"),
+        (lambda text: text.replace("0.99", "much"), "correlation must be a number"),
+        (lambda _: "", "damaged"),
+    ],
+)
+def test_copies_changed_by_hand_are_refused(tmp_path: Path, tiny: Params, change, said: str) -> None:  # type: ignore[no-untyped-def]
+    paths = Paths(tmp_path)
+    written(make_index(1, 60, 0), [("0001", "0005")], paths)
+    paths.copies.write_text(change(paths.copies.read_text()))
+    with pytest.raises(WenError, match=said) as caught:
+        split.run(params_by(tiny, 0.2), paths)
+    assert "copies.csv" in str(caught.value)
+
+
+def test_without_a_table_of_copies_it_is_said_what_writes_it(tmp_path: Path, tiny: Params) -> None:
+    written(make_index(1, 60, 0), [], Paths(tmp_path))
+    Paths(tmp_path).copies.unlink()
+    with pytest.raises(WenError, match=r"copies\.csv: not there yet; `wen prepare` writes it"):
+        split.run(params_by(tiny, 0.2), Paths(tmp_path))

@@ -8,6 +8,7 @@ from torch.distributed._tools.mem_tracker import MemTracker
 
 from wen.data import synthetic
 from wen.errors import WenError
+from wen.files import write_json
 from wen.network import calibration, plan
 from wen.network.backbone import build
 from wen.network.cost import Cost, Rates, Work, count
@@ -89,13 +90,66 @@ def test_a_part_of_c_nmc_is_counted_and_has_to_be_there(tmp_path: Path) -> None:
     assert count_images(params, Paths(tmp_path)).total == 25
 
 
+def lab(subject_of: list[int], root: Path) -> None:
+    """Cells of people of one class each, as a lab brings them."""
+    for number, subject in enumerate(subject_of):
+        cls, mark = ("hem", "H") if subject % 2 else ("all", "")
+        path = root / f"cnmc/fold_0/{cls}/UID_{mark}{subject}_{number}_1_{cls}.bmp"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+
+def of_a_lab(**split: object) -> Params:
+    values = load(PROJECT / "profiles/laptop.yaml").model_dump()
+    values["dataset"]["complete"] = False
+    values["split"] |= {"unit": "subject"} | split
+    values["folds"] = [0, 1]
+    return Params.model_validate(values)
+
+
+def test_by_subject_the_plan_counts_what_whole_people_give_and_says_why(tmp_path: Path) -> None:
+    paths, params = Paths(tmp_path), of_a_lab(test_fraction=0.2)
+    lab([person for person in range(6) for _ in range(10)], paths.raw)  # three people of each class: a third can test
+    images = count_images(params, paths)
+    assert (images.total, images.test, images.train, images.validation) == (60, 20, 20, 20)
+    assert "by subjects" in images.estimated
+
+
+def test_by_subject_the_plan_has_the_split_s_own_figure_once_there_is_one(tmp_path: Path) -> None:
+    paths, params = Paths(tmp_path), of_a_lab(test_fraction=0.2)
+    lab([person for person in range(6) for _ in range(10)], paths.raw)
+    sizes = {part: {"images": n} for part, n in (("test", 12), ("development", 47), ("excluded", 1))}
+    report = {
+        "unit": "subject", "test_set": "random", "folds": 2, "seed": params.seed, **sizes,
+        "test_fraction": {"asked": 0.2, "reached": 0.2},
+    }  # fmt: skip
+    write_json(paths.split_metrics, report)
+    assert count_images(params, paths) == Images(60, 12, 23.5, 23.5)
+    for other in (of_a_lab(test_fraction=0.25), of_a_lab(test_fraction=0.2).model_copy(update={"seed": 1})):
+        assert count_images(other, paths).test == 20
+    write_json(paths.split_metrics, report | {"test": {"images": 13}})  # of other data
+    assert count_images(params, paths).test == 20
+
+
+def test_by_subject_without_images_the_plan_says_that_it_takes_what_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = load(PROJECT / "profiles/thesis.yaml").model_dump()
+    values["split"]["unit"] = "subject"
+    params = Params.model_validate(values)
+    images = count_images(params, Paths(tmp_path))
+    assert (images.total, images.test) == (12_528, 2_506)
+    plan.run(params, Paths(tmp_path), calibrate=False)
+    assert "2,506 test (as asked for; whole people may give another number)" in capsys.readouterr().out
+
+
 def test_the_plan_tells_room_work_and_hours(
     tiny: Params, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calibration, "SECONDS", 0.3)
     plan.run(tiny, Paths(), calibrate=True, device_name="cpu")
     text = capsys.readouterr().out
-    assert "Images: 72, of which 14 test" in text
+    assert "Images: 74, of which 15 test" in text
     assert re.search(r"activations at the cut .* 0\.\d\d", text)
     assert "hours" in text
     assert "if nothing were shared" in text

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from wen.data import split
+from wen.data.table import COPIES
 from wen.ensemble import inter, intra
 from wen.evaluation.metrics import evaluate
 from wen.files import write_json, write_npz
@@ -49,6 +50,7 @@ def _cells(params: Params, paths: Paths, cells: int, subjects: int) -> None:
     }  # fmt: skip
     paths.index.parent.mkdir()
     pd.DataFrame(table).astype({"label": int}).to_csv(paths.index, index=False)
+    pd.DataFrame(columns=list(COPIES)).to_csv(paths.copies, index=False)
     split.run(params, paths)
     paths.features.mkdir()
     np.save(array_path(paths.features, "images"), rng.integers(0, 256, (cells, 32, 32, 3), dtype=np.uint8))

@@ -1,7 +1,9 @@
 import numpy as np
+import pandas as pd
 import pytest
 from report_study import MakeStudy
 
+from wen.data.table import COPIES, DEVELOPMENT, read_cells
 from wen.evaluation.metrics import MEASURES
 from wen.evaluation.statistics import holm
 from wen.report.evidence import Evidence
@@ -115,21 +117,32 @@ def test_by_subject_the_units_are_the_subjects(make_study: MakeStudy) -> None:
     }  # fmt: skip
 
 
-def test_subjects_that_share_an_image_are_one_unit(make_study: MakeStudy) -> None:
-    study = gather(*make_study(split={"unit": "subject"}))
-    alone = study.unit
-    one, other, *_ = study.cells.subject.unique()
-    of_one, of_other = ((study.cells.subject == subject).to_numpy() for subject in (one, other))
-    study.cells.loc[of_other.argmax(), "pixels"] = study.cells.pixels[of_one.argmax()]
-    shared = study.unit
-    assert len(np.unique(shared[of_one | of_other])) == 1
-    assert sorted(np.unique(shared)) == list(range(alone.max()))
-    assert Evidence(study).gathered()["units"] == study.cells.subject.nunique() - 1
+def test_subjects_joined_by_copies_are_one_unit_also_by_way_of_a_third_outside_the_test_set(
+    make_study: MakeStudy,
+) -> None:
+    params, paths = make_study(split={"unit": "subject"})
+    alone = gather(params, paths)
+    cells = read_cells(paths)
+    one, other, *_ = alone.cells.subject.unique()
+    first, second = (min(alone.cells.id[alone.cells.subject == subject]) for subject in (one, other))
+    third, again = cells.id[(cells.part == DEVELOPMENT) & (cells.subject == cells.subject[cells.fold >= 0].iloc[0])][:2]
+    pairs = [sorted(pair) for pair in ((first, third), (second, again))]
+    table = [(*pair, kind, 0, 1.0, 0.0, 1.0) for pair, kind in zip(pairs, ("exact", "near"), strict=True)]
+    pd.DataFrame(table, columns=list(COPIES)).to_csv(paths.copies, index=False)
+    joined = gather(params, paths)
+    of_both = alone.cells.subject.isin([one, other]).to_numpy()
+    assert len(np.unique(alone.unit[of_both])) == 2
+    assert len(np.unique(joined.unit[of_both])) == 1
+    assert sorted(np.unique(joined.unit)) == list(range(alone.unit.max()))
+    assert Evidence(joined).gathered()["units"] == alone.cells.subject.nunique() - 1
 
 
 def test_images_are_units_of_their_own_even_where_they_are_alike(make_study: MakeStudy) -> None:
-    study = gather(*make_study())
-    study.cells["pixels"] = "alike"
+    params, paths = make_study()
+    one, other, *_ = sorted(gather(params, paths).cells.id)
+    pair = pd.DataFrame([(one, other, "exact", 0, 1.0, 0.0, 1.0)], columns=list(COPIES))
+    pair.to_csv(paths.copies, index=False)
+    study = gather(params, paths)
     assert study.unit.tolist() == list(range(len(study.cells)))
 
 

@@ -8,34 +8,66 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
-from wen.data.table import DEVELOPMENT, EXCLUDED, NO_FOLD, TEST, read_index
+from wen.data import held_out
+from wen.data.table import DEVELOPMENT, EXCLUDED, NEAR, NO_FOLD, TEST, read_copies, read_index
 from wen.errors import WenError
-from wen.files import whole, write_json
+from wen.files import read_json, whole, write_json
 from wen.params import Params, Split
 from wen.paths import Paths
 from wen.seeds import seed_for
 
+POINT = 0.01
+"""A test fraction that differs by more is said."""
+
 
 def run(params: Params, paths: Paths) -> None:
     """Write data/split.csv (id, part, fold) and the leak audit, metrics/split.json."""
-    index = read_index(paths)
-    cells = assign(index, params.split, len(params.folds), params.seed)
-    report = {"unit": params.split.unit, "test_set": params.split.test, **audit(cells)}
+    index, copies, options = read_index(paths), read_copies(paths), params.split
+    cells = assign(index, copies, options, len(params.folds), params.seed)
+    asked, reached = options.test_fraction, float((cells.part == TEST).mean())
     with whole(paths.split) as partial:
         cells[["id", "part", "fold"]].to_csv(partial, index=False, lineterminator="\n")
-    write_json(paths.split_metrics, report)
+    fraction = {"asked": asked, "reached": reached}
+    write_json(paths.split_metrics, {**_settings(params), "test_fraction": fraction, **audit(cells, copies)})
+    if options.test == "random" and abs(reached - asked) > POINT:
+        print(
+            f"split: the test set holds {reached:.1%} of the images, where split.test_fraction asks for {asked:.1%}; "
+            "no test set of whole people, with their copies, comes nearer"
+        )
 
 
-def assign(index: pd.DataFrame, options: Split, folds: int, seed: int) -> pd.DataFrame:
+def audited(params: Params, paths: Paths) -> dict[str, Any] | None:
+    """Read metrics/split.json, if there is one and it is of these parameters."""
+    if not paths.split_metrics.is_file():
+        return None
+    report = read_json(paths.split_metrics)
+    asked = params.split.test_fraction
+    same = isinstance(report, dict) and _settings(params).items() <= report.items()
+    return report if same and (params.split.test != "random" or report["test_fraction"]["asked"] == asked) else None
+
+
+def _settings(params: Params) -> dict[str, Any]:
+    return {
+        "unit": params.split.unit,
+        "test_set": params.split.test,
+        "folds": len(params.folds),
+        "seed": params.seed,
+    }
+
+
+def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int, seed: int) -> pd.DataFrame:
     """Give each image a part and each development image the fold in which it validates.
 
     Parameters
     ----------
     index : DataFrame
         data/index.csv.
+    copies : DataFrame
+        data/copies.csv.
     options : Split
-        ``unit: subject`` keeps connected components of "same subject or same pixels" whole;
-        ``test: preliminary`` holds out the challenge's preliminary set.
+        ``unit: subject`` keeps `components` whole. ``test: random`` holds out ``test_fraction`` of the images, by
+        subject as nearly as components allow (`wen.data.held_out`); ``test: preliminary`` the challenge's
+        preliminary set.
     folds : int
         Number of folds.
     seed : int
@@ -52,7 +84,7 @@ def assign(index: pd.DataFrame, options: Split, folds: int, seed: int) -> pd.Dat
     WenError
         If there are too few images, subjects or preliminary images to do so.
     """
-    group = components(index) if options.unit == "subject" else np.arange(len(index))
+    group = components(index, copies) if options.unit == "subject" else np.arange(len(index))
     part = np.full(len(index), DEVELOPMENT, dtype=object)
     if options.test == "preliminary":
         test = (index.source == "preliminary").to_numpy()
@@ -61,11 +93,11 @@ def assign(index: pd.DataFrame, options: Split, folds: int, seed: int) -> pd.Dat
         part[np.isin(group, group[test])] = EXCLUDED
         part[test] = TEST
     else:
-        part[_random_test(index.label.to_numpy(), group, options, seed)] = TEST
+        part[_random_test(index.label.to_numpy(), group, options, folds, seed)] = TEST
     fold = np.full(len(index), NO_FOLD)
     development = np.flatnonzero(part == DEVELOPMENT)
     label, groups = index.label.to_numpy()[development], group[development]
-    _enough(label, groups, folds)
+    _enough(label, groups, folds, f"{folds} folds")
     splitter = StratifiedGroupKFold if options.unit == "subject" else StratifiedKFold
     by_fold = splitter(folds, shuffle=True, random_state=seed_for(seed, what="folds"))
     grouping = (groups,) if options.unit == "subject" else ()
@@ -76,45 +108,63 @@ def assign(index: pd.DataFrame, options: Split, folds: int, seed: int) -> pd.Dat
     return cells
 
 
-def components(index: pd.DataFrame) -> np.ndarray:
-    """Number the connected components of "same subject or same pixels", one number for each image."""
-    subject, _ = pd.factorize(index.subject)
-    pixels, unique = pd.factorize(index.pixels)
-    n_subjects = subject.max() + 1
-    size = n_subjects + len(unique)
-    graph = coo_array((np.ones(len(index)), (subject, n_subjects + pixels)), shape=(size, size))
+def components(index: pd.DataFrame, copies: pd.DataFrame) -> np.ndarray:
+    """Number the connected components of "same person, or an exact copy, or a near-copy".
+
+    Parameters
+    ----------
+    index : DataFrame
+        data/index.csv: ``id``, ``subject`` and ``pixels`` of each image.
+    copies : DataFrame
+        data/copies.csv: ids ``one`` and ``other`` of each pair.
+
+    Returns
+    -------
+    ndarray of shape (images,)
+        Each image's component, from 0.
+    """
+    subject, names = pd.factorize(index.subject)
+    pixels, looks = pd.factorize(index.pixels)
+    of = pd.Series(subject, index=index.id)
+    one = np.concatenate([subject, of[copies.one]])
+    other = np.concatenate([len(names) + pixels, of[copies.other]])
+    size = len(names) + len(looks)
+    graph = coo_array((np.ones(len(one)), (one, other)), shape=(size, size))
     _, component = connected_components(graph, directed=False)
-    return component[subject]
+    return pd.factorize(component[subject])[0]
 
 
-def audit(cells: pd.DataFrame) -> dict[str, Any]:
+def audit(cells: pd.DataFrame, copies: pd.DataFrame) -> dict[str, Any]:
     """Count what each boundary lets through.
 
     Parameters
     ----------
     cells : DataFrame
         The index with ``part`` and ``fold``.
+    copies : DataFrame
+        data/copies.csv.
 
     Returns
     -------
     dict
-        Sizes; subjects and duplicate images (equal pixels) on both sides of test | development and
-        of each fold's train | validation.
+        Sizes; subjects, exact copies (equal pixels) and near-copies on both sides of test | development and of each
+        fold's validation | train: how many images of the first side have one on the other, which, and how many pairs.
     """
     development, test = cells[cells.part == DEVELOPMENT], cells[cells.part == TEST]
+    near = copies[copies.kind == NEAR]
     folds = {}
     for fold, validation in development.groupby("fold"):
-        folds[str(fold)] = _shared(validation, development[development.fold != fold])
+        folds[str(fold)] = _shared(validation, development[development.fold != fold], near)
     return {
         "development": _size(development),
         "test": _size(test),
         "excluded": _size(cells[cells.part == EXCLUDED]),
-        "test_and_development": _shared(test, development),
+        "test_and_development": _shared(test, development, near),
         "validation_and_train": folds,
     }
 
 
-def _random_test(label: np.ndarray, group: np.ndarray, options: Split, seed: int) -> np.ndarray:
+def _random_test(label: np.ndarray, group: np.ndarray, options: Split, folds: int, seed: int) -> np.ndarray:
     if options.unit == "image":
         try:
             _, test = train_test_split(
@@ -126,20 +176,18 @@ def _random_test(label: np.ndarray, group: np.ndarray, options: Split, seed: int
         except ValueError as error:
             raise WenError(f"split: {len(label)} images are too few for a test set of each class ({error})") from None
         return test
-    parts = round(1 / options.test_fraction)
-    _enough(label, group, parts)
-    splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed_for(seed, what="test"))
-    # One of the parts at random: the first one always holds the largest group.
-    chosen = np.random.default_rng(seed_for(seed, what="test")).integers(parts)
-    return list(splitter.split(label, label, group))[chosen][1]
+    _enough(label, group, folds + 1, f"a test set and {folds} folds")
+    counts = np.stack([np.bincount(group[label == value], minlength=group.max() + 1) for value in (1, 0)], axis=1)
+    rng = np.random.default_rng(seed_for(seed, what="test"))
+    return np.flatnonzero(held_out.choose(counts, options.test_fraction, folds, rng)[group])
 
 
-def _enough(label: np.ndarray, group: np.ndarray, parts: int) -> None:
+def _enough(label: np.ndarray, group: np.ndarray, parts: int, purpose: str) -> None:
     for value, name in ((1, "ALL"), (0, "HEM")):
         found = len(np.unique(group[label == value]))
         if found < parts:
             raise WenError(
-                f"split: {found} independent groups of {name} images are too few for {parts} parts; "
+                f"split: {found} independent groups of {name} images are too few for {purpose}; "
                 "use fewer folds, split.unit: image, or more data"
             )
 
@@ -163,13 +211,19 @@ def _size(cells: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def _shared(one: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:
+def _shared(one: pd.DataFrame, other: pd.DataFrame, near: pd.DataFrame) -> dict[str, Any]:
     subjects = sorted(set(one.subject) & set(other.subject))
     duplicates = one[one.pixels.isin(other.pixels)]
+    both_ways = pd.concat([near[["one", "other"]], near[["other", "one"]].set_axis(["one", "other"], axis=1)])
+    across = both_ways[both_ways.one.isin(one.id) & both_ways.other.isin(other.id)]
     return {
         "images": len(one),
         "shared_subjects": len(subjects),
         "images_of_shared_subjects": int(one.subject.isin(subjects).sum()),
         "duplicate_images": len(duplicates),
+        "duplicate_pairs": len(one[["pixels"]].merge(other[["pixels"]])),
         "duplicates": sorted(duplicates.id),
+        "near_copy_images": across.one.nunique(),
+        "near_copy_pairs": len(across),
+        "near_copies": sorted(across.one.unique()),
     }

@@ -13,6 +13,8 @@ NO_FOLD = -1  # value of ``fold`` outside development
 
 INDEX = ("id", "path", "label", "subject", "source", "width", "height", "sha256", "pixels")
 SPLIT = ("id", "part", "fold")
+COPIES = ("one", "other", "kind", "turn", "correlation", "difference", "equal")
+EXACT, NEAR = "exact", "near"  # values of ``kind``
 
 
 def read_index(paths: Paths) -> pd.DataFrame:
@@ -27,6 +29,34 @@ def read_index(paths: Paths) -> pd.DataFrame:
     _check(index.label.isin([0, 1]), paths.index, "label must be 0 or 1")
     _check(~index.id.duplicated(), paths.index, "the same id again")
     return index
+
+
+def read_copies(paths: Paths) -> pd.DataFrame:
+    """Read data/copies.csv: pairs of images in data/index.csv that are copies of each other; it may hold none.
+
+    Returns
+    -------
+    DataFrame
+        A row for each pair: ids ``one`` < ``other``; ``kind``, exact (equal pixels) or near; ``turn``, which of eight
+        symmetries lays one on the other; their ``correlation``, mean ``difference`` in grey levels, and share of
+        ``equal`` pixels.
+
+    Raises
+    ------
+    WenError
+        If it is missing, not as `wen prepare` wrote it, or of other images than data/index.csv.
+    """
+    path, ids = paths.copies, read_index(paths).id
+    copies = _read(path, COPIES, ("turn",), "wen prepare", may_be_empty=True)
+    _check(copies.kind.isin([EXACT, NEAR]), path, "kind must be exact or near")
+    _check(copies.one < copies.other, path, "one must come before other")
+    for name in ("one", "other"):
+        _check(copies[name].isin(ids), path, f"{name} is no image of {paths.index}")
+    _check(~copies.duplicated(["one", "other"]), path, "the same pair again")
+    measures = ["correlation", "difference", "equal"]
+    for name in measures:
+        _check(pd.to_numeric(copies[name], errors="coerce").notna(), path, f"{name} must be a number")
+    return copies.astype(dict.fromkeys(measures, float))
 
 
 def read_cells(paths: Paths) -> pd.DataFrame:
@@ -46,7 +76,9 @@ def read_cells(paths: Paths) -> pd.DataFrame:
     return index.assign(part=split.part, fold=split.fold)
 
 
-def _read(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...], command: str) -> pd.DataFrame:
+def _read(
+    path: Path, columns: tuple[str, ...], numbers: tuple[str, ...], command: str, may_be_empty: bool = False
+) -> pd.DataFrame:
     mend = f"run `{command}`"
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
@@ -57,7 +89,7 @@ def _read(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...], comman
         raise WenError(f"{path}: damaged ({found}); {mend}") from None
     if tuple(table.columns) != columns:
         raise WenError(f"{path}: columns {','.join(table.columns)}; expected {','.join(columns)}; {mend}")
-    if table.empty:
+    if table.empty and not may_be_empty:
         raise WenError(f"{path}: holds no image; {mend}")
     for name in numbers:
         _check(table[name].str.fullmatch(r"-?[0-9]{1,9}"), path, f"{name} must be a whole number")

@@ -1,5 +1,6 @@
 """What params.yaml will cost before anything runs: work and disk, counted; hours, from a calibration on this device."""
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -7,7 +8,9 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from wen.data import cnmc
+from wen.data import cnmc, split
+from wen.data.cell import Cell
+from wen.data.table import COPIES, TEST
 from wen.errors import WenError
 from wen.network import calibration, device
 from wen.network.cost import Cost, Rates, Work, count
@@ -25,6 +28,8 @@ class Images:
     """Of one fold."""
     validation: float
     """Of one fold."""
+    estimated: str = ""
+    """Why ``test`` is an estimate, if it is one."""
 
     def in_features(self, views: int) -> float:
         """How often an image passes the frozen network: all as they are, and random views of those not for test."""
@@ -40,6 +45,7 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
     start = time.process_time()
     device.settle(params.compute)
     images, cost = count_images(params, paths), count(params)
+    estimate = f" ({images.estimated})" if images.estimated else ""
     shared, alone = work(params, images, cost), work(params, images, cost, sharing=False)
     console = Console(width=110)
     print(
@@ -48,8 +54,8 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
         f"  {cost.trunk / 1e9:.3g} (frozen) + {cost.tail / 1e9:.3g} (trained) G multiply-adds an image\n"
         f"Study: {len(params.learning_rates)} learning rates x {len(params.folds)} folds, at most "
         f"{params.head.epochs} + {params.finetune.epochs} epochs over {params.augment.views} views\n"
-        f"Images: {images.total:,}, of which {images.test:,} test, and a fold trains on {images.train:,.0f} and "
-        f"validates on {images.validation:,.0f}\n"
+        f"Images: {images.total:,}, of which {images.test:,} test{estimate}, and a fold trains on {images.train:,.0f} "
+        f"and validates on {images.validation:,.0f}\n"
     )
     console.print(_disk_table(params, images, cost))
     rates = calibration.rates(params, cost, device.choose(device_name, params.compute)) if calibrate else None
@@ -58,15 +64,37 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
 
 
 def count_images(params: Params, paths: Paths) -> Images:
-    """Count the images that params.yaml and data/raw will give, before anything has run."""
-    total, preliminary = _expected(params, paths)
-    test = preliminary if params.split.test == "preliminary" else round(params.split.test_fraction * total)
-    folds = len(params.folds)
-    return Images(total, test, (total - test) * (1 - 1 / folds), (total - test) / folds)
+    """Count the images that params.yaml and data/raw will give, before anything has run.
+
+    The test set of a random split by subject has as many images as metrics/split.json says, if that is of these
+    parameters; else as many as the same draw gives by the subjects of the images that are there, whose copies are not
+    known yet; else as many as are asked for.
+    """
+    total, preliminary, cells = _expected(params, paths)
+    folds, options = len(params.folds), params.split
+    report, estimated = split.audited(params, paths), ""
+    if report and sum(report[part]["images"] for part in ("development", "test", "excluded")) == total:
+        test, development = report["test"]["images"], report["development"]["images"]
+    else:
+        test = preliminary if options.test == "preliminary" else math.ceil(options.test_fraction * total)
+        if (options.unit, options.test) == ("subject", "random"):
+            estimated = "as asked for; whole people may give another number"
+            if cells:
+                test = _by_subject(cells, params)
+                estimated = "by subjects; copies of images, which `wen prepare` finds, may change it"
+        development = total - test
+    return Images(total, test, development * (1 - 1 / folds), development / folds, estimated)
 
 
-def _expected(params: Params, paths: Paths) -> tuple[int, int]:
-    """How many images there will be, and how many of the preliminary set.
+def _by_subject(cells: list[Cell], params: Params) -> int:
+    """How many images test if none is a copy of another."""
+    index = pd.DataFrame(cells).assign(pixels=[cell.id for cell in cells])
+    no_copies = pd.DataFrame(columns=list(COPIES))
+    return int((split.assign(index, no_copies, params.split, len(params.folds), params.seed).part == TEST).sum())
+
+
+def _expected(params: Params, paths: Paths) -> tuple[int, int, list[Cell]]:
+    """How many images there will be, how many of the preliminary set, and those of them that are there.
 
     Raises
     ------
@@ -74,16 +102,18 @@ def _expected(params: Params, paths: Paths) -> tuple[int, int]:
         If part of C-NMC is to be studied and none of it is in data/raw.
     """
     dataset = params.dataset
+    cells = cnmc.read(paths.synthetic if dataset.synthetic else paths.raw).cells
     if dataset.synthetic:
-        own = dataset.synthetic
-        return own.cells + own.preliminary_cells, own.preliminary_cells
-    if dataset.complete:
-        parts = cnmc.PUBLISHED.items()
-        return sum(n for _, n in parts), sum(n for part, n in parts if part.startswith("preliminary"))
-    sources = pd.Series([cell.source for cell in cnmc.read(paths.raw).cells])
-    if sources.empty:
+        preliminary = dataset.synthetic.preliminary_cells
+        total = dataset.synthetic.cells + dataset.synthetic.duplicates + preliminary
+    elif dataset.complete:
+        total = sum(cnmc.PUBLISHED.values())
+        preliminary = sum(n for part, n in cnmc.PUBLISHED.items() if part.startswith("preliminary"))
+    else:
+        total, preliminary = len(cells), sum(cell.source == "preliminary" for cell in cells)
+    if not total:
         raise WenError(f"{paths.raw}: holds no labelled image to count; `make study DATA=...` brings C-NMC here")
-    return len(sources), int((sources == "preliminary").sum())
+    return total, preliminary, cells if len(cells) == total else []
 
 
 def work(params: Params, images: Images, cost: Cost, sharing: bool = True) -> dict[str, Work]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wen.data.table import TEST, read_cells
+from wen.data.table import TEST, read_cells, read_copies
 from wen.ensemble.intra import JUDGED_ON, champions
 from wen.ensemble.members import Member, load
 from wen.errors import WenError
@@ -53,7 +53,8 @@ class Study:
 
     params: Params
     cells: pd.DataFrame
-    """The test images, as data/index.csv has them; ``row`` is their row number there."""
+    """The test images, as data/index.csv has them; ``row`` is their row number there. Images of one ``component`` stand
+    or fall together, if the split is by subject."""
     models: dict[float, list[Member]]
     """The fold models of each LR."""
     classifiers: list[Classifier]
@@ -68,12 +69,10 @@ class Study:
     def unit(self) -> np.ndarray:
         """What stands or falls together, numbered from 0: each image alone, or each subject if the split is by subject.
 
-        Subjects that share an image count as one, as they do to the split.
+        Subjects whom copies join count as one, as they do to the split: also by way of a third outside the test set.
         """
         if self.params.split.unit == "subject":
-            from wen.data.split import components  # only the report needs it, and it takes a second to import
-
-            return pd.factorize(components(self.cells))[0]
+            return pd.factorize(self.cells.component)[0]
         return np.arange(len(self.cells))
 
     def right(self, classifier: Classifier) -> np.ndarray:
@@ -122,7 +121,8 @@ def gather(params: Params, paths: Paths) -> Study:
         If an earlier stage's output is missing, or was made for another test set or with another params.yaml.
     """
     cells = read_cells(paths)
-    cells = cells.assign(row=np.arange(len(cells)))[cells.part == TEST].reset_index(drop=True)
+    cells = cells.assign(row=np.arange(len(cells)), component=_components(params, paths, cells))
+    cells = cells[cells.part == TEST].reset_index(drop=True)
     models = {lr: load(paths, lr, params.folds) for lr in params.learning_rates}
     for lr, members in models.items():  # `load` has compared each with the first
         _check_test_set(paths.predictions(lr, members[0].fold), members[0].test_id, cells, paths)
@@ -144,6 +144,14 @@ def curves(params: Params, paths: Paths) -> pd.DataFrame:
                     table[f"{part}_{measure}"] = pd.read_csv(folder / measure / f"{part}.tsv", sep="\t")[part]
             tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def _components(params: Params, paths: Paths, cells: pd.DataFrame) -> np.ndarray:
+    if params.split.unit == "image":
+        return np.arange(len(cells))
+    from wen.data.split import components  # only the report needs it, and it takes a second to import
+
+    return components(cells, read_copies(paths))
 
 
 def _singles(models: dict[float, list[Member]], paths: Paths) -> Iterator[Classifier]:
