@@ -55,8 +55,8 @@ def test_of_many_files_a_few_are_named_and_all_are_counted(tmp_path: Path) -> No
         "other files": (2, ["0.h5", "1.h5"]),
     }
     assert cnmc.read(tmp_path).left_out == [
-        "not read: 9 images of other formats than BMP (blast/0.png, blast/1.png, blast/2.png and 6 more); "
-        "2 other files (0.h5, 1.h5). Cells are read from BMP files alone"
+        "not read: images of other formats than BMP (9): blast/0.png, blast/1.png, blast/2.png and 6 more; "
+        "other files (2): 0.h5, 1.h5. Cells are read from BMP files alone"
     ]
 
 
@@ -183,7 +183,7 @@ def test_study_and_prepare_name_the_cells_in_zips_that_they_do_not_read(
         code, said = project.wen(*command)
         assert code == 0, said
         names = f"{place}training_data/fold_0.zip, {place}training_data/fold_2.zip"
-        assert f"warning: not read: 2 archives ({names}). " in said
+        assert f"warning: not read: archives (2): {names}. " in said
     counted = read_json(project.root / "metrics/dataset.json")["not_read"]
     assert counted == {
         "archives": {"count": 2, "examples": [f"cnmc/training_data/fold_{k}.zip" for k in (0, 2)]}
@@ -192,7 +192,9 @@ def test_study_and_prepare_name_the_cells_in_zips_that_they_do_not_read(
 
 def test_data_in_other_formats_alone_are_refused_with_what_they_are(project: Project, tmp_path: Path) -> None:
     put(*(tmp_path / f"lab/{kind}/{k}.png" for k in range(50) for kind in ("blast", "normal")))
-    said = project.refuses(*project.study(tmp_path / "lab"), named="100 images of other formats than BMP (blast/0.png")
+    said = project.refuses(
+        *project.study(tmp_path / "lab"), named="images of other formats than BMP (100): blast/0.png"
+    )
     assert "holds 0 labelled images" in said
 
 

@@ -49,7 +49,9 @@ def test_one_person_written_in_two_ways_is_one_and_a_warning_names_him(tmp_path:
         "UID_9_1_1_all": "9",
     }  # fmt: skip
     assert summary["people"] == {"of_both_classes": [], "with_several_ids": {"7": ["007", "7"], "H8": ["H08", "H8"]}}
-    assert ["2 people with several ids" in line and "007 and 7 (7)" in line for line in said] == [True]
+    assert [
+        "people with several ids, each counted as one person (2)" in line and "007 and 7 (7)" in line for line in said
+    ] == [True]
 
 
 def test_a_person_with_both_classes_is_named_by_one_number(tmp_path: Path) -> None:
@@ -58,7 +60,7 @@ def test_a_person_with_both_classes_is_named_by_one_number(tmp_path: Path) -> No
     assert index.subject.tolist() == ["7", "7", "H90"]
     assert index.label.tolist() == [1, 0, 0]
     assert summary["people"]["of_both_classes"] == ["7"]
-    assert said == ["1 people with cells of both classes, each counted as one person: 7"]
+    assert said == ["people with cells of both classes, each counted as one person (1): 7"]
 
 
 def test_a_lab_s_patients_with_h_for_their_healthy_cells_are_one_person_each(tmp_path: Path) -> None:
@@ -68,7 +70,7 @@ def test_a_lab_s_patients_with_h_for_their_healthy_cells_are_one_person_each(tmp
     index, summary, said = survey(tmp_path)
     assert summary["subjects"] == 30
     assert len(summary["people"]["of_both_classes"]) == 30
-    assert said[0] == "30 people with cells of both classes, each counted as one person: 1, 2, 3 and 27 more"
+    assert said[0] == "people with cells of both classes, each counted as one person (30): 1, 2, 3 and 27 more"
     assert "1 and H1 (1), 2 and H2 (2), 3 and H3 (3) and 27 more" in said[1]
     person = index.id.str.extract(r"UID_H?(\d+)_")[0]
     for seed in range(20):
@@ -102,7 +104,7 @@ def test_a_blast_of_a_healthy_donor_is_misnamed() -> None:
 
 def test_complete_c_nmc_has_no_hem_image_without_h() -> None:
     cells = [Cell("UID_1_1_1_hem", Path("UID_1_1_1_hem.bmp"), 0, "1", "fold_0")]
-    assert "1 HEM images without H in their names (UID_1_1_1_hem.bmp)" in cnmc.incomplete(cells)[0]
+    assert "HEM images without H in their names: 1 of 0 published (UID_1_1_1_hem.bmp)" in cnmc.incomplete(cells)[0]
 
 
 def test_the_table_of_c_nmc_s_subjects_is_that_of_the_real_file_names(real_manifest: Path) -> None:

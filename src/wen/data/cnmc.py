@@ -46,12 +46,12 @@ class Listing:
     def left_out(self) -> list[str]:
         """Say which files are not read and which images are not there."""
         kinds = [
-            f"{found['count']:,} {kind} ({some(found['examples'], found['count'])})"
+            f"{kind} ({found['count']:,}): {some(found['examples'], found['count'])}"
             for kind, found in self.not_read.items()
         ]
         lines = [f"not read: {'; '.join(kinds)}. Cells are read from BMP files alone"] if kinds else []
         if self.missing:
-            lines.append(f"{len(self.missing):,} preliminary images are labelled but not there: {some(self.missing)}")
+            lines.append(f"preliminary images labelled but not there ({len(self.missing):,}): {some(self.missing)}")
         return lines
 
 
@@ -134,7 +134,7 @@ def incomplete(cells: list[Cell]) -> list[str]:
         found[f"{part} {'ALL' if cell.label else 'HEM'}"] += 1
     without = [cell.path.name for cell in cells if not cell.label and not cell.id.split("_")[1].upper().startswith("H")]
     unlike = (
-        [f"{len(without):,} HEM images without H in their names ({some(without)}), published: none"] if without else []
+        [f"HEM images without H in their names: {len(without):,} of 0 published ({some(without)})"] if without else []
     )
     return unlike + [
         f"{part}: {found[part]:,} of {published:,} images"

@@ -75,10 +75,10 @@ def remarks(cells: list[Cell]) -> list[str]:
     """Say who counts as one person though classes or names differ."""
     lines = []
     if both := of_both_classes(cells):
-        lines.append(f"{len(both):,} people with cells of both classes, each counted as one person: {some(both)}")
+        lines.append(f"people with cells of both classes, each counted as one person ({len(both):,}): {some(both)}")
     if several := [f"{' and '.join(names)} ({subject})" for subject, names in spellings(cells).items()]:
         lines.append(
-            f"{len(several):,} people with several ids, each counted as one person: {some(several)}; "
+            f"people with several ids, each counted as one person ({len(several):,}): {some(several)}; "
             "if two of them are not the same person, give one another number"
         )
     return lines
