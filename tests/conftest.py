@@ -42,6 +42,7 @@ def values() -> dict[str, Any]:
         "preliminary_subjects": 4,
         "preliminary_cells": 12,
         "duplicates": 2,
+        "altered": 2,
     }
     study["images"] = {"crop": 48, "size": 32}
     study["folds"] = [0, 1]

@@ -41,6 +41,7 @@ class Synthetic(Section):
     preliminary_subjects: Annotated[Whole, Field(ge=2)]
     preliminary_cells: Annotated[Whole, Field(ge=4)]
     duplicates: Count
+    altered: Count
     separation: Annotated[float, Field(ge=0, le=10)]
 
 
@@ -50,6 +51,8 @@ class Dataset(Section):
     source: Literal["synthetic", "cnmc"]
     complete: bool
     side: Annotated[int, Field(ge=1, le=4096)]
+    near_copies: bool
+    near_difference: Annotated[float, Field(gt=0, le=50)]
     synthetic: Synthetic | None = None
 
 

@@ -79,6 +79,11 @@ class Paths:
         return self.root / "plots/dataset"
 
     @property
+    def copies_plots(self) -> Path:
+        """Pictures of pairs of copies, and pairs.json, which says what they show."""
+        return self.dataset_plots / "copies"
+
+    @property
     def split(self) -> Path:
         return self.root / "data/split.csv"
 

@@ -73,6 +73,16 @@ def test_every_params_of_the_users_own_is_kept_and_named(
     assert {path.name: path.read_text() for path in project.root.glob("params.yaml.old*")} == kept
 
 
+def test_the_closing_line_counts_copies_of_both_kinds(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = layouts.kaggle(tmp_path / "C-NMC")
+    original = source / "training_data/fold_0/all/UID_1_1_1_all.bmp"
+    original.with_name("UID_1_9_1_all.bmp").write_bytes(original.read_bytes())
+    bring.run(source, "laptop", incomplete=True, paths=project)
+    assert "; 1 duplicate pairs (0 across subjects), 0 near-copies (0 across subjects)\n" in capsys.readouterr().out
+
+
 def test_params_that_are_not_utf_8_are_kept_as_they_are(tmp_path: Path, project: Paths) -> None:
     content = "m\u00efne\n".encode("utf-16")
     project.params.write_bytes(content)

@@ -80,6 +80,7 @@ def tiny_values() -> dict[str, Any]:
     values["dataset"]["side"] = 48
     values["dataset"]["synthetic"] |= {
         "subjects": 14, "cells": 90, "preliminary_subjects": 4, "preliminary_cells": 20, "duplicates": 2,
+        "altered": 2,
     }  # fmt: skip
     values["images"] = {"crop": 48, "size": 32}
     values["folds"] = [0, 1]

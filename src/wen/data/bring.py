@@ -10,14 +10,15 @@ import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 from rich.progress import track
 
 from wen.data.folder import files
-from wen.data.prepare import survey
+from wen.data.prepare import search, survey
 from wen.errors import WenError
 from wen.files import whole
-from wen.params import parse
+from wen.params import Dataset, parse
 from wen.paths import Paths
 
 LARGEST_ZIP = 40 * 2**30  # bytes unpacked; C-NMC 2019 is 11 GB
@@ -51,12 +52,12 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths) -> None:
     target = paths.raw / "cnmc"
     dataset = params.dataset
     if data.resolve() == target.resolve() and not target.is_symlink():
-        _, _, summary = survey(target, paths.root, dataset.side, dataset.complete)
+        summary = _checked(target, paths.root, dataset)
     else:
         with whole(target) as partial:
             _bring(data, partial)
             try:
-                _, _, summary = survey(partial, paths.root, dataset.side, dataset.complete)
+                summary = _checked(partial, paths.root, dataset)
             except WenError as error:
                 raise WenError(str(error).replace(str(partial), str(data))) from None
     if _is_own(paths):
@@ -67,8 +68,21 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths) -> None:
         partial.write_bytes(content)
     print(
         f"data/raw/cnmc: {summary['images']:,} images ({summary['ALL']:,} ALL, {summary['HEM']:,} HEM) of "
-        f"{summary['subjects']} subjects, {summary['duplicate_pairs']} duplicate pairs\n"
+        f"{summary['subjects']} subjects; {_copies(summary['copies'])}\n"
         f"params.yaml: profile {profile}. Start the study with: dvc repro"
+    )
+
+
+def _checked(folder: Path, root: Path, dataset: Dataset) -> dict[str, Any]:
+    index, _, summary = survey(folder, root, dataset.side, dataset.complete)
+    return summary | {"copies": search(index, root, dataset)[1]}
+
+
+def _copies(counts: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{found['pairs']:,} {name} ({found['pairs_across_subjects']:,} across subjects)"
+        for name, found in (("duplicate pairs", counts["exact"]), ("near-copies", counts["near"]))
+        if found is not None
     )
 
 

@@ -1,6 +1,7 @@
 """Stage ``prepare``: open every image, check it, and list them all in data/index.csv."""
 
 import sys
+import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,21 +12,27 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from wen.data import cnmc, images, overview, people, synthetic
+from wen.data import cnmc, copies, images, overview, people, pictures, synthetic
 from wen.errors import WenError
 from wen.files import whole, write_json
-from wen.params import Params
+from wen.params import Dataset, Params
 from wen.paths import Paths
 
 COLUMNS = ["id", "path", "label", "subject", "source", "width", "height", "sha256", "pixels"]
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write data/index.csv, metrics/dataset.json and plots/dataset/.
+    """Write data/index.csv, data/copies.csv, metrics/dataset.json and plots/dataset/.
 
     The index has one row an image, sorted by id: id, path (relative to the root), label (1 ALL,
     0 HEM), subject, source (fold_0..2, preliminary), width and height in px, SHA-256 of the file and
-    of the decoded pixels. Images with equal pixels are duplicates, whatever their headers.
+    of the decoded pixels. Images with equal pixels are duplicates, whatever their headers; these and near-copies are
+    listed by `wen.data.copies.find`.
+
+    Warns
+    -----
+    UserWarning
+        That names near-copies with different labels.
 
     Raises
     ------
@@ -39,14 +46,19 @@ def run(params: Params, paths: Paths) -> None:
     else:
         folder, root = paths.raw, paths.home
     index, statistics, summary = survey(folder, root, dataset.side, dataset.complete)
+    pairs, counts = search(index, root, dataset)
     if dataset.source != "synthetic":  # the stage owns data/synthetic and leaves it empty
         with whole(paths.synthetic) as partial:
             partial.mkdir()
     with whole(paths.dataset_plots) as partial:
         overview.draw(index, statistics, root, partial)
+        pictures.draw(index, pairs, root, partial / paths.copies_plots.name)
     with whole(paths.index) as partial:
         index.to_csv(partial, index=False, lineterminator="\n")
-    write_json(paths.dataset_metrics, summary)
+    with whole(paths.copies) as partial:
+        pairs.to_csv(partial, index=False, lineterminator="\n")
+    write_json(paths.dataset_metrics, summary | {"copies": counts})
+    _warn_of_classes(index, pairs)
 
 
 def survey(folder: Path, root: Path, side: int, complete: bool) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
@@ -97,6 +109,33 @@ def survey(folder: Path, root: Path, side: int, complete: bool) -> tuple[pd.Data
         print(f"warning: {line}", file=sys.stderr)
     statistics = pd.DataFrame([(look.area, look.intensity) for look in looks], columns=["area", "intensity"])
     return index, statistics, _summary(index, statistics, listing)
+
+
+def search(index: pd.DataFrame, root: Path, dataset: Dataset) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Find the copies among the images of an index.
+
+    Returns
+    -------
+    pairs : DataFrame
+        data/copies.csv.
+    counts : dict
+        ``copies`` of metrics/dataset.json: of exact and of near ones; None if these were not looked for.
+    """
+    pairs = copies.find(index, root, dataset.near_difference if dataset.near_copies else None)
+    counts = {kind: copies.summary(index, pairs[pairs.kind == kind]) for kind in (copies.EXACT, copies.NEAR)}
+    return pairs, counts if dataset.near_copies else counts | {copies.NEAR: None}
+
+
+def _warn_of_classes(index: pd.DataFrame, pairs: pd.DataFrame) -> None:
+    path = index.set_index("id").path
+    joined = copies.between_classes(index, pairs)
+    if len(joined):
+        lines = [f"{path[one]} and {path[other]}" for one, other in zip(joined.one, joined.other, strict=True)]
+        warnings.warn(
+            f"{len(lines)} near-copies have different labels; look at them and mend the wrong label, or lower "
+            "dataset.near_difference if they are different cells:\n" + "\n".join(lines),
+            stacklevel=2,
+        )
 
 
 @dataclass(frozen=True)
@@ -152,7 +191,7 @@ def _gaps(listing: cnmc.Listing) -> list[str]:
 
 
 def _summary(index: pd.DataFrame, statistics: pd.DataFrame, listing: cnmc.Listing) -> dict[str, Any]:
-    copies = index.groupby("pixels").size()
+    same_pixels = index.groupby("pixels").size()
     same_file = index.groupby("sha256").size()
     pairs = Counter(
         " and ".join(sorted(pair)) for _, group in index.groupby("pixels") for pair in _pairs(list(group.subject))
@@ -169,7 +208,7 @@ def _summary(index: pd.DataFrame, statistics: pd.DataFrame, listing: cnmc.Listin
         "labelled_but_missing": len(listing.missing),
         "not_read": listing.not_read,
         "people": people.summary(listing.cells),
-        "duplicate_pairs": int((copies * (copies - 1) // 2).sum()),
+        "duplicate_pairs": int((same_pixels * (same_pixels - 1) // 2).sum()),
         "duplicate_pairs_same_bytes": int((same_file * (same_file - 1) // 2).sum()),
         "duplicate_pairs_by_subjects": dict(sorted(pairs.items(), key=lambda item: (-item[1], item[0]))),
         "cells_per_subject": index.subject.value_counts().describe()[["min", "50%", "max"]].to_dict(),

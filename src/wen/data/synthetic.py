@@ -17,8 +17,10 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from wen.data.cnmc import LABELS_CSV, PRELIMINARY
+from wen.data.symmetry import turned
 from wen.files import whole, write_text
 from wen.params import Synthetic
+from wen.seeds import seed_for
 
 ALL_SHARE = 0.68  # of the cells, as in C-NMC (7,272 of 10,661)
 ALL_SUBJECTS = 0.6
@@ -48,7 +50,7 @@ def write(root: Path, options: Synthetic, side: int, seed: int) -> None:
     root : Path
         Replaced as a whole.
     options : Synthetic
-        Numbers of subjects, cells and duplicates, and the separation of the classes.
+        Numbers of subjects, cells, duplicates and altered copies, and the separation of the classes.
     side : int
         Width and height of an image, in px.
     seed : int
@@ -60,6 +62,7 @@ def write(root: Path, options: Synthetic, side: int, seed: int) -> None:
     with whole(root) as partial:
         paths = _write_training(partial / "training_data", training, options, side, seed, rng)
         _write_duplicates(paths, training, options.duplicates, rng)
+        _write_altered(paths, training, options.altered, seed)
         _write_preliminary(partial / "validation_data", preliminary, options, side, seed, rng)
 
 
@@ -124,6 +127,40 @@ def _write_duplicates(
         original = paths[donor.name][copy // 2 % len(paths[donor.name])]
         folder = paths[other.name][0].parent
         (folder / f"UID_{other.name}_{90 + copy}_1_all.bmp").write_bytes(original.read_bytes())
+
+
+def _write_altered(paths: dict[str, list[Path]], subjects: list[Subject], count: int, seed: int) -> None:
+    """Copy cells of one healthy subject under the name of another, each altered in another way."""
+    donors = [subject for subject in subjects if not subject.label]
+    for copy in range(count):
+        donor, other = donors[copy % 2 % len(donors)], donors[(copy % 2 + len(donors) // 2) % len(donors)]
+        original = paths[donor.name][copy // 2 % len(paths[donor.name])]
+        with Image.open(original) as image:
+            cell = np.asarray(image)
+        alter, rng = ALTERATIONS[copy % len(ALTERATIONS)], np.random.default_rng(seed_for(seed, copy, what="altered"))
+        _write_bmp(alter(cell, rng), paths[other.name][0].parent / f"UID_{other.name}_{95 + copy}_1_hem.bmp")
+
+
+def _moved(cell: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.roll(cell, rng.integers(2, max(len(cell) // 20, 3), 2), axis=(0, 1))
+
+
+def _mirrored(cell: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return turned(cell, int(rng.integers(4, 8)))
+
+
+def _brighter(cell: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return (cell * rng.uniform(1.05, 1.15)).clip(0, 255).round().astype(np.uint8)
+
+
+def _compressed(cell: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    with BytesIO() as content:
+        Image.fromarray(cell).save(content, format="JPEG", quality=int(rng.integers(80, 95)))
+        with Image.open(content) as image:
+            return np.asarray(image)
+
+
+ALTERATIONS = (_moved, _mirrored, _brighter, _compressed)
 
 
 def _write_preliminary(

@@ -1,0 +1,128 @@
+"""Copies among the images: exact ones, of equal pixels, and near ones, which were altered on the way.
+
+A near-copy is the same cell cut again, placed elsewhere, mirrored, turned by quarters, made brighter or darker,
+compressed, or photographed a second time. Thumbnails propose pairs; the pixels decide.
+"""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from rich.progress import track
+
+from wen.data.alignment import Likeness, compare
+from wen.data.symmetry import inverse, turned
+from wen.data.thumbnails import proposals, thumbnails
+
+COLUMNS = ["one", "other", "kind", "turn", "correlation", "difference", "equal"]
+EXACT, NEAR = "exact", "near"
+LARGEST_SIDE = 512  # px; larger frames are compared at a whole fraction of their size
+CORRELATION = 0.9  # least of two copies' smoothed pixels; above it, of C-NMC's unlike cells hardly a pair is left
+OVERLAP = 0.7  # least share of the larger cell that both show
+
+
+def find(index: pd.DataFrame, root: Path, difference: float | None) -> pd.DataFrame:
+    """Find every pair of copies.
+
+    Parameters
+    ----------
+    index : DataFrame
+        data/index.csv.
+    root : Path
+        What its paths are relative to.
+    difference : float or None
+        Grey levels (of 255) by which near-copies may differ on average; None finds exact copies only.
+
+    Returns
+    -------
+    DataFrame
+        data/copies.csv, a row for each pair, sorted by ids: ``one`` < ``other``; ``kind``, exact or near; ``turn``,
+        which of the eight symmetries of `wen.data.symmetry` lays the other on the one; ``correlation`` and
+        ``difference`` of their cells' grey levels, laid on each other and with brightness and contrast made equal;
+        ``equal``, the share of equal pixels of the cells.
+    """
+    groups = [list(ids) for _, ids in index.groupby("pixels", sort=False).id]
+    rows = [(*sorted(pair), EXACT, 0, 1.0, 0.0, 1.0) for ids in groups for pair in itertools.combinations(ids, 2)]
+    if difference is not None:
+        paths = [root / path for path in index.path[~index.pixels.duplicated()]]
+        for one, other, turn, found in _near(paths, difference):
+            measured = [round(value, 4) for value in (found.correlation, found.difference, found.equal)]
+            for a, b in itertools.product(groups[one], groups[other]):
+                ordered = (a, b, NEAR, turn) if a < b else (b, a, NEAR, inverse(turn))
+                rows.append((*ordered, *measured))
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values(["one", "other"], ignore_index=True)
+
+
+def summary(index: pd.DataFrame, copies: pd.DataFrame) -> dict[str, Any]:
+    """Count the pairs of one kind and list who shares cells, for metrics/dataset.json."""
+    across = copies[_differ(index, copies, "subject")]
+    subject = index.set_index("id").subject
+    owners = zip(across.one.map(subject), across.other.map(subject), strict=True)
+    counts = Counter(tuple(sorted(pair)) for pair in owners)
+    most_first = sorted(counts.items(), key=lambda own: (-own[1], own[0]))
+    return {
+        "pairs": len(copies),
+        "pairs_across_subjects": len(across),
+        "pairs_by_subjects": {" and ".join(pair): count for pair, count in most_first},
+        "subjects": sorted({subject for pair in counts for subject in pair}),
+        "across_subjects": across[["one", "other"]].to_numpy().tolist(),
+        "between_classes": between_classes(index, copies)[["one", "other"]].to_numpy().tolist(),
+    }
+
+
+def between_classes(index: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
+    """The pairs whose images have different labels."""
+    return copies[_differ(index, copies, "label")]
+
+
+def most_doubtful(index: pd.DataFrame, copies: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The pairs that a person should look at first, the doubtful ones last.
+
+    Near-copies come before exact ones and pairs of two subjects before pairs of one; then the less alike.
+    """
+    ranked = copies.assign(near=copies.kind == NEAR, across=_differ(index, copies, "subject"))
+    first = ranked.sort_values(["near", "across", "difference", "one", "other"], ascending=[False] * 3 + [True] * 2)
+    return copies.loc[first.index[:count]].sort_values(["difference", "one", "other"])
+
+
+def _differ(index: pd.DataFrame, copies: pd.DataFrame, column: str) -> pd.Series:
+    """Whether the index says other things of the one and of the other image of a pair."""
+    values = index.set_index("id")[column]
+    return copies.one.map(values) != copies.other.map(values)
+
+
+def _near(paths: list[Path], difference: float) -> Iterator[tuple[int, int, int, Likeness]]:
+    """Pairs of places in the list, one < other, with the turn at which they are most alike."""
+    with ThreadPoolExecutor() as pool:
+        drawing = pool.map(lambda path: thumbnails(_grey(path)), paths)
+        drawn = list(track(drawing, "drawing thumbnails", total=len(paths), transient=True))
+        proposed = sorted(set(proposals(drawn)))
+        read = lru_cache(maxsize=64)(_grey)  # the one of a pair is that of the next, mostly
+
+        def compared(pair: tuple[int, int, int]) -> Likeness:
+            one, other, turn = pair
+            return compare(read(paths[one]), turned(read(paths[other]), turn))
+
+        comparing = pool.map(compared, proposed)
+        found = list(track(comparing, "comparing likely copies", total=len(proposed), transient=True))
+    accepted = (
+        (*pair, own)
+        for pair, own in zip(proposed, found, strict=True)
+        if own.overlap >= OVERLAP and own.correlation >= CORRELATION and own.difference < difference
+    )
+    for _, turns in itertools.groupby(accepted, key=lambda own: own[:2]):
+        yield max(turns, key=lambda own: own[3].correlation)
+
+
+def _grey(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        grey = image.convert("L")
+    return np.asarray(grey.reduce(math.ceil(max(grey.size) / LARGEST_SIDE)))

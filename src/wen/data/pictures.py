@@ -1,0 +1,72 @@
+"""Pairs of copies as pictures, side by side, for a person to judge."""
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from wen.data.copies import most_doubtful
+from wen.data.symmetry import turned
+from wen.data.thumbnails import inside
+from wen.files import write_json
+
+SHOWN = 40  # pairs
+SIDE = 96  # px of a cell
+GAP = 4  # px
+MARGIN = 1.1
+BILINEAR = Image.Resampling.BILINEAR
+PAIRS = "pairs.json"
+
+
+def draw(index: pd.DataFrame, copies: pd.DataFrame, root: Path, folder: Path) -> None:
+    """Draw the pairs that most need a look, and say in pairs.json what the pictures show.
+
+    Parameters
+    ----------
+    index, copies : DataFrame
+        data/index.csv and data/copies.csv.
+    root : Path
+        What the paths in the index are relative to.
+    folder : Path
+        Where 0.png, 1.png, ... and pairs.json go: a row for each picture, and ``rest``, how many pairs have none.
+    """
+    folder.mkdir()
+    shown = most_doubtful(index, copies, SHOWN)
+    path, subject, label = (dict(zip(index.id, index[name], strict=True)) for name in ("path", "subject", "label"))
+    rows: list[dict[Hashable, Any]] = []
+    for number, pair in enumerate(shown.to_dict("records")):
+        ids = (pair["one"], pair["other"])
+        one, other = (_frame(root / path[own]) for own in ids)
+        picture = _side_by_side(one, turned(other, pair["turn"]))
+        Image.fromarray(picture).save(folder / f"{number}.png")
+        subjects, labels = ([about[own] for own in ids] for about in (subject, label))
+        rows.append({**pair, "subjects": subjects, "labels": labels, "picture": f"{number}.png"})
+    write_json(folder / PAIRS, {"pairs": rows, "rest": len(copies) - len(shown)})
+
+
+def _frame(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _side_by_side(*frames: np.ndarray) -> np.ndarray:
+    """Both cells, cut out of their frames at one scale, as (SIDE, 2 SIDE + GAP, 3)."""
+    boxes = [_box(frame) for frame in frames]
+    reach = max(end - start for box in boxes for start, end in box) * MARGIN / 2
+    picture = np.full((SIDE, 2 * SIDE + GAP, 3), 255, dtype=np.uint8)
+    for k, (frame, box) in enumerate(zip(frames, boxes, strict=True)):
+        y, x = (sum(side) / 2 for side in box)
+        area = (x - reach, y - reach, x + reach, y + reach)
+        cell = Image.fromarray(frame).transform((2 * SIDE, 2 * SIDE), Image.Transform.EXTENT, area, BILINEAR)
+        picture[:, k * (SIDE + GAP) :][:, :SIDE] = np.asarray(cell.reduce(2))
+    return picture
+
+
+def _box(frame: np.ndarray) -> list[tuple[int, int]]:
+    """First and last row of a frame's cell, and first and last column; of the whole frame if it shows none."""
+    cell = inside(np.asarray(Image.fromarray(frame).convert("L")))
+    cell = cell if cell.any() else ~cell
+    return [(int(own[0]), int(own[-1]) + 1) for own in (np.flatnonzero(cell.any(axis=axis)) for axis in (1, 0))]
