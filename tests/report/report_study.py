@@ -55,8 +55,10 @@ def _cells(params: Params, paths: Paths, cells: int, subjects: int) -> None:
     paths.features.mkdir()
     np.save(array_path(paths.features, "images"), rng.integers(0, 256, (cells, 32, 32, 3), dtype=np.uint8))
     dataset = {"images": cells, "ALL": 160, "HEM": 80, "subjects": subjects, "duplicate_pairs": 0}
-    write_json(paths.dataset_metrics, dataset)
-    paths.dataset_plots.mkdir(parents=True)
+    none = {"pairs": 0, "pairs_across_subjects": 0, "pairs_by_subjects": {}, "between_classes": []}
+    write_json(paths.dataset_metrics, dataset | {"copies": {"exact": none, "near": none}})
+    paths.copies_plots.mkdir(parents=True)
+    write_json(paths.copies_plots / "pairs.json", {"pairs": [], "rest": 0})
     Image.new("RGB", (8, 8)).save(paths.dataset_plots / "montage.png")
     paths.params.write_text("# as given\n")
     paths.backbone.parent.mkdir()

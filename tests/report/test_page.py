@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from report_study import MakeStudy
 
 from wen.ensemble import inter, intra
@@ -27,8 +28,8 @@ from wen.report.language import Text
 from wen.report.study import gather
 
 SECTIONS = [
-    "answer", "questions", "readings", "leaks", "tables", "weights", "figures", "cells", "published", "images",
-    "provenance", "checklist",
+    "answer", "questions", "readings", "leaks", "copies", "tables", "weights", "figures", "cells", "published",
+    "images", "provenance", "checklist",
 ]  # fmt: skip
 
 
@@ -122,6 +123,38 @@ def test_a_file_name_with_markup_in_it_shows_as_text(make_study: MakeStudy) -> N
     made = run(params, paths)
     assert "&lt;script&gt;alert" in made.text
     assert [tag for tag, _ in made.elements].count("script") == 1
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_pairs_of_copies_are_shown_side_by_side_with_their_people(make_study: MakeStudy, language: str) -> None:
+    params, paths = make_study(report={"language": language})
+    counts = {"pairs": 51, "pairs_across_subjects": 2, "pairs_by_subjects": {"20 and 28": 2}, "between_classes": [1]}
+    dataset = read_json(paths.dataset_metrics)
+    dataset["copies"]["near"] = counts
+    write_json(paths.dataset_metrics, dataset)
+    pair = {
+        "one": "UID_20_<b>", "other": "UID_28_1", "kind": "near", "turn": 5, "correlation": 0.95, "difference": 1.25,
+        "equal": 0.1, "subjects": ["20", "28"], "labels": [1, 0], "picture": "0.png",
+    }  # fmt: skip
+    write_json(paths.copies_plots / "pairs.json", {"pairs": [pair], "rest": 50})
+    Image.new("RGB", (8, 4)).save(paths.copies_plots / "0.png")
+    section = run(params, paths).text.split('<section id="copies">')[1].split("</section>")[0]
+    t = Text(language)
+    assert section.count("<img ") == 1
+    assert "UID_20_&lt;b&gt;" in section
+    for text in (
+        t("copies.turn.5"), t("copies.difference", difference="1.25", correlation="0.950"), t("copies.rest", rest="50"),
+        t("copies.subject", subject="28", label="HEM"), t("copies.classes", pairs=1), "20 and 28",
+    ):  # fmt: skip
+        assert text in section
+
+
+def test_near_copies_that_were_not_searched_for_are_not_counted_as_none(make_study: MakeStudy) -> None:
+    params, paths = make_study()
+    dataset = read_json(paths.dataset_metrics)
+    dataset["copies"]["near"] = None
+    write_json(paths.dataset_metrics, dataset)
+    assert Text("en")("copies.not_searched") in run(params, paths).text
 
 
 def test_a_training_that_diverged_is_named_at_the_top(make_study: MakeStudy) -> None:

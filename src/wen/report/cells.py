@@ -64,6 +64,11 @@ def overlay(image: np.ndarray, values: np.ndarray) -> Image.Image:
     return Image.fromarray((cell * (1 - opacity) + colour * opacity).round().astype(np.uint8))
 
 
+def png_uri(png: bytes) -> str:
+    """The bytes of a PNG as a data URI, so that the page needs no other file."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
 def _cell(study: Study, k: int, image: np.ndarray) -> dict[str, Any]:
     focus, cell = study.focus, study.cells.iloc[k]
     maps = np.stack([member.test_map[k].astype(np.float64) for member in focus.members])
@@ -85,4 +90,4 @@ def _thumbnail(image: np.ndarray) -> Image.Image:
 def _uri(picture: Image.Image) -> str:
     data = io.BytesIO()
     picture.save(data, "png")
-    return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"
+    return png_uri(data.getvalue())

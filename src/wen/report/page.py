@@ -1,8 +1,6 @@
 """Stage ``report``: the headline, the evidence, the data of ``dvc plots``, and one self-contained page."""
 
-import base64
 import math
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,7 +10,7 @@ from wen.evaluation.metrics import MEASURES, evaluate
 from wen.files import read_json, whole, write_json, write_text
 from wen.params import Params
 from wen.paths import Paths
-from wen.report import cells, diagnostics, figures, plots, published, tables
+from wen.report import cells, copies, diagnostics, figures, plots, published, tables
 from wen.report.evidence import Evidence
 from wen.report.identity import identity
 from wen.report.language import Text, checklist
@@ -106,11 +104,12 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "best": _best,
         "cost": diagnostics.COST,
         "cells": cells.gallery(study, paths),
+        "copies": copies.shown(paths) | {"people": copies.people(dataset)},
         "published": literature.astype(object).where(literature.notna(), None).to_dict("records"),
         "published_measures": published.MEASURES,
         "checklist": _checklist(params, dataset, split),
         "provenance": {"study": evidence["study"]} | provenance(paths) | {"training": f"{len(epochs):,}"},
-        "montage": _data_uri(paths.dataset_plots / "montage.png"),
+        "montage": cells.png_uri((paths.dataset_plots / "montage.png").read_bytes()),
         "figures": {
             "forest": figures.forest(study, ladder, evidence["intervals"], t),
             "rates": figures.rates(study, t),
@@ -147,7 +146,3 @@ def _checklist(params: Params, dataset: dict[str, Any], split: dict[str, Any]) -
         about = {"guideline": item["guideline"], "item": item["item"], "topic": item["topic"][language]}
         items[state].append(about | {"text": text})
     return items
-
-
-def _data_uri(path: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

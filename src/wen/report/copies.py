@@ -1,0 +1,29 @@
+"""The pairs of copies that stage ``prepare`` drew, as the page shows them; no image of the data set is read."""
+
+from typing import Any
+
+from wen.files import read_json
+from wen.paths import Paths
+from wen.report.cells import png_uri
+
+
+def shown(paths: Paths) -> dict[str, Any]:
+    """Read the pictures of pairs, the doubtful ones last.
+
+    Returns
+    -------
+    dict
+        ``pairs``: rows of data/copies.csv with the ``subjects`` and ``labels`` of both and the ``image`` as a data
+        URI; ``rest``: how many pairs are not shown.
+    """
+    drawn: dict[str, Any] = read_json(paths.copies_plots / "pairs.json")
+    for pair in drawn["pairs"]:
+        pair["image"] = png_uri((paths.copies_plots / pair["picture"]).read_bytes())
+    return drawn
+
+
+def people(dataset: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each pair of subjects who share cells, and how many of both kinds: those with most first."""
+    exact, near = ((dataset["copies"][kind] or {}).get("pairs_by_subjects", {}) for kind in ("exact", "near"))
+    rows = [{"subjects": own, "exact": exact.get(own, 0), "near": near.get(own, 0)} for own in sorted({*exact, *near})]
+    return sorted(rows, key=lambda row: -row["exact"] - row["near"])
