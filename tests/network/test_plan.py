@@ -68,7 +68,7 @@ def test_the_memory_of_stage_2_is_the_peak_of_its_tensors(tiny: Params) -> None:
 
 
 def test_hours_are_work_over_rate_kind_by_kind() -> None:
-    assert Work(3600.0, 7200.0, 3600.0).hours(Rates(1.0, 2.0, 4.0)) == 2.25
+    assert Work(3600.0, 7200.0, 3600.0, 3600.0).hours(Rates(1.0, 2.0, 4.0, 8.0)) == 2.375
 
 
 def test_the_images_of_complete_c_nmc_are_known_before_they_are_there(tmp_path_factory: pytest.TempPathFactory) -> None:

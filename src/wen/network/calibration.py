@@ -10,22 +10,24 @@ from wen.network import backbone, device
 from wen.network.cost import Cost, Rates
 from wen.network.cut import cut
 from wen.network.frozen import Frozen, runner
-from wen.params import Params
+from wen.params import Compute, Params
 
 SECONDS = 10.0  # all rates together, or as long as two images take
 
 
 def rates(params: Params, cost: Cost, where: torch.device) -> Rates:
     """Measure what this device reaches, with untrained weights: each kind of work for a third of `SECONDS`."""
-    size = params.images.size
+    size, batch = params.images.size, params.train.batch_size
     network = backbone.build(params.backbone.name).eval().to(where).to(memory_format=torch.channels_last)
     parts = cut(network, params.finetune.unfreeze_from, device.precision(where, params.compute))
-    frozen = runner(Frozen(network, params.finetune.unfreeze_from, ("pooled",)), size, where, params.compute)
+    frozen_part = Frozen(network, params.finetune.unfreeze_from, ("pooled",))
     with torch.inference_mode():
         activation = parts.trunk(torch.rand(1, 3, size, size, device=where))
 
-    def infer(n: int) -> None:
-        frozen(torch.rand(n, size, size, 3, device=where))
+    def frozen(options: Compute) -> float:
+        run = runner(frozen_part, size, where, options)
+        images = _images_a_second(lambda n: run(torch.rand(n, size, size, 3, device=where)), batch, where)
+        return (cost.trunk + cost.tail) * images
 
     def forward(n: int) -> None:
         parts.tail.eval()
@@ -34,19 +36,22 @@ def rates(params: Params, cost: Cost, where: torch.device) -> Rates:
 
     def train(n: int) -> None:
         parts.tail.train()
-        batch = activation.clone().expand(n, -1, -1, -1).contiguous(memory_format=torch.channels_last)
-        logit = parts.tail(batch).squeeze(1)
+        activations = activation.clone().expand(n, -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        logit = parts.tail(activations).squeeze(1)
         binary_cross_entropy_with_logits(logit, torch.zeros_like(logit)).backward()
 
-    batch = params.train.batch_size
+    exact = device.for_storage(params.compute)
+    mixed = frozen(params.compute)
+    is_same = device.precision(where, exact) == device.precision(where, params.compute)
     return Rates(
-        frozen=(cost.trunk + cost.tail) * _images_a_second(infer, batch, where),
+        frozen=mixed,
         tail=cost.tail * _images_a_second(forward, batch, where),
         training=3 * cost.tail * _images_a_second(train, batch, where),
+        stored=mixed if is_same else frozen(exact),
     )
 
 
-def _images_a_second(step: Callable[[int], None], batch: int, where: torch.device) -> float:
+def _images_a_second(step: Callable[[int], object], batch: int, where: torch.device) -> float:
     """Run a step for a while, on a whole batch if that fits into the time, else on as many images as do."""
 
     def seconds(n: int) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import torch
 from torch import nn
@@ -34,25 +34,30 @@ class Cost:
 
 @dataclass(frozen=True)
 class Work:
-    """Multiply-adds by what does them: the frozen network's forward pass, the tail's, the tail's training."""
+    """Multiply-adds by what does them.
+
+    The frozen network's forward pass, the tail's, the tail's training, and the frozen network's forward pass for
+    data/features, which is in float32 where training is mixed.
+    """
 
     frozen: float = 0
     tail: float = 0
     training: float = 0
+    stored: float = 0
 
     def __mul__(self, times: float) -> "Work":
-        return Work(self.frozen * times, self.tail * times, self.training * times)
+        return Work(*(own * times for own in astuple(self)))
 
     def __add__(self, other: "Work") -> "Work":
-        return Work(self.frozen + other.frozen, self.tail + other.tail, self.training + other.training)
+        return Work(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def total(self) -> float:
-        return self.frozen + self.tail + self.training
+        return sum(astuple(self))
 
     def hours(self, rates: "Rates") -> float:
         """Time that it takes at a device's rates."""
-        return (self.frozen / rates.frozen + self.tail / rates.tail + self.training / rates.training) / 3600
+        return sum(own / rate for own, rate in zip(astuple(self), astuple(rates), strict=True)) / 3600
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class Rates:
     frozen: float
     tail: float
     training: float
+    stored: float
 
 
 def count(params: Params) -> Cost:

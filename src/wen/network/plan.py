@@ -126,12 +126,13 @@ def work(params: Params, images: Images, cost: Cost, sharing: bool = True) -> di
     models = len(params.learning_rates) * len(params.folds)
     seen = images.train + images.validation
     trunk, whole = Work(frozen=cost.trunk), Work(frozen=cost.trunk + cost.tail)
+    stored = Work(stored=cost.trunk + cost.tail if pooled else cost.trunk if activations else 0)
     nothing = Work()
     head = models * params.head.epochs * seen
     tune = models * params.finetune.epochs
     judged = models * (images.validation + images.test)
     return {
-        "features": (whole if pooled else trunk if activations else nothing) * images.in_features(params.augment.views),
+        "features": stored * images.in_features(params.augment.views),
         "train-fold, stage 1": (nothing if pooled else whole) * head,
         "train-fold, stage 2, frozen part": (nothing if activations else trunk) * (tune * seen),
         "train-fold, stage 2, trained part": Work(
@@ -187,8 +188,9 @@ def _work_table(shared: dict[str, Work], alone: dict[str, Work], rates: Rates | 
     _add(table, "total", (sum(shared.values(), Work()), sum(alone.values(), Work())), rates)
     if rates:
         table.caption = (
-            f"G multiply-adds a second here: {rates.frozen / 1e9:,.0f} frozen network, {rates.tail / 1e9:,.0f} trained "
-            f"part forward, {rates.training / 1e9:,.0f} in training"
+            f"G multiply-adds a second here: frozen network {rates.stored / 1e9:,.0f} for data/features, "
+            f"{rates.frozen / 1e9:,.0f} in training; trained part {rates.tail / 1e9:,.0f} forward, "
+            f"{rates.training / 1e9:,.0f} in training"
         )
     return table
 
