@@ -157,7 +157,8 @@ def fit(
                 where = f"LR {task.lr}, fold {task.fold}: after epoch {epoch + 1} of {stage} {found}"
                 if best is None:
                     raise WenError(f"{where}; no epoch was better, so no model is saved; {_remedy(module)}")
-                print(f"{where}; training stops, and the best epoch before is kept", file=sys.stderr)
+                stops = f"training stops, and the best epoch before is kept; to train on, {_remedy(module)}"
+                print(f"{where}; {stops}", file=sys.stderr)
                 return replace(best, diverged=True)
             advance(f"loss {train_loss:.3f}|{loss:.3f} accuracy {train_accuracy:.3f}|{accuracy:.3f}")
             if learnt and (best is None or (accuracy, -loss) > (best.accuracy, -best.loss)):
@@ -264,7 +265,7 @@ def _divergence(
 
 
 def _remedy(module: nn.Module) -> str:
-    """What to do about a training that never had a finite loss, from finite weights and features."""
+    """What to do about a loss that is no number, though weights and features are."""
     types = {own.dtype for own in module.modules() if isinstance(own, Convolutions)} - {torch.float32}
     lower = "lower this learning rate in params.yaml (lr, lr_grid)"
     return f"{lower}, or set compute.precision: float32" if types else lower

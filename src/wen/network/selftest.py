@@ -350,7 +350,7 @@ class Waits(TorchDispatchMode):
         if self.where.type == "cuda":
             torch.cuda.set_sync_debug_mode("default")
         self.caught.__exit__(*error)
-        self.total += sum("synchronizing" in str(warning.message) for warning in self.log or ())
+        self.total += sum("called a synchronizing" in str(warning.message) for warning in self.log or ())
 
 
 @contextmanager
