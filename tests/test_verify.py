@@ -408,6 +408,11 @@ def test_a_damaged_lock_is_named(copied: Project, content: str) -> None:
         copied.check()
 
 
+def test_of_many_names_only_the_first_are_listed() -> None:
+    assert verify.listed(["a", "b"]) == "a, b"
+    assert verify.listed(["a", "b", "c", "d"], most=2) == "a, b and 2 others"
+
+
 def test_without_dvc_there_is_nothing_to_check(tmp_path: Path) -> None:
     assert verify.check(Paths(tmp_path)) == []
     with pytest.raises(WenError, match="not a DVC repository"):

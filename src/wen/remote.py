@@ -16,7 +16,7 @@ from dvc.repo import Repo
 from wen.errors import WenError
 from wen.paths import Paths
 from wen.store import Digests, cache_folder, object_path, read_listing
-from wen.verify import TABLE
+from wen.verify import TABLE, listed
 
 
 def run(paths: Paths, name: str | None) -> None:
@@ -58,7 +58,7 @@ def run(paths: Paths, name: str | None) -> None:
     )
     if lost:
         raise WenError(
-            f"{len(lost)} objects are intact neither here nor in the remote: {', '.join(lost)}. `dvc repro` makes "
+            f"{len(lost)} objects are intact neither here nor in the remote: {listed(lost)}. `dvc repro` makes "
             "them again; then run this command again"
         )
 

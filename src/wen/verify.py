@@ -38,7 +38,7 @@ def run(paths: Paths) -> None:
     inspection = _Inspection(paths.root, everything=True)
     if damaged := inspection.mend():
         raise WenError(
-            f"{len(damaged)} of {len(inspection.found)} files were damaged: {', '.join(damaged)}. Those with an intact "
+            f"{len(damaged)} of {len(inspection.found)} files were damaged: {listed(damaged)}. Those with an intact "
             "copy are restored, the others removed: `dvc pull` fetches them from a remote, `dvc repro` makes them again"
         )
     print(f"{len(inspection.found)} files hashed; outputs and cache are what dvc.lock says")
@@ -68,6 +68,12 @@ def check(paths: Paths) -> list[str]:
     if not (paths.root / ".dvc").is_dir():
         return []
     return _Inspection(paths.root, everything=False).mend()
+
+
+def listed(names: list[str], most: int = 10) -> str:
+    """The first of many names, and how many others there are."""
+    others = f" and {len(names) - most} others" if len(names) > most else ""
+    return ", ".join(names[:most]) + others
 
 
 class _Inspection:
