@@ -45,7 +45,7 @@ def choose(counts: np.ndarray, share: float, left: int, rng: np.random.Generator
         inside = sets[:, None] >> np.arange(len(open_)) & 1
         groups, held = (inside @ of[open_] + of[taken].sum(axis=0) for of in (has, counts))
         missed = np.abs(held.sum(axis=1) / images.sum() - share)
-        difference = np.ptp(held / images, axis=1)
+        difference = np.ptp(held / np.maximum(images, 1), axis=1)
         possible = ((groups >= 1) & (groups <= most)).all(axis=1)
         size = inside.sum(axis=1)
         tables.append(np.column_stack([np.full(len(sets), draw), sets, missed, difference, size])[possible])
