@@ -204,7 +204,7 @@ def test_prepare_lists_the_embedded_data_s_altered_copies(tmp_path: Path, tiny: 
     paths = Paths(tmp_path)
     prepare.run(tiny.model_copy(update={"dataset": dataset}), paths)
     table, index = pd.read_csv(paths.copies), pd.read_csv(paths.index).set_index("id")
-    assert table.columns.tolist() == copies.COLUMNS
+    assert table.columns.tolist() == list(copies.COPIES)
     assert (table.one < table.other).all()
     assert table.kind.value_counts().to_dict() == {"exact": 2} | ({"near": 2} if searched else {})
     assert (index.subject[table.one].to_numpy() != index.subject[table.other].to_numpy()).all()
@@ -219,7 +219,7 @@ def test_without_copies_the_table_is_its_header(tmp_path: Path, tiny: Params) ->
     unaltered = tiny.dataset.synthetic.model_copy(update={"duplicates": 0, "altered": 0})
     dataset = tiny.dataset.model_copy(update={"synthetic": unaltered})
     prepare.run(tiny.model_copy(update={"dataset": dataset}), Paths(tmp_path))
-    assert Paths(tmp_path).copies.read_text() == ",".join(copies.COLUMNS) + "\n"
+    assert Paths(tmp_path).copies.read_text() == ",".join(copies.COPIES) + "\n"
 
 
 def test_a_near_copy_with_another_label_is_a_warning_that_names_both_files(tmp_path: Path, tiny: Params) -> None:

@@ -20,10 +20,9 @@ from rich.progress import track
 
 from wen.data.alignment import Likeness, compare
 from wen.data.symmetry import inverse, turned
+from wen.data.table import COPIES, EXACT, NEAR
 from wen.data.thumbnails import proposals, thumbnails
 
-COLUMNS = ["one", "other", "kind", "turn", "correlation", "difference", "equal"]
-EXACT, NEAR = "exact", "near"
 LARGEST_SIDE = 512  # px; larger frames are compared at a whole fraction of their size
 CORRELATION = 0.9  # least of two copies' smoothed pixels; above it, of C-NMC's unlike cells hardly a pair is left
 OVERLAP = 0.7  # least share of the larger cell that both show
@@ -58,7 +57,7 @@ def find(index: pd.DataFrame, root: Path, difference: float | None) -> pd.DataFr
             for a, b in itertools.product(groups[one], groups[other]):
                 ordered = (a, b, NEAR, turn) if a < b else (b, a, NEAR, inverse(turn))
                 rows.append((*ordered, *measured))
-    return pd.DataFrame(rows, columns=COLUMNS).sort_values(["one", "other"], ignore_index=True)
+    return pd.DataFrame(rows, columns=list(COPIES)).sort_values(["one", "other"], ignore_index=True)
 
 
 def summary(index: pd.DataFrame, copies: pd.DataFrame) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pandas as pd
 from rich.progress import track
 
 from wen.data import cnmc, copies, images, overview, people, pictures, synthetic
+from wen.data.table import EXACT, NEAR
 from wen.errors import WenError
 from wen.files import whole, write_json
 from wen.params import Dataset, Params
@@ -122,8 +123,8 @@ def search(index: pd.DataFrame, root: Path, dataset: Dataset) -> tuple[pd.DataFr
         ``copies`` of metrics/dataset.json: of exact and of near ones; None if these were not looked for.
     """
     pairs = copies.find(index, root, dataset.near_difference if dataset.near_copies else None)
-    counts = {kind: copies.summary(index, pairs[pairs.kind == kind]) for kind in (copies.EXACT, copies.NEAR)}
-    return pairs, counts if dataset.near_copies else counts | {copies.NEAR: None}
+    counts = {kind: copies.summary(index, pairs[pairs.kind == kind]) for kind in (EXACT, NEAR)}
+    return pairs, counts if dataset.near_copies else counts | {NEAR: None}
 
 
 def _warn_of_classes(index: pd.DataFrame, pairs: pd.DataFrame) -> None:

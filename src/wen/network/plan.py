@@ -105,7 +105,7 @@ def _expected(params: Params, paths: Paths) -> tuple[int, int, list[Cell]]:
     cells = cnmc.read(paths.synthetic if dataset.synthetic else paths.raw).cells
     if dataset.synthetic:
         preliminary = dataset.synthetic.preliminary_cells
-        total = dataset.synthetic.cells + dataset.synthetic.duplicates + preliminary
+        total = dataset.synthetic.cells + dataset.synthetic.duplicates + dataset.synthetic.altered + preliminary
     elif dataset.complete:
         total = sum(cnmc.PUBLISHED.values())
         preliminary = sum(n for part, n in cnmc.PUBLISHED.items() if part.startswith("preliminary"))
