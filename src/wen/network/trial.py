@@ -1,0 +1,178 @@
+"""The small study on which `wen.network.selftest` tries a device: an embedded network on synthetic cells."""
+
+import io
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from dvclive import Live
+from timm.models.efficientnet import EfficientNet
+from torch import nn
+
+from wen.data import prepare, split
+from wen.data.table import DEVELOPMENT, read_cells
+from wen.network import backbone, device, features, pretrained, train
+from wen.network.checkpoint import Checkpoint, Progress
+from wen.network.cut import Cut, cut
+from wen.network.fit import Curves, Task, fit
+from wen.network.inputs import Computed, Inputs, Stored, inputs_for
+from wen.params import Params, load
+from wen.paths import Paths
+
+LR, FOLD = 0.001, 0
+CPU = torch.device("cpu")
+
+
+def demo(size: int) -> Params:
+    """The demo's study, cut down to seconds."""
+    values = load(Paths(Path(__file__).parents[3]).profiles / "demo.yaml").model_dump()
+    values["dataset"]["side"] = size
+    values["dataset"]["synthetic"] |= {
+        "subjects": 12, "cells": 64, "preliminary_subjects": 4, "preliminary_cells": 16, "duplicates": 0,
+    }  # fmt: skip
+    values["images"] = {"crop": size, "size": size}
+    values["folds"] = [0, 1]
+    values["augment"]["views"] = 3
+    values["train"]["batch_size"] = 8
+    values["head"] |= {"epochs": 2, "patience": 2}
+    values["finetune"] |= {"epochs": 2, "patience": 2, "unfreeze_from": "blocks.5"}
+    return Params.model_validate(values)
+
+
+class Study:
+    """A small study up to its pretrained weights, of which each check that writes takes a copy.
+
+    Parameters
+    ----------
+    params : Params
+    root : Path
+        An empty folder.
+    where : torch.device
+    """
+
+    def __init__(self, params: Params, root: Path, where: torch.device) -> None:
+        self.params, self.root, self.where = params, root, where
+        device.settle(params.compute)
+        with quietly(root):
+            for stage in (prepare, split, pretrained):
+                stage.run(params, self.paths("prepared"))
+        self.cells = read_cells(self.paths("prepared"))
+
+    def paths(self, name: str) -> Paths:
+        return Paths(self.root / name)
+
+    def copy(self, name: str) -> Paths:
+        """Copy the study up to its pretrained weights, in place of an earlier copy."""
+        shutil.rmtree(self.root / name, ignore_errors=True)
+        shutil.copytree(self.root / "prepared", self.root / name)
+        self.paths(name).params.touch()
+        return self.paths(name)
+
+    @cached_property
+    def first(self) -> Paths:
+        return self.trained("first")
+
+    def trained(self, name: str) -> Paths:
+        """The study with its features and one model, trained without an interruption."""
+        paths = self.copy(name)
+        features.run(self.params, paths, str(self.where))
+        train.run(self.params, paths, LR, FOLD, str(self.where))
+        return paths
+
+    def fit(self, params: Params, tail: nn.Module, inputs: Inputs, steps: int) -> None:
+        """Train two epochs of so many steps."""
+        learnt = np.flatnonzero((self.cells.part == DEVELOPMENT) & (self.cells.fold != FOLD))
+        validates = np.flatnonzero(self.cells.fold == FOLD)
+        rows = np.random.default_rng(params.seed).permutation(learnt)[: steps * params.train.batch_size]
+        task = Task(params, LR, FOLD, tail, self.cells.label.to_numpy(), rows, validates, self.where)
+        with Live("curves", dvcyaml=None, save_dvc_exp=False) as live:
+            fit(task, "finetune", tail, inputs, params.finetune, Curves(live))
+
+    @cached_property
+    def half(self) -> torch.dtype:
+        """The device's mixed precision; where ``auto`` mixes none, bfloat16 is tried."""
+        auto = device.precision(self.where, self.params.compute)
+        return torch.bfloat16 if auto == torch.float32 else auto
+
+    def at(self, dtype: torch.dtype) -> Params:
+        """The parameters with one precision, and with activations that are computed anew."""
+        return self.params.model_copy(
+            update={
+                "compute": self.params.compute.model_copy(update={"precision": name_of(dtype)}),
+                "features": self.params.features.model_copy(update={"activations": False}),
+            }
+        )
+
+    def network(self, where: torch.device, dtype: torch.dtype) -> tuple[EfficientNet, Cut]:
+        """The pretrained network with a new head, and cut."""
+        network = backbone.load(self.params.backbone.name, self.paths("prepared").backbone, where)
+        train.initialise(network.classifier, self.params.seed, FOLD)
+        return network, cut(network, self.params.finetune.unfreeze_from, dtype)
+
+    def logits(self, dtype: torch.dtype) -> torch.Tensor:
+        """Logits of images and of their random views, as the study computes them on the device."""
+        params = self.at(dtype)
+        network, parts = self.network(self.where, dtype)
+        inputs = inputs_for("activations", params, self.first, network, self.where)
+        return self._of_all(inputs, lambda activations: parts.tail(activations))
+
+    @cached_property
+    def reference(self) -> torch.Tensor:
+        """The same logits by timm's own forward pass, on the CPU in float32."""
+        network, _ = self.network(CPU, torch.float32)
+        pretrained_cfg: Any = network.pretrained_cfg
+        mean, std = (torch.tensor(pretrained_cfg[key]) for key in ("mean", "std"))
+
+        def forward(images: torch.Tensor) -> tuple[torch.Tensor]:
+            return (network(((images - mean) / std).movedim(-1, 1)),)
+
+        return self._of_all(Computed(Stored(self.first.features, "images", CPU), forward, self.params), nn.Identity())
+
+    def _of_all(self, inputs: Inputs, module: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        rows = np.array_split(np.flatnonzero(self.cells.part == DEVELOPMENT), 8)
+        views = (None, *range(self.params.augment.views))
+        with torch.inference_mode():
+            found = [module(values)[:, 0] for view in views for values in inputs.batches(rows, view)]
+        return torch.cat(found).cpu().double()
+
+
+def outputs(paths: Paths) -> dict[str, bytes]:
+    """The features, the model and its curves, by name; nothing that holds a time."""
+    files = [*paths.features.iterdir(), paths.model(LR, FOLD), *paths.training(LR, FOLD).rglob("*.tsv")]
+    return {str(path.relative_to(paths.root)): path.read_bytes() for path in files}
+
+
+@contextmanager
+def stopped_after(epochs: int) -> Iterator[None]:
+    """Stop a training in the block as soon as it has kept so many epochs."""
+
+    class Stopped(Exception):
+        pass
+
+    save, left = Checkpoint.save, iter(range(epochs - 1, -1, -1))
+
+    def saved(checkpoint: Checkpoint, progress: Progress) -> None:
+        save(checkpoint, progress)
+        if not next(left):
+            raise Stopped
+
+    with mock.patch.object(Checkpoint, "save", saved), suppress(Stopped):
+        yield
+
+
+@contextmanager
+def quietly(folder: Path) -> Iterator[None]:
+    """Keep what the stages print to themselves, and DVCLive out of the repository that this is run in."""
+    with chdir(folder), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        yield
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """As params.yaml names it."""
+    return str(dtype).removeprefix("torch.")
