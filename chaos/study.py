@@ -30,7 +30,7 @@ __all__ = [
 
 OUTPUTS = ("data", "models", "metrics", "plots", "report")
 CHECK = "from wen.paths import Paths; from wen.verify import check; print(*check(Paths()), sep='\\n')"
-REFUSED = {"dvc.lock": "dvc.lock", "RWLock-file": ".dvc/tmp/rwlock"}
+REFUSED = {"dvc.lock": "dvc.lock", "Unable to read RWLock-file": ".dvc/tmp/rwlock"}
 """What DVC, killed while writing it, refuses afterwards; docs/RELIABILITY.md says to delete it."""
 
 Trial = tuple[str, list[str]]
@@ -99,7 +99,7 @@ def _delete_refused(study: Study, text: str) -> None:
     for word, name in REFUSED.items():
         if word in text and (study.root / name).exists() and "Running stage" not in text:
             (study.root / name).unlink()
-            print(f"deleted: {name}", flush=True)
+            print(f"deleted: {name}, because of: {text.strip()[-200:]}", flush=True)
             return
     raise RuntimeError(f"it failed by itself:\n{text[-3000:]}")
 
