@@ -114,8 +114,8 @@ def list_inputs() -> None:
 
     params, paths = _study()
     check(params, paths)
-    for name in verify.check(paths):
-        print(f"{name}: damaged; restored from an intact copy, or removed to be made again", file=sys.stderr)
+    if damaged := verify.check(paths):
+        print(f"damaged, so restored or made again: {verify.listed(damaged)}", file=sys.stderr)
     code.run(paths)
     outside.run(params, paths)
 
