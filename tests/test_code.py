@@ -28,7 +28,7 @@ RERUN: dict[str, set[str]] = {
     "params.py": ALL,
     "paths.py": ALL,
     "times.py": ALL,
-    "seeds.py": {"split", "report", *NETWORK},
+    "seeds.py": {"prepare", "split", "report", *NETWORK},
     "figures.py": {"prepare", "report"},
     "data/cnmc.py": {"prepare"},
     "data/synthetic.py": {"prepare"},

@@ -28,7 +28,7 @@ class TestFolders:
     """All .bmp, in linked folders too; everything else is counted."""
 
     def test_other_formats_are_counted_and_named(self, capsys: pytest.CaptureFixture[str]) -> None:
-        files("c/1.bmp", "c/2.BMP", *(f"c/{k}.png" for k in range(9)), *(f"c/{k}.TIF" for k in range(5)), "c/README")
+        files("c/1.bmp", "c/2.BMP", *(f"c/{k}.png" for k in range(9)), *(f"c/{k}.TIF" for k in range(5)), "c/cells")
         files("c/.DS_Store", "c/Thumbs.db", "c/._1.bmp", "c/__MACOSX/1.bmp")
         assert sources.find(["c"]) == ["c/1.bmp", "c/2.BMP"]
         assert capsys.readouterr().err == (

@@ -211,8 +211,8 @@ Position = tuple[int, int]
 def _spans(text: str) -> dict[Position, tuple[Position, str]]:
     """Where strings begin that are not taken as they are, where they end, and what stands for them.
 
-    A string that stands alone is left out, a message is empty. An f-string is taken as it is written, since its tokens
-    differ between versions of Python.
+    A string that stands alone is left out, and of a message it counts only whether it is empty. An f-string is taken
+    as it is written, since its tokens differ between versions of Python.
     """
     lines = [line.encode() for line in text.splitlines(keepends=True)]
 
@@ -225,8 +225,13 @@ def _spans(text: str) -> dict[Position, tuple[Position, str]]:
         for node in nodes:
             begin, end = place(node.lineno, node.col_offset), place(node.end_lineno or 0, node.end_col_offset or 0)
             written = ast.get_source_segment(text, node) or ""
-            spans[begin] = end, {"as it is": written, "message": '""', "alone": ""}[kind]
+            message = '""' if _is_empty(node) else '"..."'
+            spans[begin] = end, {"as it is": written, "message": message, "alone": ""}[kind]
     return spans
+
+
+def _is_empty(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and not node.value
 
 
 def _alone(tree: ast.AST) -> Iterator[ast.expr]:

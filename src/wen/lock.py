@@ -22,7 +22,7 @@ class Item(BaseModel):
     path: str
     hash: str = "md5"
     md5: Annotated[str, Field(min_length=3)] | Annotated[int, Field(ge=100)] | None = None  # as DVC takes them
-    size: int | None = None
+    size: int = 0
     nfiles: int = 0
     isexec: bool = False
 

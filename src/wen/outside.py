@@ -56,7 +56,7 @@ def _list_images(params: Params, paths: Paths) -> None:
 def _md5(files: list[Path], paths: Paths, name: str) -> dict[Path, str]:
     """Hash files; those that did not change since the last time are not read again."""
     folder = paths.home / ".dvc"
-    digests = Digests(folder / f"tmp/wen-{name}.json" if folder.is_dir() else None)
+    digests = Digests(folder / f"tmp/digests-{name}.json" if folder.is_dir() else None)
     found = digests.of(files)
     digests.save()
     return found

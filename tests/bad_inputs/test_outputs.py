@@ -131,14 +131,12 @@ def test_predictions_that_are_not_there_say_what_writes_them(predicted: Project)
 
 
 def test_outside_a_dvc_repository_nothing_is_verified(predicted: Project) -> None:
-    predicted.refuses("verify", named="no DVC repository; run this in the project's folder")
+    predicted.refuses("verify", named="not a DVC repository; run this in the project's folder")
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("dvc.yaml", b"stages: [\n"),
-        ("dvc.yaml", b"steps: {}\n"),
         ("dvc.lock", b"<<<<<<< HEAD\nschema: '2.0'\n"),
         ("dvc.lock", b"\xff\xfe\n"),
     ],

@@ -85,7 +85,9 @@ def test_a_part_of_c_nmc_is_counted_and_has_to_be_there(tmp_path: Path) -> None:
     params = Params.model_validate(laptop)
     with pytest.raises(WenError, match="holds no labelled image to count; `make study"):
         count_images(params, Paths(tmp_path))
-    cells = Synthetic(subjects=4, cells=20, preliminary_subjects=2, preliminary_cells=5, duplicates=0, separation=4.0)
+    cells = Synthetic(
+        subjects=4, cells=20, preliminary_subjects=2, preliminary_cells=5, duplicates=0, altered=0, separation=4.0
+    )
     synthetic.write(Paths(tmp_path).raw, cells, side=16, seed=1)
     assert count_images(params, Paths(tmp_path)).total == 25
 
@@ -149,7 +151,7 @@ def test_the_plan_tells_room_work_and_hours(
     monkeypatch.setattr(calibration, "SECONDS", 0.3)
     plan.run(tiny, Paths(), calibrate=True, device_name="cpu")
     text = capsys.readouterr().out
-    assert "Images: 74, of which 15 test" in text
+    assert "Images: 76, of which 16 test" in text
     assert re.search(r"activations at the cut .* 0\.\d\d", text)
     assert "hours" in text
     assert "if nothing were shared" in text

@@ -117,7 +117,7 @@ def test_a_checkpoint_of_other_data_parameters_weights_or_code_is_not_resumed_fr
     params, paths = study
     own = fingerprint(params, paths, LR, FOLD)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(code, "digest", lambda _: "other code")
+        patch.setattr(code, "digest", lambda *_: "other code")
         assert fingerprint(params, paths, LR, FOLD) != own
     values["head"]["patience"] += 1
     assert fingerprint(Params.model_validate(values), paths, LR, FOLD) != own

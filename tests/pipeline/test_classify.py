@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from ruamel.yaml import YAML
-from tiny_study import Study, new_study, set_params, tiny_values
+from tiny_study import Study, finished_study, set_params, tiny_values
 
 from wen import classify, one_run
 from wen.errors import WenError
@@ -26,10 +26,7 @@ from wen.paths import Paths
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    made = new_study(tmp_path_factory.mktemp("classify"), "study")
-    made.run("dvc", "repro")
-    made.commit("Result")
-    return made
+    return finished_study(tmp_path_factory, "classify")
 
 
 def predictions(study: Study, name: str) -> dict[str, np.ndarray]:

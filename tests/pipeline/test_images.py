@@ -64,17 +64,6 @@ def test_an_experiment_in_a_temporary_folder_prepares_the_images_again(brought: 
     assert brought.stages_run(output) == ["code", "prepare", "split"]
 
 
-def test_an_image_that_changed_is_prepared_again(brought: Study) -> None:
-    image = next((brought.root / "data/raw").rglob("*_all.bmp"))
-    content = bytearray(image.read_bytes())
-    content[-2000] ^= 64
-    image.write_bytes(content)
-    assert "raw images: changed" in (output := brought.run("dvc", "repro", "split"))
-    assert {"prepare", "split"} <= set(brought.stages_run(output))
-    content[-2000] ^= 64
-    image.write_bytes(content)
-
-
 @pytest.mark.parametrize(
     ("section", "key", "value", "message"),
     [
@@ -106,3 +95,14 @@ def test_a_wrong_parameter_is_told_before_anything_is_deleted(
     assert message in output
     assert "Traceback" not in output
     assert outputs() == before
+
+
+def test_an_image_that_changed_is_prepared_again(brought: Study) -> None:
+    image = next((brought.root / "data/raw").rglob("*_all.bmp"))
+    content = bytearray(image.read_bytes())
+    content[-2000] ^= 64
+    image.write_bytes(content)
+    assert "raw images: changed" in (output := brought.run("dvc", "repro", "split"))
+    assert {"prepare", "split"} <= set(brought.stages_run(output))
+    content[-2000] ^= 64
+    image.write_bytes(content)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import PROJECT
+from filelock import FileLock
 from ruamel.yaml import YAML
 
 
@@ -73,6 +74,26 @@ def new_study(folder: Path, name: str) -> Study:
     set_params(root, tiny_values())
     made.commit("Tiny study")
     return made
+
+
+def finished_study(factory: pytest.TempPathFactory, name: str) -> Study:
+    """Copy a tiny study that `dvc repro` ran and that was committed: once for all tests, whichever worker is first.
+
+    What it printed is in ``home/repro.txt``.
+    """
+    base = factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    with FileLock(f"{shared}.lock"):
+        if not (shared / "done").exists():
+            shutil.rmtree(shared, ignore_errors=True)
+            shared.mkdir()
+            study = new_study(shared, "study")
+            (shared / "home/repro.txt").write_text(study.run("dvc", "repro"))
+            study.commit("Result")
+            (shared / "done").touch()
+    folder = factory.mktemp(name)
+    subprocess.run(["cp", "-a", shared / "study", shared / "home", folder], check=True)  # links stay links
+    return Study(folder / "study", folder / "home")
 
 
 def tiny_values() -> dict[str, Any]:

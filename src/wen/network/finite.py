@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from wen.errors import WenError
+from wen.errors import Message, WenError
 
 
-def flaw(weights: Mapping[str, torch.Tensor]) -> str:
+def flaw(weights: Mapping[str, torch.Tensor]) -> Message:
     """Say which weights no network can have: NaN, infinite, or a negative variance; empty if there are none."""
     found = {key: problem for key, tensor in weights.items() if (problem := _problem(key, tensor))}
     if not found:
@@ -17,12 +17,12 @@ def flaw(weights: Mapping[str, torch.Tensor]) -> str:
     return f"{key} holds {problem}{others}"
 
 
-def kind_of(values: torch.Tensor) -> str:
+def kind_of(values: torch.Tensor) -> Message:
     """What the numbers that are none are."""
     return "NaN" if values.isnan().any() else "infinite numbers"
 
 
-def overflow(dtype: torch.dtype, remedy: str) -> str:
+def overflow(dtype: torch.dtype, remedy: str) -> Message:
     """Say why finite weights give no finite number for an image, and what to do.
 
     Parameters
@@ -45,7 +45,7 @@ def refusal(source: str, images: Sequence[str], view: int | None, problem: str, 
     return WenError(f"{source} of image {images[0]}{which}{more}: {problem}; {reason}")
 
 
-def _problem(key: str, tensor: torch.Tensor) -> str:
+def _problem(key: str, tensor: torch.Tensor) -> Message:
     if not tensor.isfinite().all():
         return kind_of(tensor)
     if key.endswith("running_var") and (tensor < 0).any():

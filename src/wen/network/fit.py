@@ -11,7 +11,7 @@ from dvclive import Live
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from wen.errors import WenError
+from wen.errors import Message, WenError
 from wen.network.checkpoint import Checkpoint, Progress, Weights, optimizer_tensors, restore_optimizer
 from wen.network.cut import Convolutions
 from wen.network.device import to_device
@@ -154,10 +154,10 @@ def fit(
             learnt = not half or _stepped(optimizer)
             ends = not learnt and (epoch + 1 == options.epochs or waited + 1 == options.patience)
             if found := _divergence(train_loss, loss, module, scaler, ends):
-                where = f"LR {task.lr}, fold {task.fold}: after epoch {epoch + 1} of {stage} {found}"
+                where: Message = f"LR {task.lr}, fold {task.fold}: after epoch {epoch + 1} of {stage} {found}"
                 if best is None:
                     raise WenError(f"{where}; no epoch was better, so no model is saved; {_remedy(module)}")
-                stops = f"training stops, and the best epoch before is kept; to train on, {_remedy(module)}"
+                stops: Message = f"training stops, and the best epoch before is kept; to train on, {_remedy(module)}"
                 print(f"{where}; {stops}", file=sys.stderr)
                 return replace(best, diverged=True)
             advance(f"loss {train_loss:.3f}|{loss:.3f} accuracy {train_accuracy:.3f}|{accuracy:.3f}")
@@ -252,7 +252,7 @@ def _train_epoch(
 
 def _divergence(
     train_loss: float, loss: float, module: nn.Module, scaler: torch.amp.GradScaler, ends_unlearnt: bool
-) -> str:
+) -> Message:
     """Say what shows that training no longer learns; nothing, if it does."""
     if not math.isfinite(train_loss + loss):
         return f"the loss is {train_loss:g} in training and {loss:g} in validation"
@@ -264,7 +264,7 @@ def _divergence(
     return ""
 
 
-def _remedy(module: nn.Module) -> str:
+def _remedy(module: nn.Module) -> Message:
     """What to do about a loss that is no number, though weights and features are."""
     types = {own.dtype for own in module.modules() if isinstance(own, Convolutions)} - {torch.float32}
     lower = "lower this learning rate in params.yaml (lr, lr_grid)"
