@@ -244,9 +244,9 @@ def _committed(root: Path, path: Path) -> dict[Path, bytes]:
 def _forget_empty_runs(cache: Path) -> None:
     """Remove empty folders of the run-cache: DVC removes a damaged file of it, and fails at the empty folder.
 
-    Not one of the last minute, which another process may be about to fill.
+    Not one of the last second, which another process may be about to fill.
     """
     for folder in (cache / "runs").glob("*/*"):
         with suppress(OSError):  # it is not empty
-            if folder.stat().st_mtime < time.time() - 60:
+            if folder.stat().st_mtime < time.time() - 1:
                 folder.rmdir()
