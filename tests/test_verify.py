@@ -293,6 +293,18 @@ def test_git_restores_what_is_in_no_cache(copied: Project, how: Callable[[bytes]
     assert copied.content() == good
 
 
+def test_an_empty_folder_of_the_run_cache_goes_unless_it_was_made_just_now(copied: Project) -> None:
+    """DVC leaves one if it is killed after it dropped a damaged entry, and fails there until it is gone."""
+    folder = next((copied.root / ".dvc/cache/runs").glob("*/*"))
+    for entry in folder.iterdir():
+        entry.unlink()
+    copied.check()
+    assert folder.is_dir()  # another process may be about to fill it
+    os.utime(folder, (0, 0))
+    copied.check()
+    assert not folder.exists()
+
+
 def test_a_bit_that_a_disk_lost_is_found(linked: Project) -> None:
     good = linked.content()
     damage(linked.root / "model.bin", lambda content: content[:5000] + b"\xff" + content[5001:])
