@@ -46,4 +46,4 @@ def _remember(asked: str, paths: Paths) -> None:
 
 
 def _memory(paths: Paths) -> Path:
-    return paths.root / ".dvc/tmp/known-network.txt"
+    return paths.home / ".dvc/tmp/known-network.txt"
