@@ -23,7 +23,8 @@ def pushes_and_pulls(study: Study, folder: Path, count: int, rng: random.Random)
         origin.run("wen", "verify", "--remote")
         other = clone(origin, place / "clone")
         killed_now += ["pull"] if _stop(other, windows, "pull", rng=rng) else []
-        if killed(other, "dvc", "pull")[0]:  # it says that files are missing, once
+        if killed(other, "dvc", "pull")[0]:  # it says that files are missing, as its list of them is of the killed one
+            other.run("wen", "verify", "--remote")
             other.run("dvc", "pull")
         lost = differences(study.root, other.root)
         done += [(f"`dvc {what}`", lost) for what in killed_now]
