@@ -48,4 +48,5 @@ def combine(weights: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     ndarray of shape (n_images,)
         The ensemble's probability of ALL; `wen.evaluation.metrics.decide` applies (2.22).
     """
-    return weights @ probabilities
+    # Not weights @ probabilities, whose last digits depend on the linear algebra library's choice for the processor.
+    return (weights[:, None] * probabilities).sum(axis=0)
