@@ -43,6 +43,9 @@ def experiments(study: Study, folder: Path, count: int, rng: random.Random) -> l
         if _stop(one, windows, *command, rng=rng):
             delete_git_locks(one)
             code, text = killed(one, "dvc", *command)
+            if code and "dvc.lock" in text[:200]:  # half written; docs/RELIABILITY.md says what to do
+                one.run("git", "checkout", "dvc.lock")
+                code, text = killed(one, "dvc", *command)
             lost = [f"refused afterwards: {text[-500:]}"] if code else []
             one.restore()
             done.append((" ".join(["`dvc exp run", *option]) + "`", lost + differences(study.root, one.root)))
