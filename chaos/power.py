@@ -19,7 +19,7 @@ def trials(study: Study, empty: Study, folder: Path, count: int, seconds: float,
     """Cut the power of clones of an empty study until they end; they must end as the study that was left alone."""
     done: list[Trial] = []
     while len(done) < count:
-        one, before = clone(empty, folder / f"cut {len(done)}"), len(done)
+        one, before = clone(empty, folder / f"cut {len(done)} {rng.random()}"), len(done)
         while len(done) < count:
             begin = time.time()
             stage = reproduce(one, rng.uniform(2, seconds / 4))

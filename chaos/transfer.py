@@ -61,7 +61,7 @@ def side_by_side(
     """Kill `wen run`, and go on with it or with `dvc repro`."""
     done: list[Trial] = []
     while len(done) < count:
-        one, before = clone(empty, folder / f"side by side {len(done)}"), len(done)
+        one, before = clone(empty, folder / f"side by side {len(done)} {rng.random()}"), len(done)
         while len(done) < count and killed(one, "wen", "run", after=rng.uniform(5, seconds / 2))[0] == -signal.SIGKILL:
             done.append(("`wen run`", []))
             print(f"{len(done)}: {done[-1][0]}", flush=True)
