@@ -6,6 +6,7 @@ compressed, or photographed a second time. Thumbnails propose pairs; the pixels 
 
 import itertools
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -100,7 +101,7 @@ def _differ(index: pd.DataFrame, copies: pd.DataFrame, column: str) -> pd.Series
 
 def _near(paths: list[Path], difference: float) -> Iterator[tuple[int, int, int, Likeness]]:
     """Pairs of places in the list, one < other, with the turn at which they are most alike."""
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # more threads than cores wait for Python's lock only
         drawing = pool.map(lambda path: thumbnails(_grey(path)), paths)
         drawn = list(track(drawing, "drawing thumbnails", total=len(paths), transient=True))
         proposed = sorted(set(proposals(drawn)))
