@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from wen.config.params import load
 from wen.data import copies
-from wen.params import load
 
 
 def main(folder: Path) -> None:

@@ -17,14 +17,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import f, norm, t
 
+from wen.config.params import Params, load
+from wen.config.seeds import seed_for
 from wen.ensemble.intra import JUDGED_ON, champions
-from wen.ensemble.members import Member, ensemble
 from wen.evaluation.runs import compare_runs
 from wen.evaluation.statistics import ALPHA, holm
-from wen.params import Params, load
+from wen.members.predictions import Member, ensemble
 from wen.report.evidence import SUPPORTED, Evidence
-from wen.report.study import Classifier, Study
-from wen.seeds import seed_for
+from wen.results import Classifier, Study
 
 DEVIATIONS = (0.004, 0.008, 0.012, 0.017)  # of accuracy between the runs of a rate
 IMAGES = (130, 261, 2506)  # of the test set

@@ -22,19 +22,19 @@ from dvclive import Live
 from table import Row
 from timm.models.efficientnet import EfficientNet
 
+from wen.config.params import Params, load
+from wen.config.paths import Paths
 from wen.data import prepare, split
 from wen.data.images import network_input
 from wen.data.table import DEVELOPMENT, TEST, read_cells
+from wen.members.finetune import initialise
 from wen.network import backbone, device, features, pretrained
 from wen.network.cost import count
 from wen.network.cut import Cut, cut
 from wen.network.fit import Curves, Task, class_weights, fit, logits, shuffled
 from wen.network.frozen import KINDS, Frozen, runner, to_openvino
 from wen.network.inputs import Computed, Inputs, Stored, batches, computed
-from wen.network.train import initialise
 from wen.network.views import augment, draw
-from wen.params import Params, load
-from wen.paths import Paths
 
 BENCH = Path(__file__).parent
 CPU = torch.device("cpu")

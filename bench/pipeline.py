@@ -21,15 +21,15 @@ from ruamel.yaml import YAML
 from table import Row
 
 from wen.classify import Networks, classify
-from wen.cluster.stages import Model
+from wen.config.params import load
+from wen.config.paths import Paths
 from wen.data.images import sha256
 from wen.data.table import INDEX
+from wen.launch.stages import Model
 from wen.network import backbone, device
 from wen.network.cut import cut
 from wen.network.fit import logits
 from wen.network.inputs import inputs_for
-from wen.params import load
-from wen.paths import Paths
 
 BENCH = Path(__file__).parent
 PROJECT = BENCH.parent

@@ -30,14 +30,14 @@ from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from tiny_study import set_params, tiny_values  # noqa: E402
 
+from wen.config.params import load  # noqa: E402
+from wen.config.paths import Paths  # noqa: E402
 from wen.data import bring, cnmc, images, table  # noqa: E402
-from wen.ensemble import members  # noqa: E402
 from wen.errors import WenError  # noqa: E402
 from wen.files import read_json, write_json, write_npz  # noqa: E402
+from wen.members import predictions  # noqa: E402
 from wen.network import arrays, backbone  # noqa: E402
 from wen.network.checkpoint import Checkpoint, Progress  # noqa: E402
-from wen.params import load  # noqa: E402
-from wen.paths import Paths  # noqa: E402
 
 TEXTS = [
     b"\0", b"\n", b",", b'"', b"nan", b"-1", b"\xff\xfe", b"{[*&!", b"1e999", b"0x" + b"f" * 5000,
@@ -117,7 +117,7 @@ def everything(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
         "data/index.csv": (paths.index, lambda: table.read_index(paths)),
         "data/split.csv": (paths.split, lambda: table.read_cells(paths)),
         "features (npy)": (array, lambda: list(arrays.read(array, [np.arange(8)]))),
-        "predictions (npz)": (paths.predictions(0.001, 0), lambda: members.load(paths, 0.001, [0])),
+        "predictions (npz)": (paths.predictions(0.001, 0), lambda: predictions.load(paths, 0.001, [0])),
         "metrics (JSON)": (paths.split_metrics, lambda: read_json(paths.split_metrics)),
         "model (safetensors)": (paths.model(0.001, 0), lambda: load_model(paths.model(0.001, 0))),
         "checkpoint (safetensors)": (checkpoint.path, lambda: go_on(checkpoint, progress)),

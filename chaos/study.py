@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 OUTPUTS = ("data", "models", "metrics", "plots", "report")
-CHECK = "from wen.paths import Paths; from wen.verify import check; print(*check(Paths()), sep='\\n')"
+CHECK = "from wen.config.paths import Paths; from wen.integrity.verify import check; print(*check(Paths()), sep='\\n')"
 REFUSED = {"dvc.lock": "dvc.lock", "Unable to read RWLock-file": ".dvc/tmp/rwlock"}
 """What DVC, killed while writing it, refuses afterwards; docs/RELIABILITY.md says to delete it."""
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from wen.params import Params
+from wen.config.params import Params
 
 PROJECT = Path(__file__).parents[1]
 SHARED = PROJECT.parent / "shared"

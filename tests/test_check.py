@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from wen import check
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.params import Params
-from wen.paths import Paths
+from wen.integrity import check
 
 
 @pytest.mark.parametrize(

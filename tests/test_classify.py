@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from wen.classify import classify
+from wen.config.params import Params
 from wen.data.images import decode
-from wen.network.predict import OVERFLOW
-from wen.params import Params
+from wen.members.predict import OVERFLOW
 
 
 def test_an_image_to_which_a_member_gives_no_number_gets_a_reason_instead(tmp_path: Path, tiny: Params) -> None:

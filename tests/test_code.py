@@ -8,9 +8,9 @@ import pytest
 from conftest import PROJECT
 from ruamel.yaml import YAML
 
-from wen import code
+from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.paths import Paths
+from wen.integrity import code
 from wen.times import STAGES
 
 PACKAGE = PROJECT / "src/wen"
@@ -25,11 +25,11 @@ RERUN: dict[str, set[str]] = {
     "cli.py": ALL,
     "errors.py": ALL,
     "files.py": ALL,
-    "params.py": ALL,
-    "paths.py": ALL,
+    "config/params.py": ALL,
+    "config/paths.py": ALL,
     "times.py": ALL,
-    "seeds.py": {"prepare", "split", "report", *NETWORK},
-    "figures.py": {"prepare", "report"},
+    "config/seeds.py": {"prepare", "split", "report", *NETWORK},
+    "drawing.py": {"prepare", "report"},
     "data/cnmc.py": {"prepare"},
     "data/synthetic.py": {"prepare"},
     "data/split.py": {"split", "report"},
@@ -37,7 +37,7 @@ RERUN: dict[str, set[str]] = {
     "network/progress.py": TRAINED,
     "network/views.py": NETWORK,
     "network/pretrained.py": {"backbone"},
-    "network/predict.py": {"predict-fold"},
+    "members/predict.py": {"predict-fold"},
     "ensemble/weights.py": ENSEMBLES,
     "ensemble/wen.py": ENSEMBLES,
     "evaluation/metrics.py": {"predict-fold", *ENSEMBLES},
@@ -47,10 +47,10 @@ RERUN: dict[str, set[str]] = {
     "report/published.csv": {"report"},
 }
 NEVER = (
-    "cluster/*.py",
-    "verify.py",
-    "check.py",
-    "outside.py",
+    "launch/*.py",
+    "integrity/verify.py",
+    "integrity/check.py",
+    "integrity/outside.py",
     "network/plan.py",
     "report/terminal.py",
     "data/bring.py",
@@ -111,10 +111,10 @@ def edit(file: Path, old: str, new: str) -> None:
     ("name", "old", "new", "stages"),
     [
         ("files.py", "value = value.item()", "value = round(value.item(), 1)", ALL),
-        ("paths.py", '"data/index.csv"', '"data/index2.csv"', ALL),
-        ("params.py", "return self.lr_grid + ", "return self.lr_grid[:1] + ", ALL),
+        ("config/paths.py", '"data/index.csv"', '"data/index2.csv"', ALL),
+        ("config/params.py", "return self.lr_grid + ", "return self.lr_grid[:1] + ", ALL),
         ("data/__init__.py", "", "import random\nrandom.seed(1)\n", {"prepare", "split", "report", *NETWORK}),
-        ("cli.py", "train.run(*_study(), lr, fold", "train.run(*_study(), 2 * lr, fold", {"train-fold"}),
+        ("cli.py", "finetune.run(*_study(), lr, fold", "finetune.run(*_study(), 2 * lr, fold", {"train-fold"}),
         ("cli.py", "run.run(*_study(), jobs,", "run.run(*_study(), 1,", set()),
         ("network/progress.py", "yield lambda", "import random\n        yield lambda", TRAINED),
     ],
@@ -128,16 +128,16 @@ def test_whatever_a_stage_executes_counts(source: Path, name: str, old: str, new
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        ("network/train.py", "not in this study; params.yaml has the LRs ", "no such model. The LRs are "),
+        ("members/finetune.py", "not in this study; params.yaml has the LRs ", "no such model. The LRs are "),
         ("network/fit.py", "training stops, and the best epoch before is kept", "it stops here"),
         ("network/features.py", '"decoding images"', '"reading the images"'),
-        ("params.py", ": unknown key", ": there is no such key"),
-        ("params.py", "no such file; run this in the project's folder", "not found"),
+        ("config/params.py", ": unknown key", ": there is no such key"),
+        ("config/params.py", "no such file; run this in the project's folder", "not found"),
         ("files.py", "not there yet; `dvc repro` makes it", "not found; run `dvc repro` first"),
         ("cli.py", "Learning rate, one of params.yaml's.", "The learning rate."),
         ("__main__.py", "stopped by {name}; ", "{name}: "),
         ("cli.py", "Run the study as dvc repro does, its models side by side.", "Run it all."),
-        ("cluster/run.py", "RETRIES = 5", "RETRIES = 50"),
+        ("launch/run.py", "RETRIES = 5", "RETRIES = 50"),
     ],
 )
 def test_a_message_and_the_launcher_rerun_nothing(source: Path, name: str, old: str, new: str) -> None:

@@ -9,8 +9,8 @@ from dvc.repo import Repo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wen import lock
 from wen.errors import WenError
+from wen.integrity import lock
 
 WHOLE = (PROJECT / "dvc.lock").read_text()
 LINES = WHOLE.splitlines(keepends=True)

@@ -9,9 +9,9 @@ from dvc.parsing.interpolate import to_str
 from dvc.utils.serialize import parse_yaml
 from ruamel.yaml import YAML
 
+from wen.config.params import load, parse
+from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.params import load, parse
-from wen.paths import Paths
 
 PROFILES = sorted((PROJECT / "profiles").glob("*.yaml"))
 

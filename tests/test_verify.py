@@ -13,10 +13,10 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from wen import store, verify
+from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.paths import Paths
-from wen.remote import run as run_remote
+from wen.integrity import store, verify
+from wen.integrity.remote import run as run_remote
 
 MAKE = """
 from pathlib import Path
@@ -219,8 +219,8 @@ def test_dvc_alone_takes_damage_for_good(linked: Project) -> None:
 FIRST = """
 import sys
 from pathlib import Path
-from wen.paths import Paths
-from wen.verify import check
+from wen.config.paths import Paths
+from wen.integrity.verify import check
 print("damaged:", *check(Paths()))
 Path("first.txt").write_text("as before")
 """

@@ -22,12 +22,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2 import functional
 
+from wen.config.params import Params, load
+from wen.config.paths import Paths
 from wen.data.table import DEVELOPMENT, TEST, read_cells
+from wen.members.finetune import initialise
 from wen.network.fit import shuffled
-from wen.network.train import initialise
 from wen.network.views import draw
-from wen.params import Params, load
-from wen.paths import Paths
 
 
 class Cells(Dataset):

@@ -14,23 +14,24 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from wen import one_run, sources
-from wen.cluster.stages import Model
+from wen import sources
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.data.images import BadImage, central_square, decode
 from wen.ensemble.intra import JUDGED_ON
-from wen.ensemble.members import Member
 from wen.errors import WenError
 from wen.evaluation.metrics import decide
 from wen.files import write_text
+from wen.identity import study_id
+from wen.integrity import one_run
+from wen.launch.stages import Model
+from wen.members.predict import OVERFLOW
+from wen.members.predictions import Member
 from wen.names import shown
 from wen.network import backbone, device
 from wen.network.cut import cut
 from wen.network.frozen import Frozen, runner
-from wen.network.predict import OVERFLOW
-from wen.params import Params
-from wen.paths import Paths
-from wen.report.identity import study_id
-from wen.report.study import Classifier, Study, gather
+from wen.results import Classifier, Study, gather
 from wen.rows import form_of, rows
 
 AHEAD = 2
@@ -103,7 +104,7 @@ def run(
         files = _numbered(files)
     called, failed = [], 0
     if address:
-        from wen.cluster.spread import on_cluster
+        from wen.launch.spread import on_cluster
 
         models = [Model(own.lr, own.fold) for own in classifier.members]
         probabilities = on_cluster(files, models, params, paths, address)

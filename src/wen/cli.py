@@ -10,10 +10,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from wen import code, times
+from wen import times
+from wen.config.params import Params, load
+from wen.config.paths import Paths
 from wen.errors import Message, WenError
-from wen.params import Params, load
-from wen.paths import Paths
+from wen.integrity import code
 
 app = typer.Typer(
     help="Weighted ensembles of EfficientNets on leukaemic blasts: a reproducible study.",
@@ -29,11 +30,11 @@ Device = Annotated[str, typer.Option(envvar="WEN_DEVICE", help="auto, cuda, cuda
 
 NO_MEMORY = r"out of memory|allocate.* memory|bad_alloc|alloc_failed|can't start new thread|failed to map segment"
 
-MEMORY: Message = "not enough memory; free some, or lower train.batch_size or images.size"
+MEMORY: Message = "not enough memory; free some, or lower finetune.batch_size or images.size"
 GPU_MEMORY: Message = (
     "not enough memory on the GPU. The experiment stays as it is if you end what else runs there (see nvidia-smi), "
     "train one model a GPU (wen run --gpus-per-job 1), or set compute.precision: auto (half of float32's) or "
-    "features.activations: true (the frozen part then runs once). Otherwise lower train.batch_size or images.size"
+    "features.activations: true (the frozen part then runs once). Otherwise lower finetune.batch_size or images.size"
 )
 
 
@@ -88,7 +89,7 @@ def study(
 @app.command()
 def check() -> None:
     """Check params.yaml."""
-    from wen.check import check
+    from wen.integrity.check import check
 
     check(*_study())
     print("params.yaml is valid")
@@ -109,8 +110,8 @@ def plan(
 @app.command("code")
 def list_inputs() -> None:
     """Check params.yaml and outputs, and list the code, libraries, images and weights that the stages depend on."""
-    from wen import outside, verify
-    from wen.check import check
+    from wen.integrity import outside, verify
+    from wen.integrity.check import check
 
     params, paths = _study()
     check(params, paths)
@@ -155,15 +156,15 @@ def features(device: Device = "auto") -> None:
 @app.command()
 def train_fold(lr: LR, fold: Fold, device: Device = "auto") -> None:
     """Train one model in two stages."""
-    from wen.network import train
+    from wen.members import finetune
 
-    train.run(*_study(), lr, fold, device)
+    finetune.run(*_study(), lr, fold, device)
 
 
 @app.command()
 def predict_fold(lr: LR, fold: Fold, device: Device = "auto") -> None:
     """Write one model's probabilities for its validation fold and the test set."""
-    from wen.network import predict
+    from wen.members import predict
 
     predict.run(*_study(), lr, fold, device)
 
@@ -236,7 +237,7 @@ def run(
     ] = None,
 ) -> None:
     """Run the study as dvc repro does, its models side by side."""
-    from wen.cluster import run
+    from wen.launch import run
 
     if jobs and address:
         raise typer.BadParameter("--jobs is for this machine; with --address the cluster's resources decide")
@@ -250,7 +251,7 @@ def makespan(
     workers: Annotated[list[int], typer.Option(min=1, help="May be given several times.")] = [1, 2, 4, 8, 15, 45],  # noqa: B006
 ) -> None:
     """Predict how long the study takes with more workers, from the times of the last run."""
-    from wen.cluster import makespan
+    from wen.launch import makespan
 
     makespan.run(*_study(), workers)
 
@@ -274,10 +275,10 @@ def verify(
     if name and not remote:
         raise typer.BadParameter(f"{name}: to compare with this remote, say `wen verify --remote {name}`")
     if remote:
-        from wen import remote as store
+        from wen.integrity import remote as store
 
         store.run(Paths(), name)
     else:
-        from wen import verify
+        from wen.integrity import verify
 
         verify.run(Paths())

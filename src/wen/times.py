@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from wen.paths import Paths
+from wen.config.paths import Paths
 
 STAGES = (
     "prepare", "split", "backbone", "features", "train-fold", "predict-fold", "ensemble-inter", "ensemble-intra",

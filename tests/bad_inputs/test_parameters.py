@@ -16,8 +16,8 @@ from project import Project
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
+from wen.config.params import Params, load, parse
 from wen.errors import WenError
-from wen.params import Params, load, parse
 
 DEMO: dict[str, Any] = YAML(typ="safe").load((PROJECT / "profiles/demo.yaml").read_text())
 

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from conftest import PROJECT
 
+from wen.config.params import Split, load
+from wen.config.paths import Paths
 from wen.data import bring, prepare
 from wen.data.split import assign, audit
 from wen.data.table import COPIES
 from wen.errors import WenError
-from wen.params import Split, load
-from wen.paths import Paths
 
 
 @pytest.fixture

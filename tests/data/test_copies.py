@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import binary_erosion, gaussian_filter
 
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.data import cnmc, copies, pictures, prepare, synthetic
 from wen.data.images import sha256
 from wen.data.symmetry import TURNS, inverse, turned
 from wen.files import read_json
-from wen.params import Params
-from wen.paths import Paths
 
 SIDE = 120
 DIFFERENCE = 3.0

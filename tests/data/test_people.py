@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wen.config.params import Split
 from wen.data import cnmc, people, prepare
 from wen.data.cell import Cell
 from wen.data.split import assign
 from wen.data.table import COPIES, TEST
-from wen.params import Split
 
 
 def write(root: Path, names: list[str], fold: int = 0) -> Path:

@@ -6,12 +6,12 @@ import layouts
 import pandas as pd
 import pytest
 
+from wen.config.params import Params, Split
+from wen.config.paths import Paths
 from wen.data import cnmc, prepare
 from wen.data.split import assign, audit, components
 from wen.data.table import COPIES
 from wen.errors import WenError
-from wen.params import Params, Split
-from wen.paths import Paths
 
 NO_COPIES = pd.DataFrame(columns=list(COPIES))
 

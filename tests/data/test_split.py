@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wen.config.params import Params, Split
+from wen.config.paths import Paths
 from wen.data import split
 from wen.data.split import assign, audit, components
 from wen.data.table import COPIES, DEVELOPMENT, EXCLUDED, TEST
 from wen.errors import WenError
-from wen.params import Params, Split
-from wen.paths import Paths
 
 
 def by(unit: str, test: str = "random", fraction: float = 0.2) -> Split:

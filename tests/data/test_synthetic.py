@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 from conftest import PROJECT
 
+from wen.config.params import Params, load
 from wen.data import cnmc, prepare, synthetic
-from wen.params import Params, load
 
 
 def test_equal_seeds_give_equal_bytes_and_another_seed_others(tmp_path: Path, tiny: Params) -> None:

@@ -6,9 +6,9 @@ import warnings
 import numpy as np
 import pytest
 
-from wen.ensemble.members import Member, ensemble
 from wen.ensemble.weights import SCHEMES
 from wen.evaluation.metrics import MEASURES, evaluate
+from wen.members.predictions import Member, ensemble
 
 LABEL = np.array([0, 1, 1, 0, 1, 1])
 GOOD = np.array([0.2, 0.9, 0.6, 0.4, 0.7, 0.3])

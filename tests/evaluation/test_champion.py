@@ -1,4 +1,4 @@
-from wen.evaluation.champion import champion
+from wen.ensemble.selection import champion
 
 
 def row(accuracy: float, precision: float, recall: float, f1: float, kappa: float) -> dict[str, float]:

@@ -9,14 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, chi2, norm
 from sklearn.metrics import roc_auc_score
 
-from wen.evaluation.statistics import (
-    accuracy_difference,
-    auc_difference,
-    compare_several,
-    compare_two,
-    delong,
-    holm,
-)
+from wen.evaluation.statistics import accuracy_difference, auc_difference, compare_several, compare_two, delong, holm
 
 
 def paired(both: int, only_one: int, only_other: int, neither: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

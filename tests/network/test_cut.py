@@ -3,9 +3,9 @@ import torch
 from captum.attr import LayerGradCam
 
 from wen.errors import WenError
+from wen.members.predict import Located
 from wen.network.backbone import build
 from wen.network.cut import cut
-from wen.network.predict import Located
 
 
 @pytest.mark.parametrize(

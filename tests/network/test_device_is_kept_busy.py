@@ -10,11 +10,11 @@ from dvclive import Live
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from wen.config.params import Head, Params
 from wen.network.arrays import array_path
 from wen.network.cut import Convolutions
 from wen.network.fit import Curves, Task, fit
 from wen.network.inputs import Computed, Stored
-from wen.params import Head, Params
 
 CPU = torch.device("cpu")
 ASKS_BACK = "aten._local_scalar_dense.default"  # what .item(), float() and if do with a tensor

@@ -12,16 +12,17 @@ import timm
 import torch
 
 from wen.classify import Networks
-from wen.cluster.stages import Model
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.data import prepare, split
 from wen.data.table import read_cells
 from wen.errors import WenError
-from wen.network import backbone, features, inputs, predict, pretrained, train
+from wen.launch.stages import Model
+from wen.members import finetune, predict
+from wen.network import backbone, features, inputs, pretrained
 from wen.network.finite import flaw, overflow
 from wen.network.fit import class_weights
 from wen.network.inputs import Computed
-from wen.params import Params
-from wen.paths import Paths
 
 LR, FOLD = 0.001, 0
 LITE0 = "tf_efficientnet_lite0"
@@ -93,7 +94,7 @@ def test_a_file_of_weights_that_was_spoilt_is_refused_when_it_is_loaded(paths: P
     weights = safetensors.torch.load_file(paths.backbone)
     with_nan(weights)
     safetensors.torch.save_file(weights, paths.backbone, {"wen": "{}"})
-    for run in (lambda: features.run(tiny, paths, "cpu"), lambda: train.run(tiny, paths, LR, FOLD, "cpu")):
+    for run in (lambda: features.run(tiny, paths, "cpu"), lambda: finetune.run(tiny, paths, LR, FOLD, "cpu")):
         with pytest.raises(WenError, match=rf"backbone\.safetensors: {KEY} holds NaN"):
             run()
 
@@ -178,7 +179,7 @@ def test_a_stored_number_that_is_none_ends_training_and_names_the_image(
         rf"data/features: {kind} of image {cells.id[row]}( \(random view 0\))?: (NaN|infinite numbers); changed since"
     )
     with pytest.raises(WenError, match=said):
-        train.run(tiny, paths, LR, FOLD, "cpu")
+        finetune.run(tiny, paths, LR, FOLD, "cpu")
     assert not paths.model(LR, FOLD).exists()
     assert not paths.training(LR, FOLD).exists()
 
@@ -190,7 +191,7 @@ def test_a_number_that_is_none_and_computed_anew_ends_training_and_prediction(
     params = Params.model_validate(values)
     cells = read_cells(paths)
     row = int(np.flatnonzero(cells.part == "test")[0])
-    train.run(params, paths, LR, FOLD, "cpu")
+    finetune.run(params, paths, LR, FOLD, "cpu")
     monkeypatch.setattr(Computed, "outputs", outputs_with(np.inf, row, 0))
     with pytest.raises(WenError, match=f"^activations of image {cells.id[row]}: infinite numbers; computed in float32"):
         predict.run(params, paths, LR, FOLD, "cpu")
@@ -201,7 +202,7 @@ def test_a_number_that_is_none_and_computed_anew_ends_training_and_prediction(
     monkeypatch.setattr(Computed, "outputs", outputs_with(np.inf, learnt, 0))
     said = rf"{cells.id[learnt]} \(random view 0\).*computed in float16.*set compute\.precision: float32"
     with pytest.raises(WenError, match=said):
-        train.run(params, paths, LR, FOLD, "cpu")
+        finetune.run(params, paths, LR, FOLD, "cpu")
     assert not paths.model(LR, FOLD).exists()
 
 
@@ -210,7 +211,7 @@ def noise(images: int) -> np.ndarray:
 
 
 def test_a_logit_that_is_none_is_told_by_model_and_image(paths: Paths, tiny: Params) -> None:
-    train.run(tiny, paths, LR, FOLD, "cpu")
+    finetune.run(tiny, paths, LR, FOLD, "cpu")
     weights = safetensors.torch.load_file(paths.model(LR, FOLD))
     weights["classifier.weight"][:] = 3e38
     about = backbone.about(paths.model(LR, FOLD))
@@ -226,7 +227,7 @@ def test_a_logit_that_is_none_is_told_by_model_and_image(paths: Paths, tiny: Par
 
 
 def test_an_image_with_an_infinite_activation_has_no_probability(paths: Paths, tiny: Params) -> None:
-    train.run(tiny, paths, LR, FOLD, "cpu")
+    finetune.run(tiny, paths, LR, FOLD, "cpu")
     networks = Networks([Model(LR, FOLD)], tiny, paths, torch.device("cpu"))
     run = networks.frozen
 

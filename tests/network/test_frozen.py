@@ -3,10 +3,10 @@ import openvino_telemetry
 import pytest
 import torch
 
+from wen.config.params import Compute
 from wen.network.backbone import build
 from wen.network.cut import cut
 from wen.network.frozen import KINDS, Frozen, runner
-from wen.params import Compute
 
 CPU = torch.device("cpu")
 

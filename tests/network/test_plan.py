@@ -6,6 +6,8 @@ import torch
 from conftest import PROJECT
 from torch.distributed._tools.mem_tracker import MemTracker
 
+from wen.config.params import Params, Synthetic, load
+from wen.config.paths import Paths
 from wen.data import synthetic
 from wen.errors import WenError
 from wen.files import write_json
@@ -14,8 +16,6 @@ from wen.network.backbone import build
 from wen.network.cost import Cost, Rates, Work, count
 from wen.network.cut import cut
 from wen.network.plan import Images, count_images, memory_of_stage_2, work
-from wen.params import Params, Synthetic, load
-from wen.paths import Paths
 
 
 def test_efficientnetv2_m_costs_what_is_known_of_it() -> None:

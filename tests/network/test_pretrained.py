@@ -6,10 +6,10 @@ import safetensors.torch
 import timm
 import torch
 
+from wen.config.params import Backbone, Params
+from wen.config.paths import Paths
 from wen.errors import WenError
 from wen.network import pretrained
-from wen.params import Backbone, Params
-from wen.paths import Paths
 
 LITE0 = "tf_efficientnet_lite0"
 

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 import torch
 
-from wen import code
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.data import prepare, split
-from wen.network import features, predict, pretrained, train
+from wen.integrity import code
+from wen.members import finetune, predict
+from wen.network import features, pretrained
 from wen.network.checkpoint import Checkpoint, Progress, fingerprint
-from wen.params import Params
-from wen.paths import Paths
 
 LR, FOLD = 0.001, 0
 EPOCHS = 5  # of both stages
@@ -60,7 +61,7 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
 def whole(study: tuple[Params, Paths]) -> dict[str, bytes]:
     params, paths = study
     paths.checkpoint(LR, FOLD).unlink(missing_ok=True)
-    train.run(params, paths, LR, FOLD, "cpu")
+    finetune.run(params, paths, LR, FOLD, "cpu")
     paths.checkpoint(LR, FOLD).unlink()
     return outputs(paths)
 
@@ -73,11 +74,11 @@ def test_after_an_interruption_the_outputs_are_the_same_bytes(
         with pytest.MonkeyPatch.context() as patch:
             interrupt_after(patch, epochs)
             with pytest.raises(Interrupted):
-                train.run(params, paths, LR, FOLD, "cpu")
+                finetune.run(params, paths, LR, FOLD, "cpu")
         assert paths.checkpoint(LR, FOLD).exists()
         with pytest.MonkeyPatch.context() as patch:
             interrupt_after(patch, EPOCHS - epochs + 1)  # one epoch more than is left: never reached
-            train.run(params, paths, LR, FOLD, "cpu")
+            finetune.run(params, paths, LR, FOLD, "cpu")
         assert outputs(paths) == whole
         paths.checkpoint(LR, FOLD).unlink()
 
@@ -87,11 +88,11 @@ def test_a_training_that_is_lost_after_its_end_is_not_repeated(
 ) -> None:
     """As when DVC is killed, or the disk is full, before it has kept the model."""
     params, paths = study
-    train.run(params, paths, LR, FOLD, "cpu")
+    finetune.run(params, paths, LR, FOLD, "cpu")
     paths.model(LR, FOLD).unlink()
     with pytest.MonkeyPatch.context() as patch:
         interrupt_after(patch, 1)  # never reached
-        train.run(params, paths, LR, FOLD, "cpu")
+        finetune.run(params, paths, LR, FOLD, "cpu")
     assert outputs(paths) == whole
     predict.run(params, paths, LR, FOLD, "cpu")
     assert not paths.checkpoint(LR, FOLD).exists()
@@ -104,10 +105,10 @@ def test_a_training_that_began_where_no_scaling_is_needed_goes_on_where_it_is(st
     with pytest.MonkeyPatch.context() as patch:
         interrupt_after(patch, 1)
         with pytest.raises(Interrupted):
-            train.run(params, paths, LR, FOLD, "cpu")
+            finetune.run(params, paths, LR, FOLD, "cpu")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train.device, "precision", lambda *_: torch.float16)
-        train.run(params, paths, LR, FOLD, "cpu")
+        patch.setattr(finetune.device, "precision", lambda *_: torch.float16)
+        finetune.run(params, paths, LR, FOLD, "cpu")
     assert paths.model(LR, FOLD).exists()
 
 
@@ -142,7 +143,7 @@ def test_a_damaged_checkpoint_is_not_resumed_from(
     with pytest.MonkeyPatch.context() as patch:
         interrupt_after(patch, 2)
         with pytest.raises(Interrupted):
-            train.run(params, paths, LR, FOLD, "cpu")
+            finetune.run(params, paths, LR, FOLD, "cpu")
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100] if damage is None else damage)
-    train.run(params, paths, LR, FOLD, "cpu")
+    finetune.run(params, paths, LR, FOLD, "cpu")
     assert outputs(paths) == whole

@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn.functional import linear
 
 from wen.errors import WenError
-from wen.network import fit, inputs, selftest, train
+from wen.members import finetune
+from wen.network import fit, inputs, selftest
 from wen.network.selftest import CHECKS, Result, Study
 
 CPU = torch.device("cpu")
@@ -57,7 +58,7 @@ def test_logits_of_eight_bits_are_seen(study: Study, monkeypatch: pytest.MonkeyP
 
 def test_runs_that_differ_are_seen(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     assert study.first.features.exists()
-    monkeypatch.setattr(train, "initialise", lambda head, *_: nn.init.xavier_uniform_(head.weight))
+    monkeypatch.setattr(finetune, "initialise", lambda head, *_: nn.init.xavier_uniform_(head.weight))
     found = result(study, "equal runs")
     assert found.passed is False, found
 

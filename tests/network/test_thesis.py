@@ -8,11 +8,12 @@ import safetensors.torch
 import torch
 from conftest import PROJECT
 
+from wen.config.params import Params, Synthetic, load
+from wen.config.paths import Paths
 from wen.data import prepare, synthetic
 from wen.files import read_json
-from wen.network import backbone, features, pretrained, train
-from wen.params import Params, Synthetic, load
-from wen.paths import Paths
+from wen.members import finetune
+from wen.network import backbone, features, pretrained
 
 
 def test_efficientnetv2_m_takes_a_training_step_of_both_stages_at_450_px(tmp_path: Path) -> None:
@@ -38,7 +39,7 @@ def test_efficientnetv2_m_takes_a_training_step_of_both_stages_at_450_px(tmp_pat
 
     pretrained.run(params, paths)
     features.run(params, paths, "cpu")
-    train.run(params, paths, lr=0.001, fold=0, device_name="cpu")
+    finetune.run(params, paths, lr=0.001, fold=0, device_name="cpu")
     steps = read_json(paths.training(0.001, 0) / "metrics.json")
     assert steps["step"] == 1
     assert math.isfinite(steps["loss"]["train"])

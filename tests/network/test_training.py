@@ -16,16 +16,17 @@ from safetensors import safe_open
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
+from wen.config.params import Compute, Head, Params
+from wen.config.paths import Paths
 from wen.data import prepare, split
 from wen.data.table import read_cells
 from wen.errors import WenError
 from wen.files import read_json, read_npz
-from wen.network import device, features, frozen, predict, pretrained, train
+from wen.members import finetune, predict
+from wen.network import device, features, frozen, pretrained
 from wen.network.cut import Convolutions
 from wen.network.fit import Curves, Task, class_weights, fit
 from wen.network.inputs import Stored, batches
-from wen.params import Compute, Head, Params
-from wen.paths import Paths
 
 LR, FOLD = 0.001, 0
 
@@ -37,7 +38,7 @@ def run_study(values: dict[str, Any], root: Path, **features_options: Any) -> di
     split.run(params, paths)
     pretrained.run(params, paths)
     features.run(params, paths)
-    train.run(params, paths, LR, FOLD, "cpu")
+    finetune.run(params, paths, LR, FOLD, "cpu")
     predict.run(params, paths, LR, FOLD, "cpu")
     return read_npz(paths.predictions(LR, FOLD))
 
@@ -169,7 +170,7 @@ def test_features_of_another_split_are_refused(
     table.loc[test, ["part", "fold"]] = ["development", 1]
     table.to_csv(paths.split, index=False)
     with pytest.raises(WenError, match=r"made for another data/split\.csv"):
-        train.run(params, paths, LR, FOLD, "cpu")
+        finetune.run(params, paths, LR, FOLD, "cpu")
 
 
 def test_training_in_a_repository_without_a_commit_says_what_to_do(
@@ -181,7 +182,7 @@ def test_training_in_a_repository_without_a_commit_says_what_to_do(
     Repo.init(str(tmp_path)).close()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WenError, match="git add --all && git commit"):
-        train.run(Params.model_validate(values), Paths(), LR, FOLD, "cpu")
+        finetune.run(Params.model_validate(values), Paths(), LR, FOLD, "cpu")
     assert not list(tmp_path.glob("plots/training/*/*.partial"))
 
 
@@ -199,7 +200,7 @@ def test_only_the_rate_differs_between_two_rates(
 ) -> None:  # fmt: skip
     """The head's start and every epoch's batches, in order, of both stages."""
     shutil.copytree(study, tmp_path, dirs_exist_ok=True)
-    initialise, passed_on = train.initialise, Stored.batches
+    initialise, passed_on = finetune.initialise, Stored.batches
     seen: list[Any] = []
 
     def recorded_start(head: nn.Linear, *drawn: Any) -> None:
@@ -210,12 +211,12 @@ def test_only_the_rate_differs_between_two_rates(
         seen.append((own.kind, view, [batch.tolist() for batch in rows]))
         return passed_on(own, rows, view)
 
-    monkeypatch.setattr(train, "initialise", recorded_start)
+    monkeypatch.setattr(finetune, "initialise", recorded_start)
     monkeypatch.setattr(Stored, "batches", recorded_batches)
     runs = []
     for lr, fold in ((0.001, 0), (0.0001, 0), (0.001, 1)):
         seen.clear()
-        train.run(Params.model_validate(values), Paths(tmp_path), lr, fold, "cpu")
+        finetune.run(Params.model_validate(values), Paths(tmp_path), lr, fold, "cpu")
         runs.append(list(seen))
     one, other, of_another_fold = runs
     assert len(one) == 1 + 2 * (2 + 1)  # the start; training and validation of each epoch
@@ -240,7 +241,7 @@ def test_curves_have_a_step_for_each_epoch_of_both_stages(study: Path, predictio
 def test_what_is_not_in_the_study_is_refused(study: Path, tiny: Params, predictions: dict[str, np.ndarray]) -> None:
     for lr, fold in ((0.5, 0), (LR, 7)):
         with pytest.raises(WenError, match="not in this study"):
-            train.run(tiny, Paths(study), lr, fold)
+            finetune.run(tiny, Paths(study), lr, fold)
 
 
 def test_features_that_are_missing_are_said(

@@ -2,8 +2,8 @@ import numpy as np
 import torch
 from torchvision.transforms.v2 import functional
 
+from wen.config.params import Augment
 from wen.network.views import augment, draw
-from wen.params import Augment
 
 OPTIONS = Augment(views=3, horizontal_flip=0.5, vertical_flip=0.5, brightness=0.3, contrast=0.4)
 

@@ -18,10 +18,11 @@ from PIL import Image
 from ruamel.yaml import YAML
 from tiny_study import Study, finished_study, set_params, tiny_values
 
-from wen import classify, one_run
+from wen import classify
+from wen.config.params import load
+from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.params import load
-from wen.paths import Paths
+from wen.integrity import one_run
 
 
 @pytest.fixture(scope="module")

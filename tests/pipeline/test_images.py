@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tiny_study import Study, new_study, set_params, tiny_values
 
+from wen.config.params import Params
 from wen.data import synthetic
-from wen.params import Params
 
 
 @pytest.fixture(scope="module")

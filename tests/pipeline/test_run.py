@@ -166,9 +166,9 @@ class TestHere:
 
 WORKER = """
 from pathlib import Path
-from wen.cluster.node import reproduce
-from wen.cluster.run import _project
-from wen.cluster.stages import Model
+from wen.launch.node import reproduce
+from wen.launch.run import _project
+from wen.launch.stages import Model
 
 with _project(Path.cwd(), push=False) as project:
     outcome = reproduce(project, Model(0.001, 0), "CPU", lambda *about: print(*about, flush=True))

@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from wen.config.params import Params
+from wen.config.paths import Paths
+from wen.config.seeds import seed_for
 from wen.data import split
 from wen.data.table import COPIES
 from wen.ensemble import inter, intra
 from wen.evaluation.metrics import evaluate
 from wen.files import write_json, write_npz
 from wen.network.arrays import array_path
-from wen.params import Params
-from wen.paths import Paths
-from wen.seeds import seed_for
 
 MakeStudy = Callable[..., tuple[Params, Paths]]
 

@@ -7,7 +7,7 @@ from wen.data.table import COPIES, DEVELOPMENT, read_cells
 from wen.evaluation.metrics import MEASURES
 from wen.evaluation.statistics import holm
 from wen.report.evidence import Evidence
-from wen.report.study import gather
+from wen.results import gather
 
 HYPOTHESES = ("H1", "H2", "H3", "H4")
 

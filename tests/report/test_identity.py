@@ -6,8 +6,8 @@ import pytest
 from report_study import MakeStudy
 
 from wen.files import read_npz, write_npz
-from wen.report.identity import identity, study_id
-from wen.report.study import gather
+from wen.identity import identity, study_id
+from wen.results import gather
 
 
 def test_the_focus_and_the_report_do_not_change_the_name_and_the_rest_does(make_study: MakeStudy) -> None:

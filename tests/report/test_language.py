@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT
 
-from wen.params import load
+from wen.config.params import load
 from wen.report.language import catalogue, checklist
 
 REPORT = PROJECT / "src/wen/report"

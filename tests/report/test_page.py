@@ -18,14 +18,14 @@ import pytest
 from PIL import Image
 from report_study import MakeStudy
 
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.ensemble import inter, intra
 from wen.evaluation.metrics import MEASURES, evaluate
 from wen.files import read_json, read_npz, write_json, write_npz
-from wen.params import Params
-from wen.paths import Paths
 from wen.report import page
 from wen.report.language import Text
-from wen.report.study import gather
+from wen.results import gather
 
 SECTIONS = [
     "answer", "questions", "readings", "leaks", "copies", "tables", "weights", "figures", "cells", "published",

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from report_study import MakeStudy
 
+from wen.config.params import Params
 from wen.ensemble import inter
 from wen.errors import WenError
 from wen.files import read_npz, write_npz
-from wen.params import Params
-from wen.report.study import gather
+from wen.results import gather
 
 
 def of_another_test_set(path: Path) -> None:

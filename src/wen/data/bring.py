@@ -14,12 +14,12 @@ from typing import Any
 
 from rich.progress import track
 
+from wen.config.params import Dataset, parse
+from wen.config.paths import Paths
 from wen.data.folder import files
 from wen.data.prepare import search, survey
 from wen.errors import WenError
 from wen.files import whole
-from wen.params import Dataset, parse
-from wen.paths import Paths
 
 LARGEST_ZIP = 40 * 2**30  # bytes unpacked; C-NMC 2019 is 11 GB
 # What zipfile raises on a zip that is damaged; ValueError on a name that is not UTF-8, or an entry beyond any file.

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
+from wen.config.params import Dataset, Params
+from wen.config.paths import Paths
 from wen.data import cnmc, copies, images, overview, people, pictures, synthetic
 from wen.data.table import EXACT, NEAR
 from wen.errors import WenError
 from wen.files import whole, write_json
-from wen.params import Dataset, Params
-from wen.paths import Paths
 
 COLUMNS = ["id", "path", "label", "subject", "source", "width", "height", "sha256", "pixels"]
 

@@ -8,13 +8,13 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
+from wen.config.params import Params, Split
+from wen.config.paths import Paths
+from wen.config.seeds import seed_for
 from wen.data import held_out
 from wen.data.table import DEVELOPMENT, EXCLUDED, NEAR, NO_FOLD, TEST, read_copies, read_index
 from wen.errors import WenError
 from wen.files import read_json, whole, write_json
-from wen.params import Params, Split
-from wen.paths import Paths
-from wen.seeds import seed_for
 
 POINT = 0.01
 """A test fraction that differs by more is said."""

@@ -16,11 +16,11 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from wen.config.params import Synthetic
+from wen.config.seeds import seed_for
 from wen.data.cnmc import LABELS_CSV, PRELIMINARY
 from wen.data.symmetry import turned
 from wen.files import whole, write_text
-from wen.params import Synthetic
-from wen.seeds import seed_for
 
 ALL_SHARE = 0.68  # of the cells, as in C-NMC (7,272 of 10,661)
 ALL_SUBJECTS = 0.6

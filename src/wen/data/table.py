@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.paths import Paths
 
 TEST, DEVELOPMENT, EXCLUDED = "test", "development", "excluded"  # values of ``part``
 NO_FOLD = -1  # value of ``fold`` outside development

@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from wen.ensemble.members import ensemble, load
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.errors import WenError
 from wen.evaluation.metrics import evaluate
 from wen.files import whole, write_json, write_npz
-from wen.params import Params
-from wen.paths import Paths
+from wen.members.predictions import ensemble, load
 
 
 def run(params: Params, paths: Paths, lr: float) -> None:

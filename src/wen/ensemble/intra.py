@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from wen.ensemble.members import Member, ensemble, load
-from wen.evaluation.champion import champion
+from wen.config.params import Params
+from wen.config.paths import Paths
+from wen.ensemble.selection import champion
 from wen.evaluation.metrics import evaluate
 from wen.files import whole, write_json, write_npz
-from wen.params import Params
-from wen.paths import Paths
+from wen.members.predictions import Member, ensemble, load
 
 JUDGED_ON: dict[str, Callable[[Member], dict[str, float]]] = {
     "as_written": Member.test_row,  # 3.3: on test data, which leaks

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from wen.config.params import Compute, Params
 from wen.network import backbone, device
 from wen.network.cost import Cost, Rates
 from wen.network.cut import cut
 from wen.network.frozen import Frozen, runner
-from wen.params import Compute, Params
 
 SECONDS = 10.0  # all rates together, or as long as two images take
 

@@ -7,9 +7,9 @@ from dataclasses import astuple, dataclass
 import torch
 from torch import nn
 
+from wen.config.params import Params
 from wen.network.backbone import build
 from wen.network.cut import cut
-from wen.params import Params
 
 
 @dataclass(frozen=True)

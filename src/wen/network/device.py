@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+from wen.config.params import Compute
 from wen.errors import WenError
-from wen.params import Compute
 
 
 def choose(name: str, options: Compute) -> torch.device:

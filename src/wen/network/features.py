@@ -13,6 +13,8 @@ import pandas as pd
 import torch
 from rich.progress import track
 
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.data.images import network_input
 from wen.data.table import DEVELOPMENT, read_cells
 from wen.errors import WenError
@@ -22,8 +24,6 @@ from wen.network.arrays import array_path, rows_of_views_path, writers
 from wen.network.finite import kind_of, overflow, refusal
 from wen.network.frozen import KINDS
 from wen.network.inputs import UNTRAINED, Rows, batches, computed
-from wen.params import Params
-from wen.paths import Paths
 
 BATCH = 32
 """Images at once: enough for a GPU, and few enough for a processor's caches."""

@@ -11,6 +11,8 @@ from dvclive import Live
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from wen.config.params import Finetune, Head, Params
+from wen.config.seeds import seed_for
 from wen.errors import Message, WenError
 from wen.network.checkpoint import Checkpoint, Progress, Weights, optimizer_tensors, restore_optimizer
 from wen.network.cut import Convolutions
@@ -18,8 +20,6 @@ from wen.network.device import to_device
 from wen.network.finite import flaw
 from wen.network.inputs import Inputs, batches
 from wen.network.progress import epoch_bar
-from wen.params import Finetune, Head, Params
-from wen.seeds import seed_for
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import torch
 from timm.models.efficientnet import EfficientNet
 from torch import nn
 
+from wen.config.params import Compute
 from wen.network.cut import cut
 from wen.network.device import autocast, precision
-from wen.params import Compute
 
 if TYPE_CHECKING:
     import openvino

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from timm.models.efficientnet import EfficientNet
 
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.data.table import read_index
 from wen.errors import WenError
 from wen.network.arrays import array_path, read, rows_of_views_path
@@ -15,8 +17,6 @@ from wen.network.device import precision, to_device
 from wen.network.finite import kind_of, overflow, refusal
 from wen.network.frozen import Frozen, Run, runner
 from wen.network.views import augment, draw
-from wen.params import Params
-from wen.paths import Paths
 
 Rows = Sequence[np.ndarray]
 UNTRAINED = "models/backbone.safetensors is no trained network: set backbone.weights to another checkpoint"

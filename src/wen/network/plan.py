@@ -8,14 +8,14 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.data import cnmc, split
 from wen.data.cell import Cell
 from wen.data.table import COPIES, TEST
 from wen.errors import WenError
 from wen.network import calibration, device
 from wen.network.cost import Cost, Rates, Work, count
-from wen.params import Params
-from wen.paths import Paths
 
 
 @dataclass(frozen=True)

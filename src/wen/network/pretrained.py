@@ -9,11 +9,11 @@ import timm
 import torch
 from timm.models.efficientnet import EfficientNet
 
+from wen.config.params import Backbone, Params
+from wen.config.paths import Paths
 from wen.errors import WenError
 from wen.network.backbone import HEAD, Weights, build, difference, save
 from wen.network.finite import flaw
-from wen.params import Backbone, Params
-from wen.paths import Paths
 
 
 def run(params: Params, paths: Paths) -> None:

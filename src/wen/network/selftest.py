@@ -17,7 +17,8 @@ from rich.progress import track
 from rich.table import Table
 
 from wen.errors import WenError
-from wen.network import backbone, device, train
+from wen.members import finetune
+from wen.network import backbone, device
 from wen.network.cost import count
 from wen.network.cut import cut
 from wen.network.inputs import inputs_for
@@ -108,8 +109,8 @@ def a_resumed_training_gives_equal_bytes(study: Study) -> Result:
     shutil.copytree(study.first.features, paths.features)
     for epochs in (1, 2):
         with stopped_after(epochs):
-            train.run(study.params, paths, LR, FOLD, str(study.where))
-    train.run(study.params, paths, LR, FOLD, str(study.where))
+            finetune.run(study.params, paths, LR, FOLD, str(study.where))
+    finetune.run(study.params, paths, LR, FOLD, str(study.where))
     one, other = outputs(study.first), outputs(paths)
     differing = [name for name in one if one[name] != other.get(name)]
     return Result(not differing, f"stopped twice; {len(differing)} of {len(one)} files differ", "0")

@@ -15,15 +15,16 @@ from dvclive import Live
 from timm.models.efficientnet import EfficientNet
 from torch import nn
 
+from wen.config.params import Params, load
+from wen.config.paths import Paths
 from wen.data import prepare, split
 from wen.data.table import DEVELOPMENT, read_cells
-from wen.network import backbone, device, features, pretrained, train
+from wen.members import finetune
+from wen.network import backbone, device, features, pretrained
 from wen.network.checkpoint import Checkpoint, Progress
 from wen.network.cut import Cut, cut
 from wen.network.fit import Curves, Task, fit
 from wen.network.inputs import Computed, Inputs, Stored, inputs_for
-from wen.params import Params, load
-from wen.paths import Paths
 
 LR, FOLD = 0.001, 0
 CPU = torch.device("cpu")
@@ -82,7 +83,7 @@ class Study:
         """The study with its features and one model, trained without an interruption."""
         paths = self.copy(name)
         features.run(self.params, paths, str(self.where))
-        train.run(self.params, paths, LR, FOLD, str(self.where))
+        finetune.run(self.params, paths, LR, FOLD, str(self.where))
         return paths
 
     def fit(self, params: Params, tail: nn.Module, inputs: Inputs, steps: int) -> None:
@@ -112,7 +113,7 @@ class Study:
     def network(self, where: torch.device, dtype: torch.dtype) -> tuple[EfficientNet, Cut]:
         """The pretrained network with a new head, and cut."""
         network = backbone.load(self.params.backbone.name, self.paths("prepared").backbone, where)
-        train.initialise(network.classifier, self.params.seed, FOLD)
+        finetune.initialise(network.classifier, self.params.seed, FOLD)
         return network, cut(network, self.params.finetune.unfreeze_from, dtype)
 
     def logits(self, dtype: torch.dtype) -> torch.Tensor:

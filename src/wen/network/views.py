@@ -7,9 +7,9 @@ data/features or is computed anew.
 import numpy as np
 import torch
 
+from wen.config.params import Augment
+from wen.config.seeds import seed_for
 from wen.network.device import to_device
-from wen.params import Augment
-from wen.seeds import seed_for
 
 GREY = (0.2989, 0.587, 0.114)  # of red, green and blue, as torchvision weighs them
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from wen.config.paths import Paths
 from wen.network.arrays import array_path, read
-from wen.paths import Paths
-from wen.report.study import Study
+from wen.results import Study
 
 SHOWN = 6
 SIDE = 128

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from wen.config.paths import Paths
 from wen.files import read_json
-from wen.paths import Paths
 from wen.report.cells import png_uri
 
 

@@ -9,7 +9,7 @@ from statsmodels.stats.proportion import proportion_confint
 from wen.evaluation.agreement import pairwise_kappa, pairwise_q
 from wen.evaluation.calibration import brier, expected_error
 from wen.evaluation.metrics import confusion, recall, specificity
-from wen.report.study import Classifier, Study
+from wen.results import Classifier, Study
 
 COST = 5  # a missed ALL weighs as much as this many false alarms, in the curve of costs
 

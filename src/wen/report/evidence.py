@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from wen.config.seeds import seed_for
 from wen.evaluation.resampling import interval, resample, resampled_measures
 from wen.evaluation.runs import compare_runs
 from wen.evaluation.statistics import (
@@ -24,8 +25,7 @@ from wen.evaluation.statistics import (
     compare_two,
     holm,
 )
-from wen.report.study import Classifier, Study
-from wen.seeds import seed_for
+from wen.results import Classifier, Study
 
 SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not_supported", "undecided"
 THESIS_SCHEMES = ("accuracy", "f1", "kappa")

@@ -8,14 +8,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from wen.drawing import ALL_COLOUR, COLOURS, HEM_COLOUR, LINES, render
 from wen.evaluation.agreement import pairwise_kappa
 from wen.evaluation.calibration import reliability
 from wen.evaluation.metrics import THRESHOLD, auc, confusion
 from wen.evaluation.resampling import resample
-from wen.figures import ALL_COLOUR, COLOURS, HEM_COLOUR, LINES, render
 from wen.report.diagnostics import agreement, thresholds
 from wen.report.language import Text
-from wen.report.study import Classifier, Study
+from wen.results import Classifier, Study
 
 MARKERS = "osD^v"
 BANDS = 300  # resampled curves behind a band

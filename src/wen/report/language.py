@@ -5,7 +5,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from wen.report.study import Classifier, Study
+from wen.results import Classifier, Study
 
 
 class Text:

@@ -6,17 +6,17 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from wen.config.params import Params
+from wen.config.paths import Paths
+from wen.config.seeds import seed_for
 from wen.evaluation.metrics import MEASURES, evaluate
 from wen.files import read_json, whole, write_json, write_text
-from wen.params import Params
-from wen.paths import Paths
+from wen.identity import identity
 from wen.report import cells, copies, diagnostics, figures, plots, published, tables
 from wen.report.evidence import Evidence
-from wen.report.identity import identity
 from wen.report.language import Text, checklist
 from wen.report.provenance import provenance
-from wen.report.study import Classifier, Study, curves, gather
-from wen.seeds import seed_for
+from wen.results import Classifier, Study, curves, gather
 
 ABSENT = "\N{EN DASH}"
 

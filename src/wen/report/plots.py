@@ -8,7 +8,7 @@ from sklearn.metrics import roc_curve
 
 from wen.evaluation.metrics import decide
 from wen.files import whole
-from wen.report.study import Study
+from wen.results import Study
 
 CLASSES = {0: "HEM", 1: "ALL"}
 SHOWN = ("accuracy", "f1", "kappa", "auc")

@@ -4,9 +4,9 @@ import platform
 import subprocess
 from importlib.metadata import version
 
+from wen.config.paths import Paths
 from wen.data.images import sha256
 from wen.files import read_json
-from wen.paths import Paths
 
 PACKAGES = (
     "wen",

@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-from wen.report.study import Study
+from wen.results import Study
 
 MEASURES = ("accuracy", "f1", "auc")
 """F1 is the weighted F1 of the challenge where the paper gives it."""

@@ -7,7 +7,7 @@ import pandas as pd
 
 from wen.evaluation.metrics import MEASURES
 from wen.report.language import Text
-from wen.report.study import Study
+from wen.results import Study
 
 
 def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> None:

@@ -3,10 +3,10 @@
 from rich.console import Console
 from rich.table import Table
 
-from wen.params import Params
-from wen.paths import Paths
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.report.language import Text
-from wen.report.study import gather
+from wen.results import gather
 from wen.times import spent
 
 SHOWN = ("accuracy", "precision", "recall", "f1", "kappa", "auc")

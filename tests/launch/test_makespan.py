@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wen.cluster import makespan
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.params import Params
-from wen.paths import Paths
+from wen.launch import makespan
 from wen.times import spent
 
 SECONDS = st.lists(st.floats(0.1, 1e4), min_size=1, max_size=20)

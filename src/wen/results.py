@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.data.table import TEST, read_cells, read_copies
 from wen.ensemble.intra import JUDGED_ON, champions
-from wen.ensemble.members import Member, load
+from wen.ensemble.selection import champion
 from wen.errors import WenError
-from wen.evaluation.champion import champion
 from wen.evaluation.metrics import decide
 from wen.files import read_json, read_npz
-from wen.params import Params
-from wen.paths import Paths
+from wen.members.predictions import Member, load
 
 
 @dataclass(frozen=True, eq=False)

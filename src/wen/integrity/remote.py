@@ -13,10 +13,10 @@ from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.fs import LocalFileSystem
 from dvc.repo import Repo
 
+from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.paths import Paths
-from wen.store import Digests, cache_folder, object_path, read_listing
-from wen.verify import TABLE, listed
+from wen.integrity.store import Digests, cache_folder, object_path, read_listing
+from wen.integrity.verify import TABLE, listed
 
 
 def run(paths: Paths, name: str | None) -> None:

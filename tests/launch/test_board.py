@@ -3,7 +3,7 @@
 import pytest
 from rich.console import Console
 
-from wen.cluster import board
+from wen.launch import board
 
 
 @pytest.fixture

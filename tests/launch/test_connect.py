@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from conftest import PROJECT
 
-from wen.cluster import connect
 from wen.errors import WenError
+from wen.launch import connect
 
 
 @pytest.mark.parametrize(("said", "tries"), [("Starting Ray client server failed", 2), ("nobody there", 1)])
@@ -36,7 +36,7 @@ def test_a_head_that_fails_to_start_its_server_is_asked_once_more(
 LOCAL = """
 import json, os, pathlib, sys
 import psutil
-from wen.cluster.connect import connected
+from wen.launch.connect import connected
 
 with connected(None, 1, 100 * 2**20) as ray:
     answer = ray.get(ray.remote(lambda: 6 * 7).options(num_cpus=1).remote())

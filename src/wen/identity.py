@@ -4,10 +4,10 @@ import hashlib
 import json
 from typing import Any
 
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.data.images import sha256
-from wen.params import Params
-from wen.paths import Paths
-from wen.report.study import Study
+from wen.results import Study
 
 FOCUS = ("lr", "weighting", "ensemble", "reading")
 """What of params.yaml chooses the classifier in focus."""

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from wen.config.paths import Paths
 from wen.ensemble import weights, wen
 from wen.errors import WenError
 from wen.evaluation.metrics import evaluate
 from wen.files import read_npz
-from wen.paths import Paths
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Member:
     test_label: np.ndarray
     test_probability: np.ndarray
     test_map: np.ndarray
-    """Where in each test image the logit comes from, of shape (n, height, width); see `wen.network.predict.Located`."""
+    """Where in each test image the logit comes from, of shape (n, height, width); see `wen.members.predict.Located`."""
     diverged: np.ndarray
     """Whether its training stopped on an infinite or undefined loss."""
 

@@ -21,14 +21,14 @@ from typing import Any, NoReturn
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from wen.cluster.board import Board
-from wen.cluster.connect import connected, installed
-from wen.cluster.node import Outcome, Project, environment, pack, reproduce
-from wen.cluster.stages import BEFORE, Model
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.lock import set_aside_if_torn
-from wen.params import Params
-from wen.paths import Paths
+from wen.integrity.lock import set_aside_if_torn
+from wen.launch.board import Board
+from wen.launch.connect import connected, installed
+from wen.launch.node import Outcome, Project, environment, pack, reproduce
+from wen.launch.stages import BEFORE, Model
 from wen.signals import STOPPING
 
 MEMORY = 100 * 2**20

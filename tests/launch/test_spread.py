@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import wen
-from wen.cluster import spread
-from wen.params import Params
+from wen.config.params import Params
+from wen.launch import spread
 
 
 def test_a_worker_with_other_code_refuses_and_says_where(tiny: Params) -> None:

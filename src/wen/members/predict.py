@@ -4,17 +4,17 @@ import numpy as np
 import torch
 from torch import nn
 
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.evaluation.metrics import evaluate
 from wen.files import write_json, write_npz
+from wen.members.finetune import check_in_study
 from wen.network import backbone, device
 from wen.network.cut import Cut, cut
 from wen.network.finite import kind_of, overflow, refusal
 from wen.network.fit import logits
 from wen.network.inputs import inputs_for
-from wen.network.train import check_in_study
-from wen.params import Params
-from wen.paths import Paths
 
 OVERFLOW = (
     "the network's numbers overflow; in float16, set compute.precision: float32, "

@@ -9,12 +9,12 @@ import io
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from wen.config.params import Backbone, Params
+from wen.config.paths import Paths
 from wen.data.cnmc import is_litter
 from wen.errors import WenError
 from wen.files import write_text
-from wen.params import Backbone, Params
-from wen.paths import Paths
-from wen.store import Digests
+from wen.integrity.store import Digests
 
 
 def run(params: Params, paths: Paths) -> None:

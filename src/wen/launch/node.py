@@ -28,9 +28,9 @@ from dvc.stage.cache import _get_cache_hash
 from dvc.stage.serialize import to_single_stage_lockfile
 from ruamel.yaml import YAML
 
-from wen.cluster.stages import BEFORE, Model
+from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.paths import Paths
+from wen.launch.stages import BEFORE, Model
 
 NEEDED = (Paths().code, Paths().index, Paths().split, Paths().features, Paths().backbone)
 """Outputs that every model reads."""

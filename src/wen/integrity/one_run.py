@@ -8,14 +8,14 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from wen.cluster.stages import BEFORE, Model
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.data.cnmc import is_litter
 from wen.errors import WenError
 from wen.files import read_json
-from wen.lock import Stage, stages
-from wen.params import Params
-from wen.paths import Paths
-from wen.report.identity import FOCUS
+from wen.identity import FOCUS
+from wen.integrity.lock import Stage, stages
+from wen.launch.stages import BEFORE, Model
 
 COMPARED = ("data/predictions/", "metrics/", "data/index.csv", "data/split.csv")
 """Files whose bytes are compared with dvc.lock; of the others, what two stages recorded of them."""

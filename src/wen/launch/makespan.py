@@ -5,10 +5,10 @@ import heapq
 from rich.console import Console
 from rich.table import Table
 
-from wen.cluster.stages import BEFORE
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.params import Params
-from wen.paths import Paths
+from wen.launch.stages import BEFORE
 from wen.times import spent
 
 

@@ -15,12 +15,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
 
+from wen.config.paths import Paths
 from wen.errors import WenError
 from wen.files import whole
-from wen.paths import Paths
 from wen.times import STAGES
 
-SOURCE = Path(__file__).parent.parent
+SOURCE = Path(__file__).parents[2]
 START = SOURCE / "wen/__main__.py"
 COMMANDS = SOURCE / "wen/cli.py"
 DATA = (".csv", ".yaml", ".html", ".md")

@@ -18,8 +18,8 @@ from typing import Any
 
 import psutil
 
-from wen import lock
 from wen.files import write_text
+from wen.integrity import lock
 
 MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

@@ -8,6 +8,9 @@ from dvclive import Live
 from scmrepo.exceptions import SCMError
 from torch import nn
 
+from wen.config.params import Params
+from wen.config.paths import Paths
+from wen.config.seeds import seed_for
 from wen.data.table import DEVELOPMENT, read_cells
 from wen.errors import WenError
 from wen.files import whole
@@ -16,9 +19,6 @@ from wen.network.checkpoint import Checkpoint, fingerprint
 from wen.network.cut import cut
 from wen.network.fit import Curves, Task, fit
 from wen.network.inputs import inputs_for
-from wen.params import Params
-from wen.paths import Paths
-from wen.seeds import seed_for
 
 
 def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "auto") -> None:
@@ -28,7 +28,7 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     trains the head and the backbone from ``finetune.unfreeze_from`` up. What is saved is the best
     epoch of both. A training whose loss becomes infinite or undefined stops there, and its file says so; one that
     never had a finite loss leaves no file.
-    Its checkpoint stays until `wen.network.predict.run` has read the model: then DVC keeps that.
+    Its checkpoint stays until `wen.members.predict.run` has read the model: then DVC keeps that.
 
     Raises
     ------

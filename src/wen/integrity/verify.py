@@ -15,10 +15,20 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from wen.config.paths import Paths
 from wen.errors import WenError
 from wen.files import whole
-from wen.paths import Paths
-from wen.store import SETTLED, Digests, Output, cache_folder, object_path, objects, outputs, read_listing, write_listing
+from wen.integrity.store import (
+    SETTLED,
+    Digests,
+    Output,
+    cache_folder,
+    object_path,
+    objects,
+    outputs,
+    read_listing,
+    write_listing,
+)
 
 TABLE = "wen-verified.json"
 BLOCK = 4096

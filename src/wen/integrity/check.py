@@ -3,13 +3,13 @@
 from importlib.metadata import version
 from pathlib import Path
 
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.ensemble import weights
-from wen.params import Params
-from wen.paths import Paths
 
 
 def check(params: Params, paths: Paths) -> None:
-    """Check what `wen.params.load` cannot: the names that other modules know.
+    """Check what `wen.config.params.load` cannot: the names that other modules know.
 
     Raises
     ------

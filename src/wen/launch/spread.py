@@ -13,13 +13,13 @@ import numpy as np
 
 import wen
 from wen.classify import Networks, classify
-from wen.cluster.connect import connected
-from wen.cluster.stages import Model
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.errors import WenError
 from wen.files import whole
+from wen.launch.connect import connected
+from wen.launch.stages import Model
 from wen.network import device
-from wen.params import Params
-from wen.paths import Paths
 
 BATCH = 256
 """Images that a worker gets at once; it runs the network on ``train.batch_size`` of them."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wen.cluster.node import wen_device
+from wen.launch.node import wen_device
 
 
 @pytest.mark.parametrize(("here", "there"), [("cuda:1", "cuda"), ("cuda", "cuda"), ("cpu", "cpu"), ("mps", "mps")])
