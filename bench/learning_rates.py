@@ -1,4 +1,4 @@
-"""How often H1 is called supported, by simulated studies: python bench/learning_rates.py [--studies 1000]
+"""How often H1 is called supported, by simulated studies: python bench/rates.py [--studies 1000]
 
 A study here has three learning rates, five folds and a test set; its models are drawn, not trained. Images are hard or
 easy for every model, a fold is good or bad for every rate, a run has luck of its own, and so has each decision. The
@@ -17,12 +17,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import f, norm, t
 
+from wen.config.member import Member
 from wen.config.params import Params, load
 from wen.config.seeds import seed_for
+from wen.ensemble.combined import ensemble
 from wen.ensemble.intra import JUDGED_ON, champions
 from wen.evaluation.runs import compare_runs
 from wen.evaluation.statistics import ALPHA, holm
-from wen.members.predictions import Member, ensemble
+from wen.members.predictions import Predictions
 from wen.report.evidence import SUPPORTED, Evidence
 from wen.results import Classifier, Study
 
@@ -99,26 +101,30 @@ def study(params: Params, deviation: float, images: int, effect: float, rng: np.
     label = np.arange(images) % 3 % 2
     test = margins(accuracy, images, rng)
     names, place = np.arange(images).astype(str), np.zeros((images, 1, 1))
-    models: dict[float, list[Member]] = {lr: [] for lr in params.lr_grid}
+    models: dict[str, list[Predictions]] = {recipe: [] for recipe in params.grid}
     for fold in params.folds:
         validation_label = np.arange(VALIDATION) % 3 % 2
         validation = margins(accuracy[:, [fold]], len(validation_label), rng)[:, 0]
-        for k, lr in enumerate(params.lr_grid):
+        for k, recipe in enumerate(params.grid):
             on_validation = probability(validation[k], validation_label)
             on_test = probability(test[k, fold], label)
-            member = Member(lr, fold, validation_label, on_validation, names, label, on_test, place, np.array(False))
-            models[lr].append(member)
+            member, ids = Member(recipe, fold), np.arange(VALIDATION).astype(str)
+            models[recipe].append(
+                Predictions(member, ids, validation_label, on_validation, names, label, on_test, place, np.array(False))
+            )
     unused = np.ones(1)
     classifiers = [
-        Classifier("single", member.test_probability, {}, [member], unused, unused, member.lr, member.fold)
+        Classifier(
+            "single", member.test_probability, {}, [member], unused, unused, member.member.recipe, member.member.fold
+        )
         for members in models.values()
         for member in members
     ]
     chosen = {reading: champions(list(models.values()), reading) for reading in JUDGED_ON}
     for scheme in params.schemes:
-        for lr, members in models.items():
+        for recipe, members in models.items():
             combined = ensemble(members, scheme).probability
-            classifiers.append(Classifier("inter", combined, {}, members, unused, unused, lr, None, scheme))
+            classifiers.append(Classifier("inter", combined, {}, members, unused, unused, recipe, None, scheme))
         for reading, members in chosen.items():
             combined = ensemble(members, scheme).probability
             classifiers.append(

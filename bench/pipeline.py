@@ -21,11 +21,11 @@ from ruamel.yaml import YAML
 from table import Row
 
 from wen.classify import Networks, classify
+from wen.config.member import Member
 from wen.config.params import load
 from wen.config.paths import Paths
 from wen.data.images import sha256
 from wen.data.table import INDEX
-from wen.launch.stages import Model
 from wen.network import backbone, device
 from wen.network.cut import cut
 from wen.network.fit import logits
@@ -97,10 +97,10 @@ def classified(folder: Path) -> Iterator[Row]:
     files = sorted(str(path) for path in paths.synthetic.rglob("UID_*.bmp"))
     device.settle(params.compute)
     anew = params.model_copy(update={"features": params.features.model_copy(update={"activations": False})})
-    network = backbone.load(params.backbone.name, paths.model(lr, fold), cpu)
+    network = backbone.load(params.backbone.name, paths.model(Member(str(lr), fold)), cpu)
     inputs = inputs_for("activations", anew, paths, network, cpu)
     tail = cut(network, params.finetune.unfreeze_from).tail
-    networks = Networks([Model(lr, fold)], params, paths, cpu)
+    networks = Networks([Member(str(lr), fold)], params, paths, cpu)
     rows, batch = np.arange(len(files)), params.train.batch_size
     theirs = [seconds(logits, tail, inputs, rows, batch) for _ in range(REPEATS)]
     ours = [seconds(lambda: list(classify(files, networks, params))) for _ in range(REPEATS)]
@@ -219,7 +219,7 @@ def _epochs(root: Path) -> dict[str, int]:
 
 
 def _curve(root: Path, lr: float, name: str) -> list[float]:
-    return _column(Paths(root).training(lr, 0) / f"plots/metrics/{name}.tsv")
+    return _column(Paths(root).training(Member(str(lr), 0)) / f"plots/metrics/{name}.tsv")
 
 
 def _column(path: Path) -> list[float]:

@@ -30,6 +30,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from tiny_study import set_params, tiny_values  # noqa: E402
 
+from wen.config.member import Member  # noqa: E402
 from wen.config.params import load  # noqa: E402
 from wen.config.paths import Paths  # noqa: E402
 from wen.data import bring, cnmc, images, table  # noqa: E402
@@ -97,13 +98,14 @@ def everything(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
     split = {"id": ids, "part": ["development"] * 6 + ["test"] * 2, "fold": [0, 1] * 3 + [-1] * 2}
     pd.DataFrame(split).to_csv(paths.split, index=False)
     probability = {f"{part}_probability": np.linspace(0, 1, 8) for part in ("validation", "test")}
-    rest = {f"{part}_label": np.arange(8) % 2 for part in ("validation", "test")} | {"test_id": np.array(ids)}
+    ids_of = {"validation_id": np.array(ids), "test_id": np.array(ids)}
+    rest = {f"{part}_label": np.arange(8) % 2 for part in ("validation", "test")} | ids_of
     maps = {"test_map": np.zeros((8, 2, 2), np.float16), "diverged": np.array(False)}
-    write_npz(paths.predictions(0.001, 0), **probability, **rest, **maps)
+    write_npz(paths.predictions(Member("0.001", 0)), **probability, **rest, **maps)
     write_json(paths.split_metrics, {"unit": "image", "folds": {"0": {"images": 3, "duplicates": ["a"]}}})
     network = backbone.build(LITE0)
-    backbone.save(network.state_dict(), {"diverged": False}, paths.model(0.001, 0))
-    checkpoint = Checkpoint(paths.checkpoint(0.001, 0), "fingerprint")
+    backbone.save(network.state_dict(), {"diverged": False}, paths.model(Member("0.001", 0)))
+    checkpoint = Checkpoint(paths.checkpoint(Member("0.001", 0)), "fingerprint")
     progress = Progress("head", 1, 0, [{"stage": 1}], {"epoch": 0}, tensors={"trained.weight": torch.zeros(3)})
     checkpoint.save(progress)
     array = arrays.array_path(root, "pooled")
@@ -117,9 +119,12 @@ def everything(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
         "data/index.csv": (paths.index, lambda: table.read_index(paths)),
         "data/split.csv": (paths.split, lambda: table.read_cells(paths)),
         "features (npy)": (array, lambda: list(arrays.read(array, [np.arange(8)]))),
-        "predictions (npz)": (paths.predictions(0.001, 0), lambda: predictions.load(paths, 0.001, [0])),
+        "predictions (npz)": (
+            paths.predictions(Member("0.001", 0)),
+            lambda: predictions.load(paths, [Member("0.001", 0)]),
+        ),
         "metrics (JSON)": (paths.split_metrics, lambda: read_json(paths.split_metrics)),
-        "model (safetensors)": (paths.model(0.001, 0), lambda: load_model(paths.model(0.001, 0))),
+        "model (safetensors)": (paths.model(Member("0.001", 0)), lambda: load_model(paths.model(Member("0.001", 0)))),
         "checkpoint (safetensors)": (checkpoint.path, lambda: go_on(checkpoint, progress)),
     }
 

@@ -9,9 +9,9 @@ from conftest import PROJECT
 from ruamel.yaml import YAML
 
 from wen.config.paths import Paths
+from wen.config.stages import STAGES
 from wen.errors import WenError
 from wen.integrity import code
-from wen.times import STAGES
 
 PACKAGE = PROJECT / "src/wen"
 ALL = set(STAGES)
@@ -112,9 +112,9 @@ def edit(file: Path, old: str, new: str) -> None:
     [
         ("files.py", "value = value.item()", "value = round(value.item(), 1)", ALL),
         ("config/paths.py", '"data/index.csv"', '"data/index2.csv"', ALL),
-        ("config/params.py", "return self.lr_grid + ", "return self.lr_grid[:1] + ", ALL),
+        ("config/params.py", "return self.grid + ", "return self.grid[:1] + ", ALL),
         ("data/__init__.py", "", "import random\nrandom.seed(1)\n", {"prepare", "split", "report", *NETWORK}),
-        ("cli.py", "finetune.run(*_study(), lr, fold", "finetune.run(*_study(), 2 * lr, fold", {"train-fold"}),
+        ("cli.py", "finetune.run(*_study(), Member(str(lr), fold)", "finetune.run(*_study(), Member(str(2 * lr), fold)", {"train-fold"}),
         ("cli.py", "run.run(*_study(), jobs,", "run.run(*_study(), 1,", set()),
         ("network/progress.py", "yield lambda", "import random\n        yield lambda", TRAINED),
     ],

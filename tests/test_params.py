@@ -9,6 +9,7 @@ from dvc.parsing.interpolate import to_str
 from dvc.utils.serialize import parse_yaml
 from ruamel.yaml import YAML
 
+from wen.config.member import Member
 from wen.config.params import load, parse
 from wen.config.paths import Paths
 from wen.errors import WenError
@@ -132,12 +133,12 @@ def test_a_whole_learning_rate_is_to_be_written_with_a_point(values: dict[str, A
 @pytest.mark.parametrize("written", ["0.001", "1e-3", "1E-3", ".1", "1.", "1_0.0", "010.5", "0.00001", "!!float 10"])
 def test_a_learning_rate_names_paths_as_dvc_does(values: dict[str, Any], written: str) -> None:
     """However it is written: else DVC would wait for outputs that no stage writes."""
-    put(values, "lr", "HERE")
+    put(values, "lr_grid", ["HERE", 0.5])
     text = as_text(values).replace("HERE", written)
-    named = to_str(parse_yaml(text, "params.yaml")["lr"])
-    assert f"models/{named}/0.safetensors" == str(Paths().model(parse(text, Path("params.yaml")).lr, 0))
+    named = to_str(parse_yaml(text, "params.yaml")["lr_grid"][0])
+    assert f"models/{named}/0.safetensors" == str(Paths().model(Member(parse(text, Path("params.yaml")).rates[0], 0)))
 
 
 def test_a_learning_rate_off_the_grid_joins_the_study(values: dict[str, Any]) -> None:
     put(values, "lr", 3e-4)
-    assert parse(as_text(values), Path("params.yaml")).learning_rates == [1e-3, 1e-4, 1e-5, 3e-4]
+    assert parse(as_text(values), Path("params.yaml")).rates == ["0.001", "0.0001", "1e-05", "0.0003"]

@@ -6,6 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from wen import sources
+from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.images import BadImage, central_square, decode
@@ -24,32 +26,42 @@ from wen.evaluation.metrics import decide
 from wen.files import write_text
 from wen.identity import study_id
 from wen.integrity import one_run
-from wen.launch.stages import Model
 from wen.members.predict import OVERFLOW
-from wen.members.predictions import Member
 from wen.names import shown
 from wen.network import backbone, device
 from wen.network.cut import cut
 from wen.network.frozen import Frozen, runner
 from wen.results import Classifier, Study, gather
-from wen.rows import form_of, rows
+from wen.rows import Write, form_of, rows
 
 AHEAD = 2
 """Batches that are read while the network is at work."""
 
 
-def run(
-    params: Params,
-    paths: Paths,
-    named: list[str],
-    name: str | None = None,
-    form: str | None = None,
-    output: Path | None = None,
-    members: bool = False,
-    submission: Path | None = None,
-    device_name: str = "auto",
-    address: str | None = None,
-) -> None:
+@dataclass(frozen=True)
+class Request:
+    """What is to be classified, by what, and where the rows go."""
+
+    sources: list[str]
+    """Files, folders, patterns, or ``-``; see `wen.sources.find`."""
+    classifier: str | None = None
+    """By its name in metrics/evidence.json: ``single 0.001-3``, ``inter 0.001 kappa``, ``intra leak_free kappa``; else
+    params.yaml's headline."""
+    form: str | None = None
+    """``table``, ``csv`` or ``jsonl``; else what ``output`` ends with, else a table."""
+    output: Path | None = None
+    """Instead of standard output; written whole or not at all."""
+    members: bool = False
+    """A column for each member of the ensemble, too."""
+    submission: Path | None = None
+    """A line of 1 (ALL) or 0 (HEM) for each image in the order of their numbers, as the C-NMC challenge had it for the
+    final test set."""
+    device: str = "auto"
+    address: str | None = None
+    """Of a Ray cluster, over which the images are spread; its nodes have to see them."""
+
+
+def run(params: Params, paths: Paths, request: Request) -> None:
     """Classify images and write a row for each: ``file``, ``probability`` of ALL, ``called`` (ALL or HEM).
 
     Every form of output names the classifier and the study, by `study_id`; for a submission, which holds nothing but
@@ -58,76 +70,68 @@ def run(
     An image is cut and resized as the study's are: its central ``images.crop`` px, with black around an image that is
     smaller. Memory holds a few batches, however many images there are.
 
-    Parameters
-    ----------
-    params, paths
-        Of a study that has run.
-    named : list of str
-        Files, folders, patterns, or ``-``; see `wen.sources.find`.
-    name : str, optional
-        A classifier by its name in metrics/evidence.json: ``single 0.001-3``, ``inter 0.001 kappa``,
-        ``intra leak_free kappa``; else params.yaml's headline.
-    form : str, optional
-        ``table``, ``csv`` or ``jsonl``; else what ``output`` ends with, else a table.
-    output : Path, optional
-        Instead of standard output; written whole or not at all.
-    members : bool
-        A column for each member of the ensemble, too.
-    submission : Path, optional
-        A line of 1 (ALL) or 0 (HEM) for each image in the order of their numbers, as the C-NMC challenge had it for
-        the final test set.
-    device_name : str
-    address : str, optional
-        Of a Ray cluster, over which the images are spread; its nodes have to see them.
-
     Raises
     ------
     WenError
         If the study has not run, or params.yaml, models and metrics are not of one run; if there is no such
         classifier or image; or at the end, if an image was not readable.
     """
-    for place in (output, submission):
-        if place and place.exists() and not place.is_file():
-            raise WenError(f"{shown(place)}: is no file that could be written anew")
-    if output and submission and output.absolute() == submission.absolute():
-        raise WenError(f"{shown(output)}: --output and --submission need a file each")
-    form = form_of(form, output)
+    _check_outputs(request)
+    form = form_of(request.form, request.output)
     device.settle(params.compute)
-    one_run.check(params, paths, focus=name is None)
-    classifier = _choose(gather(params, paths), name)
-    one_run.check_models([paths.model(own.lr, own.fold) for own in classifier.members], paths)
+    one_run.check(params, paths, focus=request.classifier is None)
+    classifier = _choose(gather(params, paths), request.classifier)
+    members = [predictions.member for predictions in classifier.members]
+    one_run.check_models(map(paths.model, members), paths)
     about = {"classifier": classifier.id, "study": study_id(params, paths)}
-    files = sources.find(named)
+    files = sources.find(request.sources)
     if not files:
-        raise WenError(f"{', '.join(map(shown, named))}: names no image")
-    if submission:
+        raise WenError(f"{', '.join(map(shown, request.sources))}: names no image")
+    if request.submission:
         files = _numbered(files)
-    called, failed = [], 0
-    if address:
+    if request.address:
         from wen.launch.spread import on_cluster
 
-        models = [Model(own.lr, own.fold) for own in classifier.members]
-        probabilities = on_cluster(files, models, params, paths, address)
+        probabilities = on_cluster(files, members, params, paths, request.address)
     else:
-        networks = Networks(classifier.members, params, paths, device.choose(device_name, params.compute))
+        networks = Networks(members, params, paths, device.choose(request.device, params.compute))
         probabilities = classify(files, networks, params)
-    with rows(form, output, about) as write:
-        pairs = zip(files, probabilities, strict=True)
-        for file, own in track(pairs, "classifying", len(files), console=Console(stderr=True), transient=True):
-            if isinstance(own, str):
-                print(f"error: {shown(file)}: {shown(own)}", file=sys.stderr)
-                failed += 1
-                continue
-            probability = float(classifier.weight @ own)
-            called.append(int(decide(np.array(probability))))
-            row = {"file": file, "probability": probability, "called": "ALL" if called[-1] else "HEM"}
-            single = {member.name: float(value) for member, value in zip(classifier.members, own, strict=True)}
-            write(row | (single if members else {}))
-    if failed:
+    with rows(form, request.output, about) as write:
+        called = [_write_row(write, *pair, classifier, request.members) for pair in _shown(files, probabilities)]
+    if failed := called.count(None):
         raise WenError(f"{failed} of {len(files)} images could not be classified")
-    if submission:
-        write_text(submission, "".join(f"{label}\n" for label in called))
-        print(f"{shown(submission)}: by {about['classifier']} of study {about['study']}", file=sys.stderr)
+    if request.submission:
+        write_text(request.submission, "".join(f"{label}\n" for label in called))
+        print(f"{shown(request.submission)}: by {about['classifier']} of study {about['study']}", file=sys.stderr)
+
+
+def _check_outputs(request: Request) -> None:
+    for place in (request.output, request.submission):
+        if place and place.exists() and not place.is_file():
+            raise WenError(f"{shown(place)}: exists and is not a regular file")
+    if request.output and request.submission and request.output.absolute() == request.submission.absolute():
+        raise WenError(f"{shown(request.output)}: --output and --submission need a file each")
+
+
+def _shown(files: list[str], found: Iterator[np.ndarray | str]) -> Iterable[tuple[str, np.ndarray | str]]:
+    """Files and what was found of them, with a bar that shows how far this is."""
+    pairs = zip(files, found, strict=True)
+    return track(pairs, "classifying", len(files), console=Console(stderr=True), transient=True)
+
+
+def _write_row(
+    write: Write, file: str, found: np.ndarray | str, classifier: Classifier, with_members: bool
+) -> int | None:
+    """Write an image's row and return its class; None if there is none, which standard error explains."""
+    if isinstance(found, str):
+        print(f"error: {shown(file)}: {shown(found)}", file=sys.stderr)
+        return None
+    probability = float(classifier.weight @ found)
+    label = int(decide(np.array(probability)))
+    names = [member.name for member in classifier.members] if with_members else []
+    of_members = {name: float(value) for name, value in zip(names, found, strict=False)}
+    write({"file": file, "probability": probability, "called": "ALL" if label else "HEM"} | of_members)
+    return label
 
 
 class Networks:
@@ -135,8 +139,7 @@ class Networks:
 
     Parameters
     ----------
-    members : sequence of Member or Model
-        Their ``lr`` and ``fold`` name their files.
+    members : sequence of Member
     params, paths
     where : device
 
@@ -146,14 +149,14 @@ class Networks:
         If a model was trained with another preparation of images or another cut than params.yaml now says.
     """
 
-    def __init__(self, members: Sequence[Member | Model], params: Params, paths: Paths, where: torch.device) -> None:
+    def __init__(self, members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> None:
         cut_from = params.finetune.unfreeze_from
         now = {"images": params.images.model_dump(), "unfreeze_from": cut_from}
-        for file in (paths.model(own.lr, own.fold) for own in members):
+        for file in (paths.model(member) for member in members):
             then = {key: backbone.about(file).get(key) for key in now}
             if then != now:
                 raise WenError(f"{file}: was trained with {then}, but params.yaml says {now}")
-        found = [backbone.load(params.backbone.name, paths.model(own.lr, own.fold), where) for own in members]
+        found = [backbone.load(params.backbone.name, paths.model(member), where) for member in members]
         self.where, dtype = where, device.precision(where, params.compute)
         self.tails = [cut(network, cut_from, dtype).tail for network in found]
         frozen = Frozen(found[0], cut_from, ("activations",))
@@ -176,10 +179,10 @@ class Networks:
 def classify(files: Iterable[str], networks: Networks, params: Params) -> Iterator[np.ndarray | str]:
     """Give each image's probability of ALL by each member, of shape (members,); or why there is none."""
     for batch in _read_ahead(files, params):
-        good = [own for own in batch if not isinstance(own, str)]
+        good = [image for image in batch if not isinstance(image, str)]
         rows = networks(np.stack(good)) if good else ()
         found = iter([OVERFLOW if np.isnan(row).any() else row for row in rows])
-        yield from (own if isinstance(own, str) else next(found) for own in batch)
+        yield from (image if isinstance(image, str) else next(found) for image in batch)
 
 
 def _read_ahead(files: Iterable[str], params: Params) -> Iterator[list[np.ndarray | str]]:
@@ -211,11 +214,11 @@ def _decoded(file: str, crop: int, size: int) -> np.ndarray | str:
 def _choose(study: Study, name: str | None) -> Classifier:
     if name is None:
         return study.focus
-    by_name = {own.id: own for own in study.classifiers}
+    by_name = {classifier.id: classifier for classifier in study.classifiers}
     if name not in by_name:
         nearest = difflib.get_close_matches(name, by_name, n=1, cutoff=0)[0]
         rates, folds, schemes = (
-            ", ".join(map(str, own)) for own in (study.models, study.params.folds, study.params.schemes)
+            ", ".join(map(str, values)) for values in (study.params.rates, study.params.folds, study.params.schemes)
         )
         raise WenError(
             f"--classifier {shown(name)}: no such classifier; did you mean '{nearest}'?\n"

@@ -11,8 +11,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from wen import times
+from wen.config.member import Member
 from wen.config.params import Params, load
 from wen.config.paths import Paths
+from wen.config.stages import STAGES
 from wen.errors import Message, WenError
 from wen.integrity import code
 
@@ -63,7 +65,7 @@ def _fail(said: str) -> NoReturn:
 @app.callback()
 def _before(context: typer.Context) -> None:
     stage = context.invoked_subcommand
-    if stage in times.STAGES:
+    if stage in STAGES:
         if "DVC_STAGE" in os.environ:
             code.check(stage, Paths())
         context.call_on_close(times.clock(Paths(), stage))
@@ -93,6 +95,16 @@ def check() -> None:
 
     check(*_study())
     print("params.yaml is valid")
+
+
+@app.command("grid")
+def write_grid(
+    rates: Annotated[list[float], typer.Argument(help="Two to eight learning rates.")],
+) -> None:
+    """Write the learning rates to compare into params.yaml and dvc.yaml."""
+    from wen.config import grid
+
+    grid.write(rates, Paths())
 
 
 @app.command()
@@ -158,7 +170,7 @@ def train_fold(lr: LR, fold: Fold, device: Device = "auto") -> None:
     """Train one model in two stages."""
     from wen.members import finetune
 
-    finetune.run(*_study(), lr, fold, device)
+    finetune.run(*_study(), Member(str(lr), fold), device)
 
 
 @app.command()
@@ -166,7 +178,7 @@ def predict_fold(lr: LR, fold: Fold, device: Device = "auto") -> None:
     """Write one model's probabilities for its validation fold and the test set."""
     from wen.members import predict
 
-    predict.run(*_study(), lr, fold, device)
+    predict.run(*_study(), Member(str(lr), fold), device)
 
 
 @app.command()
@@ -174,7 +186,7 @@ def ensemble_inter(lr: LR) -> None:
     """Combine the fold models of one learning rate."""
     from wen.ensemble import inter
 
-    inter.run(*_study(), lr)
+    inter.run(*_study(), str(lr))
 
 
 @app.command()
@@ -225,7 +237,8 @@ def classify(
     """Tell ALL from HEM on images that were not in the study."""
     from wen import classify
 
-    classify.run(*_study(), sources, classifier, form, output, members, submission, device, address)
+    request = classify.Request(sources, classifier, form, output, members, submission, device, address)
+    classify.run(*_study(), request)
 
 
 @app.command()

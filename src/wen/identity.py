@@ -20,8 +20,8 @@ def study_id(params: Params, paths: Paths) -> str:
     params.yaml but the focus and the report's, which change no model; the predictions are those of all models and
     ensembles.
     """
-    models = [paths.predictions(lr, fold) for lr in params.learning_rates for fold in params.folds]
-    ensembles = [*map(paths.inter_predictions, params.learning_rates), paths.intra_predictions]
+    models = map(paths.predictions, params.networks)
+    ensembles = [*map(paths.inter_predictions, params.rates), paths.intra_predictions]
     content = {
         "params": params.model_dump(mode="json", exclude={*FOCUS, "report"}),
         "predictions": [sha256(path.read_bytes()) for path in (*models, *ensembles)],

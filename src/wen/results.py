@@ -1,8 +1,10 @@
-"""All that was trained and combined, gathered from data/predictions/ and metrics/, in the order of the result table."""
+"""All that was trained and combined, gathered from data/predictions/, in the order of the result table."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import math
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,9 +15,9 @@ from wen.data.table import TEST, read_cells, read_copies
 from wen.ensemble.intra import JUDGED_ON, champions
 from wen.ensemble.selection import champion
 from wen.errors import WenError
-from wen.evaluation.metrics import decide
-from wen.files import read_json, read_npz
-from wen.members.predictions import Member, load
+from wen.evaluation.metrics import decide, evaluate
+from wen.files import read_npz
+from wen.members.predictions import Predictions, load
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +31,13 @@ class Classifier:
     """``single``, ``inter`` or ``intra``."""
     probability: np.ndarray
     """Of ALL, of each test image."""
-    row: dict[str, float]
-    """Its row of the result table, as metrics/ has it."""
-    members: list[Member]
+    row: dict[str, Any]
+    """Its row of the result table, on test data; None where a measure is undefined."""
+    members: list[Predictions]
     weight: np.ndarray
     score: np.ndarray
     """What each member's weight is made of, M_k."""
-    lr: float | None = None
+    recipe: str | None = None
     fold: int | None = None
     scheme: str | None = None
     reading: str | None = None
@@ -43,7 +45,7 @@ class Classifier:
     @property
     def id(self) -> str:
         """Its name in metrics/evidence.json: kind, then what tells it from others of its kind."""
-        what = f"{self.lr}-{self.fold}" if self.kind == "single" else f"{self.lr or self.reading} {self.scheme}"
+        what = f"{self.recipe}-{self.fold}" if self.kind == "single" else f"{self.recipe or self.reading} {self.scheme}"
         return f"{self.kind} {what}"
 
 
@@ -53,13 +55,11 @@ class Study:
 
     params: Params
     cells: pd.DataFrame
-    """The test images, as data/index.csv has them; ``row`` is their row number there. Images of one ``component`` stand
-    or fall together, if the split is by subject."""
-    models: dict[float, list[Member]]
-    """The fold models of each LR."""
+    """The test images, as data/index.csv has them. Images of one ``component`` stand or fall together, if the split is
+    by subject."""
+    models: dict[str, list[Predictions]]
+    """The fold models of each recipe: of each learning rate, as text."""
     classifiers: list[Classifier]
-    averages: dict[float, dict[str, dict[str, float]]] = field(default_factory=dict)
-    """``mean`` and ``std`` over the folds of each LR."""
 
     @property
     def label(self) -> np.ndarray:
@@ -75,41 +75,55 @@ class Study:
             return pd.factorize(self.cells.component)[0]
         return np.arange(len(self.cells))
 
+    @property
+    def averages(self) -> dict[str, dict[str, dict[Hashable, Any]]]:
+        """``mean`` and ``std`` (n - 1) of each recipe's single models."""
+        averages = {}
+        for recipe, members in self.models.items():
+            rows = pd.DataFrame([self.single(member).row for member in members], dtype=float)
+            averages[recipe] = {"mean": rows.mean().to_dict(), "std": rows.std(ddof=1).to_dict()}
+        return averages
+
     def right(self, classifier: Classifier) -> np.ndarray:
         """1 where the classifier's decision is right, else 0."""
         return (decide(classifier.probability) == self.label).astype(np.int64)
 
-    def single(self, member: Member) -> Classifier:
+    def single(self, member: Predictions) -> Classifier:
         """The classifier that is one model alone."""
-        return next(own for own in self.classifiers if own.kind == "single" and own.members[0].name == member.name)
+        return self._find(kind="single", recipe=member.member.recipe, fold=member.member.fold)
 
-    def inter(self, lr: float, scheme: str) -> Classifier:
-        return next(own for own in self.classifiers if (own.kind, own.lr, own.scheme) == ("inter", lr, scheme))
+    def inter(self, recipe: str, scheme: str) -> Classifier:
+        return self._find(kind="inter", recipe=recipe, scheme=scheme)
 
     def intra(self, reading: str, scheme: str) -> Classifier:
-        return next(
-            own for own in self.classifiers if (own.kind, own.reading, own.scheme) == ("intra", reading, scheme)
-        )  # fmt: skip
+        return self._find(kind="intra", reading=reading, scheme=scheme)
 
     def champions(self, reading: str) -> list[Classifier]:
         """The champion of each LR of the grid, by a reading of the protocol."""
-        models = [self.models[lr] for lr in self.params.lr_grid]
+        models = [self.models[recipe] for recipe in self.params.grid]
         return [self.single(member) for member in champions(models, reading)]
 
     def best_single(self, reading: str) -> Classifier:
         """The champion of the champions."""
         candidates = self.champions(reading)
-        return candidates[champion([JUDGED_ON[reading](own.members[0]) for own in candidates])]
+        return candidates[champion([JUDGED_ON[reading](candidate.members[0]) for candidate in candidates])]
 
     @property
     def focus(self) -> Classifier:
         """What metrics/headline.json is about: ``ensemble``, ``lr``, ``weighting``, ``reading``."""
-        params = self.params
+        params, recipe = self.params, str(self.params.lr)
         if params.ensemble == "inter":
-            return self.inter(params.lr, params.weighting)
+            return self.inter(recipe, params.weighting)
         if params.ensemble == "intra":
             return self.intra(params.reading, params.weighting)
-        return self.single(champions([self.models[params.lr]], params.reading)[0])
+        return self.single(champions([self.models[recipe]], params.reading)[0])
+
+    def _find(self, **about: str | int) -> Classifier:
+        return next(
+            classifier
+            for classifier in self.classifiers
+            if all(getattr(classifier, key) == value for key, value in about.items())
+        )
 
 
 def gather(params: Params, paths: Paths) -> Study:
@@ -121,28 +135,24 @@ def gather(params: Params, paths: Paths) -> Study:
         If an earlier stage's output is missing, or was made for another test set or with another params.yaml.
     """
     cells = read_cells(paths)
-    cells = cells.assign(row=np.arange(len(cells)), component=_components(params, paths, cells))
+    cells = cells.assign(component=_components(params, paths, cells))
     cells = cells[cells.part == TEST].reset_index(drop=True)
-    models = {lr: load(paths, lr, params.folds) for lr in params.learning_rates}
-    for lr, members in models.items():  # `load` has compared each with the first
-        _check_test_set(paths.predictions(lr, members[0].fold), members[0].test_id, cells, paths)
-    study = Study(params, cells, models, [*_singles(models, paths), *_ensembles(params, paths, models, cells)])
-    for lr in params.learning_rates:
-        study.averages[lr] = {kind: _row(paths.single_metrics(lr, kind)) for kind in ("mean", "std")}
-    return study
+    models = {recipe: load(paths, params.members(recipe)) for recipe in params.rates}
+    for members in models.values():  # `load` has compared each with the first
+        _check_test_set(paths.predictions(members[0].member), members[0].test_id, cells, paths)
+    return Study(params, cells, models, [*_singles(models), *_ensembles(params, paths, models, cells)])
 
 
 def curves(params: Params, paths: Paths) -> pd.DataFrame:
-    """Gather the learning curves: ``lr``, ``fold``, ``step`` (epoch over both stages), ``stage``, and measures."""
+    """Gather the learning curves: ``recipe``, ``fold``, ``step`` (epoch over both stages), ``stage``, and measures."""
     tables = []
-    for lr in params.learning_rates:
-        for fold in params.folds:
-            folder = paths.training(lr, fold) / "plots/metrics"
-            table = pd.read_csv(folder / "stage.tsv", sep="\t").assign(lr=lr, fold=fold)
-            for measure in ("loss", "accuracy"):
-                for part in ("train", "validation"):
-                    table[f"{part}_{measure}"] = pd.read_csv(folder / measure / f"{part}.tsv", sep="\t")[part]
-            tables.append(table)
+    for member in params.networks:
+        folder = paths.training(member) / "plots/metrics"
+        table = pd.read_csv(folder / "stage.tsv", sep="\t").assign(recipe=member.recipe, fold=member.fold)
+        for measure in ("loss", "accuracy"):
+            for part in ("train", "validation"):
+                table[f"{part}_{measure}"] = pd.read_csv(folder / measure / f"{part}.tsv", sep="\t")[part]
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
@@ -154,40 +164,43 @@ def _components(params: Params, paths: Paths, cells: pd.DataFrame) -> np.ndarray
     return components(cells, read_copies(paths))
 
 
-def _singles(models: dict[float, list[Member]], paths: Paths) -> Iterator[Classifier]:
-    for lr, members in models.items():
-        for own in members:
-            row = _row(paths.single_metrics(lr, own.fold))
-            yield Classifier("single", own.test_probability, row, [own], np.ones(1), np.ones(1), lr, own.fold)
+def _singles(models: Mapping[str, Sequence[Predictions]]) -> Iterator[Classifier]:
+    for recipe, members in models.items():
+        for found in members:
+            row, alone = _row(found.test_label, found.test_probability), np.ones(1)
+            about: dict[str, Any] = {"recipe": recipe, "fold": found.member.fold}
+            yield Classifier("single", found.test_probability, row, [found], alone, alone, **about)
 
 
 def _ensembles(
-    params: Params, paths: Paths, models: dict[float, list[Member]], cells: pd.DataFrame
+    params: Params, paths: Paths, models: Mapping[str, list[Predictions]], cells: pd.DataFrame
 ) -> Iterator[Classifier]:
-    for lr in params.learning_rates:
-        path = paths.inter_predictions(lr)
+    for recipe in params.rates:
+        path = paths.inter_predictions(recipe)
         arrays = read_npz(path)
         _check_test_set(path, arrays["test_id"], cells, paths)
-        members = _members(path, arrays["members"].tolist(), [[own] for own in models[lr]])
+        members = _members(path, arrays["members"].tolist(), [[found] for found in models[recipe]])
         for scheme in params.schemes:
-            row = _row(paths.inter_metrics(lr) / f"{scheme}.json")
-            yield _ensemble("inter", arrays, scheme, row, members, lr=lr, scheme=scheme)
+            yield _ensemble("inter", arrays, scheme, members, recipe=recipe, scheme=scheme)
     path = paths.intra_predictions
     arrays = read_npz(path)
     _check_test_set(path, arrays["test_id"], cells, paths)
     for reading in JUDGED_ON:
-        members = _members(path, arrays[f"{reading}_members"].tolist(), [models[lr] for lr in params.lr_grid])
+        members = _members(path, arrays[f"{reading}_members"].tolist(), [models[recipe] for recipe in params.grid])
         for scheme in params.schemes:
-            row = _row(paths.intra_metrics / f"{reading}-{scheme}.json")
-            yield _ensemble("intra", arrays, f"{reading}_{scheme}", row, members, reading=reading, scheme=scheme)
+            yield _ensemble("intra", arrays, f"{reading}_{scheme}", members, reading=reading, scheme=scheme)
 
 
 def _ensemble(
-    kind: str, arrays: dict[str, np.ndarray], key: str, row: dict[str, float], members: list[Member],
-    lr: float | None = None, scheme: str | None = None, reading: str | None = None,
-) -> Classifier:  # fmt: skip
+    kind: str, arrays: Mapping[str, np.ndarray], key: str, members: list[Predictions], **about: Any
+) -> Classifier:
     probability, weight, score = (arrays[f"{key}_{name}"] for name in ("probability", "weight", "score"))
-    return Classifier(kind, probability, row, members, weight, score, lr, None, scheme, reading)
+    row = _row(arrays["test_label"], probability)
+    return Classifier(kind, probability, row, members, weight, score, **about)
+
+
+def _row(label: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
+    return {name: value if math.isfinite(value) else None for name, value in evaluate(label, probability).items()}
 
 
 def _check_test_set(path: Path, test_id: np.ndarray, cells: pd.DataFrame, paths: Paths) -> None:
@@ -196,14 +209,14 @@ def _check_test_set(path: Path, test_id: np.ndarray, cells: pd.DataFrame, paths:
         raise WenError(f"{path}: of another test set than {paths.split}; run `dvc repro`")
 
 
-def _members(path: Path, names: list[str], candidates: list[list[Member]]) -> list[Member]:
+def _members(path: Path, names: list[str], candidates: Sequence[Iterable[Predictions]]) -> list[Predictions]:
     """Find an ensemble's members by their names, one among each of the candidates."""
-    found = [own for name, among in zip(names, candidates, strict=False) for own in among if own.name == name]
+    found = [
+        candidate
+        for name, among in zip(names, candidates, strict=False)
+        for candidate in among
+        if candidate.name == name
+    ]
     if not len(found) == len(names) == len(candidates):
         raise WenError(f"{path}: holds members that params.yaml does not, or lacks some; run `dvc repro`")
     return found
-
-
-def _row(path: Path) -> dict[str, float]:
-    row: dict[str, float] = read_json(path)
-    return row

@@ -7,11 +7,8 @@ import time
 from collections.abc import Callable
 
 from wen.config.paths import Paths
+from wen.config.stages import STAGES
 
-STAGES = (
-    "prepare", "split", "backbone", "features", "train-fold", "predict-fold", "ensemble-inter", "ensemble-intra",
-    "report",
-)  # fmt: skip
 ROW = re.compile(r"([a-z-]+),([0-9]+(?:\.[0-9]+)?)")
 
 

@@ -125,9 +125,9 @@ def test_predictions_that_cannot_be_are_refused(predicted: Project, name: str) -
     predicted.refuses("ensemble-inter", "--lr", "0.001", named="data/predictions/0.001/1.npz")
 
 
-def test_predictions_that_are_not_there_say_what_writes_them(predicted: Project) -> None:
+def test_predictions_that_are_not_there_are_named(predicted: Project) -> None:
     (predicted.root / "data/predictions/0.001/0.npz").unlink()
-    predicted.refuses("ensemble-inter", "--lr", "0.001", named="`wen predict-fold --lr 0.001 --fold 0` writes it")
+    predicted.refuses("ensemble-inter", "--lr", "0.001", named="data/predictions/0.001/0.npz: not there yet; `dvc repro` makes it")
 
 
 def test_outside_a_dvc_repository_nothing_is_verified(predicted: Project) -> None:

@@ -6,9 +6,11 @@ import warnings
 import numpy as np
 import pytest
 
+from wen.config.member import Member
+from wen.ensemble.combined import ensemble
 from wen.ensemble.weights import SCHEMES
 from wen.evaluation.metrics import MEASURES, evaluate
-from wen.members.predictions import Member, ensemble
+from wen.members.predictions import Predictions
 
 LABEL = np.array([0, 1, 1, 0, 1, 1])
 GOOD = np.array([0.2, 0.9, 0.6, 0.4, 0.7, 0.3])
@@ -21,9 +23,10 @@ PROBABILITIES = {
 }
 
 
-def member(probability: np.ndarray, label: np.ndarray = LABEL) -> Member:
-    return Member(
-        lr=0.001, fold=0, validation_label=label, validation_probability=probability, test_id=np.arange(6).astype(str),
+def member(probability: np.ndarray, label: np.ndarray = LABEL) -> Predictions:
+    ids = np.arange(6).astype(str)
+    return Predictions(
+        Member("0.001", 0), validation_id=ids, validation_label=label, validation_probability=probability, test_id=ids,
         test_label=LABEL, test_probability=probability, test_map=np.zeros((6, 1, 1)), diverged=np.array(False),
     )  # fmt: skip
 

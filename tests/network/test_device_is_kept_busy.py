@@ -10,6 +10,7 @@ from dvclive import Live
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from wen.config.member import Member
 from wen.config.params import Head, Params
 from wen.network.arrays import array_path
 from wen.network.cut import Convolutions
@@ -54,7 +55,7 @@ def operations(
     inputs = Computed(Stored(tmp_path, "images", CPU), lambda pixels: (pixels,), params)
     module = nn.Sequential(Convolutions(nn.Conv2d(3, 4, 3), dtype=dtype), nn.Flatten(), *extra, nn.Linear(144, 1))
     task = Task(
-        params=params, lr=0.001, fold=0, tail=module, label=np.arange(images) % 2,
+        params=params, member=Member("0.001", 0), tail=module, label=np.arange(images) % 2,
         train_rows=np.arange(images - 4), validation_rows=np.arange(images - 4, images), device=CPU,
     )  # fmt: skip
     with Live(str(tmp_path / "curves"), dvcyaml=None, save_dvc_exp=False) as live, Operations() as counted:

@@ -12,19 +12,19 @@ import timm
 import torch
 
 from wen.classify import Networks
+from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data import prepare, split
 from wen.data.table import read_cells
 from wen.errors import WenError
-from wen.launch.stages import Model
 from wen.members import finetune, predict
 from wen.network import backbone, features, inputs, pretrained
 from wen.network.finite import flaw, overflow
 from wen.network.fit import class_weights
 from wen.network.inputs import Computed
 
-LR, FOLD = 0.001, 0
+MEMBER = Member("0.001", 0)
 LITE0 = "tf_efficientnet_lite0"
 KEY = "blocks.3.0.conv_pw.weight"
 
@@ -94,7 +94,7 @@ def test_a_file_of_weights_that_was_spoilt_is_refused_when_it_is_loaded(paths: P
     weights = safetensors.torch.load_file(paths.backbone)
     with_nan(weights)
     safetensors.torch.save_file(weights, paths.backbone, {"wen": "{}"})
-    for run in (lambda: features.run(tiny, paths, "cpu"), lambda: finetune.run(tiny, paths, LR, FOLD, "cpu")):
+    for run in (lambda: features.run(tiny, paths, "cpu"), lambda: finetune.run(tiny, paths, MEMBER, "cpu")):
         with pytest.raises(WenError, match=rf"backbone\.safetensors: {KEY} holds NaN"):
             run()
 
@@ -168,7 +168,7 @@ def test_a_stored_number_that_is_none_ends_training_and_names_the_image(
 ) -> None:
     """One alone: behind a ReLU6 an infinite activation is a 6, and no loss would show it."""
     cells = read_cells(paths)
-    learnt = (cells.part == "development") & ((cells.fold == FOLD) == (which == "validation"))
+    learnt = (cells.part == "development") & ((cells.fold == MEMBER.fold) == (which == "validation"))
     row = int(np.flatnonzero(learnt)[4])
     file = paths.features / f"{kind}-{'clean' if which == 'validation' else 0}.npy"
     at = row if which == "validation" else np.load(paths.features / "rows-of-views.npy")[row]
@@ -179,9 +179,9 @@ def test_a_stored_number_that_is_none_ends_training_and_names_the_image(
         rf"data/features: {kind} of image {cells.id[row]}( \(random view 0\))?: (NaN|infinite numbers); changed since"
     )
     with pytest.raises(WenError, match=said):
-        finetune.run(tiny, paths, LR, FOLD, "cpu")
-    assert not paths.model(LR, FOLD).exists()
-    assert not paths.training(LR, FOLD).exists()
+        finetune.run(tiny, paths, MEMBER, "cpu")
+    assert not paths.model(MEMBER).exists()
+    assert not paths.training(MEMBER).exists()
 
 
 def test_a_number_that_is_none_and_computed_anew_ends_training_and_prediction(
@@ -191,19 +191,19 @@ def test_a_number_that_is_none_and_computed_anew_ends_training_and_prediction(
     params = Params.model_validate(values)
     cells = read_cells(paths)
     row = int(np.flatnonzero(cells.part == "test")[0])
-    finetune.run(params, paths, LR, FOLD, "cpu")
+    finetune.run(params, paths, MEMBER, "cpu")
     monkeypatch.setattr(Computed, "outputs", outputs_with(np.inf, row, 0))
     with pytest.raises(WenError, match=f"^activations of image {cells.id[row]}: infinite numbers; computed in float32"):
-        predict.run(params, paths, LR, FOLD, "cpu")
-    learnt = int(np.flatnonzero((cells.part == "development") & (cells.fold != FOLD))[0])
-    paths.checkpoint(LR, FOLD).unlink()
-    paths.model(LR, FOLD).unlink()
+        predict.run(params, paths, MEMBER, "cpu")
+    learnt = int(np.flatnonzero((cells.part == "development") & (cells.fold != MEMBER.fold))[0])
+    paths.checkpoint(MEMBER).unlink()
+    paths.model(MEMBER).unlink()
     monkeypatch.setattr(inputs, "precision", lambda *_: torch.float16)
     monkeypatch.setattr(Computed, "outputs", outputs_with(np.inf, learnt, 0))
     said = rf"{cells.id[learnt]} \(random view 0\).*computed in float16.*set compute\.precision: float32"
     with pytest.raises(WenError, match=said):
-        finetune.run(params, paths, LR, FOLD, "cpu")
-    assert not paths.model(LR, FOLD).exists()
+        finetune.run(params, paths, MEMBER, "cpu")
+    assert not paths.model(MEMBER).exists()
 
 
 def noise(images: int) -> np.ndarray:
@@ -211,24 +211,24 @@ def noise(images: int) -> np.ndarray:
 
 
 def test_a_logit_that_is_none_is_told_by_model_and_image(paths: Paths, tiny: Params) -> None:
-    finetune.run(tiny, paths, LR, FOLD, "cpu")
-    weights = safetensors.torch.load_file(paths.model(LR, FOLD))
+    finetune.run(tiny, paths, MEMBER, "cpu")
+    weights = safetensors.torch.load_file(paths.model(MEMBER))
     weights["classifier.weight"][:] = 3e38
-    about = backbone.about(paths.model(LR, FOLD))
-    backbone.save(weights, about, paths.model(LR, FOLD))
+    about = backbone.about(paths.model(MEMBER))
+    backbone.save(weights, about, paths.model(MEMBER))
     with pytest.raises(
         WenError, match=r"0\.safetensors: logit of image UID.*finite weights.*lower learning rate"
     ) as got:
-        predict.run(tiny, paths, LR, FOLD, "cpu")
+        predict.run(tiny, paths, MEMBER, "cpu")
     assert "precision" not in str(got.value)
-    assert not paths.predictions(LR, FOLD).exists()
-    networks = Networks([Model(LR, FOLD)], tiny, paths, torch.device("cpu"))
+    assert not paths.predictions(MEMBER).exists()
+    networks = Networks([MEMBER], tiny, paths, torch.device("cpu"))
     assert np.isnan(networks(noise(2))).all()
 
 
 def test_an_image_with_an_infinite_activation_has_no_probability(paths: Paths, tiny: Params) -> None:
-    finetune.run(tiny, paths, LR, FOLD, "cpu")
-    networks = Networks([Model(LR, FOLD)], tiny, paths, torch.device("cpu"))
+    finetune.run(tiny, paths, MEMBER, "cpu")
+    networks = Networks([MEMBER], tiny, paths, torch.device("cpu"))
     run = networks.frozen
 
     def frozen(images: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data import prepare, split
@@ -14,7 +15,7 @@ from wen.members import finetune, predict
 from wen.network import features, pretrained
 from wen.network.checkpoint import Checkpoint, Progress, fingerprint
 
-LR, FOLD = 0.001, 0
+MEMBER = Member("0.001", 0)
 EPOCHS = 5  # of both stages
 
 
@@ -42,7 +43,7 @@ def study(root: Path, values: dict[str, Any]) -> tuple[Params, Paths]:
 
 
 def outputs(paths: Paths) -> dict[str, bytes]:
-    files = [paths.model(LR, FOLD), *paths.training(LR, FOLD).rglob("*.tsv")]
+    files = [paths.model(MEMBER), *paths.training(MEMBER).rglob("*.tsv")]
     return {str(path.relative_to(paths.root)): path.read_bytes() for path in files}
 
 
@@ -60,9 +61,9 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
 @pytest.fixture
 def whole(study: tuple[Params, Paths]) -> dict[str, bytes]:
     params, paths = study
-    paths.checkpoint(LR, FOLD).unlink(missing_ok=True)
-    finetune.run(params, paths, LR, FOLD, "cpu")
-    paths.checkpoint(LR, FOLD).unlink()
+    paths.checkpoint(MEMBER).unlink(missing_ok=True)
+    finetune.run(params, paths, MEMBER, "cpu")
+    paths.checkpoint(MEMBER).unlink()
     return outputs(paths)
 
 
@@ -74,13 +75,13 @@ def test_after_an_interruption_the_outputs_are_the_same_bytes(
         with pytest.MonkeyPatch.context() as patch:
             interrupt_after(patch, epochs)
             with pytest.raises(Interrupted):
-                finetune.run(params, paths, LR, FOLD, "cpu")
-        assert paths.checkpoint(LR, FOLD).exists()
+                finetune.run(params, paths, MEMBER, "cpu")
+        assert paths.checkpoint(MEMBER).exists()
         with pytest.MonkeyPatch.context() as patch:
             interrupt_after(patch, EPOCHS - epochs + 1)  # one epoch more than is left: never reached
-            finetune.run(params, paths, LR, FOLD, "cpu")
+            finetune.run(params, paths, MEMBER, "cpu")
         assert outputs(paths) == whole
-        paths.checkpoint(LR, FOLD).unlink()
+        paths.checkpoint(MEMBER).unlink()
 
 
 def test_a_training_that_is_lost_after_its_end_is_not_repeated(
@@ -88,50 +89,50 @@ def test_a_training_that_is_lost_after_its_end_is_not_repeated(
 ) -> None:
     """As when DVC is killed, or the disk is full, before it has kept the model."""
     params, paths = study
-    finetune.run(params, paths, LR, FOLD, "cpu")
-    paths.model(LR, FOLD).unlink()
+    finetune.run(params, paths, MEMBER, "cpu")
+    paths.model(MEMBER).unlink()
     with pytest.MonkeyPatch.context() as patch:
         interrupt_after(patch, 1)  # never reached
-        finetune.run(params, paths, LR, FOLD, "cpu")
+        finetune.run(params, paths, MEMBER, "cpu")
     assert outputs(paths) == whole
-    predict.run(params, paths, LR, FOLD, "cpu")
-    assert not paths.checkpoint(LR, FOLD).exists()
+    predict.run(params, paths, MEMBER, "cpu")
+    assert not paths.checkpoint(MEMBER).exists()
 
 
 def test_a_training_that_began_where_no_scaling_is_needed_goes_on_where_it_is(study: tuple[Params, Paths]) -> None:
     """As on a GPU with bfloat16, then on one with float16."""
     params, paths = study
-    paths.checkpoint(LR, FOLD).unlink(missing_ok=True)
+    paths.checkpoint(MEMBER).unlink(missing_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         interrupt_after(patch, 1)
         with pytest.raises(Interrupted):
-            finetune.run(params, paths, LR, FOLD, "cpu")
+            finetune.run(params, paths, MEMBER, "cpu")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finetune.device, "precision", lambda *_: torch.float16)
-        finetune.run(params, paths, LR, FOLD, "cpu")
-    assert paths.model(LR, FOLD).exists()
+        finetune.run(params, paths, MEMBER, "cpu")
+    assert paths.model(MEMBER).exists()
 
 
 def test_a_checkpoint_of_other_data_parameters_weights_or_code_is_not_resumed_from(
     values: dict[str, Any], study: tuple[Params, Paths]
 ) -> None:
     params, paths = study
-    own = fingerprint(params, paths, LR, FOLD)
+    own = fingerprint(params, paths, MEMBER)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(code, "digest", lambda *_: "other code")
-        assert fingerprint(params, paths, LR, FOLD) != own
+        assert fingerprint(params, paths, MEMBER) != own
     values["head"]["patience"] += 1
-    assert fingerprint(Params.model_validate(values), paths, LR, FOLD) != own
-    assert fingerprint(params, paths, LR, 1) != own
-    assert fingerprint(params, paths, 0.0001, FOLD) != own
+    assert fingerprint(Params.model_validate(values), paths, MEMBER) != own
+    assert fingerprint(params, paths, Member("0.001", 1)) != own
+    assert fingerprint(params, paths, Member("0.0001", 0)) != own
     for path in (paths.index, paths.split, paths.backbone):
         content = path.read_bytes()
         path.write_bytes(content + b"\n")
-        assert fingerprint(params, paths, LR, FOLD) != own
+        assert fingerprint(params, paths, MEMBER) != own
         path.write_bytes(content)
-    assert fingerprint(params, paths, LR, FOLD) == own
-    Checkpoint(paths.checkpoint(LR, FOLD), "another").save(Progress("head", 1, 0, [], {}))
-    assert Checkpoint(paths.checkpoint(LR, FOLD), own).load() is None
+    assert fingerprint(params, paths, MEMBER) == own
+    Checkpoint(paths.checkpoint(MEMBER), "another").save(Progress("head", 1, 0, [], {}))
+    assert Checkpoint(paths.checkpoint(MEMBER), own).load() is None
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
@@ -139,11 +140,11 @@ def test_a_damaged_checkpoint_is_not_resumed_from(
     study: tuple[Params, Paths], whole: dict[str, bytes], damage: bytes | None
 ) -> None:
     params, paths = study
-    checkpoint = paths.checkpoint(LR, FOLD)
+    checkpoint = paths.checkpoint(MEMBER)
     with pytest.MonkeyPatch.context() as patch:
         interrupt_after(patch, 2)
         with pytest.raises(Interrupted):
-            finetune.run(params, paths, LR, FOLD, "cpu")
+            finetune.run(params, paths, MEMBER, "cpu")
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100] if damage is None else damage)
-    finetune.run(params, paths, LR, FOLD, "cpu")
+    finetune.run(params, paths, MEMBER, "cpu")
     assert outputs(paths) == whole

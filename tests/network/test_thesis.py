@@ -8,6 +8,7 @@ import safetensors.torch
 import torch
 from conftest import PROJECT
 
+from wen.config.member import Member
 from wen.config.params import Params, Synthetic, load
 from wen.config.paths import Paths
 from wen.data import prepare, synthetic
@@ -39,11 +40,11 @@ def test_efficientnetv2_m_takes_a_training_step_of_both_stages_at_450_px(tmp_pat
 
     pretrained.run(params, paths)
     features.run(params, paths, "cpu")
-    finetune.run(params, paths, lr=0.001, fold=0, device_name="cpu")
-    steps = read_json(paths.training(0.001, 0) / "metrics.json")
+    finetune.run(params, paths, Member("0.001", 0), device_name="cpu")
+    steps = read_json(paths.training(Member("0.001", 0)) / "metrics.json")
     assert steps["step"] == 1
     assert math.isfinite(steps["loss"]["train"])
     before = safetensors.torch.load_file(paths.backbone)
-    after = safetensors.torch.load_file(paths.model(0.001, 0))
+    after = safetensors.torch.load_file(paths.model(Member("0.001", 0)))
     assert torch.equal(before["blocks.4.0.conv_pw.weight"], after["blocks.4.0.conv_pw.weight"])
     assert after["classifier.weight"].shape == (1, 1280)

@@ -16,6 +16,7 @@ from safetensors import safe_open
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
+from wen.config.member import Member
 from wen.config.params import Compute, Head, Params
 from wen.config.paths import Paths
 from wen.data import prepare, split
@@ -28,7 +29,7 @@ from wen.network.cut import Convolutions
 from wen.network.fit import Curves, Task, class_weights, fit
 from wen.network.inputs import Stored, batches
 
-LR, FOLD = 0.001, 0
+MEMBER = Member("0.001", 0)
 
 
 def run_study(values: dict[str, Any], root: Path, **features_options: Any) -> dict[str, np.ndarray]:
@@ -38,9 +39,9 @@ def run_study(values: dict[str, Any], root: Path, **features_options: Any) -> di
     split.run(params, paths)
     pretrained.run(params, paths)
     features.run(params, paths)
-    finetune.run(params, paths, LR, FOLD, "cpu")
-    predict.run(params, paths, LR, FOLD, "cpu")
-    return read_npz(paths.predictions(LR, FOLD))
+    finetune.run(params, paths, MEMBER, "cpu")
+    predict.run(params, paths, MEMBER, "cpu")
+    return read_npz(paths.predictions(MEMBER))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def predictions(study: Path, values: dict[str, Any]) -> dict[str, np.ndarray]:
     """Of the tiny study; run once for the module."""
-    path = Paths(study).predictions(LR, FOLD)
+    path = Paths(study).predictions(MEMBER)
     return read_npz(path) if path.exists() else run_study(values, study)
 
 
@@ -59,7 +60,7 @@ def test_predictions_are_of_the_own_validation_fold_and_of_the_test_set(
     study: Path, predictions: dict[str, np.ndarray]
 ) -> None:
     cells = read_cells(Paths(study))
-    for name, own in (("validation", cells.fold == FOLD), ("test", cells.part == "test")):
+    for name, own in (("validation", cells.fold == MEMBER.fold), ("test", cells.part == "test")):
         assert predictions[f"{name}_id"].tolist() == cells.id[own].tolist()
         assert predictions[f"{name}_label"].tolist() == cells.label[own].tolist()
         assert ((predictions[f"{name}_probability"] > 0) & (predictions[f"{name}_probability"] < 1)).all()
@@ -72,7 +73,7 @@ def test_the_saved_model_is_a_whole_timm_network(study: Path, predictions: dict[
     from safetensors.torch import load_file
 
     model = timm.create_model("tf_efficientnet_lite0", num_classes=1).eval()
-    model.load_state_dict(load_file(Paths(study).model(LR, FOLD)))
+    model.load_state_dict(load_file(Paths(study).model(MEMBER)))
     cells = read_cells(Paths(study)).set_index("id")
     pixels = [
         np.asarray(Image.open(study / cells.path[name]).resize((32, 32), Image.Resampling.BICUBIC))
@@ -170,7 +171,7 @@ def test_features_of_another_split_are_refused(
     table.loc[test, ["part", "fold"]] = ["development", 1]
     table.to_csv(paths.split, index=False)
     with pytest.raises(WenError, match=r"made for another data/split\.csv"):
-        finetune.run(params, paths, LR, FOLD, "cpu")
+        finetune.run(params, paths, MEMBER, "cpu")
 
 
 def test_training_in_a_repository_without_a_commit_says_what_to_do(
@@ -182,7 +183,7 @@ def test_training_in_a_repository_without_a_commit_says_what_to_do(
     Repo.init(str(tmp_path)).close()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WenError, match="git add --all && git commit"):
-        finetune.run(Params.model_validate(values), Paths(), LR, FOLD, "cpu")
+        finetune.run(Params.model_validate(values), Paths(), MEMBER, "cpu")
     assert not list(tmp_path.glob("plots/training/*/*.partial"))
 
 
@@ -216,7 +217,7 @@ def test_only_the_rate_differs_between_two_rates(
     runs = []
     for lr, fold in ((0.001, 0), (0.0001, 0), (0.001, 1)):
         seen.clear()
-        finetune.run(Params.model_validate(values), Paths(tmp_path), lr, fold, "cpu")
+        finetune.run(Params.model_validate(values), Paths(tmp_path), Member(str(lr), fold), "cpu")
         runs.append(list(seen))
     one, other, of_another_fold = runs
     assert len(one) == 1 + 2 * (2 + 1)  # the start; training and validation of each epoch
@@ -227,21 +228,24 @@ def test_only_the_rate_differs_between_two_rates(
 
 
 def test_only_the_tail_is_trained(study: Path, predictions: dict[str, np.ndarray]) -> None:
-    with safe_open(Paths(study).backbone, "pt") as before, safe_open(Paths(study).model(LR, FOLD), "pt") as after:
+    with (
+        safe_open(Paths(study).backbone, "pt") as before,
+        safe_open(Paths(study).model(MEMBER), "pt") as after,
+    ):
         changed = {key for key in before.keys() if not torch.equal(before.get_tensor(key), after.get_tensor(key))}  # noqa: SIM118
     assert all(key.startswith(("blocks.5", "blocks.6", "conv_head", "bn2")) for key in changed)
 
 
 def test_curves_have_a_step_for_each_epoch_of_both_stages(study: Path, predictions: dict[str, np.ndarray]) -> None:
-    rows = (Paths(study).training(LR, FOLD) / "plots/metrics/stage.tsv").read_text().split()
+    rows = (Paths(study).training(MEMBER) / "plots/metrics/stage.tsv").read_text().split()
     assert rows == ["step", "stage", "0", "1", "1", "1", "2", "2"]
-    assert "accuracy" in read_json(Paths(study).training(LR, FOLD) / "metrics.json")
+    assert "accuracy" in read_json(Paths(study).training(MEMBER) / "metrics.json")
 
 
 def test_what_is_not_in_the_study_is_refused(study: Path, tiny: Params, predictions: dict[str, np.ndarray]) -> None:
-    for lr, fold in ((0.5, 0), (LR, 7)):
+    for lr, fold in ((0.5, 0), (MEMBER.lr, 7)):
         with pytest.raises(WenError, match="not in this study"):
-            finetune.run(tiny, Paths(study), lr, fold)
+            finetune.run(tiny, Paths(study), Member(str(lr), fold))
 
 
 def test_features_that_are_missing_are_said(
@@ -251,7 +255,7 @@ def test_features_that_are_missing_are_said(
     hidden = paths.features.rename(tmp_path / "hidden")
     try:
         with pytest.raises(WenError, match="`dvc repro`"):
-            predict.run(tiny, paths, LR, FOLD)
+            predict.run(tiny, paths, MEMBER)
     finally:
         hidden.rename(paths.features)
 
@@ -285,7 +289,7 @@ def scripted_fit(
     head.requires_grad_(False)
     module = nn.Sequential(head, last or Still())
     task = Task(
-        params=Params.model_validate(values), lr=0.001, fold=0, tail=module, label=np.array([0, 1, 0, 1]),
+        params=Params.model_validate(values), member=Member("0.001", 0), tail=module, label=np.array([0, 1, 0, 1]),
         train_rows=np.array([0, 1]), validation_rows=np.array([2, 3]), device=torch.device("cpu"),
     )  # fmt: skip
     with Live(str(tmp_path), dvcyaml=None, save_dvc_exp=False) as live:
@@ -390,7 +394,7 @@ def test_mixed_precision_learns_as_full_precision_does(
         torch.manual_seed(1)
         module = nn.Sequential(Convolutions(nn.Conv2d(3, 4, 3), dtype=chosen), nn.Flatten(), nn.Linear(64, 1))
         task = Task(
-            params=Params.model_validate(values), lr=0.01, fold=0, tail=module, label=np.arange(40) % 2,
+            params=Params.model_validate(values), member=Member("0.01", 0), tail=module, label=np.arange(40) % 2,
             train_rows=np.arange(30), validation_rows=np.arange(30, 40), device=torch.device("cpu"),
         )  # fmt: skip
         with Live(str(tmp_path / str(chosen)), dvcyaml=None, save_dvc_exp=False) as live:

@@ -166,12 +166,12 @@ class TestHere:
 
 WORKER = """
 from pathlib import Path
+from wen.config.member import Member
 from wen.launch.node import reproduce
 from wen.launch.run import _project
-from wen.launch.stages import Model
 
 with _project(Path.cwd(), push=False) as project:
-    outcome = reproduce(project, Model(0.001, 0), "CPU", lambda *about: print(*about, flush=True))
+    outcome = reproduce(project, Member("0.001", 0), "CPU", lambda *about: print(*about, flush=True))
 print("failed" if outcome.error else "done", outcome.error)
 """
 

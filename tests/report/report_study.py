@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
-from wen.data import split
+from wen.data import gallery, split
 from wen.data.table import COPIES
 from wen.ensemble import inter, intra
 from wen.evaluation.metrics import evaluate
 from wen.files import write_json, write_npz
-from wen.network.arrays import array_path
 
 MakeStudy = Callable[..., tuple[Params, Paths]]
 
@@ -31,10 +31,10 @@ def make_study(tmp_path: Path, values: dict[str, Any]) -> MakeStudy:
         params, paths = Params.model_validate(values), Paths(tmp_path)
         _cells(params, paths, cells, subjects)
         table = pd.read_csv(paths.index).assign(**pd.read_csv(paths.split)[["part", "fold"]])
-        for lr in params.learning_rates:
-            for fold in params.folds:
-                _model(params, paths, table, lr, fold, skill)
-            inter.run(params, paths, lr)
+        for member in params.networks:
+            _model(params, paths, table, member, skill)
+        for recipe in params.rates:
+            inter.run(params, paths, recipe)
         intra.run(params, paths)
         return params, paths
 
@@ -52,8 +52,10 @@ def _cells(params: Params, paths: Paths, cells: int, subjects: int) -> None:
     pd.DataFrame(table).astype({"label": int}).to_csv(paths.index, index=False)
     pd.DataFrame(columns=list(COPIES)).to_csv(paths.copies, index=False)
     split.run(params, paths)
-    paths.features.mkdir()
-    np.save(array_path(paths.features, "images"), rng.integers(0, 256, (cells, 32, 32, 3), dtype=np.uint8))
+    images = rng.integers(0, 256, (cells, 32, 32, 3), dtype=np.uint8)
+    pictures = {id: gallery.png(gallery.thumbnail(image)) for id, image in zip(table["id"], images, strict=True)}
+    gallery.write(paths.test_cells, pictures)
+    paths.weights_list.write_text("a network, its weights\n")
     dataset = {"images": cells, "ALL": 160, "HEM": 80, "subjects": subjects, "duplicate_pairs": 0}
     none = {"pairs": 0, "pairs_across_subjects": 0, "pairs_by_subjects": {}, "between_classes": []}
     write_json(paths.dataset_metrics, dataset | {"copies": {"exact": none, "near": none}})
@@ -61,14 +63,12 @@ def _cells(params: Params, paths: Paths, cells: int, subjects: int) -> None:
     write_json(paths.copies_plots / "pairs.json", {"pairs": [], "rest": 0})
     Image.new("RGB", (8, 8)).save(paths.dataset_plots / "montage.png")
     paths.params.write_text("# as given\n")
-    paths.backbone.parent.mkdir()
-    paths.backbone.write_bytes(b"weights")
 
 
-def _model(params: Params, paths: Paths, table: pd.DataFrame, lr: float, fold: int, skill: float) -> None:
-    rng = np.random.default_rng(seed_for(params.seed, lr, fold, what="made up"))
+def _model(params: Params, paths: Paths, table: pd.DataFrame, member: Member, skill: float) -> None:
+    rng = np.random.default_rng(seed_for(params.seed, member.lr, member.fold, what="made up"))
     arrays: dict[str, np.ndarray] = {}
-    validates = (table.part == "development") & (table.fold == fold)
+    validates = (table.part == "development") & (table.fold == member.fold)
     for name, own in (("validation", table[validates]), ("test", table[table.part == "test"])):
         shared = np.random.default_rng(len(own)).normal(size=len(own))  # what makes a cell hard for every model
         logit = skill * (2 * own.label - 1) + 0.7 * shared + 0.7 * rng.normal(size=len(own))
@@ -77,10 +77,12 @@ def _model(params: Params, paths: Paths, table: pd.DataFrame, lr: float, fold: i
         arrays[f"{name}_probability"] = 1 / (1 + np.exp(-2 * logit.to_numpy()))
     arrays["test_map"] = rng.normal(size=(len(arrays["test_id"]), 2, 2)).astype(np.float16)
     arrays["diverged"] = np.array(False)
-    write_npz(paths.predictions(lr, fold), **arrays)
-    write_json(paths.single_metrics(lr, fold), evaluate(arrays["test_label"], arrays["test_probability"]))
+    write_npz(paths.predictions(member), **arrays)
+    write_json(
+        paths.single_metrics(member.recipe, member.fold), evaluate(arrays["test_label"], arrays["test_probability"])
+    )
     for name, header in (("stage", "stage"), *((f"{m}/{p}", p) for m in ("loss", "accuracy") for p in PARTS)):
-        path = paths.training(lr, fold) / f"plots/metrics/{name}.tsv"
+        path = paths.training(member) / f"plots/metrics/{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         pd.DataFrame({"step": [0, 1], header: [1, 2]}).to_csv(path, sep="\t", index=False)
 

@@ -32,7 +32,7 @@ FOLDS = [0, 1, 2, 3, 4]
 
 def test_learning_rates_that_truly_differ_support_h1(make_study: MakeStudy) -> None:
     study = gather(*make_study(skill=0.8, cells=900, folds=FOLDS))
-    for member in study.models[study.params.lr_grid[2]]:
+    for member in study.models[study.params.grid[2]]:
         member.test_probability[:] = np.roll(member.test_probability, 1)  # its answers now belong to other cells
     evidence = Evidence(study).gathered()
     assert evidence["hypotheses"]["H1"]["verdict"] == "supported"
@@ -62,8 +62,8 @@ def test_runs_that_decide_alike_on_many_images_do_not_support_h1(make_study: Mak
 def test_h1_is_about_the_runs_of_the_grid_alone(make_study: MakeStudy) -> None:
     study = gather(*make_study(lr=3e-4))
     test = Evidence(study).tests()[0]
-    assert test["between"] == [f"average {lr}" for lr in study.params.lr_grid]
-    means = [np.mean([study.right(study.single(m)).mean() for m in study.models[lr]]) for lr in study.params.lr_grid]
+    assert test["between"] == [f"average {lr}" for lr in study.params.grid]
+    means = [np.mean([study.right(study.single(m)).mean() for m in study.models[lr]]) for lr in study.params.grid]
     assert test["difference"] == pytest.approx(max(means) - min(means))
 
 

@@ -5,6 +5,7 @@ import re
 import pytest
 from report_study import MakeStudy
 
+from wen.config.member import Member
 from wen.files import read_npz, write_npz
 from wen.identity import identity, study_id
 from wen.results import gather
@@ -27,8 +28,8 @@ def test_other_predictions_have_another_name(make_study: MakeStudy, which: str) 
     params, paths = make_study(cells=60)
     name = study_id(params, paths)
     path = {
-        "a model": paths.predictions(0.001, 1),
-        "an Inter-LR ensemble": paths.inter_predictions(0.0001),
+        "a model": paths.predictions(Member("0.001", 1)),
+        "an Inter-LR ensemble": paths.inter_predictions("0.0001"),
         "the Intra-LR ensembles": paths.intra_predictions,
     }[which]
     arrays = read_npz(path)

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 from report_study import MakeStudy
 
+from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.ensemble import inter, intra
@@ -72,7 +73,7 @@ def test_every_figure_of_the_tables_is_that_of_the_metrics_files(make_study: Mak
     averages = re.findall(r'<td data-average="([^"]+)" data-measure="(\w+)"[^>]*>([^<]+)</td>', made.text)
     assert len(averages) == 3 * 9
     for lr, measure, text in averages:
-        mean, std = (read_json(paths.single_metrics(float(lr), kind))[measure] for kind in ("mean", "std"))
+        mean, std = (read_json(paths.single_metrics(lr, kind))[measure] for kind in ("mean", "std"))
         assert text == f"{mean:.3f} ± {std:.3f}"
 
 
@@ -81,7 +82,7 @@ def test_the_weights_shown_are_those_of_the_ensembles(make_study: MakeStudy) -> 
     weights = re.findall(r'<span data-weight="(\w+) (\S+) (\w+)/(\d+)">([^<]+)</span>', run(params, paths).text)
     assert len(weights) == 9 * 2 + 6 * 3
     for kind, what, scheme, k, text in weights:
-        path = paths.intra_predictions if kind == "intra" else paths.inter_predictions(float(what))
+        path = paths.intra_predictions if kind == "intra" else paths.inter_predictions(what)
         key = f"{what}_{scheme}_weight" if kind == "intra" else f"{scheme}_weight"
         assert text == f"{read_npz(path)[key][int(k)]:.3f}"
 
@@ -117,6 +118,8 @@ def test_a_file_name_with_markup_in_it_shows_as_text(make_study: MakeStudy) -> N
         table = pd.read_csv(path)
         table["id"] = name + table.id
         table.to_csv(path, index=False)
+    arrays = read_npz(paths.test_cells)
+    write_npz(paths.test_cells, **arrays | {"id": np.strings.add(name, arrays["id"])})
     for path in paths.intra_predictions.parent.rglob("*.npz"):
         arrays = read_npz(path)
         write_npz(path, **arrays | {"test_id": np.strings.add(name, arrays["test_id"])})
@@ -159,7 +162,7 @@ def test_near_copies_that_were_not_searched_for_are_not_counted_as_none(make_stu
 
 def test_a_training_that_diverged_is_named_at_the_top(make_study: MakeStudy) -> None:
     params, paths = make_study()
-    path = paths.predictions(0.0001, 1)
+    path = paths.predictions(Member("0.0001", 1))
     write_npz(path, **read_npz(path) | {"diverged": np.array(True)})
     top = run(params, paths).text.split("<main>")[0]
     assert Text("en")("diverged", models="0.0001-1") in top
@@ -209,12 +212,14 @@ def test_models_that_learned_nothing_give_a_page_without_a_warning(
         warnings.filterwarnings("ignore", "no member has a positive score")
         for lr in params.lr_grid[1:]:
             for fold in params.folds:
-                arrays = read_npz(paths.predictions(lr, fold))
+                arrays = read_npz(paths.predictions(Member(str(lr), fold)))
                 for part in ("validation", "test"):
                     arrays[f"{part}_probability"] = np.full(len(arrays[f"{part}_id"]), probability)
-                write_npz(paths.predictions(lr, fold), **arrays)
-                write_json(paths.single_metrics(lr, fold), evaluate(arrays["test_label"], arrays["test_probability"]))
-            inter.run(params, paths, lr)
+                write_npz(paths.predictions(Member(str(lr), fold)), **arrays)
+                write_json(
+                    paths.single_metrics(str(lr), fold), evaluate(arrays["test_label"], arrays["test_probability"])
+                )
+            inter.run(params, paths, str(lr))
         intra.run(params, paths)
         assert run(params, paths).text
 

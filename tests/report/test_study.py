@@ -62,7 +62,7 @@ def test_champions_of_folds_that_params_no_longer_has_are_refused(make_study: Ma
     members = read_npz(paths.intra_predictions)["leak_free_members"].tolist()
     fold = int(members[0].rsplit("-", 1)[1])
     fewer = params.model_copy(update={"folds": [own for own in params.folds if own != fold]})
-    for lr in params.lr_grid:
-        inter.run(fewer, paths, lr)
+    for recipe in params.grid:
+        inter.run(fewer, paths, recipe)
     with pytest.raises(WenError, match=r"intra\.npz: holds members that params\.yaml does not"):
         gather(fewer, paths)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from wen.config.member import Member
 from wen.errors import Message, WenError
 
 
@@ -140,7 +141,7 @@ class Params(Section):
     weighting: str
     ensemble: Literal["single", "inter", "intra"]
     reading: Literal["as_written", "leak_free"]
-    lr_grid: Annotated[list[LearningRate], Field(min_length=3, max_length=3)]
+    lr_grid: Annotated[list[LearningRate], Field(min_length=2, max_length=8)]
     folds: Annotated[list[Count], Field(min_length=2)]
     schemes: Annotated[list[str], Field(min_length=1)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -177,9 +178,23 @@ class Params(Section):
         return self
 
     @property
-    def learning_rates(self) -> list[float]:
-        """The LR grid, and the LR in focus if it is off the grid."""
-        return self.lr_grid + [self.lr] * (self.lr not in self.lr_grid)
+    def grid(self) -> list[str]:
+        """The recipes that the learning rates of the grid stand for."""
+        return [str(lr) for lr in self.lr_grid]
+
+    @property
+    def rates(self) -> list[str]:
+        """The grid's recipes, and that of the learning rate in focus if it is off the grid."""
+        return self.grid + [str(self.lr)] * (self.lr not in self.lr_grid)
+
+    def members(self, recipe: str) -> list[Member]:
+        """A recipe's members, one for each fold."""
+        return [Member(recipe, fold) for fold in self.folds]
+
+    @property
+    def networks(self) -> list[Member]:
+        """Every network that is trained: each learning rate on each fold."""
+        return [member for recipe in self.rates for member in self.members(recipe)]
 
 
 def load(path: Path) -> Params:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from wen.config.member import Member
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -16,6 +18,10 @@ class Paths:
     @property
     def params(self) -> Path:
         return self.root / "params.yaml"
+
+    @property
+    def dvc(self) -> Path:
+        return self.root / "dvc.yaml"
 
     @property
     def profiles(self) -> Path:
@@ -96,35 +102,40 @@ class Paths:
         return self.root / "models/backbone.safetensors"
 
     @property
+    def test_cells(self) -> Path:
+        """Thumbnails of the test images."""
+        return self.root / "data/test-cells.npz"
+
+    @property
     def features(self) -> Path:
         return self.root / "data/features"
 
-    def model(self, lr: float, fold: int) -> Path:
-        return self.root / f"models/{lr}/{fold}.safetensors"
+    def model(self, member: Member) -> Path:
+        return self.root / f"models/{member.recipe}/{member.fold}.safetensors"
 
-    def training(self, lr: float, fold: int) -> Path:
-        return self.root / f"plots/training/{lr}/{fold}"
+    def training(self, member: Member) -> Path:
+        return self.root / f"plots/training/{member.recipe}/{member.fold}"
 
-    def checkpoint(self, lr: float, fold: int) -> Path:
+    def checkpoint(self, member: Member) -> Path:
         """Where an unfinished training keeps its last epoch; no output of any stage, so DVC leaves it alone."""
-        return self.root / f".checkpoints/{lr}/{fold}.safetensors"
+        return self.root / f".checkpoints/{member.recipe}/{member.fold}.safetensors"
 
-    def predictions(self, lr: float, fold: int) -> Path:
-        return self.root / f"data/predictions/{lr}/{fold}.npz"
+    def predictions(self, member: Member) -> Path:
+        return self.root / f"data/predictions/{member.recipe}/{member.fold}.npz"
 
-    def inter_predictions(self, lr: float) -> Path:
-        return self.root / f"data/predictions/inter/{lr}.npz"
+    def inter_predictions(self, recipe: str) -> Path:
+        return self.root / f"data/predictions/inter/{recipe}.npz"
 
     @property
     def intra_predictions(self) -> Path:
         return self.root / "data/predictions/intra.npz"
 
-    def single_metrics(self, lr: float, row: int | str) -> Path:
-        """The row of one fold's model, or of the ``mean`` or ``std`` over the folds of one LR."""
-        return self.root / f"metrics/single/{lr}/{row}.json"
+    def single_metrics(self, recipe: str, row: int | str) -> Path:
+        """The row of one fold's member, or of the ``mean`` or ``std`` over the folds of one recipe."""
+        return self.root / f"metrics/single/{recipe}/{row}.json"
 
-    def inter_metrics(self, lr: float) -> Path:
-        return self.root / f"metrics/inter/{lr}"
+    def inter_metrics(self, recipe: str) -> Path:
+        return self.root / f"metrics/inter/{recipe}"
 
     @property
     def intra_metrics(self) -> Path:

@@ -5,34 +5,35 @@ import pandas as pd
 
 from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.ensemble.combined import ensemble
 from wen.errors import WenError
 from wen.evaluation.metrics import evaluate
 from wen.files import whole, write_json, write_npz
-from wen.members.predictions import ensemble, load
+from wen.members.predictions import load
 
 
-def run(params: Params, paths: Paths, lr: float) -> None:
+def run(params: Params, paths: Paths, recipe: str) -> None:
     """Write data/predictions/inter/LR.npz and the rows of the result table that need all folds of one LR.
 
     The file holds ``test_id``, ``test_label``, ``members`` and, for each scheme, its ``score`` (M_k),
     ``weight`` (w_k) and ``probability``. The rows are metrics/inter/LR/SCHEME.json and the mean and the
     standard deviation (n - 1) of the single models, metrics/single/LR/mean.json and std.json.
     """
-    if lr not in params.learning_rates:
-        raise WenError(f"--lr {lr}: not in this study; params.yaml has {params.learning_rates}")
-    members = load(paths, lr, params.folds)
+    if recipe not in params.rates:
+        raise WenError(f"--lr {recipe}: not in this study; params.yaml has {', '.join(params.rates)}")
+    members = load(paths, params.members(recipe))
     label = members[0].test_label
     arrays = {
         "test_id": members[0].test_id,
         "test_label": label,
         "members": np.array([member.name for member in members]),
     }
-    with whole(paths.inter_metrics(lr)) as partial:
+    with whole(paths.inter_metrics(recipe)) as partial:
         for scheme in params.schemes:
-            own = ensemble(members, scheme)
-            arrays |= {f"{scheme}_{name}": value for name, value in vars(own).items()}
-            write_json(partial / f"{scheme}.json", evaluate(label, own.probability))
-    write_npz(paths.inter_predictions(lr), **arrays)
+            combined = ensemble(members, scheme)
+            arrays |= {f"{scheme}_{name}": value for name, value in vars(combined).items()}
+            write_json(partial / f"{scheme}.json", evaluate(label, combined.probability))
+    write_npz(paths.inter_predictions(recipe), **arrays)
     single = pd.DataFrame([member.test_row() for member in members])
-    write_json(paths.single_metrics(lr, "mean"), single.mean().to_dict())
-    write_json(paths.single_metrics(lr, "std"), single.std(ddof=1).to_dict())
+    write_json(paths.single_metrics(recipe, "mean"), single.mean().to_dict())
+    write_json(paths.single_metrics(recipe, "std"), single.std(ddof=1).to_dict())

@@ -1,19 +1,20 @@
 """Stage ``ensemble-intra``: WEN of the champions of the learning rates, by every scheme (3.4)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.ensemble.combined import ensemble
 from wen.ensemble.selection import champion
 from wen.evaluation.metrics import evaluate
 from wen.files import whole, write_json, write_npz
-from wen.members.predictions import Member, ensemble, load
+from wen.members.predictions import Predictions, load
 
-JUDGED_ON: dict[str, Callable[[Member], dict[str, float]]] = {
-    "as_written": Member.test_row,  # 3.3: on test data, which leaks
-    "leak_free": Member.validation_row,
+JUDGED_ON: dict[str, Callable[[Predictions], dict[str, float]]] = {
+    "as_written": Predictions.test_row,  # 3.3: on test data, which leaks
+    "leak_free": Predictions.validation_row,
 }
 
 
@@ -24,7 +25,7 @@ def run(params: Params, paths: Paths) -> None:
     both. The file holds ``test_id``, ``test_label`` and, for each reading, its ``members`` and, for each
     scheme, ``READING_SCHEME_score`` (M_k), ``_weight`` (w_k) and ``_probability``.
     """
-    models = [load(paths, lr, params.folds) for lr in params.lr_grid]
+    models = [load(paths, params.members(recipe)) for recipe in params.grid]
     label = models[0][0].test_label
     arrays = {"test_id": models[0][0].test_id, "test_label": label}
     with whole(paths.intra_metrics) as partial:
@@ -32,12 +33,13 @@ def run(params: Params, paths: Paths) -> None:
             members = champions(models, reading)
             arrays[f"{reading}_members"] = np.array([member.name for member in members])
             for scheme in params.schemes:
-                own = ensemble(members, scheme)
-                arrays |= {f"{reading}_{scheme}_{name}": value for name, value in vars(own).items()}
-                write_json(partial / f"{reading}-{scheme}.json", evaluate(label, own.probability))
+                combined = ensemble(members, scheme)
+                arrays |= {f"{reading}_{scheme}_{name}": value for name, value in vars(combined).items()}
+                write_json(partial / f"{reading}-{scheme}.json", evaluate(label, combined.probability))
     write_npz(paths.intra_predictions, **arrays)
 
 
-def champions(models: list[list[Member]], reading: str) -> list[Member]:
+def champions(models: Sequence[Sequence[Predictions]], reading: str) -> list[Predictions]:
     """Choose the champion among the fold models of each LR, by a reading of the protocol."""
-    return [own[champion([JUDGED_ON[reading](member) for member in own])] for own in models]
+    judge = JUDGED_ON[reading]
+    return [of_one_rate[champion([judge(member) for member in of_one_rate])] for of_one_rate in models]

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 from pathlib import Path
 
+from wen.config import grid
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.ensemble import weights
@@ -16,6 +17,7 @@ def check(params: Params, paths: Paths) -> None:
     WenError
         If there is no such scheme or network, or the network cannot be cut there; the text names the key.
     """
+    grid.check(params, paths)
     for name in params.schemes:
         weights.scheme(name)
     asked = f"{params.backbone.name} {params.finetune.unfreeze_from} timm {version('timm')}\n"

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import cast
 
 from wen.config.paths import Paths
+from wen.config.stages import STAGES
 from wen.errors import WenError
 from wen.files import whole
-from wen.times import STAGES
 
 SOURCE = Path(__file__).parents[2]
 START = SOURCE / "wen/__main__.py"

@@ -10,12 +10,12 @@ from ruamel.yaml import YAML
 
 from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.config.stages import BEFORE
 from wen.data.cnmc import is_litter
 from wen.errors import WenError
 from wen.files import read_json
 from wen.identity import FOCUS
 from wen.integrity.lock import Stage, stages
-from wen.launch.stages import BEFORE, Model
 
 COMPARED = ("data/predictions/", "metrics/", "data/index.csv", "data/split.csv")
 """Files whose bytes are compared with dvc.lock; of the others, what two stages recorded of them."""
@@ -38,10 +38,9 @@ def check(params: Params, paths: Paths, focus: bool) -> None:
         With what differs and what to do.
     """
     recorded = stages(paths.root / "dvc.lock")
-    models = [Model(lr, fold) for lr in params.learning_rates for fold in params.folds]
     needed = [
-        *BEFORE, *(name for model in models for name in model.stages),
-        *(f"ensemble-inter@{lr}" for lr in params.learning_rates), "ensemble-intra", *(["report"] if focus else []),
+        *BEFORE, *(name for member in params.networks for name in member.stages),
+        *(f"ensemble-inter@{recipe}" for recipe in params.rates), "ensemble-intra", *(["report"] if focus else []),
     ]  # fmt: skip
     ran = {name: recorded[name] for name in needed if name in recorded}
     problems = [f"dvc.lock: stage {name} has not run" for name in needed if name not in recorded and name != "code"]

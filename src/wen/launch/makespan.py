@@ -7,8 +7,8 @@ from rich.table import Table
 
 from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.config.stages import BEFORE
 from wen.errors import WenError
-from wen.launch.stages import BEFORE
 from wen.times import spent
 
 
@@ -21,7 +21,7 @@ def run(params: Params, paths: Paths, workers: list[int]) -> None:
         If logs/times.csv does not know each stage of every model.
     """
     times = spent(paths)
-    number = len(params.learning_rates) * len(params.folds)
+    number = len(params.networks)
     trainings, predictions = times.get("train-fold", []), times.get("predict-fold", [])
     if min(len(trainings), len(predictions)) < number:
         raise WenError(
@@ -30,7 +30,7 @@ def run(params: Params, paths: Paths, workers: list[int]) -> None:
         )
     last = {stage: seconds[-1] for stage, seconds in times.items()}
     before = sum(last.get(stage, 0.0) for stage in BEFORE)
-    inter = last.get("ensemble-inter", 0.0) * len(params.learning_rates)
+    inter = last.get("ensemble-inter", 0.0) * len(params.rates)
     after = inter + last.get("ensemble-intra", 0.0) + last.get("report", 0.0)
     models = [sum(pair) for pair in zip(trainings[-number:], predictions[-number:], strict=True)]
     alone = before + after + makespan(models, 1)

@@ -28,9 +28,10 @@ from dvc.stage.cache import _get_cache_hash
 from dvc.stage.serialize import to_single_stage_lockfile
 from ruamel.yaml import YAML
 
+from wen.config.member import Member
 from wen.config.paths import Paths
+from wen.config.stages import BEFORE
 from wen.errors import WenError
-from wen.launch.stages import BEFORE, Model
 
 NEEDED = (Paths().code, Paths().index, Paths().split, Paths().features, Paths().backbone)
 """Outputs that every model reads."""
@@ -73,13 +74,13 @@ class Outcome:
     """Its rows for logs/times.csv."""
 
 
-def reproduce(project: Project, model: Model, device: str, tell: Callable[[str, str, str], object]) -> Outcome:
+def reproduce(project: Project, model: Member, device: str, tell: Callable[[str, str, str], object]) -> Outcome:
     """Run the stages of one model and leave their outputs in the run-cache.
 
     Parameters
     ----------
     project : Project
-    model : Model
+    model : Member
     device : str
         What the model runs on, to be shown.
     tell : callable
@@ -107,7 +108,7 @@ def reproduce(project: Project, model: Model, device: str, tell: Callable[[str, 
         root = Path(name)
         _unpack(project, root, project.cache if shared else str(home / "cache"))
         (root / ".checkpoints").symlink_to(checkpoints)
-        checkpoint = Paths(root).checkpoint(model.lr, model.fold)
+        checkpoint = Paths(root).checkpoint(model)
         try:
             with _locked(home / "lock"), contextlib.chdir(name), Repo() as repo:
                 if not shared and not repo.config["core"].get("remote"):
@@ -217,7 +218,7 @@ def _ends_with_this(process: "subprocess.Popen[bytes]") -> Iterator[None]:
             process.wait()
 
 
-def _push(root: Path, model: Model) -> None:
+def _push(root: Path, model: Member) -> None:
     """Push what the run-cache knows of the model's stages: first the outputs, also those that git keeps, then the runs.
 
     Not `dvc push --run-cache`: it pushes the runs first and of all stages, and fails if one is not whole.

@@ -21,14 +21,15 @@ from typing import Any, NoReturn
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
+from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.config.stages import BEFORE
 from wen.errors import WenError
 from wen.integrity.lock import set_aside_if_torn
 from wen.launch.board import Board
 from wen.launch.connect import connected, installed
 from wen.launch.node import Outcome, Project, environment, pack, reproduce
-from wen.launch.stages import BEFORE, Model
 from wen.signals import STOPPING
 
 MEMORY = 100 * 2**20
@@ -57,8 +58,8 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
     """
     installed(address)
     root = paths.root.resolve()
-    models = [Model(lr, fold) for lr in params.learning_rates for fold in params.folds]
-    after = [*(f"ensemble-inter@{lr}" for lr in params.learning_rates), "ensemble-intra", "report"]
+    models = params.networks
+    after = [*(f"ensemble-inter@{recipe}" for recipe in params.rates), "ensemble-intra", "report"]
     names = [*BEFORE, *(model.name for model in models), *after]
     epochs = {"head": params.head.epochs, "finetune": params.finetune.epochs}
     threads = params.compute.threads
@@ -72,7 +73,7 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
         for model in models:
             if model not in changed:
                 board.set(model.name, "done")
-        outcomes: dict[Model, Outcome] = {}
+        outcomes: dict[Member, Outcome] = {}
         if changed:
             # Ray takes the signals to itself when it starts.
             with (
@@ -150,8 +151,8 @@ def _project(root: Path, push: bool) -> Iterator[Project]:
 
 
 def _side_by_side(
-    ray: ModuleType, project: Project, models: list[Model], threads: int, gpus: float, board: Board
-) -> dict[Model, Outcome]:
+    ray: ModuleType, project: Project, models: list[Member], threads: int, gpus: float, board: Board
+) -> dict[Member, Outcome]:
     """Give every model to a node; a model whose node is lost begins again on another."""
     progress = ray.remote(_Progress).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
     task = ray.remote(_on_node).options(
@@ -159,7 +160,7 @@ def _side_by_side(
     )
     held = ray.put(project)
     waiting = {task.remote(held, model, progress): model for model in models}
-    outcomes: dict[Model, Outcome] = {}
+    outcomes: dict[Member, Outcome] = {}
     try:
         while waiting:
             ready, _ = ray.wait(list(waiting), timeout=1.0)
@@ -209,7 +210,7 @@ class _Progress:
         return self.known
 
 
-def _on_node(project: Project, model: Model, progress: Any) -> Outcome:
+def _on_node(project: Project, model: Member, progress: Any) -> Outcome:
     import ray
 
     gpus = ray.get_gpu_ids()
@@ -227,7 +228,7 @@ def _outcome(ray: ModuleType, reference: Any) -> Outcome:
         return Outcome("a lost node", shared=True, error=f"Ray gave it up after {RETRIES} retries: {error}")
 
 
-def _changed(root: Path, models: list[Model]) -> list[Model]:
+def _changed(root: Path, models: list[Member]) -> list[Member]:
     """The models that `dvc repro` would make or fetch."""
     with Repo(str(root)) as repo:
         return [model for model in models if repo.status([*model.stages])]
@@ -268,7 +269,7 @@ def _repro(root: Path, board: Board, *arguments: str) -> None:
         raise WenError(f"dvc repro {' '.join(arguments)} failed:\n{''.join(printed[-20:]).strip()}")
 
 
-def _summary(failed: dict[Model, Outcome], number: int, command: str) -> str:
+def _summary(failed: dict[Member, Outcome], number: int, command: str) -> str:
     lines = [f"{len(failed)} of {number} models failed; the others are done and are not run again"]
     for model, outcome in failed.items():
         said = "\n    ".join(outcome.error.splitlines()[-8:])

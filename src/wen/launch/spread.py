@@ -13,12 +13,12 @@ import numpy as np
 
 import wen
 from wen.classify import Networks, classify
+from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.errors import WenError
 from wen.files import whole
 from wen.launch.connect import connected
-from wen.launch.stages import Model
 from wen.network import device
 
 BATCH = 256
@@ -26,7 +26,7 @@ BATCH = 256
 
 
 def on_cluster(
-    files: Sequence[str], models: list[Model], params: Params, paths: Paths, address: str
+    files: Sequence[str], models: list[Member], params: Params, paths: Paths, address: str
 ) -> Iterator[np.ndarray | str]:
     """Do what `wen.classify.classify` does, on all nodes of a cluster, which have to see the files.
 
@@ -46,7 +46,7 @@ def on_cluster(
         options.execution_options.preserve_order = True
         options.enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)  # after ray.data has set it
-        weights = ray.put({model: paths.model(model.lr, model.fold).read_bytes() for model in models})
+        weights = ray.put({model: paths.model(model).read_bytes() for model in models})
         resources = ray.cluster_resources()
         gpus = int(resources.get("GPU", 0))
         most = gpus or max(1, int(resources["CPU"]) // params.compute.threads)
@@ -97,7 +97,7 @@ class _Worker:
         with tempfile.TemporaryDirectory() as name:
             paths = Paths(Path(name))
             for model, own in content.items():
-                with whole(paths.model(model.lr, model.fold)) as partial:
+                with whole(paths.model(model)) as partial:
                     partial.write_bytes(own)
             self.networks = Networks(list(content), params, paths, device.choose("auto", params.compute))
         self.width = len(content)

@@ -8,6 +8,7 @@ from dvclive import Live
 from scmrepo.exceptions import SCMError
 from torch import nn
 
+from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
@@ -21,7 +22,7 @@ from wen.network.fit import Curves, Task, fit
 from wen.network.inputs import inputs_for
 
 
-def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "auto") -> None:
+def run(params: Params, paths: Paths, member: Member, device_name: str = "auto") -> None:
     """Write models/LR/FOLD.safetensors, the whole network, and its curves, plots/training/LR/FOLD/.
 
     Stage 1 trains the head on the frozen backbone; stage 2 starts from stage 1's best epoch and
@@ -36,20 +37,19 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
         If the LR or the fold is not of this study, an earlier stage's output is missing or holds numbers that are
         none, no epoch had a finite loss, or git has no commit.
     """
-    check_in_study(params, lr, fold)
+    check_in_study(params, member)
     cells = read_cells(paths)
     device.settle(params.compute)
     where = device.choose(device_name, params.compute)
     network = backbone.load(params.backbone.name, paths.backbone, where)
     parts = cut(network, params.finetune.unfreeze_from, device.precision(where, params.compute))
-    initialise(parts.head, params.seed, fold)
+    initialise(parts.head, params.seed, member.fold)
 
     development = (cells.part == DEVELOPMENT).to_numpy()
-    validates = (cells.fold == fold).to_numpy()
+    validates = (cells.fold == member.fold).to_numpy()
     task = Task(
         params=params,
-        lr=lr,
-        fold=fold,
+        member=member,
         tail=parts.tail,
         label=cells.label.to_numpy(),
         train_rows=np.flatnonzero(development & ~validates),
@@ -58,9 +58,9 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
     )
     pooled = inputs_for("pooled", params, paths, network, where)
     activations = inputs_for("activations", params, paths, network, where)
-    checkpoint = Checkpoint(paths.checkpoint(lr, fold), fingerprint(params, paths, lr, fold))
+    checkpoint = Checkpoint(paths.checkpoint(member), fingerprint(params, paths, member))
     with (
-        whole(paths.training(lr, fold)) as folder,
+        whole(paths.training(member)) as folder,
         _live(folder) as live,
     ):
         curves = Curves(live)
@@ -75,15 +75,15 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
         "backbone": params.backbone.name,
         "images": params.images.model_dump(),
         "unfreeze_from": params.finetune.unfreeze_from,
-        "lr": lr,
-        "fold": fold,
+        "lr": member.lr,
+        "fold": member.fold,
         "stage": best.stage,
         "epoch": best.epoch,
         "validation_accuracy": best.accuracy,
         "validation_loss": best.loss,
         "diverged": best.diverged,
     }
-    backbone.save(network.state_dict(), about, paths.model(lr, fold))
+    backbone.save(network.state_dict(), about, paths.model(member))
 
 
 def _live(folder: Path) -> Live:
@@ -93,12 +93,12 @@ def _live(folder: Path) -> Live:
         raise WenError(f"git: {error}; DVCLive asks for a commit: git add --all && git commit -m 'The study'") from None
 
 
-def check_in_study(params: Params, lr: float, fold: int) -> None:
-    """Raise `WenError` unless params.yaml has this LR and this fold."""
-    if lr not in params.learning_rates or fold not in params.folds:
+def check_in_study(params: Params, member: Member) -> None:
+    """Raise `WenError` unless params.yaml has this network."""
+    if member not in params.networks:
         raise WenError(
-            f"--lr {lr} --fold {fold}: not in this study; params.yaml has the LRs "
-            f"{params.learning_rates} and the folds {params.folds}"
+            f"--lr {member.recipe} --fold {member.fold}: not in this study; params.yaml has the LRs "
+            f"{', '.join(params.rates)} and the folds {params.folds}"
         )
 
 

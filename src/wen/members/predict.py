@@ -4,12 +4,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.table import DEVELOPMENT, TEST, read_cells
-from wen.evaluation.metrics import evaluate
-from wen.files import write_json, write_npz
+from wen.files import write_json
 from wen.members.finetune import check_in_study
+from wen.members.predictions import Predictions, write
 from wen.network import backbone, device
 from wen.network.cut import Cut, cut
 from wen.network.finite import kind_of, overflow, refusal
@@ -22,12 +23,8 @@ OVERFLOW = (
 )
 
 
-def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "auto") -> None:
+def run(params: Params, paths: Paths, member: Member, device_name: str = "auto") -> None:
     """Write data/predictions/LR/FOLD.npz and the model's row of the result table, on test data.
-
-    The file holds ``validation_`` and ``test_`` ``id``, ``label`` and ``probability``, and ``test_map``, the
-    class-activation map of each test image (see `Located`), float16; ``diverged`` says that training stopped early
-    on an infinite or undefined loss.
 
     Raises
     ------
@@ -35,34 +32,44 @@ def run(params: Params, paths: Paths, lr: float, fold: int, device_name: str = "
         If the LR or the fold is not of this study, an earlier stage's output is missing, or the network gives an
         image no number.
     """
-    check_in_study(params, lr, fold)
+    check_in_study(params, member)
     cells = read_cells(paths)
     device.settle(params.compute)
     where = device.choose(device_name, params.compute)
-    network = backbone.load(params.backbone.name, paths.model(lr, fold), where)
+    path = paths.model(member)
+    network = backbone.load(params.backbone.name, path, where)
     tail = Located(cut(network, params.finetune.unfreeze_from, device.precision(where, params.compute)))
     inputs = inputs_for("activations", params, paths, network, where)
-    arrays: dict[str, np.ndarray] = {}
-    validates = (cells.part == DEVELOPMENT) & (cells.fold == fold)
-    for name, own in (("validation", validates), ("test", cells.part == TEST)):
-        rows = np.flatnonzero(own)
-        outputs = logits(tail, inputs, rows, params.train.batch_size)
-        ids = arrays[f"{name}_id"] = cells.id.to_numpy()[rows].astype(str)
-        finite = outputs.isfinite().all(1)
+
+    def outputs(rows: np.ndarray) -> torch.Tensor:
+        """Logits and maps of some rows, all of them finite numbers."""
+        found = logits(tail, inputs, rows, params.train.batch_size)
+        finite = found.isfinite().all(1)
         if not finite.all():
             reason = overflow(device.precision(where, params.compute), "train it again with a lower learning rate")
-            source = f"{paths.model(lr, fold)}: logit"
-            raise refusal(source, ids[~finite.numpy()], None, kind_of(outputs[~finite]), reason)
-        arrays[f"{name}_label"] = cells.label.to_numpy()[rows]
-        arrays[f"{name}_probability"] = torch.sigmoid(outputs[:, 0]).numpy()
-    maps = outputs[:, 1:].unflatten(1, tail.shape)
+            images = ids[rows[~finite.numpy()]]
+            raise refusal(f"{path}: logit", images, None, kind_of(found[~finite]), reason)
+        return found
+
+    ids, label = cells.id.to_numpy().astype(str), cells.label.to_numpy()
+    validates = np.flatnonzero((cells.part == DEVELOPMENT) & (cells.fold == member.fold))
+    tests = np.flatnonzero(cells.part == TEST)
+    of_validation, of_test = outputs(validates), outputs(tests)
     limit = np.finfo(np.float16).max
-    arrays["test_map"] = maps.numpy().clip(-limit, limit).astype(np.float16)
-    arrays["diverged"] = np.array(backbone.about(paths.model(lr, fold))["diverged"])
-    write_npz(paths.predictions(lr, fold), **arrays)
-    row = evaluate(arrays["test_label"], arrays["test_probability"])
-    write_json(paths.single_metrics(lr, fold), row)
-    paths.checkpoint(lr, fold).unlink(missing_ok=True)
+    predictions = Predictions(
+        member,
+        validation_id=ids[validates],
+        validation_label=label[validates],
+        validation_probability=torch.sigmoid(of_validation[:, 0]).numpy(),
+        test_id=ids[tests],
+        test_label=label[tests],
+        test_probability=torch.sigmoid(of_test[:, 0]).numpy(),
+        test_map=of_test[:, 1:].unflatten(1, tail.shape).numpy().clip(-limit, limit).astype(np.float16),
+        diverged=np.array(backbone.about(path)["diverged"]),
+    )
+    write(predictions, paths)
+    write_json(paths.single_metrics(member.recipe, member.fold), predictions.test_row())
+    paths.checkpoint(member).unlink(missing_ok=True)
 
 
 class Located(nn.Module):

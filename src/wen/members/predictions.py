@@ -1,37 +1,37 @@
-"""The single models that ensembles are made of, as predict-fold left them."""
+"""What a member predicts, in the one form that all members have, whatever they are made of."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 
+from wen.config.member import Member
 from wen.config.paths import Paths
-from wen.ensemble import weights, wen
 from wen.errors import WenError
 from wen.evaluation.metrics import evaluate
-from wen.files import read_npz
+from wen.files import read_npz, write_npz
 
 
 @dataclass(frozen=True)
-class Member:
-    """One model's labels and probabilities, on its own validation fold and on the test set."""
+class Predictions:
+    """One member's probabilities of ALL, on the fold that validates it and on the test set."""
 
-    lr: float
-    fold: int
+    member: Member
+    validation_id: np.ndarray
     validation_label: np.ndarray
     validation_probability: np.ndarray
     test_id: np.ndarray
     test_label: np.ndarray
     test_probability: np.ndarray
     test_map: np.ndarray
-    """Where in each test image the logit comes from, of shape (n, height, width); see `wen.members.predict.Located`."""
+    """Where in each test image the logit comes from, of shape (n, height, width), float16; see
+    `wen.members.predict.Located`. Of shape (n, 0, 0), if that cannot be told."""
     diverged: np.ndarray
-    """Whether its training stopped on an infinite or undefined loss."""
+    """Whether its training stopped early on an infinite or undefined loss."""
 
     @property
     def name(self) -> str:
-        return f"{self.lr}-{self.fold}"
+        return self.member.name
 
     def validation_row(self) -> dict[str, float]:
         return evaluate(self.validation_label, self.validation_probability)
@@ -40,64 +40,58 @@ class Member:
         return evaluate(self.test_label, self.test_probability)
 
 
-def load(paths: Paths, lr: float, folds: Sequence[int]) -> list[Member]:
-    """Read the fold models of one learning rate.
+ARRAYS = tuple(field.name for field in fields(Predictions) if field.name != "member")
+
+
+def write(predictions: Predictions, paths: Paths) -> None:
+    """Write data/predictions/RECIPE/FOLD.npz."""
+    write_npz(paths.predictions(predictions.member), **{name: getattr(predictions, name) for name in ARRAYS})
+
+
+def load(paths: Paths, members: Sequence[Member]) -> list[Predictions]:
+    """Read the predictions of members that are tested on the same images.
 
     Raises
     ------
     WenError
         If one is missing or damaged, or they were tested on different images.
     """
-    members: list[Member] = []
-    for fold in folds:
-        path = paths.predictions(lr, fold)
-        if not path.exists():
-            raise WenError(f"{path}: not there yet; `wen predict-fold --lr {lr} --fold {fold}` writes it")
-        member = _member(lr, fold, path)
-        first = (members or [member])[0]
-        if not (np.array_equal(member.test_id, first.test_id) and np.array_equal(member.test_label, first.test_label)):
-            raise WenError(f"{path}: tested on other images than fold {folds[0]}; run `dvc repro`")
-        members.append(member)
-    return members
+    loaded: list[Predictions] = []
+    for member in members:
+        predictions = _load(paths, member)
+        first = (loaded or [predictions])[0]
+        same_images = np.array_equal(predictions.test_id, first.test_id)
+        if not (same_images and np.array_equal(predictions.test_label, first.test_label)):
+            raise WenError(f"{paths.predictions(member)}: tested on other images than {first.name}; run `dvc repro`")
+        loaded.append(predictions)
+    return loaded
 
 
-def _member(lr: float, fold: int, path: Path) -> Member:
+def _load(paths: Paths, member: Member) -> Predictions:
+    path = paths.predictions(member)
     arrays = read_npz(path)
-    arrays.pop("validation_id", None)
-    expected = {own.name for own in fields(Member)} - {"lr", "fold"}
-    if set(arrays) != expected:
-        raise WenError(f"{path}: holds {', '.join(arrays)}; expected {', '.join(sorted(expected))}; run `dvc repro`")
-    member = Member(lr=lr, fold=fold, **arrays)
+    if set(arrays) != set(ARRAYS):
+        raise WenError(f"{path}: holds {', '.join(arrays)}; expected {', '.join(sorted(ARRAYS))}; run `dvc repro`")
+    predictions = Predictions(member, **arrays)
+    if problem := _problem(predictions):
+        raise WenError(f"{path}: {problem}; run `dvc repro`")
+    return predictions
+
+
+def _problem(found: Predictions) -> str:
+    """What is wrong with arrays that were read; empty if nothing is."""
     for label, probability in (
-        (member.validation_label, member.validation_probability),
-        (member.test_label, member.test_probability),
+        (found.validation_label, found.validation_probability),
+        (found.test_label, found.test_probability),
     ):
         numbers = label.dtype.kind in "iu" and probability.dtype.kind == "f"  # text would not compare with 0 and 1
         same = numbers and label.ndim == 1 and label.shape == probability.shape
         if not (same and np.isin(label, [0, 1]).all() and ((probability >= 0) & (probability <= 1)).all()):
-            raise WenError(f"{path}: needs a label of 0 or 1 and a probability for each image; run `dvc repro`")
-    name, place = member.test_id, member.test_map
-    named = name.dtype.kind == "U" and name.shape == member.test_label.shape and len(np.unique(name)) == len(name)
-    if not (named and place.dtype.kind == "f" and place.ndim == 3 and len(place) == len(name)):
-        raise WenError(f"{path}: needs an id of its own and a map for each test image; run `dvc repro`")
-    if member.diverged.shape or member.diverged.dtype.kind != "b":
-        raise WenError(f"{path}: diverged must be one truth value; run `dvc repro`")
-    return member
-
-
-@dataclass(frozen=True)
-class Ensemble:
-    """Members weighted by one scheme: their scores M_k, weights w_k, and P_final on the test set."""
-
-    score: np.ndarray
-    weight: np.ndarray
-    probability: np.ndarray
-
-
-def ensemble(members: Sequence[Member], scheme: str) -> Ensemble:
-    """Combine members by (2.20) and (2.21), each scored on its own validation fold."""
-    measure = weights.scheme(scheme)
-    score = np.array([measure(m.validation_label, m.validation_probability) for m in members])
-    weight = wen.normalised(score)
-    probability = wen.combine(weight, np.stack([m.test_probability for m in members]))
-    return Ensemble(score, weight, probability)
+            return "needs a label of 0 or 1 and a probability for each image"
+    ids, maps = found.test_id, found.test_map
+    named = ids.dtype.kind == "U" and ids.shape == found.test_label.shape and len(np.unique(ids)) == len(ids)
+    if not (named and maps.dtype.kind == "f" and maps.ndim == 3 and len(maps) == len(ids)):
+        return "needs an id of its own and a map for each test image"
+    if found.diverged.shape or found.diverged.dtype.kind != "b":
+        return "diverged must be one truth value"
+    return ""

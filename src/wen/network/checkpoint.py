@@ -10,6 +10,7 @@ import safetensors
 import safetensors.torch
 import torch
 
+from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.images import sha256
@@ -78,10 +79,10 @@ class Checkpoint:
             partial.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
 
 
-def fingerprint(params: Params, paths: Paths, lr: float, fold: int) -> str:
+def fingerprint(params: Params, paths: Paths, member: Member) -> str:
     """Hash all that one model's training depends on: parameters, data, weights, code and libraries."""
     content = hashlib.sha256()
-    content.update(json.dumps([lr, fold, params.model_dump(include=DEPENDS_ON)]).encode())
+    content.update(json.dumps([member.name, params.model_dump(include=DEPENDS_ON)]).encode())
     for path in (paths.index, paths.split, paths.backbone):
         content.update(sha256(path.read_bytes()).encode())
     content.update(code.listing("train-fold").encode())

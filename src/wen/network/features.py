@@ -15,8 +15,9 @@ from rich.progress import track
 
 from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.data import gallery
 from wen.data.images import network_input
-from wen.data.table import DEVELOPMENT, read_cells
+from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.errors import WenError
 from wen.files import whole
 from wen.network import backbone, device
@@ -59,7 +60,10 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     kinds = tuple(kind for kind in KINDS if getattr(params.features, kind))
     with whole(paths.features) as partial:
         partial.mkdir()
-        _write(partial, ("images",), None, ((images,) for images in _decoded(cells, every, params, paths)), len(cells))
+        pictures: dict[str, bytes] = {}
+        decoded = _collecting(_decoded(cells, every, params, paths), cells, every, pictures)
+        _write(partial, ("images",), None, ((images,) for images in decoded), len(cells))
+        gallery.write(paths.test_cells, pictures)
         if kinds:
             network = backbone.load(params.backbone.name, paths.backbone, where)
             frozen = computed(kinds, params, partial, network, where)
@@ -81,6 +85,18 @@ def _decoded(cells: pd.DataFrame, rows: Rows, params: Params, paths: Paths) -> I
         for batch in track(rows, "decoding images", transient=True):
             files = zip(cells.path.iloc[batch], cells.sha256.iloc[batch], strict=True)
             yield np.stack(list(pool.map(lambda file: network_input(paths.image(file[0]), file[1], crop, size), files)))
+
+
+def _collecting(
+    batches: Iterator[np.ndarray], cells: pd.DataFrame, rows: Rows, pictures: dict[str, bytes]
+) -> Iterator[np.ndarray]:
+    """Pass batches of images on, and keep the thumbnails of those that are for test."""
+    tests, ids = (cells.part == TEST).to_numpy(), cells.id.to_numpy()
+    for batch, images in zip(rows, batches, strict=True):
+        for row, image in zip(batch, images, strict=True):
+            if tests[row]:
+                pictures[ids[row]] = gallery.png(gallery.thumbnail(image))
+        yield images
 
 
 def _ahead(batches: Iterator[Outputs]) -> Iterator[Outputs]:

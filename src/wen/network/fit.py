@@ -11,6 +11,7 @@ from dvclive import Live
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from wen.config.member import Member
 from wen.config.params import Finetune, Head, Params
 from wen.config.seeds import seed_for
 from wen.errors import Message, WenError
@@ -27,8 +28,7 @@ class Task:
     """What both stages of one model's training share."""
 
     params: Params
-    lr: float
-    fold: int
+    member: Member
     tail: nn.Module
     """All that is ever trained; its weights are what a best epoch keeps."""
     label: np.ndarray
@@ -116,7 +116,7 @@ def fit(
     if best is not None:
         task.tail.load_state_dict(best.weights)
     trained = _names(module, task.tail)
-    optimizer = torch.optim.Adam(module.parameters(), lr=task.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
+    optimizer = torch.optim.Adam(module.parameters(), lr=task.member.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
     half = any(isinstance(own, Convolutions) and own.dtype == torch.float16 for own in module.modules())
     scaler = torch.amp.GradScaler(task.device.type, enabled=half)
     target = torch.tensor(task.label).float().to(task.device)
@@ -134,9 +134,9 @@ def fit(
     def goes_on() -> bool:
         return epoch < options.epochs and waited < options.patience
 
-    with epoch_bar(f"{task.lr}-{task.fold} {stage}", options.epochs, epoch) as advance:
+    with epoch_bar(f"{task.member.name} {stage}", options.epochs, epoch) as advance:
         while goes_on():
-            order = shuffled(task.train_rows, task.params.seed, task.fold, stage, epoch)
+            order = shuffled(task.train_rows, task.params.seed, task.member.fold, stage, epoch)
             rows = batches(order, task.params.train.batch_size)
             train_loss, train_accuracy = _train_epoch(
                 module, inputs, rows, epoch % task.params.augment.views, optimizer, scaler, target, weight
@@ -154,7 +154,9 @@ def fit(
             learnt = not half or _stepped(optimizer)
             ends = not learnt and (epoch + 1 == options.epochs or waited + 1 == options.patience)
             if found := _divergence(train_loss, loss, module, scaler, ends):
-                where: Message = f"LR {task.lr}, fold {task.fold}: after epoch {epoch + 1} of {stage} {found}"
+                where: Message = (
+                    f"LR {task.member.recipe}, fold {task.member.fold}: after epoch {epoch + 1} of {stage} {found}"
+                )
                 if best is None:
                     raise WenError(f"{where}; no epoch was better, so no model is saved; {_remedy(module)}")
                 stops: Message = f"training stops, and the best epoch before is kept; to train on, {_remedy(module)}"

@@ -52,7 +52,7 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
         f"Network: {params.backbone.name} at {params.images.size} px, unfrozen from {params.finetune.unfreeze_from}; "
         f"{cost.trained / 1e6:.1f} of {cost.parameters / 1e6:.1f} M parameters trained;\n"
         f"  {cost.trunk / 1e9:.3g} (frozen) + {cost.tail / 1e9:.3g} (trained) G multiply-adds an image\n"
-        f"Study: {len(params.learning_rates)} learning rates x {len(params.folds)} folds, at most "
+        f"Study: {len(params.rates)} learning rates x {len(params.folds)} folds, at most "
         f"{params.head.epochs} + {params.finetune.epochs} epochs over {params.augment.views} views\n"
         f"Images: {images.total:,}, of which {images.test:,} test{estimate}, and a fold trains on {images.train:,.0f} "
         f"and validates on {images.validation:,.0f}\n"
@@ -123,7 +123,7 @@ def work(params: Params, images: Images, cost: Cost, sharing: bool = True) -> di
     image in every epoch.
     """
     pooled, activations = sharing and params.features.pooled, sharing and params.features.activations
-    models = len(params.learning_rates) * len(params.folds)
+    models = len(params.networks)
     seen = images.train + images.validation
     trunk, whole = Work(frozen=cost.trunk), Work(frozen=cost.trunk + cost.tail)
     stored = Work(stored=cost.trunk + cost.tail if pooled else cost.trunk if activations else 0)
@@ -149,12 +149,12 @@ def memory_of_stage_2(params: Params, cost: Cost) -> int:
 
 def _stages(params: Params) -> int:
     """How many stages load a network."""
-    return 2 + 2 * len(params.learning_rates) * len(params.folds)
+    return 2 + 2 * len(params.networks)
 
 
 def _disk_table(params: Params, images: Images, cost: Cost) -> Table:
     width = {"float32": 4, "float16": 2}[params.features.dtype]
-    passes, models = images.in_features(params.augment.views), len(params.learning_rates) * len(params.folds)
+    passes, models = images.in_features(params.augment.views), len(params.networks)
     view = (images.train + images.validation) * cost.activations * width
     table = Table(title="Disk and memory", title_justify="left")
     for heading in ("what", "GB", "how"):

@@ -23,7 +23,7 @@ from wen.network.cost import count
 from wen.network.cut import cut
 from wen.network.inputs import inputs_for
 from wen.network.plan import memory_of_stage_2
-from wen.network.trial import FOLD, LR, Study, demo, name_of, outputs, quietly, stopped_after
+from wen.network.trial import MEMBER, Study, demo, name_of, outputs, quietly, stopped_after
 from wen.network.waits import Waits
 
 TOLERANCES = {torch.float32: 1e-3, torch.bfloat16: 0.3, torch.float16: 0.1}
@@ -109,8 +109,8 @@ def a_resumed_training_gives_equal_bytes(study: Study) -> Result:
     shutil.copytree(study.first.features, paths.features)
     for epochs in (1, 2):
         with stopped_after(epochs):
-            finetune.run(study.params, paths, LR, FOLD, str(study.where))
-    finetune.run(study.params, paths, LR, FOLD, str(study.where))
+            finetune.run(study.params, paths, MEMBER, str(study.where))
+    finetune.run(study.params, paths, MEMBER, str(study.where))
     one, other = outputs(study.first), outputs(paths)
     differing = [name for name in one if one[name] != other.get(name)]
     return Result(not differing, f"stopped twice; {len(differing)} of {len(one)} files differ", "0")

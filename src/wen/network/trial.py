@@ -15,6 +15,7 @@ from dvclive import Live
 from timm.models.efficientnet import EfficientNet
 from torch import nn
 
+from wen.config.member import Member
 from wen.config.params import Params, load
 from wen.config.paths import Paths
 from wen.data import prepare, split
@@ -26,7 +27,7 @@ from wen.network.cut import Cut, cut
 from wen.network.fit import Curves, Task, fit
 from wen.network.inputs import Computed, Inputs, Stored, inputs_for
 
-LR, FOLD = 0.001, 0
+MEMBER = Member("0.001", 0)
 CPU = torch.device("cpu")
 
 
@@ -83,15 +84,15 @@ class Study:
         """The study with its features and one model, trained without an interruption."""
         paths = self.copy(name)
         features.run(self.params, paths, str(self.where))
-        finetune.run(self.params, paths, LR, FOLD, str(self.where))
+        finetune.run(self.params, paths, MEMBER, str(self.where))
         return paths
 
     def fit(self, params: Params, tail: nn.Module, inputs: Inputs, steps: int) -> None:
         """Train two epochs of so many steps."""
-        learnt = np.flatnonzero((self.cells.part == DEVELOPMENT) & (self.cells.fold != FOLD))
-        validates = np.flatnonzero(self.cells.fold == FOLD)
+        learnt = np.flatnonzero((self.cells.part == DEVELOPMENT) & (self.cells.fold != MEMBER.fold))
+        validates = np.flatnonzero(self.cells.fold == MEMBER.fold)
         rows = np.random.default_rng(params.seed).permutation(learnt)[: steps * params.train.batch_size]
-        task = Task(params, LR, FOLD, tail, self.cells.label.to_numpy(), rows, validates, self.where)
+        task = Task(params, MEMBER, tail, self.cells.label.to_numpy(), rows, validates, self.where)
         with Live("curves", dvcyaml=None, save_dvc_exp=False) as live:
             fit(task, "finetune", tail, inputs, params.finetune, Curves(live))
 
@@ -113,7 +114,7 @@ class Study:
     def network(self, where: torch.device, dtype: torch.dtype) -> tuple[EfficientNet, Cut]:
         """The pretrained network with a new head, and cut."""
         network = backbone.load(self.params.backbone.name, self.paths("prepared").backbone, where)
-        finetune.initialise(network.classifier, self.params.seed, FOLD)
+        finetune.initialise(network.classifier, self.params.seed, MEMBER.fold)
         return network, cut(network, self.params.finetune.unfreeze_from, dtype)
 
     def logits(self, dtype: torch.dtype) -> torch.Tensor:
@@ -145,7 +146,7 @@ class Study:
 
 def outputs(paths: Paths) -> dict[str, bytes]:
     """The features, the model and its curves, by name; nothing that holds a time."""
-    files = [*paths.features.iterdir(), paths.model(LR, FOLD), *paths.training(LR, FOLD).rglob("*.tsv")]
+    files = [*paths.features.iterdir(), paths.model(MEMBER), *paths.training(MEMBER).rglob("*.tsv")]
     return {str(path.relative_to(paths.root)): path.read_bytes() for path in files}
 
 

@@ -1,18 +1,18 @@
 """The cells worth looking at: the most confident mistakes, the most disputed, and where their scores come from."""
 
 import base64
-import io
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from wen.config.paths import Paths
-from wen.network.arrays import array_path, read
+from wen.data.gallery import png, read
+from wen.errors import WenError
 from wen.results import Study
 
 SHOWN = 6
-SIDE = 128
 PURPLE, GREEN = (123, 45, 139), (27, 158, 119)
 
 
@@ -23,15 +23,11 @@ def gallery(study: Study, paths: Paths) -> dict[str, list[dict[str, Any]]]:
     -------
     dict
         Under ``fn``, ``fp`` and ``disputed`` up to `SHOWN` cells each: ``id``, ``subject``, ``label``, ``probability``,
-        ``members`` (name and probability), and the data URIs ``image`` and ``map``.
+        ``members`` (name and probability), and the data URIs ``image`` and ``map``; the latter is None if the members
+        have no class-activation map.
     """
-    chosen = choose(study)
-    every = np.concatenate(list(chosen.values())).astype(int)
-    if not len(every):
-        return {kind: [] for kind in chosen}
-    images = next(read(array_path(paths.features, "images"), [study.cells.row.to_numpy()[every]]))
-    pictures = dict(zip(every.tolist(), images, strict=True))
-    return {kind: [_cell(study, k, pictures[k]) for k in rows.tolist()] for kind, rows in chosen.items()}
+    pictures = read(paths.test_cells)
+    return {kind: [_cell(study, k, pictures) for k in rows.tolist()] for kind, rows in choose(study).items()}
 
 
 def choose(study: Study) -> dict[str, np.ndarray]:
@@ -47,47 +43,40 @@ def choose(study: Study) -> dict[str, np.ndarray]:
     return {"fn": missed, "fp": alarms, "disputed": disputed}
 
 
-def overlay(image: np.ndarray, values: np.ndarray) -> Image.Image:
+def overlay(picture: Image.Image, values: np.ndarray) -> Image.Image:
     """Lay a class-activation map over a cell, purple above 0 (ALL) and green below (HEM).
 
     Parameters
     ----------
-    image : ndarray of shape (size, size, 3), uint8
+    picture : Image
     values : ndarray of shape (height, width)
         Enlarged bicubically; its largest value in either direction is the most opaque.
     """
-    smooth = Image.fromarray(values.astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    smooth = Image.fromarray(values.astype(np.float32)).resize(picture.size, Image.Resampling.BICUBIC)
     strength = np.asarray(smooth) / max(float(np.abs(values).max()), 1e-9)
     colour = np.where(strength[..., None] > 0, PURPLE, GREEN)
     opacity = 0.65 * np.abs(strength).clip(0, 1)[..., None]
-    cell = np.asarray(_thumbnail(image), dtype=np.float64)
+    cell = np.asarray(picture, dtype=np.float64)
     return Image.fromarray((cell * (1 - opacity) + colour * opacity).round().astype(np.uint8))
 
 
-def png_uri(png: bytes) -> str:
+def png_uri(content: bytes) -> str:
     """The bytes of a PNG as a data URI, so that the page needs no other file."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
-def _cell(study: Study, k: int, image: np.ndarray) -> dict[str, Any]:
+def _cell(study: Study, k: int, pictures: Mapping[str, Image.Image]) -> dict[str, Any]:
     focus, cell = study.focus, study.cells.iloc[k]
+    if cell.id not in pictures:
+        raise WenError(f"data/test-cells.npz: has no picture of {cell.id}; run `dvc repro`")
     maps = np.stack([member.test_map[k].astype(np.float64) for member in focus.members])
+    picture = pictures[cell.id]
     return {
         "id": cell.id,
         "subject": cell.subject,
         "label": "ALL" if cell.label else "HEM",
         "probability": float(focus.probability[k]),
         "members": [(member.name, float(member.test_probability[k])) for member in focus.members],
-        "image": _uri(_thumbnail(image)),
-        "map": _uri(overlay(image, np.tensordot(focus.weight, maps, axes=1))),
+        "image": png_uri(png(picture)),
+        "map": png_uri(png(overlay(picture, np.tensordot(focus.weight, maps, axes=1)))) if maps.size else None,
     }
-
-
-def _thumbnail(image: np.ndarray) -> Image.Image:
-    return Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-
-
-def _uri(picture: Image.Image) -> str:
-    data = io.BytesIO()
-    picture.save(data, "png")
-    return png_uri(data.getvalue())

@@ -73,14 +73,16 @@ class Evidence:
 
     def _runs(self, level: float) -> dict[str, Any]:
         """H1 over all runs; the smallest difference is that at the level to which Holm's correction may lower it."""
-        grid = self.study.params.lr_grid
-        right = [[self.study.right(self.study.single(member)) for member in self.study.models[lr]] for lr in grid]
+        grid = self.study.params.grid
+        right = [
+            [self.study.right(self.study.single(member)) for member in self.study.models[recipe]] for recipe in grid
+        ]
         runs = compare_runs(np.array(right), self.study.unit)
         explained = runs.statistic * runs.df[0]
         return {
             "hypothesis": "H1",
             "measure": "accuracy",
-            "between": [f"average {lr}" for lr in grid],
+            "between": [f"average {recipe}" for recipe in grid],
             "decides": True,
             "test": "runs",
             "statistic": runs.statistic,
@@ -110,7 +112,7 @@ class Evidence:
     def _h3(self) -> list[dict[str, Any]]:
         intra = self.study.intra(self.reading, self.scheme)
         others = [self.study.best_single(self.reading)]
-        others += [self.study.inter(lr, self.scheme) for lr in self.study.params.lr_grid]
+        others += [self.study.inter(recipe, self.scheme) for recipe in self.study.params.grid]
         pairs = [(intra, other) for other in others]
         return [*(self._pair("H3", *pair) for pair in pairs), *self._areas("H3", pairs)]
 
@@ -126,17 +128,15 @@ class Evidence:
 
     def _groups(self) -> list[Callable[[str], Classifier]]:
         """Each ensemble, yet to be weighted by a scheme."""
-        inter = [lambda scheme, lr=lr: self.study.inter(lr, scheme) for lr in self.study.params.lr_grid]
+        inter = [lambda scheme, recipe=recipe: self.study.inter(recipe, scheme) for recipe in self.study.params.grid]
         return [lambda scheme: self.study.intra(self.reading, scheme), *inter]
 
-    def best_lr(self) -> float:
+    def best_rate(self) -> str:
         """The LR of the best single model: chosen on validation data, or on test data as the thesis has it."""
-        lr = self.study.best_single(self.reading).lr
-        assert lr is not None
-        return lr
+        return self.study.best_single(self.reading).members[0].member.recipe
 
     def _best_inter(self) -> Classifier:
-        return self.study.inter(self.best_lr(), self.scheme)
+        return self.study.inter(self.best_rate(), self.scheme)
 
     def _pair(self, hypothesis: str, one: Classifier, other: Classifier, decides: bool = True) -> dict[str, Any]:
         right = self.study.right(one), self.study.right(other)
@@ -200,17 +200,17 @@ class Evidence:
 
     def _answer(self) -> dict[str, Any]:
         """What came out best, and by how much."""
-        study, best_lr = self.study, self.best_lr()
+        study, rate, averages = self.study, self.best_rate(), self.study.averages
         best = study.best_single(self.reading)
         ensembles = [study.intra(self.reading, self.scheme), self._best_inter()]
         ensemble = max(ensembles, key=lambda own: own.row["accuracy"])  # on test data, and the page says so
-        group = self._groups()[0] if ensemble.kind == "intra" else lambda scheme: study.inter(best_lr, scheme)
+        group = self._groups()[0] if ensemble.kind == "intra" else lambda scheme: study.inter(rate, scheme)
         by_scheme = {scheme: group(scheme).row["accuracy"] for scheme in study.params.schemes}
         gain = accuracy_difference(study.right(ensemble), study.right(best), study.unit)
         return {
-            "lr": best_lr,
-            "lr_mean": {str(lr): study.averages[lr]["mean"]["accuracy"] for lr in study.params.lr_grid},
-            "lr_std": {str(lr): study.averages[lr]["std"]["accuracy"] for lr in study.params.lr_grid},
+            "lr": float(rate),
+            "lr_mean": {recipe: averages[recipe]["mean"]["accuracy"] for recipe in study.params.grid},
+            "lr_std": {recipe: averages[recipe]["std"]["accuracy"] for recipe in study.params.grid},
             "single": best.id,
             "single_accuracy": best.row["accuracy"],
             "ensemble": ensemble.id,

@@ -39,17 +39,17 @@ def forest(study: Study, compared: list[Classifier], intervals: dict[str, Any], 
 def rates(study: Study, t: Text) -> str:
     """Single models and Inter-LR ensemble of each LR."""
     figure, axes = plt.subplots(figsize=(5.4, 3.6))
-    for x, lr in enumerate(study.models):
-        single = np.array([own.row["accuracy"] for own in study.classifiers if (own.kind, own.lr) == ("single", lr)])
+    for x, recipe in enumerate(study.models):
+        single = np.array([study.single(member).row["accuracy"] for member in study.models[recipe]])
         first = x == 0
         axes.plot(x + np.linspace(-0.12, 0.12, len(single)), single, "o", color=COLOURS[0], markerfacecolor="none",
                   label=t("axis.single") if first else None)  # fmt: skip
         axes.errorbar(x + 0.22, single.mean(), single.std(ddof=1), color=COLOURS[0], marker="_", capsize=3,
                       label=t("axis.spread") if first else None)  # fmt: skip
-        inter = study.inter(lr, study.params.weighting)
+        inter = study.inter(recipe, study.params.weighting)
         axes.plot(x + 0.34, inter.row["accuracy"], "D", color=COLOURS[1],
                   label=f"Inter-LR, {inter.scheme}" if first else None)  # fmt: skip
-    axes.set(xticks=range(len(study.models)), xticklabels=[f"LR {lr}" for lr in study.models],
+    axes.set(xticks=range(len(study.models)), xticklabels=[f"LR {recipe}" for recipe in study.models],
              ylabel=t("axis.accuracy"))  # fmt: skip
     axes.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1))
     return _svg(figure)
@@ -122,21 +122,21 @@ def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> str
 
 def learning_curves(curves: pd.DataFrame, t: Text) -> str:
     """Loss and accuracy of every model by epoch; a column for each LR, a thin line for each fold."""
-    rates = list(curves.lr.unique())
+    rates = list(curves.recipe.unique())
     figure, grid = plt.subplots(2, len(rates), figsize=(3.2 * len(rates), 5), sharex="col", sharey="row", squeeze=False)
-    for column, lr in enumerate(rates):
+    for column, recipe in enumerate(rates):
         for row, measure in enumerate(("loss", "accuracy")):
             axes = grid[row, column]
             for part, colour, line in (("train", COLOURS[0], "--"), ("validation", COLOURS[1], "-")):
-                for fold, own in curves[curves.lr == lr].groupby("fold"):
+                for fold, own in curves[curves.recipe == recipe].groupby("fold"):
                     label = t(f"axis.{part}") if fold == 0 else None
                     axes.plot(own.step + 1, own[f"{part}_{measure}"], line, color=colour, linewidth=0.8, label=label)
-            begins = curves[(curves.lr == lr) & (curves.stage == 2)].groupby("fold").step.min() + 1
+            begins = curves[(curves.recipe == recipe) & (curves.stage == 2)].groupby("fold").step.min() + 1
             for begin in begins:
                 axes.axvline(begin - 0.5, color="0.8", linewidth=0.8, zorder=0)
             if column == 0:
                 axes.set_ylabel(t("axis.loss") if measure == "loss" else t("measure.accuracy"))
-        grid[0, column].set_title(f"LR {lr}")
+        grid[0, column].set_title(f"LR {recipe}")
         grid[1, column].set_xlabel(t("axis.epoch"))
     grid[0, -1].legend(fontsize="small")
     return _svg(figure)
@@ -248,7 +248,7 @@ def _citation(row: dict[Any, Any]) -> str:
 
 
 def _group(own: Classifier) -> str:
-    return f"Inter-LR {own.lr}" if own.kind == "inter" else f"Intra-LR ({own.reading})"
+    return f"Inter-LR {own.recipe}" if own.kind == "inter" else f"Intra-LR ({own.reading})"
 
 
 def _svg(figure: Figure) -> str:

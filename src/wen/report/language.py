@@ -26,13 +26,13 @@ class Text:
 
     def names(self, study: Study) -> dict[str, str]:
         """What each classifier, and the average of each LR's single models, is called, by id."""
-        averages = {f"average {lr}": self("name.average", lr=lr) for lr in study.params.learning_rates}
+        averages = {f"average {recipe}": self("name.average", lr=recipe) for recipe in study.params.rates}
         return {own.id: self.name(own) for own in study.classifiers} | averages
 
     def name(self, classifier: Classifier) -> str:
         """What a classifier is called."""
-        own = classifier
-        return self(f"name.{own.kind}", lr=own.lr, fold=own.fold, scheme=own.scheme, reading=own.reading)
+        about = {key: getattr(classifier, key) for key in ("fold", "scheme", "reading")}
+        return self(f"name.{classifier.kind}", lr=classifier.recipe, **about)
 
 
 def catalogue() -> dict[str, dict[str, str]]:

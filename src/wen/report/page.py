@@ -80,10 +80,14 @@ def _p(value: float) -> str:
 def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.DataFrame, t: Text) -> dict[str, Any]:
     params, reading, scheme = study.params, study.params.reading, study.params.weighting
     dataset, split = read_json(paths.dataset_metrics), read_json(paths.split_metrics)
-    compared = [study.best_single(reading), study.inter(evidence["answer"]["lr"], scheme), study.intra(reading, scheme)]
+    compared = [
+        study.best_single(reading),
+        study.inter(str(evidence["answer"]["lr"]), scheme),
+        study.intra(reading, scheme),
+    ]
     if study.focus not in compared:
         compared.append(study.focus)
-    ladder = [*study.champions(reading), *(study.inter(lr, scheme) for lr in params.lr_grid), compared[2]]
+    ladder = [*study.champions(reading), *(study.inter(recipe, scheme) for recipe in params.grid), compared[2]]
     by_subject = pd.DataFrame(evidence["subjects"])
     literature = published.beside(study, t("axis.this"))
     return {

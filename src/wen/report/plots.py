@@ -1,5 +1,6 @@
 """The data behind ``dvc plots``: the same files at the same paths in every experiment."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ def write(study: Study, curves: pd.DataFrame, folder: Path) -> None:
     probability = study.focus.probability
     fpr, tpr, _ = roc_curve(study.label, probability)
     decisions = pd.DataFrame({"actual": study.label, "predicted": decide(probability)})
-    learning = curves[curves.lr == study.params.lr].groupby("step").mean(numeric_only=True).reset_index()
+    learning = curves[curves.recipe == str(study.params.lr)].groupby("step").mean(numeric_only=True).reset_index()
     tables = {
         "roc": pd.DataFrame({"false_positive_rate": fpr, "true_positive_rate": tpr}),
         "confusion": decisions.replace(CLASSES),
-        "learning": learning.drop(columns=["lr", "fold", "stage"]),
+        "learning": learning.drop(columns=["fold", "stage"]),
         "rates": pd.DataFrame(_rates(study)),
         "schemes": pd.DataFrame(_schemes(study)),
     }
@@ -40,16 +41,17 @@ def write(study: Study, curves: pd.DataFrame, folder: Path) -> None:
 def _rates(study: Study) -> list[dict[str, Any]]:
     """Mean single model and Inter-LR ensemble of each LR of the grid."""
     params = study.params
-    single = [_row(f"mean single {lr}", study.averages[lr]["mean"]) for lr in params.lr_grid]
-    return [*single, *(_row(f"Inter-LR {lr}", study.inter(lr, params.weighting).row) for lr in params.lr_grid)]
+    averages, scheme = study.averages, params.weighting
+    single = [_row(f"mean single {recipe}", averages[recipe]["mean"]) for recipe in params.grid]
+    return [*single, *(_row(f"Inter-LR {recipe}", study.inter(recipe, scheme).row) for recipe in params.grid)]
 
 
 def _schemes(study: Study) -> list[dict[str, Any]]:
     """Inter-LR of the LR in focus and Intra-LR of the reading in focus, by every scheme."""
     params = study.params
-    inter = [_row(f"Inter-LR {scheme}", study.inter(params.lr, scheme).row) for scheme in params.schemes]
+    inter = [_row(f"Inter-LR {scheme}", study.inter(str(params.lr), scheme).row) for scheme in params.schemes]
     return [*inter, *(_row(f"Intra-LR {own}", study.intra(params.reading, own).row) for own in params.schemes)]
 
 
-def _row(model: str, row: dict[str, float]) -> dict[str, Any]:
+def _row(model: str, row: Mapping[Any, Any]) -> dict[str, Any]:
     return {"model": model, **{measure: row[measure] for measure in SHOWN}}

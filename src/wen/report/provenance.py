@@ -31,7 +31,7 @@ def provenance(paths: Paths) -> dict[str, str]:
         "parameters": f"params.yaml, SHA-256 {sha256(paths.params.read_bytes())}",
         "images": f"{dataset['images']:,}; data/index.csv, SHA-256 {sha256(paths.index.read_bytes())}",
         "split": f"data/split.csv, SHA-256 {sha256(paths.split.read_bytes())}",
-        "weights": f"models/backbone.safetensors, SHA-256 {sha256(paths.backbone.read_bytes())}",
+        "weights": paths.weights_list.read_text(encoding="utf-8").strip(),
         "versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
         "machine": f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
     }

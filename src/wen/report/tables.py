@@ -27,9 +27,9 @@ def _tables(study: Study, evidence: dict[str, Any], t: Text) -> dict[str, pd.Dat
         return pd.DataFrame([{"model": t.name(own), **{name: own.row[name] for name in MEASURES}} for own in chosen])
 
     averages = [
-        {"model": t("name.average", lr=lr)}
+        {"model": t("name.average", lr=recipe)}
         | {f"{name} {kind}": row[name] for name in MEASURES for kind, row in kinds.items()}
-        for lr, kinds in study.averages.items()
+        for recipe, kinds in study.averages.items()
     ]
     weights = [
         {"model": t.name(own), "member": member.name, "M_k": score, "w_k": weight}

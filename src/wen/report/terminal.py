@@ -21,15 +21,15 @@ def run(params: Params, paths: Paths) -> None:
         table.add_column(t(f"measure.{measure}"), justify="right")
     previous = None
     for own in study.classifiers:
-        group = (own.kind, own.lr, own.reading)
+        group = (own.kind, own.recipe, own.reading)
         if previous not in (None, group):
             table.add_section()
         previous = group
         table.add_row(t.name(own), *(f"{own.row[measure]:.3f}" for measure in SHOWN))
     table.add_section()
-    for lr, rows in study.averages.items():
+    for recipe, rows in study.averages.items():
         spread = [f"{rows['mean'][measure]:.3f} ± {rows['std'][measure]:.3f}" for measure in SHOWN]
-        table.add_row(t("name.average", lr=lr), *spread)
+        table.add_row(t("name.average", lr=recipe), *spread)
     table.add_section()
     focus = study.focus
     table.add_row(f"headline: {t.name(focus)}", *(f"{focus.row[measure]:.3f}" for measure in SHOWN), style="bold")

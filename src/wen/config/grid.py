@@ -1,0 +1,56 @@
+"""The learning rates of params.yaml, and the places of dvc.yaml that refer to them.
+
+dvc.yaml cannot say "each of ``lr_grid``, and ``lr``", so it names places in the list, from its start and from its end:
+k of both reach every rate of k to 2k, and DVC drops what is there twice.
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+from wen.config.params import Params, parse
+from wen.config.paths import Paths
+from wen.errors import WenError
+from wen.files import write_text
+
+PLACE = r"\$\{lr_grid\[(-?\d+)\]\}"
+IN_A_LINE = re.compile(rf'"{PLACE}"(, "{PLACE}")*')
+LINES = re.compile(rf"(?m)^(?P<before> *- [^\n]*){PLACE}(?P<after>[^\n]*)\n((?P=before){PLACE}(?P=after)\n)*")
+LIST = re.compile(r"(?ms)^lr_grid:\s*(\[.*?\]|(\n *- [^\n]*)+)")
+
+
+def check(params: Params, paths: Paths) -> None:
+    """Raise `WenError` unless dvc.yaml has a place for every learning rate."""
+    if not paths.dvc.is_file():
+        return
+    number = len(params.lr_grid)
+    places = {int(place) for place in re.findall(PLACE, paths.dvc.read_text(encoding="utf-8"))}
+    if {place % number for place in places if -number <= place < number} != set(range(number)):
+        rates = " ".join(params.grid)
+        raise WenError(
+            f"params.yaml: lr_grid: {number} rates, and dvc.yaml has places for fewer; type `wen grid {rates}` first"
+        )
+
+
+def write(rates: Sequence[float], paths: Paths) -> None:
+    """Write a grid into params.yaml, and its places into dvc.yaml.
+
+    Raises
+    ------
+    WenError
+        If params.yaml would not be valid with it; nothing is written.
+    """
+    text, listed = paths.params.read_text(encoding="utf-8"), ", ".join(format(Decimal(repr(rate)), "f") for rate in rates)
+    new, found = LIST.subn(f"lr_grid: [{listed}]", text)
+    if found != 1:
+        raise WenError(f"{paths.params}: has no list lr_grid")
+    parse(new, paths.params)
+    half = max(2, -(-len(rates) // 2))
+    places = [f"${{lr_grid[{place}]}}" for place in (*range(half), *range(-half, 0))]
+
+    def in_lines(match: re.Match[str]) -> str:
+        return "".join(f"{match['before']}{place}{match['after']}\n" for place in places)
+
+    stages = LINES.sub(in_lines, paths.dvc.read_text(encoding="utf-8"))
+    write_text(paths.dvc, IN_A_LINE.sub(", ".join(f'"{place}"' for place in places), stages))
+    write_text(paths.params, new)

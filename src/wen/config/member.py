@@ -1,0 +1,27 @@
+"""A member: one trained classifier of the study, and the one name by which everything knows it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Member:
+    """One classifier that a recipe gives when one fold validates and the others train."""
+
+    recipe: str
+    """What it is made by: a learning rate of the study's network, as text, or the name of a baseline."""
+    fold: int
+
+    @property
+    def name(self) -> str:
+        """As in ``0.001-0``: in DVC's stages, ensembles, tables and messages."""
+        return f"{self.recipe}-{self.fold}"
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of a network."""
+        return float(self.recipe)
+
+    @property
+    def stages(self) -> tuple[str, str]:
+        """What DVC calls the training and the prediction of a network."""
+        return f"train-fold@{self.name}", f"predict-fold@{self.name}"
