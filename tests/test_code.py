@@ -114,7 +114,12 @@ def edit(file: Path, old: str, new: str) -> None:
         ("config/paths.py", '"data/index.csv"', '"data/index2.csv"', ALL),
         ("config/params.py", "return self.grid + ", "return self.grid[:1] + ", ALL),
         ("data/__init__.py", "", "import random\nrandom.seed(1)\n", {"prepare", "split", "report", *NETWORK}),
-        ("cli.py", "finetune.run(*_study(), Member(str(lr), fold)", "finetune.run(*_study(), Member(str(2 * lr), fold)", {"train-fold"}),
+        (
+            "cli.py",
+            "finetune.run(*_study(), Member(str(lr), fold)",
+            "finetune.run(*_study(), Member(str(2 * lr), fold)",
+            {"train-fold"},
+        ),
         ("cli.py", "run.run(*_study(), jobs,", "run.run(*_study(), 1,", set()),
         ("network/progress.py", "yield lambda", "import random\n        yield lambda", TRAINED),
     ],

@@ -127,7 +127,9 @@ def test_predictions_that_cannot_be_are_refused(predicted: Project, name: str) -
 
 def test_predictions_that_are_not_there_are_named(predicted: Project) -> None:
     (predicted.root / "data/predictions/0.001/0.npz").unlink()
-    predicted.refuses("ensemble-inter", "--lr", "0.001", named="data/predictions/0.001/0.npz: not there yet; `dvc repro` makes it")
+    predicted.refuses(
+        "ensemble-inter", "--lr", "0.001", named="data/predictions/0.001/0.npz: not there yet; `dvc repro` makes it"
+    )
 
 
 def test_outside_a_dvc_repository_nothing_is_verified(predicted: Project) -> None:

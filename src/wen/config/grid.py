@@ -40,7 +40,10 @@ def write(rates: Sequence[float], paths: Paths) -> None:
     WenError
         If params.yaml would not be valid with it; nothing is written.
     """
-    text, listed = paths.params.read_text(encoding="utf-8"), ", ".join(format(Decimal(repr(rate)), "f") for rate in rates)
+    text, listed = (
+        paths.params.read_text(encoding="utf-8"),
+        ", ".join(format(Decimal(repr(rate)), "f") for rate in rates),
+    )
     new, found = LIST.subn(f"lr_grid: [{listed}]", text)
     if found != 1:
         raise WenError(f"{paths.params}: has no list lr_grid")
