@@ -8,10 +8,10 @@ import pytest
 from conftest import PROJECT
 from ruamel.yaml import YAML
 
+from wen import code
 from wen.config.paths import Paths
 from wen.config.stages import STAGES
 from wen.errors import WenError
-from wen.integrity import code
 
 PACKAGE = PROJECT / "src/wen"
 ALL = set(STAGES)

@@ -10,13 +10,12 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from wen import times
+from wen import code, times
 from wen.config.member import Member
 from wen.config.params import Params, load
 from wen.config.paths import Paths
 from wen.config.stages import STAGES
 from wen.errors import Message, WenError
-from wen.integrity import code
 
 app = typer.Typer(
     help="Weighted ensembles of EfficientNets on leukaemic blasts: a reproducible study.",

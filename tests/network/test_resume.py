@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
+from wen import code
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data import prepare, split
-from wen.integrity import code
 from wen.members import finetune, predict
 from wen.network import features, pretrained
 from wen.network.checkpoint import Checkpoint, Progress, fingerprint

@@ -10,12 +10,12 @@ import safetensors
 import safetensors.torch
 import torch
 
+from wen import code
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.images import sha256
 from wen.files import whole
-from wen.integrity import code
 
 Weights = dict[str, torch.Tensor]
 DEPENDS_ON = {"seed", "images", "augment", "features", "train", "head", "finetune", "compute"}

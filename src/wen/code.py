@@ -20,7 +20,7 @@ from wen.config.stages import STAGES
 from wen.errors import WenError
 from wen.files import whole
 
-SOURCE = Path(__file__).parents[2]
+SOURCE = Path(__file__).parents[1]
 START = SOURCE / "wen/__main__.py"
 COMMANDS = SOURCE / "wen/cli.py"
 DATA = (".csv", ".yaml", ".html", ".md")
