@@ -291,3 +291,10 @@ def _rows(params: Params, paths: Paths) -> dict[str, dict[str, float]]:
             path = paths.root / f"metrics/intra/{reading}-{scheme}.json"
             rows[f"intra {reading} {scheme}"] = json.loads(path.read_text())
     return rows
+
+
+@pytest.mark.parametrize("rates", [[0.1, 0.01], [0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001]])
+def test_a_grid_of_any_length_gives_a_page(make_study: MakeStudy, rates: list[float]) -> None:
+    made = run(*make_study(lr=rates[0], lr_grid=rates))
+    shown = {attributes["data-average"] for _, attributes in made.elements if "data-average" in attributes}
+    assert shown == {str(rate) for rate in rates}

@@ -123,7 +123,9 @@ def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> str
 def learning_curves(curves: pd.DataFrame, t: Text) -> str:
     """Loss and accuracy of every model by epoch; a column for each LR, a thin line for each fold."""
     rates = list(curves.recipe.unique())
-    figure, grid = plt.subplots(2, len(rates), figsize=(3.2 * len(rates), 5), sharex="col", sharey="row", squeeze=False)
+    figure, grid = plt.subplots(
+        2, len(rates), figsize=(min(3.2 * len(rates), 13), 5), sharex="col", sharey="row", squeeze=False
+    )  # fmt: skip
     for column, recipe in enumerate(rates):
         for row, measure in enumerate(("loss", "accuracy")):
             axes = grid[row, column]
