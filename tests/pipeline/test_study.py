@@ -188,6 +188,26 @@ def test_ensemble_parameters_retrain_nothing(study: Study) -> None:
     assert not (study.root / "metrics/intra/leak_free-f1.json").exists()
 
 
+def test_a_shorter_grid_trains_nothing_and_a_longer_one_its_new_rates_alone(study: Study) -> None:
+    study.restore()
+    output = study.run("dvc", "exp", "run", "--set-param", "lr_grid=[0.001, 0.0001]")
+    assert study.stages_run(output) == ["code", "ensemble-intra", "report"]
+    shorter = {path.name: path.read_bytes() for path in (study.root / "metrics/intra").iterdir()}
+    study.restore()
+    five = ["0.001", "0.0001", "0.00001", "0.01", "0.003"]
+    told = study.run("dvc", "exp", "run", "--set-param", f"lr_grid=[{', '.join(five)}]", fails=True)
+    assert f"type `wen grid {' '.join(five[:2])} 1e-05 {' '.join(five[3:])}` first" in told
+    study.restore()
+    study.run("wen", "grid", *five)
+    ran = study.stages_run(study.run("dvc", "repro"))
+    new = [f"{stage}@{lr}-{fold}" for stage in ("train-fold", "predict-fold") for lr in five[3:] for fold in (0, 1)]
+    assert set(ran) == {"code", *new, *(f"ensemble-inter@{lr}" for lr in five[3:]), "ensemble-intra", "report"}
+    with np.load(study.root / "data/predictions/intra.npz") as arrays:
+        assert len(arrays["leak_free_members"]) == 5
+    assert shorter != {path.name: path.read_bytes() for path in (study.root / "metrics/intra").iterdir()}
+    study.restore()
+
+
 def test_a_learning_rate_off_the_grid_trains_its_folds_and_nothing_else(study: Study) -> None:
     study.run("git", "checkout", "--quiet", "--", ".")
     output = study.run("dvc", "exp", "run", "--set-param", "lr=3e-4")
