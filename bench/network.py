@@ -31,9 +31,10 @@ from wen.members.finetune import initialise
 from wen.network import backbone, device, features, pretrained
 from wen.network.cost import count
 from wen.network.cut import Cut, cut
-from wen.network.fit import Curves, Task, class_weights, fit, logits, shuffled
+from wen.network.fit import Curves, Stage, fit
 from wen.network.frozen import KINDS, Frozen, runner, to_openvino
 from wen.network.inputs import Computed, Inputs, Stored, batches, computed
+from wen.network.steps import Task, class_weights, logits, shuffled
 from wen.network.views import augment, draw
 
 BENCH = Path(__file__).parent
@@ -159,7 +160,7 @@ class Study:
             update={"epochs": epochs, "patience": epochs}
         )
         with Clock(self.paths.root / "curves") as clock:
-            fit(task, stage, module, inputs, options, Curves(clock))
+            fit(task, Stage(stage, module, inputs, options), Curves(clock))
         return clock
 
     @cache  # noqa: B019  # to convert a network for OpenVINO takes seconds

@@ -28,8 +28,8 @@ from wen.data.images import sha256
 from wen.data.table import INDEX
 from wen.network import backbone, device
 from wen.network.cut import cut
-from wen.network.fit import logits
 from wen.network.inputs import inputs_for
+from wen.network.steps import logits
 
 BENCH = Path(__file__).parent
 PROJECT = BENCH.parent

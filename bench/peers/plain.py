@@ -26,7 +26,7 @@ from wen.config.params import Params, load
 from wen.config.paths import Paths
 from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.members.finetune import initialise
-from wen.network.fit import shuffled
+from wen.network.steps import shuffled
 from wen.network.views import draw
 
 

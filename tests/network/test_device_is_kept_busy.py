@@ -14,8 +14,9 @@ from wen.config.member import Member
 from wen.config.params import Head, Params
 from wen.network.arrays import array_path
 from wen.network.cut import Convolutions
-from wen.network.fit import Curves, Task, fit
+from wen.network.fit import Curves, Stage, fit
 from wen.network.inputs import Computed, Stored
+from wen.network.steps import Task
 
 CPU = torch.device("cpu")
 ASKS_BACK = "aten._local_scalar_dense.default"  # what .item(), float() and if do with a tensor
@@ -59,7 +60,7 @@ def operations(
         train_rows=np.arange(images - 4), validation_rows=np.arange(images - 4, images), device=CPU,
     )  # fmt: skip
     with Live(str(tmp_path / "curves"), dvcyaml=None, save_dvc_exp=False) as live, Operations() as counted:
-        fit(task, "head", module, inputs, Head(epochs=1, patience=1), Curves(live))
+        fit(task, Stage("head", module, inputs, Head(epochs=1, patience=1)), Curves(live))
     return counted.counts
 
 

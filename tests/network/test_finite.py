@@ -21,8 +21,8 @@ from wen.errors import WenError
 from wen.members import finetune, predict
 from wen.network import backbone, features, inputs, pretrained
 from wen.network.finite import flaw, overflow
-from wen.network.fit import class_weights
 from wen.network.inputs import Computed
+from wen.network.steps import class_weights
 
 MEMBER = Member("0.001", 0)
 LITE0 = "tf_efficientnet_lite0"

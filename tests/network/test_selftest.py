@@ -11,7 +11,7 @@ from torch.nn.functional import linear
 
 from wen.errors import WenError
 from wen.members import finetune
-from wen.network import fit, inputs, selftest
+from wen.network import fit, inputs, selftest, steps
 from wen.network.selftest import CHECKS, Result, Study
 
 CPU = torch.device("cpu")
@@ -70,14 +70,14 @@ def test_a_resumed_training_that_forgot_its_optimiser_is_seen(study: Study, monk
 
 
 def test_a_step_that_waits_is_seen(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    loss = fit.binary_cross_entropy_with_logits
+    loss = steps.binary_cross_entropy_with_logits
 
     def asking(*args: Any, **options: Any) -> torch.Tensor:
         found = loss(*args, **options)
         assert float(found) > -1
         return found
 
-    monkeypatch.setattr(fit, "binary_cross_entropy_with_logits", asking)
+    monkeypatch.setattr(steps, "binary_cross_entropy_with_logits", asking)
     found = result(study, "no step waits")
     assert found.passed is False, found
 

@@ -26,8 +26,9 @@ from wen.files import read_json, read_npz
 from wen.members import finetune, predict
 from wen.network import device, features, frozen, pretrained
 from wen.network.cut import Convolutions
-from wen.network.fit import Curves, Task, class_weights, fit
+from wen.network.fit import Curves, Stage, fit
 from wen.network.inputs import Stored, batches
+from wen.network.steps import Task, class_weights
 
 MEMBER = Member("0.001", 0)
 
@@ -293,7 +294,8 @@ def scripted_fit(
         train_rows=np.array([0, 1]), validation_rows=np.array([2, 3]), device=torch.device("cpu"),
     )  # fmt: skip
     with Live(str(tmp_path), dvcyaml=None, save_dvc_exp=False) as live:
-        best = fit(task, "head", module, Scripted(script), Head(epochs=len(script), patience=patience), Curves(live))
+        stage = Stage("head", module, Scripted(script), Head(epochs=len(script), patience=patience))
+        best = fit(task, stage, Curves(live))
         return best, live.step
 
 
@@ -398,7 +400,7 @@ def test_mixed_precision_learns_as_full_precision_does(
             train_rows=np.arange(30), validation_rows=np.arange(30, 40), device=torch.device("cpu"),
         )  # fmt: skip
         with Live(str(tmp_path / str(chosen)), dvcyaml=None, save_dvc_exp=False) as live:
-            best = fit(task, "head", module, Noisy(), Head(epochs=8, patience=8), Curves(live))
+            best = fit(task, Stage("head", module, Noisy(), Head(epochs=8, patience=8)), Curves(live))
         losses.append(best.loss)
     assert losses[1] == pytest.approx(losses[0], abs=0.05)
     assert losses[1] < 0.6  # below ln 2, what guessing gives

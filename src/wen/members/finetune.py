@@ -18,8 +18,9 @@ from wen.files import whole
 from wen.network import backbone, device
 from wen.network.checkpoint import Checkpoint, fingerprint
 from wen.network.cut import cut
-from wen.network.fit import Curves, Task, fit
+from wen.network.fit import Curves, Stage, fit
 from wen.network.inputs import inputs_for
+from wen.network.steps import Task
 
 
 def run(params: Params, paths: Paths, member: Member, device_name: str = "auto") -> None:
@@ -67,9 +68,10 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
         left = checkpoint.load()
         for row in left.rows if left else ():
             curves.log(row)
-        best = fit(task, "head", parts.head, pooled, params.head, curves, None, checkpoint)
+        best = fit(task, Stage("head", parts.head, pooled, params.head), curves, None, checkpoint)
         if not best.diverged:
-            best = fit(task, "finetune", parts.tail, activations, params.finetune, curves, best, checkpoint)
+            second = Stage("finetune", parts.tail, activations, params.finetune)
+            best = fit(task, second, curves, best, checkpoint)
     parts.tail.load_state_dict(best.weights)
     about = {
         "backbone": params.backbone.name,

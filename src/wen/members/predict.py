@@ -14,8 +14,8 @@ from wen.members.predictions import Predictions, write
 from wen.network import backbone, device
 from wen.network.cut import Cut, cut
 from wen.network.finite import kind_of, overflow, refusal
-from wen.network.fit import logits
 from wen.network.inputs import inputs_for
+from wen.network.steps import logits
 
 OVERFLOW = (
     "the network's numbers overflow; in float16, set compute.precision: float32, "

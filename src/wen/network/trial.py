@@ -24,8 +24,9 @@ from wen.members import finetune
 from wen.network import backbone, device, features, pretrained
 from wen.network.checkpoint import Checkpoint, Progress
 from wen.network.cut import Cut, cut
-from wen.network.fit import Curves, Task, fit
+from wen.network.fit import Curves, Stage, fit
 from wen.network.inputs import Computed, Inputs, Stored, inputs_for
+from wen.network.steps import Task
 
 MEMBER = Member("0.001", 0)
 CPU = torch.device("cpu")
@@ -94,7 +95,7 @@ class Study:
         rows = np.random.default_rng(params.seed).permutation(learnt)[: steps * params.train.batch_size]
         task = Task(params, MEMBER, tail, self.cells.label.to_numpy(), rows, validates, self.where)
         with Live("curves", dvcyaml=None, save_dvc_exp=False) as live:
-            fit(task, "finetune", tail, inputs, params.finetune, Curves(live))
+            fit(task, Stage("finetune", tail, inputs, params.finetune), Curves(live))
 
     @cached_property
     def half(self) -> torch.dtype:

@@ -1,0 +1,119 @@
+"""One pass over images: training steps on random views, or logits of images as they are."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from wen.config.member import Member
+from wen.config.params import Params
+from wen.config.seeds import seed_for
+from wen.errors import WenError
+from wen.network.cut import Convolutions
+from wen.network.device import to_device
+from wen.network.inputs import Inputs, Rows, batches
+
+
+@dataclass(frozen=True)
+class Task:
+    """What both stages of one model's training share."""
+
+    params: Params
+    member: Member
+    tail: nn.Module
+    """All that is ever trained; its weights are what a best epoch keeps."""
+    label: np.ndarray
+    """Of every row of data/index.csv."""
+    train_rows: np.ndarray
+    validation_rows: np.ndarray
+    device: torch.device
+
+
+class Steps:
+    """Trains a module by Adam, one pass after another.
+
+    Parameters
+    ----------
+    task : Task
+    module : Module
+        All or part of the tail: from a batch of inputs to logits of shape (n, 1).
+    """
+
+    def __init__(self, task: Task, module: nn.Module) -> None:
+        self.module = module
+        lr = task.member.lr
+        self.optimizer = torch.optim.Adam(module.parameters(), lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
+        self.half = any(isinstance(part, Convolutions) and part.dtype == torch.float16 for part in module.modules())
+        self.scaler = torch.amp.GradScaler(task.device.type, enabled=self.half)
+        self.target = torch.tensor(task.label).float().to(task.device)
+        self.weight = torch.from_numpy(class_weights(task.label[task.train_rows])).float().to(task.device)
+
+    def run(self, inputs: Inputs, rows: Rows, view: int) -> tuple[float, float]:
+        """Make one pass over batches of rows, and return mean loss and accuracy.
+
+        Their sums stay on the device until the pass ends, so no step waits for it.
+        """
+        self.module.train()
+        total = torch.zeros(2, device=self.target.device)
+        order = to_device(torch.from_numpy(np.concatenate(rows)), self.target.device)
+        labels = self.target[order].split([len(batch) for batch in rows])
+        for label, values in zip(labels, inputs.batches(rows, view), strict=True):
+            logit = self.module(values).squeeze(1)
+            loss = binary_cross_entropy_with_logits(logit, label, weight=self.weight[label.long()])
+            self.optimizer.zero_grad(set_to_none=True)
+            self.scaler.scale(loss).backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            correct = ((logit.detach() >= 0) == (label == 1)).sum()
+            total += torch.stack([loss.detach() * len(label), correct.float()])
+        loss_sum, correct_sum = total.tolist()
+        return loss_sum / len(order), correct_sum / len(order)
+
+    @property
+    def any_made(self) -> bool:
+        """Whether any step was made; those with infinite gradients in float16 are left out."""
+        return not self.half or any(int(state["step"]) > 0 for state in self.optimizer.state.values())
+
+
+def shuffled(rows: np.ndarray, seed: int, fold: int, stage: str, epoch: int) -> np.ndarray:
+    """Put training rows into an epoch's order: the same at every learning rate, so that models differ by it alone."""
+    return np.random.default_rng(seed_for(seed, fold, stage, epoch, what="order")).permutation(rows)
+
+
+def class_weights(label: np.ndarray) -> np.ndarray:
+    """Weights of HEM and of ALL in the loss, W_j = N / (k N_j) with k = 2 classes (2.38).
+
+    Raises
+    ------
+    WenError
+        If there is no image of a class: its weight would be infinite, and nothing to learn from.
+    """
+    count = np.bincount(label, minlength=2)
+    if not count.all():
+        raise WenError(f"data/split.csv: no {('HEM', 'ALL')[count.argmin()]} image to train on; run `dvc repro split`")
+    return len(label) / (2 * count)
+
+
+def logits(module: nn.Module, inputs: Inputs, rows: np.ndarray, size: int) -> torch.Tensor:
+    """Run ``module`` in inference mode over rows as they are, without a random view.
+
+    Returns
+    -------
+    Tensor of shape (len(rows),), float64, on the CPU
+    """
+    module.eval()
+    outputs = []
+    with torch.inference_mode():
+        for values in inputs.batches(batches(rows, size), None):
+            outputs.append(module(values).squeeze(1))
+    return torch.cat(outputs).cpu().double()
+
+
+def evaluate(module: nn.Module, inputs: Inputs, task: Task) -> tuple[float, float]:
+    """Loss (unweighted binary cross entropy, 2.8) and accuracy on the validation fold."""
+    logit = logits(module, inputs, task.validation_rows, task.params.train.batch_size)
+    label = torch.tensor(task.label[task.validation_rows]).double()
+    loss = binary_cross_entropy_with_logits(logit, label)
+    return loss.item(), ((logit >= 0) == (label == 1)).double().mean().item()
