@@ -116,7 +116,7 @@ class TestHere:
         output = study.run("wen", "run", "--jobs", "2", fails=True)
         del study.env["WEN_NODE_DIR"]
         assert "6 of 6 models failed" in output
-        assert f"does not see {study.root}, and there is no DVC remote: dvc remote add -d NAME URL" in output
+        assert f"does not see {study.root}, and no DVC remote gave what models need: dvc remote add -d" in output
         assert "Traceback" not in output
 
     def test_one_failed_model_does_not_stop_the_others(self, study: Study) -> None:

@@ -1,29 +1,31 @@
 """Whether the DVC remote holds all that dvc.lock names, and pushing what it does not.
 
 `dvc push` asks a remote only for a folder's listing and takes its files for granted. It also keeps its list of what
-to push; killed while it makes the list, it pushes that part, with the listing, and then says "up to date".
+to push; killed while it makes the list, it pushes that part, with the listing, and then says "up to date". So DVC gets
+a copy of the project that knows no such list, and there a missing file of a folder is an output by itself.
 """
 
-import hashlib
+import json
+import re
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from dvc.exceptions import DvcException, NotDvcRepoError
-from dvc.fs import LocalFileSystem
-from dvc.repo import Repo
 
 from wen.config.paths import Paths
+from wen.dvc import configure_copy, dvc
 from wen.errors import WenError
-from wen.integrity.store import Digests, cache_folder, object_path, read_listing
+from wen.integrity.store import Digests, cache_folder, object_path, outputs, read_listing
 from wen.integrity.verify import TABLE, listed
+
+COPIED = ("dvc.yaml", "dvc.lock", "params.yaml", ".dvc/config", ".dvc/config.local")
 
 
 def run(paths: Paths, name: str | None) -> None:
     """Compare every cached output, and every file of a folder, with a remote; push what is missing or damaged there.
 
-    A file in a remote is damaged if its size is not that of the file here; in a remote that is a folder, if its
-    MD5 is not its name.
+    A file is damaged if its MD5 is not its name; that is looked at in a remote that is a folder.
 
     Parameters
     ----------
@@ -36,77 +38,101 @@ def run(paths: Paths, name: str | None) -> None:
     WenError
         If something is neither here nor there, or DVC or the remote cannot be read.
     """
-    cache = cache_folder(paths.root)
+    root = paths.root.resolve()
+    if not (root / ".dvc").is_dir():
+        raise WenError(f"{root}: not a DVC repository; run this in the project's folder")
+    name, url = _remote(root, name)
+    store = None if "://" in url else Path(url)
+    cache = cache_folder(root)
     digests = Digests(cache / TABLE)
-    try:
-        with Repo(str(paths.root)) as repo, repo.lock:
-            repo.drop_data_index()  # the list of a push or pull that was killed
-            remote = repo.cloud.get_remote_odb(name, "verify")
-            owners = dict(_objects(repo, remote, cache, digests))
-            here = digests.of(object_path(cache, md5) for md5 in owners)
-            intact = {md5: path for md5 in owners if here.get(path := object_path(cache, md5)) == md5[:32]}
-            missing = _missing(remote, list(owners), intact)
-            _push(remote, {md5: intact[md5] for md5 in missing if md5 in intact})
-    except NotDvcRepoError:
-        raise WenError(f"{paths.root.resolve()}: not a DVC repository; run this in the project's folder") from None
-    except (DvcException, OSError) as error:
-        raise WenError(" ".join(str(error).split())) from None
-    lost = sorted(owners[md5] for md5 in missing if md5 not in intact)
-    print(
-        f"{len(owners) - len(lost)} objects are in the remote; "
-        f"{len(missing) - len(lost)} were missing or damaged and have been pushed"
-    )
-    if lost:
+    _drop_lists(root)
+    with _copy(root, cache, name, url) as copy:
+        known = _objects(root, [cache, *([store] if store else [])], digests)
+        damaged = _damaged(store, known) if store else {}
+        absent = {*_missing(copy, name), *damaged}
+        pushed = _intact(cache, {path: known[path] for path in absent & known.keys()}, digests)
+        for path in damaged.keys() & pushed.keys():
+            damaged[path].unlink(missing_ok=True)
+        _push(copy, name, pushed)
+    print(f"{len(pushed)} objects were missing or damaged in the remote and have been pushed")
+    if lost := sorted(absent - pushed.keys()):
         raise WenError(
-            f"{len(lost)} objects are intact neither here nor in the remote: {listed(lost)}. `dvc repro` makes "
-            "them again; then run this command again"
+            f"{len(lost)} objects are intact neither here nor in the remote: {listed(lost)}. "
+            "`dvc repro` makes them again; then run this command again"
         )
 
 
-def _objects(repo: Repo, remote: Any, cache: Path, digests: Digests) -> Iterator[tuple[str, str]]:
-    """MD5 of every object that a push should bring to the remote, with the output and the stage that it is of."""
-    for out in repo.index.outs:
-        if not (out.use_cache and out.can_push and out.hash_info and out.hash_info.name == "md5"):
-            continue
-        md5, path = out.hash_info.value, Path(out.fs_path).relative_to(repo.root_dir).as_posix()
-        stage = f"(stage {getattr(out.stage, 'name', None) or out.stage.relpath})"
-        yield md5, f"{path} {stage}"
-        if out.hash_info.isdir:
-            for file, of_file in _listing(md5, remote, cache, digests).items():
-                yield of_file, f"{path}/{file} {stage}"
+def _remote(root: Path, name: str | None) -> tuple[str, str]:
+    """The name of a remote, by default DVC's default, and its URL or folder."""
+    name = name or dvc(root, "config", "core.remote").strip()
+    for line in dvc(root, "remote", "list").splitlines():
+        remote, url = line.removesuffix("(default)").strip().split(maxsplit=1)
+        if remote == name:
+            return remote, url
+    raise WenError(f"no DVC remote {name}" if name else "no default DVC remote: dvc remote add -d NAME URL")
 
 
-def _listing(md5: str, remote: Any, cache: Path, digests: Digests) -> dict[str, str]:
-    """The files of a folder, from here or from the remote; none if its listing is intact in neither."""
-    place = object_path(cache, md5)
-    if digests.of([place]).get(place) == md5[:32]:
-        return read_listing(place.read_bytes())
-    try:
-        with remote.fs.open(remote.oid_to_path(md5), "rb") as file:
-            content = file.read()
-    except FileNotFoundError:
-        return {}
-    return read_listing(content) if hashlib.md5(content).hexdigest() == md5[:32] else {}
+def _drop_lists(root: Path) -> None:
+    """Drop the lists of what to push or pull that DVC keeps in its folder for caches."""
+    if folder := re.search(r"^Repo\.site_cache_dir: (.+)$", dvc(root, "version"), re.MULTILINE):
+        shutil.rmtree(Path(folder[1]) / "index", ignore_errors=True)
 
 
-def _missing(remote: Any, wanted: list[str], intact: dict[str, Path]) -> list[str]:
-    """Which objects the remote has not got, or has damaged."""
-    places = [remote.oid_to_path(md5) for md5 in wanted]
-    if remote.fs.protocol == "local":
-        found = Digests().of(map(Path, places))
-        return [md5 for md5, place in zip(wanted, places, strict=True) if found.get(Path(place)) != md5[:32]]
-    missing = []
-    for md5, info in zip(wanted, remote.fs.info(places, return_exceptions=True), strict=True):
-        if isinstance(info, Exception) and not isinstance(info, FileNotFoundError):
-            raise info
-        if isinstance(info, Exception) or (md5 in intact and info["size"] != intact[md5].stat().st_size):
-            missing.append(md5)
-    return missing
+@contextmanager
+def _copy(root: Path, cache: Path, name: str, url: str) -> Iterator[Path]:
+    """A copy of what DVC knows of the project: no outputs, which DVC would hash, and no lists."""
+    place = root / ".dvc/tmp"
+    place.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as folder:
+        copy = Path(folder)
+        (copy / ".dvc").mkdir()
+        for file in COPIED:
+            if (root / file).exists():
+                shutil.copyfile(root / file, copy / file)
+        configure_copy(copy, str(cache.resolve()))
+        dvc(copy, "remote", "modify", "--local", name, "url", url)  # which may be relative to the project
+        yield copy
 
 
-def _push(remote: Any, found: dict[str, Path]) -> None:
-    """Copy objects to the remote; listings of folders last, since they tell DVC that the files are there."""
-    for listings in (False, True):
-        chosen = {md5: str(path) for md5, path in found.items() if md5.endswith(".dir") == listings}
-        if chosen:
-            remote.add(list(chosen.values()), LocalFileSystem(), list(chosen), check_exists=False)
+def _objects(root: Path, places: list[Path], digests: Digests) -> dict[str, str]:
+    """MD5 of every output and, where a listing is intact in one of the places, of every file of a folder."""
+    found = {}
+    for out in outputs(root):
+        folder = out.md5.endswith(".dir")
+        found[f"{out.path}/" if folder else out.path] = out.md5
+        listings = digests.of(object_path(place, out.md5) for place in places if folder)
+        listing = next((listing for listing, md5 in listings.items() if md5 == out.md5[:32]), None)
+        if listing:
+            found |= {f"{out.path}/{file}": md5 for file, md5 in read_listing(listing.read_bytes()).items()}
+    return found
+
+
+def _intact(place: Path, objects: dict[str, str], digests: Digests) -> dict[str, str]:
+    """Those objects that a cache, or a remote that is a folder, has as their MD5 says."""
+    found = digests.of({object_path(place, md5) for md5 in objects.values()})
+    return {path: md5 for path, md5 in objects.items() if found.get(object_path(place, md5)) == md5[:32]}
+
+
+def _damaged(store: Path, objects: dict[str, str]) -> dict[str, Path]:
+    """Those that a remote that is a folder has otherwise, and where."""
+    others = objects.keys() - _intact(store, objects, Digests()).keys()
+    places = {path: object_path(store, objects[path]) for path in others}
+    return {path: place for path, place in places.items() if place.exists()}
+
+
+def _missing(copy: Path, name: str) -> list[str]:
+    """The outputs, and files in them, that a remote has not got; a folder's path ends in a slash."""
+    status = json.loads(dvc(copy, "data", "status", "--not-in-remote", "--granular", "--json", "--remote", name))
+    paths: list[str] = status.get("not_in_remote", [])
+    return paths
+
+
+def _push(copy: Path, name: str, objects: dict[str, str]) -> None:
+    """Push files by themselves, then folders: their listings tell DVC that the files are there."""
+    files = sorted({md5 for md5 in objects.values() if not md5.endswith(".dir")})
+    if files:
+        outs = [{"md5": md5, "hash": "md5", "path": md5} for md5 in files]
+        (copy / "files.dvc").write_text(json.dumps({"outs": outs}), encoding="utf-8")
+        dvc(copy, "push", "--remote", name, "files.dvc")
+    if folders := sorted(path.rstrip("/") for path, md5 in objects.items() if md5.endswith(".dir")):
+        dvc(copy, "push", "--remote", name, *folders)

@@ -4,7 +4,6 @@ A node that shares the repository's folder works in it and on its cache. Any oth
 fills from the study's DVC remote and pushes back there.
 """
 
-import configparser
 import contextlib
 import fcntl
 import io
@@ -18,23 +17,21 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import safetensors
-from dvc.exceptions import DvcException
-from dvc.fs import generic
-from dvc.repo import Repo
-from dvc.stage.cache import _get_cache_hash
-from dvc.stage.serialize import to_single_stage_lockfile
 from ruamel.yaml import YAML
 
 from wen.config.member import Member
 from wen.config.paths import Paths
 from wen.config.stages import BEFORE
+from wen.dvc import DVC, configure_copy, environment, output_of
 from wen.errors import WenError
 
 NEEDED = (Paths().code, Paths().index, Paths().split, Paths().features, Paths().backbone)
 """Outputs that every model reads."""
+NOT_PULLED = "it does not see {root}, and no DVC remote gave what models need: dvc remote add -d NAME URL"
 POLL = 1.0
 """Seconds between two looks at how far a training is."""
 
@@ -97,7 +94,7 @@ def reproduce(project: Project, model: Member, device: str, tell: Callable[[str,
         If the node's own folder is not this user's.
     """
     shared = project.shared
-    home = Path(project.root) / ".dvc/tmp" / project.token if shared else own_folder()
+    home = Path(project.root) / ".dvc/tmp" / project.token if shared else node_folder()
     checkpoints = (Path(project.root) if shared else home).resolve() / ".checkpoints"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if home.stat().st_uid != os.getuid():
@@ -109,29 +106,25 @@ def reproduce(project: Project, model: Member, device: str, tell: Callable[[str,
         _unpack(project, root, project.cache if shared else str(home / "cache"))
         (root / ".checkpoints").symlink_to(checkpoints)
         checkpoint = Paths(root).checkpoint(model)
-        try:
-            with _locked(home / "lock"), contextlib.chdir(name), Repo() as repo:
-                if not shared and not repo.config["core"].get("remote"):
-                    raise WenError(
-                        f"it does not see {project.root}, and there is no DVC remote: dvc remote add -d NAME URL"
-                    )
-                (repo.checkout if shared else repo.pull)([str(own) for own in NEEDED])
-            command = ["repro", "--single-item", *([] if shared else ["--pull"]), *model.stages]
-            code, output = _dvc(
-                root, command, project.device, lambda: tell(model.name, outcome.where, _epoch(checkpoint))
-            )
-            outcome.error = output.strip() if code else ""
-            outcome.cached = "Running stage" not in output
-            if not shared:
-                _push(root, model)
-        except (DvcException, WenError) as error:
-            outcome.error = str(error)
+        dvc = partial(_dvc, root, project.device, lambda: tell(model.name, outcome.where, _epoch(checkpoint)))
+        with _locked(home / "lock"):
+            code, output = dvc("checkout" if shared else "pull", *map(str, NEEDED))
+        if code:
+            outcome.error = output if shared else f"{output}\n{NOT_PULLED.format(root=project.root)}"
+            return outcome
+        code, output = dvc("repro", "--single-item", *([] if shared else ["--pull"]), *model.stages)
+        outcome.cached = "Running stage" not in output
+        outcome.error = output if code else ""
+        # Outputs before the run-cache: a run that another node finds there has its outputs.
+        for option in () if shared else ((), ("--run-cache",)):
+            code, output = dvc("push", *option, *model.stages)
+            outcome.error = outcome.error or (output if code else "")
         if Paths(root).times.exists():
             outcome.times = Paths(root).times.read_text().splitlines()
     return outcome
 
 
-def own_folder() -> Path:
+def node_folder() -> Path:
     """Where a node that does not share the repository keeps its cache and its checkpoints."""
     return Path(os.environ.get("WEN_NODE_DIR") or Path(tempfile.gettempdir()) / f"wen-{os.getuid()}").resolve()
 
@@ -140,24 +133,24 @@ def pack(root: Path) -> bytes:
     """Put what a node needs of a repository into a zip: no outputs, which DVC brings.
 
     Of dvc.lock, what comes before the models: DVC writes the whole file anew after every stage, which takes its time.
+    In dvc.yaml all outputs are cached, also those that git keeps here: so `dvc push` takes them along.
     """
     lock = YAML(typ="safe").load((root / "dvc.lock").read_text(encoding="utf-8"))
     lock["stages"] = {name: lock["stages"][name] for name in BEFORE}
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=root, capture_output=True, check=True, text=True).stdout
+    names = output_of(command, root).split("\0")[:-1]
+    replaced = {
+        "dvc.lock": json.dumps(lock),  # which is YAML, too
+        "dvc.yaml": (root / "dvc.yaml").read_text(encoding="utf-8").replace("cache: false", "cache: true"),
+    }
     with io.BytesIO() as content:
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
-            for name in [*listed.split("\0")[:-1], ".dvc/config.local"]:
-                if (root / name).exists() and name != "dvc.lock":
+            for name in [*names, ".dvc/config.local"]:
+                if (root / name).exists() and name not in replaced:
                     archive.write(root / name, name)
-            archive.writestr("dvc.lock", json.dumps(lock))  # which is YAML, too
+            for name, text in replaced.items():
+                archive.writestr(name, text)
         return content.getvalue()
-
-
-def environment() -> dict[str, str]:
-    """The variables for DVC: `wen` is this environment's, and its number of threads is params.yaml's, not Ray's."""
-    env = {key: value for key, value in os.environ.items() if key not in ("OMP_NUM_THREADS", "DVC_ROOT", "DVC_STAGE")}
-    return env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"}
 
 
 def wen_device(device: str) -> dict[str, str]:
@@ -168,24 +161,14 @@ def wen_device(device: str) -> dict[str, str]:
 def _unpack(project: Project, root: Path, cache: str) -> None:
     with zipfile.ZipFile(io.BytesIO(project.archive)) as archive:
         archive.extractall(root)
-    config = configparser.ConfigParser(interpolation=None)
-    local = root / ".dvc/config.local"
-    config.read(local, encoding="utf-8")
-    settings = {
-        "core": {"no_scm": "true", "analytics": "false", "site_cache_dir": str(root / ".dvc/site")},
-        "cache": {"dir": cache, "type": "reflink,hardlink,symlink,copy"},
-    }
-    for section, values in settings.items():
-        config[section] = {**config.setdefault(section, {}), **values}
-    with local.open("w", encoding="utf-8") as file:
-        config.write(file)
+    configure_copy(root, cache)
 
 
-def _dvc(root: Path, command: list[str], device: str, look: Callable[[], object]) -> tuple[int, str]:
+def _dvc(root: Path, device: str, look: Callable[[], object], *command: str) -> tuple[int, str]:
     """Run DVC there, looking now and then; give its exit code and what it printed."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as printed:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", *command],
+            [*DVC, *command],
             cwd=root, env=environment() | {"PYTHONPATH": str(root / "src")} | wen_device(device),
             stdin=subprocess.DEVNULL, stdout=printed, stderr=printed, start_new_session=True,
         )  # fmt: skip
@@ -195,7 +178,7 @@ def _dvc(root: Path, command: list[str], device: str, look: Callable[[], object]
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(POLL)
         printed.seek(0)
-        return process.returncode, printed.read()
+        return process.returncode, printed.read().strip()
 
 
 WATCH = "import os, signal, sys; sys.stdin.read(); os.killpg(int(sys.argv[1]), signal.SIGTERM)"
@@ -216,25 +199,6 @@ def _ends_with_this(process: "subprocess.Popen[bytes]") -> Iterator[None]:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait()
-
-
-def _push(root: Path, model: Member) -> None:
-    """Push what the run-cache knows of the model's stages: first the outputs, also those that git keeps, then the runs.
-
-    Not `dvc push --run-cache`: it pushes the runs first and of all stages, and fails if one is not whole.
-    """
-    with contextlib.chdir(root), Repo() as repo:
-        runs, remote = repo.stage_cache, repo.cloud.get_remote_odb(None, hash_name="md5-dos2unix")
-        for stage in (own for name in model.stages for own in repo.stage.collect(name)):
-            key, value = (_get_cache_hash(to_single_stage_lockfile(stage), key=key) for key in (True, False))
-            run = Path(runs.cache_dir) / key[:2] / key / value
-            if not run.exists():  # it failed
-                continue
-            for objects in runs.get_used_objs([(key, value)]).values():
-                if failed := repo.cloud.push(objects).failed:
-                    raise WenError(f"{len(failed)} outputs of {stage.addressing} did not arrive at the DVC remote")
-            place = remote.fs.join(remote.path, "runs", key[:2], key, value)
-            generic.copy(repo.cache.legacy.fs, str(run), remote.fs, place)
 
 
 def _epoch(checkpoint: Path) -> str:

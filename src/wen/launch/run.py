@@ -4,6 +4,7 @@
 from DVC's run-cache and runs the rest. So the result is that of `dvc repro` alone.
 """
 
+import json
 import os
 import re
 import shutil
@@ -18,18 +19,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
-
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.stages import BEFORE
+from wen.dvc import DVC, dvc, environment
 from wen.errors import WenError
 from wen.integrity.lock import set_aside_if_torn
 from wen.launch.board import Board
 from wen.launch.connect import connected, installed
-from wen.launch.node import Outcome, Project, environment, pack, reproduce
+from wen.launch.node import Outcome, Project, pack, reproduce
 from wen.signals import STOPPING
 
 MEMORY = 100 * 2**20
@@ -66,7 +65,7 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
     cores = jobs * threads if jobs else max(_cores(), threads)
     command = f"wen run --address {address}" if address else "wen run"
     begin = time.monotonic()
-    with _refusals_told(), _interruptible(command), Board(names, epochs) as board:
+    with _interruptible(command), Board(names, epochs) as board:
         set_aside_if_torn(root / "dvc.lock")
         _repro(root, board, *BEFORE)
         changed = _changed(root, models)
@@ -100,15 +99,6 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
 
 
 @contextmanager
-def _refusals_told() -> Iterator[None]:
-    """Turn what DVC and git refuse into a `WenError`."""
-    try:
-        yield
-    except (DvcException, subprocess.CalledProcessError) as error:
-        raise WenError(" ".join(str(error).split())) from None
-
-
-@contextmanager
 def _interruptible(command: str) -> Iterator[None]:
     """Let what runs on the nodes end before this does, when a person or a scheduler stops it."""
     caught = signal.SIGINT
@@ -116,8 +106,8 @@ def _interruptible(command: str) -> Iterator[None]:
     def stop(number: int, _: object) -> NoReturn:
         nonlocal caught
         caught = signal.Signals(number)
-        for own in STOPPING:  # one is enough
-            signal.signal(own, signal.SIG_IGN)
+        for another in STOPPING:  # one is enough
+            signal.signal(another, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     for number in STOPPING:
@@ -135,17 +125,16 @@ def _interruptible(command: str) -> Iterator[None]:
 def _project(root: Path, push: bool) -> Iterator[Project]:
     """What nodes get; the folder by which they know whether they share the repository lives as long."""
     token = f"wen-{uuid.uuid4().hex}"
-    with Repo(str(root)) as repo:
-        cache = repo.cache.local_cache_dir
-        if push and repo.config["core"].get("remote"):
-            try:
-                repo.push(list(BEFORE))
-            except (DvcException, OSError) as error:
-                print(f"not pushed, so only nodes that see {root} can work: {error}", file=sys.stderr)
+    if push and dvc(root, "remote", "list").strip():
+        try:
+            dvc(root, "push", *BEFORE)
+        except WenError as error:
+            print(f"not pushed, so only nodes that see {root} can work: {error}", file=sys.stderr)
     sign = root / ".dvc/tmp" / token
     sign.mkdir(parents=True)
     try:
-        yield Project(str(root), token, cache, pack(root), os.environ.get("WEN_DEVICE", "").replace("auto", ""))
+        cache, device = dvc(root, "cache", "dir").strip(), os.environ.get("WEN_DEVICE", "").replace("auto", "")
+        yield Project(str(root), token, cache, pack(root), device)
     finally:
         shutil.rmtree(sign, ignore_errors=True)
 
@@ -230,8 +219,8 @@ def _outcome(ray: ModuleType, reference: Any) -> Outcome:
 
 def _changed(root: Path, models: list[Member]) -> list[Member]:
     """The models that `dvc repro` would make or fetch."""
-    with Repo(str(root)) as repo:
-        return [model for model in models if repo.status([*model.stages])]
+    stages = json.loads(dvc(root, "status", "--json", *(stage for model in models for stage in model.stages)))
+    return [model for model in models if not stages.keys().isdisjoint(model.stages)]
 
 
 _LINES = (
@@ -244,7 +233,7 @@ _LINES = (
 def _repro(root: Path, board: Board, *arguments: str) -> None:
     """Run `dvc repro` here and show its stages."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "dvc", "repro", *arguments],
+        [*DVC, "repro", *arguments],
         cwd=root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
     )  # fmt: skip
@@ -272,6 +261,6 @@ def _repro(root: Path, board: Board, *arguments: str) -> None:
 def _summary(failed: dict[Member, Outcome], number: int, command: str) -> str:
     lines = [f"{len(failed)} of {number} models failed; the others are done and are not run again"]
     for model, outcome in failed.items():
-        said = "\n    ".join(outcome.error.splitlines()[-8:])
-        lines.append(f"  {model.name} on {outcome.where}:\n    {said}\n  alone: dvc repro {model.stages[1]}")
+        error = "\n    ".join(outcome.error.splitlines()[-8:])
+        lines.append(f"  {model.name} on {outcome.where}:\n    {error}\n  alone: dvc repro {model.stages[1]}")
     return "\n".join([*lines, f"when mended: {command}"])
