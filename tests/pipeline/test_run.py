@@ -236,6 +236,9 @@ def test_a_cluster_gives_the_bytes_of_dvc_repro(serial: Study, tmp_path: Path, c
     assert "GPU 0" in output
     assert list((tmp_path / "second/cache/files").rglob("*"))  # it worked, on what came from the store
     assert not processes_in(tmp_path / "third")
+    if not lost:  # nothing was made again here
+        times = (study.root / "logs/times.csv").read_text()
+        assert (times.count("train-fold,"), times.count("predict-fold,")) == (6, 6)
     same(study, serial)
 
 

@@ -1,6 +1,6 @@
 """What DVC keeps, read by its documented formats: dvc.lock, and the cache with its hashes.
 
-Not by DVC's own modules: their import takes longer than the whole check that runs before every study.
+Not by DVC's commands: one takes longer to start than all of the check that runs before every `dvc repro`.
 """
 
 import configparser
