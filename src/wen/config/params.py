@@ -11,6 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from wen.config.member import Member
 from wen.errors import Message, WenError
+from wen.names import shown
 
 
 def _with_a_point(value: Any) -> Any:
@@ -161,7 +162,7 @@ class Params(Section):
     def _hang_together(self) -> "Params":
         """Check what one key alone cannot tell; each message starts with the key to mend."""
         if self.weighting not in self.schemes:
-            raise ValueError(f"weighting: {self.weighting!r} is not in schemes ({', '.join(self.schemes)})")
+            raise ValueError(f"weighting: {self.weighting!r} is not in schemes {self.schemes}")
         if self.folds != list(range(len(self.folds))):
             raise ValueError(f"folds: {self.folds} must count up from 0, e.g. [0, 1, 2, 3, 4]")
         for key in ("lr_grid", "schemes"):
@@ -257,7 +258,7 @@ _SHORT.maxstring = 80
 
 
 def _sentence(problem: Any) -> Message:
-    key = ".".join(str(part) for part in problem["loc"])
+    key = shown(".".join(str(part) for part in problem["loc"]))
     kind, found = problem["type"], problem["input"]
     if kind == "missing":
         return f"{key}: missing"
