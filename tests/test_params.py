@@ -1,3 +1,4 @@
+import copy
 import io
 import subprocess
 from pathlib import Path
@@ -59,53 +60,23 @@ def test_thesis_and_honest_are_the_protocol() -> None:
     assert (thesis.reading, honest.reading) == ("as_written", "leak_free")
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("folds", 1),
-        ("folds", [0]),
-        ("folds", [0, 2]),
-        ("lr", 0),
-        ("lr", float("nan")),
-        ("lr", "fast"),
-        ("lr", 10),
-        ("lr", True),
-        ("lr_grid", [1, 0.1, 0.01]),
-        ("lr_grid", []),
-        ("lr_grid", [0.001, 0.001, 0.0001]),
-        ("weighting", "gini"),
-        ("schemes", []),
-        ("seed", -1),
-        ("seed", 1.5),
-        ("split.unit", "patient"),
-        ("split.test_fraction", 1.0),
-        ("dataset.complete", "yes"),
-        ("dataset.complete", True),
-        ("images.crop", 4096),
-        ("train.batch_size", 1),
-        ("finetune.unfreeze_from", "block5"),
-        ("augment.brightness", -0.1),
-        ("compute.threads", 0),
-    ],
-)
-def test_an_impossible_value_gives_one_line_that_names_the_key(values: dict[str, Any], key: str, value: Any) -> None:
-    put(values, key, value)
-    with pytest.raises(WenError) as caught:
-        parse(as_text(values), Path("params.yaml"))
-    (line,) = str(caught.value).splitlines()
-    assert line.startswith(f"params.yaml: {key}")
+IMPOSSIBLE: list[tuple[str, Any]] = [
+    ("folds", [0]), ("folds", [0, 2]), ("lr", 0), ("lr", float("nan")), ("lr", 10), ("lr", True), ("lr_grid", []),
+    ("lr_grid", [0.001, 0.001, 0.0001]), ("weighting", "gini"), ("schemes", ["kappa", "kappa"]), ("seed", -1),
+    ("seed", 1.5), ("split.unit", "patient"), ("split.test_fraction", 1.0), ("dataset.complete", "yes"),
+    ("dataset.complete", True), ("dataset.synthetic", None), ("images.crop", 4096), ("train.batch_size", 1),
+    ("finetune.unfreeze_from", "block5"), ("augment.brightness", -0.1), ("compute.threads", 0),
+]  # fmt: skip
 
 
-def test_an_unknown_key_is_named_with_the_near_one(values: dict[str, Any]) -> None:
-    put(values, "finetune.epoch", 3)
-    with pytest.raises(WenError, match=r"finetune\.epoch: unknown key; did you mean 'epochs'"):
-        parse(as_text(values), Path("params.yaml"))
-
-
-def test_a_missing_key_is_named(values: dict[str, Any]) -> None:
-    del values["split"]["unit"]
-    with pytest.raises(WenError, match=r"^params.yaml: split\.unit: missing$"):
-        parse(as_text(values), Path("params.yaml"))
+def test_an_impossible_value_gives_one_line_that_names_the_key(values: dict[str, Any]) -> None:
+    for key, value in IMPOSSIBLE:
+        changed = copy.deepcopy(values)
+        put(changed, key, value)
+        with pytest.raises(WenError) as caught:
+            parse(as_text(changed), Path("params.yaml"))
+        (line,) = str(caught.value).splitlines()
+        assert line.startswith(f"params.yaml: {key}"), (key, value)
 
 
 def test_every_problem_has_its_line(values: dict[str, Any]) -> None:
@@ -114,12 +85,6 @@ def test_every_problem_has_its_line(values: dict[str, Any]) -> None:
     with pytest.raises(WenError) as caught:
         parse(as_text(values), Path("params.yaml"))
     assert len(str(caught.value).splitlines()) == 2
-
-
-@pytest.mark.parametrize("text", ["", "- a\n", "a: [\n", "lr: 1\nlr: 2\n"])
-def test_what_is_not_a_mapping_is_refused(text: str) -> None:
-    with pytest.raises(WenError, match=r"params\.yaml"):
-        parse(text, Path("params.yaml"))
 
 
 def test_a_whole_learning_rate_is_to_be_written_with_a_point(values: dict[str, Any]) -> None:
