@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import PROJECT
+from dvc.repo import Repo
 from filelock import FileLock
 from ruamel.yaml import YAML
 
@@ -44,7 +45,8 @@ class Study:
     def restore(self) -> None:
         """Go back to the last commit and its results."""
         self.run("git", "checkout", "--quiet", "--", ".")
-        self.run("dvc", "checkout")
+        with Repo(str(self.root)) as repo:
+            repo.checkout(force=True)
 
     def stages_run(self, output: str) -> list[str]:
         return re.findall(r"Running stage '([^']+)'", output)
