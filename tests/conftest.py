@@ -1,5 +1,6 @@
 """What the tests share: the project's folder, the real data where they are at hand, and a tiny study."""
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,11 @@ from wen.config.params import Params
 
 PROJECT = Path(__file__).parents[1]
 SHARED = PROJECT.parent / "shared"
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported out of every search for garbage, of which statsmodels makes one a call."""
+    gc.freeze()
 
 
 @pytest.fixture
