@@ -39,6 +39,10 @@ def _shared(name: str) -> Path:
 
 @pytest.fixture
 def values() -> dict[str, Any]:
+    return study_values()
+
+
+def study_values() -> dict[str, Any]:
     """The demo's params.yaml, cut down to a study of seconds."""
     study: dict[str, Any] = YAML(typ="safe").load((PROJECT / "profiles/demo.yaml").read_text())
     study["dataset"]["side"] = 48

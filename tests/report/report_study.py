@@ -1,6 +1,7 @@
 """A study whose models were not trained but made up: every stage after them runs for real."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +25,24 @@ MakeStudy = Callable[..., tuple[Params, Paths]]
 
 @pytest.fixture
 def make_study(tmp_path: Path, values: dict[str, Any]) -> MakeStudy:
-    def make(skill: float = 1.0, cells: int = 240, subjects: int = 24, **changes: Any) -> tuple[Params, Paths]:
-        """Write what a study has before its ensembles; a model's logit is right by ``skill`` deviations."""
-        for key, value in changes.items():
-            values[key] = values[key] | value if isinstance(value, dict) else value
-        params, paths = Params.model_validate(values), Paths(tmp_path)
-        _cells(params, paths, cells, subjects)
-        table = pd.read_csv(paths.index).assign(**pd.read_csv(paths.split)[["part", "fold"]])
-        for member in params.networks:
-            _model(params, paths, table, member, skill)
-        for recipe in params.rates:
-            inter.run(params, paths, recipe)
-        intra.run(params, paths)
-        return params, paths
+    return partial(write_study, tmp_path, values)
 
-    return make
+
+def write_study(
+    root: Path, values: dict[str, Any], skill: float = 1.0, cells: int = 240, subjects: int = 24, **changes: Any
+) -> tuple[Params, Paths]:
+    """Write what a study has before its ensembles; a model's logit is right by ``skill`` deviations."""
+    for key, value in changes.items():
+        values[key] = values[key] | value if isinstance(value, dict) else value
+    params, paths = Params.model_validate(values), Paths(root)
+    _cells(params, paths, cells, subjects)
+    table = pd.read_csv(paths.index).assign(**pd.read_csv(paths.split)[["part", "fold"]])
+    for member in params.networks:
+        _model(params, paths, table, member, skill)
+    for recipe in params.rates:
+        inter.run(params, paths, recipe)
+    intra.run(params, paths)
+    return params, paths
 
 
 def _cells(params: Params, paths: Paths, cells: int, subjects: int) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import study_values
 from PIL import Image
-from report_study import MakeStudy
+from report_study import MakeStudy, write_study
 
 from wen.config.member import Member
 from wen.config.params import Params
@@ -52,19 +53,30 @@ def run(params: Params, paths: Paths) -> Page:
     return Page(paths.report / "index.html")
 
 
-@pytest.mark.parametrize("language", ["en", "id"])
-def test_every_section_is_there_in_both_languages(make_study: MakeStudy, language: str) -> None:
-    params, paths = make_study(report={"language": language})
-    made = run(params, paths)
-    assert [own["id"] for tag, own in made.elements if tag == "section"] == SECTIONS
-    t = Text(language)
-    for name in SECTIONS:
-        assert t(f"section.{name}") in made.text
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Paths]:
+    """One whose page is written; for tests that change nothing of it."""
+    params, paths = write_study(tmp_path_factory.mktemp("study"), study_values())
+    page.run(params, paths)
+    return params, paths
 
 
-def test_every_figure_of_the_tables_is_that_of_the_metrics_files(make_study: MakeStudy) -> None:
-    params, paths = make_study()
-    made = run(params, paths)
+@pytest.fixture(scope="module")
+def made(study: tuple[Params, Paths]) -> Page:
+    """The page of that study."""
+    return Page(study[1].report / "index.html")
+
+
+def test_every_section_is_there_in_both_languages(made: Page, make_study: MakeStudy) -> None:
+    for language, written in (("en", made), ("id", run(*make_study(report={"language": "id"})))):
+        assert [own["id"] for tag, own in written.elements if tag == "section"] == SECTIONS
+        t = Text(language)
+        for name in SECTIONS:
+            assert t(f"section.{name}") in written.text
+
+
+def test_every_figure_of_the_tables_is_that_of_the_metrics_files(study: tuple[Params, Paths], made: Page) -> None:
+    params, paths = study
     rows = _rows(params, paths)
     shown = re.findall(r'<td data-of="([^"]+)" data-measure="(\w+)"[^>]*><span class="value">([^<]+)</span>', made.text)
     assert [value for *_, value in shown] == [f"{rows[own][measure]:.3f}" for own, measure, _ in shown]
@@ -77,9 +89,9 @@ def test_every_figure_of_the_tables_is_that_of_the_metrics_files(make_study: Mak
         assert text == f"{mean:.3f} ± {std:.3f}"
 
 
-def test_the_weights_shown_are_those_of_the_ensembles(make_study: MakeStudy) -> None:
-    params, paths = make_study()
-    weights = re.findall(r'<span data-weight="(\w+) (\S+) (\w+)/(\d+)">([^<]+)</span>', run(params, paths).text)
+def test_the_weights_shown_are_those_of_the_ensembles(study: tuple[Params, Paths], made: Page) -> None:
+    _, paths = study
+    weights = re.findall(r'<span data-weight="(\w+) (\S+) (\w+)/(\d+)">([^<]+)</span>', made.text)
     assert len(weights) == 9 * 2 + 6 * 3
     for kind, what, scheme, k, text in weights:
         path = paths.intra_predictions if kind == "intra" else paths.inter_predictions(what)
@@ -87,15 +99,13 @@ def test_the_weights_shown_are_those_of_the_ensembles(make_study: MakeStudy) -> 
         assert text == f"{read_npz(path)[key][int(k)]:.3f}"
 
 
-def test_the_headline_and_the_focus_are_one(make_study: MakeStudy) -> None:
-    params, paths = make_study()
-    page.run(params, paths)
+def test_the_headline_and_the_focus_are_one(study: tuple[Params, Paths]) -> None:
+    params, paths = study
     assert read_json(paths.headline) == gather(params, paths).focus.row
 
 
-def test_the_tables_are_exported_as_csv_and_latex(make_study: MakeStudy) -> None:
-    params, paths = make_study()
-    page.run(params, paths)
+def test_the_tables_are_exported_as_csv_and_latex(study: tuple[Params, Paths]) -> None:
+    params, paths = study
     folder = paths.report / "tables"
     assert {path.name for path in folder.iterdir()} == {
         f"{name}.{kind}" for name in ("single", "average", "ensemble", "weight", "test") for kind in ("csv", "tex")
@@ -182,8 +192,7 @@ def test_it_says_what_was_chosen_on_test_data(make_study: MakeStudy, language: s
     assert optimistic not in free
 
 
-@pytest.mark.parametrize("language", ["en", "id"])
-@pytest.mark.parametrize("folds", [2, 5])
+@pytest.mark.parametrize(("folds", "language"), [(2, "en"), (5, "id")])
 def test_it_says_what_the_runs_can_show_and_what_the_thesis_would_have_tested(
     make_study: MakeStudy, language: str, folds: int
 ) -> None:
@@ -201,8 +210,7 @@ def test_it_says_what_the_runs_can_show_and_what_the_thesis_would_have_tested(
     assert rows[:8] == ["H1", *[t("runs.thesis")] * 7]
 
 
-@pytest.mark.parametrize("probability", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("unit", ["image", "subject"])
+@pytest.mark.parametrize(("unit", "probability"), [("image", 0.5), ("subject", 0.0), ("subject", 1.0)])
 def test_models_that_learned_nothing_give_a_page_without_a_warning(
     make_study: MakeStudy, unit: str, probability: float
 ) -> None:
@@ -224,23 +232,20 @@ def test_models_that_learned_nothing_give_a_page_without_a_warning(
         assert run(params, paths).text
 
 
-def test_pictures_have_alternatives_and_headings_their_scope(make_study: MakeStudy) -> None:
-    made = run(*make_study())
+def test_pictures_have_alternatives_and_headings_their_scope(made: Page) -> None:
     assert all(own.get("alt") for tag, own in made.elements if tag == "img")
     assert all(own.get("scope") for tag, own in made.elements if tag == "th")
     assert all(own.get("aria-label") for tag, own in made.elements if own.get("role") == "img")
 
 
-def test_the_page_needs_nothing_from_elsewhere(make_study: MakeStudy) -> None:
-    made = run(*make_study())
+def test_the_page_needs_nothing_from_elsewhere(made: Page) -> None:
     for tag, own in made.elements:
         for key in ("src", "href"):
             if own.get(key) and tag in ("img", "script", "link", "a", "use", "image"):
                 assert str(own[key]).startswith(("data:", "#"))
 
 
-def test_synthetic_figures_never_stand_beside_published_ones(make_study: MakeStudy) -> None:
-    made = run(*make_study())
+def test_synthetic_figures_never_stand_beside_published_ones(made: Page) -> None:
     assert Text("en")("published.synthetic") in made.text
     assert ">this study<" not in made.text
 
@@ -252,14 +257,14 @@ def test_real_figures_stand_beside_published_ones_with_how_they_were_split(make_
     assert "by image" in row[: row.index("</tr>")]
 
 
-def test_two_runs_write_the_same_bytes(make_study: MakeStudy) -> None:
-    params, paths = make_study()
-    first, second = ((run(params, paths), paths.evidence.read_bytes()) for _ in range(2))
-    assert (first[0].text, first[1]) == (second[0].text, second[1])
+def test_two_runs_write_the_same_bytes(study: tuple[Params, Paths], made: Page) -> None:
+    params, paths = study
+    before = paths.evidence.read_bytes()
+    assert run(params, paths).text == made.text
+    assert paths.evidence.read_bytes() == before
 
 
-@pytest.mark.parametrize("unit", ["image", "subject"])
-@pytest.mark.parametrize("language", ["en", "id"])
+@pytest.mark.parametrize(("unit", "language"), [("image", "en"), ("subject", "id")])
 def test_a_browser_opens_it_without_a_message_on_the_console(make_study: MakeStudy, unit: str, language: str) -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
