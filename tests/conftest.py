@@ -11,6 +11,12 @@ from wen.config.params import Params
 
 PROJECT = Path(__file__).parents[1]
 SHARED = PROJECT.parent / "shared"
+SLOW = {*PROJECT.glob("tests/pipeline/*.py"), PROJECT / "tests/test_verify.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of minutes: else, at the end, one worker has one of them and the other nothing."""
+    items.sort(key=lambda item: item.path not in SLOW)
 
 
 def pytest_collection_finish() -> None:
