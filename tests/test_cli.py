@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROJECT
+from conftest import PROJECT, study_values
 from tiny_study import own_mounts, set_params
 
 from wen import cli
@@ -38,16 +39,21 @@ def test_a_signal_ends_a_stage_within_seconds_with_one_line_that_says_how_to_go_
     assert not (tmp_path / "data/index.csv").exists()
 
 
-@pytest.fixture
-def prepared(tmp_path: Path, values: dict[str, Any]) -> Path:
-    """A study with its index, in a folder that is to become full or read-only."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    values = study_values()
     values["dataset"]["synthetic"]["cells"] = 400
-    root = tmp_path / "study"
-    root.mkdir()
+    root = tmp_path_factory.mktemp("made")
     set_params(root, values)
     done = wen(root, "prepare")
     assert done.returncode == 0, done.stderr
     return root
+
+
+@pytest.fixture
+def prepared(made: Path, tmp_path: Path) -> Path:
+    """A study with its index, in a folder that is to become full or read-only."""
+    return shutil.copytree(made, tmp_path / "study")
 
 
 def wen(root: Path, *command: str, around: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
