@@ -134,7 +134,7 @@ def test_whatever_a_stage_executes_counts(source: Path, name: str, old: str, new
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        ("members/finetune.py", "not in this study; params.yaml has the LRs ", "no such model. The LRs are "),
+        ("config/params.py", "not in this study; params.yaml has the LRs ", "no such model. The LRs are "),
         ("network/fit.py", "training stops, and the best epoch before is kept", "it stops here"),
         ("network/features.py", '"decoding images"', '"reading the images"'),
         ("config/params.py", ": unknown key", ": there is no such key"),

@@ -197,6 +197,14 @@ class Params(Section):
         """Every network that is trained: each learning rate on each fold."""
         return [member for recipe in self.rates for member in self.members(recipe)]
 
+    def check_trained(self, member: Member) -> None:
+        """Raise `WenError` unless the member is one of `networks`."""
+        if member not in self.networks:
+            raise WenError(
+                f"--lr {member.recipe} --fold {member.fold}: not in this study; params.yaml has the LRs "
+                f"{', '.join(self.rates)} and the folds {self.folds}"
+            )
+
 
 def load(path: Path) -> Params:
     """Read and check a params.yaml.

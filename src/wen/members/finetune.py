@@ -38,7 +38,7 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
         If the LR or the fold is not of this study, an earlier stage's output is missing or holds numbers that are
         none, no epoch had a finite loss, or git has no commit.
     """
-    check_in_study(params, member)
+    params.check_trained(member)
     cells = read_cells(paths)
     device.settle(params.compute)
     where = device.choose(device_name, params.compute)
@@ -93,15 +93,6 @@ def _live(folder: Path) -> Live:
         return Live(str(folder), dvcyaml=None, save_dvc_exp=False)
     except SCMError as error:
         raise WenError(f"git: {error}; DVCLive asks for a commit: git add --all && git commit -m 'The study'") from None
-
-
-def check_in_study(params: Params, member: Member) -> None:
-    """Raise `WenError` unless params.yaml has this network."""
-    if member not in params.networks:
-        raise WenError(
-            f"--lr {member.recipe} --fold {member.fold}: not in this study; params.yaml has the LRs "
-            f"{', '.join(params.rates)} and the folds {params.folds}"
-        )
 
 
 def initialise(head: nn.Linear, seed: int, fold: int) -> None:

@@ -9,7 +9,6 @@ from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.files import write_json
-from wen.members.finetune import check_in_study
 from wen.members.predictions import Predictions, write
 from wen.network import backbone, device
 from wen.network.cut import Cut, cut
@@ -32,7 +31,7 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
         If the LR or the fold is not of this study, an earlier stage's output is missing, or the network gives an
         image no number.
     """
-    check_in_study(params, member)
+    params.check_trained(member)
     cells = read_cells(paths)
     device.settle(params.compute)
     where = device.choose(device_name, params.compute)
