@@ -4,7 +4,7 @@ import difflib
 import os
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -26,6 +26,7 @@ from wen.evaluation.metrics import decide
 from wen.files import write_text
 from wen.identity import study_id
 from wen.integrity import one_run
+from wen.members.classical import Fitted
 from wen.members.predict import OVERFLOW
 from wen.names import shown
 from wen.network import backbone, device
@@ -45,8 +46,8 @@ class Request:
     sources: list[str]
     """Files, folders, patterns, or ``-``; see `wen.sources.find`."""
     classifier: str | None = None
-    """By its name in metrics/evidence.json: ``single 0.001-3``, ``inter 0.001 kappa``, ``intra leak_free kappa``; else
-    params.yaml's headline."""
+    """By its name in metrics/evidence.json: ``single 0.001-3``, ``single baseline/colour-3``, ``inter 0.001 kappa``,
+    ``intra leak_free kappa``; else params.yaml's headline."""
     form: str | None = None
     """``table``, ``csv`` or ``jsonl``; else what ``output`` ends with, else a table."""
     output: Path | None = None
@@ -82,7 +83,7 @@ def run(params: Params, paths: Paths, request: Request) -> None:
     one_run.check(params, paths, focus=request.classifier is None)
     classifier = _choose(gather(params, paths), request.classifier)
     members = [predictions.member for predictions in classifier.members]
-    one_run.check_models(map(paths.model, members), paths)
+    one_run.check_models(models(members, paths), paths)
     about = {"classifier": classifier.id, "study": study_id(params, paths)}
     files = sources.find(request.sources)
     if not files:
@@ -94,8 +95,8 @@ def run(params: Params, paths: Paths, request: Request) -> None:
 
         probabilities = on_cluster(files, members, params, paths, request.address)
     else:
-        networks = Networks(members, params, paths, device.choose(request.device, params.compute))
-        probabilities = classify(files, networks, params)
+        judge = judges(members, params, paths, device.choose(request.device, params.compute))
+        probabilities = classify(files, judge, params)
     with rows(form, request.output, about) as write:
         called = [_write_row(write, *pair, classifier, request.members) for pair in _shown(files, probabilities)]
     if failed := called.count(None):
@@ -132,6 +133,22 @@ def _write_row(
     of_members = {name: float(value) for name, value in zip(names, found, strict=False)}
     write({"file": file, "probability": probability, "called": "ALL" if label else "HEM"} | of_members)
     return label
+
+
+Judge = Callable[[np.ndarray], np.ndarray]
+"""From 8-bit RGB images of shape (n, size, size, 3) to probabilities of ALL, of shape (images, members)."""
+
+
+def models(members: Sequence[Member], paths: Paths) -> list[Path]:
+    """The files that `judges` may read: a baseline may look at the frozen network's features."""
+    classical = any(member.baseline for member in members)
+    return [*map(paths.model, members), *([paths.backbone] if classical else [])]
+
+
+def judges(members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> Judge:
+    """Load the members of a classifier: networks, or a baseline."""
+    kind = Fitted if members[0].baseline else Networks
+    return kind(members, params, paths, where)
 
 
 class Networks:
@@ -176,11 +193,11 @@ class Networks:
         return torch.sigmoid(logits.cpu().double()).numpy()
 
 
-def classify(files: Iterable[str], networks: Networks, params: Params) -> Iterator[np.ndarray | str]:
+def classify(files: Iterable[str], judge: Judge, params: Params) -> Iterator[np.ndarray | str]:
     """Give each image's probability of ALL by each member, of shape (members,); or why there is none."""
     for batch in _read_ahead(files, params):
         good = [image for image in batch if not isinstance(image, str)]
-        rows = networks(np.stack(good)) if good else ()
+        rows = judge(np.stack(good)) if good else ()
         found = iter([OVERFLOW if np.isnan(row).any() else row for row in rows])
         yield from (image if isinstance(image, str) else next(found) for image in batch)
 
@@ -224,6 +241,7 @@ def _choose(study: Study, name: str | None) -> Classifier:
             f"--classifier {shown(name)}: no such classifier; did you mean '{nearest}'?\n"
             f"  single LR-FOLD, inter LR SCHEME, intra READING SCHEME; LR: {rates}; FOLD: {folds};\n"
             f"  SCHEME: {schemes}; READING: {', '.join(JUDGED_ON)}"
+            + "".join(f"; single {recipe}-FOLD" for recipe in study.baselines)
         )
     return by_name[name]
 

@@ -165,6 +165,14 @@ def features(device: Device = "auto") -> None:
 
 
 @app.command()
+def baselines(device: Device = "auto") -> None:
+    """Fit the classical classifiers and write their probabilities."""
+    from wen.members import classical
+
+    classical.run(*_study(), device)
+
+
+@app.command()
 def train_fold(lr: LR, fold: Fold, device: Device = "auto") -> None:
     """Train one model in two stages."""
     from wen.members import finetune

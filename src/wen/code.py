@@ -27,7 +27,8 @@ DATA = (".csv", ".yaml", ".html", ".md")
 """Endings of the package's files that are no modules; editors and systems leave others beside them."""
 LIBRARIES = {
     "numpy": "numpy", "openvino": "openvino", "pandas": "pandas", "PIL": "pillow", "safetensors": "safetensors",
-    "scipy": "scipy", "sklearn": "scikit-learn", "statsmodels": "statsmodels", "timm": "timm", "torch": "torch",
+    "scipy": "scipy", "skops": "skops", "sklearn": "scikit-learn", "statsmodels": "statsmodels", "timm": "timm",
+    "torch": "torch",
 }  # fmt: skip
 """Those that numbers come from: the module, and what installs it."""
 SEAL = "seal"

@@ -20,7 +20,7 @@ def study_id(params: Params, paths: Paths) -> str:
     params.yaml but the focus and the report's, which change no model; the predictions are those of all models and
     ensembles.
     """
-    models = map(paths.predictions, params.networks)
+    models = map(paths.predictions, [*params.networks, *params.classical])
     ensembles = [*map(paths.inter_predictions, params.rates), paths.intra_predictions]
     content = {
         "params": params.model_dump(mode="json", exclude={*FOCUS, "report"}),

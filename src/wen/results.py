@@ -58,7 +58,9 @@ class Study:
     """The test images, as data/index.csv has them. Images of one ``component`` stand or fall together, if the split is
     by subject."""
     models: dict[str, list[Predictions]]
-    """The fold models of each recipe: of each learning rate, as text."""
+    """The networks of each learning rate, by its text."""
+    baselines: dict[str, list[Predictions]]
+    """The classical members of each baseline, by its recipe; no ensemble, champion or hypothesis is about them."""
     classifiers: list[Classifier]
 
     @property
@@ -79,7 +81,7 @@ class Study:
     def averages(self) -> dict[str, dict[str, dict[Hashable, Any]]]:
         """``mean`` and ``std`` (n - 1) of each recipe's single models."""
         averages = {}
-        for recipe, members in self.models.items():
+        for recipe, members in (self.models | self.baselines).items():
             rows = pd.DataFrame([self.single(member).row for member in members], dtype=float)
             averages[recipe] = {"mean": rows.mean().to_dict(), "std": rows.std(ddof=1).to_dict()}
         return averages
@@ -137,10 +139,14 @@ def gather(params: Params, paths: Paths) -> Study:
     cells = read_cells(paths)
     cells = cells.assign(component=_components(params, paths, cells))
     cells = cells[cells.part == TEST].reset_index(drop=True)
-    models = {recipe: load(paths, params.members(recipe)) for recipe in params.rates}
-    for members in models.values():  # `load` has compared each with the first
+    models, baselines = (
+        {recipe: load(paths, params.members(recipe)) for recipe in recipes}
+        for recipes in (params.rates, params.baseline_recipes)
+    )
+    for members in (*models.values(), *baselines.values()):  # `load` has compared each with the first
         _check_test_set(paths.predictions(members[0].member), members[0].test_id, cells, paths)
-    return Study(params, cells, models, [*_singles(models), *_ensembles(params, paths, models, cells)])
+    classifiers = [*_singles(models), *_singles(baselines), *_ensembles(params, paths, models, cells)]
+    return Study(params, cells, models, baselines, classifiers)
 
 
 def curves(params: Params, paths: Paths) -> pd.DataFrame:

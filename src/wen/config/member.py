@@ -2,19 +2,27 @@
 
 from dataclasses import dataclass
 
+BASELINE = "baseline/"
+"""How the recipe of a baseline begins."""
+
 
 @dataclass(frozen=True)
 class Member:
     """One classifier that a recipe gives when one fold validates and the others train."""
 
     recipe: str
-    """What it is made by: a learning rate of the study's network, as text, or the name of a baseline."""
+    """What it is made by: a learning rate of the study's network, as text, or ``baseline/`` and the name of one."""
     fold: int
 
     @property
     def name(self) -> str:
         """As in ``0.001-0``: in DVC's stages, ensembles, tables and messages."""
         return f"{self.recipe}-{self.fold}"
+
+    @property
+    def baseline(self) -> str | None:
+        """The name of a baseline in params.yaml; None of a network."""
+        return self.recipe.removeprefix(BASELINE) if self.recipe.startswith(BASELINE) else None
 
     @property
     def lr(self) -> float:

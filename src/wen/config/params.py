@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from wen.config.member import Member
+from wen.config.member import BASELINE, Member
 from wen.errors import Message, WenError
 from wen.names import shown
 
@@ -145,6 +145,7 @@ class Params(Section):
     lr_grid: Annotated[list[LearningRate], Field(min_length=2, max_length=8)]
     folds: Annotated[list[Count], Field(min_length=2)]
     schemes: Annotated[list[str], Field(min_length=1)]
+    baselines: list[str]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     dataset: Dataset
     images: Images
@@ -165,7 +166,7 @@ class Params(Section):
             raise ValueError(f"weighting: {self.weighting!r} is not in schemes {self.schemes}")
         if self.folds != list(range(len(self.folds))):
             raise ValueError(f"folds: {self.folds} must count up from 0, e.g. [0, 1, 2, 3, 4]")
-        for key in ("lr_grid", "schemes"):
+        for key in ("lr_grid", "schemes", "baselines"):
             values = getattr(self, key)
             if len(set(values)) < len(values):
                 raise ValueError(f"{key}: {values} holds a value twice")
@@ -188,6 +189,11 @@ class Params(Section):
         """The grid's recipes, and that of the learning rate in focus if it is off the grid."""
         return self.grid + [str(self.lr)] * (self.lr not in self.lr_grid)
 
+    @property
+    def baseline_recipes(self) -> list[str]:
+        """The recipes of the classical members."""
+        return [f"{BASELINE}{name}" for name in self.baselines]
+
     def members(self, recipe: str) -> list[Member]:
         """A recipe's members, one for each fold."""
         return [Member(recipe, fold) for fold in self.folds]
@@ -204,6 +210,11 @@ class Params(Section):
                 f"--lr {member.recipe} --fold {member.fold}: not in this study; params.yaml has the LRs "
                 f"{', '.join(self.rates)} and the folds {self.folds}"
             )
+
+    @property
+    def classical(self) -> list[Member]:
+        """Every classical member: each baseline on each fold."""
+        return [member for recipe in self.baseline_recipes for member in self.members(recipe)]
 
 
 def load(path: Path) -> Params:

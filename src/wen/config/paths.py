@@ -111,7 +111,12 @@ class Paths:
         return self.root / "data/features"
 
     def model(self, member: Member) -> Path:
-        return self.root / f"models/{member.recipe}/{member.fold}.safetensors"
+        return self.root / f"models/{member.recipe}/{member.fold}.{'skops' if member.baseline else 'safetensors'}"
+
+    @property
+    def of_baselines(self) -> tuple[Path, ...]:
+        """The folders that hold the baselines' models, predictions and rows, and nothing else."""
+        return tuple(self.root / f"{folder}/baseline" for folder in ("models", "data/predictions", "metrics/single"))
 
     def training(self, member: Member) -> Path:
         return self.root / f"plots/training/{member.recipe}/{member.fold}"

@@ -7,6 +7,7 @@ from wen.config import grid
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.ensemble import weights
+from wen.members.baselines import baseline
 
 
 def check(params: Params, paths: Paths) -> None:
@@ -15,11 +16,13 @@ def check(params: Params, paths: Paths) -> None:
     Raises
     ------
     WenError
-        If there is no such scheme or network, or the network cannot be cut there; the text names the key.
+        If there is no such scheme, baseline or network, or the network cannot be cut there; the text names the key.
     """
     grid.check(params, paths)
     for name in params.schemes:
         weights.scheme(name)
+    for name in params.baselines:
+        baseline(name)
     asked = f"{params.backbone.name} {params.finetune.unfreeze_from} timm {version('timm')}\n"
     if not _known(asked, paths):
         _network(params)

@@ -39,7 +39,7 @@ def check(params: Params, paths: Paths, focus: bool) -> None:
     """
     recorded = stages(paths.root / "dvc.lock")
     needed = [
-        *BEFORE, *(name for member in params.networks for name in member.stages),
+        *BEFORE, "baselines", *(name for member in params.networks for name in member.stages),
         *(f"ensemble-inter@{recipe}" for recipe in params.rates), "ensemble-intra", *(["report"] if focus else []),
     ]  # fmt: skip
     ran = {name: recorded[name] for name in needed if name in recorded}
@@ -55,10 +55,14 @@ def check(params: Params, paths: Paths, focus: bool) -> None:
 def check_models(models: Iterable[Path], paths: Paths) -> None:
     """Compare models with dvc.lock; one that is not what DVC recorded is a `WenError`."""
     outs = {out.path: out.md5 for stage in stages(paths.root / "dvc.lock").values() for out in stage.outs}
+
+    def recorded(path: Path) -> bool:
+        """Whether a file, or the folder that DVC knows it by, is as recorded."""
+        known = [place for place in (path, *path.parents) if place.relative_to(paths.root).as_posix() in outs]
+        return bool(known) and outs[known[0].relative_to(paths.root).as_posix()] == _digest(known[0])
+
     _refuse([
-        f"{path}: is not the model that DVC recorded"
-        for path in models
-        if path.exists() and outs.get(path.relative_to(paths.root).as_posix()) != _digest(path)
+        f"{path}: is not the model that DVC recorded" for path in models if path.exists() and not recorded(path)
     ])  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
     installed(address)
     root = paths.root.resolve()
     models = params.networks
-    after = [*(f"ensemble-inter@{recipe}" for recipe in params.rates), "ensemble-intra", "report"]
+    after = ["baselines", *(f"ensemble-inter@{recipe}" for recipe in params.rates), "ensemble-intra", "report"]
     names = [*BEFORE, *(model.name for model in models), *after]
     epochs = {"head": params.head.epochs, "finetune": params.finetune.epochs}
     threads = params.compute.threads

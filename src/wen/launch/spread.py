@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import wen
-from wen.classify import Networks, classify
+from wen.classify import classify, judges, models
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -26,7 +26,7 @@ BATCH = 256
 
 
 def on_cluster(
-    files: Sequence[str], models: list[Member], params: Params, paths: Paths, address: str
+    files: Sequence[str], members: list[Member], params: Params, paths: Paths, address: str
 ) -> Iterator[np.ndarray | str]:
     """Do what `wen.classify.classify` does, on all nodes of a cluster, which have to see the files.
 
@@ -46,14 +46,14 @@ def on_cluster(
         options.execution_options.preserve_order = True
         options.enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)  # after ray.data has set it
-        weights = ray.put({model: paths.model(model).read_bytes() for model in models})
+        weights = ray.put({path.relative_to(paths.root): path.read_bytes() for path in models(members, paths)})
         resources = ray.cluster_resources()
         gpus = int(resources.get("GPU", 0))
         most = gpus or max(1, int(resources["CPU"]) // params.compute.threads)
         names = [{"file": os.fsencode(os.path.abspath(file))} for file in files]  # bytes: Arrow has no other for some
         rows = ray.data.from_items(names).map_batches(
             _Worker,
-            fn_constructor_args=(weights, params, code()),
+            fn_constructor_args=(weights, members, params, code()),
             batch_size=BATCH,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
             num_cpus=params.compute.threads,
@@ -82,7 +82,7 @@ def code() -> str:
 class _Worker:
     """Holds the networks on a node."""
 
-    def __init__(self, weights: Any, params: Params, expected: str) -> None:
+    def __init__(self, weights: Any, members: list[Member], params: Params, expected: str) -> None:
         import ray
 
         self.params, self.width, self.refused = params, 0, ""
@@ -96,15 +96,15 @@ class _Worker:
         content = ray.get(weights)
         with tempfile.TemporaryDirectory() as name:
             paths = Paths(Path(name))
-            for model, own in content.items():
-                with whole(paths.model(model)) as partial:
-                    partial.write_bytes(own)
-            self.networks = Networks(list(content), params, paths, device.choose("auto", params.compute))
-        self.width = len(content)
+            for path, weight in content.items():
+                with whole(paths.root / path) as partial:
+                    partial.write_bytes(weight)
+            self.judge = judges(members, params, paths, device.choose("auto", params.compute))
+        self.width = len(members)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         files = [os.fsdecode(name) for name in batch["file"]]
-        found = [""] * len(files) if self.refused else list(classify(files, self.networks, self.params))
+        found = [""] * len(files) if self.refused else list(classify(files, self.judge, self.params))
         nothing = np.full(self.width, np.nan)
         return {
             "probability": np.stack([nothing if isinstance(own, str) else own for own in found]),

@@ -5,6 +5,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from wen.config.member import Member
 from wen.results import Classifier, Study
 
 
@@ -25,13 +26,20 @@ class Text:
         return self.catalogue[key][self.language].format(**values)
 
     def names(self, study: Study) -> dict[str, str]:
-        """What each classifier, and the average of each LR's single models, is called, by id."""
-        averages = {f"average {recipe}": self("name.average", lr=recipe) for recipe in study.params.rates}
+        """What each classifier, and the average of each recipe's single models, is called, by id."""
+        averages = {f"average {recipe}": self.recipe(recipe) for recipe in study.averages}
         return {own.id: self.name(own) for own in study.classifiers} | averages
+
+    def recipe(self, recipe: str) -> str:
+        """What a learning rate or a baseline is called."""
+        name = Member(recipe, 0).baseline
+        return self("name.baseline", name=name) if name else self("name.average", lr=recipe)
 
     def name(self, classifier: Classifier) -> str:
         """What a classifier is called."""
         about = {key: getattr(classifier, key) for key in ("fold", "scheme", "reading")}
+        if classifier.kind == "single":
+            return self("name.single", recipe=self.recipe(str(classifier.recipe)), **about)
         return self(f"name.{classifier.kind}", lr=classifier.recipe, **about)
 
 

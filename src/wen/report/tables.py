@@ -27,8 +27,7 @@ def _tables(study: Study, evidence: dict[str, Any], t: Text) -> dict[str, pd.Dat
         return pd.DataFrame([{"model": t.name(own), **{name: own.row[name] for name in MEASURES}} for own in chosen])
 
     averages = [
-        {"model": t("name.average", lr=recipe)}
-        | {f"{name} {kind}": row[name] for name in MEASURES for kind, row in kinds.items()}
+        {"model": t.recipe(recipe)} | {f"{name} {kind}": row[name] for name in MEASURES for kind, row in kinds.items()}
         for recipe, kinds in study.averages.items()
     ]
     weights = [

@@ -29,7 +29,7 @@ def run(params: Params, paths: Paths) -> None:
     table.add_section()
     for recipe, rows in study.averages.items():
         spread = [f"{rows['mean'][measure]:.3f} ± {rows['std'][measure]:.3f}" for measure in SHOWN]
-        table.add_row(t("name.average", lr=recipe), *spread)
+        table.add_row(t.recipe(recipe), *spread)
     table.add_section()
     focus = study.focus
     table.add_row(f"headline: {t.name(focus)}", *(f"{focus.row[measure]:.3f}" for measure in SHOWN), style="bold")

@@ -1,0 +1,47 @@
+"""What a classical member is: the numbers that it learns from, and a scikit-learn classifier that learns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A few images, as a baseline may look at them; nothing is read or computed that it does not ask for."""
+
+    images: Callable[[], np.ndarray]
+    """As they enter the network: uint8, of shape (n, size, size, 3)."""
+    pooled: Callable[[], np.ndarray]
+    """The frozen network's pooled features: float32, of shape (n, channels)."""
+
+
+class Baseline(Protocol):
+    """What a module of `wen.members.baselines` holds."""
+
+    def numbers(self, batch: Batch) -> np.ndarray:
+        """Give each image's numbers, of shape (n, k), which depend on that image alone."""
+        ...
+
+    def estimator(self, cells: pd.DataFrame, seed: int) -> Any:
+        """Make an unfitted scikit-learn classifier that has ``predict_proba``.
+
+        Parameters
+        ----------
+        cells : DataFrame
+            The training images' rows of data/index.csv, for what groups or searches inside them.
+        seed : int
+            For what it draws.
+        """
+        ...
+
+
+def logistic_regression() -> Any:
+    """Standardise and regress by scikit-learn's default strength, C = 1, with each class of equal weight."""
+    from sklearn.linear_model import LogisticRegression  # to import it takes a second, which `wen check` does not need
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, class_weight="balanced", max_iter=10_000))

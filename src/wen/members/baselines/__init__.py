@@ -1,0 +1,18 @@
+"""The classical classifiers that a study can hold beside its networks, by their names in params.yaml."""
+
+import difflib
+
+from wen.errors import WenError
+from wen.members.baseline import Baseline
+from wen.members.baselines import colour, features
+
+BASELINES: dict[str, Baseline] = {"colour": colour, "features": features}
+
+
+def baseline(name: str) -> Baseline:
+    """Find a baseline by its name in params.yaml; a `WenError` lists those that there are."""
+    if name not in BASELINES:
+        near = difflib.get_close_matches(name, BASELINES, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise WenError(f"params.yaml: baselines: no baseline {name!r}{meant}; there are {', '.join(BASELINES)}")
+    return BASELINES[name]

@@ -1,0 +1,16 @@
+"""Logistic regression on the frozen network's pooled features: no network is trained."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wen.members.baseline import Batch, logistic_regression
+
+
+def numbers(batch: Batch) -> np.ndarray:
+    return batch.pooled()
+
+
+def estimator(cells: pd.DataFrame, seed: int) -> Any:
+    return logistic_regression()
