@@ -16,6 +16,12 @@ from wen.integrity import check
     [
         ("", "schemes", ["kappa", "gini"], "params.yaml: schemes: no scheme 'gini'; there are accuracy, f1, "),
         (
+            "",
+            "baselines",
+            ["color"],
+            "params.yaml: baselines: no baseline 'color' (did you mean 'colour'?); there are colour, features",
+        ),
+        (
             "backbone",
             "name",
             "tf_efficientnet_lite9",

@@ -16,7 +16,7 @@ from wen.errors import WenError
 PACKAGE = PROJECT / "src/wen"
 ALL = set(STAGES)
 TRAINED = {"train-fold", "predict-fold"}
-NETWORK = {"features", *TRAINED}
+NETWORK = {"features", "baselines", *TRAINED}
 ENSEMBLES = {"ensemble-inter", "ensemble-intra", "report"}
 
 RERUN: dict[str, set[str]] = {
@@ -28,6 +28,8 @@ RERUN: dict[str, set[str]] = {
     "config/params.py": ALL,
     "config/paths.py": ALL,
     "times.py": ALL,
+    "members/classical.py": {"baselines"},
+    "members/baselines/colour.py": {"baselines"},
     "config/seeds.py": {"prepare", "split", "report", *NETWORK},
     "drawing.py": {"prepare", "report"},
     "data/cnmc.py": {"prepare"},
@@ -41,7 +43,7 @@ RERUN: dict[str, set[str]] = {
     "members/predict.py": {"predict-fold"},
     "ensemble/weights.py": ENSEMBLES,
     "ensemble/wen.py": ENSEMBLES,
-    "evaluation/metrics.py": {"predict-fold", *ENSEMBLES},
+    "evaluation/metrics.py": {"baselines", "predict-fold", *ENSEMBLES},
     "evaluation/statistics.py": {"report"},
     "report/texts.yaml": {"report"},
     "report/templates/report.html": {"report"},
@@ -189,7 +191,8 @@ def test_line_ends_do_not_matter(source: Path) -> None:
         ("timm", {"backbone", *NETWORK}),
         ("openvino", NETWORK),
         ("pillow", {"prepare", "report", "features", "train-fold"}),
-        ("scikit-learn", {"split", "report"}),
+        ("scikit-learn", {"split", "baselines", "report"}),
+        ("skops", {"baselines"}),
         ("statsmodels", {"report"}),
     ],
 )

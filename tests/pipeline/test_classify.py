@@ -45,14 +45,14 @@ def evidence(study: Study) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", [None, "intra leak_free f1", "single 1e-05-1"])
+@pytest.mark.parametrize("name", [None, "intra leak_free f1", "single 1e-05-1", "single baseline/colour-0", "single baseline/features-1"])
 def test_images_are_classified_as_the_study_classified_them(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | None
 ) -> None:
     monkeypatch.chdir(study.root)
     index = pd.read_csv(study.root / "data/index.csv", dtype=str).set_index("id")
     if name and name.startswith("single"):
-        own = predictions(study, "1e-05/1")
+        own = predictions(study, "/".join(name.removeprefix("single ").rsplit("-", 1)))
         expected = own["test_probability"]
     else:
         own = predictions(study, "intra" if name else "inter/0.001")

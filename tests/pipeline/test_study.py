@@ -31,7 +31,7 @@ def test_the_study_runs_once_and_then_has_nothing_to_do(study: Study) -> None:
     ran = study.stages_run(Path(study.env["HOME"], "repro.txt").read_text())
     assert ran[0] == "code"
     assert sorted(ran) == sorted({
-        "code", "prepare", "split", "backbone", "features", "ensemble-intra", "report",
+        "code", "prepare", "split", "backbone", "features", "baselines", "ensemble-intra", "report",
         *(f"{stage}@{lr}-{fold}" for stage in ("train-fold", "predict-fold") for lr, fold in MODELS),
         *(f"ensemble-inter@{lr}" for lr in LRS),
     })  # fmt: skip
@@ -47,7 +47,7 @@ def test_metrics_show_is_the_result_table_from_single_models_to_the_headline(stu
     header, *rows = (line.split() for line in table)
     assert header[:3] == ["Path", "accuracy", "auc"] or {"accuracy", "kappa", "auc"} <= set(header)
     paths = [row[0].removeprefix("metrics/") for row in rows]
-    assert len(paths) == 6 + 6 + 9 + 6 + 1
+    assert len(paths) == 6 + 6 + 9 + 6 + 2 * (2 + 2) + 1
     kinds = [path.split("/")[0] for path in paths]
     assert kinds[-1] == "headline.json"
     assert paths[:2] == ["single/0.001/0.json", "single/0.001/1.json"]
@@ -81,6 +81,11 @@ def test_every_number_is_recomputed_from_the_predictions_by_independent_code(stu
     singles = {(lr, fold): predictions(study, f"{lr}/{fold}") for lr, fold in MODELS}
     on_test = {key: measured(p["test_label"], p["test_probability"]) for key, p in singles.items()}
     on_validation = {key: measured(p["validation_label"], p["validation_probability"]) for key, p in singles.items()}
+    for name in ("colour", "features"):
+        for fold in (0, 1):
+            found = predictions(study, f"baseline/{name}/{fold}")
+            row = measured(found["test_label"], found["test_probability"])
+            assert study.row(f"single/baseline/{name}/{fold}.json") == pytest.approx(row, abs=1e-9)
     for (lr, fold), row in on_test.items():
         assert study.row(f"single/{lr}/{fold}.json") == pytest.approx(row, abs=1e-9)
     label = singles["0.001", 0]["test_label"]
@@ -319,7 +324,7 @@ def test_the_real_profiles_list_the_whole_study(study: Study, profile: str) -> N
     study.run("git", "checkout", "--quiet", "--", "params.yaml")
     assert len([stage for stage in stages if stage.startswith("train-fold@")]) == 15
     assert len([stage for stage in stages if stage.startswith("predict-fold@")]) == 15
-    assert len(stages) == 5 + 15 + 15 + 3 + 1 + 1
+    assert len(stages) == 6 + 15 + 15 + 3 + 1 + 1
 
 
 def test_bad_parameters_end_in_one_line_without_a_traceback(study: Study) -> None:
@@ -354,7 +359,7 @@ def test_bad_parameters_of_an_experiment_end_without_a_traceback(study: Study) -
 
 
 STAGES = (
-    "prepare", "split", "backbone", "features", "train-fold --lr 0.001 --fold 0",
+    "prepare", "split", "backbone", "features", "baselines", "train-fold --lr 0.001 --fold 0",
     "predict-fold --lr 0.001 --fold 0", "ensemble-inter --lr 0.001", "ensemble-intra", "report",
 )  # fmt: skip
 ONE_BY_ONE = """
@@ -443,7 +448,8 @@ def test_wen_commands_one_by_one_in_another_folder_give_the_same_bytes_as_dvc(
     monkeypatch.chdir(again)
     of_models = [f"{stage} --lr {lr} --fold {fold}" for stage in ("train-fold", "predict-fold") for lr, fold in MODELS]
     of_rates = [f"ensemble-inter --lr {lr}" for lr in LRS]
-    for command in ("prepare", "split", "backbone", "features", *of_models, *of_rates, "ensemble-intra", "report"):
+    before = ("code", "prepare", "split", "backbone", "features", "baselines")
+    for command in (*before, *of_models, *of_rates, "ensemble-intra", "report"):
         app(command.split(), standalone_mode=False)
     for folder in ("data/predictions", "models", "metrics", "plots/headline", "plots/training", "data/features"):
         files = {path.relative_to(again) for path in (again / folder).rglob("*") if path.is_file()}

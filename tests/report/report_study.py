@@ -19,6 +19,7 @@ from wen.data.table import COPIES
 from wen.ensemble import inter, intra
 from wen.evaluation.metrics import evaluate
 from wen.files import write_json, write_npz
+from wen.members.predictions import load, write_averages
 
 MakeStudy = Callable[..., tuple[Params, Paths]]
 
@@ -37,8 +38,10 @@ def write_study(
     params, paths = Params.model_validate(values), Paths(root)
     _cells(params, paths, cells, subjects)
     table = pd.read_csv(paths.index).assign(**pd.read_csv(paths.split)[["part", "fold"]])
-    for member in params.networks:
+    for member in (*params.networks, *params.classical):
         _model(params, paths, table, member, skill)
+    for recipe in params.baseline_recipes:
+        write_averages(load(paths, params.members(recipe)), paths)
     for recipe in params.rates:
         inter.run(params, paths, recipe)
     intra.run(params, paths)
@@ -70,7 +73,7 @@ def _cells(params: Params, paths: Paths, cells: int, subjects: int) -> None:
 
 
 def _model(params: Params, paths: Paths, table: pd.DataFrame, member: Member, skill: float) -> None:
-    rng = np.random.default_rng(seed_for(params.seed, member.lr, member.fold, what="made up"))
+    rng = np.random.default_rng(seed_for(params.seed, member.baseline or member.lr, member.fold, what="made up"))
     arrays: dict[str, np.ndarray] = {}
     validates = (table.part == "development") & (table.fold == member.fold)
     for name, own in (("validation", table[validates]), ("test", table[table.part == "test"])):

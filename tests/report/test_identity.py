@@ -23,12 +23,13 @@ def test_the_focus_and_the_report_do_not_change_the_name_and_the_rest_does(make_
         assert study_id(params.model_copy(update={key: value}), paths) != name, key
 
 
-@pytest.mark.parametrize("which", ["a model", "an Inter-LR ensemble", "the Intra-LR ensembles"])
+@pytest.mark.parametrize("which", ["a model", "a baseline", "an Inter-LR ensemble", "the Intra-LR ensembles"])
 def test_other_predictions_have_another_name(make_study: MakeStudy, which: str) -> None:
     params, paths = make_study(cells=60)
     name = study_id(params, paths)
     path = {
         "a model": paths.predictions(Member("0.001", 1)),
+        "a baseline": paths.predictions(Member("baseline/colour", 1)),
         "an Inter-LR ensemble": paths.inter_predictions("0.0001"),
         "the Intra-LR ensembles": paths.intra_predictions,
     }[which]

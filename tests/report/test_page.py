@@ -80,10 +80,10 @@ def test_every_figure_of_the_tables_is_that_of_the_metrics_files(study: tuple[Pa
     rows = _rows(params, paths)
     shown = re.findall(r'<td data-of="([^"]+)" data-measure="(\w+)"[^>]*><span class="value">([^<]+)</span>', made.text)
     assert [value for *_, value in shown] == [f"{rows[own][measure]:.3f}" for own, measure, _ in shown]
-    # Of 9 measures: 6 single models, 9 Inter-LR and 6 Intra-LR; and the accuracies of both readings.
-    assert len(shown) == (6 + 9 + 6) * 9 + 4 * 2
+    # Of 9 measures: 6 networks and 4 baselines alone, 9 Inter-LR and 6 Intra-LR; and the accuracies of both readings.
+    assert len(shown) == (6 + 4 + 9 + 6) * 9 + 4 * 2
     averages = re.findall(r'<td data-average="([^"]+)" data-measure="(\w+)"[^>]*>([^<]+)</td>', made.text)
-    assert len(averages) == 3 * 9
+    assert len(averages) == (3 + 2) * 9
     for lr, measure, text in averages:
         mean, std = (read_json(paths.single_metrics(lr, kind))[measure] for kind in ("mean", "std"))
         assert text == f"{mean:.3f} ± {std:.3f}"
@@ -286,9 +286,11 @@ def test_a_browser_opens_it_without_a_message_on_the_console(make_study: MakeStu
 def _rows(params: Params, paths: Paths) -> dict[str, dict[str, float]]:
     """Every row of the result table by the name that metrics/evidence.json gives it, read from metrics/ anew."""
     rows: dict[str, dict[str, Any]] = {}
-    for lr in params.lr_grid:
+    for recipe in (*params.lr_grid, "baseline/colour", "baseline/features"):
         for fold in params.folds:
-            rows[f"single {lr}-{fold}"] = json.loads((paths.root / f"metrics/single/{lr}/{fold}.json").read_text())
+            path = paths.root / f"metrics/single/{recipe}/{fold}.json"
+            rows[f"single {recipe}-{fold}"] = json.loads(path.read_text())
+    for lr in params.lr_grid:
         for scheme in params.schemes:
             rows[f"inter {lr} {scheme}"] = json.loads((paths.root / f"metrics/inter/{lr}/{scheme}.json").read_text())
     for reading in ("as_written", "leak_free"):

@@ -22,7 +22,13 @@ def of_another_test_set(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["data/predictions/0.0001", "data/predictions/inter/0.0001.npz", "data/predictions/intra.npz"]
+    "name",
+    [
+        "data/predictions/0.0001",
+        "data/predictions/baseline/colour",
+        "data/predictions/inter/0.0001.npz",
+        "data/predictions/intra.npz",
+    ],
 )
 def test_predictions_for_another_test_set_are_refused(make_study: MakeStudy, name: str) -> None:
     params, paths = make_study()
@@ -66,3 +72,20 @@ def test_champions_of_folds_that_params_no_longer_has_are_refused(make_study: Ma
         inter.run(fewer, paths, recipe)
     with pytest.raises(WenError, match=r"intra\.npz: holds members that params\.yaml does not"):
         gather(fewer, paths)
+
+
+def test_baselines_stand_after_the_networks_and_are_in_no_ensemble_and_no_champion(make_study: MakeStudy) -> None:
+    params, paths = make_study()
+    study = gather(params, paths)
+    singles = [classifier.recipe for classifier in study.classifiers if classifier.kind == "single"]
+    assert singles == [recipe for recipe in (*params.rates, *params.baseline_recipes) for _ in params.folds]
+    assert list(study.averages) == [*params.rates, "baseline/colour", "baseline/features"]
+    chosen = [classifier for reading in ("as_written", "leak_free") for classifier in study.champions(reading)]
+    ensembles = [classifier for classifier in study.classifiers if classifier.kind != "single"]
+    members = [found.member for classifier in (*chosen, *ensembles) for found in classifier.members]
+    assert set(members) <= set(params.networks)
+
+
+def test_a_study_without_baselines_has_none(make_study: MakeStudy) -> None:
+    params, paths = make_study(baselines=[])
+    assert gather(params, paths).baselines == {}

@@ -1,7 +1,6 @@
 """Stage ``ensemble-inter``: WEN of the fold models of one learning rate, by every scheme (3.4)."""
 
 import numpy as np
-import pandas as pd
 
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -9,7 +8,7 @@ from wen.ensemble.combined import ensemble
 from wen.errors import WenError
 from wen.evaluation.metrics import evaluate
 from wen.files import whole, write_json, write_npz
-from wen.members.predictions import load
+from wen.members.predictions import load, write_averages
 
 
 def run(params: Params, paths: Paths, recipe: str) -> None:
@@ -34,6 +33,4 @@ def run(params: Params, paths: Paths, recipe: str) -> None:
             arrays |= {f"{scheme}_{name}": value for name, value in vars(combined).items()}
             write_json(partial / f"{scheme}.json", evaluate(label, combined.probability))
     write_npz(paths.inter_predictions(recipe), **arrays)
-    single = pd.DataFrame([member.test_row() for member in members])
-    write_json(paths.single_metrics(recipe, "mean"), single.mean().to_dict())
-    write_json(paths.single_metrics(recipe, "std"), single.std(ddof=1).to_dict())
+    write_averages(members, paths)

@@ -25,7 +25,7 @@ from wen.errors import WenError
 from wen.files import readable, whole, write_json
 from wen.members.baseline import Batch
 from wen.members.baselines import baseline
-from wen.members.predictions import Predictions, write
+from wen.members.predictions import Predictions, write, write_averages
 from wen.network import backbone, device
 from wen.network.arrays import array_path, read
 from wen.network.frozen import Frozen, runner
@@ -33,10 +33,8 @@ from wen.network.inputs import Inputs, batches, inputs_for
 
 BATCH = 32
 """Images whose numbers are measured at once."""
-TRUSTED = ["sklearn.tree._tree.Tree"]
-"""What skops loads only if asked: a spoiled tree can end the process, though it runs no code."""
-
-
+TRUSTED = "sklearn."
+"""How the names begin of the classes that are loaded though skops does not know them: some parts of scikit-learn's."""
 NAME = re.compile(r'(?<="__id__": )\d+|(?<="file": ")[^".]+')
 """What skops calls an object, or the file of an array."""
 
@@ -75,9 +73,7 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
         write(predictions, paths)
         write_json(paths.single_metrics(member.recipe, member.fold), predictions.test_row())
     for recipe in params.baseline_recipes:
-        rows = pd.DataFrame([found[member][1].test_row() for member in params.members(recipe)])
-        write_json(paths.single_metrics(recipe, "mean"), rows.mean().to_dict())
-        write_json(paths.single_metrics(recipe, "std"), rows.std(ddof=1).to_dict())
+        write_averages([found[member][1] for member in params.members(recipe)], paths)
 
 
 class Fitted:
@@ -126,11 +122,16 @@ class Fitted:
 def load(path: Path) -> Any:
     """Read a fitted classifier that `run` wrote; a `WenError` if it is missing, damaged or not safe to load."""
     with readable(path):
-        try:
-            return skops.io.load(path, trusted=TRUSTED)
-        except UntrustedTypesFoundException as error:
-            found = str(error).splitlines()[0]
-            raise WenError(f"{path}: may run code of its own, so it is not loaded ({found})") from None
+        content = path.read_bytes()
+    try:
+        trusted = [name for name in skops.io.get_untrusted_types(data=content) if name.startswith(TRUSTED)]
+        return skops.io.loads(content, trusted=trusted)
+    except UntrustedTypesFoundException as error:
+        found = str(error).splitlines()[0]
+        raise WenError(f"{path}: may run code of its own, so it is not loaded ({found})") from None
+    except Exception as error:  # of any kind, where the file is spoiled
+        found = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise WenError(f"{path}: damaged ({found}); delete it and run `dvc repro`") from None
 
 
 class _Stored:

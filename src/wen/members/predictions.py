@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+import pandas as pd
 
 from wen.config.member import Member
 from wen.config.paths import Paths
 from wen.errors import WenError
 from wen.evaluation.metrics import evaluate
-from wen.files import read_npz, write_npz
+from wen.files import read_npz, write_json, write_npz
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,13 @@ ARRAYS = tuple(field.name for field in fields(Predictions) if field.name != "mem
 def write(predictions: Predictions, paths: Paths) -> None:
     """Write data/predictions/RECIPE/FOLD.npz."""
     write_npz(paths.predictions(predictions.member), **{name: getattr(predictions, name) for name in ARRAYS})
+
+
+def write_averages(members: Sequence[Predictions], paths: Paths) -> None:
+    """Write mean and standard deviation (n - 1) of one recipe's rows: metrics/single/RECIPE/mean.json, std.json."""
+    rows, recipe = pd.DataFrame([predictions.test_row() for predictions in members]), members[0].member.recipe
+    write_json(paths.single_metrics(recipe, "mean"), rows.mean().to_dict())
+    write_json(paths.single_metrics(recipe, "std"), rows.std(ddof=1).to_dict())
 
 
 def load(paths: Paths, members: Sequence[Member]) -> list[Predictions]:

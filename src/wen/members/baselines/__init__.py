@@ -13,6 +13,6 @@ def baseline(name: str) -> Baseline:
     """Find a baseline by its name in params.yaml; a `WenError` lists those that there are."""
     if name not in BASELINES:
         near = difflib.get_close_matches(name, BASELINES, n=1)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
         raise WenError(f"params.yaml: baselines: no baseline {name!r}{meant}; there are {', '.join(BASELINES)}")
     return BASELINES[name]
