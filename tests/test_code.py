@@ -29,6 +29,7 @@ RERUN: dict[str, set[str]] = {
     "config/paths.py": ALL,
     "times.py": ALL,
     "members/classical.py": {"baselines"},
+    "members/fitted.py": {"baselines"},
     "members/baselines/colour.py": {"baselines"},
     "config/seeds.py": {"prepare", "split", "report", *NETWORK},
     "drawing.py": {"prepare", "report"},

@@ -26,7 +26,7 @@ from wen.evaluation.metrics import decide
 from wen.files import write_text
 from wen.identity import study_id
 from wen.integrity import one_run
-from wen.members.classical import Fitted
+from wen.members.fitted import Fitted
 from wen.members.predict import OVERFLOW
 from wen.names import shown
 from wen.network import backbone, device

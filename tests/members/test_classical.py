@@ -22,7 +22,7 @@ from wen.data import prepare, split
 from wen.data.table import read_cells
 from wen.errors import WenError
 from wen.files import read_json, read_npz
-from wen.members import classical
+from wen.members import classical, fitted
 from wen.members.baseline import Batch
 from wen.members.baselines import BASELINES, colour
 from wen.members.predictions import load
@@ -168,7 +168,7 @@ def test_a_vote_on_fused_numbers_with_an_inner_split_by_subject_is_a_member_like
     stored = [np.load(array_path(paths.features, kind)) for kind in ("images", "pooled")]
     numbers = Fused().numbers(Batch(lambda: stored[0], lambda: stored[1])).astype(float)
     tests = (read_cells(paths).part == "test").to_numpy()
-    again = classical.load(paths.model(member)).predict_proba(numbers[tests])[:, 1]
+    again = fitted.load(paths.model(member)).predict_proba(numbers[tests])[:, 1]
     np.testing.assert_array_equal(found.test_probability, again)
     classical.run(params, paths)
     assert outputs(paths) == first
@@ -232,4 +232,4 @@ def test_a_file_that_is_damaged_or_could_run_code_is_refused(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(WenError, match=rf"0\.skops: .*{problem}"):
-        classical.load(path)
+        fitted.load(path)

@@ -45,7 +45,9 @@ def evidence(study: Study) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", [None, "intra leak_free f1", "single 1e-05-1", "single baseline/colour-0", "single baseline/features-1"])
+@pytest.mark.parametrize(
+    "name", [None, "intra leak_free f1", "single 1e-05-1", "single baseline/colour-0", "single baseline/features-1"]
+)
 def test_images_are_classified_as_the_study_classified_them(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | None
 ) -> None:

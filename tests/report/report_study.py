@@ -41,7 +41,7 @@ def write_study(
     for member in (*params.networks, *params.classical):
         _model(params, paths, table, member, skill)
     for recipe in params.baseline_recipes:
-        write_averages(load(paths, params.members(recipe)), paths)
+        write_averages(load(paths, params.members(recipe)), paths.single_metrics(recipe, "mean").parent)
     for recipe in params.rates:
         inter.run(params, paths, recipe)
     intra.run(params, paths)

@@ -33,4 +33,4 @@ def run(params: Params, paths: Paths, recipe: str) -> None:
             arrays |= {f"{scheme}_{name}": value for name, value in vars(combined).items()}
             write_json(partial / f"{scheme}.json", evaluate(label, combined.probability))
     write_npz(paths.inter_predictions(recipe), **arrays)
-    write_averages(members, paths)
+    write_averages(members, paths.single_metrics(recipe, "mean").parent)

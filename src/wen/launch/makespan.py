@@ -31,7 +31,7 @@ def run(params: Params, paths: Paths, workers: list[int]) -> None:
     last = {stage: seconds[-1] for stage, seconds in times.items()}
     before = sum(last.get(stage, 0.0) for stage in BEFORE)
     inter = last.get("ensemble-inter", 0.0) * len(params.rates)
-    after = inter + last.get("ensemble-intra", 0.0) + last.get("report", 0.0)
+    after = inter + sum(last.get(stage, 0.0) for stage in ("baselines", "ensemble-intra", "report"))
     models = [sum(pair) for pair in zip(trainings[-number:], predictions[-number:], strict=True)]
     alone = before + after + makespan(models, 1)
     print(f"{number} models, by the times in {paths.times}; the start of each process comes on top")

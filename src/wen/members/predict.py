@@ -66,7 +66,7 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
         test_map=of_test[:, 1:].unflatten(1, tail.shape).numpy().clip(-limit, limit).astype(np.float16),
         diverged=np.array(backbone.about(path)["diverged"]),
     )
-    write(predictions, paths)
+    write(predictions, paths.predictions(member))
     write_json(paths.single_metrics(member.recipe, member.fold), predictions.test_row())
     paths.checkpoint(member).unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -44,16 +45,16 @@ class Predictions:
 ARRAYS = tuple(field.name for field in fields(Predictions) if field.name != "member")
 
 
-def write(predictions: Predictions, paths: Paths) -> None:
+def write(predictions: Predictions, path: Path) -> None:
     """Write data/predictions/RECIPE/FOLD.npz."""
-    write_npz(paths.predictions(predictions.member), **{name: getattr(predictions, name) for name in ARRAYS})
+    write_npz(path, **{name: getattr(predictions, name) for name in ARRAYS})
 
 
-def write_averages(members: Sequence[Predictions], paths: Paths) -> None:
-    """Write mean and standard deviation (n - 1) of one recipe's rows: metrics/single/RECIPE/mean.json, std.json."""
-    rows, recipe = pd.DataFrame([predictions.test_row() for predictions in members]), members[0].member.recipe
-    write_json(paths.single_metrics(recipe, "mean"), rows.mean().to_dict())
-    write_json(paths.single_metrics(recipe, "std"), rows.std(ddof=1).to_dict())
+def write_averages(members: Sequence[Predictions], folder: Path) -> None:
+    """Write mean and standard deviation (n - 1) of one recipe's rows into metrics/single/RECIPE."""
+    rows = pd.DataFrame([predictions.test_row() for predictions in members])
+    write_json(folder / "mean.json", rows.mean().to_dict())
+    write_json(folder / "std.json", rows.std(ddof=1).to_dict())
 
 
 def load(paths: Paths, members: Sequence[Member]) -> list[Predictions]:
