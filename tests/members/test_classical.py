@@ -103,7 +103,7 @@ def test_predictions_are_those_of_a_logistic_regression_by_hand(study: tuple[Par
     scaled = (values - values[train].mean(0)) / values[train].std(0)
     label = cells.label[train].to_numpy()
     share = np.bincount(label) / len(label)
-    model = LogisticRegression(max_iter=10_000).fit(scaled[train], label, sample_weight=0.5 / share[label])
+    model = LogisticRegression(C=0.01, max_iter=10_000).fit(scaled[train], label, sample_weight=0.5 / share[label])
     (found,) = load(paths, [FEATURES])
     for part, rows in (("validation", cells.fold == 0), ("test", cells.part == "test")):
         assert getattr(found, f"{part}_id").tolist() == cells.id[rows].tolist()
