@@ -130,7 +130,7 @@ def study(params: Params, deviation: float, images: int, effect: float, rng: np.
             classifiers.append(
                 Classifier("intra", combined, {}, members, unused, unused, None, None, scheme, reading)
             )  # fmt: skip
-    return Study(params, pd.DataFrame({"label": label}), models, classifiers)
+    return Study(params, pd.DataFrame({"label": label}), models, {}, classifiers)
 
 
 def run_accuracies(effect: np.ndarray, deviation: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:

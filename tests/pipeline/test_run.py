@@ -139,7 +139,7 @@ class TestHere:
         assert [line.split(":")[0] for line in output.splitlines() if "running" in line and "CPU" in line] == [
             "0.001-0"
         ]
-        assert "16 done" in output
+        assert "17 done" in output
         same(study, serial)
         assert not list((study.root / ".dvc/tmp").glob("wen-*"))
 
@@ -232,7 +232,7 @@ def test_a_cluster_gives_the_bytes_of_dvc_repro(serial: Study, tmp_path: Path, c
         cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
-    assert "16 done" in output
+    assert "17 done" in output
     assert "GPU 0" in output
     assert list((tmp_path / "second/cache/files").rglob("*"))  # it worked, on what came from the store
     assert not processes_in(tmp_path / "third")

@@ -209,6 +209,16 @@ def test_a_shorter_grid_trains_nothing_and_a_longer_one_its_new_rates_alone(stud
     study.restore()
 
 
+@pytest.mark.parametrize("names", ["[colour]", "[]"])
+def test_other_baselines_retrain_nothing_and_leave_nothing_of_those_before(study: Study, names: str) -> None:
+    study.restore()
+    output = study.run("dvc", "exp", "run", "--set-param", f"baselines={names}")
+    assert study.stages_run(output) == ["code", "baselines", "report"]
+    for folder in ("metrics/single/baseline", "data/predictions/baseline", "models/baseline"):
+        assert [path.name for path in (study.root / folder).iterdir()] == ["colour"] * (names == "[colour]")
+    study.restore()
+
+
 def test_a_learning_rate_off_the_grid_trains_its_folds_and_nothing_else(study: Study) -> None:
     study.run("git", "checkout", "--quiet", "--", ".")
     output = study.run("dvc", "exp", "run", "--set-param", "lr=3e-4")
