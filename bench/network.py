@@ -20,7 +20,6 @@ import safetensors.torch
 import torch
 from dvclive import Live
 from table import Row
-from timm.models.efficientnet import EfficientNet
 
 from wen.config.params import Params, load
 from wen.config.paths import Paths
@@ -66,7 +65,9 @@ def frozen_forward(envs: Path) -> Iterator[Row]:
         torch.manual_seed(0)
         images = (torch.arange(batch * size * size * 3) % 251 / 250).float().reshape(batch, size, size, 3)
         frozen = Frozen(
-            settled(backbone.build(name), images.numpy() * 2 - 1), params.finetune.unfreeze_from, ("pooled",)
+            settled(backbone.build(params.backbone, size), images.numpy() * 2 - 1),
+            params.finetune.unfreeze_from,
+            ("pooled",),
         )
         run = runner(frozen, size, CPU, options)
         output = run(images)[0]
@@ -117,7 +118,7 @@ class Study:
         split.run(params, self.paths)
         self.cells = read_cells(self.paths)
         images = normalised(self, self.rows("train")[:8], None)
-        untrained = settled(backbone.build(params.backbone.name), images)
+        untrained = settled(backbone.build(params.backbone, params.images.size), images)
         safetensors.torch.save_file(untrained.state_dict(), params.backbone.weights)
         pretrained.run(params, self.paths)
         self.cost = count(params)
@@ -137,9 +138,9 @@ class Study:
     def name(self, work: str) -> str:
         return work if self.precision == "float32" else f"{work}, {self.precision}"
 
-    def start(self) -> tuple[EfficientNet, Cut]:
+    def start(self) -> tuple[torch.nn.Module, Cut]:
         """The pretrained network with the fold's new head."""
-        network = backbone.load(self.params.backbone.name, self.paths.backbone, CPU)
+        network = backbone.load(self.params, self.paths.backbone, CPU)
         parts = cut(network, self.params.finetune.unfreeze_from, device.precision(CPU, self.params.compute))
         initialise(parts.head, self.params.seed, FOLD)
         return network, parts
@@ -342,7 +343,7 @@ def normalised(study: Study, rows: np.ndarray, view: int | None) -> np.ndarray:
     return ((pixels - 0.5) / 0.5).movedim(1, -1).contiguous().numpy()
 
 
-def settled(network: EfficientNet, images: np.ndarray) -> EfficientNet:
+def settled(network: Any, images: np.ndarray) -> torch.nn.Module:
     """Give untrained weights what training gives: batch statistics of the images, and calm residual branches.
 
     Without them numbers explode on the way, and with them the differences between two engines.

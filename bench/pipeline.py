@@ -97,7 +97,7 @@ def classified(folder: Path) -> Iterator[Row]:
     files = sorted(str(path) for path in paths.synthetic.rglob("UID_*.bmp"))
     device.settle(params.compute)
     anew = params.model_copy(update={"features": params.features.model_copy(update={"activations": False})})
-    network = backbone.load(params.backbone.name, paths.model(Member(str(lr), fold)), cpu)
+    network = backbone.load(params, paths.model(Member(str(lr), fold)), cpu)
     inputs = inputs_for("activations", anew, paths, network, cpu)
     tail = cut(network, params.finetune.unfreeze_from).tail
     networks = Networks([Member(str(lr), fold)], params, paths, cpu)

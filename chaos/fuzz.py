@@ -31,7 +31,7 @@ from hypothesis import strategies as st  # noqa: E402
 from tiny_study import set_params, tiny_values  # noqa: E402
 
 from wen.config.member import Member  # noqa: E402
-from wen.config.params import load  # noqa: E402
+from wen.config.params import Params, load  # noqa: E402
 from wen.config.paths import Paths  # noqa: E402
 from wen.data import bring, cnmc, images, table  # noqa: E402
 from wen.errors import WenError  # noqa: E402
@@ -45,7 +45,6 @@ TEXTS = [
     b"!!int ''", b"!!float _", b"!!bool x", b'"\\U99999999"',
 ]  # fmt: skip
 PACKINGS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
-LITE0 = "tf_efficientnet_lite0"
 
 
 def main() -> None:
@@ -103,8 +102,10 @@ def everything(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
     maps = {"test_map": np.zeros((8, 2, 2), np.float16), "diverged": np.array(False)}
     write_npz(paths.predictions(Member("0.001", 0)), **probability, **rest, **maps)
     write_json(paths.split_metrics, {"unit": "image", "folds": {"0": {"images": 3, "duplicates": ["a"]}}})
-    network = backbone.build(LITE0)
-    backbone.save(network.state_dict(), {"diverged": False}, paths.model(Member("0.001", 0)))
+    demo = load(PROJECT / "profiles/demo.yaml")
+    network = backbone.build(demo.backbone, demo.images.size)
+    model_file = paths.model(Member("0.001", 0))
+    backbone.save(network.state_dict(), {"diverged": False}, model_file)
     checkpoint = Checkpoint(paths.checkpoint(Member("0.001", 0)), "fingerprint")
     progress = Progress("head", 1, 0, [{"stage": 1}], {"epoch": 0}, tensors={"trained.weight": torch.zeros(3)})
     checkpoint.save(progress)
@@ -124,7 +125,7 @@ def everything(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
             lambda: predictions.load(paths, [Member("0.001", 0)]),
         ),
         "metrics (JSON)": (paths.split_metrics, lambda: read_json(paths.split_metrics)),
-        "model (safetensors)": (paths.model(Member("0.001", 0)), lambda: load_model(paths.model(Member("0.001", 0)))),
+        "model (safetensors)": (model_file, lambda: load_model(demo, model_file)),
         "checkpoint (safetensors)": (checkpoint.path, lambda: go_on(checkpoint, progress)),
     }
 
@@ -143,9 +144,9 @@ def go_on(checkpoint: Checkpoint, saved: Progress) -> None:
     assert vars(found) | {"tensors": 0} == vars(saved) | {"tensors": 0}
 
 
-def load_model(path: Path) -> None:
+def load_model(params: Params, path: Path) -> None:
     backbone.about(path)
-    backbone.load(LITE0, path, torch.device("cpu"))
+    backbone.load(params, path, torch.device("cpu"))
 
 
 def fuzz(path: Path, read: Callable[[], object], seconds: float, number: int) -> tuple[int, int, int, int]:

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from ruamel.yaml import YAML
+from torch import nn
 
-from wen.config.params import Params
+from wen.config.params import Backbone, Params
 
 PROJECT = Path(__file__).parents[1]
 SHARED = PROJECT.parent / "shared"
@@ -41,6 +43,14 @@ def _shared(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"the real data are not at hand: no {path}")
     return path
+
+
+def untrained(name: str, size: int = 64, **options: Any) -> nn.Module:
+    """Build a network of timm's with random weights, the same each time, for inference."""
+    from wen.network.backbone import build
+
+    torch.manual_seed(0)
+    return build(Backbone(name=name, weights="pip", **options), size).eval()
 
 
 @pytest.fixture

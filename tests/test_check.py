@@ -31,7 +31,7 @@ from wen.integrity import check
             "finetune",
             "unfreeze_from",
             "blocks.99",
-            "finetune.unfreeze_from: blocks.99, but the network has blocks.0 to",
+            "finetune.unfreeze_from: blocks.99: the network has no such module; did you mean blocks.6",
         ),
     ],
 )

@@ -55,7 +55,7 @@ NEVER = (
     "integrity/verify.py",
     "integrity/check.py",
     "integrity/outside.py",
-    "network/plan.py",
+    "plan.py",
     "report/terminal.py",
     "data/bring.py",
 )

@@ -65,7 +65,9 @@ IMPOSSIBLE: list[tuple[str, Any]] = [
     ("lr_grid", [0.001, 0.001, 0.0001]), ("weighting", "gini"), ("schemes", ["kappa", "kappa"]), ("seed", -1),
     ("seed", 1.5), ("split.unit", "patient"), ("split.test_fraction", 1.0), ("dataset.complete", "yes"),
     ("dataset.complete", True), ("dataset.synthetic", None), ("images.crop", 4096), ("train.batch_size", 1),
-    ("finetune.unfreeze_from", "block5"), ("augment.brightness", -0.1), ("compute.threads", 0),
+    ("finetune.unfreeze_from", ""), ("backbone.kwargs", {"bn_eps": [0.001]}),
+    ("backbone.mean", [0.5, 0.5]), ("backbone.std", [0.5, 0.5, 0]),
+    ("augment.brightness", -0.1), ("compute.threads", 0),
 ]  # fmt: skip
 
 

@@ -173,7 +173,7 @@ class Networks:
             then = {key: backbone.about(file).get(key) for key in now}
             if then != now:
                 raise WenError(f"{file}: was trained with {then}, but params.yaml says {now}")
-        found = [backbone.load(params.backbone.name, paths.model(member), where) for member in members]
+        found = [backbone.load(params, paths.model(member), where) for member in members]
         self.where, dtype = where, device.precision(where, params.compute)
         self.tails = [cut(network, cut_from, dtype).tail for network in found]
         frozen = Frozen(found[0], cut_from, ("activations",))

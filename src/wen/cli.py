@@ -113,7 +113,7 @@ def plan(
     device: Device = "auto",
 ) -> None:
     """Say what the study will cost, before anything runs."""
-    from wen.network import plan
+    from wen import plan
 
     plan.run(load(file), Paths(), calibrate, device)
 

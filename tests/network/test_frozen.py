@@ -2,9 +2,9 @@ import numpy as np
 import openvino_telemetry
 import pytest
 import torch
+from conftest import untrained
 
 from wen.config.params import Compute
-from wen.network.backbone import build
 from wen.network.cut import cut
 from wen.network.frozen import KINDS, Frozen, runner
 
@@ -23,8 +23,7 @@ def images() -> torch.Tensor:
 @pytest.mark.parametrize("kinds", [KINDS, ("pooled",), ("activations",)])
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "tf_efficientnetv2_b0", "efficientnet_b0"])
 def test_both_engines_compute_the_parts_of_the_network(name: str, kinds: tuple[str, ...], images: torch.Tensor) -> None:
-    torch.manual_seed(0)
-    network = build(name).eval()
+    network = untrained(name)
     parts = cut(network, "blocks.5")
     mean, std = (torch.tensor(network.pretrained_cfg[key]) for key in ("mean", "std"))
     with torch.inference_mode():
@@ -38,7 +37,7 @@ def test_both_engines_compute_the_parts_of_the_network(name: str, kinds: tuple[s
 
 
 def test_a_batch_may_have_any_number_of_images(images: torch.Tensor) -> None:
-    run = runner(Frozen(build("tf_efficientnet_lite0").eval(), "blocks.5", ("pooled",)), 64, CPU, compute("openvino"))
+    run = runner(Frozen(untrained("tf_efficientnet_lite0"), "blocks.5", ("pooled",)), 64, CPU, compute("openvino"))
     (together,) = run(images)
     one_by_one = [run(image[None])[0] for image in images]
     torch.testing.assert_close(together, torch.cat(one_by_one), atol=1e-4, rtol=1e-4)
@@ -46,8 +45,7 @@ def test_a_batch_may_have_any_number_of_images(images: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_pooled_features_of_bfloat16_maps_are_float32_means(engine: str, images: torch.Tensor) -> None:
-    torch.manual_seed(0)
-    network = build("tf_efficientnet_lite0").eval()
+    network = untrained("tf_efficientnet_lite0")
     frozen = Frozen(network, "conv_head", ("pooled",))
     (pooled,) = runner(frozen, 64, CPU, compute(engine, "bfloat16"))(images)
     assert pooled.dtype == torch.float32
@@ -60,7 +58,7 @@ def test_pooled_features_of_bfloat16_maps_are_float32_means(engine: str, images:
 
 
 def test_outputs_are_kept_when_the_next_batch_is_run(images: torch.Tensor) -> None:
-    run = runner(Frozen(build("tf_efficientnet_lite0").eval(), "blocks.5", ("pooled",)), 64, CPU, compute("openvino"))
+    run = runner(Frozen(untrained("tf_efficientnet_lite0"), "blocks.5", ("pooled",)), 64, CPU, compute("openvino"))
     (first,) = run(images)
     before = first.clone()
     run(torch.zeros_like(images))
@@ -72,5 +70,5 @@ def test_openvino_reports_to_nobody(images: torch.Tensor, monkeypatch: pytest.Mo
         raise AssertionError("telemetry was started")
 
     monkeypatch.setattr(openvino_telemetry.Telemetry, "init", report)
-    run = runner(Frozen(build("tf_efficientnet_lite0").eval(), "blocks.5", ("pooled",)), 64, CPU, compute("openvino"))
+    run = runner(Frozen(untrained("tf_efficientnet_lite0"), "blocks.5", ("pooled",)), 64, CPU, compute("openvino"))
     assert np.isfinite(run(images)[0].numpy()).all()

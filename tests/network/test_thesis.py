@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import safetensors.torch
 import torch
-from conftest import PROJECT
+from conftest import PROJECT, untrained
 
 from wen.config.member import Member
 from wen.config.params import Params, Synthetic, load
@@ -14,13 +14,12 @@ from wen.config.paths import Paths
 from wen.data import prepare, synthetic
 from wen.files import read_json
 from wen.members import finetune
-from wen.network import backbone, features, pretrained
+from wen.network import features, pretrained
 
 
 def test_efficientnetv2_m_takes_a_training_step_of_both_stages_at_450_px(tmp_path: Path) -> None:
     thesis = load(PROJECT / "profiles/thesis.yaml").model_dump()
-    torch.manual_seed(0)
-    network = backbone.build(thesis["backbone"]["name"])
+    network = untrained(thesis["backbone"]["name"])
     safetensors.torch.save_file(network.state_dict(), tmp_path / "weights.safetensors")
     thesis["backbone"]["weights"] = str(tmp_path / "weights.safetensors")
     thesis["features"]["pooled"] = False

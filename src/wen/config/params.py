@@ -26,6 +26,7 @@ Positive = Annotated[Whole, Field(ge=1)]
 Count = Annotated[Whole, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 LearningRate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False), BeforeValidator(_with_a_point)]
+Colour = Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=3, max_length=3)]
 Jitter = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -74,10 +75,13 @@ class Split(Section):
 
 
 class Backbone(Section):
-    """A timm network of the EfficientNet family and where its ImageNet weights come from."""
+    """A timm network, where its pretrained weights come from, and how they want it built and its images normalised."""
 
     name: Annotated[str, Field(min_length=1)]
     weights: Annotated[str, Field(min_length=1)]
+    kwargs: dict[str, bool | int | float | str] = {}
+    mean: Colour | None = None
+    std: Colour | None = None
 
 
 class Augment(Section):
@@ -112,11 +116,11 @@ class Head(Section):
 
 
 class Finetune(Section):
-    """Stage 2: the head and the backbone from ``unfreeze_from`` upwards."""
+    """Stage 2: the head and the backbone from the module ``unfreeze_from`` upwards."""
 
     epochs: Count
     patience: Positive
-    unfreeze_from: Annotated[str, Field(pattern=r"^(blocks\.\d+|conv_head)$")]
+    unfreeze_from: Annotated[str, Field(min_length=1)]
 
 
 class Compute(Section):

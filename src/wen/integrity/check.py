@@ -1,5 +1,6 @@
 """What is wrong with params.yaml, told before any stage runs: DVC deletes a stage's outputs before it starts."""
 
+import json
 from importlib.metadata import version
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from wen.config import grid
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.ensemble import weights
+from wen.errors import WenError
 from wen.members.baselines import baseline
 
 
@@ -16,28 +18,35 @@ def check(params: Params, paths: Paths) -> None:
     Raises
     ------
     WenError
-        If there is no such scheme, baseline or network, or the network cannot be cut there; the text names the key.
+        If there is no such scheme, baseline or network, or the network cannot be cut there, or takes no images of this
+        size; the text names the key.
     """
     grid.check(params, paths)
     for name in params.schemes:
         weights.scheme(name)
     for name in params.baselines:
         baseline(name)
-    asked = f"{params.backbone.name} {params.finetune.unfreeze_from} timm {version('timm')}\n"
+    network = [params.backbone.model_dump(), params.images.size, params.finetune.unfreeze_from, version("timm")]
+    asked = f"{json.dumps(network)}\n"
     if not _known(asked, paths):
         _network(params)
         _remember(asked, paths)
 
 
 def _network(params: Params) -> None:
-    """Build the network without weights and cut it, on a device that computes nothing."""
-    import torch
+    """Build the network without weights, cut it and run it, on a device that computes nothing."""
+    from wen.network import pretrained
+    from wen.network.cost import count
 
-    from wen.network.backbone import build
-    from wen.network.cut import cut
-
-    with torch.device("meta"):
-        cut(build(params.backbone.name), params.finetune.unfreeze_from)
+    if params.backbone.weights == "hub":
+        pretrained.check_hub(params.backbone.name)
+    try:
+        count(params)
+    except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:
+        raise WenError(
+            f"images.size: {params.images.size} px, or finetune.unfreeze_from: {params.finetune.unfreeze_from}: "
+            f"{params.backbone.name} does not run with them: {' '.join(str(error).split())[:200]}"
+        ) from None
 
 
 def _known(asked: str, paths: Paths) -> bool:

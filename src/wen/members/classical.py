@@ -92,7 +92,7 @@ class _Stored:
     @cached_property
     def _inputs(self) -> Inputs:
         where = device.choose(self.device_name, self.params.compute)
-        network = backbone.load(self.params.backbone.name, self.paths.backbone, where)
+        network = backbone.load(self.params, self.paths.backbone, where)
         return inputs_for("pooled", self.params, self.paths, network, where)
 
 

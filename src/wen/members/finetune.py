@@ -27,7 +27,7 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
     """Write models/LR/FOLD.safetensors, the whole network, and its curves, plots/training/LR/FOLD/.
 
     Stage 1 trains the head on the frozen backbone; stage 2 starts from stage 1's best epoch and
-    trains the head and the backbone from ``finetune.unfreeze_from`` up. What is saved is the best
+    trains the head and all of the backbone from ``finetune.unfreeze_from`` on. What is saved is the best
     epoch of both. A training whose loss becomes infinite or undefined stops there, and its file says so; one that
     never had a finite loss leaves no file.
     Its checkpoint stays until `wen.members.predict.run` has read the model: then DVC keeps that.
@@ -42,7 +42,7 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
     cells = read_cells(paths)
     device.settle(params.compute)
     where = device.choose(device_name, params.compute)
-    network = backbone.load(params.backbone.name, paths.backbone, where)
+    network = backbone.load(params, paths.backbone, where)
     parts = cut(network, params.finetune.unfreeze_from, device.precision(where, params.compute))
     initialise(parts.head, params.seed, member.fold)
 

@@ -45,7 +45,7 @@ class Fitted:
     """
 
     def __init__(self, members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> None:
-        network, self.where = backbone.load(params.backbone.name, paths.backbone, where), where
+        network, self.where = backbone.load(params, paths.backbone, where), where
         frozen = Frozen(network, params.finetune.unfreeze_from, ("pooled",))
         self.frozen = runner(frozen, params.images.size, where, device.for_storage(params.compute))
         self.members = [(baseline(str(member.baseline)), load(paths.model(member))) for member in members]

@@ -36,7 +36,7 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
     device.settle(params.compute)
     where = device.choose(device_name, params.compute)
     path = paths.model(member)
-    network = backbone.load(params.backbone.name, path, where)
+    network = backbone.load(params, path, where)
     tail = Located(cut(network, params.finetune.unfreeze_from, device.precision(where, params.compute)))
     inputs = inputs_for("activations", params, paths, network, where)
 
@@ -63,7 +63,7 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
         test_id=ids[tests],
         test_label=label[tests],
         test_probability=torch.sigmoid(of_test[:, 0]).numpy(),
-        test_map=of_test[:, 1:].unflatten(1, tail.shape).numpy().clip(-limit, limit).astype(np.float16),
+        test_map=of_test[:, 1:].reshape(len(tests), *tail.shape).numpy().clip(-limit, limit).astype(np.float16),
         diverged=np.array(backbone.about(path)["diverged"]),
     )
     write(predictions, paths.predictions(member))
@@ -74,20 +74,25 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
 class Located(nn.Module):
     """The tail, and where in the image its logit comes from.
 
-    The head is linear and the pooling before it a mean, so the logit is the mean of a map: the head applied at
-    each position alone. That is the class-activation map of Zhou et al. (2016), and what Grad-CAM gives for such a
-    network; above 0 speaks for ALL, below for HEM. Both are float32, whatever the feature maps are computed in.
+    A map's value at a position is the logit of an image whose last feature map is everywhere as it is there; above 0
+    speaks for ALL, below for HEM. Where the head is linear and the pooling before it a mean, the logit is the mean of
+    the map: that is the class-activation map of Zhou et al. (2016), and what Grad-CAM gives for such a network.
+    Transformers whose last features are tokens have no map: its height and width are 0.
     """
 
     def __init__(self, parts: Cut) -> None:
         super().__init__()
-        self.features, self.pool, self.head = parts.top, parts.pool, parts.head
-        self.shape = torch.Size()
+        self.features, self.pool, self.head, self.channels = parts.top, parts.pool, parts.head, parts.channels
+        self.shape = torch.Size([0, 0])
         """Of a map, known once an image has passed."""
 
     def forward(self, activations: torch.Tensor) -> torch.Tensor:
-        """From activations at the cut to the logit, and behind it the map: shape (n, 1 + height x width)."""
+        """From activations at the cut to the logit, and behind it the map: shape (n, 1 + height x width), float32."""
         features = self.features(activations)
-        self.shape = features.shape[2:]
-        maps = self.head(features.movedim(1, -1)).flatten(1)
-        return torch.cat([self.head(self.pool(features)), maps], dim=1)
+        logit = self.head(self.pool(features))
+        if features.ndim != 4:
+            return logit
+        positions = features.movedim(self.channels, -1)
+        self.shape = positions.shape[1:3]
+        alone = positions.reshape(-1, 1, 1, positions.shape[-1]).movedim(-1, self.channels)
+        return torch.cat([logit, self.head(self.pool(alone)).reshape(len(features), -1)], dim=1)

@@ -65,7 +65,7 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
         _write(partial, ("images",), None, ((images,) for images in decoded), len(cells))
         gallery.write(paths.test_cells, pictures)
         if kinds:
-            network = backbone.load(params.backbone.name, paths.backbone, where)
+            network = backbone.load(params, paths.backbone, where)
             frozen = computed(kinds, params, partial, network, where)
             reason = overflow(device.precision(where, params.compute), UNTRAINED)
             np.save(rows_of_views_path(partial), np.where(learns, learns.cumsum() - 1, -1))

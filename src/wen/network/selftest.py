@@ -19,10 +19,9 @@ from rich.table import Table
 from wen.errors import WenError
 from wen.members import finetune
 from wen.network import backbone, device
-from wen.network.cost import count
+from wen.network.cost import count, memory_of_stage_2
 from wen.network.cut import cut
 from wen.network.inputs import inputs_for
-from wen.network.plan import memory_of_stage_2
 from wen.network.trial import MEMBER, Study, demo, name_of, outputs, quietly, stopped_after
 from wen.network.waits import Waits
 
@@ -142,7 +141,7 @@ def peak_memory_is_as_planned(study: Study) -> Result:
         return Result(None, f"planned {planned / 1e9:.2f} GB", f"{MEMORY[0]:g} to {MEMORY[1]:g} times as much")
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
-    network = backbone.load(params.backbone.name, study.first.backbone, study.where)
+    network = backbone.load(params, study.first.backbone, study.where)
     parts = cut(network, "blocks.0")
     inputs = inputs_for("activations", params, study.first, network, study.where)
     study.fit(params, parts.tail, inputs, 1)

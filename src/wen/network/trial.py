@@ -12,7 +12,6 @@ from unittest import mock
 import numpy as np
 import torch
 from dvclive import Live
-from timm.models.efficientnet import EfficientNet
 from torch import nn
 
 from wen.config.member import Member
@@ -112,11 +111,12 @@ class Study:
             }
         )
 
-    def network(self, where: torch.device, dtype: torch.dtype) -> tuple[EfficientNet, Cut]:
+    def network(self, where: torch.device, dtype: torch.dtype) -> tuple[nn.Module, Cut]:
         """The pretrained network with a new head, and cut."""
-        network = backbone.load(self.params.backbone.name, self.paths("prepared").backbone, where)
-        finetune.initialise(network.classifier, self.params.seed, MEMBER.fold)
-        return network, cut(network, self.params.finetune.unfreeze_from, dtype)
+        network = backbone.load(self.params, self.paths("prepared").backbone, where)
+        parts = cut(network, self.params.finetune.unfreeze_from, dtype)
+        finetune.initialise(parts.head, self.params.seed, MEMBER.fold)
+        return network, parts
 
     def logits(self, dtype: torch.dtype) -> torch.Tensor:
         """Logits of images and of their random views, as the study computes them on the device."""

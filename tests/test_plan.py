@@ -1,21 +1,23 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import PROJECT
 from torch.distributed._tools.mem_tracker import MemTracker
 
+from wen import plan
 from wen.config.params import Params, Synthetic, load
 from wen.config.paths import Paths
 from wen.data import synthetic
 from wen.errors import WenError
 from wen.files import write_json
-from wen.network import calibration, plan
+from wen.network import cost as costs
 from wen.network.backbone import build
-from wen.network.cost import Cost, Rates, Work, count
+from wen.network.cost import Cost, count, memory_of_stage_2
 from wen.network.cut import cut
-from wen.network.plan import Images, count_images, memory_of_stage_2, work
+from wen.plan import Images, count_images, hours, work
 
 
 def test_efficientnetv2_m_costs_what_is_known_of_it() -> None:
@@ -28,10 +30,10 @@ def test_efficientnetv2_m_costs_what_is_known_of_it() -> None:
 
 
 def test_a_linear_cost_model_is_right_for_a_study_counted_by_hand(tiny: Params) -> None:
-    cost = Cost(trunk=100, tail=10, activations=1, pooled=1, parameters=1, trained=1, kept=1)
+    cost = Cost(trunk=100, tail=10, activations=1, pooled=1, parameters=1, trained=1, kept=1, unfreeze_from="blocks.5")
     images = Images(total=50, test=10, train=20, validation=20)
     params = tiny.model_copy(update={"lr_grid": [0.1, 0.2, 0.3], "lr": 0.1})  # 3 rates, 2 folds: 6 models
-    shared = {name: own.total for name, own in work(params, images, cost).items()}
+    shared = {name: kinds.sum() for name, kinds in work(params, images, cost).items()}
     assert shared == {
         "features": (50 + params.augment.views * 40) * 110,
         "train-fold, stage 1": 0,
@@ -39,7 +41,7 @@ def test_a_linear_cost_model_is_right_for_a_study_counted_by_hand(tiny: Params) 
         "train-fold, stage 2, trained part": 6 * params.finetune.epochs * (3 * 20 + 20) * 10,
         "predict-fold": 6 * 30 * 10,
     }
-    alone = {name: own.total for name, own in work(params, images, cost, sharing=False).items()}
+    alone = {name: kinds.sum() for name, kinds in work(params, images, cost, sharing=False).items()}
     assert alone["features"] == 0
     assert alone["train-fold, stage 1"] == 6 * params.head.epochs * 40 * 110
     assert alone["train-fold, stage 2, frozen part"] == 6 * params.finetune.epochs * 40 * 100
@@ -48,7 +50,7 @@ def test_a_linear_cost_model_is_right_for_a_study_counted_by_hand(tiny: Params) 
 
 def test_the_memory_of_stage_2_is_the_peak_of_its_tensors(tiny: Params) -> None:
     """As PyTorch's own tracker counts two steps of training: weights, gradients, moments, and what is kept."""
-    parts = cut(build(tiny.backbone.name), tiny.finetune.unfreeze_from)
+    parts = cut(build(tiny.backbone, 64), tiny.finetune.unfreeze_from)
     tail, size, batch = parts.tail.train(), 64, tiny.train.batch_size
     with torch.no_grad():
         activations = parts.trunk(torch.rand(batch, 3, size, size))
@@ -68,7 +70,7 @@ def test_the_memory_of_stage_2_is_the_peak_of_its_tensors(tiny: Params) -> None:
 
 
 def test_hours_are_work_over_rate_kind_by_kind() -> None:
-    assert Work(3600.0, 7200.0, 3600.0, 3600.0).hours(Rates(1.0, 2.0, 4.0, 8.0)) == 2.375
+    assert hours(np.array([3600, 7200, 3600, 3600]), np.array([1, 2, 4, 8])) == 2.375
 
 
 def test_the_images_of_complete_c_nmc_are_known_before_they_are_there(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -148,7 +150,7 @@ def test_by_subject_without_images_the_plan_says_that_it_takes_what_is_asked_for
 def test_the_plan_tells_room_work_and_hours(
     tiny: Params, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calibration, "SECONDS", 0.3)
+    monkeypatch.setattr(costs, "SECONDS", 0.3)
     plan.run(tiny, Paths(), calibrate=True, device_name="cpu")
     text = capsys.readouterr().out
     assert "Images: 76, of which 16 test" in text

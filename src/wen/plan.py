@@ -4,7 +4,10 @@ import math
 import time
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+import psutil
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -13,9 +16,10 @@ from wen.config.paths import Paths
 from wen.data import cnmc, split
 from wen.data.cell import Cell
 from wen.data.table import COPIES, TEST
-from wen.errors import WenError
-from wen.network import calibration, device
-from wen.network.cost import Cost, Rates, Work, count
+from wen.errors import Message, WenError
+from wen.network import cost as costs
+from wen.network import device
+from wen.network.cost import FROZEN, STORED, TAIL, TRAINING, Cost, count, memory_of_stage_2
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
     """Print the plan of the study that ``params`` describe.
 
     Epochs are counted in full: early stopping leaves some out. ``calibrate`` runs the network for
-    about ten seconds and turns multiply-adds into hours at the rate it reaches on this device.
+    about ten seconds and turns multiply-adds into hours at the rate it reaches on this device. Where stage 2 needs
+    more memory than the device has, the plan says what to do.
     """
     start = time.process_time()
     device.settle(params.compute)
@@ -48,8 +53,9 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
     estimate = f" ({images.estimated})" if images.estimated else ""
     shared, alone = work(params, images, cost), work(params, images, cost, sharing=False)
     console = Console(width=110)
+    where = device.choose(device_name, params.compute)
     print(
-        f"Network: {params.backbone.name} at {params.images.size} px, unfrozen from {params.finetune.unfreeze_from}; "
+        f"Network: {params.backbone.name} at {params.images.size} px, unfrozen from {cost.unfreeze_from}; "
         f"{cost.trained / 1e6:.1f} of {cost.parameters / 1e6:.1f} M parameters trained;\n"
         f"  {cost.trunk / 1e9:.3g} (frozen) + {cost.tail / 1e9:.3g} (trained) G multiply-adds an image\n"
         f"Study: {len(params.rates)} learning rates x {len(params.folds)} folds, at most "
@@ -58,9 +64,11 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
         f"and validates on {images.validation:,.0f}\n"
     )
     console.print(_disk_table(params, images, cost))
-    rates = calibration.rates(params, cost, device.choose(device_name, params.compute)) if calibrate else None
+    print(fit(memory_of_stage_2(params, cost), memory_of(where), where, params))
+    rates = costs.rates(params, cost, where) if calibrate else None
     console.print(_work_table(shared, alone, rates))
-    print(f"Starting the {_stages(params)} stages that load a network takes {start:.0f} s each besides.")
+    stages = 2 + 2 * len(params.networks)
+    print(f"Starting the {stages} stages that load a network takes {start:.0f} s each besides.")
 
 
 def count_images(params: Params, paths: Paths) -> Images:
@@ -116,40 +124,46 @@ def _expected(params: Params, paths: Paths) -> tuple[int, int, list[Cell]]:
     return total, preliminary, cells if len(cells) == total else []
 
 
-def work(params: Params, images: Images, cost: Cost, sharing: bool = True) -> dict[str, Work]:
-    """Multiply-adds of each kind of stage, all models together.
+def work(params: Params, images: Images, cost: Cost, sharing: bool = True) -> dict[str, np.ndarray]:
+    """Multiply-adds of each kind of stage, all models together, by the four kinds of work of `wen.network.cost`.
 
     ``sharing`` False is the study as it would be written plainly: every model runs the whole network on every
     image in every epoch.
     """
     pooled, activations = sharing and params.features.pooled, sharing and params.features.activations
     models = len(params.networks)
-    seen = images.train + images.validation
-    trunk, whole = Work(frozen=cost.trunk), Work(frozen=cost.trunk + cost.tail)
-    stored = Work(stored=cost.trunk + cost.tail if pooled else cost.trunk if activations else 0)
-    nothing = Work()
-    head = models * params.head.epochs * seen
-    tune = models * params.finetune.epochs
-    judged = models * (images.validation + images.test)
+    seen, judged = images.train + images.validation, images.validation + images.test
+    full = cost.trunk + cost.tail
+    stored = full if pooled else cost.trunk if activations else 0
+    head, tune = models * params.head.epochs, models * params.finetune.epochs
     return {
-        "features": stored * images.in_features(params.augment.views),
-        "train-fold, stage 1": (nothing if pooled else whole) * head,
-        "train-fold, stage 2, frozen part": (nothing if activations else trunk) * (tune * seen),
-        "train-fold, stage 2, trained part": Work(
-            tail=tune * images.validation * cost.tail, training=tune * images.train * 3 * cost.tail
-        ),
-        "predict-fold": Work(frozen=0 if activations else judged * cost.trunk, tail=judged * cost.tail),
+        "features": images.in_features(params.augment.views) * stored * STORED,
+        "train-fold, stage 1": 0 * FROZEN if pooled else head * seen * full * FROZEN,
+        "train-fold, stage 2, frozen part": 0 * FROZEN if activations else tune * seen * cost.trunk * FROZEN,
+        "train-fold, stage 2, trained part": tune
+        * cost.tail
+        * (images.validation * TAIL + 3 * images.train * TRAINING),
+        "predict-fold": models * judged * (cost.tail * TAIL + (0 if activations else cost.trunk) * FROZEN),
     }
 
 
-def memory_of_stage_2(params: Params, cost: Cost) -> int:
-    """Bytes in float32: weights, gradients and Adam's two moments, and what is kept for the backward pass."""
-    return 16 * cost.trained + params.train.batch_size * cost.kept
+def memory_of(where: torch.device) -> int:
+    """Bytes that are free on a device now."""
+    return torch.cuda.mem_get_info(where)[0] if where.type == "cuda" else psutil.virtual_memory().available
 
 
-def _stages(params: Params) -> int:
-    """How many stages load a network."""
-    return 2 + 2 * len(params.networks)
+def fit(needed: int, free: int, where: torch.device, params: Params) -> Message:
+    """Say whether stage 2 fits into a device's memory; if not, what to do, and last what changes the study."""
+    dtype = device.precision(where, params.compute)
+    needed = needed if dtype == torch.float32 else needed // 2
+    text = f"Stage 2 of one model takes about {needed / 1e9:.2f} GB on {where}, where {free / 1e9:.2f} GB are free: "
+    if needed <= free:
+        return text + f"{free // max(needed, 1)} at once fit.\n" if free // max(needed, 1) > 1 else text + "it fits.\n"
+    half = "set compute.precision: auto (half of it), " if dtype == torch.float32 and where.type == "cuda" else ""
+    return (
+        f"{text}it does not fit. Free memory, {half}or take a device with more; "
+        "only then unfreeze less (finetune.unfreeze_from) or lower train.batch_size, which change the study.\n"
+    )
 
 
 def _disk_table(params: Params, images: Images, cost: Cost) -> Table:
@@ -174,31 +188,32 @@ def _disk_table(params: Params, images: Images, cost: Cost) -> Table:
     return table
 
 
-def _work_table(shared: dict[str, Work], alone: dict[str, Work], rates: Rates | None) -> Table:
+def _work_table(shared: dict[str, np.ndarray], alone: dict[str, np.ndarray], rates: np.ndarray | None) -> Table:
     table = Table(title="Work, at most (early stopping leaves some out)", title_justify="left")
     table.add_column("stage")
     headings = ["T multiply-adds", "if nothing were shared"]
-    if rates:
+    if rates is not None:
         headings = ["T multiply-adds", "hours", "if nothing were shared", "hours"]
     for heading in headings:
         table.add_column(heading, justify="right")
+
+    def add(name: str, *kinds: np.ndarray) -> None:
+        figures = [(work.sum() / 1e12, *([] if rates is None else [hours(work, rates)])) for work in kinds]
+        table.add_row(name, *(f"{figure:,.2f}" for pair in figures for figure in pair))
+
     for name in shared:
-        _add(table, name, (shared[name], alone[name]), rates)
+        add(name, shared[name], alone[name])
     table.add_section()
-    _add(table, "total", (sum(shared.values(), Work()), sum(alone.values(), Work())), rates)
-    if rates:
+    add("total", np.sum(list(shared.values()), axis=0), np.sum(list(alone.values()), axis=0))
+    if rates is not None:
+        frozen, tail, training, stored = rates / 1e9
         table.caption = (
-            f"G multiply-adds a second here: frozen network {rates.stored / 1e9:,.0f} for data/features, "
-            f"{rates.frozen / 1e9:,.0f} in training; trained part {rates.tail / 1e9:,.0f} forward, "
-            f"{rates.training / 1e9:,.0f} in training"
+            f"G multiply-adds a second here: frozen network {stored:,.0f} for data/features, "
+            f"{frozen:,.0f} in training; trained part {tail:,.0f} forward, {training:,.0f} in training"
         )
     return table
 
 
-def _add(table: Table, name: str, kinds: tuple[Work, Work], rates: Rates | None) -> None:
-    cells = []
-    for own in kinds:
-        cells.append(f"{own.total / 1e12:,.2f}")
-        if rates:
-            cells.append(f"{own.hours(rates):,.2f}")
-    table.add_row(name, *cells)
+def hours(work: np.ndarray, rates: np.ndarray) -> float:
+    """Time that work of four kinds takes at a device's rates."""
+    return float((work / rates).sum()) / 3600

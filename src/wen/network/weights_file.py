@@ -1,0 +1,129 @@
+"""Files of weights as people have them: read without running any code in them, or refused with the true cause."""
+
+import argparse
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from wen.errors import Message, WenError
+
+Weights = dict[str, torch.Tensor]
+WRAPPERS = (
+    "state_dict_ema", "model_ema", "params_ema", "ema", "state_dict", "model_state_dict", "model_state", "model",
+    "net", "network", "params", "weights", "module",
+)  # fmt: skip
+"""Under which keys a training keeps the weights; averaged ones first, as timm takes them."""
+SCALAR = np.float64(0).__reduce__()[0]
+HARMLESS: list[Any] = [
+    argparse.Namespace,  # timm's own trainings
+    np.dtype,
+    type(np.dtype("float64")),
+    type(np.dtype("int64")),
+    (SCALAR, "numpy.core.multiarray.scalar"),  # by numpy 1
+    (SCALAR, "numpy._core.multiarray.scalar"),
+]
+"""What a checkpoint may hold besides tensors: options and figures of the training."""
+FOREIGN = {
+    b"version https://git-lfs": "a pointer of git-lfs, not the file itself: run `git lfs pull` where it came from",
+    b"<": "a web page, as a site sends instead of a file that asks for a login: download it again",
+    b"\x89HDF": "HDF5, as Keras writes: save the weights as safetensors in timm's names",
+    b"\x1f\x8b": "packed by gzip: unpack it",
+    b"ustar": "a tar archive: unpack it",
+}
+"""How files begin that are no checkpoints, and what they are."""
+
+
+def read(path: Path) -> tuple[Weights, str]:
+    """Read the named tensors of a safetensors or PyTorch file, whatever it is called.
+
+    Returns
+    -------
+    dict
+        The weights.
+    str
+        The keys that they were found under, as ``state_dict``; empty if under none.
+
+    Raises
+    ------
+    WenError
+        If it is missing, or no such file; the message says what it is.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(512)
+    except FileNotFoundError:
+        raise WenError(f"backbone.weights: no such file: {path} (or write hub or pip)") from None
+    except OSError as error:
+        raise WenError(f"backbone.weights: {path}: {error.strerror}") from None
+    if cause := _foreign(path, start):
+        raise WenError(f"backbone.weights: {path} is not a checkpoint of tensors: {cause}")
+    try:
+        content = safetensors.torch.load_file(path) if start[8:9] == b"{" else _load(path)
+    except Exception as error:  # torch and safetensors raise many kinds on a file that is not theirs
+        raise WenError(f"backbone.weights: {path} is not a checkpoint of tensors: {_cause(error)}") from None
+    weights, wrapper = _unwrapped(content)
+    if not weights:
+        raise WenError(f"backbone.weights: {path} holds something else than named tensors: {_content(content)}")
+    return weights, wrapper
+
+
+def _load(path: Path) -> Any:
+    with torch.serialization.safe_globals(HARMLESS):
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _foreign(path: Path, start: bytes) -> Message:
+    """What the file is, if that is told by how it begins; empty if not."""
+    if not start:
+        return "the file is empty"
+    for magic, kind in FOREIGN.items():
+        if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(magic) or (magic == b"ustar" and start[257:262] == magic):
+            return kind
+    if path.suffix == ".onnx" or (start[:1] == b"\x08" and b"onnx" in start[:64]):
+        return "a graph in ONNX: save the weights as safetensors in timm's names"
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+        if any(name.endswith("constants.pkl") for name in names):
+            return "a program in TorchScript: save its state_dict()"
+        if not any(name.endswith("data.pkl") for name in names):
+            return f"a zip archive of {len(names)} other files ({', '.join(names[:3])}): unpack it"
+    return ""
+
+
+def _cause(error: Exception) -> Message:
+    """What torch or safetensors found, without its advice to run the code in the file."""
+    text = str(error)
+    if found := re.search(r"GLOBAL (\S+)", text):
+        return (
+            f"it holds {found[1]}, an object that code would have to make, and code in a file is not run: "
+            "where it was made, save model.state_dict() alone"
+        )
+    if "weights_only" in text or not text:
+        return "neither safetensors nor written by torch.save, or damaged"
+    return text.splitlines()[0]
+
+
+def _unwrapped(content: Any) -> tuple[Weights, str]:
+    """Find the tensors by name in what a training saved, at most two wrappers deep."""
+    if not isinstance(content, dict):
+        return {}, ""
+    for key in WRAPPERS:
+        if isinstance(content.get(key), dict):
+            weights, inner = _unwrapped(content[key])
+            if weights:
+                return weights, f"{key}.{inner}" if inner else key
+    tensors = {key: value for key, value in content.items() if isinstance(value, torch.Tensor)}
+    named = len(tensors) == len(content) and all(isinstance(key, str) for key in content)
+    return (tensors, "") if named else ({}, "")
+
+
+def _content(content: Any) -> Message:
+    if not isinstance(content, dict):
+        return type(content).__name__
+    return f"keys {', '.join(map(str, list(content)[:8]))}" if content else "nothing"
