@@ -168,7 +168,11 @@ class Networks:
 
     def __init__(self, members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> None:
         cut_from = params.finetune.unfreeze_from
-        now = {"images": params.images.model_dump(), "unfreeze_from": cut_from}
+        now = {
+            "images": params.images.model_dump(),
+            "backbone": params.backbone.model_dump(exclude={"weights"}),
+            "unfreeze_from": cut_from,
+        }
         for file in (paths.model(member) for member in members):
             then = {key: backbone.about(file).get(key) for key in now}
             if then != now:

@@ -1,21 +1,37 @@
 """Any of timm's networks, cut in two: what the parts compute, against timm's own forward pass."""
 
 import copy
+import zipfile
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import safetensors.torch
+import timm
 import torch
 from captum.attr import LayerGradCam
-from conftest import untrained
+from conftest import SHARED, untrained
 from torch import nn
 
-from wen.config.params import Compute
+from wen.config.params import Backbone, Compute, Params
+from wen.config.paths import Paths
+from wen.data.images import central_square, decode
 from wen.errors import WenError
 from wen.members.predict import Located
+from wen.network import pretrained
+from wen.network.backbone import load
 from wen.network.cut import Cut, cut
 from wen.network.frozen import KINDS, Frozen, runner
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)  # test workers share the cores
+
+
 SIZES = {
     "vgg16": 32,
     "densenet121": 64,
@@ -98,20 +114,34 @@ def test_the_cut_network_infers_trains_and_pools_as_timm_s_own(name: str) -> Non
         torch.testing.assert_close(buffer, after, msg=key, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("kwargs", [{"drop_rate": 0.5, "drop_path_rate": 0.5}])
-@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "densenet121", "inception_resnet_v2", "convnext_tiny"])
-def test_dropout_is_random_in_training_and_off_in_inference(name: str, kwargs: dict[str, float]) -> None:
-    if name in ("densenet121", "inception_resnet_v2"):
-        kwargs = {"drop_rate": 0.5}
-    network = untrained(name, SIZES[name], kwargs=kwargs)
+@pytest.mark.parametrize(
+    ("name", "rates"),
+    [
+        ("tf_efficientnet_lite0", {"drop_rate": 0.5, "drop_path_rate": 0.5}),
+        ("convnext_tiny", {"drop_rate": 0.5, "drop_path_rate": 0.5}),
+        ("densenet121", {"drop_rate": 0.5}),
+        ("inception_resnet_v2", {"drop_rate": 0.5}),
+    ],
+)
+def test_training_drops_what_timm_s_own_does_and_inference_nothing(name: str, rates: dict[str, float]) -> None:
+    network = untrained(name, SIZES[name], kwargs=rates)
+    other = copy.deepcopy(network).train()
+    for part in cut(other, "auto").trunk.modules():
+        part.eval()
     parts = cut(network, "auto")
+    tail = parts.tail
     with torch.no_grad():
         activations = parts.trunk(images(name))
-        calm = [parts.tail.eval()(activations) for _ in range(2)]
-        assert torch.equal(*calm)
-        tail = parts.tail.train()
-        assert not torch.equal(tail(activations), tail(activations))
-        assert torch.equal(tail.eval()(activations), calm[0])
+        tail.train()
+        torch.manual_seed(3)
+        found = [tail(activations) for _ in range(2)]
+        torch.manual_seed(3)
+        expected = [other(images(name)) for _ in range(2)]
+        for one, two in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-4)
+        assert not torch.allclose(*found)
+        tail.eval()
+        assert torch.equal(tail(activations), tail(activations))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +155,7 @@ def test_wherever_the_network_can_be_cut_it_computes_the_same(name: str, size: i
     with torch.no_grad():
         expected = network(values)
         for path, _ in network.named_modules():
-            if not path or path.count(".") > 2:
+            if not path or path.count(".") > 1:
                 continue
             try:
                 parts = cut(network, path)
@@ -234,7 +264,7 @@ def test_the_head_alone_can_be_trained() -> None:
 @pytest.mark.parametrize(
     ("name", "module", "message"),
     [
-        ("resnet50", "layer5", r"no such module; did you mean layer4.*cut before conv1, bn1, layer1"),
+        ("resnet50", "layer5", r"no such module; did you mean .*layer4.*cut before conv1, bn1, layer1"),
         ("resnet50", "layer4.0.conv2", r"several tensors cross.* before layer4\.0\.conv1 and before layer4\.1$"),
         ("densenet121", "features.denseblock3.denselayer2", "several tensors cross"),
         ("mobilenetv3_small_100", "classifier", "runs behind conv_head, with which the head begins: write that"),
@@ -269,3 +299,48 @@ def test_weights_that_are_used_on_both_sides_are_not_cut_between() -> None:
     with pytest.raises(WenError, match="between"):
         cut(Reused(), "between")
     assert len(list(cut(Reused(), "again").tail.parameters())) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "options"),
+    [
+        ("mobilenetv1_100", 128, {"kwargs": {"pad_type": "same", "bn_eps": 1e-3}, "mean": [0.5] * 3, "std": [0.5] * 3}),
+        ("legacy_xception", 151, {"kwargs": {"bn_eps": 1e-3}, "mean": [0.5] * 3, "std": [0.5] * 3}),
+    ],
+)
+def test_frozen_features_of_real_cells_with_real_weights_are_a_direct_forward_pass_s(
+    tmp_path: Path, real_sample: Path, tiny: Params, name: str, size: int, options: dict[str, Any]
+) -> None:
+    """Against timm.create_model, its own loading of the file and its own preparation of images."""
+    file = SHARED / f"weights/{name}.safetensors"
+    if not file.exists():
+        pytest.skip(f"the real weights are not at hand: no {file}")
+    backbone = Backbone(name=name, weights=str(file), **options)
+    params = tiny.model_copy(
+        update={"backbone": backbone, "images": tiny.images.model_copy(update={"size": size}),
+                "finetune": tiny.finetune.model_copy(update={"unfreeze_from": "auto"})}
+    )  # fmt: skip
+    pretrained.run(params, Paths(tmp_path))
+    network = load(params, Paths(tmp_path).backbone, CPU)
+    (pooled,) = runner(Frozen(network, "auto", ("pooled",)), size, CPU, tiny.compute)(cells(real_sample, size))
+
+    same = {"pad_type": "same"} if name == "mobilenetv1_100" else {}
+    direct: Any = timm.create_model(name, num_classes=0, **same).eval()
+    for module in direct.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = 1e-3
+    weights = {key: tensor.float() for key, tensor in safetensors.torch.load_file(file).items()}
+    missing, unexpected = direct.load_state_dict(weights, strict=False)
+    assert all(key.endswith("num_batches_tracked") for key in missing)
+    assert {key.split(".")[0] for key in unexpected} <= {"classifier", "fc"}
+    with torch.no_grad():
+        expected = direct(((cells(real_sample, size) - 0.5) / 0.5).movedim(-1, 1))
+    torch.testing.assert_close(pooled, expected, rtol=1e-3, atol=1e-3)
+
+
+def cells(sample: Path, size: int) -> torch.Tensor:
+    """The first cells of the sample, their central 300 px, in [0, 1]."""
+    with zipfile.ZipFile(sample) as archive:
+        names = [name for name in sorted(archive.namelist()) if name.endswith(".bmp")][:16]
+        squares = [central_square(decode(archive.read(name)), 300, size) for name in names]
+    return torch.from_numpy(np.stack(squares)) / 255

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import PROJECT
+from ruamel.yaml import YAML
 
 from wen import code
 from wen.config.member import Member
@@ -13,7 +15,7 @@ from wen.config.paths import Paths
 from wen.data import prepare, split
 from wen.members import finetune, predict
 from wen.network import features, pretrained
-from wen.network.checkpoint import Checkpoint, Progress, fingerprint
+from wen.network.checkpoint import DEPENDS_ON, Checkpoint, Progress, fingerprint
 
 MEMBER = Member("0.001", 0)
 EPOCHS = 5  # of both stages
@@ -82,6 +84,11 @@ def test_after_an_interruption_the_outputs_are_the_same_bytes(
             finetune.run(params, paths, MEMBER, "cpu")
         assert outputs(paths) == whole
         paths.checkpoint(MEMBER).unlink()
+
+
+def test_a_checkpoint_is_of_the_same_parameters_as_its_stage() -> None:
+    stages = YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text())["stages"]
+    assert set(stages["train-fold"]["params"]) == DEPENDS_ON
 
 
 def test_a_training_that_is_lost_after_its_end_is_not_repeated(

@@ -5,7 +5,7 @@ import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -21,6 +21,13 @@ def _with_a_point(value: Any) -> Any:
     return value
 
 
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError(f"must be a number, a word, true or false, found {_SHORT.repr(value)}")
+    return value
+
+
+Scalar = Annotated[Any, AfterValidator(_scalar)]
 Whole = Annotated[int, Field(lt=2**31)]  # beyond any use, and Python does not print an int of 4300 digits
 Positive = Annotated[Whole, Field(ge=1)]
 Count = Annotated[Whole, Field(ge=0)]
@@ -79,7 +86,7 @@ class Backbone(Section):
 
     name: Annotated[str, Field(min_length=1)]
     weights: Annotated[str, Field(min_length=1)]
-    kwargs: dict[str, bool | int | float | str] = {}
+    kwargs: dict[str, Scalar] = {}
     mean: Colour | None = None
     std: Colour | None = None
 

@@ -74,7 +74,7 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
             best = fit(task, second, curves, best, checkpoint)
     parts.tail.load_state_dict(best.weights)
     about = {
-        "backbone": params.backbone.name,
+        "backbone": params.backbone.model_dump(exclude={"weights"}),
         "images": params.images.model_dump(),
         "unfreeze_from": params.finetune.unfreeze_from,
         "lr": member.lr,

@@ -18,7 +18,7 @@ from wen.data.images import sha256
 from wen.files import whole
 
 Weights = dict[str, torch.Tensor]
-DEPENDS_ON = {"seed", "images", "augment", "features", "train", "head", "finetune", "compute"}
+DEPENDS_ON = {"seed", "images", "backbone", "augment", "features", "train", "head", "finetune", "compute"}
 
 
 @dataclass

@@ -139,6 +139,10 @@ class _Graph:
         before, after = ({id(own) for own in self._weights(part)} for part in (self.nodes[:at], self.nodes[at:]))
         return len(self._crossing(at)) == 1 and not before & after
 
+    def places(self) -> list[int]:
+        """Where the network can be cut before a module that has weights."""
+        return [at for at in range(self.end) if self.has_weights(at) and self.is_legal(at)]
+
     def has_weights(self, at: int) -> bool:
         """Whether the module that is called there has any."""
         return bool(self._weights(self.nodes[at : at + 1]))
@@ -206,9 +210,9 @@ def _last_stage(network: nn.Module) -> str:
     for stage in reversed([info["module"] for info in getattr(network, "feature_info", [])][:-1]):
         graph = _Graph(network, "forward_features", stage)
         end = graph.before(stage)
-        for at in range(graph.end if end is None else end + 1, graph.end):
-            if graph.nodes[at].op == "call_module" and graph.has_weights(at) and graph.is_legal(at):
-                return _path(graph.nodes[at])
+        behind = [at for at in graph.places() if end is not None and at > end]
+        if behind:
+            return _path(graph.nodes[behind[0]])
     raise WenError(f"{KEY}: auto: timm names no stages of {type(network).__name__}; {_offer(network, '')}")
 
 
@@ -225,7 +229,7 @@ def _check_in_head(network: nn.Module, name: str) -> None:
 
 def _near(graph: _Graph, name: str, at: int) -> str:
     """Name the nearest places where one tensor crosses, before and behind."""
-    legal = [k for k, node in enumerate(graph.nodes) if node.op == "call_module" and graph.is_legal(k)]
+    legal = graph.places()
     nearest = [max((k for k in legal if k < at), default=None), min((k for k in legal if k > at), default=None)]
     places = [_path(graph.nodes[k]) for k in nearest if k is not None]
     return f"one does before {' and before '.join(places)}" if places else _offer(graph.root.network, name)
@@ -235,10 +239,6 @@ def _offer(network: nn.Module, name: str) -> str:
     """Name near matches, and the modules that can be cut before."""
     near = difflib.get_close_matches(name, [path for path, _ in network.named_modules() if path], n=3)
     graph = _Graph(network, "forward_features", "")
-    legal = [
-        _path(node)
-        for at, node in enumerate(graph.nodes)
-        if node.op == "call_module" and graph.has_weights(at) and graph.is_legal(at)
-    ]
+    legal = [_path(graph.nodes[at]) for at in graph.places()]
     meant = f"did you mean {', '.join(near)}? " if near else ""
     return f"{meant}it can be cut before {', '.join(legal)}, or inside one of them"

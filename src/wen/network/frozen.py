@@ -87,6 +87,9 @@ def to_openvino(frozen: Frozen, size: int) -> "openvino.Model":
     frontend = FrontEndManager().load_by_framework("pytorch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of torch.jit.trace, which the decoder uses
+        warnings.simplefilter(
+            "ignore", torch.jit.TracerWarning
+        )  # of a transformer's checks of the size, which is fixed
         decoder = TorchScriptPythonDecoder(frozen, example_input=torch.zeros(2, size, size, 3))
     model = frontend.convert(frontend.load(decoder))
     model.reshape([-1, size, size, 3])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
 
@@ -65,7 +66,7 @@ def read(path: Path) -> tuple[Weights, str]:
     try:
         content = safetensors.torch.load_file(path) if start[8:9] == b"{" else _load(path)
     except Exception as error:  # torch and safetensors raise many kinds on a file that is not theirs
-        raise WenError(f"backbone.weights: {path} is not a checkpoint of tensors: {_cause(error)}") from None
+        raise WenError(f"backbone.weights: {path} is not a checkpoint of tensors: {_cause(error, start)}") from None
     weights, wrapper = _unwrapped(content)
     if not weights:
         raise WenError(f"backbone.weights: {path} holds something else than named tensors: {_content(content)}")
@@ -96,7 +97,7 @@ def _foreign(path: Path, start: bytes) -> Message:
     return ""
 
 
-def _cause(error: Exception) -> Message:
+def _cause(error: Exception, start: bytes) -> Message:
     """What torch or safetensors found, without its advice to run the code in the file."""
     text = str(error)
     if found := re.search(r"GLOBAL (\S+)", text):
@@ -104,9 +105,9 @@ def _cause(error: Exception) -> Message:
             f"it holds {found[1]}, an object that code would have to make, and code in a file is not run: "
             "where it was made, save model.state_dict() alone"
         )
-    if "weights_only" in text or not text:
-        return "neither safetensors nor written by torch.save, or damaged"
-    return text.splitlines()[0]
+    if isinstance(error, safetensors.SafetensorError) and start[8:9] == b"{":
+        return f"damaged safetensors ({text})"
+    return "neither safetensors nor written by torch.save, or damaged"
 
 
 def _unwrapped(content: Any) -> tuple[Weights, str]:
