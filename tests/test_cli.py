@@ -118,8 +118,8 @@ def test_a_full_disk_and_a_read_only_folder_leave_earlier_outputs_as_they_were(
 @pytest.mark.parametrize(
     ("error", "remedy"),
     [
-        (MemoryError(), "; free some, or lower train.batch_size"),
-        (MemoryError("Unable to allocate 7 TiB"), "; free some, or lower train.batch_size"),
+        (MemoryError(), ". The experiment stays as it is if you end what else"),
+        (MemoryError("Unable to allocate 7 TiB"), ". The experiment stays as it is if you end what else"),
         (
             RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
             " on the GPU. The experiment stays as it is if you end what else",

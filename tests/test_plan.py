@@ -17,7 +17,7 @@ from wen.network import cost as costs
 from wen.network.backbone import build
 from wen.network.cost import Cost, count, memory_of_stage_2
 from wen.network.cut import cut
-from wen.plan import Images, count_images, hours, work
+from wen.plan import Images, count_images, fit, hours, work
 
 
 def test_efficientnetv2_m_costs_what_is_known_of_it() -> None:
@@ -159,3 +159,28 @@ def test_the_plan_tells_room_work_and_hours(
     assert "if nothing were shared" in text
     plan.run(tiny, Paths(), calibrate=False)
     assert "hours" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("needed", [10**9, 7 * 10**9, 9 * 10**9])
+def test_the_plan_compares_stage_2_with_the_memory_that_is_free(tiny: Params, needed: int) -> None:
+    text = fit(needed, 8 * 10**9, torch.device("cpu"), tiny)
+    assert f"{needed / 1e9:.2f} GB on cpu, where 8.00 GB are free" in text
+    assert ("8 at once fit" in text, "it fits" in text, "does not fit" in text) == (
+        needed == 10**9, needed == 7 * 10**9, needed == 9 * 10**9,
+    )  # fmt: skip
+
+
+def test_what_does_not_fit_is_told_first_what_leaves_the_study_as_it_is(tiny: Params) -> None:
+    text = fit(9 * 10**9, 8 * 10**9, torch.device("cpu"), tiny)
+    assert text.index("Free memory") < text.index("only then") < text.index("train.batch_size")
+
+
+def test_attention_is_counted(tiny: Params) -> None:
+    """Of a ViT's block by hand: projections, the two products of attention, the MLP."""
+    tokens, width = 1 + 4 * 4, 384
+    block = tokens * width * (4 * width + 8 * width) + 2 * tokens * tokens * width
+    values = tiny.model_dump()
+    values["backbone"] = {"name": "vit_small_patch14_dinov2", "weights": "hub"}
+    values["images"] = {"crop": 48, "size": 56}
+    values["finetune"]["unfreeze_from"] = "blocks.11"
+    assert count(Params.model_validate(values)).tail == pytest.approx(block + width, rel=0.01)

@@ -31,7 +31,10 @@ Device = Annotated[str, typer.Option(envvar="WEN_DEVICE", help="auto, cuda, cuda
 
 NO_MEMORY = r"out of memory|allocate.* memory|bad_alloc|alloc_failed|can't start new thread|failed to map segment"
 
-MEMORY: Message = "not enough memory; free some, or lower train.batch_size or images.size"
+MEMORY: Message = (
+    "not enough memory. The experiment stays as it is if you end what else runs here or train fewer models at once "
+    "(wen run --jobs 1). Otherwise lower train.batch_size or images.size"
+)
 GPU_MEMORY: Message = (
     "not enough memory on the GPU. The experiment stays as it is if you end what else runs there (see nvidia-smi), "
     "train one model a GPU (wen run --gpus-per-job 1), or set compute.precision: auto (half of float32's) or "

@@ -42,7 +42,7 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
 
     def outputs(rows: np.ndarray) -> torch.Tensor:
         """Logits and maps of some rows, all of them finite numbers."""
-        found = logits(tail, inputs, rows, params.train.batch_size)
+        found = logits(tail, inputs, rows, params.train.batch_size).reshape(len(rows), -1)
         finite = found.isfinite().all(1)
         if not finite.all():
             reason = overflow(device.precision(where, params.compute), "train it again with a lower learning rate")

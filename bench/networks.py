@@ -1,0 +1,121 @@
+"""Train and predict with several networks, cached and plain, and compare: python bench/networks.py [NAME ...] [--dvc]
+
+Each network gets random weights, saved to a file, and a tiny study of synthetic cells, once with pooled features and
+activations kept and once with nothing kept. Prints a table: where it is cut, and how far apart all probabilities are.
+With --dvc the studies are run by `dvc repro`, all stages of them, else fold 0 at one learning rate by the stages' own
+functions.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from rich.console import Console
+from rich.table import Table
+
+PROJECT = Path(__file__).parents[1]
+sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests/pipeline")]
+
+from tiny_study import new_study, set_params, tiny_values  # noqa: E402
+
+from wen.config.params import Params  # noqa: E402
+from wen.config.paths import Paths  # noqa: E402
+from wen.data import prepare, split  # noqa: E402
+from wen.files import read_npz  # noqa: E402
+from wen.members import finetune, predict  # noqa: E402
+from wen.network import features, pretrained  # noqa: E402
+from wen.network.backbone import build  # noqa: E402
+from wen.network.cut import cut  # noqa: E402
+
+SIZES = {
+    "vgg16": 32, "densenet121": 64, "resnet50": 64, "resnetv2_50": 64, "mobilenetv1_100": 64, "legacy_xception": 96,
+    "inception_resnet_v2": 96, "convnext_tiny": 64, "swin_tiny_patch4_window7_224": 64, "vit_small_patch14_dinov2": 56,
+    "tf_efficientnet_lite0": 64,
+}  # fmt: skip
+"""Images of these sizes, in px; another network gets 64."""
+TOLERANCE = 1e-3
+LR, FOLD = 0.001, 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", default=list(SIZES))
+    parser.add_argument("--dvc", action="store_true", help="run all stages by dvc repro")
+    options = parser.parse_args()
+    table = Table("network", "px", "cut before", "of a map", "most that two probabilities differ", "s")
+    apart: dict[str, float] = {}
+    for name in options.networks:
+        begin = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            values, place = study_of(name, Path(folder))
+            run = by_dvc if options.dvc else by_functions
+            kept, anew = (run(with_features(values, on), Path(folder), f"kept-{on}") for on in (True, False))
+        apart[name] = max(abs(kept[key] - anew[key]).max() for key in kept if key.endswith("probability"))
+        size = next(str(value.shape[1:]) for key, value in kept.items() if key.endswith("test_map"))
+        table.add_row(
+            name, str(values["images"]["size"]), place, size, f"{apart[name]:.2g}", f"{time.perf_counter() - begin:.0f}"
+        )
+        print(f"{name}: {apart[name]:.2g}", file=sys.stderr)
+    Console(width=110).print(table)
+    if far := [name for name, difference in apart.items() if not difference <= TOLERANCE]:
+        sys.exit(f"cached and plain differ by more than {TOLERANCE:g}: {', '.join(far)}")
+
+
+def study_of(name: str, folder: Path) -> tuple[dict[str, Any], str]:
+    """Random weights of a network in a file, a tiny study of it, and where that cuts it."""
+    size = SIZES.get(name, 64)
+    values = tiny_values()
+    values["dataset"]["side"] = size
+    values["images"] = {"crop": size, "size": size}
+    values["backbone"] = {"name": name, "weights": str(folder / "weights.safetensors")}
+    values["finetune"]["unfreeze_from"] = "auto"
+    params = Params.model_validate(values)
+    torch.manual_seed(0)
+    network = build(params.backbone, size)
+    safetensors.torch.save_file(network.state_dict(), folder / "weights.safetensors")
+    return values, cut(network, "auto").unfreeze_from
+
+
+def with_features(values: dict[str, Any], on: bool) -> dict[str, Any]:
+    return values | {"features": values["features"] | {"pooled": on, "activations": on}}
+
+
+def by_functions(values: dict[str, Any], folder: Path, name: str) -> dict[str, Any]:
+    """Fold 0 at one learning rate."""
+    params, paths = Params.model_validate(values), Paths(folder / name)
+    paths.root.mkdir()
+    for command in (["init"], ["config", "user.name", "x"], ["config", "user.email", "x"],
+                    ["commit", "--allow-empty", "-m", "x"]):  # fmt: skip
+        subprocess.run(["git", *command], cwd=paths.root, check=True, capture_output=True)
+    (paths.root / "params.yaml").touch()
+    with contextlib.chdir(paths.root), contextlib.redirect_stdout(io.StringIO()):
+        for stage in (prepare, split, pretrained):
+            stage.run(params, paths)
+        features.run(params, paths, "cpu")
+        finetune.run(params, paths, LR, FOLD, "cpu")
+        predict.run(params, paths, LR, FOLD, "cpu")
+    return read_npz(paths.predictions(LR, FOLD))
+
+
+def by_dvc(values: dict[str, Any], folder: Path, name: str) -> dict[str, Any]:
+    """All models."""
+    study = new_study(folder, name)
+    study.env |= {"HOME": os.environ["HOME"]}
+    set_params(study.root, values)
+    study.commit(name)
+    study.run("dvc", "repro")
+    files = sorted((study.root / "data/predictions").glob("*/*.npz"))
+    return {f"{file.parent.name}/{file.stem} {key}": own for file in files for key, own in read_npz(file).items()}
+
+
+if __name__ == "__main__":
+    main()
