@@ -118,7 +118,7 @@ class _Graph:
         except Exception as error:  # torch.fx raises many kinds, and timm's code may raise any on a proxy
             raise WenError(
                 f"{KEY}: {name}: {type(network).__name__} cannot be traced so far in: "
-                f"{' '.join(str(error).split())[:200]}; {_offer(network, name)}"
+                f"{' '.join(str(error).split())[:200]}" + (f"; {_offer(network, name)}" if "." in name else "")
             ) from None
         finally:
             network.train(was)
@@ -136,7 +136,7 @@ class _Graph:
 
     def is_legal(self, at: int) -> bool:
         """Whether one value crosses there, and no weight is used on both sides."""
-        before, after = ({id(own) for own in self._weights(part)} for part in (self.nodes[:at], self.nodes[at:]))
+        before, after = (set(map(id, self._weights(part))) for part in (self.nodes[:at], self.nodes[at:]))
         return len(self._crossing(at)) == 1 and not before & after
 
     def places(self) -> list[int]:
@@ -144,8 +144,8 @@ class _Graph:
         return [at for at in range(self.end) if self.has_weights(at) and self.is_legal(at)]
 
     def has_weights(self, at: int) -> bool:
-        """Whether the module that is called there has any."""
-        return bool(self._weights(self.nodes[at : at + 1]))
+        """Whether a module that has any is called there."""
+        return self.nodes[at].op == "call_module" and bool(self._weights(self.nodes[at : at + 1]))
 
     def part(self, begin: int, end: int) -> fx.GraphModule:
         """All between two places as a module, of the network's own modules."""
@@ -168,7 +168,10 @@ class _Graph:
 
     def _weights(self, nodes: list[fx.Node]) -> list[nn.Parameter]:
         called = [self.root.get_submodule(cast(str, node.target)) for node in nodes if node.op == "call_module"]
-        return [weight for module in called for weight in module.parameters()]
+        used = {entry.target for node in nodes for entry in node.all_input_nodes if entry.op == "get_attr"}
+        return [weight for module in called for weight in module.parameters()] + [
+            weight for name, weight in self.root.named_parameters() if name in used
+        ]
 
 
 class _Method(nn.Module):
@@ -238,7 +241,13 @@ def _near(graph: _Graph, name: str, at: int) -> str:
 def _offer(network: nn.Module, name: str) -> str:
     """Name near matches, and the modules that can be cut before."""
     near = difflib.get_close_matches(name, [path for path, _ in network.named_modules() if path], n=3)
-    graph = _Graph(network, "forward_features", "")
-    legal = [_path(graph.nodes[at]) for at in graph.places()]
+    legal = _cuttable(network, "")
+    if len(legal) == 1:
+        legal = _cuttable(network, f"{legal[0]}.") or legal
     meant = f"did you mean {', '.join(near)}? " if near else ""
     return f"{meant}it can be cut before {', '.join(legal)}, or inside one of them"
+
+
+def _cuttable(network: nn.Module, inside: str) -> list[str]:
+    graph = _Graph(network, "forward_features", inside)
+    return [_path(graph.nodes[at]) for at in graph.places()]

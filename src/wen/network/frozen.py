@@ -59,12 +59,12 @@ def runner(frozen: Frozen, size: int, device: torch.device, options: Compute) ->
     It gives float32: activations of shape (n, height, width, channels), pooled features of (n, channels).
     """
     with_openvino = device.type == "cpu" and options.cpu_engine == "openvino"
-    maps = _openvino(frozen, size, options) if with_openvino else _torch(frozen, precision(device, options))
+    compute = _openvino(frozen, size, options) if with_openvino else _torch(frozen, precision(device, options))
 
     @torch.no_grad()
     def run(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        outputs = zip(frozen.kinds, maps(images), strict=True)
-        return tuple(frozen.pool(own.movedim(-1, 1)) if kind == "pooled" else own for kind, own in outputs)
+        outputs = zip(frozen.kinds, compute(images), strict=True)
+        return tuple(frozen.pool(maps.movedim(-1, 1)) if kind == "pooled" else maps for kind, maps in outputs)
 
     return run
 
