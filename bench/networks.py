@@ -114,7 +114,7 @@ def by_dvc(values: dict[str, Any], folder: Path, name: str) -> dict[str, Any]:
     study.commit(name)
     study.run("dvc", "repro")
     files = sorted((study.root / "data/predictions").glob("*/*.npz"))
-    return {f"{file.parent.name}/{file.stem} {key}": own for file in files for key, own in read_npz(file).items()}
+    return {f"{file.parent.name}/{file.stem} {key}": array for file in files for key, array in read_npz(file).items()}
 
 
 if __name__ == "__main__":
