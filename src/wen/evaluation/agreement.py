@@ -1,4 +1,4 @@
-"""How alike two classifiers are; an ensemble gains from members that are good and unlike.
+"""How alike two classifiers are; an ensemble gains from members that are accurate and diverse.
 
 Kuncheva & Whitaker (2003), Measures of diversity in classifier ensembles.
 """
@@ -20,7 +20,7 @@ def pairwise_kappa(probabilities: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (k, k)
-        With 1 on the diagonal, and for two that both call every image the same.
+        1 on the diagonal, and for two classifiers whose decisions are all equal.
     """
     decisions = (probabilities >= 0.5).astype(np.int64)
     values = np.eye(len(decisions))
@@ -31,7 +31,7 @@ def pairwise_kappa(probabilities: np.ndarray) -> np.ndarray:
 
 
 def pairwise_q(right: np.ndarray) -> np.ndarray:
-    """Yule's Q between every two of k classifiers: 1 if they err on the same images, below 0 if on others.
+    """Yule's Q between every two of k classifiers: 1 if they err on the same images, below 0 if on different ones.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def pairwise_q(right: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (k, k)
-        NaN where no pair of outcomes tells.
+        NaN where it is undefined: neither concordant nor discordant pairs of outcomes.
     """
     both, neither = right @ right.T, (1 - right) @ (1 - right).T
     one, other = right @ (1 - right).T, (1 - right) @ right.T

@@ -1,4 +1,4 @@
-"""Whether a probability means what it says: of the cells called 80% ALL, four in five should be."""
+"""Calibration: of the cells given an 80% probability of ALL, four in five should be ALL."""
 
 from typing import NamedTuple
 
@@ -27,19 +27,15 @@ def reliability(label: np.ndarray, probability: np.ndarray, bins: int = BINS) ->
     probability : ndarray of shape (n,)
     bins : int
     """
-    place = np.minimum((np.asarray(probability) * bins).astype(int), bins - 1)
-    own = [place == k for k in range(bins)]
-    return [
-        Bin(int(where.sum()), float(probability[where].mean()), float(label[where].mean()))
-        for where in own
-        if where.any()
-    ]
+    bin_of = np.minimum((np.asarray(probability) * bins).astype(int), bins - 1)
+    inside = [bin_of == k for k in np.unique(bin_of)]
+    return [Bin(int(mask.sum()), float(probability[mask].mean()), float(label[mask].mean())) for mask in inside]
 
 
 def expected_error(label: np.ndarray, probability: np.ndarray, bins: int = BINS) -> float:
     """Expected calibration error: mean gap between probability and share of ALL (Naeini et al. 2015)."""
-    parts = reliability(label, probability, bins)
-    return sum(own.images * abs(own.predicted - own.observed) for own in parts) / len(label)
+    filled = reliability(label, probability, bins)
+    return sum(bin.images * abs(bin.predicted - bin.observed) for bin in filled) / len(label)
 
 
 def brier(label: np.ndarray, probability: np.ndarray) -> float:

@@ -1,6 +1,6 @@
-"""The study's measures of a classifier on labelled images: ALL = 1 is the positive class.
+"""The study's measures of a classifier on labelled images; the positive class is ALL = 1.
 
-Sections 2.7 and 2.10 of the thesis, and those that papers on C-NMC report besides.
+They are those of sections 2.7 and 2.10 of the thesis, and others that papers on C-NMC report.
 """
 
 import math
@@ -70,7 +70,7 @@ def f1(c: Confusion) -> float:
 
 
 def kappa(c: Confusion) -> float:
-    """Cohen's kappa (2.27) to (2.29); 0 where chance alone already agrees fully."""
+    """Cohen's kappa (2.27) to (2.29); 0 if the agreement expected by chance is 1."""
     n = sum(c)
     chance = _ratio((c.tp + c.fn) * (c.tp + c.fp) + (c.fp + c.tn) * (c.fn + c.tn), n * n)
     return _ratio(accuracy(c) - chance, 1 - chance)
@@ -88,7 +88,7 @@ def weighted_f1(c: Confusion) -> float:
 
 
 def auc(label: np.ndarray, probability: np.ndarray) -> float:
-    """Area under the ROC curve: how often an ALL outranks a HEM, ties counting half.
+    """Area under the ROC curve: how often an ALL outranks a HEM; ties count half.
 
     NaN if a class is absent. (Hanley & McNeil 1982; the Mann-Whitney statistic.)
     """

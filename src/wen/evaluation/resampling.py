@@ -1,6 +1,6 @@
-"""The bootstrap: how far every measure would move on another test set of the same making.
+"""The bootstrap: how much every measure would vary between test sets drawn in the same way.
 
-What is drawn again is a unit: an image, or a subject with all its images where the split is by subject.
+It resamples units: images, or subjects with all their images if the split is by subject.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from wen.evaluation.metrics import MEASURES, OF_DECISIONS, Confusion, decide
 
 
 def resample(unit: np.ndarray, repeats: int, seed: int) -> np.ndarray:
-    """Draw test sets again, with replacement, by unit.
+    """Resample the test set's units with replacement.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def resample(unit: np.ndarray, repeats: int, seed: int) -> np.ndarray:
     Returns
     -------
     ndarray of shape (repeats, n)
-        How often each image is in each test set.
+        How often each image is in each resampled test set.
     """
     units = int(unit.max()) + 1
     drawn = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), size=repeats)

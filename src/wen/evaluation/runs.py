@@ -1,8 +1,8 @@
-"""Whether learning rates differ, judged by all their runs: the analysis of variance of a multi-reader multi-case study.
+"""Test whether learning rates differ, by all their runs: the analysis of variance of a multi-reader multi-case study.
 
-That field asks whether several displays differ when each of several readers reads the same cases on each of them. Here
-the displays are the learning rates, the readers the folds, and the cases the test images. Runs and images are both
-drawn at random, so a difference counts only if it is larger than both of them explain.
+Such a study asks whether several displays differ when each of several readers reads the same cases on each of them.
+Here the displays are the learning rates, the readers the folds, and the cases the test images. Runs and images are both
+random samples, so a difference counts only if it is larger than both of them explain.
 """
 
 from typing import NamedTuple
@@ -15,12 +15,12 @@ from wen.evaluation.statistics import ALPHA, POWER
 
 
 class Runs(NamedTuple):
-    """What the runs say of k learning rates, each trained on r folds. Accuracies are shares, not points."""
+    """The comparison of k learning rates, each trained on r folds. Accuracies are shares, not points."""
 
     rates: int
     folds: int
     statistic: float
-    """F: how far the rates' mean accuracies are apart, over ``variance``."""
+    """F: the variance between the rates' mean accuracies, relative to ``variance``."""
     df: tuple[float, float]
     """Degrees of freedom of F: of the rates and of the error."""
     p: float
@@ -30,9 +30,9 @@ class Runs(NamedTuple):
     high: float
     """The 95% interval of the difference, wide enough (by Bonferroni) for the largest among all pairs of rates."""
     deviation: float
-    """Standard deviation of accuracy between runs, without what the rates of one fold have in common."""
+    """Standard deviation of accuracy between runs, less what the rates of one fold share."""
     variance: float
-    """Of one run's accuracy as far as it bears on the rates: between runs, and r times that between images."""
+    """Variance of one run's accuracy that bears on the rates: between runs, plus r times that between images."""
 
     @property
     def error(self) -> float:
@@ -67,7 +67,7 @@ def compare_runs(right: np.ndarray, unit: np.ndarray) -> Runs:
     right : ndarray of shape (k, r, n)
         1 where the run of a rate on a fold decides a test image rightly, else 0; at least two rates and two folds.
     unit : ndarray of shape (n,)
-        Each image's unit, numbered from 0: what stands or falls together.
+        Each image's unit (what is resampled together), numbered from 0.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def compare_runs(right: np.ndarray, unit: np.ndarray) -> Runs:
     Raises
     ------
     ValueError
-        With one rate, one fold or one unit there is nothing to compare, or nothing to judge it by.
+        If there is only one rate, fold or unit.
     """
     k, r, n = right.shape
     units = int(unit.max()) + 1
@@ -132,25 +132,25 @@ def _between_images(right: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _exact(covariance: np.ndarray) -> np.ndarray:
-    """Take what is below every possible covariance of shares of images for the 0 that it would be but for rounding."""
+    """Set to 0 what is below every possible covariance of shares of images: it comes from rounding."""
     return np.where(np.abs(covariance) < 1e-14, 0.0, covariance)
 
 
 def _scaled(covariance: np.ndarray, trace: float) -> np.ndarray:
-    """The part of an estimated covariance that can be one (no negative variance), with a given trace."""
+    """The positive semidefinite part of an estimated covariance, scaled to a given trace."""
     values, vectors = np.linalg.eigh(covariance)
     possible = (vectors * values.clip(min=0)) @ vectors.T
     return possible * (trace / np.trace(possible)) if trace else 0 * possible
 
 
 def _effective(unit: np.ndarray) -> float:
-    """How many units of equal size tell as much (Kish 1965)."""
+    """Effective number of units: how many of equal size give as much information (Kish 1965)."""
     size = np.bincount(unit)
     return float(size.sum() ** 2 / (size**2).sum())
 
 
 def _sphericity(covariance: np.ndarray, freedom: float) -> float:
-    """Degrees of freedom of k rates: k - 1 where all differ alike, 1 where a single contrast is all that varies.
+    """Degrees of freedom of k rates: k - 1 if all differences vary equally, 1 if a single contrast varies.
 
     Greenhouse & Geisser's (1959) estimate from a covariance of so many degrees of freedom, less its bias.
     """
@@ -159,6 +159,6 @@ def _sphericity(covariance: np.ndarray, freedom: float) -> float:
         return most
     estimate = float(np.trace(covariance) ** 2 / (covariance**2).sum())
     above, below = (freedom + 1) * estimate - 2, freedom - estimate
-    if below <= 1e-9:  # fewer runs than rates: what can be seen of the covariance is round, or a single line
+    if below <= 1e-9:  # fewer runs than rates: the estimated covariance is spherical, or has a single dimension
         return most if above > 1e-9 else 1.0
     return float(np.clip(above / below, 1.0, most))

@@ -1,7 +1,7 @@
-"""Paired tests of classifiers on the same test images, and what such a test set could have shown.
+"""Paired tests of classifiers on the same test images, and the differences that such a test set can detect.
 
-Images of one subject stand or fall together, so where the split is by subject every test exchanges, and every
-interval draws again, whole subjects. With a unit for each image they are the textbook's tests.
+Images of one subject are not independent. If the split is by subject, a permutation test exchanges all images of a
+subject together, and variances are between subjects. With each image a unit of its own, these are the textbook's tests.
 """
 
 from collections.abc import Sequence
@@ -34,12 +34,12 @@ class Difference(NamedTuple):
 
     @property
     def smallest(self) -> float:
-        """The smallest true difference that this test set would show, at 5%, in four of five studies."""
+        """The smallest true difference that a test at 5% detects on this test set with 80% power."""
         return float((norm.ppf(1 - ALPHA / 2) + norm.ppf(POWER)) * self.error)
 
 
 def compare_two(one: np.ndarray, other: np.ndarray, unit: np.ndarray, seed: int) -> Outcome:
-    """Test whether two classifiers are right equally often.
+    """Test whether two classifiers are equally accurate.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def compare_two(one: np.ndarray, other: np.ndarray, unit: np.ndarray, seed: int)
     if _each_image_alone(unit):
         only_one, only_other = int((one > other).sum()), int((one < other).sum())
         exact = only_one + only_other < FEW
-        # Without the continuity correction, which makes the test reject less often than it says.
+        # Without the continuity correction, which makes the test reject less often than its level.
         result = mcnemar([[0, only_one], [only_other, 0]], exact=exact, correction=False)
         return Outcome("mcnemar_exact" if exact else "mcnemar", float(result.statistic), min(1.0, float(result.pvalue)))
     difference = np.bincount(unit, np.asarray(one, dtype=float) - other)
@@ -70,7 +70,7 @@ def compare_two(one: np.ndarray, other: np.ndarray, unit: np.ndarray, seed: int)
 
 
 def compare_several(right: np.ndarray, unit: np.ndarray, seed: int) -> Outcome:
-    """Test whether several classifiers are right equally often.
+    """Test whether several classifiers are equally accurate.
 
     Parameters
     ----------
@@ -176,20 +176,20 @@ def delong(label: np.ndarray, probabilities: np.ndarray, unit: np.ndarray) -> tu
     """
     positive = label == 1
     m, n = int(positive.sum()), int((~positive).sum())
-    components = np.stack([_components(positive, own) for own in probabilities])
+    components = np.stack([_components(positive, probability) for probability in probabilities])
     areas = components[:, positive].mean(axis=1)
     centred = components - areas[:, None]
     if _each_image_alone(unit):
         v10, v01 = centred[:, positive], centred[:, ~positive]
         return areas, v10 @ v10.T / (m - 1) / m + v01 @ v01.T / (n - 1) / n
     share = np.where(positive, 1 / m, 1 / n)
-    sums = np.stack([np.bincount(unit, own * share) for own in centred])
+    sums = np.stack([np.bincount(unit, component * share) for component in centred])
     units = sums.shape[1]
     return areas, sums @ sums.T * units / (units - 1)
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjust p-values of one family so that a false claim is made in it with at most 5% (Holm 1979)."""
+    """Adjust the p-values of one family so that its error rate is at most 5% (Holm 1979)."""
     return [float(value) for value in multipletests(p, alpha=ALPHA, method="holm")[1]]
 
 
@@ -202,12 +202,12 @@ def _signs(units: int, seed: int) -> np.ndarray:
     if units <= ALL_EXCHANGES:
         return 1 - 2.0 * (np.arange(2**units)[:, None] >> np.arange(units) & 1)
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], (1 + REPEATS, units))
-    signs[0] = 1  # what was observed is one of the exchanges
+    signs[0] = 1  # the observed assignment is one of the exchanges
     return signs
 
 
 def _components(positive: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """For each image the share of the other class that it is ranked rightly against, ties by half."""
+    """For each image, the share of the other class that it is ranked correctly against; ties count half."""
     above, below = np.sort(probability[positive]), np.sort(probability[~positive])
     against_hem = np.searchsorted(below, probability, "left") + np.searchsorted(below, probability, "right")
     against_all = np.searchsorted(above, probability, "left") + np.searchsorted(above, probability, "right")
