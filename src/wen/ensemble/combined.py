@@ -1,4 +1,4 @@
-"""An ensemble: members and a weighting scheme. Inter-LR and Intra-LR differ in the list of members alone."""
+"""An ensemble: members and a weighting scheme. Inter-LR and Intra-LR differ only in their members."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Ensemble:
 
 
 def ensemble(members: Sequence[Predictions], scheme: str) -> Ensemble:
-    """Combine members by (2.20) and (2.21), each scored on its own validation fold."""
+    """Combine members by (2.20) and (2.21), each scored on its validation fold."""
     measure = weights.scheme(scheme)
     score = np.array([measure(m.validation_label, m.validation_probability) for m in members])
     weight = wen.normalised(score)

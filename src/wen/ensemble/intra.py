@@ -21,9 +21,9 @@ JUDGED_ON: dict[str, Callable[[Predictions], dict[str, float]]] = {
 def run(params: Params, paths: Paths) -> None:
     """Write data/predictions/intra.npz and metrics/intra/READING-SCHEME.json, for both readings.
 
-    A reading says on which data each LR's champion is chosen; weights are measured on validation data in
-    both. The file holds ``test_id``, ``test_label`` and, for each reading, its ``members`` and, for each
-    scheme, ``READING_SCHEME_score`` (M_k), ``_weight`` (w_k) and ``_probability``.
+    A reading defines on which data each LR's champion is chosen; both measure weights on validation data. The file
+    holds ``test_id``, ``test_label`` and, for each reading, its ``members`` and, for each scheme,
+    ``READING_SCHEME_score`` (M_k), ``_weight`` (w_k) and ``_probability``.
     """
     models = [load(paths, params.members(recipe)) for recipe in params.grid]
     label = models[0][0].test_label

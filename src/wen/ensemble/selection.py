@@ -1,4 +1,4 @@
-"""The champion of one learning rate: the fold model that stands for it in Intra-LR (3.3)."""
+"""The champion of one learning rate: the fold model that represents it in Intra-LR (3.3)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,14 +14,13 @@ def champion(rows: Sequence[Mapping[str, float]]) -> int:
     ----------
     rows : sequence of mappings
         One for each fold, in the order of the folds, as `wen.evaluation.metrics.evaluate` returns.
-        Measured on test data this is the thesis to the letter (``as_written``); on validation data
-        it is ``leak_free``.
+        Measured on test data they give the reading ``as_written`` (the thesis'), on validation data ``leak_free``.
 
     Returns
     -------
     int
-        Position in ``rows``. Equal values share their mean rank; equal mean ranks are decided by
-        kappa, then by the earlier fold.
+        Position in ``rows``. Equal values share their mean rank; ties of mean ranks are broken by kappa, then by the
+        earlier fold.
     """
     rank_sum = np.sum([_ranks([row[metric] for row in rows]) for metric in JUDGED_BY], axis=0)
     return min(range(len(rows)), key=lambda k: (rank_sum[k], -rows[k]["kappa"], k))

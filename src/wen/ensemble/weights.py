@@ -1,7 +1,7 @@
 """Weighting schemes of WEN: how a model's validation predictions become its M_k.
 
-A scheme is a function of a model's labels and probabilities on its own validation fold, listed in
-`SCHEMES`; params.yaml's ``schemes`` chooses among them.
+A scheme is a function of a model's labels and probabilities on its validation fold, listed in
+`SCHEMES`; ``schemes`` in params.yaml chooses among them.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ SCHEMES: dict[str, Scheme] = {
 
 
 def scheme(name: str) -> Scheme:
-    """Find a scheme by its name in params.yaml; a `WenError` lists those that there are."""
+    """Find a scheme by its name in params.yaml; an unknown name is a `WenError` that lists the known ones."""
     if name not in SCHEMES:
         raise WenError(f"params.yaml: schemes: no scheme {name!r}; there are {', '.join(SCHEMES)}")
     return SCHEMES[name]
