@@ -32,7 +32,7 @@ RERUN: dict[str, set[str]] = {
     "members/fitted.py": {"baselines"},
     "members/baselines/colour.py": {"baselines"},
     "config/seeds.py": {"prepare", "split", "report", *NETWORK},
-    "drawing.py": {"prepare", "report"},
+    "figure_style.py": {"prepare", "report"},
     "data/cnmc.py": {"prepare"},
     "data/synthetic.py": {"prepare"},
     "data/split.py": {"split", "report"},

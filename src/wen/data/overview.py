@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from wen.drawing import ALL_COLOUR, HEM_COLOUR, save
+from wen.figure_style import ALL_COLOUR, HEM_COLOUR, save
 
 CLASSES = ((1, "ALL", ALL_COLOUR), (0, "HEM", HEM_COLOUR))
 

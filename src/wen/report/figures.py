@@ -8,11 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from wen.drawing import ALL_COLOUR, COLOURS, HEM_COLOUR, LINES, render
 from wen.evaluation.agreement import pairwise_kappa
 from wen.evaluation.calibration import reliability
 from wen.evaluation.metrics import THRESHOLD, auc, confusion
 from wen.evaluation.resampling import resample
+from wen.figure_style import ALL_COLOUR, COLOURS, HEM_COLOUR, LINES, render
 from wen.report.diagnostics import agreement, thresholds
 from wen.report.language import Text
 from wen.results import Classifier, Study

@@ -1,4 +1,4 @@
-"""How the study's figures look and are saved: vector, readable in black and white, equal bytes for equal data."""
+"""How figures look and are saved: vector, legible in black and white, equal bytes for equal data."""
 
 import io
 from pathlib import Path
