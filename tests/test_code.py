@@ -142,7 +142,7 @@ def test_whatever_a_stage_executes_counts(source: Path, name: str, old: str, new
         ("network/features.py", '"decoding images"', '"reading the images"'),
         ("config/params.py", ": unknown key", ": there is no such key"),
         ("config/params.py", "no such file; run this in the project's folder", "not found"),
-        ("files.py", "not there yet; `dvc repro` makes it", "not found; run `dvc repro` first"),
+        ("files.py", "not found; run `dvc repro` first", "missing; `dvc repro` makes it"),
         ("cli.py", "Learning rate, one of params.yaml's.", "The learning rate."),
         ("__main__.py", "stopped by {name}; ", "{name}: "),
         ("cli.py", "Run the study as dvc repro does, its models side by side.", "Run it all."),

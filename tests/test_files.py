@@ -70,7 +70,7 @@ def test_nothing_takes_the_place_of_something_of_another_kind(tmp_path: Path, ki
 
 @pytest.mark.parametrize("path", [Path("."), Path("/dev/null")])
 def test_what_is_neither_a_file_nor_a_folder_is_left_alone(path: Path) -> None:
-    with pytest.raises(WenError, match="is no file or folder"), whole(path):
+    with pytest.raises(WenError, match="cannot be replaced"), whole(path):
         pass
     assert path.exists()
 

@@ -1,11 +1,11 @@
-"""What a person is meant to read: the one exception, and the type of texts for it."""
+"""Errors for people: the one exception, and the type of messages."""
 
 Message = str
-"""A text for people: a change of what a function or a name of this type says reruns no stage."""
+"""A message: a change to the text of a name or a function of this type reruns no stage."""
 
 
 class WenError(Exception):
-    """A problem that whoever runs the study can mend.
+    """A problem that the user can fix.
 
     Its text says what was found, where, and what to do. The command line prints it without a
     traceback and exits with 1.

@@ -1,4 +1,4 @@
-"""Outputs are written whole or not at all: to a temporary neighbour, flushed to the disk, then renamed."""
+"""Outputs are written completely or not at all: to a temporary path beside them, flushed to disk, then renamed."""
 
 import io
 import json
@@ -24,20 +24,20 @@ DAMAGE = (
     EOFError, MemoryError, NotImplementedError, OSError, OverflowError, RuntimeError, SyntaxError, ValueError,
     tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-"""What readers of JSON, zip and npy raise on files that are not theirs."""
+"""What readers of JSON, zip and npy raise on files of other formats."""
 EARLIER = "earlier"
-"""Marks the folder whose place a new one is about to take."""
+"""Marks the folder that a new one is about to replace."""
 FLUSHES = 16
-"""Files that are flushed at once: one after the other, 640 small ones take 2.4 s, and so 0.1 s."""
+"""Files that are flushed in parallel: 640 small ones take 0.1 s, and 2.4 s one after the other."""
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path; when the block ends well it becomes ``path``, else it is removed.
+    """Yield a temporary path, which becomes ``path`` if the block succeeds, and is removed if it fails.
 
-    The temporary path does not exist yet: the block creates it, as a file or as a folder. It is on the disk
-    before it takes its place, so a power cut leaves the earlier ``path`` or the new one. A folder takes a
-    folder's place, a file a file's.
+    The temporary path does not exist yet: the block creates it, as a file or as a folder. It is flushed to
+    disk before it is renamed, so a power cut leaves the earlier ``path`` or the new one. A folder replaces
+    only a folder, a file only a file.
 
     Raises
     ------
@@ -45,14 +45,15 @@ def whole(path: Path) -> Iterator[Path]:
         If something of another kind is at ``path``.
     """
     if not path.name or (path.exists() and not path.is_file() and not path.is_dir()):
-        raise WenError(f"{path}: is no file or folder that another could take the place of")
+        raise WenError(f"{path}: cannot be replaced; choose the path of a regular file or a folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     partial, earlier = _beside(path), _beside(path, f"{EARLIER}.")
     try:
         yield partial
         if path.exists() and path.is_dir() != partial.is_dir():
-            raise WenError(f"{path}: is a {'folder' if path.is_dir() else 'file'}, and nothing else takes its place")
+            found, expected = ("folder", "file") if path.is_dir() else ("file", "folder")
+            raise WenError(f"{path}: is a {found}; a {expected} is to be written there. Move it away")
         flush(partial)
         if partial.is_dir() and path.exists():
             path.replace(earlier)
@@ -64,7 +65,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def flush(path: Path) -> None:
-    """Return when a file, or a folder with all that is in it, is on the disk and not only in memory."""
+    """Flush a file, or a folder with everything in it, to disk."""
     with ThreadPoolExecutor(FLUSHES) as pool:
         for _ in pool.map(_flush_one, [*(path.rglob("*") if path.is_dir() else ()), path]):
             pass
@@ -72,7 +73,7 @@ def flush(path: Path) -> None:
 
 def _flush_one(path: Path) -> None:
     folder, windows = path.is_dir(), os.name == "nt"
-    if windows and (folder or not os.access(path, os.W_OK)):  # it flushes only what can be opened for writing
+    if windows and (folder or not os.access(path, os.W_OK)):  # Windows flushes only what can be opened for writing
         return
     descriptor = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
     try:
@@ -85,7 +86,7 @@ def _flush_one(path: Path) -> None:
 
 
 def _beside(path: Path, mark: str = "") -> Path:
-    """A temporary neighbour whose name says whose it is."""
+    """A temporary path beside ``path``, named after this machine and process."""
     return path.with_name(f".{path.name}.{socket.gethostname()}.{mark}{os.getpid()}.partial")
 
 
@@ -94,7 +95,7 @@ def _is_earlier(leftover: Path) -> bool:
 
 
 def _discard(leftover: Path, path: Path) -> None:
-    """Remove a temporary neighbour; but an earlier folder that has no successor takes its place again."""
+    """Remove a temporary path; but an earlier folder that was not replaced is put back."""
     if _is_earlier(leftover) and leftover.exists():
         doomed = leftover.with_name(leftover.name.replace(f".{EARLIER}.", "."))
         leftover = leftover.replace(doomed if path.exists() else path)
@@ -107,7 +108,7 @@ def _discard(leftover: Path, path: Path) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """Discard what processes of this machine left of ``path`` when they were killed."""
+    """Discard the temporary paths that killed processes of this machine left beside ``path``."""
     found = path.parent.glob(f".{path.name}.{socket.gethostname()}.*.partial")
     for leftover in sorted(found, key=_is_earlier):
         owner = leftover.name.split(".")[-2]
@@ -116,7 +117,7 @@ def _sweep(path: Path) -> None:
 
 
 def _writes(owner: int, partial: Path) -> bool:
-    """Whether the process that began ``partial`` is alive, and not another one that got its number later."""
+    """Whether the process that began ``partial`` is alive, and not a later one with the same number."""
     try:
         process = psutil.Process(owner)
         return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= partial.stat().st_mtime
@@ -162,11 +163,11 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turn what a damaged output raises in its reader into a `WenError`."""
+    """Turn the exceptions of reading a missing or damaged output into a `WenError`."""
     try:
         yield
     except FileNotFoundError:
-        raise WenError(f"{path}: not there yet; `dvc repro` makes it") from None
+        raise WenError(f"{path}: not found; run `dvc repro` first") from None
     except PermissionError:
         raise
     except DAMAGE as error:
@@ -175,9 +176,9 @@ def readable(path: Path) -> Iterator[None]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain(entry) for entry in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

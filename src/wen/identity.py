@@ -1,4 +1,4 @@
-"""What tells a study and its classifier in focus from any other."""
+"""The identity of a study and of its classifier in focus."""
 
 import hashlib
 import json
@@ -10,14 +10,14 @@ from wen.data.images import sha256
 from wen.results import Study
 
 FOCUS = ("lr", "weighting", "ensemble", "reading")
-"""What of params.yaml chooses the classifier in focus."""
+"""The parameters that choose the classifier in focus."""
 
 
 def study_id(params: Params, paths: Paths) -> str:
     """Name a study: ``wen-`` and 12 hexadecimal digits of a SHA-256 over its parameters and its predictions.
 
-    Not digits alone: a program that reads a table takes 1234567e8901 for a number. The parameters are all of
-    params.yaml but the focus and the report's, which change no model; the predictions are those of all models and
+    The prefix keeps a program that reads a table from taking 1234567e8901 for a number. The parameters are all of
+    params.yaml except the focus and the report's, which change no model; the predictions are those of all models and
     ensembles.
     """
     models = map(paths.predictions, [*params.networks, *params.classical])
@@ -30,6 +30,6 @@ def study_id(params: Params, paths: Paths) -> str:
 
 
 def identity(study: Study, paths: Paths) -> dict[str, Any]:
-    """What metrics/evidence.json says of the study and of what metrics/headline.json is about."""
+    """The entries of metrics/evidence.json that identify the study and the classifier of metrics/headline.json."""
     focus = {key: getattr(study.params, key) for key in FOCUS}
     return {"study": study_id(study.params, paths), "classifier": study.focus.id, "focus": focus}

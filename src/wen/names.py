@@ -1,18 +1,18 @@
-"""Names of files as a terminal can show them: a name can hold any byte but ``/`` and NUL."""
+"""File names made safe for a terminal: a name can hold any byte except ``/`` and NUL."""
 
 import os
 
 
 def shown(name: str | os.PathLike[str]) -> str:
-    r"""Escape what is not printable in a name, so that it can neither forge a line nor command a terminal.
+    r"""Escape what is not printable in a name, so that it can neither forge a line nor control a terminal.
 
-    A printable name stays as it is. In any other, control characters and bytes that are no text become ``\x1b``,
+    A printable name is not changed. In any other, control characters and bytes that are not UTF-8 become ``\x1b``,
     invisible or directional characters ``\u202e``, line ends ``\n``, and a backslash is doubled.
 
     Parameters
     ----------
     name : str or path
-        As the system gives it: bytes that are no text are surrogates (PEP 383).
+        As the system returns it: bytes that are not UTF-8 are surrogates (PEP 383).
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""All that was trained and combined, gathered from data/predictions/, in the order of the result table."""
+"""All single models and ensembles, gathered from data/predictions/, in the order of the result table."""
 
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from wen.members.predictions import Predictions, load
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A single model or an ensemble, and what it made of the test set.
+    """A single model or an ensemble, with its probabilities and measures on the test set.
 
     What does not apply (the fold of an ensemble, the scheme of a single model) is None.
     """
@@ -36,7 +36,7 @@ class Classifier:
     members: list[Predictions]
     weight: np.ndarray
     score: np.ndarray
-    """What each member's weight is made of, M_k."""
+    """M_k, from which each member's weight is computed."""
     recipe: str | None = None
     fold: int | None = None
     scheme: str | None = None
@@ -44,9 +44,10 @@ class Classifier:
 
     @property
     def id(self) -> str:
-        """Its name in metrics/evidence.json: kind, then what tells it from others of its kind."""
-        what = f"{self.recipe}-{self.fold}" if self.kind == "single" else f"{self.recipe or self.reading} {self.scheme}"
-        return f"{self.kind} {what}"
+        """Its name in metrics/evidence.json, such as ``single 0.001-0``, ``inter 0.001 f1``, ``intra leak_free f1``."""
+        if self.kind == "single":
+            return f"single {self.recipe}-{self.fold}"
+        return f"{self.kind} {self.recipe or self.reading} {self.scheme}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +56,8 @@ class Study:
 
     params: Params
     cells: pd.DataFrame
-    """The test images, as data/index.csv has them. Images of one ``component`` stand or fall together, if the split is
-    by subject."""
+    """The test images' rows of data/index.csv, with the ``component`` of each, which is its unit if the split is by
+    subject."""
     models: dict[str, list[Predictions]]
     """The networks of each learning rate, by its text."""
     baselines: dict[str, list[Predictions]]
@@ -69,9 +70,9 @@ class Study:
 
     @property
     def unit(self) -> np.ndarray:
-        """What stands or falls together, numbered from 0: each image alone, or each subject if the split is by subject.
+        """Each image's unit of resampling, numbered from 0: the image, or its subject if the split is by subject.
 
-        Subjects whom copies join count as one, as they do to the split: also by way of a third outside the test set.
+        Subjects joined by copies count as one, as in the split, even if joined only via a third outside the test set.
         """
         if self.params.split.unit == "subject":
             return pd.factorize(self.cells.component)[0]
@@ -112,7 +113,7 @@ class Study:
 
     @property
     def focus(self) -> Classifier:
-        """What metrics/headline.json is about: ``ensemble``, ``lr``, ``weighting``, ``reading``."""
+        """The classifier of metrics/headline.json, chosen by ``ensemble``, ``lr``, ``weighting`` and ``reading``."""
         params, recipe = self.params, str(self.params.lr)
         if params.ensemble == "inter":
             return self.inter(recipe, params.weighting)
@@ -210,7 +211,7 @@ def _row(label: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
 
 
 def _check_test_set(path: Path, test_id: np.ndarray, cells: pd.DataFrame, paths: Paths) -> None:
-    """Compare ids, in their order: labels alone are alike by chance."""
+    """Compare ids, in their order: labels alone can be equal by chance."""
     if not np.array_equal(test_id, cells.id.to_numpy().astype(str)):
         raise WenError(f"{path}: of another test set than {paths.split}; run `dvc repro`")
 

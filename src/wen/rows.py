@@ -17,41 +17,39 @@ from wen.names import shown
 Row = dict[str, Any]
 Write = Callable[[Row], object]
 ENDINGS = {"csv": "csv", "jsonl": "jsonl", "txt": "table"}
-"""The form that the ending of an output's name stands for."""
+"""The form for each ending of an output's name."""
 
 
 def form_of(form: str | None, output: Path | None) -> str:
-    """Decide the form: as asked; else as the output's name ends; else a table.
+    """Choose the form: the requested one, or that of the output's ending, or a table.
 
     Raises
     ------
     WenError
-        If no form was asked for and the ending is not one of `ENDINGS`.
+        If no form was requested and the ending is not one of `ENDINGS`.
     """
     if form or not output:
         return form or "table"
     ending = output.suffix.lower().removeprefix(".")
     if ending not in ENDINGS:
-        known = ", ".join(f".{own}" for own in ENDINGS)
-        raise WenError(
-            f"--output {shown(output)}: the ending must be {known}; or say which by --format. Spreadsheets open .csv"
-        )
+        known = ", ".join(f".{name}" for name in ENDINGS)
+        raise WenError(f"--output {shown(output)}: end the name in {known}, or give --format. Spreadsheets open .csv")
     return ENDINGS[ending]
 
 
 @contextmanager
 def rows(form: str, output: Path | None, about: Mapping[str, str]) -> Iterator[Write]:
-    r"""Open the output, or standard output, and yield what writes one row.
+    r"""Open the output, or standard output, and yield the function that writes one row.
 
-    A row holds ``file``, ``probability``, ``called``, then what else there is. ``about`` (the classifier, the study)
+    A row holds ``file``, ``probability``, ``called``, and then any other values. ``about`` (the classifier, the study)
     is in all forms: in a table's first line, in each row of CSV and JSON lines.
 
     A table shows names escaped, see `wen.names.shown`. The others write them exactly:
 
-    - CSV holds the name's own bytes, quoted where a name has more than letters, digits and ``._-/``, so that a line
-      end in it makes no row; a name that does not begin with one of these is written as ``./NAME``, which is the same
+    - CSV holds the name's bytes, quoted where a name has more than letters, digits and ``._-/``, so that a line end in
+      it does not begin a row; a name that does not begin with one of these is written as ``./NAME``, which is the same
       file, so that no spreadsheet takes it for a formula.
-    - JSON escapes each byte that is no text as a lone surrogate, ``\udcff`` for 0xFF, as Python does:
+    - JSON escapes each byte that is not UTF-8 as a lone surrogate, ``\udcff`` for 0xFF, as Python does:
       ``os.fsencode(json.loads(line)["file"])`` gives the bytes.
     """
     with _opened(output, "backslashreplace" if form == "table" else "surrogateescape") as stream:
@@ -64,7 +62,7 @@ def _opened(output: Path | None, errors: str) -> Iterator[TextIO]:
         with whole(output) as partial, partial.open("w", encoding="utf-8", errors=errors, newline="") as stream:
             yield stream
         return
-    # Not sys.stdout: DVC has colorama take escape sequences out of what goes through it.
+    # Not sys.stdout: DVC has colorama strip escape sequences from it.
     sys.stdout.flush()
     encoding = sys.stdout.encoding if errors == "backslashreplace" else "utf-8"
     stream = io.TextIOWrapper(sys.stdout.buffer, encoding, errors, newline="", line_buffering=sys.stdout.isatty())
@@ -82,7 +80,7 @@ def _table(stream: TextIO, about: Mapping[str, str]) -> Write:
         if first:
             stream.write(first.pop())
         file, probability, called, *more = row.values()
-        stream.write("  ".join([f"{probability:.4f}", called, *(f"{own:.4f}" for own in more), shown(file)]) + "\n")
+        stream.write("  ".join([f"{probability:.4f}", called, *(f"{value:.4f}" for value in more), shown(file)]) + "\n")
 
     return write
 

@@ -8,20 +8,20 @@ PR_SET_PDEATHSIG = 1  # of Linux' prctl
 STOPPING = [
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGXCPU")
-    if hasattr(signal, name)  # not all are on every system
+    if hasattr(signal, name)  # not every system has all
 ]
 
 
 def end_with_parent() -> None:
-    """Have the system stop this process when its parent, DVC, is killed alone; else it would go on unseen.
+    """Have Linux stop this process when only its parent, DVC, is killed; do nothing on other systems.
 
-    Then the next `dvc repro` would begin beside it. Only Linux can; elsewhere nothing is done.
+    Otherwise the process would continue unseen, and the next `dvc repro` would run beside it.
     """
     if sys.platform != "linux":
         return
-    import ctypes  # here, so that signals are handled as early as can be
+    import ctypes  # here, so that signals are handled as early as possible
 
     parent = os.getppid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it was killed just now
+    if os.getppid() != parent:  # killed since the first call
         os.kill(os.getpid(), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Which images are meant by files, folders, patterns and lists of names, and the bytes of one, whatever it is."""
+"""Find the images that files, folders, patterns and lists of names denote, and read them safely."""
 
 import codecs
 import glob
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from wen.data.cnmc import is_litter
+from wen.data.folder import is_litter
 from wen.data.images import BadImage
 from wen.errors import WenError
 from wen.names import shown
@@ -17,7 +17,7 @@ from wen.names import shown
 LARGEST = 256 * 2**20
 """Bytes of an image file; a BMP of 9,000 x 9,000 px has 243 million."""
 KINDS = 8
-"""Endings that a message names."""
+"""How many endings a message names."""
 NO_FILE = {
     stat.S_ISDIR: "a folder, not an image",
     stat.S_ISFIFO: "a pipe (FIFO), not a file",
@@ -28,19 +28,19 @@ NO_FILE = {
 
 
 def find(sources: Iterable[str]) -> list[str]:
-    """List the images that are meant, and say on standard error what is left out of a folder.
+    """List the images that the sources denote, and print on standard error what is left out of a folder.
 
     Parameters
     ----------
     sources : iterable of str
-        Files; folders, of which all .bmp are taken, of linked folders, too; patterns such as ``cells/*.bmp``; ``-``
-        for names on standard input, one a line, or each ended by NUL.
+        Files; folders, for all .bmp in them and in linked folders; patterns such as ``cells/*.bmp``; ``-`` for names on
+        standard input, one a line, or each ended by NUL.
 
     Returns
     -------
     list of str
-        In the sources' order, those of a folder or a pattern by their names. What is no readable file is in it, too:
-        `read` says why.
+        In the sources' order, those of a folder or a pattern sorted by name. Unreadable files are included: `read`
+        reports the reason.
 
     Raises
     ------
@@ -56,9 +56,9 @@ def read(file: str) -> bytes:
     Raises
     ------
     BadImage
-        If it is not a regular file, is empty or has more than `LARGEST` bytes.
+        If it does not exist, is not a regular file, is empty or has more than `LARGEST` bytes.
     OSError, ValueError
-        If there is none, or it is not readable.
+        If it cannot be read.
     """
     try:
         about = os.stat(file)
@@ -69,7 +69,7 @@ def read(file: str) -> bytes:
             raise BadImage(kind if os.access(file, os.R_OK) else f"{kind}, and not readable")
     if about.st_size > LARGEST:
         raise BadImage(f"{about.st_size:,} bytes, more than the {LARGEST:,} that an image may have")
-    if not about.st_size:  # as have the files of /proc, of which some never end
+    if not about.st_size:  # so do the files of /proc, and reading some of them never ends
         raise BadImage("empty file")
     with open(file, "rb") as stream:
         return stream.read(LARGEST)
@@ -86,7 +86,7 @@ def _files(source: str) -> Iterator[str]:
         found = [file for match in sorted(glob.glob(source, recursive=True)) for file in _matched(match)]
         if not found:
             raise WenError(f"{shown(source)}: no such file, folder or pattern")
-        # `**` meets a folder as often as links lead to it.
+        # `**` finds a folder once for each link to it.
         yield from {(os.path.realpath(os.path.dirname(file)), os.path.basename(file)): file for file in found}.values()
 
 
@@ -95,7 +95,7 @@ def _matched(match: str) -> Iterator[str]:
 
 
 def _listed(content: bytes) -> Iterator[str]:
-    """The names of a list, as find, ls or Windows write it."""
+    """The names in a list, as find, ls or Windows write it."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         content = content.decode("utf-16", "replace").encode("utf-8", "surrogateescape")
     content = content.removeprefix(codecs.BOM_UTF8)
@@ -109,13 +109,13 @@ def _listed(content: bytes) -> Iterator[str]:
 
 
 def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
-    """All .bmp in a folder; each folder in it is read once, however many links lead there."""
+    """All .bmp in a folder; each folder in it is read once, even if several links lead to it."""
     images: list[str] = []
     others: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
 
     def unread(error: OSError) -> None:
-        images.append(str(error.filename))  # `read` says why
+        images.append(str(error.filename))  # `read` reports the reason
 
     for place, folders, names in os.walk(folder, onerror=unread, followlinks=True):
         about = os.stat(place)
@@ -138,15 +138,15 @@ def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
             else:
                 others[path.suffix.lower()] += 1
     if not images and not may_be_empty:
-        but = f", but {_counted(others)}" if others else ""
-        raise WenError(f"{shown(folder)}: no .bmp image in this folder{but}")
+        found = f", but {_count(others)}" if others else ""
+        raise WenError(f"{shown(folder)}: no .bmp image in this folder{found}")
     if others:
-        left = _counted(others)
-        print(f"{shown(folder)}: {len(images):,} .bmp; left out, as only .bmp is read: {left}", file=sys.stderr)
+        skipped = _count(others)
+        print(f"{shown(folder)}: {len(images):,} .bmp; left out, as only .bmp is read: {skipped}", file=sys.stderr)
     return sorted(images)
 
 
-def _counted(kinds: Counter[str]) -> str:
+def _count(kinds: Counter[str]) -> str:
     named = [f"{number:,} {shown(kind) or 'without an ending'}" for kind, number in kinds.most_common(KINDS)]
     rest = sum(kinds.values()) - sum(number for _, number in kinds.most_common(KINDS))
     return ", ".join([*named, f"{rest:,} of other endings"] if rest else named)

@@ -1,4 +1,4 @@
-"""How long every stage took: in logs/times.csv and not in an output, so that equal runs give equal bytes."""
+"""The duration of every stage: in logs/times.csv and not in an output, so that equal runs give equal bytes."""
 
 import csv
 import re
@@ -13,9 +13,9 @@ ROW = re.compile(r"([a-z-]+),([0-9]+(?:\.[0-9]+)?)")
 
 
 def clock(paths: Paths, stage: str) -> Callable[[], None]:
-    """Start a stage's clock; the function that is returned stops it and appends a row to logs/times.csv.
+    """Start a stage's clock; the returned function stops it and appends a row to logs/times.csv.
 
-    Unless it is called because of an exception: a stage that failed says nothing of how long it takes.
+    It writes no row while an exception is handled: how long a failed stage took is no measure of the stage.
     """
     begin = time.perf_counter()
 
@@ -29,13 +29,13 @@ def clock(paths: Paths, stage: str) -> Callable[[], None]:
 
 
 def spent(paths: Paths) -> dict[str, list[float]]:
-    """The seconds of every run of each stage that logs/times.csv knows of, in the order of the study.
+    """Read the seconds of every run of each stage from logs/times.csv, in the order of the study.
 
-    Rows that are not ``stage,seconds`` are left out: one may be torn where a machine stopped.
+    Rows that are not ``stage,seconds`` are left out: a machine that stops may leave a torn row.
     """
     if not paths.times.exists():
         return {}
     lines = paths.times.read_text(encoding="utf-8", errors="replace").splitlines()
     rows = [row.groups() for line in lines if (row := ROW.fullmatch(line))]
-    runs = {stage: [float(seconds) for own, seconds in rows if own == stage] for stage in STAGES}
+    runs = {stage: [float(seconds) for name, seconds in rows if name == stage] for stage in STAGES}
     return {stage: seconds for stage, seconds in runs.items() if seconds}

@@ -128,7 +128,7 @@ def test_predictions_that_cannot_be_are_refused(predicted: Project, name: str) -
 def test_predictions_that_are_not_there_are_named(predicted: Project) -> None:
     (predicted.root / "data/predictions/0.001/0.npz").unlink()
     predicted.refuses(
-        "ensemble-inter", "--lr", "0.001", named="data/predictions/0.001/0.npz: not there yet; `dvc repro` makes it"
+        "ensemble-inter", "--lr", "0.001", named="data/predictions/0.001/0.npz: not found; run `dvc repro` first"
     )
 
 

@@ -111,7 +111,7 @@ def run(study: Study, *sources: str, **options: Any) -> None:
         ("src", {}, r"no \.bmp image in this folder, but "),
         ("good.bmp", {"name": "inter 0.01 kapa"}, "did you mean 'inter 0.001 kappa'"),
         ("good.bmp", {"name": "best"}, "LR: 0.001, 0.0001, 1e-05; FOLD: 0, 1;"),
-        ("good.bmp", {"output": Path("r.xlsx")}, r"must be \.csv, \.jsonl, \.txt; or say which by --format"),
+        ("good.bmp", {"output": Path("r.xlsx")}, r"end the name in \.csv, \.jsonl, \.txt, or give --format"),
         ("good.bmp", {"output": Path("folder")}, "is no file that could be written anew"),
         ("good.bmp", {"submission": Path("folder")}, "is no file that could be written anew"),
         ("good.bmp", {"submission": Path("x")}, "named by their number"),
