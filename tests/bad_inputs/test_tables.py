@@ -165,11 +165,11 @@ def test_a_split_changed_by_hand_is_refused(indexed: Project, name: str) -> None
     indexed.refuses("train-fold", "--lr", "0.001", "--fold", "0", named="data/split.csv")
 
 
-def test_a_table_that_is_not_there_says_what_writes_it(indexed: Project) -> None:
+def test_a_missing_table_says_which_command_to_run_first(indexed: Project) -> None:
     (indexed.root / "data/split.csv").unlink()
-    indexed.refuses("train-fold", "--lr", "0.001", "--fold", "0", named="`wen split` writes it")
+    indexed.refuses("train-fold", "--lr", "0.001", "--fold", "0", named="run `wen split` first")
     (indexed.root / "data/index.csv").unlink()
-    indexed.refuses("split", named="`wen prepare` writes it")
+    indexed.refuses("split", named="run `wen prepare` first")
 
 
 @pytest.mark.parametrize("unit", ["image", "subject"])

@@ -137,9 +137,9 @@ def test_what_is_not_there_or_no_zip_is_said(tmp_path: Path, project: Paths) -> 
     with pytest.raises(WenError, match="no such folder or zip"):
         bring.run(tmp_path / "nowhere", "laptop", incomplete=True, paths=project)
     (tmp_path / "text.zip").write_text("not a zip")
-    with pytest.raises(WenError, match="neither a folder nor a whole zip"):
+    with pytest.raises(WenError, match="neither a folder nor a complete zip"):
         bring.run(tmp_path / "text.zip", "laptop", incomplete=True, paths=project)
-    with pytest.raises(WenError, match="there are laptop"):
+    with pytest.raises(WenError, match="choose one of laptop"):
         bring.run(tmp_path, "desktop", incomplete=True, paths=project)
 
 

@@ -90,7 +90,7 @@ def test_equal_images_of_two_classes_are_refused(tmp_path: Path) -> None:
     ("old", "new", "said"),
     [
         ("1.bmp,1", "1.bmp,2", "not a valid row"),
-        ("1.bmp,1", "1.bmp,0", "against its own name"),
+        ("1.bmp,1", "1.bmp,0", "against its name"),
         ("2.bmp,0", "1.bmp,0", "labelled a second time"),
         ("labels", "class", "expected Patient_ID,new_names,labels"),
     ],

@@ -310,8 +310,8 @@ def test_a_fraction_that_is_reached_is_written_and_needs_no_word(
         (lambda text: text.replace("one,other", "other,one"), "columns"),
         (lambda text: text.replace("near", "alike"), "kind must be exact or near"),
         (lambda text: text.replace("0001,0005", "0005,0001"), "one must come before other"),
-        (lambda text: text.replace("0001,0005", "0001,9999"), "other is no image of"),
-        (lambda text: text + text.splitlines()[1] + "\n", "the same pair again"),
+        (lambda text: text.replace("0001,0005", "0001,9999"), "other is not an image of"),
+        (lambda text: text + text.splitlines()[1] + "\n", "pair occurs twice"),
         (lambda text: text.replace(",3,", ",left,"), "turn must be a whole number"),
         (lambda text: text.replace("0.99", "much"), "correlation must be a number"),
         (lambda _: "", "damaged"),
@@ -329,5 +329,5 @@ def test_copies_changed_by_hand_are_refused(tmp_path: Path, tiny: Params, change
 def test_without_a_table_of_copies_it_is_said_what_writes_it(tmp_path: Path, tiny: Params) -> None:
     written(make_index(1, 60, 0), [], Paths(tmp_path))
     Paths(tmp_path).copies.unlink()
-    with pytest.raises(WenError, match=r"copies\.csv: not there yet; `wen prepare` writes it"):
+    with pytest.raises(WenError, match=r"copies\.csv: not found; run `wen prepare` first"):
         split.run(params_by(tiny, 0.2), Paths(tmp_path))

@@ -1,4 +1,4 @@
-"""The step of the search for near-copies that decides: two cells laid on each other, pixel by pixel."""
+"""The second step of the search for near-copies: align two cells and compare them pixel by pixel."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class Likeness:
     correlation: float
     """Of the smoothed grey levels."""
     difference: float
-    """Mean absolute difference of the smoothed grey levels, once brightness and contrast are those of the one."""
+    """Mean absolute difference of the smoothed grey levels, after brightness and contrast are made equal."""
     equal: float
     """Share of equal pixels, not smoothed."""
 
@@ -30,12 +30,12 @@ NOTHING = Likeness(0.0, 0.0, 255.0, 0.0)
 
 
 def compare(one: np.ndarray, other: np.ndarray) -> Likeness:
-    """Lay a cell on another, by the shift at which their textures correlate best, and compare them.
+    """Align two cells by the shift at which their textures correlate best, and compare them.
 
     Parameters
     ----------
     one, other : ndarray of shape (height, width), uint8
-        Grey frames; the other is turned already.
+        Grey frames; ``other`` is already turned.
     """
     radius = max(round(SMOOTHING * min(one.shape)), 1)
     one, other = _cut(one), _cut(other)
@@ -43,12 +43,12 @@ def compare(one: np.ndarray, other: np.ndarray) -> Likeness:
         return NOTHING
     shift = _best_shift(one, other)
     smooth_one, smooth_other = _smoothed(one, radius), _smoothed(other, radius)
-    pairs = _counted(*_laid(smooth_one, smooth_other, shift))
+    pairs = _joint_histogram(*_overlap(smooth_one, smooth_other, shift))
     count, larger = int(pairs.sum()), max(np.count_nonzero(smooth_one), np.count_nonzero(smooth_other))
     if count < FEWEST:
         return NOTHING
-    correlation, difference = _measured(pairs, count)
-    sharp = _counted(*_laid(one, other, shift))
+    correlation, difference = _compare_levels(pairs, count)
+    sharp = _joint_histogram(*_overlap(one, other, shift))
     return Likeness(count / larger, correlation, difference, float(np.trace(sharp) / sharp.sum()))
 
 
@@ -63,7 +63,7 @@ def _cut(grey: np.ndarray) -> np.ndarray:
 
 
 def _best_shift(one: np.ndarray, other: np.ndarray) -> tuple[int, int]:
-    """How many rows and columns the other is to be moved."""
+    """By how many rows and columns to move the other."""
     size = fft.next_fast_len(int(1.3 * max(*one.shape, *other.shape)) + 1, real=True)
     spectra = [fft.rfft2(_texture(cell), (size, size)) for cell in (one, other)]
     likeness = fft.irfft2(spectra[0] * spectra[1].conj(), (size, size))
@@ -81,27 +81,27 @@ def _smoothed(cell: np.ndarray, radius: int) -> np.ndarray:
     """Mean over a square around each pixel; 0 where the square is not all cell."""
     blur = ImageFilter.BoxBlur(radius)
     levels, cover = (
-        np.asarray(Image.fromarray(own).filter(blur)) for own in (cell, np.where(cell > 0, 255, 0).astype(np.uint8))
+        np.asarray(Image.fromarray(plane).filter(blur)) for plane in (cell, np.where(cell > 0, 255, 0).astype(np.uint8))
     )
     return np.where(cover == 255, np.maximum(levels, 1), 0).astype(np.uint8)
 
 
-def _laid(one: np.ndarray, other: np.ndarray, shift: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The parts of both that lie on each other once the other is moved."""
-    start, end = np.maximum(shift, 0), np.minimum(one.shape, np.add(other.shape, shift))
-    start, end = start, np.maximum(start, end)
-    (top, left), (bottom, right) = start, end
+def _overlap(one: np.ndarray, other: np.ndarray, shift: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The parts of both that coincide after the other is moved."""
+    top, left = start = np.maximum(shift, 0)
+    bottom, right = np.maximum(start, np.minimum(one.shape, np.add(other.shape, shift)))
     moved = other[top - shift[0] : bottom - shift[0], left - shift[1] : right - shift[1]]
     return one[top:bottom, left:right], moved
 
 
-def _counted(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """How often each pair of grey levels, 1 to 255, lies on each other: all sums are of whole numbers, so exact."""
+def _joint_histogram(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Count each pair of grey levels, 1 to 255; sums over the counts are of integers, hence exact."""
     both = (one.astype(np.int32) << 8 | other).ravel()
     return np.bincount(both, minlength=1 << 16).reshape(256, 256)[1:, 1:]
 
 
-def _measured(pairs: np.ndarray, count: int) -> tuple[float, float]:
+def _compare_levels(pairs: np.ndarray, count: int) -> tuple[float, float]:
+    """Correlation and mean difference, from a joint histogram of ``count`` pixels."""
     level = np.arange(1, 256)
     of_one, of_other = pairs.sum(axis=1), pairs.sum(axis=0)
     sum_one, sum_other = int(of_one @ level), int(of_other @ level)

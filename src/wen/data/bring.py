@@ -22,9 +22,9 @@ from wen.errors import WenError
 from wen.files import whole
 
 LARGEST_ZIP = 40 * 2**30  # bytes unpacked; C-NMC 2019 is 11 GB
-# What zipfile raises on a zip that is damaged; ValueError on a name that is not UTF-8, or an entry beyond any file.
+# What zipfile raises on a damaged zip; ValueError on a name that is not UTF-8, or an entry beyond the file's end.
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError)
-# And on one packed in a way that Python lacks, or by a password, or with names or an LZMA dictionary too large.
+# On a zip with an unsupported compression, with a password, or with too long names or too large an LZMA dictionary.
 UNFIT = (NotImplementedError, RuntimeError, OSError, MemoryError)
 
 
@@ -34,7 +34,7 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths) -> None:
     Parameters
     ----------
     data : Path
-        A folder or zip, in any layout that `wen.data.cnmc` reads. It is linked or copied, never altered.
+        A folder or zip, in any layout that `wen.data.cnmc` reads. It is linked or copied, never changed.
     profile : str
         Name of a file in profiles/.
     incomplete : bool
@@ -44,11 +44,11 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths) -> None:
     Raises
     ------
     WenError
-        If there is no such profile or data, or the data have problems; nothing is changed then.
+        If the profile or the data do not exist, or the data have problems; nothing is changed then.
     """
     content = _profile(profile, incomplete, paths)
     params = parse(content, paths.profiles / f"{profile}.yaml")
-    _is_own(paths)  # a params.yaml that cannot be read is told before anything changes
+    _is_edited(paths)  # raises, before anything changes, if params.yaml cannot be read
     target = paths.raw / "cnmc"
     dataset = params.dataset
     if data.resolve() == target.resolve() and not target.is_symlink():
@@ -60,7 +60,7 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths) -> None:
                 summary = _checked(partial, paths.root, dataset)
             except WenError as error:
                 raise WenError(str(error).replace(str(partial), str(data))) from None
-    if _is_own(paths):
+    if _is_edited(paths):
         old = _old_name(paths.params)
         paths.params.replace(old)
         print(f"your own params.yaml is kept as {old.name}")
@@ -90,13 +90,13 @@ def _profile(name: str, incomplete: bool, paths: Paths) -> bytes:
     file = paths.profiles / f"{name}.yaml"
     if not file.is_file():
         names = ", ".join(sorted(path.stem for path in paths.profiles.glob("*.yaml")))
-        raise WenError(f"--profile {name}: no such profile; there are {names}")
+        raise WenError(f"--profile {name}: no such profile; choose one of {names}")
     content = file.read_bytes()
     return content.replace(b"  complete: true ", b"  complete: false", 1) if incomplete else content
 
 
-def _is_own(paths: Paths) -> bool:
-    """Whether params.yaml holds what cannot be had again without the user: no profile's content."""
+def _is_edited(paths: Paths) -> bool:
+    """Whether the user wrote or edited params.yaml: its content is no profile's."""
     if not paths.params.exists():
         return False
     if not paths.params.is_file():
@@ -106,7 +106,7 @@ def _is_own(paths: Paths) -> bool:
 
 
 def _old_name(path: Path) -> Path:
-    """The first of params.yaml.old, params.yaml.old.2, ... that is free: earlier ones are the user's too."""
+    """The first of params.yaml.old, params.yaml.old.2, ... that does not exist: the user's earlier files are kept."""
     endings = itertools.chain([".old"], (f".old.{number}" for number in itertools.count(2)))
     places = (path.with_name(path.name + ending) for ending in endings)
     return next(place for place in places if not os.path.lexists(place))
@@ -122,7 +122,7 @@ def _bring(source: Path, target: Path) -> None:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Hard-link every file of a folder, or copy where the file system cannot link."""
+    """Hard-link every file of a folder; copy it where the file system cannot link."""
     found, problems = files(source)
     if problems:
         raise WenError("\n".join(problems))
@@ -144,7 +144,7 @@ def _unzip(source: Path, target: Path) -> None:
                 _check(member, source)
             for name, times in Counter(member.filename for member in members).items():
                 if times > 1:
-                    raise WenError(f"{source}: {name!r} is in it {times} times")
+                    raise WenError(f"{source}: holds {name!r} {times} times")
             size = sum(member.file_size for member in members)
             free = shutil.disk_usage(target.parent).free
             if size > min(LARGEST_ZIP, free):
@@ -152,7 +152,7 @@ def _unzip(source: Path, target: Path) -> None:
             for member in track(members, "unpacking images", transient=True):
                 archive.extract(member, target)
     except DAMAGE as error:
-        raise WenError(f"{source}: neither a folder nor a whole zip ({_text(error)})") from None
+        raise WenError(f"{source}: neither a folder nor a complete zip ({_text(error)})") from None
     except UNFIT as error:
         raise WenError(
             f"{source}: cannot be unpacked ({_text(error)}); unpack it yourself and give the folder"
@@ -164,7 +164,7 @@ def _text(error: Exception) -> str:
 
 
 def _check(member: zipfile.ZipInfo, source: Path) -> None:
-    """Refuse a member that would land outside the target, and what is no plain file."""
+    """Refuse a member that would be unpacked outside the target, or is not a regular file."""
     path, kind = PureWindowsPath(member.filename), stat.S_IFMT(member.external_attr >> 16)
     if not member.filename or path.root or path.drive or ".." in path.parts or kind not in (0, stat.S_IFREG):
         raise WenError(f"{source}: unsafe member {member.filename!r}; nothing was unpacked")

@@ -1,4 +1,4 @@
-"""A labelled image, as the reader of a data set yields it."""
+"""A labelled image, as a data set's reader returns it."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -2,13 +2,13 @@
 
 Both have ``fold_{0,1,2}/{all,hem}/UID_*.bmp`` for training and a folder of numbered images with a
 label CSV for the preliminary test set; they differ in the folders around these, and a copy may nest
-a folder once more. So a file is recognised by the folders above it, wherever they begin.
+a folder once more. So a file is recognised by the names of the folders above it, at any depth.
 """
 
 import csv
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,30 +28,30 @@ PUBLISHED = {
 }
 
 _NAME = re.compile(r"UID_(?P<subject>H?[0-9]+)_[0-9]+_[0-9]+_(?P<cls>all|hem)", re.IGNORECASE | re.ASCII)
-_NUMBER = re.compile(r"[0-9]+")
+_NUMBERED = re.compile(r"[0-9]+\.bmp")
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds, what its label CSV lists besides, and what is wrong with it."""
+    """What a folder holds, which labelled images it lacks, and what is wrong with it."""
 
     cells: list[Cell]
     final: list[Path]
     missing: list[str]
     problems: list[str]
     not_read: dict[str, dict[str, Any]]
-    """For each kind of file that is not read ``count`` and ``examples``, as `wen.data.folder.tally` has them."""
+    """For each kind of file that is not read ``count`` and ``examples``, see `wen.data.folder.tally`."""
 
     @property
     def left_out(self) -> list[str]:
-        """Say which files are not read and which images are not there."""
+        """Say which files are not read and which images are missing."""
         kinds = [
             f"{kind} ({found['count']:,}): {some(found['examples'], found['count'])}"
             for kind, found in self.not_read.items()
         ]
         lines = [f"not read: {'; '.join(kinds)}. Cells are read from BMP files alone"] if kinds else []
         if self.missing:
-            lines.append(f"preliminary images labelled but not there ({len(self.missing):,}): {some(self.missing)}")
+            lines.append(f"preliminary images labelled but missing ({len(self.missing):,}): {some(self.missing)}")
         return lines
 
 
@@ -67,62 +67,29 @@ def read(root: Path) -> Listing:
     -------
     Listing
         Cells sorted by id, their subjects as `wen.data.people` tells them apart; unlabelled images of the final set;
-        names of preliminary images that are labelled but not there; problems, each with its file: misnamed, unlabelled,
+        names of preliminary images that are labelled but missing; problems, each with its file: misnamed, unlabelled,
         doubly labelled; and what was not read.
     """
-    cells: list[Cell] = []
-    final: list[Path] = []
-    numbered: dict[str, Path] = {}
-    csvs: list[Path] = []
-    outside: list[Path] = []
-    not_read: list[tuple[str, str]] = []
-    found, problems = folder.files(root)
-    for path in found:
-        within = path.relative_to(root)
-        folders = [part.lower() for part in within.parts[:-1]]
-        ending = path.suffix.lower()
-        training = any(re.fullmatch(r"fold_[012]", part) for part in folders)
-        if is_litter(within):
-            if in_litter(within) and not path.name.startswith("._") and (ARCHIVE.fullmatch(ending) or ending == ".bmp"):
-                not_read.append(("files in folders of a system or program", str(within)))
-        elif not str(path).isprintable():
-            problems.append(f"{str(path)!r}: an unprintable character in its name")
-        elif path.name.lower() == LABELS_CSV.lower():
-            csvs.append(path)
-        elif DOCUMENT.fullmatch(ending) and not path.name.upper().startswith("UID_"):
-            not_read.append((folder.kind(path), str(within)))
-        elif training:
-            cell = _training_cell(path, folders)
-            cells.append(cell) if isinstance(cell, Cell) else problems.append(cell)
-        elif PRELIMINARY.lower() in folders or FINAL.lower() in folders:
-            name = path.name.lower()
-            if not (_NUMBER.fullmatch(path.stem) and ending == ".bmp"):
-                problems.append(f"{path}: misnamed, expected a number like 17.bmp{_hint(path)}")
-            elif FINAL.lower() in folders:
-                final.append(path)
-            elif name in numbered:
-                problems.append(f"{path}: a second {name}, the other is {numbered[name]}")
-            else:
-                numbered[name] = path
-        elif ending == ".bmp":
-            outside.append(path)
-        else:
-            not_read.append((folder.kind(path), str(within)))
-    labels, more = _read_labels(csvs)
-    problems += _outside(outside) + more
-    if numbered and not csvs:
-        problems.append(f"{root}: no {LABELS_CSV}, so {len(numbered)} preliminary images are unlabelled")
-    for name, path in numbered.items():
+    paths, problems = folder.files(root)
+    files = _Files(problems)
+    for path in paths:
+        _sort(path, path.relative_to(root), files)
+    cells, preliminary, csvs = files.cells, files.preliminary, files.csvs
+    labels, label_problems = _read_labels(csvs)
+    problems += _outside(files.outside) + label_problems
+    if preliminary and not csvs:
+        problems.append(f"{root}: no {LABELS_CSV}, so {len(preliminary)} preliminary images are unlabelled")
+    for name, path in preliminary.items():
         if name in labels:
             cells.append(Cell(path=path, source="preliminary", **labels[name]))
         elif csvs:
             problems.append(f"{path}: unlabelled, {csvs[0]} has no row for it")
     return Listing(
         cells=sorted(people.join(cells), key=lambda cell: cell.id),
-        final=final,
-        missing=sorted(set(labels) - set(numbered)),
+        final=files.final,
+        missing=sorted(set(labels) - set(preliminary)),
         problems=problems + _listed_twice(cells),
-        not_read=folder.tally(not_read),
+        not_read=folder.tally(files.not_read),
     )
 
 
@@ -145,16 +112,64 @@ def incomplete(cells: list[Cell]) -> list[str]:
 
 
 def parse_name(stem: str) -> tuple[str, int] | None:
-    """Read subject and label off a name like UID_H3_12_1_hem; None if it is not such a name.
+    """Read subject and label from a name like UID_H3_12_1_hem; None if it is not such a name.
 
-    The subject is in its one form (`wen.data.people.number`) and keeps its H, which marks healthy donors. A HEM image
-    may be without, as of a person who has blasts, too; an ALL image with H is misnamed.
+    The subject is normalised (`wen.data.people.number`) and keeps its H, which marks healthy donors. A HEM image may
+    lack the H, as of a person who has blasts, too; an ALL image with H is misnamed.
     """
     match = _NAME.fullmatch(stem)
     if match is None:
         return None
     subject, label = people.number(match["subject"]), int(match["cls"].lower() == "all")
     return None if label and subject.startswith("H") else (subject, label)
+
+
+@dataclass
+class _Files:
+    """The files of a folder, sorted by what their names and folders say they are."""
+
+    problems: list[str]
+    cells: list[Cell] = field(default_factory=list)
+    preliminary: dict[str, Path] = field(default_factory=dict)
+    final: list[Path] = field(default_factory=list)
+    csvs: list[Path] = field(default_factory=list)
+    outside: list[Path] = field(default_factory=list)
+    not_read: list[tuple[str, str]] = field(default_factory=list)
+
+
+def _sort(path: Path, within: Path, files: _Files) -> None:
+    folders = [part.lower() for part in within.parts[:-1]]
+    ending = path.suffix.lower()
+    if is_litter(within):
+        if in_litter(within) and not path.name.startswith("._") and (ARCHIVE.fullmatch(ending) or ending == ".bmp"):
+            files.not_read.append(("files in folders of a system or program", str(within)))
+    elif not str(path).isprintable():
+        files.problems.append(f"{str(path)!r}: an unprintable character in its name")
+    elif path.name.lower() == LABELS_CSV.lower():
+        files.csvs.append(path)
+    elif DOCUMENT.fullmatch(ending) and not path.name.upper().startswith("UID_"):
+        files.not_read.append((folder.kind(path), str(within)))
+    elif any(re.fullmatch(r"fold_[012]", part) for part in folders):
+        cell = _training_cell(path, folders)
+        files.cells.append(cell) if isinstance(cell, Cell) else files.problems.append(cell)
+    elif PRELIMINARY.lower() in folders or FINAL.lower() in folders:
+        _sort_numbered(path, folders, files)
+    elif ending == ".bmp":
+        files.outside.append(path)
+    else:
+        files.not_read.append((folder.kind(path), str(within)))
+
+
+def _sort_numbered(path: Path, folders: list[str], files: _Files) -> None:
+    name = path.name.lower()
+    if not _NUMBERED.fullmatch(name):
+        files.problems.append(f"{path}: misnamed, expected a number like 17.bmp{_hint(path)}")
+    elif FINAL.lower() in folders:
+        files.final.append(path)
+    elif name in files.preliminary:
+        files.problems.append(f"{path}: a second {name}, the other is {files.preliminary[name]}")
+    else:
+        files.preliminary[name] = path
 
 
 def _training_cell(path: Path, folders: list[str]) -> Cell | str:
@@ -169,7 +184,7 @@ def _training_cell(path: Path, folders: list[str]) -> Cell | str:
 
 
 def _hint(path: Path) -> str:
-    """The cause, where the ending tells it."""
+    """The cause, where the ending shows it."""
     ending = path.suffix.lower()
     if ARCHIVE.fullmatch(ending):
         return "; an archive has to be unpacked"
@@ -215,10 +230,10 @@ def _read_labels(csvs: list[Path]) -> tuple[dict[str, dict[str, Any]], list[str]
         stem, name, label = (row[place].strip() for place in order)
         stem, name = re.sub(r"\.bmp$", "", stem, flags=re.IGNORECASE), name.lower()
         parsed = parse_name(stem)
-        if parsed is None or not re.fullmatch(r"[0-9]+\.bmp", name) or label not in ("0", "1"):
+        if parsed is None or not _NUMBERED.fullmatch(name) or label not in ("0", "1"):
             problems.append(f"{path}:{line}: not a valid row: {stem},{name},{label}")
         elif parsed[1] != int(label):
-            problems.append(f"{path}:{line}: {stem} is labelled {label} against its own name")
+            problems.append(f"{path}:{line}: {stem} is labelled {label} against its name")
         elif name in labels:
             problems.append(f"{path}:{line}: {name} is labelled a second time")
         else:

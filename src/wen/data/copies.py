@@ -1,7 +1,7 @@
 """Copies among the images: exact ones, of equal pixels, and near ones, which were altered on the way.
 
 A near-copy is the same cell cut again, placed elsewhere, mirrored, turned by quarters, made brighter or darker,
-compressed, or photographed a second time. Thumbnails propose pairs; the pixels decide.
+compressed, or photographed a second time. Thumbnails propose pairs; a comparison of the pixels decides.
 """
 
 import itertools
@@ -25,8 +25,8 @@ from wen.data.table import COPIES, EXACT, NEAR
 from wen.data.thumbnails import proposals, thumbnails
 
 LARGEST_SIDE = 512  # px; larger frames are compared at a whole fraction of their size
-CORRELATION = 0.9  # least of two copies' smoothed pixels; above it, of C-NMC's unlike cells hardly a pair is left
-OVERLAP = 0.7  # least share of the larger cell that both show
+CORRELATION = 0.9  # minimum, of two copies' smoothed pixels; hardly any pair of C-NMC's unlike cells has more
+OVERLAP = 0.7  # minimum share of the larger cell that both show
 
 
 def find(index: pd.DataFrame, root: Path, difference: float | None) -> pd.DataFrame:
@@ -39,15 +39,12 @@ def find(index: pd.DataFrame, root: Path, difference: float | None) -> pd.DataFr
     root : Path
         What its paths are relative to.
     difference : float or None
-        Grey levels (of 255) by which near-copies may differ on average; None finds exact copies only.
+        Mean difference in grey levels (of 255) that near-copies may have; None finds exact copies only.
 
     Returns
     -------
     DataFrame
-        data/copies.csv, a row for each pair, sorted by ids: ``one`` < ``other``; ``kind``, exact or near; ``turn``,
-        which of the eight symmetries of `wen.data.symmetry` lays the other on the one; ``correlation`` and
-        ``difference`` of their cells' grey levels, laid on each other and with brightness and contrast made equal;
-        ``equal``, the share of equal pixels of the cells.
+        data/copies.csv, sorted by ids; `wen.data.table.read_copies` describes its columns.
     """
     groups = [list(ids) for _, ids in index.groupby("pixels", sort=False).id]
     rows = [(*sorted(pair), EXACT, 0, 1.0, 0.0, 1.0) for ids in groups for pair in itertools.combinations(ids, 2)]
@@ -65,13 +62,13 @@ def summary(index: pd.DataFrame, copies: pd.DataFrame) -> dict[str, Any]:
     """Count the pairs of one kind and list who shares cells, for metrics/dataset.json."""
     across = copies[_differ(index, copies, "subject")]
     subject = index.set_index("id").subject
-    owners = zip(across.one.map(subject), across.other.map(subject), strict=True)
-    counts = Counter(tuple(sorted(pair)) for pair in owners)
-    most_first = sorted(counts.items(), key=lambda own: (-own[1], own[0]))
+    shared = zip(across.one.map(subject), across.other.map(subject), strict=True)
+    counts = Counter(tuple(sorted(pair)) for pair in shared)
+    most_first = sorted(counts, key=lambda pair: (-counts[pair], pair))
     return {
         "pairs": len(copies),
         "pairs_across_subjects": len(across),
-        "pairs_by_subjects": {" and ".join(pair): count for pair, count in most_first},
+        "pairs_by_subjects": {" and ".join(pair): counts[pair] for pair in most_first},
         "subjects": sorted({subject for pair in counts for subject in pair}),
         "across_subjects": across[["one", "other"]].to_numpy().tolist(),
         "between_classes": between_classes(index, copies)[["one", "other"]].to_numpy().tolist(),
@@ -84,7 +81,7 @@ def between_classes(index: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
 
 
 def most_doubtful(index: pd.DataFrame, copies: pd.DataFrame, count: int) -> pd.DataFrame:
-    """The pairs that a person should look at first, the doubtful ones last.
+    """Choose the pairs that a person should look at first; of these, the doubtful ones come last.
 
     Near-copies come before exact ones and pairs of two subjects before pairs of one; then the less alike.
     """
@@ -94,32 +91,32 @@ def most_doubtful(index: pd.DataFrame, copies: pd.DataFrame, count: int) -> pd.D
 
 
 def _differ(index: pd.DataFrame, copies: pd.DataFrame, column: str) -> pd.Series:
-    """Whether the index says other things of the one and of the other image of a pair."""
+    """Whether the two images of a pair differ in a column of the index."""
     values = index.set_index("id")[column]
     return copies.one.map(values) != copies.other.map(values)
 
 
 def _near(paths: list[Path], difference: float) -> Iterator[tuple[int, int, int, Likeness]]:
-    """Pairs of places in the list, one < other, with the turn at which they are most alike."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # more threads than cores wait for Python's lock only
+    """Pairs of positions in the list, one < other, with the turn at which they are most alike."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # more threads than cores would only wait for the GIL
         drawing = pool.map(lambda path: thumbnails(_grey(path)), paths)
         drawn = list(track(drawing, "drawing thumbnails", total=len(paths), transient=True))
         proposed = sorted(set(proposals(drawn)))
-        read = lru_cache(maxsize=64)(_grey)  # the one of a pair is that of the next, mostly
+        read = lru_cache(maxsize=64)(_grey)  # consecutive pairs mostly share an image
 
-        def compared(pair: tuple[int, int, int]) -> Likeness:
+        def measure(pair: tuple[int, int, int]) -> Likeness:
             one, other, turn = pair
             return compare(read(paths[one]), turned(read(paths[other]), turn))
 
-        comparing = pool.map(compared, proposed)
-        found = list(track(comparing, "comparing likely copies", total=len(proposed), transient=True))
+        measuring = pool.map(measure, proposed)
+        measured = list(track(measuring, "comparing likely copies", total=len(proposed), transient=True))
     accepted = (
-        (*pair, own)
-        for pair, own in zip(proposed, found, strict=True)
-        if own.overlap >= OVERLAP and own.correlation >= CORRELATION and own.difference < difference
+        (*pair, likeness)
+        for pair, likeness in zip(proposed, measured, strict=True)
+        if likeness.overlap >= OVERLAP and likeness.correlation >= CORRELATION and likeness.difference < difference
     )
-    for _, turns in itertools.groupby(accepted, key=lambda own: own[:2]):
-        yield max(turns, key=lambda own: own[3].correlation)
+    for _, turns in itertools.groupby(accepted, key=lambda candidate: candidate[:2]):
+        yield max(turns, key=lambda candidate: candidate[3].correlation)
 
 
 def _grey(path: Path) -> np.ndarray:

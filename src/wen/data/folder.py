@@ -1,4 +1,4 @@
-"""What lies in a folder of images: every file, what an operating system left there, and what nobody reads."""
+"""What is in a folder of images: every file, what an operating system left there, and what is not read."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 EXAMPLES = 3
-"""Names that a message gives of many."""
+"""How many of many names a message gives."""
 ARCHIVE = re.compile(r"\.(zipx?|z?[0-9]{2,3}|tar|t?gz|t?bz2?|t?xz|t?zst|lz4|lzma|7z|rar|iso|cab)", re.IGNORECASE)
 IMAGE = re.compile(
     r"\.(bmp|dib|png|tiff?|jpe?g?|jfif|jp2|j2k|gif|webp|avif|hei[cf]|jxl|p[bgpn]m|tga|dcm|nii|svs|ndpi|mrxs|czi|nd2|lif|"
@@ -19,7 +19,7 @@ DOCUMENT = re.compile(
     r"\.(txt|md|rst|rtf|pdf|docx?|odt|csv|tsv|xlsx?|ods|json|xml|html?|ya?ml|log|ini|url|lnk|py|ipynb|md5|sha[0-9]+)",
     re.IGNORECASE,
 )
-"""Endings of files. What has another ending and lies among the cells may be a cell that is damaged in its name."""
+"""Endings of files. A file with any other ending among the cells may be a cell whose name is damaged."""
 
 _LITTER = re.compile(
     r"\._.*|\.DS_Store|\.directory|\.git(keep|ignore|attributes)|(eh)?thumbs\.db|desktop\.ini|"
@@ -34,7 +34,7 @@ _LITTER_FOLDER = re.compile(
 
 
 def files(root: Path) -> tuple[list[Path], list[str]]:
-    """List every file under ``root``, and what is there that is no file.
+    """List every file under ``root``, and everything there that is not a file.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def files(root: Path) -> tuple[list[Path], list[str]]:
     found : list of Path
         Sorted. Links to files are files.
     problems : list of str
-        A line for each link to a folder, link to nothing, pipe, device or socket, and folder that cannot be read: what
-        they stand for would be missing without a word.
+        A line for each link to a folder, broken link, pipe, device or socket, and unreadable folder: what they stand
+        for would be missing silently.
     """
     found: list[Path] = []
     problems: list[str] = []
@@ -80,7 +80,7 @@ def in_litter(path: Path) -> bool:
 
 
 def kind(path: Path) -> str:
-    """What a file that is not read is, by its ending."""
+    """Name the kind of a file that is not read, by its ending."""
     if ARCHIVE.fullmatch(path.suffix):
         return "archives"
     return "images of other formats than BMP" if IMAGE.fullmatch(path.suffix) else "other files"
@@ -99,9 +99,9 @@ def tally(names: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
         For each kind ``count`` and ``examples``, the first few names.
     """
     by_kind = defaultdict(list)
-    for what, name in names:
-        by_kind[what].append(name)
-    return {what: {"count": len(by_kind[what]), "examples": by_kind[what][:EXAMPLES]} for what in sorted(by_kind)}
+    for group, name in names:
+        by_kind[group].append(name)
+    return {group: {"count": len(by_kind[group]), "examples": by_kind[group][:EXAMPLES]} for group in sorted(by_kind)}
 
 
 def some(names: list[str], count: int | None = None) -> str:

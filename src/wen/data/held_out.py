@@ -1,13 +1,13 @@
-"""Which whole groups of images are held out, so that they come as near to a share of all images as groups allow."""
+"""Choose groups of images to hold out, so that together they come as near to a share of all images as possible."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
 EXHAUSTIVE = 16
-"""Up to so many groups, every set of them is tried."""
+"""Up to this many groups, every set of them is tried."""
 OPEN = 12
-"""Of more groups, all but so many are decided at random and every set of these is tried, ``DRAWS`` times."""
+"""Of more groups, all but this many are decided at random, and every set of the rest is tried, ``DRAWS`` times."""
 DRAWS = 24
 NEAR = 0.005
 """Sets that miss the share by no more than this are equally near: half a point."""
@@ -18,9 +18,9 @@ EVEN = 0.01
 def choose(counts: np.ndarray, share: float, left: int, rng: np.random.Generator) -> np.ndarray:
     """Choose groups at random among the sets of groups that come nearest to a share of the images.
 
-    Near are the sets that miss ``share`` by half a point at most, or, if there are none, those that miss it by least.
-    Even are those of them whose classes' shares differ least. One of these is drawn as if each group were held out with
-    probability ``share``, so that a large group is held out as often as a small one, as far as it fits.
+    A set is near if it misses ``share`` by at most half a point or, if none does, by the least of all. A near set is
+    even if its classes' shares differ least. One even set is drawn as if each group were held out with probability
+    ``share``, so that a large group is held out as often as a small one, as far as it fits.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def choose(counts: np.ndarray, share: float, left: int, rng: np.random.Generator
     share : float
         Of all images, in (0, 1).
     left : int
-        How many groups with a class are not to be chosen, for each class. At least one with each class is chosen.
+        How many groups of each class must not be chosen. At least one of each class is chosen.
     rng : numpy.random.Generator
 
     Returns
@@ -66,7 +66,7 @@ def choose(counts: np.ndarray, share: float, left: int, rng: np.random.Generator
 def _draws(
     counts: np.ndarray, share: float, most: np.ndarray, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield groups that are taken, and groups that are open."""
+    """Yield the groups that are taken, and those that are open."""
     if len(counts) <= EXHAUSTIVE:
         yield np.zeros(0, dtype=int), np.arange(len(counts))
         return
@@ -87,7 +87,7 @@ def _order(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _fill(counts: np.ndarray, rest: np.ndarray, share: float, most: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Take one group after the other until a class has its share; the last one as likely as it fits."""
+    """Take one group after the other until a class has its share; take the last with the probability that it fits."""
     room, places, full = share * counts[rest].sum(axis=0), most.copy(), np.zeros(counts.shape[1], dtype=bool)
     taken = []
     for group in rest:

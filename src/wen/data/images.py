@@ -1,4 +1,4 @@
-"""Image files: read once, checked, and brought to the square that enters the network."""
+"""Image files: read once, checked, and cropped to the square that enters the network."""
 
 import hashlib
 from io import BytesIO
@@ -11,7 +11,7 @@ from wen.errors import WenError
 
 
 class BadImage(WenError):
-    """A file that is not the image it should be; the text says why, without the path."""
+    """A file that is not the expected image; the text says why, without the path."""
 
 
 def decode(data: bytes, side: int | None = None) -> Image.Image:
@@ -20,7 +20,7 @@ def decode(data: bytes, side: int | None = None) -> Image.Image:
     Parameters
     ----------
     data : bytes
-        The whole file.
+        The file's content.
     side : int, optional
         The width and height it must have, in px.
 
@@ -57,7 +57,7 @@ def sha256(data: bytes) -> str:
 
 
 def network_input(path: Path, digest: str, crop: int, size: int) -> np.ndarray:
-    """Read an indexed image as the network sees it before augmentation.
+    """Read an indexed image as the network receives it before augmentation.
 
     Parameters
     ----------
@@ -75,12 +75,12 @@ def network_input(path: Path, digest: str, crop: int, size: int) -> np.ndarray:
     Raises
     ------
     WenError
-        If the file is gone or no longer the one that was indexed.
+        If the file is missing or has changed since it was indexed.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise WenError(f"{path}: {error.strerror}; `dvc repro prepare` indexes the images anew") from None
+        raise WenError(f"{path}: {error.strerror}; run `dvc repro prepare` to index the images again") from None
     if sha256(data) != digest:
         raise WenError(f"{path}: changed since it was indexed; run `dvc repro prepare`")
     return central_square(decode(data), crop, size)

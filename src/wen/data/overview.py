@@ -52,8 +52,8 @@ def _cells_per_subject(index: pd.DataFrame, path: Path) -> None:
     counts = counts.sort_values("cells", ascending=False, kind="stable").reset_index(drop=True)
     figure, axes = plt.subplots(figsize=(8, 3))
     for label, name, colour in CLASSES:
-        own = counts[counts.label == label]
-        axes.bar(own.index, own.cells, color=colour, label=f"{name}, {len(own)} subjects", width=0.9)
+        subjects = counts[counts.label == label]
+        axes.bar(subjects.index, subjects.cells, color=colour, label=f"{name}, {len(subjects)} subjects", width=0.9)
     axes.set(xlabel="subjects, by number of cells", ylabel="cells", title="Cells per subject", xticks=[])
     axes.legend()
     save(figure, path)
@@ -76,14 +76,14 @@ def _cell_statistics(index: pd.DataFrame, statistics: pd.DataFrame, path: Path) 
 
 
 def _montage(index: pd.DataFrame, root: Path, path: Path, rows: int = 3, columns: int = 8) -> None:
-    """Cells of both classes, each of another subject as far as there are enough."""
+    """Cells of both classes, from as many subjects as possible."""
     figure, axes = plt.subplots(2 * rows, columns, figsize=(columns, 2 * rows + 0.6))
     for ax in axes.flat:
         ax.set_axis_off()
     for block, (label, name, colour) in enumerate(CLASSES):
-        own = index[index.label == label]
-        turn = own.groupby("subject").cumcount()
-        chosen = own.iloc[np.argsort(turn.to_numpy(), kind="stable")].head(rows * columns)
+        cells = index[index.label == label]
+        rank = cells.groupby("subject").cumcount()
+        chosen = cells.iloc[np.argsort(rank.to_numpy(), kind="stable")].head(rows * columns)
         for ax, file in zip(axes[block * rows : (block + 1) * rows].flat, chosen.path, strict=False):
             with Image.open(root / file) as image:
                 ax.imshow(image.convert("RGB").resize((128, 128)))

@@ -1,14 +1,14 @@
 """Who is one person: the ids of subjects, and people with cells of both classes.
 
 C-NMC writes a person's number in the names of the images: UID_7_..._all, and with an H before it for a healthy donor,
-UID_H7_..._hem. There, 7 and H7 are two people. Others who file their cells in that way use H for every HEM image, of a
-patient with blasts, too. So:
+UID_H7_..._hem. There, 7 and H7 are two people. Other data sets with such names use H for every HEM image, also of a
+patient with blasts. So:
 
-- Zeros before a number and the case of H say nothing: 007 is 7, h3 is H3.
-- A HEM image may be named without H. It is of the person of that number: UID_7_1_1_all and UID_7_2_1_hem are of one.
-- 7 and H7 are two people where every subject of the data is one of C-NMC 2019's, in the folder where C-NMC has it: in
-  the data set itself, and in any part of it. Elsewhere they are one. Two people who are taken for one never leak; one
-  who is taken for two does. If they are two after all, give one of them another number.
+- Leading zeros and the case of H do not matter: 007 is 7, h3 is H3.
+- A HEM image may be named without H: UID_7_1_1_all and UID_7_2_1_hem show the same person's cells.
+- 7 and H7 are two people if every subject of the data is one of C-NMC 2019's, in the folder where C-NMC has it: in the
+  data set itself, and in any part of it. Elsewhere they are one person. Two people counted as one never leak; one
+  counted as two does. If they are two after all, give one of them another number.
 """
 
 from collections import defaultdict
@@ -25,19 +25,19 @@ C_NMC = {
     "fold_2": "13 18 21 24 25 27 31 36 37 47 49 67 68 72 74 75 78 H1 H2 H3 H4 H5 H8 H9 H13 H18 H20 H23 H40 H46 H48",
     "preliminary": "53 54 55 57 58 59 60 61 62 63 64 65 66 H25 H26 H27 H28 H29 H30 H31 H32 H33 H34 H35 H36 H39 H49 H50",
 }
-"""The 101 subjects of C-NMC 2019's labelled images, by where they are."""
+"""The 101 subjects of C-NMC 2019's labelled images, by folder."""
 
 _PUBLISHED = {(subject, source) for source, subjects in C_NMC.items() for subject in subjects.split()}
 
 
 def number(written: str) -> str:
-    """Write a subject's id in its one form: 007 as 7, h3 as H3."""
+    """Normalise a subject's id: 007 becomes 7, h3 becomes H3."""
     digits = written.upper().removeprefix("H").lstrip("0") or "0"
     return f"H{digits}" if written.upper().startswith("H") else digits
 
 
 def join(cells: Iterable[Cell]) -> list[Cell]:
-    """Give H7's cells to 7 where they are of one person."""
+    """Give H7's cells to 7 where they are one person."""
     cells = list(cells)
     if all((cell.subject, cell.source) in _PUBLISHED for cell in cells):
         return cells
@@ -59,7 +59,7 @@ def of_both_classes(cells: Iterable[Cell]) -> list[str]:
 
 
 def spellings(cells: Iterable[Cell]) -> dict[str, list[str]]:
-    """List how people are written in the names of their cells, where it is in several ways: 7 as 007 and as H7."""
+    """List people whose id is spelled in several ways in the names of their cells: 7 as 007 and as H7."""
     written = defaultdict(set)
     for cell in cells:
         written[cell.subject].add(cell.id.split("_")[1].upper())

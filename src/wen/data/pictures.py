@@ -22,7 +22,7 @@ PAIRS = "pairs.json"
 
 
 def draw(index: pd.DataFrame, copies: pd.DataFrame, root: Path, folder: Path) -> None:
-    """Draw the pairs that most need a look, and say in pairs.json what the pictures show.
+    """Draw the pairs that most need a look, and list them in pairs.json.
 
     Parameters
     ----------
@@ -39,10 +39,10 @@ def draw(index: pd.DataFrame, copies: pd.DataFrame, root: Path, folder: Path) ->
     rows: list[dict[Hashable, Any]] = []
     for number, pair in enumerate(shown.to_dict("records")):
         ids = (pair["one"], pair["other"])
-        one, other = (_frame(root / path[own]) for own in ids)
+        one, other = (_frame(root / path[id]) for id in ids)
         picture = _side_by_side(one, turned(other, pair["turn"]))
         Image.fromarray(picture).save(folder / f"{number}.png")
-        subjects, labels = ([about[own] for own in ids] for about in (subject, label))
+        subjects, labels = ([column[id] for id in ids] for column in (subject, label))
         rows.append({**pair, "subjects": subjects, "labels": labels, "picture": f"{number}.png"})
     write_json(folder / PAIRS, {"pairs": rows, "rest": len(copies) - len(shown)})
 
@@ -66,7 +66,8 @@ def _side_by_side(*frames: np.ndarray) -> np.ndarray:
 
 
 def _box(frame: np.ndarray) -> list[tuple[int, int]]:
-    """First and last row of a frame's cell, and first and last column; of the whole frame if it shows none."""
+    """First and last row of a frame's cell, and first and last column; of the frame itself if it shows none."""
     cell = inside(np.asarray(Image.fromarray(frame).convert("L")))
     cell = cell if cell.any() else ~cell
-    return [(int(own[0]), int(own[-1]) + 1) for own in (np.flatnonzero(cell.any(axis=axis)) for axis in (1, 0))]
+    filled = (np.flatnonzero(cell.any(axis=axis)) for axis in (1, 0))
+    return [(int(places[0]), int(places[-1]) + 1) for places in filled]

@@ -1,10 +1,11 @@
-"""Stage ``prepare``: open every image, check it, and list them all in data/index.csv."""
+"""Stage ``prepare``: open and check every image, and list them in data/index.csv."""
 
 import sys
 import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,10 @@ from rich.progress import track
 from wen.config.params import Dataset, Params
 from wen.config.paths import Paths
 from wen.data import cnmc, copies, images, overview, people, pictures, synthetic
-from wen.data.table import EXACT, NEAR
+from wen.data.cell import Cell
+from wen.data.table import EXACT, INDEX, NEAR
 from wen.errors import WenError
 from wen.files import whole, write_json
-
-COLUMNS = ["id", "path", "label", "subject", "source", "width", "height", "sha256", "pixels"]
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -27,13 +27,13 @@ def run(params: Params, paths: Paths) -> None:
 
     The index has one row an image, sorted by id: id, path (relative to the root), label (1 ALL,
     0 HEM), subject, source (fold_0..2, preliminary), width and height in px, SHA-256 of the file and
-    of the decoded pixels. Images with equal pixels are duplicates, whatever their headers; these and near-copies are
-    listed by `wen.data.copies.find`.
+    of the decoded pixels. Images with equal pixels are duplicates, whatever their headers; `wen.data.copies.find` lists
+    these and near-copies.
 
     Warns
     -----
     UserWarning
-        That names near-copies with different labels.
+        If near-copies have different labels; the text names them.
 
     Raises
     ------
@@ -94,8 +94,8 @@ def survey(folder: Path, root: Path, side: int, complete: bool) -> tuple[pd.Data
         opened = pool.map(lambda cell: _open(cell, root, side), listing.cells)
         results = list(track(opened, "checking images", total=len(listing.cells), transient=True))
     problems += [result for result in results if isinstance(result, str)]
-    looks = [result for result in results if isinstance(result, _Look)]
-    index = pd.DataFrame([look.row for look in looks], columns=COLUMNS)
+    rows = [result for result in results if isinstance(result, _Row)]
+    index = pd.DataFrame([row.index for row in rows], columns=list(INDEX))
     problems += _contradictions(index)
     if complete:
         problems += _gaps(listing)
@@ -108,7 +108,7 @@ def survey(folder: Path, root: Path, side: int, complete: bool) -> tuple[pd.Data
         raise WenError(f"{len(problems)} problem(s) with the images:\n" + "\n".join(problems + listing.left_out))
     for line in listing.left_out + people.remarks(listing.cells):
         print(f"warning: {line}", file=sys.stderr)
-    statistics = pd.DataFrame([(look.area, look.intensity) for look in looks], columns=["area", "intensity"])
+    statistics = pd.DataFrame([(row.area, row.intensity) for row in rows], columns=["area", "intensity"])
     return index, statistics, _summary(index, statistics, listing)
 
 
@@ -120,7 +120,7 @@ def search(index: pd.DataFrame, root: Path, dataset: Dataset) -> tuple[pd.DataFr
     pairs : DataFrame
         data/copies.csv.
     counts : dict
-        ``copies`` of metrics/dataset.json: of exact and of near ones; None if these were not looked for.
+        ``copies`` of metrics/dataset.json: of exact and of near ones; None for near ones if not searched for.
     """
     pairs = copies.find(index, root, dataset.near_difference if dataset.near_copies else None)
     counts = {kind: copies.summary(index, pairs[pairs.kind == kind]) for kind in (EXACT, NEAR)}
@@ -133,20 +133,22 @@ def _warn_of_classes(index: pd.DataFrame, pairs: pd.DataFrame) -> None:
     if len(joined):
         lines = [f"{path[one]} and {path[other]}" for one, other in zip(joined.one, joined.other, strict=True)]
         warnings.warn(
-            f"{len(lines)} near-copies have different labels; look at them and mend the wrong label, or lower "
+            f"{len(lines)} near-copies have different labels; look at them and correct the wrong label, or lower "
             "dataset.near_difference if they are different cells:\n" + "\n".join(lines),
             stacklevel=2,
         )
 
 
 @dataclass(frozen=True)
-class _Look:
-    row: dict[str, Any]
+class _Row:
+    """An image's row of data/index.csv, and its statistics."""
+
+    index: dict[str, Any]
     area: float
     intensity: float
 
 
-def _open(cell: cnmc.Cell, root: Path, side: int) -> _Look | str:
+def _open(cell: Cell, root: Path, side: int) -> _Row | str:
     try:
         data = cell.path.read_bytes()
         image = images.decode(data, side)
@@ -156,7 +158,7 @@ def _open(cell: cnmc.Cell, root: Path, side: int) -> _Look | str:
         return f"{cell.path}: {error.strerror}"
     pixels = np.asarray(image)
     inside = pixels.any(axis=2)
-    row = {
+    index = {
         "id": cell.id,
         "path": cell.path.relative_to(root).as_posix(),
         "label": cell.label,
@@ -167,7 +169,7 @@ def _open(cell: cnmc.Cell, root: Path, side: int) -> _Look | str:
         "sha256": images.sha256(data),
         "pixels": images.sha256(pixels.tobytes()),
     }
-    return _Look(row, float(inside.mean()), float(pixels[inside].mean()) if inside.any() else 0.0)
+    return _Row(index, float(inside.mean()), float(pixels[inside].mean()) if inside.any() else 0.0)
 
 
 def _contradictions(index: pd.DataFrame) -> list[str]:
@@ -185,7 +187,7 @@ def _gaps(listing: cnmc.Listing) -> list[str]:
         gaps.append(f"labelled but missing: {', '.join(listing.missing)}")
     if gaps:
         gaps.append(
-            "to study what is there all the same, set dataset.complete: false in params.yaml "
+            "to study the images that are here, set dataset.complete: false in params.yaml "
             "(make study ... COMPLETE=false)"
         )
     return gaps
@@ -195,7 +197,7 @@ def _summary(index: pd.DataFrame, statistics: pd.DataFrame, listing: cnmc.Listin
     same_pixels = index.groupby("pixels").size()
     same_file = index.groupby("sha256").size()
     pairs = Counter(
-        " and ".join(sorted(pair)) for _, group in index.groupby("pixels") for pair in _pairs(list(group.subject))
+        " and ".join(sorted(pair)) for _, group in index.groupby("pixels") for pair in combinations(group.subject, 2)
     )
     classes = index.label.map({1: "ALL", 0: "HEM"}).to_numpy()
     return {
@@ -211,12 +213,8 @@ def _summary(index: pd.DataFrame, statistics: pd.DataFrame, listing: cnmc.Listin
         "people": people.summary(listing.cells),
         "duplicate_pairs": int((same_pixels * (same_pixels - 1) // 2).sum()),
         "duplicate_pairs_same_bytes": int((same_file * (same_file - 1) // 2).sum()),
-        "duplicate_pairs_by_subjects": dict(sorted(pairs.items(), key=lambda item: (-item[1], item[0]))),
+        "duplicate_pairs_by_subjects": dict(sorted(pairs.items(), key=lambda count: (-count[1], count[0]))),
         "cells_per_subject": index.subject.value_counts().describe()[["min", "50%", "max"]].to_dict(),
         "cell_area_share": statistics.area.groupby(classes).mean().to_dict(),
         "cell_intensity": statistics.intensity.groupby(classes).mean().to_dict(),
     }
-
-
-def _pairs(subjects: list[str]) -> list[tuple[str, str]]:
-    return [(one, other) for k, one in enumerate(subjects) for other in subjects[k + 1 :]]

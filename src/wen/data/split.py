@@ -1,4 +1,4 @@
-"""Stage ``split``: which images test, which train, which validate; and an audit of what leaks."""
+"""Stage ``split``: assign images to test, training and validation, and audit what leaks between them."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from wen.errors import WenError
 from wen.files import read_json, whole, write_json
 
 POINT = 0.01
-"""A test fraction that differs by more is said."""
+"""A test fraction that misses the requested one by more is reported."""
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -32,12 +32,12 @@ def run(params: Params, paths: Paths) -> None:
     if options.test == "random" and abs(reached - asked) > POINT:
         print(
             f"split: the test set holds {reached:.1%} of the images, where split.test_fraction asks for {asked:.1%}; "
-            "no test set of whole people, with their copies, comes nearer"
+            "no test set that keeps people and their copies together comes nearer"
         )
 
 
 def audited(params: Params, paths: Paths) -> dict[str, Any] | None:
-    """Read metrics/split.json, if there is one and it is of these parameters."""
+    """Read metrics/split.json, if it exists and was made with these parameters."""
     if not paths.split_metrics.is_file():
         return None
     report = read_json(paths.split_metrics)
@@ -65,7 +65,7 @@ def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int
     copies : DataFrame
         data/copies.csv.
     options : Split
-        ``unit: subject`` keeps `components` whole. ``test: random`` holds out ``test_fraction`` of the images, by
+        ``unit: subject`` never divides `components`. ``test: random`` holds out ``test_fraction`` of the images, by
         subject as nearly as components allow (`wen.data.held_out`); ``test: preliminary`` the challenge's
         preliminary set.
     folds : int
@@ -135,7 +135,7 @@ def components(index: pd.DataFrame, copies: pd.DataFrame) -> np.ndarray:
 
 
 def audit(cells: pd.DataFrame, copies: pd.DataFrame) -> dict[str, Any]:
-    """Count what each boundary lets through.
+    """Count what leaks across each boundary.
 
     Parameters
     ----------
@@ -193,11 +193,11 @@ def _enough(label: np.ndarray, group: np.ndarray, parts: int, purpose: str) -> N
 
 
 def _two_classes_everywhere(cells: pd.DataFrame) -> None:
-    for (part, fold), own in cells[cells.part != EXCLUDED].groupby(["part", "fold"]):
-        if own.label.nunique() < 2:
+    for (part, fold), images in cells[cells.part != EXCLUDED].groupby(["part", "fold"]):
+        if images.label.nunique() < 2:
             where = "the test set" if part == TEST else f"fold {fold}"
             raise WenError(
-                f"split: {where} holds only one class ({len(own)} images); change seed, use fewer folds "
+                f"split: {where} holds only one class ({len(images)} images); change seed, use fewer folds "
                 "or split.unit: image"
             )
 

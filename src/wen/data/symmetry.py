@@ -1,4 +1,4 @@
-"""The eight ways to lay a square image on itself: how copies are turned and mirrored."""
+"""The eight symmetries of a square: how copies are turned and mirrored."""
 
 import numpy as np
 

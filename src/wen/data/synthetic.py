@@ -1,7 +1,7 @@
-"""The embedded data set: synthetic cells in C-NMC's own layout and names, so that the same reader reads them.
+"""The embedded data set: synthetic cells in C-NMC's layout and names, so that the same reader reads them.
 
-Each subject has a stain and an illumination of its own, so splitting by image leaks a subject's look
-as it does in the real data. ALL differs from HEM as the thesis describes in section 3.1: more varied
+Stain and illumination differ between subjects, so splitting by image leaks a subject's look as it
+does in the real data. ALL differs from HEM as the thesis describes in section 3.1: more varied
 and larger cells, irregular nucleus, prominent nucleoli, more cytoplasm with vacuoles, darker stain.
 The classes overlap: a cell's ``blastness`` is normal with unit variance around plus or minus half of
 ``separation``, and every trait follows it loosely.
@@ -48,7 +48,7 @@ def write(root: Path, options: Synthetic, side: int, seed: int) -> None:
     Parameters
     ----------
     root : Path
-        Replaced as a whole.
+        An earlier data set there is replaced.
     options : Synthetic
         Numbers of subjects, cells, duplicates and altered copies, and the separation of the classes.
     side : int
@@ -68,7 +68,7 @@ def write(root: Path, options: Synthetic, side: int, seed: int) -> None:
 
 def _write_bmp(image: np.ndarray, path: Path) -> None:
     """Write an RGB image, of shape (height, width, 3)."""
-    # Not to the path at once: Pillow does not notice that a disk became full.
+    # Not directly to the path: Pillow does not notice that the disk is full.
     with BytesIO() as content:
         Image.fromarray(image).save(content, format="BMP")
         path.write_bytes(content.getvalue())
@@ -90,13 +90,13 @@ def _subjects(count: int, first: int, rng: np.random.Generator) -> list[Subject]
 
 
 def _owners(subjects: list[Subject], cells: int, rng: np.random.Generator) -> list[Subject]:
-    """Whose each cell is: at least two a subject, the rest unevenly, as the real subjects have them."""
+    """Assign each cell a subject: two cells to each, the rest unevenly, as in the real data."""
     owners = [subject for subject in subjects for _ in range(2)]
     for label, share in ((1, ALL_SHARE), (0, 1 - ALL_SHARE)):
-        own = [subject for subject in subjects if subject.label == label]
-        rest = max(round(cells * share) - 2 * len(own), 0)
-        weights = rng.dirichlet(np.full(len(own), 2.0))
-        owners += [own[k] for k in rng.choice(len(own), rest, p=weights)]
+        donors = [subject for subject in subjects if subject.label == label]
+        rest = max(round(cells * share) - 2 * len(donors), 0)
+        weights = rng.dirichlet(np.full(len(donors), 2.0))
+        owners += [donors[k] for k in rng.choice(len(donors), rest, p=weights)]
     return owners
 
 

@@ -9,8 +9,6 @@ from wen.errors import WenError
 
 TEST, DEVELOPMENT, EXCLUDED = "test", "development", "excluded"  # values of ``part``
 NO_FOLD = -1  # value of ``fold`` outside development
-
-
 INDEX = ("id", "path", "label", "subject", "source", "width", "height", "sha256", "pixels")
 SPLIT = ("id", "part", "fold")
 COPIES = ("one", "other", "kind", "turn", "correlation", "difference", "equal")
@@ -27,7 +25,7 @@ def read_index(paths: Paths) -> pd.DataFrame:
     """
     index = _read(paths.index, INDEX, ("label", "width", "height"), "wen prepare")
     _check(index.label.isin([0, 1]), paths.index, "label must be 0 or 1")
-    _check(~index.id.duplicated(), paths.index, "the same id again")
+    _check(~index.id.duplicated(), paths.index, "id occurs twice")
     return index
 
 
@@ -37,9 +35,9 @@ def read_copies(paths: Paths) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row for each pair: ids ``one`` < ``other``; ``kind``, exact (equal pixels) or near; ``turn``, which of eight
-        symmetries lays one on the other; their ``correlation``, mean ``difference`` in grey levels, and share of
-        ``equal`` pixels.
+        A row for each pair: ids ``one`` < ``other``; ``kind``, exact (equal pixels) or near; ``turn``, the symmetry
+        (`wen.data.symmetry`) that maps the other onto the one; ``correlation`` and mean ``difference`` of the aligned
+        cells' grey levels, brightness and contrast made equal; ``equal``, the cells' share of equal pixels.
 
     Raises
     ------
@@ -51,8 +49,8 @@ def read_copies(paths: Paths) -> pd.DataFrame:
     _check(copies.kind.isin([EXACT, NEAR]), path, "kind must be exact or near")
     _check(copies.one < copies.other, path, "one must come before other")
     for name in ("one", "other"):
-        _check(copies[name].isin(ids), path, f"{name} is no image of {paths.index}")
-    _check(~copies.duplicated(["one", "other"]), path, "the same pair again")
+        _check(copies[name].isin(ids), path, f"{name} is not an image of {paths.index}")
+    _check(~copies.duplicated(["one", "other"]), path, "pair occurs twice")
     measures = ["correlation", "difference", "equal"]
     for name in measures:
         _check(pd.to_numeric(copies[name], errors="coerce").notna(), path, f"{name} must be a number")
@@ -69,7 +67,7 @@ def read_cells(paths: Paths) -> pd.DataFrame:
     """
     index, split = read_index(paths), _read(paths.split, SPLIT, ("fold",), "wen split")
     if not index.id.equals(split.id):
-        raise WenError(f"{paths.split}: is of other images than {paths.index}; run `wen split`")
+        raise WenError(f"{paths.split}: lists other images than {paths.index}; run `wen split`")
     _check(split.part.isin([TEST, DEVELOPMENT, EXCLUDED]), paths.split, "part must be test, development or excluded")
     inside = split.part == DEVELOPMENT
     _check((split.fold >= 0) == inside, paths.split, "fold must count from 0 in development and be -1 elsewhere")
@@ -79,26 +77,25 @@ def read_cells(paths: Paths) -> pd.DataFrame:
 def _read(
     path: Path, columns: tuple[str, ...], numbers: tuple[str, ...], command: str, may_be_empty: bool = False
 ) -> pd.DataFrame:
-    mend = f"run `{command}`"
+    remedy = f"run `{command}`"
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except FileNotFoundError:
-        raise WenError(f"{path}: not there yet; `{command}` writes it") from None
+        raise WenError(f"{path}: not found; {remedy} first") from None
     except (ValueError, pd.errors.ParserError) as error:  # not UTF-8, empty, or rows of unequal length
         found = str(error).removeprefix("Error tokenizing data. C error: ").strip()
-        raise WenError(f"{path}: damaged ({found}); {mend}") from None
+        raise WenError(f"{path}: damaged ({found}); {remedy}") from None
     if tuple(table.columns) != columns:
-        raise WenError(f"{path}: columns {','.join(table.columns)}; expected {','.join(columns)}; {mend}")
+        raise WenError(f"{path}: columns {','.join(table.columns)}; expected {','.join(columns)}; {remedy}")
     if table.empty and not may_be_empty:
-        raise WenError(f"{path}: holds no image; {mend}")
+        raise WenError(f"{path}: lists no image; {remedy}")
     for name in numbers:
         _check(table[name].str.fullmatch(r"-?[0-9]{1,9}"), path, f"{name} must be a whole number")
     return table.astype(dict.fromkeys(numbers, int))
 
 
-def _check(good: pd.Series, path: Path, said: str) -> None:
-    """Name the first line where it is not so."""
-    if not good.all():
-        raise WenError(
-            f"{path}:{int((~good).to_numpy().argmax()) + 2}: {said}; the table was changed by hand, make it again"
-        )
+def _check(valid: pd.Series, path: Path, problem: str) -> None:
+    """Refuse a table with an invalid row, and name the first one's line."""
+    if not valid.all():
+        line = int((~valid).to_numpy().argmax()) + 2
+        raise WenError(f"{path}:{line}: {problem}; the table was changed by hand, make it again")

@@ -1,8 +1,8 @@
-"""The cheap step of the search for near-copies: small grey pictures of all cells, each compared with each.
+"""The first, cheap step of the search for near-copies: compare small grey thumbnails of all pairs of cells.
 
-A thumbnail follows its cell, wherever that is in the frame. What all cells share, a dark disc on black, is taken away
-before the comparison, so unlike cells hardly correlate, and copies do in spite of brightness, noise or compression.
-A cell that was cut again has another middle, but mostly still a corner of its bounding box in common.
+A thumbnail is centred on its cell, wherever that is in the frame. What all cells share, a dark disc on black, is
+subtracted before the comparison: unlike cells hardly correlate, and copies do in spite of brightness, noise or
+compression. A cell that was cropped again has another centre, but mostly still shares a corner of its bounding box.
 """
 
 from collections.abc import Iterator, Sequence
@@ -44,7 +44,7 @@ class Thumbnails:
 
 
 def inside(grey: np.ndarray) -> np.ndarray:
-    """Where a frame shows its cell: off the grey level of its border; everywhere if the border is not of one."""
+    """Where a frame shows its cell: unlike the grey level of its border; everywhere if the border is not uniform."""
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     off = np.abs(np.arange(256) - int(np.median(border))) > BACKGROUND
     return off[grey] if off[border].mean() < 0.25 else np.ones(grey.shape, dtype=bool)
@@ -58,15 +58,16 @@ def thumbnails(grey: np.ndarray) -> Thumbnails:
         return Thumbnails(*(np.zeros((5, SIDE, SIDE), dtype) for dtype in (np.int16, np.uint8)))
     side = min(grey.shape)
     y, x = (np.average(np.arange(len(count)) + 0.5, weights=count) for count in (cell.sum(axis=1), cell.sum(axis=0)))
-    ys, xs = ((own[0] + CORNER * side, own[-1] + 1 - CORNER * side) for own in (rows, columns))
+    ys, xs = ((places[0] + CORNER * side, places[-1] + 1 - CORNER * side) for places in (rows, columns))
     middles = [(y, x), *((y, x) for y in ys for x in xs)]
     scale = max(side // (6 * SIDE), 1)
-    frames = [Image.fromarray(own).reduce(scale).convert("F") for own in (grey * cell, 255 * cell.astype(np.uint8))]
+    planes = grey * cell, 255 * cell.astype(np.uint8)
+    frames = [Image.fromarray(plane).reduce(scale).convert("F") for plane in planes]
     levels, cover = (
         np.stack([_small(frame, y / scale, x / scale, WINDOW * side / 2 / scale) for y, x in middles])
         for frame in frames
     )
-    local, local_cover = (uniform_filter(own, (0, LOCAL, LOCAL), mode="constant") for own in (levels, cover))
+    local, local_cover = (uniform_filter(stack, (0, LOCAL, LOCAL), mode="constant") for stack in (levels, cover))
     texture = 255 * (levels / np.maximum(cover, 2) - local / np.maximum(local_cover, 2)) * (cover > 2)
     return Thumbnails(np.rint(16 * texture).astype(np.int16), np.rint(cover).astype(np.uint8))
 
@@ -81,11 +82,13 @@ def proposals(drawn: Sequence[Thumbnails]) -> Iterator[tuple[int, int, int]]:
     Yields
     ------
     one, other, turn : int
-        Places in the sequence, one < other, and the turn that lays the other's cell on the one's; some repeatedly.
+        Positions in the sequence, one < other, and the turn that maps the other's cell onto the one's. A triple may be
+        yielded repeatedly.
     """
     if len(drawn) < 2:
         return
-    texture, cover = (np.stack([getattr(own, name) for own in drawn], axis=1) for name in ("texture", "cover"))
+    texture = np.stack([thumbnail.texture for thumbnail in drawn], axis=1)
+    cover = np.stack([thumbnail.cover for thumbnail in drawn], axis=1)
     vectors = np.stack([_vectors(*place) for place in zip(texture, cover, strict=True)])
     for turn in TURNS:
         corners = turned(np.arange(1, 5).reshape(2, 2), turn).ravel()
@@ -102,7 +105,7 @@ def proposals(drawn: Sequence[Thumbnails]) -> Iterator[tuple[int, int, int]]:
 
 
 def _small(frame: Image.Image, y: float, x: float, reach: float) -> np.ndarray:
-    """The frame around a point, SIDE px wide; black where it goes beyond the frame."""
+    """Scale the square around a point to SIDE px; black outside the frame."""
     fine = FINER * SIDE
     box = (x - reach, y - reach, x + reach, y + reach)
     drawn = frame.transform((fine, fine), Image.Transform.EXTENT, box, Image.Resampling.BILINEAR)
@@ -110,7 +113,7 @@ def _small(frame: Image.Image, y: float, x: float, reach: float) -> np.ndarray:
 
 
 def _vectors(texture: np.ndarray, cover: np.ndarray) -> np.ndarray:
-    """Textures, 0 outside the cell, as whole numbers of one length: shape (n, SIDE, SIDE), int16."""
+    """Textures, 0 outside the cell, as integer vectors of equal length: shape (n, SIDE, SIDE), int16."""
     vectors = np.zeros(texture.shape, dtype=np.int16)
     for k, (levels, weight) in enumerate(zip(texture / 16, cover.astype(float), strict=True)):
         spread = np.sqrt((weight * levels**2).sum() / max(weight.sum(), 1))
@@ -134,9 +137,9 @@ def _alike_inside(
     """Correlation of pairs well inside both cells; a side is texture and cover."""
     result = np.zeros(len(one))
     for start in range(0, len(one), ROWS):
-        own = slice(start, start + ROWS)
-        ones, cover = (part[one[own]].reshape(-1, SIDE * SIDE) for part in one_side)
-        others, other_cover = (_turned(part[other[own]], turn).reshape(-1, SIDE * SIDE) for part in other_side)
+        chunk = slice(start, start + ROWS)
+        ones, cover = (part[one[chunk]].reshape(-1, SIDE * SIDE) for part in one_side)
+        others, other_cover = (_turned(part[other[chunk]], turn).reshape(-1, SIDE * SIDE) for part in other_side)
         shared = np.minimum(cover, other_cover)
         weight = np.where(shared > WELL_INSIDE, shared, 0).astype(np.float32)
         a, b = ones.astype(np.float32), others.astype(np.float32)
@@ -145,12 +148,12 @@ def _alike_inside(
         weighted_a, weighted_b = weight * a, weight * b
         square_a = _dot(weighted_a, a) - total * mean_a**2
         square_b = _dot(weighted_b, b) - total * mean_b**2
-        result[own] = (_dot(weighted_a, b) - total * mean_a * mean_b) / np.sqrt(np.maximum(square_a * square_b, 1))
+        result[chunk] = (_dot(weighted_a, b) - total * mean_a * mean_b) / np.sqrt(np.maximum(square_a * square_b, 1))
     return result
 
 
 def _most_alike(one: np.ndarray, alike: np.ndarray) -> np.ndarray:
-    """Which pairs to keep: alike enough, and of each image no more than NEIGHBOURS."""
+    """Choose the pairs to keep: alike enough, and at most NEIGHBOURS for each image."""
     kept = np.flatnonzero(alike >= ALIKE_INSIDE)
     kept = kept[np.lexsort((-alike[kept], one[kept]))]
     rank = np.arange(len(kept)) - np.searchsorted(one[kept], one[kept])
