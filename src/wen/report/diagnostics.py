@@ -1,4 +1,4 @@
-"""What the classifier in focus is like beyond its score: calibration, members' agreement, subjects, thresholds."""
+"""The classifier in focus beyond its score: calibration, its members' agreement, subjects, thresholds."""
 
 from typing import Any
 
@@ -20,39 +20,39 @@ def calibration(study: Study) -> list[dict[str, Any]]:
     others = [study.single(member) for member in focus.members] if len(focus.members) > 1 else []
     return [
         {
-            "id": own.id,
-            "ece": expected_error(study.label, own.probability),
-            "brier": brier(study.label, own.probability),
+            "id": classifier.id,
+            "ece": expected_error(study.label, classifier.probability),
+            "brier": brier(study.label, classifier.probability),
         }
-        for own in (focus, *others)
+        for classifier in (focus, *others)
     ]
 
 
 def agreement(study: Study) -> list[dict[str, Any]]:
-    """Of every ensemble, how alike its members are and what it gains over their mean and over the best of them."""
+    """For every ensemble, how alike its members are and what it gains over their mean and over the best of them."""
     rows = []
-    for own in study.classifiers:
-        if own.kind == "single" or own.scheme != study.params.weighting:
+    for ensemble in study.classifiers:
+        if ensemble.kind == "single" or ensemble.scheme != study.params.weighting:
             continue
-        members = [study.single(member) for member in own.members]
+        members = [study.single(member) for member in ensemble.members]
         above = np.triu_indices(len(members), 1)
         accuracy = [member.row["accuracy"] for member in members]
         kappas = pairwise_kappa(np.stack([member.probability for member in members]))[above]
         qs = pairwise_q(np.stack([study.right(member) for member in members]))[above]
         rows.append(
             {
-                "id": own.id,
+                "id": ensemble.id,
                 "kappa": float(kappas.mean()),
                 "q": float(np.nanmean(qs)) if np.isfinite(qs).any() else None,
-                "gain_over_mean": own.row["accuracy"] - float(np.mean(accuracy)),
-                "gain_over_best": own.row["accuracy"] - max(accuracy),
+                "gain_over_mean": ensemble.row["accuracy"] - float(np.mean(accuracy)),
+                "gain_over_best": ensemble.row["accuracy"] - max(accuracy),
             }
         )
     return rows
 
 
 def subjects(study: Study) -> pd.DataFrame:
-    """Who is misread: each subject's images, how many are right, and Wilson's 95% interval; the worst first."""
+    """Accuracy by subject: images, how many are right, and Wilson's 95% interval; the worst first."""
     right = study.cells.assign(right=study.right(study.focus))
     table = right.groupby(["subject", "label"]).right.agg(["size", "sum"]).reset_index()
     table["accuracy"] = table["sum"] / table["size"]

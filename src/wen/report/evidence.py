@@ -2,8 +2,8 @@
 
 H1: the three LRs differ. H2: WEN beats the best single model. H3: Intra-LR is the best of all. H4: the three
 weightings differ. H1 is about learning rates and is decided by all their runs; the others are about classifiers and are
-decided by paired tests of their decisions on the same test images. Beside them stand the tests of the champions, which
-the thesis would take for H1, and those of areas under the ROC curve.
+decided by paired tests of their decisions on the same test images. Also reported, but not deciding: tests of the
+champions, which are the thesis' way to test H1, and tests of areas under the ROC curve.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ THESIS_SCHEMES = ("accuracy", "f1", "kappa")
 
 
 class Evidence:
-    """Everything that the report claims about a study, and metrics/evidence.json holds.
+    """Everything that the report claims about a study; metrics/evidence.json holds it.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Evidence:
         return tests
 
     def _runs(self, level: float) -> dict[str, Any]:
-        """H1 over all runs; the smallest difference is that at the level to which Holm's correction may lower it."""
+        """H1 over all runs; ``smallest`` is computed at the lowest level that Holm's correction can set."""
         grid = self.study.params.grid
         right = [
             [self.study.right(self.study.single(member)) for member in self.study.models[recipe]] for recipe in grid
@@ -99,7 +99,7 @@ class Evidence:
         }
 
     def _champions(self) -> list[dict[str, Any]]:
-        """H1 as the thesis would: the champions stand for their learning rates."""
+        """H1 the thesis' way: the champions represent their learning rates."""
         champions = self.study.champions(self.reading)
         pairs = [self._pair("H1", one, other, False) for one, other in combinations(champions, 2)]
         return [self._several("H1", champions, False), *pairs, *self._areas("H1", combinations(champions, 2))]
@@ -117,22 +117,20 @@ class Evidence:
         return [*(self._pair("H3", *pair) for pair in pairs), *self._areas("H3", pairs)]
 
     def _h4(self) -> list[dict[str, Any]]:
-        tests: list[dict[str, Any]] = []
         schemes = [scheme for scheme in self.study.params.schemes if scheme in THESIS_SCHEMES]
         if len(schemes) < 2:
-            return tests
-        for group in self._groups():
-            tests.append(self._several("H4", [group(scheme) for scheme in schemes]))
+            return []
+        tests = [self._several("H4", [group(scheme) for scheme in schemes]) for group in self._groups()]
         intra = [self.study.intra(self.reading, scheme) for scheme in schemes]
         return [*tests, *self._areas("H4", combinations(intra, 2))]
 
     def _groups(self) -> list[Callable[[str], Classifier]]:
-        """Each ensemble, yet to be weighted by a scheme."""
+        """Each ensemble, as a function of its weighting scheme."""
         inter = [lambda scheme, recipe=recipe: self.study.inter(recipe, scheme) for recipe in self.study.params.grid]
         return [lambda scheme: self.study.intra(self.reading, scheme), *inter]
 
     def best_rate(self) -> str:
-        """The LR of the best single model: chosen on validation data, or on test data as the thesis has it."""
+        """The LR of the best single model: chosen on validation data, or on test data as in the thesis."""
         return self.study.best_single(self.reading).members[0].member.recipe
 
     def _best_inter(self) -> Classifier:
@@ -145,65 +143,48 @@ class Evidence:
         disputed = only_one + only_other
         effect = {"name": "cohen_g", "value": only_one / disputed - 0.5 if disputed else 0.0}
         difference = accuracy_difference(*right, self.study.unit)
-        about = {"discordant": [only_one, only_other]}
-        return self._test(hypothesis, "accuracy", [one, other], outcome, difference, effect, decides) | about
+        about = _about(hypothesis, "accuracy", [one, other], decides)
+        return about | _result(outcome, difference, effect) | {"discordant": [only_one, only_other]}
 
     def _several(self, hypothesis: str, classifiers: list[Classifier], decides: bool = True) -> dict[str, Any]:
-        """Test several; the difference is that of the most and the least accurate."""
-        right = np.stack([self.study.right(own) for own in classifiers], axis=1)
+        """Test several; the difference is between the most and the least accurate."""
+        right = np.stack([self.study.right(classifier) for classifier in classifiers], axis=1)
         outcome = compare_several(right, self.study.unit, self.seed)
         order = np.argsort(right.mean(axis=0), kind="stable")
         difference = accuracy_difference(right[:, order[-1]], right[:, order[0]], self.study.unit)
         n, k = right.shape
         effect = {"name": "eta_squared", "value": outcome.statistic / (n * (k - 1))}
-        return self._test(hypothesis, "accuracy", classifiers, outcome, difference, effect, decides)
+        return _about(hypothesis, "accuracy", classifiers, decides) | _result(outcome, difference, effect)
 
     def _areas(self, hypothesis: str, pairs: Any) -> list[dict[str, Any]]:
         tests = []
         for one, other in pairs:
-            outcome, difference = auc_difference(
-                self.study.label, one.probability, other.probability, self.study.unit
-            )  # fmt: skip
+            probabilities = one.probability, other.probability
+            outcome, difference = auc_difference(self.study.label, *probabilities, self.study.unit)
             effect = {"name": "auc_difference", "value": difference.value}
-            tests.append(self._test(hypothesis, "auc", [one, other], outcome, difference, effect, decides=False))
+            about = _about(hypothesis, "auc", [one, other], decides=False)
+            tests.append(about | _result(outcome, difference, effect))
         return tests
-
-    def _test(
-        self, hypothesis: str, measure: str, classifiers: Sequence[Classifier], outcome: Outcome,
-        difference: Difference, effect: dict[str, Any], decides: bool,
-    ) -> dict[str, Any]:  # fmt: skip
-        return {
-            "hypothesis": hypothesis,
-            "measure": measure,
-            "between": [own.id for own in classifiers],
-            "decides": decides,
-            "test": outcome.name,
-            "statistic": outcome.statistic,
-            "p": outcome.p,
-            "effect": effect,
-            "difference": difference.value,
-            "low": difference.low,
-            "high": difference.high,
-            "smallest": difference.smallest,
-        }
 
     def verdict(self, key: str, tests: list[dict[str, Any]]) -> dict[str, Any]:
         """Decide a hypothesis from those of its tests that decide."""
-        own = [test for test in tests if test["hypothesis"] == key and test["decides"]]
-        margin = self.study.params.report.margin
-        if not own:
+        deciding = [test for test in tests if test["hypothesis"] == key and test["decides"]]
+        margin, every = self.study.params.report.margin, key == "H3"
+        if not deciding:
             return {"verdict": UNDECIDED, "p_holm": None, "smallest": None}
-        p = max(test["p_holm"] for test in own) if key == "H3" else min(test["p_holm"] for test in own)
-        smallest = max(test["smallest"] for test in own) if key == "H3" else min(test["smallest"] for test in own)
-        verdict = _differ(own, margin) if key in ("H1", "H4") else _better(own, margin, every=key == "H3")
-        return {"verdict": verdict, "p_holm": p, "smallest": smallest}
+        verdict = _differ(deciding, margin) if key in ("H1", "H4") else _better(deciding, margin, every)
+        extreme = max if every else min
+        return {"verdict": verdict} | {
+            name: extreme(test[name] for test in deciding) for name in ("p_holm", "smallest")
+        }
 
     def _answer(self) -> dict[str, Any]:
-        """What came out best, and by how much."""
+        """The best learning rate, single model, ensemble and schemes, and by how much the ensemble is better."""
         study, rate, averages = self.study, self.best_rate(), self.study.averages
         best = study.best_single(self.reading)
         ensembles = [study.intra(self.reading, self.scheme), self._best_inter()]
-        ensemble = max(ensembles, key=lambda own: own.row["accuracy"])  # on test data, and the page says so
+        # On test data, and the page says so.
+        ensemble = max(ensembles, key=lambda candidate: candidate.row["accuracy"])
         group = self._groups()[0] if ensemble.kind == "intra" else lambda scheme: study.inter(rate, scheme)
         by_scheme = {scheme: group(scheme).row["accuracy"] for scheme in study.params.schemes}
         gain = accuracy_difference(study.right(ensemble), study.right(best), study.unit)
@@ -224,12 +205,12 @@ class Evidence:
         }
 
     def _optimism(self) -> list[dict[str, Any]]:
-        """How much better the same work looks when champions are chosen on test data."""
-        study = self.study
-        pairs = [(study.best_single("as_written"), study.best_single("leak_free"))]
-        for scheme in study.params.schemes:
-            pairs.append((study.intra("as_written", scheme), study.intra("leak_free", scheme)))
-        rows = []
+        """How much more accurate the same classifiers appear if champions are chosen on test data."""
+        study, rows = self.study, []
+        pairs = [
+            (study.best_single("as_written"), study.best_single("leak_free")),
+            *((study.intra("as_written", scheme), study.intra("leak_free", scheme)) for scheme in study.params.schemes),
+        ]
         for written, free in pairs:
             difference = accuracy_difference(study.right(written), study.right(free), study.unit)
             rows.append(
@@ -251,16 +232,34 @@ class Evidence:
         """95% bootstrap interval of every measure of every classifier."""
         counts = resample(self.study.unit, self.study.params.report.bootstrap, self.seed)
         return {
-            own.id: {
+            classifier.id: {
                 measure: list(interval(values))
-                for measure, values in resampled_measures(self.study.label, own.probability, counts).items()
+                for measure, values in resampled_measures(self.study.label, classifier.probability, counts).items()
             }
-            for own in self.study.classifiers
+            for classifier in self.study.classifiers
         }
 
 
+def _about(hypothesis: str, measure: str, classifiers: Sequence[Classifier], decides: bool) -> dict[str, Any]:
+    between = [classifier.id for classifier in classifiers]
+    return {"hypothesis": hypothesis, "measure": measure, "between": between, "decides": decides}
+
+
+def _result(outcome: Outcome, difference: Difference, effect: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "test": outcome.name,
+        "statistic": outcome.statistic,
+        "p": outcome.p,
+        "effect": effect,
+        "difference": difference.value,
+        "low": difference.low,
+        "high": difference.high,
+        "smallest": difference.smallest,
+    }
+
+
 def _adjust(tests: list[dict[str, Any]]) -> None:
-    """Add Holm's p-values. The tests that decide are one family, those of champions and those of areas two others."""
+    """Add Holm's p-values. The deciding tests are one family; those of champions and those of areas are two others."""
     for kind in ((True, "accuracy"), (False, "accuracy"), (False, "auc")):
         family = [test for test in tests if (test["decides"], test["measure"]) == kind]
         for test, p in zip(family, holm([test["p"] for test in family]), strict=True):
@@ -268,18 +267,16 @@ def _adjust(tests: list[dict[str, Any]]) -> None:
 
 
 def _differ(tests: list[dict[str, Any]], margin: float) -> str:
-    """Do they differ? Refuted where even the widest interval keeps within the margin."""
+    """Whether they differ; not supported if every interval is within the margin."""
     if any(test["p_holm"] < ALPHA for test in tests):
         return SUPPORTED
     return NOT_SUPPORTED if all(max(-test["low"], test["high"]) < margin for test in tests) else UNDECIDED
 
 
 def _better(tests: list[dict[str, Any]], margin: float, every: bool) -> str:
-    """Is the first better than one of the others, or than every one? Refuted where the margin is out of reach."""
+    """Whether the first is better than one of the others, or than every one; not supported if that is ruled out."""
     gains = [test["p_holm"] < ALPHA and test["difference"] > 0 for test in tests]
-    ruled_out = [
-        test["high"] < margin or (test["p_holm"] < ALPHA and test["difference"] < 0) for test in tests
-    ]  # fmt: skip
+    ruled_out = [test["high"] < margin or (test["p_holm"] < ALPHA and test["difference"] < 0) for test in tests]
     if all(gains) if every else any(gains):
         return SUPPORTED
     return NOT_SUPPORTED if (any(ruled_out) if every else all(ruled_out)) else UNDECIDED

@@ -1,4 +1,4 @@
-"""The report's figures, as SVG that can be read in black and white; every word comes from texts.yaml."""
+"""The report's figures, as SVG that is legible in black and white; every word comes from texts.yaml."""
 
 from typing import Any
 
@@ -25,13 +25,12 @@ def forest(study: Study, compared: list[Classifier], intervals: dict[str, Any], 
     """Accuracy of a few classifiers with their intervals."""
     figure, axes = plt.subplots(figsize=(6.4, 0.36 * len(compared) + 0.9))
     kinds = {"single": 0, "inter": 1, "intra": 2}
-    for y, own in enumerate(reversed(compared)):
-        low, high = intervals[own.id]["accuracy"]
-        value, k = own.row["accuracy"], kinds[own.kind]
-        axes.plot([low, high], [y, y], color=COLOURS[k], linewidth=1.5)
-        axes.plot(value, y, MARKERS[k], color=COLOURS[k])
-    axes.set(yticks=range(len(compared)), yticklabels=[t.name(own) for own in reversed(compared)],
-             xlabel=t("axis.accuracy"))  # fmt: skip
+    upwards = compared[::-1]
+    for y, classifier in enumerate(upwards):
+        k = kinds[classifier.kind]
+        axes.plot(intervals[classifier.id]["accuracy"], [y, y], color=COLOURS[k], linewidth=1.5)
+        axes.plot(classifier.row["accuracy"], y, MARKERS[k], color=COLOURS[k])
+    axes.set(yticks=range(len(upwards)), yticklabels=[*map(t.name, upwards)], xlabel=t("axis.accuracy"))
     axes.grid(axis="x", color="0.9")
     return _svg(figure)
 
@@ -57,14 +56,14 @@ def rates(study: Study, t: Text) -> str:
 
 def schemes(study: Study, t: Text) -> str:
     """Every ensemble by its weighting scheme."""
-    ensembles = [own for own in study.classifiers if own.kind != "single"]
-    groups = list(dict.fromkeys(_group(own) for own in ensembles))
+    ensembles = [classifier for classifier in study.classifiers if classifier.kind != "single"]
+    groups = list(dict.fromkeys(map(_group, ensembles)))
     names = study.params.schemes
     figure, axes = plt.subplots(figsize=(6, 0.5 * len(groups) + 1.4))
     for k, scheme in enumerate(names):
-        own = [ensemble for ensemble in ensembles if ensemble.scheme == scheme]
-        y = [len(groups) - 1 - groups.index(_group(ensemble)) + 0.13 * (len(names) / 2 - k) for ensemble in own]
-        axes.plot([ensemble.row["accuracy"] for ensemble in own], y, MARKERS[k % 5], color=COLOURS[k % 5],
+        weighted = [ensemble for ensemble in ensembles if ensemble.scheme == scheme]
+        y = [len(groups) - 1 - groups.index(_group(ensemble)) + 0.13 * (len(names) / 2 - k) for ensemble in weighted]
+        axes.plot([ensemble.row["accuracy"] for ensemble in weighted], y, MARKERS[k % 5], color=COLOURS[k % 5],
                   markerfacecolor="none", label=scheme)  # fmt: skip
     axes.set(yticks=range(len(groups)), yticklabels=groups[::-1], xlabel=t("axis.accuracy"))
     axes.grid(axis="x", color="0.9")
@@ -78,10 +77,10 @@ def roc(study: Study, compared: list[Classifier], seed: int, t: Text) -> str:
     grid = np.linspace(0, 1, 101)
     low, high = _roc_band(study, grid, seed)
     axes.fill_between(grid, low, high, color=COLOURS[0], alpha=0.15, linewidth=0)
-    for k, own in enumerate(compared):
-        fpr, tpr, _ = roc_curve(study.label, own.probability)
-        area = auc(study.label, own.probability)
-        axes.plot(fpr, tpr, color=COLOURS[k], linestyle=LINES[k], label=f"{t.name(own)}: {area:.3f}")
+    for k, classifier in enumerate(compared):
+        fpr, tpr, _ = roc_curve(study.label, classifier.probability)
+        area = auc(study.label, classifier.probability)
+        axes.plot(fpr, tpr, color=COLOURS[k], linestyle=LINES[k], label=f"{t.name(classifier)}: {area:.3f}")
     tn, fp, fn, tp = confusion(study.label, study.focus.probability)
     axes.plot(fp / max(fp + tn, 1), tp / max(tp + fn, 1), "X", color="black", markersize=8)
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
@@ -93,9 +92,9 @@ def roc(study: Study, compared: list[Classifier], seed: int, t: Text) -> str:
 def precision_recall(study: Study, compared: list[Classifier], t: Text) -> str:
     """Precision-recall curves of a few classifiers."""
     figure, axes = plt.subplots(figsize=(5, 4.6))
-    for k, own in enumerate(compared):
-        precision, recall, _ = precision_recall_curve(study.label, own.probability)
-        axes.plot(recall, precision, color=COLOURS[k], linestyle=LINES[k], label=t.name(own))
+    for k, classifier in enumerate(compared):
+        precision, recall, _ = precision_recall_curve(study.label, classifier.probability)
+        axes.plot(recall, precision, color=COLOURS[k], linestyle=LINES[k], label=t.name(classifier))
     axes.axhline(study.label.mean(), color="0.5", linestyle=":", linewidth=1)
     axes.set(xlabel=t("axis.recall"), ylabel=t("axis.precision"), ylim=(None, 1.01))
     axes.legend(loc="lower left", fontsize="small")
@@ -105,8 +104,8 @@ def precision_recall(study: Study, compared: list[Classifier], t: Text) -> str:
 def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> str:
     """Counts of right and wrong decisions, and their share of the true class."""
     figure, panels = plt.subplots(1, len(compared), figsize=(3.3 * len(compared), 3.2), squeeze=False)
-    for axes, own in zip(panels[0], compared, strict=True):
-        tn, fp, fn, tp = confusion(study.label, own.probability)
+    for axes, classifier in zip(panels[0], compared, strict=True):
+        tn, fp, fn, tp = confusion(study.label, classifier.probability)
         counts = np.array([[tn, fp], [fn, tp]])
         share = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
         axes.imshow(share, cmap="Purples", vmin=0, vmax=1)
@@ -115,7 +114,7 @@ def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> str
             axes.text(column, row, f"{count}\n{share[row, column]:.1%}", ha="center", va="center", color=colour)
         axes.set(xticks=[0, 1], yticks=[0, 1], xticklabels=["HEM", "ALL"], yticklabels=["HEM", "ALL"],
                  xlabel=t("axis.called"), ylabel=t("axis.is"))  # fmt: skip
-        axes.set_title(t.name(own), fontsize="small")
+        axes.set_title(t.name(classifier), fontsize="small")
         axes.spines[:].set_visible(False)
     return _svg(figure)
 
@@ -130,9 +129,10 @@ def learning_curves(curves: pd.DataFrame, t: Text) -> str:
         for row, measure in enumerate(("loss", "accuracy")):
             axes = grid[row, column]
             for part, colour, line in (("train", COLOURS[0], "--"), ("validation", COLOURS[1], "-")):
-                for fold, own in curves[curves.recipe == recipe].groupby("fold"):
+                for fold, curve in curves[curves.recipe == recipe].groupby("fold"):
                     label = t(f"axis.{part}") if fold == 0 else None
-                    axes.plot(own.step + 1, own[f"{part}_{measure}"], line, color=colour, linewidth=0.8, label=label)
+                    values = curve[f"{part}_{measure}"]
+                    axes.plot(curve.step + 1, values, line, color=colour, linewidth=0.8, label=label)
             begins = curves[(curves.recipe == recipe) & (curves.stage == 2)].groupby("fold").step.min() + 1
             for begin in begins:
                 axes.axvline(begin - 0.5, color="0.8", linewidth=0.8, zorder=0)
@@ -151,9 +151,10 @@ def calibration(study: Study, t: Text) -> str:
     )  # fmt: skip
     bins = reliability(study.label, study.focus.probability)
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
-    axes.plot([own.predicted for own in bins], [own.observed for own in bins], "o-", color=COLOURS[0])
+    images, predicted, observed = zip(*bins, strict=True)
+    axes.plot(predicted, observed, "o-", color=COLOURS[0])
     axes.set(ylabel=t("axis.observed"), ylim=(-0.03, 1.03))
-    below.bar([own.predicted for own in bins], [own.images for own in bins], width=0.05, color="0.5")
+    below.bar(predicted, images, width=0.05, color="0.5")
     below.set(xlabel=t("axis.predicted"), ylabel=t("axis.images"), xlim=(-0.03, 1.03))
     return _svg(figure)
 
@@ -183,9 +184,9 @@ def subjects(table: pd.DataFrame, t: Text) -> str:
     """Accuracy of each subject, the worst first."""
     figure, axes = plt.subplots(figsize=(9, 3.4))
     for label, name, colour, marker in ((1, "ALL", ALL_COLOUR, "o"), (0, "HEM", HEM_COLOUR, "s")):
-        own = table[table.label == label]
-        axes.vlines(own.index, own.low, own.high, color=colour, linewidth=1)
-        axes.plot(own.index, own.accuracy, marker, color=colour, markersize=4, label=name)
+        rows = table[table.label == label]
+        axes.vlines(rows.index, rows.low, rows.high, color=colour, linewidth=1)
+        axes.plot(rows.index, rows.accuracy, marker, color=colour, markersize=4, label=name)
     few = len(table) <= 40
     axes.set(xlabel=t("axis.subjects"), ylabel=t("measure.accuracy"), ylim=(-0.03, 1.03),
              xticks=range(len(table)) if few else [])  # fmt: skip
@@ -196,7 +197,7 @@ def subjects(table: pd.DataFrame, t: Text) -> str:
 
 
 def threshold_curves(study: Study, t: Text) -> str:
-    """What other thresholds would do to the classifier in focus, with the cost of missed ALL."""
+    """Measures of the classifier in focus at every threshold, and the cost of missed ALL."""
     table = thresholds(study, study.focus)
     figure, (axes, below) = plt.subplots(
         2, 1, figsize=(5.4, 5), sharex=True, gridspec_kw={"height_ratios": [3, 2]}
@@ -215,13 +216,13 @@ def threshold_curves(study: Study, t: Text) -> str:
 
 
 def published(table: pd.DataFrame, t: Text) -> str:
-    """Published accuracies; filled where no person is on both sides."""
+    """Published accuracies; the marker is filled if the split was by subject."""
     table = table[table.accuracy.notna()].sort_values(["split", "accuracy"], ascending=[True, True], kind="stable")
     figure, axes = plt.subplots(figsize=(6.6, 0.3 * len(table) + 0.8))
     rows = table.to_dict("records")
     for y, row in enumerate(rows):
-        colour = COLOURS[1] if row["own"] else COLOURS[0]
-        axes.plot(row["accuracy"], y, "D" if row["own"] else "o", color=colour,
+        colour, marker = (COLOURS[1], "D") if row["focus"] else (COLOURS[0], "o")
+        axes.plot(row["accuracy"], y, marker, color=colour,
                   markerfacecolor=colour if row["split"] == "subject" else "none")  # fmt: skip
     axes.set(yticks=range(len(rows)), yticklabels=[_citation(row) for row in rows])
     axes.set_xlabel(t("measure.accuracy"))
@@ -230,7 +231,7 @@ def published(table: pd.DataFrame, t: Text) -> str:
 
 
 def _roc_band(study: Study, grid: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Between which sensitivities 95% of the resampled ROC curves pass, at each rate of false alarms in the grid."""
+    """The sensitivities between which 95% of the resampled ROC curves pass, at each false positive rate in the grid."""
     order = np.argsort(-study.focus.probability, kind="stable")
     ends = np.flatnonzero(np.diff(study.focus.probability[order], append=-1))  # of runs of equal probability
     counts = resample(study.unit, BANDS, seed)[:, order]
@@ -249,11 +250,11 @@ def _citation(row: dict[Any, Any]) -> str:
     return ", ".join(row[key] for key in ("study", "network") if row[key])
 
 
-def _group(own: Classifier) -> str:
-    return f"Inter-LR {own.recipe}" if own.kind == "inter" else f"Intra-LR ({own.reading})"
+def _group(ensemble: Classifier) -> str:
+    return f"Inter-LR {ensemble.recipe}" if ensemble.kind == "inter" else f"Intra-LR ({ensemble.reading})"
 
 
 def _svg(figure: Figure) -> str:
-    """The figure as an SVG element to put into a page."""
+    """Render a figure as an SVG element for the page."""
     text = render(figure).decode()
     return text[text.index("<svg") :]

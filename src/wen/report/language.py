@@ -10,7 +10,7 @@ from wen.results import Classifier, Study
 
 
 class Text:
-    """Look texts up by their key: ``text("answer.lr", lr=0.001)``.
+    """Look up texts by their key: ``text("answer.lr", lr=0.001)``.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ class Text:
         return self.catalogue[key][self.language].format(**values)
 
     def names(self, study: Study) -> dict[str, str]:
-        """What each classifier, and the average of each recipe's single models, is called, by id."""
+        """Name each classifier, and the average of each recipe's single models, by id."""
         averages = {f"average {recipe}": self.recipe(recipe) for recipe in study.averages}
-        return {own.id: self.name(own) for own in study.classifiers} | averages
+        return {classifier.id: self.name(classifier) for classifier in study.classifiers} | averages
 
     def recipe(self, recipe: str) -> str:
         """What a learning rate or a baseline is called."""
@@ -36,7 +36,7 @@ class Text:
         return self("name.baseline", name=name) if name else self("name.average", lr=recipe)
 
     def name(self, classifier: Classifier) -> str:
-        """What a classifier is called."""
+        """Name a classifier."""
         about = {key: getattr(classifier, key) for key in ("fold", "scheme", "reading")}
         if classifier.kind == "single":
             return self("name.single", recipe=self.recipe(str(classifier.recipe)), **about)
@@ -44,13 +44,13 @@ class Text:
 
 
 def catalogue() -> dict[str, dict[str, str]]:
-    """Every text in every language."""
+    """Read every text in every language."""
     content: dict[str, dict[str, str]] = _yaml("texts.yaml")
     return content
 
 
 def checklist() -> list[dict[str, Any]]:
-    """The items of the reporting guidelines, filled (as templates) or open."""
+    """Read the items of the reporting guidelines, filled (as templates) or open."""
     content: list[dict[str, Any]] = _yaml("checklist.yaml")
     return content
 

@@ -12,7 +12,7 @@ from wen.config.seeds import seed_for
 from wen.evaluation.metrics import MEASURES, evaluate
 from wen.files import read_json, whole, write_json, write_text
 from wen.identity import identity
-from wen.report import cells, copies, diagnostics, figures, plots, published, tables
+from wen.report import diagnostics, figures, hard_cases, pairs, plots, published, tables
 from wen.report.evidence import Evidence
 from wen.report.language import Text, checklist
 from wen.report.provenance import provenance
@@ -99,21 +99,20 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "evidence": evidence,
         "study": study,
         "focus": study.focus,
-        "compared": compared,
-        "diverged": [own.name for members in study.models.values() for own in members if own.diverged],
+        "diverged": [member.name for members in study.models.values() for member in members if member.diverged],
         "names": t.names(study),
         "measures": MEASURES,
-        "single": [own for own in study.classifiers if own.kind == "single"],
-        "ensembles": [own for own in study.classifiers if own.kind != "single"],
+        "single": [classifier for classifier in study.classifiers if classifier.kind == "single"],
+        "ensembles": [classifier for classifier in study.classifiers if classifier.kind != "single"],
         "best": _best,
         "cost": diagnostics.COST,
-        "cells": cells.gallery(study, paths),
-        "copies": copies.shown(paths) | {"people": copies.people(dataset)},
+        "cells": hard_cases.gallery(study, paths),
+        "copies": pairs.shown(paths) | {"people": pairs.people(dataset)},
         "published": literature.astype(object).where(literature.notna(), None).to_dict("records"),
         "published_measures": published.MEASURES,
         "checklist": _checklist(params, dataset, split),
         "provenance": {"study": evidence["study"]} | provenance(paths) | {"training": f"{len(epochs):,}"},
-        "montage": cells.png_uri((paths.dataset_plots / "montage.png").read_bytes()),
+        "montage": hard_cases.png_uri((paths.dataset_plots / "montage.png").read_bytes()),
         "figures": {
             "forest": figures.forest(study, ladder, evidence["intervals"], t),
             "rates": figures.rates(study, t),
@@ -133,20 +132,20 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
 
 def _best(classifiers: list[Classifier], measure: str) -> float:
     """The highest value of a column."""
-    return max(own.row[measure] for own in classifiers if own.row[measure] is not None)
+    values = [classifier.row[measure] for classifier in classifiers]
+    return max(value for value in values if value is not None)
 
 
 def _checklist(params: Params, dataset: dict[str, Any], split: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """The items of the reporting guidelines: those that the run fills, and those that are open."""
+    """The items of the reporting guidelines: those filled by the run, and those left open."""
     environment = Environment(undefined=StrictUndefined)
-    facts = {
-        "params": params, "dataset": dataset, "split": split, "synthetic": params.dataset.source == "synthetic"
-    }  # fmt: skip
+    synthetic = params.dataset.source == "synthetic"
+    facts = {"params": params, "dataset": dataset, "split": split, "synthetic": synthetic}
     language = params.report.language
     items: dict[str, list[dict[str, Any]]] = {"filled": [], "open": []}
-    for item in checklist():
-        state = "filled" if "filled" in item else "open"
-        text = environment.from_string(item[state][language]).render(facts)
-        about = {"guideline": item["guideline"], "item": item["item"], "topic": item["topic"][language]}
+    for entry in checklist():
+        state = "filled" if "filled" in entry else "open"
+        text = environment.from_string(entry[state][language]).render(facts)
+        about = {"guideline": entry["guideline"], "item": entry["item"], "topic": entry["topic"][language]}
         items[state].append(about | {"text": text})
     return items

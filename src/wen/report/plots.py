@@ -43,14 +43,15 @@ def _rates(study: Study) -> list[dict[str, Any]]:
     params = study.params
     averages, scheme = study.averages, params.weighting
     single = [_row(f"mean single {recipe}", averages[recipe]["mean"]) for recipe in params.grid]
-    return [*single, *(_row(f"Inter-LR {recipe}", study.inter(recipe, scheme).row) for recipe in params.grid)]
+    return single + [_row(f"Inter-LR {recipe}", study.inter(recipe, scheme).row) for recipe in params.grid]
 
 
 def _schemes(study: Study) -> list[dict[str, Any]]:
     """Inter-LR of the LR in focus and Intra-LR of the reading in focus, by every scheme."""
     params = study.params
     inter = [_row(f"Inter-LR {scheme}", study.inter(str(params.lr), scheme).row) for scheme in params.schemes]
-    return [*inter, *(_row(f"Intra-LR {own}", study.intra(params.reading, own).row) for own in params.schemes)]
+    intra = [_row(f"Intra-LR {scheme}", study.intra(params.reading, scheme).row) for scheme in params.schemes]
+    return inter + intra
 
 
 def _row(model: str, row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ PACKAGES = (
 
 
 def provenance(paths: Paths) -> dict[str, str]:
-    """Name everything that the numbers depend on, each under its key of texts.yaml, ``provenance.KEY``."""
+    """Name everything that the numbers depend on, by the keys of ``provenance.KEY`` in texts.yaml."""
     dataset = read_json(paths.dataset_metrics)
     return {
         "commit": _commit(paths),
@@ -38,7 +38,7 @@ def provenance(paths: Paths) -> dict[str, str]:
 
 
 def _commit(paths: Paths) -> str:
-    """The commit that is checked out, and whether tracked sources differ from it."""
+    """The current commit, and whether tracked sources differ from it."""
     try:
         commit = _git(paths, "rev-parse", "HEAD")
         sources = ["src", "dvc.yaml", "params.yaml"]

@@ -1,4 +1,4 @@
-"""What others reached on the same question, as the protocol lists it."""
+"""Published results on the same question, as the protocol lists them."""
 
 from importlib.resources import files
 
@@ -11,18 +11,18 @@ MEASURES = ("accuracy", "f1", "auc")
 
 
 def results() -> pd.DataFrame:
-    """Published results: ``study``, ``network``, ``data``, ``split`` (subject, or unstated), and `MEASURES`."""
+    """Read published results: ``study``, ``network``, ``data``, ``split`` (subject, or unstated), and `MEASURES`."""
     with files("wen.report").joinpath("published.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file, keep_default_na=False, na_values=dict.fromkeys(MEASURES, ""))
 
 
 def beside(study: Study, name: str) -> pd.DataFrame:
-    """The published results and, unless its cells are synthetic, this study's classifier in focus."""
-    table = results().assign(own=False)
+    """Put this study's classifier in focus beside the published results, unless its cells are synthetic."""
+    table = results().assign(focus=False)
     if study.params.dataset.source == "synthetic":
         return table
     row = study.focus.row
-    own = {
+    focus = {
         "study": name,
         "network": study.params.backbone.name,
         "data": f"C-NMC {study.params.split.test}",
@@ -30,6 +30,6 @@ def beside(study: Study, name: str) -> pd.DataFrame:
         "accuracy": row["accuracy"],
         "f1": row["weighted_f1"],
         "auc": row["auc"],
-        "own": True,
+        "focus": True,
     }
-    return pd.concat([table, pd.DataFrame([own])], ignore_index=True)
+    return pd.concat([table, pd.DataFrame([focus])], ignore_index=True)

@@ -1,4 +1,4 @@
-"""Tables 3.2 and 3.3 of the thesis, the weights and the tests, as CSV and LaTeX (booktabs) besides the page."""
+"""Tables 3.2 and 3.3 of the thesis, the weights and the tests, as CSV and as LaTeX (booktabs)."""
 
 from pathlib import Path
 from typing import Any
@@ -23,25 +23,28 @@ def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> None
 
 def _tables(study: Study, evidence: dict[str, Any], t: Text) -> dict[str, pd.DataFrame]:
     def rows(*kinds: str) -> pd.DataFrame:
-        chosen = [own for own in study.classifiers if own.kind in kinds]
-        return pd.DataFrame([{"model": t.name(own), **{name: own.row[name] for name in MEASURES}} for own in chosen])
+        return pd.DataFrame(
+            {"model": t.name(classifier), **{name: classifier.row[name] for name in MEASURES}}
+            for classifier in study.classifiers
+            if classifier.kind in kinds
+        )
 
     averages = [
         {"model": t.recipe(recipe)} | {f"{name} {kind}": row[name] for name in MEASURES for kind, row in kinds.items()}
         for recipe, kinds in study.averages.items()
     ]
     weights = [
-        {"model": t.name(own), "member": member.name, "M_k": score, "w_k": weight}
-        for own in study.classifiers
-        if own.kind != "single"
-        for member, score, weight in zip(own.members, own.score, own.weight, strict=True)
+        {"model": t.name(ensemble), "member": member.name, "M_k": score, "w_k": weight}
+        for ensemble in study.classifiers
+        if ensemble.kind != "single"
+        for member, score, weight in zip(ensemble.members, ensemble.score, ensemble.weight, strict=True)
     ]
     names = t.names(study)
     shown = ("statistic", "p", "p_holm", "difference", "low", "high", "smallest")
     tests = [
         {
             "hypothesis": t("runs.thesis") if _of_champions(test) else test["hypothesis"],
-            "between": " | ".join(names[own] for own in test["between"]),
+            "between": " | ".join(names[id] for id in test["between"]),
             "measure": t(f"measure.{test['measure']}"),
             "test": t(f"test.{test['test']}"),
             "effect": test["effect"]["value"],
@@ -59,7 +62,7 @@ def _tables(study: Study, evidence: dict[str, Any], t: Text) -> dict[str, pd.Dat
 
 
 def _of_champions(test: dict[str, Any]) -> bool:
-    """Whether a test is of H1 as the thesis would: by the champions."""
+    """Whether a test is the thesis' way to decide H1: by the champions."""
     return test["hypothesis"] == "H1" and not test["decides"]
 
 
@@ -72,7 +75,7 @@ def _heading(column: str, t: Text) -> str:
 
 
 def _escaped(text: object) -> str:
-    """Text as LaTeX shows it."""
+    """Escape text for LaTeX."""
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}",
                "Δ": r"$\Delta$", "η²": r"$\eta^2$"}  # fmt: skip
     return "".join(rf"\{c}" if c in "&%$#_{}" else special.get(c, c) for c in str(text))

@@ -20,12 +20,12 @@ def run(params: Params, paths: Paths) -> None:
     for measure in SHOWN:
         table.add_column(t(f"measure.{measure}"), justify="right")
     previous = None
-    for own in study.classifiers:
-        group = (own.kind, own.recipe, own.reading)
+    for classifier in study.classifiers:
+        group = (classifier.kind, classifier.recipe, classifier.reading)
         if previous not in (None, group):
             table.add_section()
         previous = group
-        table.add_row(t.name(own), *(f"{own.row[measure]:.3f}" for measure in SHOWN))
+        table.add_row(t.name(classifier), *(f"{classifier.row[measure]:.3f}" for measure in SHOWN))
     table.add_section()
     for recipe, rows in study.averages.items():
         spread = [f"{rows['mean'][measure]:.3f} ± {rows['std'][measure]:.3f}" for measure in SHOWN]

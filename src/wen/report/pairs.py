@@ -1,14 +1,14 @@
-"""The pairs of copies that stage ``prepare`` drew, as the page shows them; no image of the data set is read."""
+"""The pairs of copies that stage ``prepare`` drew, as the page shows them; the data set's images are not read."""
 
 from typing import Any
 
 from wen.config.paths import Paths
 from wen.files import read_json
-from wen.report.cells import png_uri
+from wen.report.hard_cases import png_uri
 
 
 def shown(paths: Paths) -> dict[str, Any]:
-    """Read the pictures of pairs, the doubtful ones last.
+    """Read the pictures of pairs; the doubtful ones come last.
 
     Returns
     -------
@@ -23,7 +23,9 @@ def shown(paths: Paths) -> dict[str, Any]:
 
 
 def people(dataset: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each pair of subjects who share cells, and how many of both kinds: those with most first."""
+    """Each pair of subjects who share cells, with their number of exact and of near copies; the largest first."""
     exact, near = ((dataset["copies"][kind] or {}).get("pairs_by_subjects", {}) for kind in ("exact", "near"))
-    rows = [{"subjects": own, "exact": exact.get(own, 0), "near": near.get(own, 0)} for own in sorted({*exact, *near})]
+    rows = [
+        {"subjects": pair, "exact": exact.get(pair, 0), "near": near.get(pair, 0)} for pair in sorted({*exact, *near})
+    ]
     return sorted(rows, key=lambda row: -row["exact"] - row["near"])

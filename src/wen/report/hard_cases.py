@@ -1,4 +1,4 @@
-"""The cells worth looking at: the most confident mistakes, the most disputed, and where their scores come from."""
+"""Hard cases for a person to look at: the most confident mistakes and the most disputed cells, with activation maps."""
 
 import base64
 from collections.abc import Mapping
