@@ -54,14 +54,14 @@ class TestFolders:
         os.symlink(".", "c/self")
         assert sources.find(["c"]) == ["c/1.bmp", "c/link/2.bmp"]
         said = capsys.readouterr().err
-        assert "c/self: a link to a folder that is read already" in said
-        assert "c/link/up/c: a link to a folder that is read already" in said
+        assert "c/self: a link to a folder that was already read" in said
+        assert "c/link/up/c: a link to a folder that was already read" in said
 
     def test_a_link_that_may_have_led_to_images_is_named(self, capsys: pytest.CaptureFixture[str]) -> None:
         files("c/1.bmp")
         os.symlink("/gone/batch", "c/batch")
         assert sources.find(["c"]) == ["c/1.bmp"]
-        assert capsys.readouterr().err == "c/batch: a link to nothing\n"
+        assert capsys.readouterr().err == "c/batch: a broken link\n"
 
     def test_a_folder_is_read_once_under_its_own_name(self) -> None:
         files("c/sub/1.bmp")
@@ -152,7 +152,7 @@ class TestReading:
             own.bind("socket.bmp")
             for name, problem in (
                 ("pipe.bmp", "a pipe"), ("socket.bmp", "a socket"), ("folder.bmp", "a folder, not an image"),
-                ("link.bmp", "a link to nothing"), ("none.bmp", "no such file"),
+                ("link.bmp", "a broken link"), ("none.bmp", "no such file"),
             ):  # fmt: skip
                 with pytest.raises(BadImage, match=problem):
                     sources.read(name)

@@ -213,7 +213,7 @@ def _row(label: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
 def _check_test_set(path: Path, test_id: np.ndarray, cells: pd.DataFrame, paths: Paths) -> None:
     """Compare ids, in their order: labels alone can be equal by chance."""
     if not np.array_equal(test_id, cells.id.to_numpy().astype(str)):
-        raise WenError(f"{path}: of another test set than {paths.split}; run `dvc repro`")
+        raise WenError(f"{path}: made for another test set than {paths.split}; run `dvc repro`")
 
 
 def _members(path: Path, names: list[str], candidates: Sequence[Iterable[Predictions]]) -> list[Predictions]:
@@ -225,5 +225,5 @@ def _members(path: Path, names: list[str], candidates: Sequence[Iterable[Predict
         if candidate.name == name
     ]
     if not len(found) == len(names) == len(candidates):
-        raise WenError(f"{path}: holds members that params.yaml does not, or lacks some; run `dvc repro`")
+        raise WenError(f"{path}: its members are not those of params.yaml; run `dvc repro`")
     return found

@@ -63,7 +63,7 @@ def read(file: str) -> bytes:
     try:
         about = os.stat(file)
     except FileNotFoundError:
-        raise BadImage("a link to nothing" if os.path.islink(file) else "no such file") from None
+        raise BadImage("a broken link" if os.path.islink(file) else "no such file") from None
     for is_kind, kind in NO_FILE.items():
         if is_kind(about.st_mode):
             raise BadImage(kind if os.access(file, os.R_OK) else f"{kind}, and not readable")
@@ -120,7 +120,7 @@ def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
     for place, folders, names in os.walk(folder, onerror=unread, followlinks=True):
         about = os.stat(place)
         if (about.st_dev, about.st_ino) in seen:
-            print(f"{shown(place)}: a link to a folder that is read already", file=sys.stderr)
+            print(f"{shown(place)}: a link to a folder that was already read", file=sys.stderr)
             folders.clear()
             continue
         seen.add((about.st_dev, about.st_ino))
@@ -134,7 +134,7 @@ def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
             if path.suffix.lower() == ".bmp":
                 images.append(str(path))
             elif path.is_symlink() and not path.exists():
-                print(f"{shown(path)}: a link to nothing", file=sys.stderr)
+                print(f"{shown(path)}: a broken link", file=sys.stderr)
             else:
                 others[path.suffix.lower()] += 1
     if not images and not may_be_empty:

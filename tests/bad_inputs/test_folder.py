@@ -130,11 +130,11 @@ def test_links_to_files_are_followed_and_all_else_is_a_problem(tmp_path: Path) -
     found, problems = folder.files(root)
     assert found == [root / "a.bmp", root / "b.bmp"]
     assert [problem.removeprefix(f"{root}/").split(";")[0] for problem in problems] == [
-        "broken: a symbolic link to nothing",
+        "broken: a broken symbolic link",
         "linked: a symbolic link to a folder",
         "loop: a symbolic link to a folder",
         "pipe: neither a file nor a folder",
-        "self: a symbolic link to nothing",
+        "self: a broken symbolic link",
         "socket: neither a file nor a folder",
     ]
 

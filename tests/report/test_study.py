@@ -36,7 +36,7 @@ def test_predictions_for_another_test_set_are_refused(make_study: MakeStudy, nam
     changed = paths.root / name
     for path in changed.glob("*.npz") if changed.is_dir() else [changed]:
         of_another_test_set(path)
-    with pytest.raises(WenError, match=rf"{name}.*: of another test set than .*data/split\.csv; run `dvc repro`"):
+    with pytest.raises(WenError, match=rf"{name}.*: made for another test set than .*data/split\.csv; run `dvc repro`"):
         gather(params, paths)
 
 
@@ -44,7 +44,7 @@ def test_predictions_for_the_same_images_in_another_order_are_refused(make_study
     params, paths = make_study()
     arrays = read_npz(paths.intra_predictions)
     write_npz(paths.intra_predictions, **arrays | {"test_id": arrays["test_id"][::-1]})
-    with pytest.raises(WenError, match=r"intra\.npz: of another test set"):
+    with pytest.raises(WenError, match=r"intra\.npz: made for another test set"):
         gather(params, paths)
 
 
@@ -59,7 +59,7 @@ OTHER: dict[str, tuple[Callable[[Params], dict[str, Any]], str]] = {
 def test_ensembles_of_other_members_than_params_has_are_refused(make_study: MakeStudy, name: str) -> None:
     params, paths = make_study(folds=[0, 1, 2])
     changed, named = OTHER[name]
-    with pytest.raises(WenError, match=rf"{named}: holds members that params\.yaml does not.*`dvc repro`"):
+    with pytest.raises(WenError, match=rf"{named}: its members are not those of params\.yaml.*`dvc repro`"):
         gather(params.model_copy(update=changed(params)), paths)
 
 
@@ -70,7 +70,7 @@ def test_champions_of_folds_that_params_no_longer_has_are_refused(make_study: Ma
     fewer = params.model_copy(update={"folds": [own for own in params.folds if own != fold]})
     for recipe in params.grid:
         inter.run(fewer, paths, recipe)
-    with pytest.raises(WenError, match=r"intra\.npz: holds members that params\.yaml does not"):
+    with pytest.raises(WenError, match=r"intra\.npz: its members are not those of params\.yaml"):
         gather(fewer, paths)
 
 

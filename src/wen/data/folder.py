@@ -61,7 +61,7 @@ def files(root: Path) -> tuple[list[Path], list[str]]:
             if path.is_symlink() and path.is_dir():
                 problems.append(f"{named}: a symbolic link to a folder; put the real folder in its place")
             elif path.is_symlink() and not path.is_file():
-                problems.append(f"{named}: a symbolic link to nothing; put what it stands for in its place")
+                problems.append(f"{named}: a broken symbolic link; put its target in its place")
             elif path.is_file():
                 found.append(path)
             elif not path.is_dir():
