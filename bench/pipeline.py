@@ -20,12 +20,12 @@ from PIL import Image
 from ruamel.yaml import YAML
 from table import Row
 
-from wen.classify import Networks, classify
 from wen.config.member import Member
 from wen.config.params import load
 from wen.config.paths import Paths
 from wen.data.images import sha256
 from wen.data.table import INDEX
+from wen.members.apply import Networks, classify
 from wen.network import backbone, device
 from wen.network.cut import cut
 from wen.network.inputs import inputs_for

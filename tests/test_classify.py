@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wen.classify import classify
 from wen.config.params import Params
 from wen.data.images import decode
+from wen.members.apply import classify
 from wen.members.predict import OVERFLOW
 
 
@@ -35,7 +35,7 @@ def test_whatever_a_decoder_raises_on_one_image_costs_no_other(
             raise error
         return image
 
-    monkeypatch.setattr("wen.classify.decode", fragile)
+    monkeypatch.setattr("wen.members.apply.decode", fragile)
     first, second, third = classify(files, lambda images: np.full((len(images), 2), 0.5), tiny)
     assert first.tolist() == third.tolist() == [0.5, 0.5]
     assert isinstance(second, str)

@@ -282,9 +282,9 @@ def makespan(
 @app.command()
 def selftest(device: Device = "auto") -> None:
     """Try in about a minute whether a device computes what the CPU does, and the same each time."""
-    from wen.network import selftest
+    from wen.selftest import checks
 
-    selftest.run(device)
+    checks.run(device)
 
 
 @app.command()

@@ -11,7 +11,6 @@ import safetensors.torch
 import timm
 import torch
 
-from wen.classify import Networks
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -19,6 +18,7 @@ from wen.data import prepare, split
 from wen.data.table import read_cells
 from wen.errors import WenError
 from wen.members import finetune, predict
+from wen.members.apply import Networks
 from wen.network import backbone, features, inputs, pretrained
 from wen.network.finite import flaw, overflow
 from wen.network.inputs import Computed

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 import wen
-from wen.classify import classify, judges, models
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.errors import WenError
 from wen.files import whole
 from wen.launch.connect import connected
+from wen.members.apply import classify, judges, models
 from wen.network import device
 
 BATCH = 256
@@ -28,7 +28,7 @@ BATCH = 256
 def on_cluster(
     files: Sequence[str], members: list[Member], params: Params, paths: Paths, address: str
 ) -> Iterator[np.ndarray | str]:
-    """Do what `wen.classify.classify` does, on all nodes of a cluster, which have to see the files.
+    """Do what `wen.members.apply.classify` does, on all nodes of a cluster, which have to see the files.
 
     The weights are sent to the nodes, the code is not: a node with other code is refused. Results come as they are
     read, so memory holds a few batches.

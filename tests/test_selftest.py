@@ -11,8 +11,9 @@ from torch.nn.functional import linear
 
 from wen.errors import WenError
 from wen.members import finetune
-from wen.network import fit, inputs, selftest, steps
-from wen.network.selftest import CHECKS, Result, Study
+from wen.network import fit, inputs, steps
+from wen.selftest import checks as selftest
+from wen.selftest.checks import CHECKS, Result, Study
 
 CPU = torch.device("cpu")
 

@@ -22,8 +22,8 @@ from wen.network import backbone, device
 from wen.network.cost import count, memory_of_stage_2
 from wen.network.cut import cut
 from wen.network.inputs import inputs_for
-from wen.network.trial import MEMBER, Study, demo, name_of, outputs, quietly, stopped_after
-from wen.network.waits import Waits
+from wen.selftest.trial import MEMBER, Study, demo, name_of, outputs, quietly, stopped_after
+from wen.selftest.waits import Waits
 
 TOLERANCES = {torch.float32: 1e-3, torch.bfloat16: 0.3, torch.float16: 0.1}
 """How far logits may be from the CPU's in float32: root mean square, in standard deviations of the logits."""

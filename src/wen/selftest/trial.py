@@ -1,4 +1,4 @@
-"""The small study on which `wen.network.selftest` tries a device: an embedded network on synthetic cells."""
+"""The small study on which `wen.selftest.checks` tries a device: an embedded network on synthetic cells."""
 
 import io
 import shutil
