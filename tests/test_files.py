@@ -12,13 +12,13 @@ import psutil
 import pytest
 
 from wen.errors import WenError
-from wen.files import read_json, read_npz, whole, write_json, write_npz, write_text
+from wen.files import atomic, read_json, read_npz, write_json, write_npz, write_text
 
 
 def test_an_output_that_fails_half_way_leaves_the_earlier_one(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     write_text(path, "earlier")
-    with pytest.raises(RuntimeError), whole(path) as partial:
+    with pytest.raises(RuntimeError), atomic(path) as partial:
         partial.write_text("half")
         raise RuntimeError
     assert path.read_text() == "earlier"
@@ -28,7 +28,7 @@ def test_an_output_that_fails_half_way_leaves_the_earlier_one(tmp_path: Path) ->
 def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     for name in ("old", "new"):
-        with whole(folder) as partial:
+        with atomic(folder) as partial:
             partial.mkdir()
             (partial / name).touch()
     assert [path.name for path in folder.iterdir()] == ["new"]
@@ -62,7 +62,7 @@ def test_nothing_takes_the_place_of_something_of_another_kind(tmp_path: Path, ki
         (path / "precious").touch()
     else:
         path.write_text("precious")
-    with pytest.raises(WenError, match=f"out: is {kind}"), whole(path) as partial:
+    with pytest.raises(WenError, match=f"out: is {kind}"), atomic(path) as partial:
         partial.write_text("new") if kind == "a folder" else partial.mkdir()
     assert (path / "precious").exists() if kind == "a folder" else path.read_text() == "precious"
     assert list(tmp_path.iterdir()) == [path]
@@ -70,7 +70,7 @@ def test_nothing_takes_the_place_of_something_of_another_kind(tmp_path: Path, ki
 
 @pytest.mark.parametrize("path", [Path("."), Path("/dev/null")])
 def test_what_is_neither_a_file_nor_a_folder_is_left_alone(path: Path) -> None:
-    with pytest.raises(WenError, match="cannot be replaced"), whole(path):
+    with pytest.raises(WenError, match="cannot be replaced"), atomic(path):
         pass
     assert path.exists()
 
@@ -85,7 +85,7 @@ def test_a_folder_that_is_replaced_is_never_half_there(tmp_path: Path, monkeypat
         raise InterruptedError  # as if it were killed while the old one is removed
 
     monkeypatch.setattr(shutil, "rmtree", stop)
-    with pytest.raises(InterruptedError), whole(folder) as partial:
+    with pytest.raises(InterruptedError), atomic(folder) as partial:
         partial.mkdir()
         (partial / "new").touch()
     monkeypatch.undo()
@@ -118,7 +118,7 @@ def test_an_output_is_on_the_disk_before_it_takes_its_place(tmp_path: Path, monk
     write_text(tmp_path / "out", "new")
     assert events == [f"flush .out.{host}", "rename", f"flush {tmp_path.name}"]
     events.clear()
-    with whole(tmp_path / "folder") as partial:
+    with atomic(tmp_path / "folder") as partial:
         (partial / "within").mkdir(parents=True)
         (partial / "within/file").touch()
     assert sorted(events[:3]) == [f"flush .folder.{host}", "flush file", "flush within"]
@@ -128,13 +128,13 @@ def test_an_output_is_on_the_disk_before_it_takes_its_place(tmp_path: Path, monk
 KILLED_BETWEEN_RENAMES = """
 import os, signal, sys
 from pathlib import Path
-from wen.files import whole
+from wen.files import atomic
 replace = Path.replace
 def replace_and_die(path, target):
     replace(path, target)
     os.kill(os.getpid(), signal.SIGKILL)
 Path.replace = replace_and_die
-with whole(Path(sys.argv[1])) as partial:
+with atomic(Path(sys.argv[1])) as partial:
     partial.mkdir()
     (partial / "new").touch()
 """
@@ -146,7 +146,7 @@ def test_a_folder_whose_successor_was_killed_between_two_renames_comes_back(tmp_
     (folder / "old").touch()
     subprocess.run([sys.executable, "-c", KILLED_BETWEEN_RENAMES, folder], check=False)
     assert not folder.exists()
-    with pytest.raises(InterruptedError), whole(folder):
+    with pytest.raises(InterruptedError), atomic(folder):
         assert [path.name for path in folder.iterdir()] == ["old"]
         raise InterruptedError
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]
@@ -158,7 +158,7 @@ def test_a_folder_that_was_made_again_meanwhile_is_not_replaced_by_the_earlier_o
     subprocess.run([sys.executable, "-c", KILLED_BETWEEN_RENAMES, folder], check=False)
     folder.mkdir()
     (folder / "again").touch()
-    with pytest.raises(InterruptedError), whole(folder):
+    with pytest.raises(InterruptedError), atomic(folder):
         raise InterruptedError
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "again"]
 
@@ -177,7 +177,7 @@ def test_a_folder_comes_back_if_the_new_one_cannot_take_its_place(
         return replace(path, target)
 
     monkeypatch.setattr(Path, "replace", refuse_the_new)
-    with pytest.raises(OSError, match="no"), whole(folder) as partial:
+    with pytest.raises(OSError, match="no"), atomic(folder) as partial:
         partial.mkdir()
         (partial / "new").touch()
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]

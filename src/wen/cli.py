@@ -52,15 +52,15 @@ def main() -> None:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}; no output is half written")
-    except (ImportError, MemoryError, RuntimeError) as error:  # by which of them it is said, depends on who finds none
+    except (ImportError, MemoryError, RuntimeError) as error:  # which of them depends on who asks for memory
         if not isinstance(error, MemoryError) and not re.search(NO_MEMORY, str(error), re.IGNORECASE):
             raise
         found = " ".join(str(error).split())[:200]
         _fail(f"{GPU_MEMORY if re.search('CUDA|HIP|MPS', found) else MEMORY} ({found})")
 
 
-def _fail(said: str) -> NoReturn:
-    print(f"error: {said}", file=sys.stderr)
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
     sys.exit(1)
 
 

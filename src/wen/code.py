@@ -18,7 +18,7 @@ from typing import cast
 from wen.config.paths import Paths
 from wen.config.stages import STAGES
 from wen.errors import WenError
-from wen.files import whole
+from wen.files import atomic
 
 SOURCE = Path(__file__).parents[1]
 START = SOURCE / "wen/__main__.py"
@@ -47,7 +47,7 @@ def run(paths: Paths) -> None:
         return
     texts = {stage: listing(stage) for stage in STAGES}
     changed = [stage for stage, text in texts.items() if _recorded(stage, paths) != text]
-    with whole(paths.code) as partial:
+    with atomic(paths.code) as partial:
         partial.mkdir()
         for name, text in (texts | {SEAL: _seal(list(texts.values()))}).items():
             (partial / f"{name}.txt").write_text(text, encoding="utf-8", newline="\n")
@@ -248,7 +248,7 @@ def _messages(tree: ast.AST) -> Iterator[ast.expr]:
         if isinstance(node, ast.Raise):
             yield from _strings(node, constants=True)
         elif isinstance(node, ast.Call) and _name(node.func) in TALK:
-            yield from (own for own in _strings(node, constants=True) if _only_shows(own))
+            yield from (string for string in _strings(node, constants=True) if _only_shows(string))
         elif (isinstance(node, ast.keyword) and node.arg == "help") or _is_message(node):
             yield from _strings(node, constants=True)
 

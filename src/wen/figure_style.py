@@ -10,7 +10,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from wen.files import whole
+from wen.files import atomic
 
 ALL_COLOUR, HEM_COLOUR = "#7b2d8b", "#1b9e77"
 COLOURS = ["#1f4e79", "#d1731c", "#2a9d6f", "#8b2d6b", "#5c5c5c"]
@@ -32,7 +32,7 @@ plt.rcParams.update(
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure in the format of the path's ending and close it."""
-    with whole(path) as partial:
+    with atomic(path) as partial:
         partial.write_bytes(render(figure, path.suffix[1:]))
 
 

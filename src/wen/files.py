@@ -32,7 +32,7 @@ FLUSHES = 16
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path, which becomes ``path`` if the block succeeds, and is removed if it fails.
 
     The temporary path does not exist yet: the block creates it, as a file or as a folder. It is flushed to
@@ -127,7 +127,7 @@ def _writes(owner: int, partial: Path) -> bool:
 
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 with Unix line ends."""
-    with whole(path) as partial:
+    with atomic(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -145,7 +145,7 @@ def read_json(path: Path) -> Any:
 def write_npz(path: Path, **arrays: np.ndarray) -> None:
     """Write named arrays without pickle; equal arrays give equal bytes."""
     # Not np.savez: its archives differ between patch releases of Python.
-    with whole(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+    with atomic(path) as partial, zipfile.ZipFile(partial, "w") as archive:
         for name, array in arrays.items():
             content = io.BytesIO()
             np.lib.format.write_array(content, array, allow_pickle=False)

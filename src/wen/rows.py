@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from wen.errors import WenError
-from wen.files import whole
+from wen.files import atomic
 from wen.names import shown
 
 Row = dict[str, Any]
@@ -59,7 +59,7 @@ def rows(form: str, output: Path | None, about: Mapping[str, str]) -> Iterator[W
 @contextmanager
 def _opened(output: Path | None, errors: str) -> Iterator[TextIO]:
     if output:
-        with whole(output) as partial, partial.open("w", encoding="utf-8", errors=errors, newline="") as stream:
+        with atomic(output) as partial, partial.open("w", encoding="utf-8", errors=errors, newline="") as stream:
             yield stream
         return
     # Not sys.stdout: DVC has colorama strip escape sequences from it.

@@ -61,7 +61,7 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
 
 
 @pytest.fixture
-def whole(study: tuple[Params, Paths]) -> dict[str, bytes]:
+def atomic(study: tuple[Params, Paths]) -> dict[str, bytes]:
     params, paths = study
     paths.checkpoint(MEMBER).unlink(missing_ok=True)
     finetune.run(params, paths, MEMBER, "cpu")

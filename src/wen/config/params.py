@@ -28,9 +28,9 @@ def _scalar(value: Any) -> Any:
 
 
 Scalar = Annotated[Any, AfterValidator(_scalar)]
-Whole = Annotated[int, Field(lt=2**31)]  # beyond any use, and Python does not print an int of 4300 digits
-Positive = Annotated[Whole, Field(ge=1)]
-Count = Annotated[Whole, Field(ge=0)]
+Integer = Annotated[int, Field(lt=2**31)]  # beyond any use, and Python does not print an int of 4300 digits
+Positive = Annotated[Integer, Field(ge=1)]
+Count = Annotated[Integer, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 LearningRate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False), BeforeValidator(_with_a_point)]
 Colour = Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=3, max_length=3)]
@@ -46,10 +46,10 @@ class Section(BaseModel):
 class Synthetic(Section):
     """The embedded data set: how many cells of how many subjects, and how much the classes overlap."""
 
-    subjects: Annotated[Whole, Field(ge=4)]
-    cells: Annotated[Whole, Field(ge=20)]
-    preliminary_subjects: Annotated[Whole, Field(ge=2)]
-    preliminary_cells: Annotated[Whole, Field(ge=4)]
+    subjects: Annotated[Integer, Field(ge=4)]
+    cells: Annotated[Integer, Field(ge=20)]
+    preliminary_subjects: Annotated[Integer, Field(ge=2)]
+    preliminary_cells: Annotated[Integer, Field(ge=4)]
     duplicates: Count
     altered: Count
     separation: Annotated[float, Field(ge=0, le=10)]
@@ -112,7 +112,7 @@ class Features(Section):
 class Train(Section):
     """What both training stages share."""
 
-    batch_size: Annotated[Whole, Field(ge=2)]
+    batch_size: Annotated[Integer, Field(ge=2)]
 
 
 class Head(Section):
@@ -296,8 +296,8 @@ def _sentence(problem: Any) -> Message:
         near = difflib.get_close_matches(key.rsplit(".", 1)[-1], _known_keys(), n=1)
         return f"{key}: unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
     if kind == "value_error":  # _hang_together names the key itself
-        said = str(problem["msg"]).removeprefix("Value error, ")
-        return f"{key}: {said}" if key else said
+        message = str(problem["msg"]).removeprefix("Value error, ")
+        return f"{key}: {message}" if key else message
     message = problem["msg"].removeprefix("Input ")
     return f"{key or 'a key'}: {message[0].lower()}{message[1:]}, found {_SHORT.repr(found)}"
 

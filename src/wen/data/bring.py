@@ -19,7 +19,7 @@ from wen.config.paths import Paths
 from wen.data.folder import files
 from wen.data.prepare import search, survey
 from wen.errors import WenError
-from wen.files import whole
+from wen.files import atomic
 
 LARGEST_ZIP = 40 * 2**30  # bytes unpacked; C-NMC 2019 is 11 GB
 # What zipfile raises on a damaged zip; ValueError on a name that is not UTF-8, or an entry beyond the file's end.
@@ -54,7 +54,7 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths) -> None:
     if data.resolve() == target.resolve() and not target.is_symlink():
         summary = _checked(target, paths.root, dataset)
     else:
-        with whole(target) as partial:
+        with atomic(target) as partial:
             _bring(data, partial)
             try:
                 summary = _checked(partial, paths.root, dataset)
@@ -64,7 +64,7 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths) -> None:
         old = _old_name(paths.params)
         paths.params.replace(old)
         print(f"your own params.yaml is kept as {old.name}")
-    with whole(paths.params) as partial:
+    with atomic(paths.params) as partial:
         partial.write_bytes(content)
     print(
         f"data/raw/cnmc: {summary['images']:,} images ({summary['ALL']:,} ALL, {summary['HEM']:,} HEM) of "

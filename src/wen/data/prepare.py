@@ -19,7 +19,7 @@ from wen.data import cnmc, copies, images, overview, people, pictures, synthetic
 from wen.data.cell import Cell
 from wen.data.table import EXACT, INDEX, NEAR
 from wen.errors import WenError
-from wen.files import whole, write_json
+from wen.files import atomic, write_json
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -49,14 +49,14 @@ def run(params: Params, paths: Paths) -> None:
     index, statistics, summary = survey(folder, root, dataset.side, dataset.complete)
     pairs, counts = search(index, root, dataset)
     if dataset.source != "synthetic":  # the stage owns data/synthetic and leaves it empty
-        with whole(paths.synthetic) as partial:
+        with atomic(paths.synthetic) as partial:
             partial.mkdir()
-    with whole(paths.dataset_plots) as partial:
+    with atomic(paths.dataset_plots) as partial:
         overview.draw(index, statistics, root, partial)
         pictures.draw(index, pairs, root, partial / paths.copies_plots.name)
-    with whole(paths.index) as partial:
+    with atomic(paths.index) as partial:
         index.to_csv(partial, index=False, lineterminator="\n")
-    with whole(paths.copies) as partial:
+    with atomic(paths.copies) as partial:
         pairs.to_csv(partial, index=False, lineterminator="\n")
     write_json(paths.dataset_metrics, summary | {"copies": counts})
     _warn_of_classes(index, pairs)

@@ -14,7 +14,7 @@ from wen.config.seeds import seed_for
 from wen.data import held_out
 from wen.data.table import DEVELOPMENT, EXCLUDED, NEAR, NO_FOLD, TEST, read_copies, read_index
 from wen.errors import WenError
-from wen.files import read_json, whole, write_json
+from wen.files import atomic, read_json, write_json
 
 POINT = 0.01
 """A test fraction that misses the requested one by more is reported."""
@@ -25,7 +25,7 @@ def run(params: Params, paths: Paths) -> None:
     index, copies, options = read_index(paths), read_copies(paths), params.split
     cells = assign(index, copies, options, len(params.folds), params.seed)
     asked, reached = options.test_fraction, float((cells.part == TEST).mean())
-    with whole(paths.split) as partial:
+    with atomic(paths.split) as partial:
         cells[["id", "part", "fold"]].to_csv(partial, index=False, lineterminator="\n")
     fraction = {"asked": asked, "reached": reached}
     write_json(paths.split_metrics, {**_settings(params), "test_fraction": fraction, **audit(cells, copies)})

@@ -20,7 +20,7 @@ from wen.config.params import Synthetic
 from wen.config.seeds import seed_for
 from wen.data.cnmc import LABELS_CSV, PRELIMINARY
 from wen.data.symmetry import turned
-from wen.files import whole, write_text
+from wen.files import atomic, write_text
 
 ALL_SHARE = 0.68  # of the cells, as in C-NMC (7,272 of 10,661)
 ALL_SUBJECTS = 0.6
@@ -59,7 +59,7 @@ def write(root: Path, options: Synthetic, side: int, seed: int) -> None:
     rng = np.random.default_rng([seed, 0])
     training = _subjects(options.subjects, first=1, rng=rng)
     preliminary = _subjects(options.preliminary_subjects, first=options.subjects + 1, rng=rng)
-    with whole(root) as partial:
+    with atomic(root) as partial:
         paths = _write_training(partial / "training_data", training, options, side, seed, rng)
         _write_duplicates(paths, training, options.duplicates, rng)
         _write_altered(paths, training, options.altered, seed)

@@ -7,7 +7,7 @@ from wen.config.paths import Paths
 from wen.ensemble.combined import ensemble
 from wen.errors import WenError
 from wen.evaluation.metrics import evaluate
-from wen.files import whole, write_json, write_npz
+from wen.files import atomic, write_json, write_npz
 from wen.members.predictions import load, write_averages
 
 
@@ -27,7 +27,7 @@ def run(params: Params, paths: Paths, recipe: str) -> None:
         "test_label": label,
         "members": np.array([member.name for member in members]),
     }
-    with whole(paths.inter_metrics(recipe)) as partial:
+    with atomic(paths.inter_metrics(recipe)) as partial:
         for scheme in params.schemes:
             combined = ensemble(members, scheme)
             arrays |= {f"{scheme}_{name}": value for name, value in vars(combined).items()}

@@ -9,7 +9,7 @@ from wen.config.paths import Paths
 from wen.ensemble.combined import ensemble
 from wen.ensemble.selection import champion
 from wen.evaluation.metrics import evaluate
-from wen.files import whole, write_json, write_npz
+from wen.files import atomic, write_json, write_npz
 from wen.members.predictions import Predictions, load
 
 JUDGED_ON: dict[str, Callable[[Predictions], dict[str, float]]] = {
@@ -28,7 +28,7 @@ def run(params: Params, paths: Paths) -> None:
     models = [load(paths, params.members(recipe)) for recipe in params.grid]
     label = models[0][0].test_label
     arrays = {"test_id": models[0][0].test_id, "test_label": label}
-    with whole(paths.intra_metrics) as partial:
+    with atomic(paths.intra_metrics) as partial:
         for reading in JUDGED_ON:
             members = champions(models, reading)
             arrays[f"{reading}_members"] = np.array([member.name for member in members])

@@ -76,7 +76,7 @@ def set_aside_if_torn(path: Path) -> None:
         if text.endswith("\n") and text.strip() and not text.rstrip().endswith(":"):
             raise
         beside = itertools.chain(["torn"], (f"torn-{number}" for number in itertools.count(2)))
-        aside = next(own for own in (path.with_name(f"{path.name}.{end}") for end in beside) if not own.exists())
+        aside = next(place for place in (path.with_name(f"{path.name}.{end}") for end in beside) if not place.exists())
         path.rename(aside)
         print(
             f"{path.name} was half written, so it is made again: DVC's cache has what is done. Kept as {aside.name}",

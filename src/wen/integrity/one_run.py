@@ -95,7 +95,8 @@ def _flat(value: Any, key: str = "") -> dict[str, Any]:
     """Values by their dotted keys; a list is a value."""
     if not isinstance(value, dict):
         return {key: value}
-    return {name: own for part, item in value.items() for name, own in _flat(item, f"{key}.{part}".strip(".")).items()}
+    parts = ((f"{key}.{part}".strip("."), item) for part, item in value.items())
+    return {name: leaf for part, item in parts for name, leaf in _flat(item, part).items()}
 
 
 def _value(values: dict[str, Any], key: str) -> str:
@@ -142,9 +143,9 @@ def _focus(params: Params, paths: Paths) -> Iterator[str]:
 def _digest(path: Path) -> str | None:
     """MD5 of a file, or of a folder as DVC has it: that of the list of its files and their MD5, in JSON."""
     if path.is_dir():
-        files = sorted(own for own in path.rglob("*") if own.is_file())
-        kept = [own for own in files if not is_litter(own) and own.suffix != ".partial"]  # as .dvcignore has it
-        listed = [{"md5": _digest(own), "relpath": own.relative_to(path).as_posix()} for own in kept]
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        kept = [file for file in files if not is_litter(file) and file.suffix != ".partial"]  # as .dvcignore has it
+        listed = [{"md5": _digest(file), "relpath": file.relative_to(path).as_posix()} for file in kept]
         return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
     if not path.is_file():
         return None

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.files import whole
+from wen.files import atomic
 from wen.integrity.store import (
     SETTLED,
     Digests,
@@ -231,7 +231,7 @@ def _restore(path: Path, source: Path | bytes | None, mode: int = 0o644) -> None
     if source is None:
         path.unlink(missing_ok=True)
         return
-    with whole(path) as partial:
+    with atomic(path) as partial:
         if isinstance(source, bytes):
             partial.write_bytes(source)
         else:

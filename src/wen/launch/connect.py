@@ -79,9 +79,9 @@ def connected(address: str | None, cores: int | None = None, memory: int | None 
                     raise
                 begin()  # a busy head node now and then fails to start one
         except (ConnectionError, RuntimeError, ValueError) as error:
-            said = " ".join(str(error).split())
+            cause = " ".join(str(error).split())
             problem = f"--address {address}: no Ray cluster there, or it asks for a token" if address else "no Ray here"
-            raise WenError(f"{problem} ({said})") from None
+            raise WenError(f"{problem} ({cause})") from None
         try:
             yield ray
         finally:

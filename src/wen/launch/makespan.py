@@ -50,6 +50,6 @@ def run(params: Params, paths: Paths, workers: list[int]) -> None:
 def makespan(seconds: list[float], workers: int) -> float:
     """When the last of independent jobs ends, if each starts on the first worker that is free, in their order."""
     free = [0.0] * workers
-    for own in seconds:
-        heapq.heappush(free, heapq.heappop(free) + own)
+    for duration in seconds:
+        heapq.heappush(free, heapq.heappop(free) + duration)
     return max(free)

@@ -16,7 +16,7 @@ from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.files import whole
+from wen.files import atomic
 from wen.launch.connect import connected
 from wen.members.apply import classify, judges, models
 from wen.network import device
@@ -97,7 +97,7 @@ class _Worker:
         with tempfile.TemporaryDirectory() as name:
             paths = Paths(Path(name))
             for path, weight in content.items():
-                with whole(paths.root / path) as partial:
+                with atomic(paths.root / path) as partial:
                     partial.write_bytes(weight)
             self.judge = judges(members, params, paths, device.choose("auto", params.compute))
         self.width = len(members)
@@ -107,7 +107,7 @@ class _Worker:
         found = [""] * len(files) if self.refused else list(classify(files, self.judge, self.params))
         nothing = np.full(self.width, np.nan)
         return {
-            "probability": np.stack([nothing if isinstance(own, str) else own for own in found]),
-            "problem": np.array([own if isinstance(own, str) else "" for own in found]),
+            "probability": np.stack([nothing if isinstance(row, str) else row for row in found]),
+            "problem": np.array([row if isinstance(row, str) else "" for row in found]),
             "refused": np.array([self.refused] * len(files)),
         }

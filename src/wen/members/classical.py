@@ -15,7 +15,7 @@ from wen.config.paths import Paths
 from wen.config.seeds import seed_for
 from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.errors import WenError
-from wen.files import whole, write_json
+from wen.files import atomic, write_json
 from wen.members.baseline import Batch
 from wen.members.baselines import baseline
 from wen.members.fitted import content, probability
@@ -58,7 +58,7 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
 def _write(params: Params, paths: Paths, found: dict[Member, tuple[bytes, Predictions]]) -> None:
     """Put three new folders in the place of the last ones."""
     with ExitStack() as stack:
-        folders = [stack.enter_context(whole(folder)) for folder in paths.of_baselines]
+        folders = [stack.enter_context(atomic(folder)) for folder in paths.of_baselines]
         for folder, name in product(folders, ["", *params.baselines]):
             (folder / name).mkdir()
         models, predicted, rows = folders

@@ -14,11 +14,11 @@ from wen.config.paths import Paths
 from wen.config.seeds import seed_for
 from wen.data.table import DEVELOPMENT, read_cells
 from wen.errors import WenError
-from wen.files import whole
+from wen.files import atomic
 from wen.network import backbone, device
 from wen.network.checkpoint import Checkpoint, fingerprint
 from wen.network.cut import cut
-from wen.network.fit import Curves, Stage, fit
+from wen.network.fit import Best, Curves, Stage, fit
 from wen.network.inputs import inputs_for
 from wen.network.steps import Task
 
@@ -61,7 +61,7 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
     activations = inputs_for("activations", params, paths, network, where)
     checkpoint = Checkpoint(paths.checkpoint(member), fingerprint(params, paths, member))
     with (
-        whole(paths.training(member)) as folder,
+        atomic(paths.training(member)) as folder,
         _live(folder) as live,
     ):
         curves = Curves(live)
@@ -73,19 +73,24 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
             second = Stage("finetune", parts.tail, activations, params.finetune)
             best = fit(task, second, curves, best, checkpoint)
     parts.tail.load_state_dict(best.weights)
-    about = {
+    backbone.save(network.state_dict(), _about(task, best), paths.model(member))
+
+
+def _about(task: Task, best: Best) -> dict[str, object]:
+    """What a model's file says of it besides the weights."""
+    params = task.params
+    return {
         "backbone": params.backbone.model_dump(exclude={"weights"}),
         "images": params.images.model_dump(),
         "unfreeze_from": params.finetune.unfreeze_from,
-        "lr": member.lr,
-        "fold": member.fold,
+        "lr": task.member.lr,
+        "fold": task.member.fold,
         "stage": best.stage,
         "epoch": best.epoch,
         "validation_accuracy": best.accuracy,
         "validation_loss": best.loss,
         "diverged": best.diverged,
     }
-    backbone.save(network.state_dict(), about, paths.model(member))
 
 
 def _live(folder: Path) -> Live:

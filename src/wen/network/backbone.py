@@ -13,7 +13,7 @@ from torch import nn
 
 from wen.config.params import Backbone, Params
 from wen.errors import WenError
-from wen.files import whole
+from wen.files import atomic
 from wen.network.finite import flaw
 from wen.network.weights_file import Weights
 
@@ -145,7 +145,7 @@ def save(weights: Weights, about: dict[str, object], path: Path) -> None:
     if found := flaw(weights):
         raise WenError(f"{path}: not written: {found}")
     # safetensors orders several metadata keys at random; one key keeps the bytes equal.
-    with whole(path) as partial:
+    with atomic(path) as partial:
         content = safetensors.torch.save(
             {key: tensor.contiguous().cpu() for key, tensor in weights.items()},
             metadata={"wen": json.dumps(about, sort_keys=True)},

@@ -15,7 +15,7 @@ from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.images import sha256
-from wen.files import whole
+from wen.files import atomic
 
 Weights = dict[str, torch.Tensor]
 DEPENDS_ON = {"seed", "images", "backbone", "augment", "features", "train", "head", "finetune", "compute"}
@@ -40,7 +40,8 @@ class Progress:
 
     def part(self, name: str) -> Weights:
         """The tensors under one name."""
-        return {key.removeprefix(f"{name}."): own for key, own in self.tensors.items() if key.startswith(f"{name}.")}
+        held = {key: tensor for key, tensor in self.tensors.items() if key.startswith(f"{name}.")}
+        return {key.removeprefix(f"{name}."): tensor for key, tensor in held.items()}
 
 
 class Checkpoint:
@@ -72,8 +73,8 @@ class Checkpoint:
     def save(self, progress: Progress) -> None:
         """Replace the file, whole or not at all."""
         about = {key: value for key, value in vars(progress).items() if key != "tensors"}
-        tensors = {key: own.detach().contiguous().cpu().clone() for key, own in progress.tensors.items()}
-        with whole(self.path) as partial:
+        tensors = {key: tensor.detach().contiguous().cpu().clone() for key, tensor in progress.tensors.items()}
+        with atomic(self.path) as partial:
             proof = {"sha256": _digest(about, tensors), "fingerprint": self.fingerprint}
             metadata = {"wen": json.dumps(about | proof)}
             partial.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
@@ -92,16 +93,16 @@ def fingerprint(params: Params, paths: Paths, member: Member) -> str:
 def _digest(about: dict[str, Any], tensors: Weights) -> str:
     """SHA-256 of all that a checkpoint holds."""
     content = hashlib.sha256(json.dumps(about).encode())
-    for key, own in sorted(tensors.items()):
+    for key, tensor in sorted(tensors.items()):
         content.update(key.encode())
-        content.update(own.reshape(-1).view(torch.uint8).numpy().data)
+        content.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return content.hexdigest()
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Weights:
     """The optimiser's state by ``optimizer.INDEX.KEY``."""
     state = optimizer.state_dict()["state"]
-    return {f"optimizer.{index}.{key}": value for index, own in state.items() for key, value in own.items()}
+    return {f"optimizer.{index}.{key}": value for index, values in state.items() for key, value in values.items()}
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Weights) -> None:
@@ -112,6 +113,6 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Weights) -> Non
         index, key = name.split(".", 1)
         like = parameters[int(index)]
         # In the parameter's own memory format: a fused step takes them for equally laid out.
-        own = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
-        state.setdefault(int(index), {})[key] = own
+        restored = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+        state.setdefault(int(index), {})[key] = restored
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})

@@ -19,7 +19,7 @@ from wen.data import gallery
 from wen.data.images import network_input
 from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.errors import WenError
-from wen.files import whole
+from wen.files import atomic
 from wen.network import backbone, device
 from wen.network.arrays import array_path, rows_of_views_path, writers
 from wen.network.finite import kind_of, overflow, refusal
@@ -58,7 +58,7 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     learns = (cells.part == DEVELOPMENT).to_numpy()
     every, learnt = batches(np.arange(len(cells)), BATCH), batches(np.flatnonzero(learns), BATCH)
     kinds = tuple(kind for kind in KINDS if getattr(params.features, kind))
-    with whole(paths.features) as partial:
+    with atomic(paths.features) as partial:
         partial.mkdir()
         pictures: dict[str, bytes] = {}
         decoded = _collecting(_decoded(cells, every, params, paths), cells, every, pictures)

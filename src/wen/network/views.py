@@ -63,7 +63,7 @@ def augment(images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
         In [0, 1]. Brightness and contrast are torchvision's ``adjust_brightness`` and
         ``adjust_contrast``, in this order.
     """
-    drawn, weights = (to_device(own, images.device) for own in (drawn, torch.tensor(GREY)))
+    drawn, weights = (to_device(tensor, images.device) for tensor in (drawn, torch.tensor(GREY)))
     left_right, up_down, brightness, contrast = drawn[:, :, None, None, None].unbind(1)
     images = torch.where(left_right > 0, images.flip(3), images)
     images = torch.where(up_down > 0, images.flip(2), images)

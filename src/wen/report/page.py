@@ -10,7 +10,7 @@ from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
 from wen.evaluation.metrics import MEASURES, evaluate
-from wen.files import read_json, whole, write_json, write_text
+from wen.files import atomic, read_json, write_json, write_text
 from wen.identity import identity
 from wen.report import diagnostics, figures, hard_cases, pairs, plots, published, tables
 from wen.report.evidence import Evidence
@@ -42,7 +42,7 @@ def run(params: Params, paths: Paths) -> None:
     content = _content(study, paths, evidence, epochs, t)
     environment = _environment(t)
     plots.write(study, epochs, paths.plots)
-    with whole(paths.report) as partial:
+    with atomic(paths.report) as partial:
         partial.mkdir()
         write_text(partial / "index.html", environment.get_template("report.html").render(content))
         write_text(partial / "model-card.md", environment.get_template("model-card.md").render(content))

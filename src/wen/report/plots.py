@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.metrics import roc_curve
 
 from wen.evaluation.metrics import decide
-from wen.files import whole
+from wen.files import atomic
 from wen.results import Study
 
 CLASSES = {0: "HEM", 1: "ALL"}
@@ -32,7 +32,7 @@ def write(study: Study, curves: pd.DataFrame, folder: Path) -> None:
         "rates": pd.DataFrame(_rates(study)),
         "schemes": pd.DataFrame(_schemes(study)),
     }
-    with whole(folder) as partial:
+    with atomic(folder) as partial:
         partial.mkdir()
         for name, table in tables.items():
             table.to_csv(partial / f"{name}.csv", index=False, lineterminator="\n")
