@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.config.stages import BEFORE
+from wen.config.stages import addresses
 from wen.data.cnmc import is_litter
 from wen.errors import WenError
 from wen.files import read_json
@@ -38,10 +38,7 @@ def check(params: Params, paths: Paths, focus: bool) -> None:
         With what differs and what to do.
     """
     recorded = stages(paths.root / "dvc.lock")
-    needed = [
-        *BEFORE, "baselines", *(name for member in params.networks for name in member.stages),
-        *(f"ensemble-inter@{recipe}" for recipe in params.rates), "ensemble-intra", *(["report"] if focus else []),
-    ]  # fmt: skip
+    needed = [stage for stage in addresses(params) if focus or stage != "report"]
     ran = {name: recorded[name] for name in needed if name in recorded}
     problems = [f"dvc.lock: stage {name} has not run" for name in needed if name not in recorded and name != "code"]
     problems += _parameters(ran, paths)

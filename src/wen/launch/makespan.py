@@ -7,7 +7,7 @@ from rich.table import Table
 
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.config.stages import BEFORE
+from wen.config.stages import BEFORE, OF_NETWORKS, addresses
 from wen.errors import WenError
 from wen.times import spent
 
@@ -30,8 +30,8 @@ def run(params: Params, paths: Paths, workers: list[int]) -> None:
         )
     last = {stage: seconds[-1] for stage, seconds in times.items()}
     before = sum(last.get(stage, 0.0) for stage in BEFORE)
-    inter = last.get("ensemble-inter", 0.0) * len(params.rates)
-    after = inter + sum(last.get(stage, 0.0) for stage in ("baselines", "ensemble-intra", "report"))
+    stages = (stage.split("@")[0] for stage in addresses(params))
+    after = sum(last.get(stage, 0.0) for stage in stages if stage not in (*BEFORE, *OF_NETWORKS))
     models = [sum(pair) for pair in zip(trainings[-number:], predictions[-number:], strict=True)]
     alone = before + after + makespan(models, 1)
     print(f"{number} models, by the times in {paths.times}; the start of each process comes on top")

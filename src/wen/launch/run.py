@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.config.stages import BEFORE
+from wen.config.stages import BEFORE, addresses
 from wen.dvc import DVC, dvc, environment
 from wen.errors import WenError
 from wen.integrity.lock import set_aside_if_torn
@@ -58,7 +58,8 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
     installed(address)
     root = paths.root.resolve()
     models = params.networks
-    after = ["baselines", *(f"ensemble-inter@{recipe}" for recipe in params.rates), "ensemble-intra", "report"]
+    of_models = {stage for model in models for stage in model.stages}
+    after = [stage for stage in addresses(params) if stage not in (*BEFORE, *of_models)]
     names = [*BEFORE, *(model.name for model in models), *after]
     epochs = {"head": params.head.epochs, "finetune": params.finetune.epochs}
     threads = params.compute.threads
