@@ -21,6 +21,7 @@ import torch
 from dvclive import Live
 from table import Row
 
+from wen.config.member import Member
 from wen.config.params import Params, load
 from wen.config.paths import Paths
 from wen.data import prepare, split
@@ -153,7 +154,7 @@ class Study:
     def fit(self, stage: str, epochs: int, inputs: Inputs) -> "Clock":
         """Train a stage of the current network; the clock has each epoch's seconds and validation loss."""
         task = Task(
-            self.params, LR, FOLD, self.parts.tail, self.cells.label.to_numpy(),
+            self.params, Member(str(LR), FOLD), self.parts.tail, self.cells.label.to_numpy(),
             self.rows("train"), self.rows("validation"), CPU,
         )  # fmt: skip
         module = self.parts.head if stage == "head" else self.parts.tail

@@ -27,6 +27,7 @@ sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests/pipeline")]
 
 from tiny_study import new_study, set_params, tiny_values  # noqa: E402
 
+from wen.config.member import Member  # noqa: E402
 from wen.config.params import Params  # noqa: E402
 from wen.config.paths import Paths  # noqa: E402
 from wen.data import prepare, split  # noqa: E402
@@ -43,7 +44,7 @@ SIZES = {
 }  # fmt: skip
 """Images of these sizes, in px; another network gets 64."""
 TOLERANCE = 1e-3
-LR, FOLD = 0.001, 0
+MEMBER = Member("0.001", 0)
 
 
 def main() -> None:
@@ -101,9 +102,9 @@ def by_functions(values: dict[str, Any], folder: Path, name: str) -> dict[str, A
         for stage in (prepare, split, pretrained):
             stage.run(params, paths)
         features.run(params, paths, "cpu")
-        finetune.run(params, paths, LR, FOLD, "cpu")
-        predict.run(params, paths, LR, FOLD, "cpu")
-    return read_npz(paths.predictions(LR, FOLD))
+        finetune.run(params, paths, MEMBER, "cpu")
+        predict.run(params, paths, MEMBER, "cpu")
+    return read_npz(paths.predictions(MEMBER))
 
 
 def by_dvc(values: dict[str, Any], folder: Path, name: str) -> dict[str, Any]:
