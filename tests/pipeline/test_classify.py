@@ -101,7 +101,7 @@ def test_final_images_of_another_size_are_classified_and_submitted_by_number(
 
 def run(study: Study, *sources: str, **options: Any) -> None:
     paths = Paths(study.root)
-    classify.run(load(paths.params), paths, list(sources), **options)
+    classify.run(load(paths.params), paths, classify.Request(list(sources), **options))
 
 
 @pytest.mark.parametrize(
@@ -109,11 +109,11 @@ def run(study: Study, *sources: str, **options: Any) -> None:
     [
         ("nowhere.bmp", {}, "no such file, folder or pattern"),
         ("src", {}, r"no \.bmp image in this folder, but "),
-        ("good.bmp", {"name": "inter 0.01 kapa"}, "did you mean 'inter 0.001 kappa'"),
-        ("good.bmp", {"name": "best"}, "LR: 0.001, 0.0001, 1e-05; FOLD: 0, 1;"),
+        ("good.bmp", {"classifier": "inter 0.01 kapa"}, "did you mean 'inter 0.001 kappa'"),
+        ("good.bmp", {"classifier": "best"}, "LR: 0.001, 0.0001, 1e-05; FOLD: 0, 1;"),
         ("good.bmp", {"output": Path("r.xlsx")}, r"end the name in \.csv, \.jsonl, \.txt, or give --format"),
-        ("good.bmp", {"output": Path("folder")}, "is no file that could be written anew"),
-        ("good.bmp", {"submission": Path("folder")}, "is no file that could be written anew"),
+        ("good.bmp", {"output": Path("folder")}, "exists and is not a regular file"),
+        ("good.bmp", {"submission": Path("folder")}, "exists and is not a regular file"),
         ("good.bmp", {"submission": Path("x")}, "named by their number"),
         ("good.bmp", {"output": Path("x.csv"), "submission": Path("x.csv")}, "need a file each"),
         ("-", {}, "-: names no image"),

@@ -55,8 +55,9 @@ def check_models(models: Iterable[Path], paths: Paths) -> None:
 
     def recorded(path: Path) -> bool:
         """Whether a file, or the folder that DVC knows it by, is as recorded."""
-        known = [place for place in (path, *path.parents) if place.relative_to(paths.root).as_posix() in outs]
-        return bool(known) and outs[known[0].relative_to(paths.root).as_posix()] == _digest(known[0])
+        name = path.relative_to(paths.root)
+        known = [place for place in (name, *name.parents) if place.as_posix() in outs]
+        return bool(known) and outs[known[0].as_posix()] == _digest(paths.root / known[0])
 
     _refuse([
         f"{path}: is not the model that DVC recorded" for path in models if path.exists() and not recorded(path)
