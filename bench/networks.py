@@ -108,7 +108,8 @@ def by_functions(values: dict[str, Any], folder: Path, name: str) -> dict[str, A
 
 
 def by_dvc(values: dict[str, Any], folder: Path, name: str) -> dict[str, Any]:
-    """All models."""
+    """All models of two learning rates."""
+    values = values | {"lr_grid": values["lr_grid"][:2]}
     study = new_study(folder, name)
     study.env |= {"HOME": os.environ["HOME"]}
     set_params(study.root, values)
