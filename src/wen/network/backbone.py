@@ -107,7 +107,7 @@ def load(params: Params, path: Path, device: torch.device) -> nn.Module:
     try:
         weights = safetensors.torch.load_file(path)
     except FileNotFoundError:
-        raise WenError(f"{path}: not there yet; `dvc repro` makes it") from None
+        raise WenError(f"{path}: not found; run `dvc repro` first") from None
     except safetensors.SafetensorError as error:
         raise WenError(f"{path}: damaged ({error}); delete it and run `dvc repro`") from None
     head, expected = f"{head_name(network)}.", network.state_dict()
@@ -128,7 +128,7 @@ def about(path: Path) -> dict[str, Any]:
         with safetensors.safe_open(path, "pt") as file:
             found: dict[str, Any] = json.loads(file.metadata()["wen"])
     except FileNotFoundError:
-        raise WenError(f"{path}: not there yet; `dvc repro` makes it") from None
+        raise WenError(f"{path}: not found; run `dvc repro` first") from None
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise WenError(f"{path}: damaged ({error}); delete it and run `dvc repro`") from None
     return found
