@@ -64,11 +64,10 @@ def run(paths: Paths, name: str | None) -> None:
 
 def _remote(root: Path, name: str | None) -> tuple[str, str]:
     """The name of a remote, by default DVC's default, and its URL or folder."""
-    name = name or dvc(root, "config", "core.remote").strip()
-    for line in dvc(root, "remote", "list").splitlines():
-        remote, url = line.removesuffix("(default)").strip().split(maxsplit=1)
-        if remote == name:
-            return remote, url
+    options = dict(line.partition("=")[::2] for line in dvc(root, "config", "--list").splitlines())
+    name = name or options.get("core.remote")
+    if url := options.get(f"remote.{name}.url"):
+        return str(name), url
     raise WenError(f"no DVC remote {name}" if name else "no default DVC remote: dvc remote add -d NAME URL")
 
 
