@@ -12,7 +12,7 @@ from wen.launch import spread
 
 
 def test_a_worker_with_other_code_refuses_and_says_where(tiny: Params) -> None:
-    worker = spread._Worker(None, tiny, "the code of another commit")
+    worker = spread._Worker(None, [], tiny, "the code of another commit")
     given = worker({"file": np.array([b"/cells/1.bmp", os.fsencode("/cells/é.bmp")], dtype=object)})
     assert given["probability"].shape == (2, 0)
     assert all("runs other code" in text and str(Path(wen.__file__).parent) in text for text in given["refused"])

@@ -222,7 +222,7 @@ class Stranger(LogisticRegression):
         (b"", "damaged"),
         (b"PK\x05\x06" + bytes(18), "damaged"),
         (skops.io.dumps(Stranger()), "not loaded"),
-        (None, "not there"),
+        (None, "not found"),
     ],
 )
 def test_a_file_that_is_damaged_or_could_run_code_is_refused(
