@@ -425,8 +425,9 @@ def test_without_dvc_there_is_nothing_to_check(tmp_path: Path) -> None:
 def pushed(request: pytest.FixtureRequest, copied: Project, tmp_path: Path) -> Iterator[tuple[Project, Remote]]:
     """A project that has been pushed, and its remote."""
     if request.param == "folder":
-        remote: Remote = Folder(tmp_path / "store")
-        copied.run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
+        store = tmp_path / ("store" * 20)  # longer than a line of `dvc remote list`
+        remote: Remote = Folder(store)
+        copied.run("dvc", "remote", "add", "--default", "store", str(store))
         copied.run("dvc", "push")
         yield copied, remote
         return
