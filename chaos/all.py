@@ -17,7 +17,7 @@ import kill
 import page
 import power
 import transfer
-from study import Trial, clone, new_study
+from study import RATES, Trial, clone, new_study, tiny_values
 
 SHARES = {"repro": 20, "transfer": 10, "experiments": 6, "side by side": 4, "power": 14, "idle": 6}
 """How often each is tried, of 60."""
@@ -32,7 +32,7 @@ def main() -> None:
     rng, begin = random.Random(options.seed), time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        study = new_study(folder, "study")
+        study = new_study(folder, "study", tiny_values(RATES))
         empty = clone(study, folder / "empty")
         study.run("dvc", "repro")
         seconds = time.monotonic() - begin

@@ -28,6 +28,7 @@ import pandas as pd  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
+from study import RATES  # noqa: E402
 from tiny_study import set_params, tiny_values  # noqa: E402
 
 from wen.config.member import Member  # noqa: E402
@@ -82,13 +83,13 @@ def everything(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
     with zipfile.ZipFile(root / "C-NMC.zip", "w") as archive:
         for path, packing in zip(sorted(source.rglob("*")), itertools.cycle(PACKINGS), strict=False):
             archive.write(path, path.relative_to(source), packing)
-    values = tiny_values()
+    values = tiny_values(RATES)
     values["dataset"]["source"] = "cnmc"
     values["dataset"]["side"] = values["images"]["crop"] = layouts.SIDE
     paths.profiles.mkdir()
     set_params(root, values)
     paths.params.replace(paths.profiles / "tiny.yaml")
-    set_params(root, tiny_values())
+    set_params(root, tiny_values(RATES))
 
     paths.index.parent.mkdir()
     ids = [f"UID_{k}_1_1_all" for k in range(8)]

@@ -12,9 +12,10 @@ import psutil
 PROJECT = Path(__file__).parents[1]
 sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests/pipeline")]
 
-from tiny_study import Study, new_study  # noqa: E402
+from tiny_study import Study, new_study, tiny_values  # noqa: E402
 
 __all__ = [
+    "RATES",
     "Study",
     "Trial",
     "check",
@@ -26,8 +27,10 @@ __all__ = [
     "killed",
     "new_study",
     "reproduce",
+    "tiny_values",
 ]
 
+RATES = (0.001, 0.0001, 0.00001)
 OUTPUTS = ("data", "models", "metrics", "plots", "report")
 CHECK = "from wen.config.paths import Paths; from wen.integrity.verify import check; print(*check(Paths()), sep='\\n')"
 REFUSED = {"dvc.lock": "dvc.lock", "Unable to read RWLock-file": ".dvc/tmp/rwlock"}

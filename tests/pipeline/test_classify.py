@@ -46,7 +46,7 @@ def evidence(study: Study) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "name", [None, "intra leak_free f1", "single 1e-05-1", "single baseline/colour-0", "single baseline/features-1"]
+    "name", [None, "intra leak_free f1", "single 0.0001-1", "single baseline/colour-0", "single baseline/features-1"]
 )
 def test_images_are_classified_as_the_study_classified_them(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | None
@@ -110,7 +110,7 @@ def run(study: Study, *sources: str, **options: Any) -> None:
         ("nowhere.bmp", {}, "no such file, folder or pattern"),
         ("src", {}, r"no \.bmp image in this folder, but "),
         ("good.bmp", {"classifier": "inter 0.01 kapa"}, "did you mean 'inter 0.001 kappa'"),
-        ("good.bmp", {"classifier": "best"}, "LR: 0.001, 0.0001, 1e-05; FOLD: 0, 1;"),
+        ("good.bmp", {"classifier": "best"}, "LR: 0.001, 0.0001; FOLD: 0, 1;"),
         ("good.bmp", {"output": Path("r.xlsx")}, r"end the name in \.csv, \.jsonl, \.txt, or give --format"),
         ("good.bmp", {"output": Path("folder")}, "exists and is not a regular file"),
         ("good.bmp", {"submission": Path("folder")}, "exists and is not a regular file"),

@@ -7,14 +7,19 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from conftest import PROJECT
 from dvc.repo import Repo
 from filelock import FileLock
 from ruamel.yaml import YAML
+
+OUTPUTS = ("data/code", "data/features", "data/predictions", "models", "metrics", "plots")
+"""What is compared; not report/: its page says how long the stages took."""
 
 
 class Study:
@@ -56,7 +61,7 @@ class Study:
         return row
 
 
-def new_study(folder: Path, name: str) -> Study:
+def new_study(folder: Path, name: str, values: dict[str, Any] | None = None) -> Study:
     """Copy what git tracks, and what it would, into a repository of its own, set to a tiny study."""
     root, home = folder / name, folder / "home"
     home.mkdir(exist_ok=True)
@@ -73,7 +78,7 @@ def new_study(folder: Path, name: str) -> Study:
     made.run("git", "init", "--quiet")
     made.run("git", "config", "user.name", "tester")  # DVC sets a changed workspace aside as a commit
     made.run("git", "config", "user.email", "tester@example.org")
-    set_params(root, tiny_values())
+    set_params(root, values or tiny_values())
     made.commit("Tiny study")
     return made
 
@@ -98,7 +103,7 @@ def finished_study(factory: pytest.TempPathFactory, name: str) -> Study:
     return Study(folder / "study", folder / "home")
 
 
-def tiny_values() -> dict[str, Any]:
+def tiny_values(rates: Sequence[float] = (0.001, 0.0001)) -> dict[str, Any]:
     values: dict[str, Any] = YAML(typ="safe").load((PROJECT / "profiles/demo.yaml").read_text())
     values["dataset"]["side"] = 48
     values["dataset"]["synthetic"] |= {
@@ -106,6 +111,7 @@ def tiny_values() -> dict[str, Any]:
         "altered": 2,
     }  # fmt: skip
     values["images"] = {"crop": 48, "size": 32}
+    values["lr_grid"] = list(rates)
     values["folds"] = [0, 1]
     values["schemes"] = ["accuracy", "f1", "kappa"]
     values["augment"]["views"] = 1
@@ -127,3 +133,34 @@ def own_mounts() -> tuple[str, ...]:
     if subprocess.run([*around, "mount -t tmpfs none /mnt"], capture_output=True, check=False).returncode:
         pytest.skip("this system does not let a test mount a folder of its own")
     return around
+
+
+def same(study: Study, serial: Study) -> None:
+    """Both have the same files with the same bytes, and in dvc.lock the same of each stage but the page's."""
+    for folder in OUTPUTS:
+        files = {path.relative_to(serial.root) for path in (serial.root / folder).rglob("*") if path.is_file()}
+        assert files == {path.relative_to(study.root) for path in (study.root / folder).rglob("*") if path.is_file()}
+        for path in files:
+            assert (study.root / path).read_bytes() == (serial.root / path).read_bytes(), path
+    locks = [YAML(typ="safe").load((own.root / "dvc.lock").read_text())["stages"] for own in (study, serial)]
+    assert [lock.pop("report")["cmd"] for lock in locks] == ["wen report"] * 2
+    assert locks[0] == locks[1]
+    assert study.stages_run(study.run("dvc", "repro")) == ["code"]
+
+
+def started(study: Study, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        ["wen", "run", *arguments], cwd=study.root, env=study.env, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def processes_in(folder: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if Path(process.cwd()).is_relative_to(folder):
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found

@@ -1,0 +1,72 @@
+"""`wen run` and `wen classify` on a cluster of three nodes give what they give on one machine."""
+
+import io
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ray.cluster_utils import Cluster
+from tiny_study import Study, finished_study, new_study, processes_in, same, started
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The study as `dvc repro` makes it."""
+    return finished_study(tmp_path_factory, "serial")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """Three nodes of a core and a GPU each, as far as Ray knows.
+
+    One shares the repository, two have nothing but folders of their own.
+    """
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    node = {"num_cpus": 1, "num_gpus": 1}
+    made = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
+    for name in ("second", "third"):
+        made.add_node(**node, env_vars={"WEN_NODE_DIR": str(tmp_path / name)})
+    yield made
+    made.shutdown()
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["whole", "a node is lost"])
+def test_a_cluster_gives_the_bytes_of_dvc_repro(serial: Study, tmp_path: Path, cluster: Cluster, lost: bool) -> None:
+    study = new_study(tmp_path, "study")
+    store = tmp_path / "store"
+    study.run("dvc", "remote", "add", "--default", "store", str(store))
+    run = store / "runs/aa" / ("a" * 64) / ("b" * 64)  # of a node that was lost while it pushed
+    run.parent.mkdir(parents=True)
+    run.write_text(f"cmd: x\ndeps: []\nouts:\n- path: x\n  md5: {32 * 'c'}.dir\n  size: 1\n  nfiles: 1\n")
+    process = started(study, "--address", cluster.address)
+    if lost:
+        while process.poll() is None and not list((tmp_path / "third/.checkpoints").rglob("*.safetensors")):
+            time.sleep(0.05)
+        assert process.poll() is None
+        cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert "14 done" in output
+    assert "GPU 0" in output
+    assert list((tmp_path / "second/cache/files").rglob("*"))  # it worked, on what came from the store
+    assert not processes_in(tmp_path / "third")
+    if not lost:  # nothing was made again here
+        times = (study.root / "logs/times.csv").read_text()
+        assert (times.count("train-fold,"), times.count("predict-fold,")) == (4, 4)
+    same(study, serial)
+
+
+def test_images_that_are_spread_over_a_cluster_are_classified_as_here(serial: Study, cluster: Cluster) -> None:
+    images = sorted(str(path) for path in (serial.root / "data/synthetic").rglob("*.bmp"))
+    listed = ["wen", "classify", *images, str(serial.root / "params.yaml"), "--format", "csv", "--members"]
+    here, spread = (serial.run(*listed, *more, fails=True) for more in ([], ["--address", cluster.address]))
+    tables = []
+    for output in (here, spread):
+        assert f"error: {serial.root / 'params.yaml'}: " in output
+        assert f"1 of {len(images) + 1} images could not be classified" in output
+        lines = [line for line in output.splitlines() if line.startswith(("file,", "/"))]
+        tables.append(pd.read_csv(io.StringIO("\n".join(lines))))
+    assert list(tables[0].file) == list(tables[1].file) == images
+    pd.testing.assert_frame_equal(*tables, rtol=1e-5)
