@@ -50,7 +50,8 @@ def test_metrics_show_is_the_result_table_from_single_models_to_the_headline(stu
     assert len(paths) == 4 + 4 + 6 + 6 + 2 * (2 + 2) + 1
     kinds = [path.split("/")[0] for path in paths]
     assert kinds[-1] == "headline.json"
-    assert paths[:2] == ["single/0.001/0.json", "single/0.001/1.json"]
+    assert paths[:8:4] == ["single/baseline/colour/0.json", "single/baseline/features/0.json"]
+    assert paths[8:10] == ["single/0.001/0.json", "single/0.001/1.json"]
     assert all(len(row) == len(header) for row in rows)
 
 
@@ -157,8 +158,8 @@ def test_the_page_shows_the_numbers_of_the_metrics_files_and_needs_no_other_file
     expected = study.row("intra/leak_free-f1.json")
     shown = [re.match(r"-?\d\.\d{3}", text)[0] for text in rows["Intra-LR, f1 (leak_free)"]]  # type: ignore[index]  # before the interval
     assert shown == [f"{expected[m]:.3f}" for m in list(expected)[:9]]
-    expected = study.row("single/1e-05/1.json")
-    shown = [re.match(r"-?\d\.\d{3}", text)[0] for text in rows["LR 1e-05, fold 1"]]  # type: ignore[index]
+    expected = study.row("single/0.0001/1.json")
+    shown = [re.match(r"-?\d\.\d{3}", text)[0] for text in rows["LR 0.0001, fold 1"]]  # type: ignore[index]
     assert shown == [f"{expected[m]:.3f}" for m in list(expected)[:9]]
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
     assert "Synthetic cells" in page
@@ -198,6 +199,7 @@ def test_a_longer_grid_trains_its_new_rates_alone_and_a_shorter_one_nothing(stud
     with np.load(study.root / "data/predictions/intra.npz") as arrays:
         assert len(arrays["leak_free_members"]) == 3
     assert before != intra_metrics(study)
+    assert "LR 1e-05, fold 1" in (study.root / "report/index.html").read_text()
     ran = study.stages_run(study.run("dvc", "exp", "run", "--set-param", "lr_grid=[0.001, 0.00001]"))
     assert ran == ["code", "ensemble-intra", "report"]
     study.restore()
