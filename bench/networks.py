@@ -25,7 +25,7 @@ from rich.table import Table
 PROJECT = Path(__file__).parents[1]
 sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests/pipeline")]
 
-from tiny_study import new_study, set_params, tiny_values  # noqa: E402
+from tiny_study import new_study, tiny_values  # noqa: E402
 
 from wen.config.member import Member  # noqa: E402
 from wen.config.params import Params  # noqa: E402
@@ -109,11 +109,8 @@ def by_functions(values: dict[str, Any], folder: Path, name: str) -> dict[str, A
 
 def by_dvc(values: dict[str, Any], folder: Path, name: str) -> dict[str, Any]:
     """All models of two learning rates."""
-    values = values | {"lr_grid": values["lr_grid"][:2]}
-    study = new_study(folder, name)
+    study = new_study(folder, name, values)
     study.env |= {"HOME": os.environ["HOME"]}
-    set_params(study.root, values)
-    study.commit(name)
     study.run("dvc", "repro")
     files = sorted((study.root / "data/predictions").glob("*/*.npz"))
     return {f"{file.parent.name}/{file.stem} {key}": array for file in files for key, array in read_npz(file).items()}
