@@ -51,6 +51,7 @@ RERUN: dict[str, set[str]] = {
     "report/published.csv": {"report"},
 }
 NEVER = (
+    "config/stages.py",
     "launch/*.py",
     "integrity/verify.py",
     "integrity/check.py",
@@ -94,6 +95,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(code, "SOURCE", tmp_path / "src")
     monkeypatch.setattr(code, "START", tmp_path / "src/wen/__main__.py")
     monkeypatch.setattr(code, "COMMANDS", tmp_path / "src/wen/cli.py")
+    monkeypatch.setattr(code, "NAMES", tmp_path / "src/wen/config/stages.py")
     return tmp_path / "src/wen"
 
 

@@ -23,6 +23,8 @@ from wen.files import atomic
 SOURCE = Path(__file__).parents[1]
 START = SOURCE / "wen/__main__.py"
 COMMANDS = SOURCE / "wen/cli.py"
+NAMES = SOURCE / "wen/config/stages.py"
+"""Only names the stages: another one is to rerun none of those that there are."""
 DATA = (".csv", ".yaml", ".html", ".md")
 """Endings of the package's files that are no modules; editors and systems leave others beside them."""
 LIBRARIES = {
@@ -108,7 +110,7 @@ def files(stage: str) -> list[Path]:
     left = [START, SOURCE / "wen/__init__.py"]
     while left:
         file = left.pop()
-        if file not in found:
+        if file not in found and file != NAMES:
             found.add(file)
             left += [path for name in _imports(file, stage) for path in _modules(name)]
     packages = {file.parent for file in found} - {SOURCE / "wen"}

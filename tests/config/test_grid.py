@@ -78,6 +78,13 @@ def test_a_longer_grid_is_told_what_to_type(study: Paths) -> None:
         grid.check(load(study.params), study)
 
 
+def test_a_grid_too_short_for_its_places_is_told_what_to_type(study: Paths) -> None:
+    grid.write(RATES, study)
+    set_grid(study, RATES[:2], RATES[0])
+    with pytest.raises(WenError, match=r"lr_grid: 2 rates.*type `wen grid 0\.3 0\.1`"):
+        grid.check(load(study.params), study)
+
+
 def test_the_grid_as_it_is_leaves_both_files_as_they_are(study: Paths) -> None:
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(PROJECT / name, study.root)

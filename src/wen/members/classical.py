@@ -100,7 +100,11 @@ def _numbers(name: str, stored: _Stored, cells: pd.DataFrame) -> np.ndarray:
     """What a baseline measures on every image, of shape (images, k)."""
     classical = baseline(name)
     rows = batches(np.arange(len(cells)), BATCH)
-    numbers = np.concatenate([classical.numbers(stored.batch(batch)) for batch in rows])
+    found = [classical.numbers(stored.batch(batch)) for batch in rows]
+    for batch, part in zip(rows, found, strict=True):
+        if part.ndim != 2 or len(part) != len(batch):
+            raise WenError(f"baseline {name}: numbers() gives shape {part.shape}; it has to be a row for each image")
+    numbers = np.concatenate(found)
     finite = np.isfinite(numbers).all(axis=1)
     if not finite.all():
         image = cells.id.to_numpy()[~finite][0]
@@ -117,6 +121,8 @@ def _fit(member: Member, numbers: np.ndarray, cells: pd.DataFrame, seed: int) ->
             "take more images, or set baselines: [] in params.yaml"
         )
     estimator = baseline(str(member.baseline)).estimator(train, seed_for(seed, member.fold, what="baseline"))
+    if not hasattr(estimator, "predict_proba"):
+        raise WenError(f"baseline {member.baseline}: {type(estimator).__name__} gives no probabilities (predict_proba)")
     return estimator.fit(numbers[rows].astype(np.float64), train.label.to_numpy())
 
 

@@ -245,7 +245,7 @@ def _offer(network: nn.Module, name: str) -> str:
     if len(legal) == 1:
         legal = _cuttable(network, f"{legal[0]}.") or legal
     meant = f"did you mean {', '.join(near)}? " if near else ""
-    return f"{meant}it can be cut before {', '.join(legal)}, or inside one of them"
+    return f"{meant}it can be cut before {', '.join(legal)}, or inside one of them; auto cuts before the last stage"
 
 
 def _cuttable(network: nn.Module, inside: str) -> list[str]:
