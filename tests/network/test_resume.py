@@ -61,7 +61,7 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
 
 
 @pytest.fixture
-def atomic(study: tuple[Params, Paths]) -> dict[str, bytes]:
+def uninterrupted(study: tuple[Params, Paths]) -> dict[str, bytes]:
     params, paths = study
     paths.checkpoint(MEMBER).unlink(missing_ok=True)
     finetune.run(params, paths, MEMBER, "cpu")
@@ -70,7 +70,7 @@ def atomic(study: tuple[Params, Paths]) -> dict[str, bytes]:
 
 
 def test_after_an_interruption_the_outputs_are_the_same_bytes(
-    study: tuple[Params, Paths], whole: dict[str, bytes]
+    study: tuple[Params, Paths], uninterrupted: dict[str, bytes]
 ) -> None:
     params, paths = study
     for epochs in range(1, EPOCHS + 1):
@@ -82,7 +82,7 @@ def test_after_an_interruption_the_outputs_are_the_same_bytes(
         with pytest.MonkeyPatch.context() as patch:
             interrupt_after(patch, EPOCHS - epochs + 1)  # one epoch more than is left: never reached
             finetune.run(params, paths, MEMBER, "cpu")
-        assert outputs(paths) == whole
+        assert outputs(paths) == uninterrupted
         paths.checkpoint(MEMBER).unlink()
 
 
@@ -92,7 +92,7 @@ def test_a_checkpoint_is_of_the_same_parameters_as_its_stage() -> None:
 
 
 def test_a_training_that_is_lost_after_its_end_is_not_repeated(
-    study: tuple[Params, Paths], whole: dict[str, bytes]
+    study: tuple[Params, Paths], uninterrupted: dict[str, bytes]
 ) -> None:
     """As when DVC is killed, or the disk is full, before it has kept the model."""
     params, paths = study
@@ -101,7 +101,7 @@ def test_a_training_that_is_lost_after_its_end_is_not_repeated(
     with pytest.MonkeyPatch.context() as patch:
         interrupt_after(patch, 1)  # never reached
         finetune.run(params, paths, MEMBER, "cpu")
-    assert outputs(paths) == whole
+    assert outputs(paths) == uninterrupted
     predict.run(params, paths, MEMBER, "cpu")
     assert not paths.checkpoint(MEMBER).exists()
 
@@ -144,7 +144,7 @@ def test_a_checkpoint_of_other_data_parameters_weights_or_code_is_not_resumed_fr
 
 @pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
 def test_a_damaged_checkpoint_is_not_resumed_from(
-    study: tuple[Params, Paths], whole: dict[str, bytes], damage: bytes | None
+    study: tuple[Params, Paths], uninterrupted: dict[str, bytes], damage: bytes | None
 ) -> None:
     params, paths = study
     checkpoint = paths.checkpoint(MEMBER)
@@ -154,4 +154,4 @@ def test_a_damaged_checkpoint_is_not_resumed_from(
             finetune.run(params, paths, MEMBER, "cpu")
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100] if damage is None else damage)
     finetune.run(params, paths, MEMBER, "cpu")
-    assert outputs(paths) == whole
+    assert outputs(paths) == uninterrupted
