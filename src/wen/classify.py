@@ -20,7 +20,7 @@ from wen.files import write_text
 from wen.identity import study_id
 from wen.integrity import one_run
 from wen.launch.spread import on_cluster
-from wen.members.apply import classify, judges, models
+from wen.members.apply import classify, models, predictor_of
 from wen.names import shown
 from wen.network import device
 from wen.results import Classifier, Study, gather
@@ -81,8 +81,8 @@ def run(params: Params, paths: Paths, request: Request) -> None:
     if request.address:
         probabilities = on_cluster(files, members, params, paths, request.address)
     else:
-        judge = judges(members, params, paths, device.choose(request.device, params.compute))
-        probabilities = classify(files, judge, params)
+        predictor = predictor_of(members, params, paths, device.choose(request.device, params.compute))
+        probabilities = classify(files, predictor, params)
     with rows(form, request.output, about) as write:
         called = [_write_row(write, *pair, classifier, request.members) for pair in _shown(files, probabilities)]
     if failed := called.count(None):

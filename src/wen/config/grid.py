@@ -1,7 +1,7 @@
 """The learning rates of params.yaml, and the places of dvc.yaml that refer to them.
 
-dvc.yaml cannot say "each of ``lr_grid``, and ``lr``", so it names places in the list, from its start and from its end:
-k of both reach every rate of k to 2k, and DVC drops what is there twice.
+dvc.yaml cannot say "each rate of ``lr_grid``, and ``lr``". It names the first k rates of the list and the last k: all
+rates of a grid of k to 2k. DVC drops those that it meets twice.
 """
 
 import re
@@ -29,7 +29,7 @@ def check(params: Params, paths: Paths) -> None:
     if reached != set(range(number)) or not places <= set(range(-number, number)):
         rates = " ".join(params.grid)
         raise WenError(
-            f"params.yaml: lr_grid: {number} rates, and dvc.yaml has other places; type `wen grid {rates}` first"
+            f"params.yaml: lr_grid: dvc.yaml is not written for {number} rates; type `wen grid {rates}` first"
         )
 
 
@@ -41,10 +41,8 @@ def write(rates: Sequence[float], paths: Paths) -> None:
     WenError
         If params.yaml would not be valid with it; nothing is written.
     """
-    text, listed = (
-        paths.params.read_text(encoding="utf-8"),
-        ", ".join(format(Decimal(repr(rate)), "f") for rate in rates),
-    )
+    text = paths.params.read_text(encoding="utf-8")
+    listed = ", ".join(format(Decimal(repr(rate)), "f") for rate in rates)
     new, found = LIST.subn(f"lr_grid: [{listed}]", text)
     if found != 1:
         raise WenError(f"{paths.params}: has no list lr_grid")
@@ -59,6 +57,6 @@ def write(rates: Sequence[float], paths: Paths) -> None:
     write_text(paths.dvc, IN_A_LINE.sub(", ".join(f'"{place}"' for place in places), stages))
     write_text(paths.params, new)
     print(
-        f"params.yaml and dvc.yaml: {len(rates)} learning rates. `dvc repro` trains those that are new. "
-        f"Without this command, lr_grid can have {half} to {min(2 * half, 8)} rates"
+        f"wrote {len(rates)} learning rates to params.yaml and dvc.yaml; `dvc repro` trains the new ones. "
+        f"params.yaml alone can now change lr_grid to {half} to {min(2 * half, 8)} rates"
     )

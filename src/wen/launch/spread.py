@@ -18,7 +18,7 @@ from wen.config.paths import Paths
 from wen.errors import WenError
 from wen.files import atomic
 from wen.launch.connect import connected
-from wen.members.apply import classify, judges, models
+from wen.members.apply import classify, models, predictor_of
 from wen.network import device
 
 BATCH = 256
@@ -99,12 +99,12 @@ class _Worker:
             for path, weight in content.items():
                 with atomic(paths.root / path) as partial:
                     partial.write_bytes(weight)
-            self.judge = judges(members, params, paths, device.choose("auto", params.compute))
+            self.predictor = predictor_of(members, params, paths, device.choose("auto", params.compute))
         self.width = len(members)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         files = [os.fsdecode(name) for name in batch["file"]]
-        found = [""] * len(files) if self.refused else list(classify(files, self.judge, self.params))
+        found = [""] * len(files) if self.refused else list(classify(files, self.predictor, self.params))
         nothing = np.full(self.width, np.nan)
         return {
             "probability": np.stack([nothing if isinstance(row, str) else row for row in found]),

@@ -24,27 +24,27 @@ from wen.network.frozen import Frozen, runner
 
 AHEAD = 2
 """Batches that are read while the network is at work."""
-Judge = Callable[[np.ndarray], np.ndarray]
+Predictor = Callable[[np.ndarray], np.ndarray]
 """From 8-bit RGB images of shape (n, size, size, 3) to probabilities of ALL, of shape (images, members)."""
 
 
 def models(members: Sequence[Member], paths: Paths) -> list[Path]:
-    """The files that `judges` may read: a baseline may look at the frozen network's features."""
+    """The files that `predictor_of` may read: a baseline may look at the frozen network's features."""
     classical = any(member.baseline for member in members)
     return [*map(paths.model, members), *([paths.backbone] if classical else [])]
 
 
-def judges(members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> Judge:
+def predictor_of(members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> Predictor:
     """Load the members of a classifier: networks, or a baseline."""
     kind = Fitted if members[0].baseline else Networks
     return kind(members, params, paths, where)
 
 
-def classify(files: Iterable[str], judge: Judge, params: Params) -> Iterator[np.ndarray | str]:
+def classify(files: Iterable[str], predictor: Predictor, params: Params) -> Iterator[np.ndarray | str]:
     """Give each image's probability of ALL by each member, of shape (members,); or why there is none."""
     for batch in _read_ahead(files, params):
         good = [image for image in batch if not isinstance(image, str)]
-        rows = judge(np.stack(good)) if good else ()
+        rows = predictor(np.stack(good)) if good else ()
         found = iter([OVERFLOW if np.isnan(row).any() else row for row in rows])
         yield from (image if isinstance(image, str) else next(found) for image in batch)
 
