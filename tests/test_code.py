@@ -46,7 +46,7 @@ RERUN: dict[str, set[str]] = {
     "ensemble/wen.py": ENSEMBLES,
     "evaluation/metrics.py": {"baselines", "predict-fold", *ENSEMBLES},
     "evaluation/statistics.py": {"report"},
-    "report/texts.yaml": {"report"},
+    "report/texts/page.yaml": {"report"},
     "report/templates/report.html": {"report"},
     "report/published.csv": {"report"},
 }

@@ -25,7 +25,7 @@ START = SOURCE / "wen/__main__.py"
 COMMANDS = SOURCE / "wen/cli.py"
 NAMES = SOURCE / "wen/config/stages.py"
 """Only names the stages: another one is to rerun none of those that there are."""
-DATA = (".csv", ".yaml", ".html", ".md")
+DATA = (".csv", ".yaml", ".html", ".css", ".js", ".md")
 """Endings of the package's files that are no modules; editors and systems leave others beside them."""
 LIBRARIES = {
     "numpy": "numpy", "openvino": "openvino", "pandas": "pandas", "PIL": "pillow", "safetensors": "safetensors",

@@ -14,6 +14,7 @@ from wen.files import atomic
 
 ALL_COLOUR, HEM_COLOUR = "#7b2d8b", "#1b9e77"
 COLOURS = ["#1f4e79", "#d1731c", "#2a9d6f", "#8b2d6b", "#5c5c5c"]
+MARKERS = "osD^v"
 LINES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1))]
 
 plt.rcParams.update(

@@ -30,8 +30,8 @@ from wen.report.language import Text
 from wen.results import gather
 
 SECTIONS = [
-    "answer", "questions", "readings", "leaks", "copies", "tables", "weights", "figures", "cells", "published",
-    "images", "provenance", "checklist",
+    "answer", "questions", "readings", "leaks", "copies", "tables", "weights", "figures", "agreement", "cells",
+    "published", "images", "provenance", "checklist",
 ]  # fmt: skip
 
 
@@ -156,7 +156,8 @@ def test_pairs_of_copies_are_shown_side_by_side_with_their_people(make_study: Ma
     assert section.count("<img ") == 1
     assert "UID_20_&lt;b&gt;" in section
     for text in (
-        t("copies.turn.5"), t("copies.difference", difference="1.25", correlation="0.950"), t("copies.rest", rest="50"),
+        t("copies.turn.5"), t("copies.difference", difference=t.number(1.25, 2), correlation=t.number(0.95)),
+        t("copies.rest", rest="50"),
         t("copies.subject", subject="28", label="HEM"), t("copies.classes", pairs=1), "20 and 28",
     ):  # fmt: skip
         assert text in section
@@ -199,9 +200,9 @@ def test_it_says_what_the_runs_can_show_and_what_the_thesis_would_have_tested(
     params, paths = make_study(report={"language": language}, folds=list(range(folds)))
     made, t = run(params, paths), Text(language)
     runs, cochran = read_json(paths.evidence)["tests"][:2]
-    figures = {name: f"{100 * runs[name]:.1f}" for name in ("deviation", "smallest")}
+    figures = {name: t.number(100 * runs[name], 1) for name in ("deviation", "smallest")}
     sentence = t("runs.power" if runs["smallest"] <= 1 else "runs.few", folds=folds, **figures)
-    thesis = t("runs.champions", test=t("test.cochran_q"), p=f"{cochran['p']:.3f}")
+    thesis = t("runs.champions", test=t("test.cochran_q"), p=t.p(cochran["p"]))
     assert made.text.count(sentence) == 2  # on the card of H1, and under the first question
     assert thesis in html.unescape(made.text)
     assert made.text.count(t("runs.thesis")) == 1 + 3 + 3  # Cochran's Q, pairs of champions, their areas

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
-from wen.evaluation.agreement import pairwise_kappa, pairwise_q
 from wen.evaluation.calibration import brier, expected_error
 from wen.evaluation.metrics import confusion, recall, specificity
 from wen.results import Classifier, Study
@@ -26,29 +25,6 @@ def calibration(study: Study) -> list[dict[str, Any]]:
         }
         for classifier in (focus, *others)
     ]
-
-
-def agreement(study: Study) -> list[dict[str, Any]]:
-    """For every ensemble, how alike its members are and what it gains over their mean and over the best of them."""
-    rows = []
-    for ensemble in study.classifiers:
-        if ensemble.kind == "single" or ensemble.scheme != study.params.weighting:
-            continue
-        members = [study.single(member) for member in ensemble.members]
-        above = np.triu_indices(len(members), 1)
-        accuracy = [member.row["accuracy"] for member in members]
-        kappas = pairwise_kappa(np.stack([member.probability for member in members]))[above]
-        qs = pairwise_q(np.stack([study.right(member) for member in members]))[above]
-        rows.append(
-            {
-                "id": ensemble.id,
-                "kappa": float(kappas.mean()),
-                "q": float(np.nanmean(qs)) if np.isfinite(qs).any() else None,
-                "gain_over_mean": ensemble.row["accuracy"] - float(np.mean(accuracy)),
-                "gain_over_best": ensemble.row["accuracy"] - max(accuracy),
-            }
-        )
-    return rows
 
 
 def subjects(study: Study) -> pd.DataFrame:

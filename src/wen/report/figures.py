@@ -1,4 +1,4 @@
-"""The report's figures, as SVG that is legible in black and white; every word comes from texts.yaml."""
+"""The report's figures, legible in black and white; every word comes from texts/."""
 
 from typing import Any
 
@@ -8,20 +8,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from wen.evaluation.agreement import pairwise_kappa
 from wen.evaluation.calibration import reliability
 from wen.evaluation.metrics import THRESHOLD, auc, confusion
 from wen.evaluation.resampling import resample
-from wen.figure_style import ALL_COLOUR, COLOURS, HEM_COLOUR, LINES, render
-from wen.report.diagnostics import agreement, thresholds
+from wen.figure_style import ALL_COLOUR, COLOURS, HEM_COLOUR, LINES, MARKERS
+from wen.report.diagnostics import thresholds
 from wen.report.language import Text
 from wen.results import Classifier, Study
 
-MARKERS = "osD^v"
 BANDS = 300  # resampled curves behind a band
 
 
-def forest(study: Study, compared: list[Classifier], intervals: dict[str, Any], t: Text) -> str:
+def forest(study: Study, compared: list[Classifier], intervals: dict[str, Any], t: Text) -> Figure:
     """Accuracy of a few classifiers with their intervals."""
     figure, axes = plt.subplots(figsize=(6.4, 0.36 * len(compared) + 0.9))
     kinds = {"single": 0, "inter": 1, "intra": 2}
@@ -32,10 +30,10 @@ def forest(study: Study, compared: list[Classifier], intervals: dict[str, Any], 
         axes.plot(classifier.row["accuracy"], y, MARKERS[k], color=COLOURS[k])
     axes.set(yticks=range(len(upwards)), yticklabels=[*map(t.name, upwards)], xlabel=t("axis.accuracy"))
     axes.grid(axis="x", color="0.9")
-    return _svg(figure)
+    return figure
 
 
-def rates(study: Study, t: Text) -> str:
+def rates(study: Study, t: Text) -> Figure:
     """Single models and Inter-LR ensemble of each LR."""
     figure, axes = plt.subplots(figsize=(5.4, 3.6))
     for x, recipe in enumerate(study.models):
@@ -51,10 +49,10 @@ def rates(study: Study, t: Text) -> str:
     axes.set(xticks=range(len(study.models)), xticklabels=[f"LR {recipe}" for recipe in study.models],
              ylabel=t("axis.accuracy"))  # fmt: skip
     axes.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1))
-    return _svg(figure)
+    return figure
 
 
-def schemes(study: Study, t: Text) -> str:
+def schemes(study: Study, t: Text) -> Figure:
     """Every ensemble by its weighting scheme."""
     ensembles = [classifier for classifier in study.classifiers if classifier.kind != "single"]
     groups = list(dict.fromkeys(map(_group, ensembles)))
@@ -68,10 +66,10 @@ def schemes(study: Study, t: Text) -> str:
     axes.set(yticks=range(len(groups)), yticklabels=groups[::-1], xlabel=t("axis.accuracy"))
     axes.grid(axis="x", color="0.9")
     axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
-    return _svg(figure)
+    return figure
 
 
-def roc(study: Study, compared: list[Classifier], seed: int, t: Text) -> str:
+def roc(study: Study, compared: list[Classifier], seed: int, t: Text) -> Figure:
     """ROC curves of a few classifiers, and a band around the one in focus."""
     figure, axes = plt.subplots(figsize=(5, 4.6))
     grid = np.linspace(0, 1, 101)
@@ -86,10 +84,10 @@ def roc(study: Study, compared: list[Classifier], seed: int, t: Text) -> str:
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
     axes.set(xlabel=t("axis.fpr"), ylabel=t("axis.tpr"))
     axes.legend(loc="lower right", fontsize="small")
-    return _svg(figure)
+    return figure
 
 
-def precision_recall(study: Study, compared: list[Classifier], t: Text) -> str:
+def precision_recall(study: Study, compared: list[Classifier], t: Text) -> Figure:
     """Precision-recall curves of a few classifiers."""
     figure, axes = plt.subplots(figsize=(5, 4.6))
     for k, classifier in enumerate(compared):
@@ -98,10 +96,10 @@ def precision_recall(study: Study, compared: list[Classifier], t: Text) -> str:
     axes.axhline(study.label.mean(), color="0.5", linestyle=":", linewidth=1)
     axes.set(xlabel=t("axis.recall"), ylabel=t("axis.precision"), ylim=(None, 1.01))
     axes.legend(loc="lower left", fontsize="small")
-    return _svg(figure)
+    return figure
 
 
-def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> str:
+def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> Figure:
     """Counts of right and wrong decisions, and their share of the true class."""
     figure, panels = plt.subplots(1, len(compared), figsize=(3.3 * len(compared), 3.2), squeeze=False)
     for axes, classifier in zip(panels[0], compared, strict=True):
@@ -116,10 +114,10 @@ def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> str
                  xlabel=t("axis.called"), ylabel=t("axis.is"))  # fmt: skip
         axes.set_title(t.name(classifier), fontsize="small")
         axes.spines[:].set_visible(False)
-    return _svg(figure)
+    return figure
 
 
-def learning_curves(curves: pd.DataFrame, t: Text) -> str:
+def learning_curves(curves: pd.DataFrame, t: Text) -> Figure:
     """Loss and accuracy of every model by epoch; a column for each LR, a thin line for each fold."""
     rates = list(curves.recipe.unique())
     figure, grid = plt.subplots(
@@ -141,10 +139,10 @@ def learning_curves(curves: pd.DataFrame, t: Text) -> str:
         grid[0, column].set_title(f"LR {recipe}")
         grid[1, column].set_xlabel(t("axis.epoch"))
     grid[0, -1].legend(fontsize="small")
-    return _svg(figure)
+    return figure
 
 
-def calibration(study: Study, t: Text) -> str:
+def calibration(study: Study, t: Text) -> Figure:
     """Reliability of the classifier in focus."""
     figure, (axes, below) = plt.subplots(
         2, 1, figsize=(4.6, 5), sharex=True, gridspec_kw={"height_ratios": [4, 1]}
@@ -156,31 +154,10 @@ def calibration(study: Study, t: Text) -> str:
     axes.set(ylabel=t("axis.observed"), ylim=(-0.03, 1.03))
     below.bar(predicted, images, width=0.05, color="0.5")
     below.set(xlabel=t("axis.predicted"), ylabel=t("axis.images"), xlim=(-0.03, 1.03))
-    return _svg(figure)
+    return figure
 
 
-def members_agreement(study: Study, t: Text) -> str:
-    """Pairwise kappa of the members in focus, and every ensemble's gain by how much its members agree."""
-    members = study.focus.members
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8))
-    kappas = pairwise_kappa(np.stack([member.test_probability for member in members]))
-    left.imshow(kappas, cmap="Purples", vmin=0, vmax=1)
-    for (row, column), value in np.ndenumerate(kappas):
-        left.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.5 else "black")
-    names = [member.name for member in members]
-    left.set(xticks=range(len(names)), yticks=range(len(names)), yticklabels=names)
-    left.set_xticklabels(names, rotation=45, ha="right")
-    left.spines[:].set_visible(False)
-    for k, row in enumerate(agreement(study)):
-        right.plot(row["kappa"], row["gain_over_mean"], MARKERS[k % 5], color=COLOURS[k % 5],
-                   label=row["id"].rsplit(" ", 1)[0])  # fmt: skip
-    right.axhline(0, color="0.7", linewidth=0.8)
-    right.set(xlabel=t("axis.kappa"), ylabel=t("axis.gain"))
-    right.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
-    return _svg(figure)
-
-
-def subjects(table: pd.DataFrame, t: Text) -> str:
+def subjects(table: pd.DataFrame, t: Text) -> Figure:
     """Accuracy of each subject, the worst first."""
     figure, axes = plt.subplots(figsize=(9, 3.4))
     for label, name, colour, marker in ((1, "ALL", ALL_COLOUR, "o"), (0, "HEM", HEM_COLOUR, "s")):
@@ -193,10 +170,10 @@ def subjects(table: pd.DataFrame, t: Text) -> str:
     if few:
         axes.set_xticklabels(table.subject, rotation=90, fontsize="x-small")
     axes.legend(loc="lower right")
-    return _svg(figure)
+    return figure
 
 
-def threshold_curves(study: Study, t: Text) -> str:
+def threshold_curves(study: Study, t: Text) -> Figure:
     """Measures of the classifier in focus at every threshold, and the cost of missed ALL."""
     table = thresholds(study, study.focus)
     figure, (axes, below) = plt.subplots(
@@ -212,10 +189,10 @@ def threshold_curves(study: Study, t: Text) -> str:
     below.set(xlabel=t("axis.threshold"), ylabel=t("axis.cost"))
     for panel in (axes, below):
         panel.axvline(THRESHOLD, color="0.8", linewidth=0.8, zorder=0)
-    return _svg(figure)
+    return figure
 
 
-def published(table: pd.DataFrame, t: Text) -> str:
+def published(table: pd.DataFrame, t: Text) -> Figure:
     """Published accuracies; the marker is filled if the split was by subject."""
     table = table[table.accuracy.notna()].sort_values(["split", "accuracy"], ascending=[True, True], kind="stable")
     figure, axes = plt.subplots(figsize=(6.6, 0.3 * len(table) + 0.8))
@@ -227,7 +204,7 @@ def published(table: pd.DataFrame, t: Text) -> str:
     axes.set(yticks=range(len(rows)), yticklabels=[_citation(row) for row in rows])
     axes.set_xlabel(t("measure.accuracy"))
     axes.grid(axis="x", color="0.9")
-    return _svg(figure)
+    return figure
 
 
 def _roc_band(study: Study, grid: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -252,9 +229,3 @@ def _citation(row: dict[Any, Any]) -> str:
 
 def _group(ensemble: Classifier) -> str:
     return f"Inter-LR {ensemble.recipe}" if ensemble.kind == "inter" else f"Intra-LR ({ensemble.reading})"
-
-
-def _svg(figure: Figure) -> str:
-    """Render a figure as an SVG element for the page."""
-    text = render(figure).decode()
-    return text[text.index("<svg") :]

@@ -1,5 +1,7 @@
-"""The report's texts, all from texts.yaml, in the language of params.yaml's ``report.language``."""
+"""The report's texts and how it writes numbers, in the language of params.yaml's ``report.language``."""
 
+import math
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -7,6 +9,8 @@ from ruamel.yaml import YAML
 
 from wen.config.member import Member
 from wen.results import Classifier, Study
+
+ABSENT = "\N{EN DASH}"
 
 
 class Text:
@@ -24,6 +28,27 @@ class Text:
 
     def __call__(self, key: str, /, **values: Any) -> str:
         return self.catalogue[key][self.language].format(**values)
+
+    def number(self, value: float | None, digits: int = 3) -> str:
+        """Write a number, or a dash for one that is undefined."""
+        return ABSENT if value is None or math.isnan(value) else self._marked(f"{value:,.{digits}f}")
+
+    def points(self, value: float) -> str:
+        """Write a difference in percentage points."""
+        return self._marked(f"{100 * value:+.1f}")
+
+    def p(self, value: float) -> str:
+        return self._marked("< 0.001" if value < 0.001 else f"{value:.3f}")
+
+    def percent(self, value: float, digits: int = 0) -> str:
+        return self._marked(f"{value:.{digits}%}")
+
+    def count(self, value: int) -> str:
+        return self._marked(f"{value:,}")
+
+    def _marked(self, text: str) -> str:
+        """Put the decimal and thousands marks of the language into a number written the English way."""
+        return text.translate(str.maketrans(",.", ".,")) if self.language == "id" else text
 
     def names(self, study: Study) -> dict[str, str]:
         """Name each classifier, and the average of each recipe's single models, by id."""
@@ -43,9 +68,15 @@ class Text:
         return self(f"name.{classifier.kind}", lr=classifier.recipe, **about)
 
 
+@cache
 def catalogue() -> dict[str, dict[str, str]]:
-    """Read every text in every language."""
-    content: dict[str, dict[str, str]] = _yaml("texts.yaml")
+    """Read every text in every language, from texts/, a file for each section of the page."""
+    content: dict[str, dict[str, str]] = {}
+    for file in sorted(files("wen.report").joinpath("texts").iterdir(), key=lambda file: file.name):
+        texts = _yaml(f"texts/{file.name}")
+        if twice := content.keys() & texts.keys():
+            raise ValueError(f"{file.name}: {', '.join(sorted(twice))} is in another file, too")
+        content |= texts
     return content
 
 

@@ -1,24 +1,30 @@
 """Stage ``report``: the headline, the evidence, the data of ``dvc plots``, and one self-contained page."""
 
-import math
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
 
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
 from wen.evaluation.metrics import MEASURES, evaluate
+from wen.figure_style import render
 from wen.files import atomic, read_json, write_json, write_text
 from wen.identity import identity
 from wen.report import diagnostics, figures, hard_cases, pairs, plots, published, tables
 from wen.report.evidence import Evidence
 from wen.report.language import Text, checklist
 from wen.report.provenance import provenance
+from wen.report.sections import MEASURED
 from wen.results import Classifier, Study, curves, gather
 
-ABSENT = "\N{EN DASH}"
+SECTIONS = (
+    "answer", "questions", "readings", "leaks", "copies", "tables", "weights", "figures", "agreement", "cells",
+    "published", "images", "provenance", "checklist",
+)  # fmt: skip
+"""From the top of the page to its end."""
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -36,8 +42,8 @@ def run(params: Params, paths: Paths) -> None:
     evidence = Evidence(study).gathered() | {
         **identity(study, paths),
         "calibration": diagnostics.calibration(study),
-        "agreement": diagnostics.agreement(study),
         "subjects": diagnostics.subjects(study).to_dict("records"),
+        **{name: section.measure(study) for name, section in MEASURED.items()},
     }
     content = _content(study, paths, evidence, epochs, t)
     environment = _environment(t)
@@ -60,21 +66,8 @@ def _environment(t: Text) -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["t"] = t
-    environment.filters |= {"number": _number, "points": _points, "p": _p, "thousands": "{:,}".format}
+    environment.filters |= {"number": t.number, "points": t.points, "p": t.p, "percent": t.percent, "count": t.count}
     return environment
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return ABSENT if value is None or math.isnan(value) else f"{value:.{digits}f}"
-
-
-def _points(value: float) -> str:
-    """A difference in percentage points."""
-    return f"{100 * value:+.1f}"
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.DataFrame, t: Text) -> dict[str, Any]:
@@ -90,6 +83,21 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
     ladder = [*study.champions(reading), *(study.inter(recipe, scheme) for recipe in params.grid), compared[2]]
     by_subject = pd.DataFrame(evidence["subjects"])
     literature = published.beside(study, t("axis.this"))
+    drawn = {
+        "forest": figures.forest(study, ladder, evidence["intervals"], t),
+        "rates": figures.rates(study, t),
+        "schemes": figures.schemes(study, t),
+        "roc": figures.roc(study, compared, seed_for(params.seed, what="bands"), t),
+        "pr": figures.precision_recall(study, compared, t),
+        "confusion": figures.confusion_matrices(study, compared, t),
+        "learning": figures.learning_curves(epochs, t),
+        "calibration": figures.calibration(study, t),
+        "subjects": figures.subjects(by_subject, t),
+        "thresholds": figures.threshold_curves(study, t),
+        "published": figures.published(literature, t),
+    }
+    for name, section in MEASURED.items():
+        drawn |= section.figures(study, evidence[name], t)
     return {
         "params": params,
         "params_text": paths.params.read_text(encoding="utf-8"),
@@ -97,6 +105,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "dataset": dataset,
         "split": split,
         "evidence": evidence,
+        "answer": evidence["answer"],
         "study": study,
         "focus": study.focus,
         "diverged": [member.name for members in study.models.values() for member in members if member.diverged],
@@ -111,23 +120,17 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "published": literature.astype(object).where(literature.notna(), None).to_dict("records"),
         "published_measures": published.MEASURES,
         "checklist": _checklist(params, dataset, split),
-        "provenance": {"study": evidence["study"]} | provenance(paths) | {"training": f"{len(epochs):,}"},
+        "provenance": {"study": evidence["study"]} | provenance(paths) | {"training": t.count(len(epochs))},
         "montage": hard_cases.png_uri((paths.dataset_plots / "montage.png").read_bytes()),
-        "figures": {
-            "forest": figures.forest(study, ladder, evidence["intervals"], t),
-            "rates": figures.rates(study, t),
-            "schemes": figures.schemes(study, t),
-            "roc": figures.roc(study, compared, seed_for(params.seed, what="bands"), t),
-            "pr": figures.precision_recall(study, compared, t),
-            "confusion": figures.confusion_matrices(study, compared, t),
-            "learning": figures.learning_curves(epochs, t),
-            "calibration": figures.calibration(study, t),
-            "agreement": figures.members_agreement(study, t),
-            "subjects": figures.subjects(by_subject, t),
-            "thresholds": figures.threshold_curves(study, t),
-            "published": figures.published(literature, t),
-        },
+        "sections": SECTIONS,
+        "figures": {name: _svg(figure) for name, figure in drawn.items()},
     }
+
+
+def _svg(figure: Figure) -> str:
+    """Render a figure as an SVG element of the page."""
+    text = render(figure).decode()
+    return text[text.index("<svg") :]
 
 
 def _best(classifiers: list[Classifier], measure: str) -> float:

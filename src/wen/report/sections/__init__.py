@@ -1,0 +1,27 @@
+"""The sections of the page that have numbers or figures of their own.
+
+A section is a module here, ``templates/sections/NAME.html`` and ``texts/NAME.yaml``; one without numbers has no module.
+"""
+
+from typing import Any, Protocol
+
+from matplotlib.figure import Figure
+
+from wen.report.language import Text
+from wen.report.sections import agreement
+from wen.results import Study
+
+
+class Section(Protocol):
+    """What a module of `wen.report.sections` holds."""
+
+    def measure(self, study: Study) -> Any:
+        """Compute all that the section says; JSON, kept under the section's name in metrics/evidence.json."""
+        ...
+
+    def figures(self, study: Study, found: Any, t: Text) -> dict[str, Figure]:
+        """Draw its figures, by name; ``found`` is what `measure` returned."""
+        ...
+
+
+MEASURED: dict[str, Section] = {"agreement": agreement}
