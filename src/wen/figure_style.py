@@ -26,7 +26,8 @@ plt.rcParams.update(
         "font.size": 10,
         "legend.frameon": False,
         "svg.hashsalt": "wen",
-        "savefig.dpi": 110,
+        "svg.fonttype": "none",
+        "savefig.dpi": 200,
     }
 )
 
@@ -35,11 +36,15 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure in the format of the path's ending and close it."""
     with atomic(path) as partial:
         partial.write_bytes(render(figure, path.suffix[1:]))
-
-
-def render(figure: Figure, format: str = "svg") -> bytes:
-    """Draw a figure in memory and close it."""
-    data = io.BytesIO()
-    figure.savefig(data, format=format, metadata={"Date": None} if format == "svg" else None)
     plt.close(figure)
+
+
+def render(figure: Figure, format: str) -> bytes:
+    """Draw a figure in memory, with text as text and nothing of the day in it."""
+    if figure.get_layout_engine():  # once for all formats
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+    data = io.BytesIO()
+    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    figure.savefig(data, format=format, metadata=dates.get(format))
     return data.getvalue()

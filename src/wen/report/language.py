@@ -31,22 +31,22 @@ class Text:
 
     def number(self, value: float | None, digits: int = 3) -> str:
         """Write a number, or a dash for one that is undefined."""
-        return ABSENT if value is None or math.isnan(value) else self._marked(f"{value:,.{digits}f}")
+        return ABSENT if value is None or math.isnan(value) else self.marked(f"{value:,.{digits}f}")
 
     def points(self, value: float) -> str:
         """Write a difference in percentage points."""
-        return self._marked(f"{100 * value:+.1f}")
+        return self.marked(f"{100 * value:+.1f}")
 
     def p(self, value: float) -> str:
-        return self._marked("< 0.001" if value < 0.001 else f"{value:.3f}")
+        return self.marked("< 0.001" if value < 0.001 else f"{value:.3f}")
 
     def percent(self, value: float, digits: int = 0) -> str:
-        return self._marked(f"{value:.{digits}%}")
+        return self.marked(f"{value:.{digits}%}")
 
     def count(self, value: int) -> str:
-        return self._marked(f"{value:,}")
+        return self.marked(f"{value:,}")
 
-    def _marked(self, text: str) -> str:
+    def marked(self, text: str) -> str:
         """Put the decimal and thousands marks of the language into a number written the English way."""
         return text.translate(str.maketrans(",.", ".,")) if self.language == "id" else text
 

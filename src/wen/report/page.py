@@ -10,10 +10,9 @@ from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
 from wen.evaluation.metrics import MEASURES, evaluate
-from wen.figure_style import render
 from wen.files import atomic, read_json, write_json, write_text
 from wen.identity import identity
-from wen.report import diagnostics, figures, hard_cases, pairs, plots, published, tables
+from wen.report import diagnostics, drawing, figures, hard_cases, pairs, plots, published, tables
 from wen.report.evidence import Evidence
 from wen.report.language import Text, checklist
 from wen.report.provenance import provenance
@@ -30,7 +29,7 @@ SECTIONS = (
 def run(params: Params, paths: Paths) -> None:
     """Write metrics/headline.json, metrics/evidence.json, plots/headline/ and report/.
 
-    report/ holds index.html, model-card.md, and tables/ as CSV and LaTeX.
+    report/ holds index.html, model-card.md, figures/ as SVG, PDF, PNG and CSV, and tables/ as CSV and LaTeX.
 
     Raises
     ------
@@ -46,10 +45,12 @@ def run(params: Params, paths: Paths) -> None:
         **{name: section.measure(study) for name, section in MEASURED.items()},
     }
     content = _content(study, paths, evidence, epochs, t)
+    drawn = _figures(study, evidence, epochs, t)
     environment = _environment(t)
     plots.write(study, epochs, paths.plots)
     with atomic(paths.report) as partial:
         partial.mkdir()
+        content["figures"] = drawing.write(drawn, partial / "figures", t)
         write_text(partial / "index.html", environment.get_template("report.html").render(content))
         write_text(partial / "model-card.md", environment.get_template("model-card.md").render(content))
         tables.write(study, evidence, partial / "tables", t)
@@ -71,33 +72,9 @@ def _environment(t: Text) -> Environment:
 
 
 def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.DataFrame, t: Text) -> dict[str, Any]:
-    params, reading, scheme = study.params, study.params.reading, study.params.weighting
+    params = study.params
     dataset, split = read_json(paths.dataset_metrics), read_json(paths.split_metrics)
-    compared = [
-        study.best_single(reading),
-        study.inter(str(evidence["answer"]["lr"]), scheme),
-        study.intra(reading, scheme),
-    ]
-    if study.focus not in compared:
-        compared.append(study.focus)
-    ladder = [*study.champions(reading), *(study.inter(recipe, scheme) for recipe in params.grid), compared[2]]
-    by_subject = pd.DataFrame(evidence["subjects"])
     literature = published.beside(study, t("axis.this"))
-    drawn = {
-        "forest": figures.forest(study, ladder, evidence["intervals"], t),
-        "rates": figures.rates(study, t),
-        "schemes": figures.schemes(study, t),
-        "roc": figures.roc(study, compared, seed_for(params.seed, what="bands"), t),
-        "pr": figures.precision_recall(study, compared, t),
-        "confusion": figures.confusion_matrices(study, compared, t),
-        "learning": figures.learning_curves(epochs, t),
-        "calibration": figures.calibration(study, t),
-        "subjects": figures.subjects(by_subject, t),
-        "thresholds": figures.threshold_curves(study, t),
-        "published": figures.published(literature, t),
-    }
-    for name, section in MEASURED.items():
-        drawn |= section.figures(study, evidence[name], t)
     return {
         "params": params,
         "params_text": paths.params.read_text(encoding="utf-8"),
@@ -123,14 +100,36 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "provenance": {"study": evidence["study"]} | provenance(paths) | {"training": t.count(len(epochs))},
         "montage": hard_cases.png_uri((paths.dataset_plots / "montage.png").read_bytes()),
         "sections": SECTIONS,
-        "figures": {name: _svg(figure) for name, figure in drawn.items()},
     }
 
 
-def _svg(figure: Figure) -> str:
-    """Render a figure as an SVG element of the page."""
-    text = render(figure).decode()
-    return text[text.index("<svg") :]
+def _figures(study: Study, evidence: dict[str, Any], epochs: pd.DataFrame, t: Text) -> dict[str, Figure]:
+    params, reading, scheme = study.params, study.params.reading, study.params.weighting
+    compared = [
+        study.best_single(reading),
+        study.inter(str(evidence["answer"]["lr"]), scheme),
+        study.intra(reading, scheme),
+    ]
+    if study.focus not in compared:
+        compared.append(study.focus)
+    ladder = [*study.champions(reading), *(study.inter(recipe, scheme) for recipe in params.grid), compared[2]]
+    by_subject = pd.DataFrame(evidence["subjects"])
+    drawn = {
+        "forest": figures.forest(study, ladder, evidence["intervals"], t),
+        "rates": figures.rates(study, t),
+        "schemes": figures.schemes(study, t),
+        "roc": figures.roc(study, compared, seed_for(params.seed, what="bands"), t),
+        "pr": figures.precision_recall(study, compared, t),
+        "confusion": figures.confusion_matrices(study, compared, t),
+        "learning": figures.learning_curves(epochs, t),
+        "calibration": figures.calibration(study, t),
+        "subjects": figures.subjects(by_subject, t),
+        "thresholds": figures.threshold_curves(study, t),
+        "published": figures.published(published.beside(study, t("axis.this")), t),
+    }
+    for name, section in MEASURED.items():
+        drawn |= section.figures(study, evidence[name], t)
+    return drawn
 
 
 def _best(classifiers: list[Classifier], measure: str) -> float:

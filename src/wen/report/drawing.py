@@ -1,0 +1,127 @@
+"""How the report keeps its figures: as SVG, PDF and PNG files, each with what it plots as CSV."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.collections import Collection, LineCollection, PathCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedFormatter, FuncFormatter, ScalarFormatter
+
+from wen.figure_style import render
+from wen.report.language import Text
+
+FORMATS = ("svg", "pdf", "png")
+
+
+def write(figures: dict[str, Figure], folder: Path, t: Text) -> dict[str, str]:
+    """Write every figure in `FORMATS` and its data, close it, and return its SVG elements for the page."""
+    folder.mkdir()
+    elements = {}
+    for name, figure in figures.items():
+        for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+            if type(axis.get_major_formatter()) is ScalarFormatter:
+                axis.set_major_formatter(_Marked(t))
+        plotted(figure).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+        drawn = {kind: render(figure, kind) for kind in FORMATS}
+        for kind, content in drawn.items():
+            (folder / f"{name}.{kind}").write_bytes(content)
+        plt.close(figure)
+        text = drawn["svg"].decode()
+        elements[name] = text[text.index("<svg") :]
+    return elements
+
+
+class _Marked(ScalarFormatter):
+    """Ticks with the decimal mark of the report's language."""
+
+    def __init__(self, t: Text) -> None:
+        super().__init__()
+        self.t = t
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return self.t.marked(super().__call__(x, pos))
+
+
+def plotted(figure: Figure) -> pd.DataFrame:
+    """Read back what a figure plots.
+
+    Returns
+    -------
+    DataFrame
+        A row for each point: ``panel`` (counted from 1), its title and axes, ``series`` (as in the legend) and what it
+        is drawn as (``kind``), ``x`` and ``y`` in the data's units, their names where an axis has names for ticks,
+        and ``value``, of the cells of a matrix.
+    """
+    rows = [
+        {"panel": panel, "title": axes.get_title(), "x_axis": axes.get_xlabel(), "y_axis": axes.get_ylabel()} | row
+        for panel, axes in enumerate(figure.axes, 1)
+        for row in _rows(axes)
+    ]
+    columns = ["panel", "title", "x_axis", "y_axis", "series", "kind", "x", "y", "x_name", "y_name", "value"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.dropna(axis="columns", how="all")
+
+
+def _rows(axes: Axes) -> Iterator[dict[str, Any]]:
+    names = [_tick_names(axis) for axis in (axes.xaxis, axes.yaxis)]
+    for series, kind, points in _series(axes):
+        for x, y in points.tolist():
+            found = {
+                key: ticks.get(round(value)) for key, ticks, value in zip("xy", names, (x, y), strict=True) if ticks
+            }
+            yield {"series": series, "kind": kind, "x": x, "y": y} | {
+                f"{key}_name": name for key, name in found.items()
+            }
+    for image in axes.get_images():
+        for (row, column), value in np.ndenumerate(np.asarray(image.get_array())):
+            yield {"kind": "matrix", "x": column, "y": row, "value": float(value)} | _named(names, column, row)
+
+
+def _series(axes: Axes) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Every line, mark, bar and area: its name, its kind, and its points, of shape (n, 2)."""
+    for line in axes.get_lines():
+        if line.get_transform().contains_branch(axes.transData):
+            yield _name(line.get_label()), "line", np.asarray(line.get_xydata(), dtype=float)
+    for container in axes.containers:
+        bars = [patch for patch in container.get_children() if isinstance(patch, Rectangle)]
+        heights = [[bar.get_x() + bar.get_width() / 2, bar.get_y() + bar.get_height()] for bar in bars]
+        if heights:
+            yield _name(container.get_label()), "bar", np.array(heights, dtype=float)
+    for collection in axes.collections:
+        yield from ((_name(collection.get_label()), kind, points) for kind, points in _of_collection(collection))
+
+
+def _of_collection(collection: Collection) -> Iterator[tuple[str, np.ndarray]]:
+    if isinstance(collection, PathCollection):
+        yield "points", np.asarray(collection.get_offsets(), dtype=float)
+    elif isinstance(collection, LineCollection):
+        for segment in collection.get_segments():
+            yield "interval", np.asarray(segment, dtype=float)
+    else:
+        for path in collection.get_paths():
+            yield "area", np.asarray(path.vertices, dtype=float)
+
+
+def _name(label: object) -> str:
+    """A series' name; Matplotlib's own for one that has none begins with an underscore."""
+    return "" if str(label).startswith("_") else str(label)
+
+
+def _named(names: list[dict[int, str]], x: float, y: float) -> dict[str, str | None]:
+    """What the ticks call a place, on axes whose ticks have names."""
+    places = zip(("x_name", "y_name"), names, (x, y), strict=True)
+    return {key: ticks.get(round(place)) for key, ticks, place in places if ticks}
+
+
+def _tick_names(axis: Axis) -> dict[int, str]:
+    formatter, places = axis.get_major_formatter(), axis.get_ticklocs().tolist()
+    if not isinstance(formatter, FixedFormatter | FuncFormatter):
+        return {}
+    return {round(place): name for place, name in zip(places, formatter.format_ticks(places), strict=True)}

@@ -1,0 +1,66 @@
+import re
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from wen.report.drawing import plotted, write
+from wen.report.language import Text
+
+
+def drawn() -> Figure:
+    figure, (left, right) = plt.subplots(1, 2)
+    left.plot([0, 1, 2], [0.5, 0.25, 0.125], label="loss")
+    left.plot([3], [0.75], "o")
+    left.axvline(1.5)
+    left.vlines([1], [0.2], [0.4])
+    left.set(xlabel="epoch", ylabel="value")
+    right.bar([0, 1], [3, 4])
+    right.set(xticks=[0, 1], xticklabels=["HEM", "ALL"])
+    return figure
+
+
+def test_the_data_of_a_figure_are_what_it_plots() -> None:
+    table = plotted(drawn())
+    lines = table[table.kind == "line"]
+    assert lines[["series", "x", "y"]].values.tolist() == [
+        ["loss", 0, 0.5], ["loss", 1, 0.25], ["loss", 2, 0.125], ["", 3, 0.75]
+    ]  # fmt: skip
+    assert set(lines.x_axis) == {"epoch"}
+    assert table[table.kind == "interval"][["x", "y"]].values.tolist() == [[1, 0.2], [1, 0.4]]
+    assert table[table.kind == "bar"][["panel", "x_name", "y"]].values.tolist() == [[2, "HEM", 3], [2, "ALL", 4]]
+
+
+def test_the_cells_of_a_matrix_are_named_by_its_ticks() -> None:
+    figure, axes = plt.subplots()
+    axes.imshow(np.array([[1, 2], [3, 4]]))
+    axes.set(xticks=[0, 1], yticks=[0, 1], xticklabels=["a", "b"], yticklabels=["c", "d"])
+    table = plotted(figure)
+    assert table[["x_name", "y_name", "value"]].values.tolist() == [
+        ["a", "c", 1], ["b", "c", 2], ["a", "d", 3], ["b", "d", 4]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "tick"), [("en", "0.2"), ("id", "0,2")])
+def test_a_figure_is_kept_as_svg_with_text_pdf_png_and_csv(tmp_path: Path, language: str, tick: str) -> None:
+    elements = write({"losses": drawn()}, tmp_path / "figures", Text(language))
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
+        "losses.csv", "losses.pdf", "losses.png", "losses.svg"
+    ]  # fmt: skip
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", elements["losses"])
+    assert {"epoch", "HEM", tick} <= {text.strip() for text in texts}
+    with Image.open(tmp_path / "figures/losses.png") as picture:
+        assert min(picture.size) > 800
+    assert (tmp_path / "figures/losses.pdf").read_bytes().startswith(b"%PDF")
+    assert len(pd.read_csv(tmp_path / "figures/losses.csv")) == 8
+
+
+def test_equal_figures_give_equal_bytes(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        write({"losses": drawn()}, tmp_path / name, Text("en"))
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes()
