@@ -144,6 +144,7 @@ class Report(Section):
     language: Literal["en", "id"]
     margin: Annotated[float, Field(gt=0, lt=0.5)]
     bootstrap: Annotated[int, Field(ge=200, le=100_000)]
+    beside: str | None
 
 
 class Params(Section):

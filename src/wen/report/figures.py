@@ -33,6 +33,25 @@ def forest(study: Study, compared: list[Classifier], intervals: dict[str, Any], 
     return figure
 
 
+def beside(evidence: dict[str, Any], t: Text) -> Figure:
+    """Accuracy of this study's main rows and of those of the study beside it."""
+    studies = [(t("beside.this"), evidence), (evidence["beside"]["revision"], evidence["beside"])]
+    names = list(dict.fromkeys(t.row(row) for _, study in studies for row in study["summary"]))
+    figure, axes = plt.subplots(figsize=(6.4, 0.42 * len(names) + 1.2))
+    for k, (title, study) in enumerate(studies):
+        for row in study["summary"]:
+            y = len(names) - 1 - names.index(t.row(row)) + (0.12 if k == 0 else -0.12)
+            spread = row.get("deviation") or 0.0
+            reach = [row.get("low", row["accuracy"] - spread), row.get("high", row["accuracy"] + spread)]
+            axes.plot(reach, [y, y], color=COLOURS[k], linewidth=1.5)
+            axes.plot(row["accuracy"], y, MARKERS[k], color=COLOURS[k])
+        axes.plot([], [], MARKERS[k], color=COLOURS[k], label=f"{title}, {t('split.' + study['unit'])}")
+    axes.set(yticks=range(len(names)), yticklabels=names[::-1], xlabel=t("axis.accuracy"))
+    axes.grid(axis="x", color="0.9")
+    axes.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1))
+    return figure
+
+
 def rates(study: Study, t: Text) -> Figure:
     """Single models and Inter-LR ensemble of each LR."""
     figure, axes = plt.subplots(figsize=(5.4, 3.6))

@@ -60,6 +60,12 @@ class Text:
         name = Member(recipe, 0).baseline
         return self("name.baseline", name=name) if name else self("name.average", lr=recipe)
 
+    def row(self, row: dict[str, Any]) -> str:
+        """Name a row of `wen.report.summary.summary`."""
+        if row["role"] in ("rate", "baseline"):
+            return self(f"role.{row['role']}", name=self.recipe(row["recipe"]))
+        return self(f"role.{row['role']}")
+
     def name(self, classifier: Classifier) -> str:
         """Name a classifier."""
         about = {key: getattr(classifier, key) for key in ("fold", "scheme", "reading")}

@@ -9,19 +9,21 @@ from matplotlib.figure import Figure
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
+from wen.data.images import sha256
 from wen.evaluation.metrics import MEASURES, evaluate
 from wen.files import atomic, read_json, write_json, write_text
 from wen.identity import identity
-from wen.report import diagnostics, drawing, figures, hard_cases, pairs, plots, published, tables
+from wen.report import beside, diagnostics, drawing, figures, hard_cases, pairs, plots, published, tables
 from wen.report.evidence import Evidence
 from wen.report.language import Text, checklist
 from wen.report.provenance import provenance
 from wen.report.sections import MEASURED
+from wen.report.summary import summary
 from wen.results import Classifier, Study, curves, gather
 
 SECTIONS = (
-    "answer", "questions", "readings", "leaks", "copies", "tables", "weights", "figures", "agreement", "cells",
-    "published", "images", "provenance", "checklist",
+    "answer", "questions", "readings", "beside", "leaks", "copies", "tables", "weights", "figures", "agreement",
+    "cells", "published", "images", "provenance", "checklist",
 )  # fmt: skip
 """From the top of the page to its end."""
 
@@ -44,6 +46,8 @@ def run(params: Params, paths: Paths) -> None:
         "subjects": diagnostics.subjects(study).to_dict("records"),
         **{name: section.measure(study) for name, section in MEASURED.items()},
     }
+    evidence |= _about(study, paths) | {"summary": summary(study, evidence["intervals"])}
+    evidence["beside"] = beside.other_study(params.report.beside, paths, evidence)
     content = _content(study, paths, evidence, epochs, t)
     drawn = _figures(study, evidence, epochs, t)
     environment = _environment(t)
@@ -58,6 +62,17 @@ def run(params: Params, paths: Paths) -> None:
     write_json(paths.headline, evaluate(study.label, study.focus.probability))
 
 
+def _about(study: Study, paths: Paths) -> dict[str, Any]:
+    """What another study has to know of this one to stand beside it."""
+    pixels = pd.read_csv(paths.index, usecols=["pixels"], dtype=str).pixels
+    return {
+        "dataset": sha256("".join(sorted(pixels)).encode()),
+        "test_set": study.params.split.test,
+        "people": int(study.cells.subject.nunique()),
+        "network": study.params.backbone.name,
+    }
+
+
 def _environment(t: Text) -> Environment:
     environment = Environment(
         loader=PackageLoader("wen.report"),
@@ -68,6 +83,7 @@ def _environment(t: Text) -> Environment:
     )
     environment.globals["t"] = t
     environment.filters |= {"number": t.number, "points": t.points, "p": t.p, "percent": t.percent, "count": t.count}
+    environment.filters["row_name"] = t.row
     return environment
 
 
@@ -99,7 +115,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "checklist": _checklist(params, dataset, split),
         "provenance": {"study": evidence["study"]} | provenance(paths) | {"training": t.count(len(epochs))},
         "montage": hard_cases.png_uri((paths.dataset_plots / "montage.png").read_bytes()),
-        "sections": SECTIONS,
+        "sections": [name for name in SECTIONS if name != "beside" or evidence["beside"]],
     }
 
 
@@ -129,6 +145,8 @@ def _figures(study: Study, evidence: dict[str, Any], epochs: pd.DataFrame, t: Te
     }
     for name, section in MEASURED.items():
         drawn |= section.figures(study, evidence[name], t)
+    if evidence["beside"]:
+        drawn["beside"] = figures.beside(evidence, t)
     return drawn
 
 

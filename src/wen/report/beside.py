@@ -1,0 +1,64 @@
+"""Another study of the same images beside this one, such as one split by subject beside one split by image."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from wen.config.paths import Paths
+from wen.errors import Message
+
+EVIDENCE = "metrics/evidence.json"
+NEEDED = ("dataset", "unit", "test_set", "images", "people", "network", "reading", "summary", "hypotheses")
+
+
+def other_study(revision: str | None, paths: Paths, evidence: dict[str, Any]) -> dict[str, Any] | None:
+    """Read the evidence of params.yaml's ``report.beside``.
+
+    Parameters
+    ----------
+    revision : str or None
+        A commit, branch or tag of the study's git repository.
+    paths : Paths
+    evidence : dict
+        This study's.
+
+    Returns
+    -------
+    dict or None
+        ``revision`` and what the page shows of that study; None, with a sentence on standard error, if there is no
+        such revision or study, or if it is of other images.
+    """
+    if not revision:
+        return None
+    found = _read(revision, paths.root)
+    problem = found if isinstance(found, str) else _problem(found, evidence)
+    if problem:
+        print(f"report.beside: {revision}: {problem}; the page is written without it", file=sys.stderr)
+        return None
+    assert isinstance(found, dict)
+    return {"revision": revision} | {key: found[key] for key in NEEDED}
+
+
+def _read(revision: str, root: Path) -> dict[str, Any] | Message:
+    """The evidence at a revision, or why there is none."""
+    import dvc.api  # half a second, which a study with nothing beside it need not spend
+    from dvc.exceptions import DvcException
+
+    try:
+        found = json.loads(dvc.api.read(EVIDENCE, repo=str(root.resolve()), rev=revision))
+    except ValueError:
+        return f"{EVIDENCE} is not JSON there"
+    except DvcException as error:
+        return " ".join(str(error).split())
+    except OSError as error:
+        return f"{EVIDENCE} cannot be read there ({error.strerror})"
+    return found if isinstance(found, dict) else f"{EVIDENCE} is not that of a study there"
+
+
+def _problem(found: dict[str, Any], evidence: dict[str, Any]) -> Message:
+    if missing := [key for key in NEEDED if key not in found]:
+        return f"{EVIDENCE} has no {', '.join(missing)} there: it is of another version of this study"
+    if found["dataset"] != evidence["dataset"]:
+        return "that study is of other images"
+    return ""

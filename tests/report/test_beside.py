@@ -1,0 +1,70 @@
+import subprocess
+
+import pytest
+from report_study import MakeStudy
+
+from wen.config.params import Params
+from wen.config.paths import Paths
+from wen.files import read_json, write_json
+from wen.report import page
+from wen.report.language import Text
+
+
+@pytest.fixture
+def by_subject(make_study: MakeStudy) -> tuple[Params, Paths]:
+    """A study split by subject whose evidence is committed under the tag ``people``."""
+    params, paths = make_study(split={"unit": "subject"})
+    page.run(params, paths)
+    for command in (["init"], ["add", "metrics"], ["commit", "-m", "A study by subject"], ["tag", "people"]):
+        subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *command], cwd=paths.root, check=True,
+            capture_output=True,
+        )  # fmt: skip
+    return params, paths
+
+
+def written(params: Params, paths: Paths, revision: str) -> str:
+    """The page of the study with another reading, beside a revision."""
+    report = params.report.model_copy(update={"beside": revision})
+    page.run(params.model_copy(update={"report": report, "reading": "as_written"}), paths)
+    return (paths.report / "index.html").read_text()
+
+
+def test_two_studies_of_the_same_images_stand_side_by_side(by_subject: tuple[Params, Paths]) -> None:
+    params, paths = by_subject
+    before = read_json(paths.evidence)
+    text = written(params, paths, "people")
+    section = text.split('<section id="beside">')[1].split("</section>")[0]
+    t = Text("en")
+    for row in (*before["summary"], *read_json(paths.evidence)["summary"]):
+        for measure in ("accuracy", "kappa", "auc"):
+            assert t.number(row[measure]) in section
+    assert section.count(t("split.subject")) >= 3
+    assert read_json(paths.evidence)["beside"]["summary"] == before["summary"]
+    assert (paths.report / "figures/beside.pdf").is_file()
+
+
+@pytest.mark.parametrize("case", ["no such revision", "no study", "other images", "another version", "not JSON"])
+def test_what_cannot_stand_beside_gets_a_sentence_and_the_page_is_written_without_it(
+    by_subject: tuple[Params, Paths], capsys: pytest.CaptureFixture[str], case: str
+) -> None:
+    params, paths = by_subject
+    evidence = read_json(paths.evidence)
+    if case == "other images":
+        write_json(paths.evidence, evidence | {"dataset": "other"})
+    elif case == "another version":
+        write_json(paths.evidence, {key: value for key, value in evidence.items() if key != "summary"})
+    elif case == "not JSON":
+        paths.evidence.write_text("{")
+    elif case == "no study":
+        paths.evidence.unlink()
+    commit = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--allow-empty", "-am", case]
+    subprocess.run(commit, cwd=paths.root, check=True, capture_output=True)
+    text = written(params, paths, "nowhere" if case == "no such revision" else "HEAD")
+    found = capsys.readouterr().err
+    assert found.startswith("report.beside: ")
+    assert found.endswith("the page is written without it\n")
+    assert {"no such revision": "unknown Git revision", "no study": "does not exist", "other images": "other images",
+            "another version": "summary", "not JSON": "not JSON"}[case] in found  # fmt: skip
+    assert 'id="beside"' not in text
+    assert "</html>" in text
