@@ -1,3 +1,17 @@
+// On a narrow screen each cell stands under the next and says which column it is of.
+for (const table of document.querySelectorAll("table")) {
+  const headings = table.tHead ? [...[...table.tHead.rows].at(-1).cells] : [];
+  const labels = headings.flatMap(heading => Array(heading.colSpan).fill(heading.textContent.trim()));
+  for (const row of table.tBodies[0]?.rows ?? []) {
+    let column = 0;
+    for (const cell of row.cells) {
+      cell.dataset.label = labels[column] ?? "";
+      column += cell.colSpan;
+    }
+  }
+}
+// What is folded is printed, too.
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach(part => part.open = true));
 for (const table of document.querySelectorAll("table.sortable")) {
   const headings = [...table.tHead.rows[0].cells];
   headings.forEach((heading, column) => heading.addEventListener("click", () => {
