@@ -116,9 +116,10 @@ def test_the_tables_are_exported_as_csv_and_latex(study: tuple[Params, Paths]) -
     assert {name: float(first[name]) for name in MEASURES} == {
         name: rows["single 0.001-0"][name] for name in MEASURES
     }  # fmt: skip
-    latex = (folder / "ensemble.tex").read_text()
-    assert all(rule in latex for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
-    assert r"leak\_free" in latex
+    interval = read_json(paths.evidence)["intervals"]["single 0.001-0"]["auc"]
+    assert [float(first[name]) for name in ("auc_low", "auc_high")] == interval
+    assert [first[name] for name in ("recipe", "fold")] == ["0.001", "0"]
+    assert r"leak\_free" in (folder / "ensemble.tex").read_text()
 
 
 def test_a_file_name_with_markup_in_it_shows_as_text(make_study: MakeStudy) -> None:

@@ -1,81 +1,144 @@
-"""Tables 3.2 and 3.3 of the thesis, the weights and the tests, as CSV and as LaTeX (booktabs)."""
+"""The report's tables as files: CSV with full precision and all that a program filters by, and LaTeX for a thesis."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from wen.evaluation.metrics import MEASURES
+from wen.files import write_text
 from wen.report.language import Text
-from wen.results import Study
+from wen.report.latex import Cell, Column, latex
+from wen.results import Classifier, Study
+
+PRINTED = ("accuracy", "precision", "recall", "f1", "kappa", "auc")
+"""The measures of Tables 3.2 and 3.3 of the thesis, and AUC: what fits a page's width."""
+Rows = list[list[str | Cell]]
 
 
 def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> None:
-    """Write single, average, ensemble, weight and test, each as .csv with full precision and as .tex."""
+    """Write single (Table 3.2), average, ensemble (Table 3.3), weight and test, each as .csv and as .tex."""
     folder.mkdir()
-    for name, table in _tables(study, evidence, t).items():
+    single = [classifier for classifier in study.classifiers if classifier.kind == "single"]
+    ensembles = [classifier for classifier in study.classifiers if classifier.kind != "single"]
+    data = {
+        "single": _measured(single, evidence),
+        "average": _averages(study),
+        "ensemble": _measured(ensembles, evidence),
+        "weight": _weights(ensembles),
+        "test": _tests(evidence),
+    }
+    for name, table in data.items():
         table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
-        headings = {column: _escaped(_heading(str(column), t)) for column in table}
-        words = {str(column): table[column].map(_escaped) for column in table.select_dtypes(exclude="number")}
-        latex = table.assign(**words).rename(columns=headings).style.hide(axis="index").format(precision=3, na_rep="--")
-        (folder / f"{name}.tex").write_text(latex.to_latex(hrules=True), encoding="utf-8", newline="\n")
+    measures = [Column(t(f"measure.{measure}")) for measure in PRINTED]
+    model = Column(t("column.model"), 4.6)
+    printed: dict[str, tuple[list[Column], Rows]] = {
+        "single": ([model, *measures], _measured_rows(single, evidence, t)),
+        "average": ([model, *measures], _average_rows(study, t)),
+        "ensemble": ([model, *measures], _measured_rows(ensembles, evidence, t)),
+        "weight": _weight_table(ensembles, t),
+        "test": _test_table(study, evidence, t),
+    }
+    for name, (columns, rows) in printed.items():
+        write_text(folder / f"{name}.tex", latex(name, t(f"latex.{name}", repeats=evidence["repeats"]), columns, rows))
 
 
-def _tables(study: Study, evidence: dict[str, Any], t: Text) -> dict[str, pd.DataFrame]:
-    def rows(*kinds: str) -> pd.DataFrame:
-        return pd.DataFrame(
-            {"model": t.name(classifier), **{name: classifier.row[name] for name in MEASURES}}
-            for classifier in study.classifiers
-            if classifier.kind in kinds
-        )
+def _measured(classifiers: Sequence[Classifier], evidence: dict[str, Any]) -> pd.DataFrame:
+    """A row for each classifier: what it is, and every measure with its 95% interval."""
+    rows = []
+    for classifier in classifiers:
+        about = {key: getattr(classifier, key) for key in ("kind", "recipe", "fold", "scheme", "reading")}
+        row: dict[str, Any] = {"id": classifier.id} | about
+        for measure in MEASURES:
+            low, high = evidence["intervals"][classifier.id][measure]
+            row |= {measure: classifier.row[measure], f"{measure}_low": low, f"{measure}_high": high}
+        rows.append(row | {count: classifier.row[count] for count in ("tn", "fp", "fn", "tp")})
+    return pd.DataFrame(rows).astype({"fold": "Int64"}).dropna(axis="columns", how="all")
 
-    averages = [
-        {"model": t.recipe(recipe)} | {f"{name} {kind}": row[name] for name in MEASURES for kind, row in kinds.items()}
-        for recipe, kinds in study.averages.items()
-    ]
-    weights = [
-        {"model": t.name(ensemble), "member": member.name, "M_k": score, "w_k": weight}
-        for ensemble in study.classifiers
-        if ensemble.kind != "single"
+
+def _averages(study: Study) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"recipe": recipe, "measure": measure, "mean": row["mean"][measure], "std": row["std"][measure]}
+        for recipe, row in study.averages.items()
+        for measure in MEASURES
+    )
+
+
+def _weights(ensembles: Sequence[Classifier]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"id": ensemble.id, "scheme": ensemble.scheme, "member": member.name, "score": score, "weight": weight}
+        for ensemble in ensembles
         for member, score, weight in zip(ensemble.members, ensemble.score, ensemble.weight, strict=True)
+    )
+
+
+def _tests(evidence: dict[str, Any]) -> pd.DataFrame:
+    rows = []
+    for test in evidence["tests"]:
+        plain = {key: value for key, value in test.items() if not isinstance(value, list | dict)}
+        effect = {"effect_name": test["effect"]["name"], "effect": test["effect"]["value"]}
+        rows.append({"hypothesis": test["hypothesis"], "between": " | ".join(test["between"])} | plain | effect)
+    return pd.DataFrame(rows)
+
+
+def _measured_rows(classifiers: Sequence[Classifier], evidence: dict[str, Any], t: Text) -> Rows:
+    best = {measure: max((c.row[measure] for c in classifiers if c.row[measure] is not None), default=None)
+            for measure in PRINTED}  # fmt: skip
+    rows: Rows = []
+    group = None
+    for classifier in classifiers:
+        if group not in (None, (classifier.kind, classifier.recipe, classifier.reading)):
+            rows.append([])
+        group = (classifier.kind, classifier.recipe, classifier.reading)
+        cells: list[str | Cell] = [t.name(classifier)]
+        for measure in PRINTED:
+            value, bounds = classifier.row[measure], evidence["intervals"][classifier.id][measure]
+            interval = "\N{EN DASH}".join(t.number(bound, 2) for bound in bounds)
+            cells.append(Cell(t.number(value), interval, value is not None and value == best[measure]))
+        rows.append(cells)
+    return rows
+
+
+def _average_rows(study: Study, t: Text) -> Rows:
+    return [
+        [t.recipe(recipe), *(Cell(t.number(row["mean"][m]), f"± {t.number(row['std'][m])}") for m in PRINTED)]
+        for recipe, row in study.averages.items()
     ]
+
+
+def _weight_table(ensembles: Sequence[Classifier], t: Text) -> tuple[list[Column], Rows]:
+    """A row for each ensemble: its members' weights, each with the score that it comes from below."""
+    most = max(len(ensemble.members) for ensemble in ensembles)
+    columns = [Column(t("column.model"), 4.6), *(Column(f"$w_{k}$") for k in range(1, most + 1))]
+    rows: Rows = []
+    for ensemble in ensembles:
+        pairs = zip(ensemble.weight, ensemble.score, strict=True)
+        cells = [Cell(t.number(weight), t.number(score)) for weight, score in pairs]
+        rows.append([t.name(ensemble), *cells, *[""] * (most - len(cells))])
+    return columns, rows
+
+
+def _test_table(study: Study, evidence: dict[str, Any], t: Text) -> tuple[list[Column], Rows]:
     names = t.names(study)
-    shown = ("statistic", "p", "p_holm", "difference", "low", "high", "smallest")
-    tests = [
-        {
-            "hypothesis": t("runs.thesis") if _of_champions(test) else test["hypothesis"],
-            "between": " | ".join(names[id] for id in test["between"]),
-            "measure": t(f"measure.{test['measure']}"),
-            "test": t(f"test.{test['test']}"),
-            "effect": test["effect"]["value"],
-            **{name: test[name] for name in shown},
-        }
+    columns = [
+        Column(t("column.hypothesis"), 1.6), Column(t("column.between"), 4.2), Column(t("column.test"), 2.6),
+        Column(t("column.difference")), Column(t("column.p")), Column(t("column.p_holm")),
+    ]  # fmt: skip
+    rows: Rows = [
+        [
+            t("runs.thesis") if of_champions(test) else test["hypothesis"],
+            ", ".join(names[id] for id in test["between"]),
+            f"{t('test.' + test['test'])}, {t('measure.' + test['measure'])}",
+            Cell(t.points(test["difference"]), f"{t.points(test['low'])}, {t.points(test['high'])}"),
+            t.p(test["p"]),
+            t.p(test["p_holm"]),
+        ]
         for test in evidence["tests"]
     ]
-    return {
-        "single": rows("single"),
-        "average": pd.DataFrame(averages),
-        "ensemble": rows("inter", "intra"),
-        "weight": pd.DataFrame(weights),
-        "test": pd.DataFrame(tests),
-    }
+    return columns, rows
 
 
-def _of_champions(test: dict[str, Any]) -> bool:
+def of_champions(test: dict[str, Any]) -> bool:
     """Whether a test is the thesis' way to decide H1: by the champions."""
     return test["hypothesis"] == "H1" and not test["decides"]
-
-
-def _heading(column: str, t: Text) -> str:
-    name, _, kind = column.partition(" ")
-    for key in (f"measure.{name}", f"column.{name}"):
-        if key in t.catalogue:
-            return f"{t(key)} {kind}".strip()
-    return column
-
-
-def _escaped(text: object) -> str:
-    """Escape text for LaTeX."""
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}",
-               "Δ": r"$\Delta$", "η²": r"$\eta^2$"}  # fmt: skip
-    return "".join(rf"\{c}" if c in "&%$#_{}" else special.get(c, c) for c in str(text))

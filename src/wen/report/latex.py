@@ -1,0 +1,96 @@
+"""The report's tables as LaTeX that fits a thesis' page: A4, margins of 4 cm and 3 cm, 12 pt.
+
+They need booktabs, and longtable where a table is long. Captions and labels (``tab:wen-NAME``) are set.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LONG = 24
+"""Rows beyond which a table may break over pages."""
+SPECIAL = {
+    "η²": r"$\eta^2$", "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "|": r"\textbar{}", "Δ": r"$\Delta$", "Σ": r"$\Sigma$", "±": r"$\pm$", "\N{EN DASH}": "--",
+    "<": r"\textless{}", ">": r"\textgreater{}", "²": r"\textsuperscript{2}",
+} | {c: rf"\{c}" for c in "&%$#_{}"}  # fmt: skip
+_POWER = r"\b(\d+(?:[.,]\d+)?)e-(\d+)\b"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its heading, its width in cm if its text may be wrapped, else it is as wide as its numbers."""
+
+    heading: str
+    width: float | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number with what is set small below it, such as its interval, and whether it is the best of its column."""
+
+    text: str
+    below: str = ""
+    best: bool = False
+
+
+def latex(name: str, caption: str, columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> str:
+    """Write a table.
+
+    Parameters
+    ----------
+    name : str
+        Its label is ``tab:wen-`` and this.
+    caption : str
+    columns : sequence of Column
+    rows : sequence of sequences
+        As many cells as columns; an empty row is a rule between groups.
+    """
+    shape = "".join(f"p{{{column.width}cm}}" if column.width else "r" for column in columns)
+    heading = " & ".join(_heading(column) for column in columns) + r" \\"
+    body = [_row(row) if row else r"\midrule" for row in rows]
+    title = rf"\caption{{{escaped(caption)}}}\label{{tab:wen-{name}}}"
+    size = r"\footnotesize\setlength{\tabcolsep}{3pt}"
+    if len(rows) <= LONG:
+        lines = [
+            r"\begin{table}[htbp]", r"\centering" + size, title, rf"\begin{{tabular}}{{@{{}}{shape}@{{}}}}",
+            r"\toprule", heading, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", r"\end{table}",
+        ]  # fmt: skip
+    else:
+        lines = [
+            r"\begingroup" + size, rf"\begin{{longtable}}{{@{{}}{shape}@{{}}}}", title + r"\\", r"\toprule", heading,
+            r"\midrule", r"\endfirsthead", r"\toprule", heading, r"\midrule", r"\endhead", r"\bottomrule",
+            r"\endfoot", *body, r"\end{longtable}", r"\endgroup",
+        ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Escape text for LaTeX; a rate such as 1e-05 becomes a power of ten, and what is between $ and $ is kept."""
+    return re.sub("|".join((r"\$[^$]+\$", _POWER, *map(re.escape, SPECIAL))), _replaced, text)
+
+
+def _replaced(found: re.Match[str]) -> str:
+    text = found[0]
+    if text.startswith("$") and len(text) > 1:
+        return text
+    if power := re.fullmatch(_POWER, text):
+        factor = "" if power[1] == "1" else rf"{power[1]} \cdot "
+        return rf"${factor}10^{{-{int(power[2])}}}$"
+    return SPECIAL[text]
+
+
+def _heading(column: Column) -> str:
+    return escaped(column.heading) if column.width else rf"\multicolumn{{1}}{{c}}{{{escaped(column.heading)}}}"
+
+
+def _row(cells: Sequence[str | Cell]) -> str:
+    return " & ".join(_cell(cell) for cell in cells) + r" \\"
+
+
+def _cell(cell: str | Cell) -> str:
+    if isinstance(cell, str):
+        return escaped(cell)
+    text = escaped(cell.text)
+    bold = rf"\textbf{{{text}}}" if cell.best else text
+    return rf"\shortstack[r]{{{bold}\\{{\tiny {escaped(cell.below)}}}}}" if cell.below else bold
