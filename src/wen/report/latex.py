@@ -14,6 +14,7 @@ SPECIAL = {
     "|": r"\textbar{}", "Δ": r"$\Delta$", "Σ": r"$\Sigma$", "±": r"$\pm$", "\N{EN DASH}": "--",
     "<": r"\textless{}", ">": r"\textgreater{}", "²": r"\textsuperscript{2}",
 } | {c: rf"\{c}" for c in "&%$#_{}"}  # fmt: skip
+_MINUS = r"(?<!\w)-(?=\d)"
 _POWER = r"\b(\d+(?:[.,]\d+)?)e-(\d+)\b"
 
 
@@ -48,7 +49,7 @@ def latex(name: str, caption: str, columns: Sequence[Column], rows: Sequence[Seq
     """
     shape = "".join(f"p{{{column.width}cm}}" if column.width else "r" for column in columns)
     heading = " & ".join(_heading(column) for column in columns) + r" \\"
-    body = [_row(row) if row else r"\midrule" for row in rows]
+    body = [_row(row, columns) if row else r"\midrule" for row in rows]
     title = rf"\caption{{{escaped(caption)}}}\label{{tab:wen-{name}}}"
     size = r"\footnotesize\setlength{\tabcolsep}{3pt}"
     if len(rows) <= LONG:
@@ -67,7 +68,7 @@ def latex(name: str, caption: str, columns: Sequence[Column], rows: Sequence[Seq
 
 def escaped(text: str) -> str:
     """Escape text for LaTeX; a rate such as 1e-05 becomes a power of ten, and what is between $ and $ is kept."""
-    return re.sub("|".join((r"\$[^$]+\$", _POWER, *map(re.escape, SPECIAL))), _replaced, text)
+    return re.sub("|".join((r"\$[^$]+\$", _POWER, _MINUS, *map(re.escape, SPECIAL))), _replaced, text)
 
 
 def _replaced(found: re.Match[str]) -> str:
@@ -77,15 +78,16 @@ def _replaced(found: re.Match[str]) -> str:
     if power := re.fullmatch(_POWER, text):
         factor = "" if power[1] == "1" else rf"{power[1]} \cdot "
         return rf"${factor}10^{{-{int(power[2])}}}$"
-    return SPECIAL[text]
+    return "$-$" if text == "-" else SPECIAL[text]
 
 
 def _heading(column: Column) -> str:
     return escaped(column.heading) if column.width else rf"\multicolumn{{1}}{{c}}{{{escaped(column.heading)}}}"
 
 
-def _row(cells: Sequence[str | Cell]) -> str:
-    return " & ".join(_cell(cell) for cell in cells) + r" \\"
+def _row(cells: Sequence[str | Cell], columns: Sequence[Column]) -> str:
+    ragged = [r"\raggedright " if column.width else "" for column in columns]
+    return " & ".join(begin + _cell(cell) for begin, cell in zip(ragged, cells, strict=True)) + r" \\"
 
 
 def _cell(cell: str | Cell) -> str:
@@ -93,4 +95,6 @@ def _cell(cell: str | Cell) -> str:
         return escaped(cell)
     text = escaped(cell.text)
     bold = rf"\textbf{{{text}}}" if cell.best else text
-    return rf"\shortstack[r]{{{bold}\\{{\tiny {escaped(cell.below)}}}}}" if cell.below else bold
+    if not cell.below:
+        return bold
+    return rf"\begin{{tabular}}[t]{{@{{}}r@{{}}}}{bold}\\[-3pt]{{\tiny {escaped(cell.below)}}}\end{{tabular}}"

@@ -128,7 +128,7 @@ def _test_table(study: Study, evidence: dict[str, Any], t: Text) -> tuple[list[C
     rows: Rows = [
         [
             t("runs.thesis") if of_champions(test) else test["hypothesis"],
-            ", ".join(names[id] for id in test["between"]),
+            "; ".join(names[id] for id in test["between"]),
             f"{t('test.' + test['test'])}, {t('measure.' + test['measure'])}",
             Cell(t.points(test["difference"]), f"{t.points(test['low'])}, {t.points(test['high'])}"),
             t.p(test["p"]),
