@@ -151,6 +151,11 @@ class Paths:
         return self.root / "metrics/headline.json"
 
     @property
+    def summary(self) -> Path:
+        """A row for each learning rate, baseline and main classifier: with the headline, all that DVC shows."""
+        return self.root / "metrics/summary"
+
+    @property
     def evidence(self) -> Path:
         return self.root / "metrics/evidence.json"
 

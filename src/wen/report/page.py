@@ -18,7 +18,7 @@ from wen.report.evidence import Evidence
 from wen.report.language import Text, checklist
 from wen.report.provenance import provenance
 from wen.report.sections import MEASURED
-from wen.report.summary import summary
+from wen.report.summary import SHOWN, file_name, summary
 from wen.results import Classifier, Study, curves, gather
 
 SECTIONS = (
@@ -29,7 +29,7 @@ SECTIONS = (
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write metrics/headline.json, metrics/evidence.json, plots/headline/ and report/.
+    """Write metrics/headline.json, metrics/summary/, metrics/evidence.json, plots/headline/ and report/.
 
     report/ holds index.html, model-card.md, figures/ as SVG, PDF, PNG and CSV, and tables/ as CSV and LaTeX.
 
@@ -58,6 +58,9 @@ def run(params: Params, paths: Paths) -> None:
         write_text(partial / "index.html", environment.get_template("report.html").render(content))
         write_text(partial / "model-card.md", environment.get_template("model-card.md").render(content))
         tables.write(study, evidence, partial / "tables", t)
+    with atomic(paths.summary) as partial:
+        for row in evidence["summary"]:
+            write_json(partial / f"{file_name(row)}.json", {measure: row[measure] for measure in SHOWN})
     write_json(paths.evidence, evidence)
     write_json(paths.headline, evaluate(study.label, study.focus.probability))
 

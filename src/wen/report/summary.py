@@ -39,6 +39,12 @@ def summary(study: Study, intervals: dict[str, dict[str, list[float]]]) -> list[
     return averages + [_row(role, classifier, intervals) for role, classifier in chosen.items()]
 
 
+def file_name(row: dict[str, Any]) -> str:
+    """What a row is called among the files of metrics/summary/."""
+    recipe = str(row["recipe"]).replace("/", "-")
+    return {"rate": f"rate-{recipe}", "baseline": recipe}.get(row["role"], row["role"])
+
+
 def _row(role: str, classifier: Classifier, intervals: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
     low, high = intervals[classifier.id]["accuracy"]
     shown = {measure: classifier.row[measure] for measure in SHOWN}

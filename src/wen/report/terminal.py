@@ -1,39 +1,83 @@
-"""``wen results``: the result table in the terminal."""
+"""``wen results``: the result table and the verdicts, in the terminal."""
 
+import sys
+
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.evaluation.metrics import evaluate
+from wen.files import read_json
 from wen.report.language import Text
-from wen.results import gather
+from wen.results import Classifier, Study, gather
 from wen.times import spent
 
-SHOWN = ("accuracy", "precision", "recall", "f1", "kappa", "auc")
+SHOWN = ("f1", "kappa", "auc")
+WIDTH = 100
+"""Columns of text at most, so that no row is broken in a usual window."""
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Print single models, ensembles and the headline, and say where the report is."""
+    """Print single models, averages, ensembles, verdicts and the headline, and say where the report is.
+
+    Accuracy stands on validation beside test, with its 95% interval; a star marks the champion of each learning rate.
+
+    Raises
+    ------
+    WenError
+        If the report has not been written.
+    """
     study, t = gather(params, paths), Text(params.report.language)
-    table = Table(title=f"{t('section.tables')}: {params.dataset.source}, {t('unit.' + params.split.unit)}")
+    evidence = read_json(paths.evidence)
+    terminal = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    measures = SHOWN if terminal.width >= 90 else SHOWN[1:]
+    terminal.print(_table(study, evidence["intervals"], measures, t))
+    print(t("results.champion"))
+    for key in ("H1", "H2", "H3", "H4"):
+        terminal.print(f"{t(key)} {t('verdict.' + evidence['hypotheses'][key]['verdict'])}")
+    focus = study.focus
+    shown = ", ".join(f"{t('measure.' + name)} {t.number(focus.row[name])}" for name in ("accuracy", *SHOWN))
+    terminal.print(t("results.headline", focus=t.name(focus), shown=shown), style="bold")
+    for stage, seconds in spent(paths).items():
+        print(t("times.row", stage=stage, runs=len(seconds), minutes=t.number(sum(seconds) / 60, 1)))
+    print(f"report: {paths.report / 'index.html'}")
+
+
+def _table(study: Study, intervals: dict[str, dict[str, list[float]]], measures: tuple[str, ...], t: Text) -> Table:
+    title = f"{t('section.tables')}: {study.params.dataset.source}, {t('split.' + study.params.split.unit)}"
+    table = Table(title=title, box=SIMPLE, pad_edge=False, padding=(0, 1), show_edge=False)
     table.add_column(t("column.model"), no_wrap=True)
-    for measure in SHOWN:
-        table.add_column(t(f"measure.{measure}"), justify="right")
-    previous = None
+    table.add_column(t("axis.validation"), justify="right", no_wrap=True)
+    table.add_column(f"{t('axis.accuracy')} (95%)", justify="right", no_wrap=True)
+    for measure in measures:
+        table.add_column(t(f"measure.{measure}"), justify="right", no_wrap=True)
+    champions = {classifier.id for classifier in study.champions(study.params.reading)}
+    group = None
     for classifier in study.classifiers:
-        group = (classifier.kind, classifier.recipe, classifier.reading)
-        if previous not in (None, group):
+        if group not in (None, (classifier.kind, classifier.recipe, classifier.reading)):
             table.add_section()
-        previous = group
-        table.add_row(t.name(classifier), *(f"{classifier.row[measure]:.3f}" for measure in SHOWN))
+        group = (classifier.kind, classifier.recipe, classifier.reading)
+        low, high = intervals[classifier.id]["accuracy"]
+        table.add_row(
+            t.name(classifier) + (" *" if classifier.id in champions else ""),
+            _validated(classifier, t),
+            f"{t.number(classifier.row['accuracy'])} ({t.number(low, 2)}\N{EN DASH}{t.number(high, 2)})",
+            *(t.number(classifier.row[measure]) for measure in measures),
+        )
     table.add_section()
     for recipe, rows in study.averages.items():
-        spread = [f"{rows['mean'][measure]:.3f} ± {rows['std'][measure]:.3f}" for measure in SHOWN]
-        table.add_row(t.recipe(recipe), *spread)
-    table.add_section()
-    focus = study.focus
-    table.add_row(f"headline: {t.name(focus)}", *(f"{focus.row[measure]:.3f}" for measure in SHOWN), style="bold")
-    Console(width=max(Console().width, 110)).print(table)
-    for stage, seconds in spent(paths).items():
-        print(t("times.row", stage=stage, runs=len(seconds), minutes=f"{sum(seconds) / 60:.1f}"))
-    print(f"report: {paths.report / 'index.html'}")
+        mean, deviation = rows["mean"], t.number(rows["std"]["accuracy"])
+        spread = f"{t.number(mean['accuracy'])} ± {deviation}"
+        shown = [t.number(mean[measure]) for measure in measures]
+        table.add_row(f"{t.recipe(recipe)}: {t('results.mean')}", "", spread, *shown)
+    return table
+
+
+def _validated(classifier: Classifier, t: Text) -> str:
+    """Accuracy of a single model on its validation fold; an ensemble has no fold that all its members left out."""
+    if classifier.kind != "single":
+        return ""
+    member = classifier.members[0]
+    return t.number(evaluate(member.validation_label, member.validation_probability)["accuracy"])
