@@ -131,6 +131,32 @@ def test_a_vgg_needs_no_fully_connected_layers(tmp_path: Path, tiny: Params) -> 
         assert {key.split(".")[0] for key in taken} == {"features"}
 
 
+def test_weights_that_learned_from_blue_green_red_see_in_red_green_blue_what_they_saw(
+    tmp_path: Path, tiny: Params
+) -> None:
+    published = untrained("vgg16", 32)
+    file = tmp_path / "caffe.safetensors"
+    kept = {key: tensor for key, tensor in published.state_dict().items() if key.startswith("features.")}
+    safetensors.torch.save_file(kept, file)
+    found = fetch(tiny, tmp_path, name="vgg16", weights=str(file), channels="bgr")
+    ours = untrained("vgg16", 32)
+    ours.load_state_dict(found, strict=False)
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected: Any = published.forward_features(images.flip(1))
+        torch.testing.assert_close(ours.forward_features(images), expected)
+
+
+def test_a_network_without_one_layer_of_three_channels_at_its_start_says_that_channels_cannot_be_turned(
+    tmp_path: Path, tiny: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = untrained(LITE0)
+    network.pretrained_cfg = {**network.pretrained_cfg, "first_conv": ("conv_stem", "other")}
+    monkeypatch.setattr(pretrained, "build", lambda options, size: network)
+    with pytest.raises(WenError, match=r"backbone\.channels: bgr: this network has no single first layer"):
+        fetch(tiny, tmp_path, channels="bgr")
+
+
 def test_the_hub_is_asked_for_pretrained_weights(tmp_path: Path, tiny: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     create = timm.create_model

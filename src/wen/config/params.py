@@ -89,6 +89,7 @@ class Backbone(Section):
     kwargs: dict[str, Scalar] = {}
     mean: Colour | None = None
     std: Colour | None = None
+    channels: Literal["rgb", "bgr"] = "rgb"
 
 
 class Augment(Section):

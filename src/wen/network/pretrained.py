@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import timm
 from torch import nn
@@ -21,9 +22,10 @@ from wen.network.weights_file import read
 def run(params: Params, paths: Paths) -> None:
     """Write models/backbone.safetensors: the pretrained weights, without the old head.
 
-    A file's weights may have been saved within a training's checkpoint, under a common prefix, in float16, with a head
-    of any number of classes or none, for images of another size (transformers), or in the names of those who published
-    them, where timm translates these.
+    The network sees red, green and blue; weights that learned from blue, green and red (``backbone.channels: bgr``) are
+    turned round. A file's weights may have been saved within a training's checkpoint, under a common prefix, in
+    float16, with a head of any number of classes or none, for images of another size (transformers), or in the names
+    of those who published them, where timm translates these.
 
     Raises
     ------
@@ -39,6 +41,8 @@ def run(params: Params, paths: Paths) -> None:
     else:
         found, trail = read(paths.weights(options.weights))
     weights = _matched(found, network, options.weights, trail)
+    if options.channels == "bgr":
+        weights = _for_rgb(weights, network)
     if found_flaw := flaw(weights):
         raise WenError(f"backbone.weights: {options.weights}: {found_flaw}; {_anew(options)}")
     save(weights, options.model_dump(exclude={"weights"}) | {"source": options.weights}, paths.backbone)
@@ -105,6 +109,15 @@ def _matched(weights: Weights, network: nn.Module, source: str, trail: str) -> W
     if where:
         print(f"backbone.weights: {source}{where}")
     return {key: found[key].to(tensor.dtype) for key, tensor in expected.items()}
+
+
+def _for_rgb(weights: Weights, network: nn.Module) -> Weights:
+    """Turn round the input channels of the first layer: weights of Caffe's kind learned from blue, green and red."""
+    first: Any = network.pretrained_cfg
+    key = f"{first.get('first_conv')}.weight"
+    if key not in weights or weights[key].shape[1] != 3:
+        raise WenError("backbone.channels: bgr: this network has no single first layer of three channels; set rgb")
+    return weights | {key: weights[key].flip(1)}
 
 
 def _named(weights: Weights, expected: Weights, head: str) -> tuple[Message, Weights, str]:
