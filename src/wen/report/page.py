@@ -116,7 +116,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "published": literature.astype(object).where(literature.notna(), None).to_dict("records"),
         "published_measures": published.MEASURES,
         "checklist": _checklist(params, dataset, split),
-        "provenance": {"study": evidence["study"]} | provenance(paths) | {"training": t.count(len(epochs))},
+        "provenance": {"study": evidence["study"]} | provenance(paths, t) | {"training": t.count(len(epochs))},
         "montage": hard_cases.png_uri((paths.dataset_plots / "montage.png").read_bytes()),
         "sections": [name for name in SECTIONS if name != "beside" or evidence["beside"]],
     }

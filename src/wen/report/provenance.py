@@ -7,6 +7,7 @@ from importlib.metadata import version
 from wen.config.paths import Paths
 from wen.data.images import sha256
 from wen.files import read_json
+from wen.report.language import Text
 
 PACKAGES = (
     "wen",
@@ -23,13 +24,13 @@ PACKAGES = (
 )
 
 
-def provenance(paths: Paths) -> dict[str, str]:
-    """Name everything that the numbers depend on, by the keys of ``provenance.KEY`` in texts.yaml."""
+def provenance(paths: Paths, t: Text) -> dict[str, str]:
+    """Name everything that the numbers depend on, by the keys of ``provenance.KEY`` in texts/provenance.yaml."""
     dataset = read_json(paths.dataset_metrics)
     return {
-        "commit": _commit(paths),
+        "commit": _commit(paths, t),
         "parameters": f"params.yaml, SHA-256 {sha256(paths.params.read_bytes())}",
-        "images": f"{dataset['images']:,}; data/index.csv, SHA-256 {sha256(paths.index.read_bytes())}",
+        "images": f"{t.count(dataset['images'])}; data/index.csv, SHA-256 {sha256(paths.index.read_bytes())}",
         "split": f"data/split.csv, SHA-256 {sha256(paths.split.read_bytes())}",
         "weights": paths.weights_list.read_text(encoding="utf-8").strip(),
         "versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
@@ -37,15 +38,15 @@ def provenance(paths: Paths) -> dict[str, str]:
     }
 
 
-def _commit(paths: Paths) -> str:
+def _commit(paths: Paths, t: Text) -> str:
     """The current commit, and whether tracked sources differ from it."""
     try:
         commit = _git(paths, "rev-parse", "HEAD")
         sources = ["src", "dvc.yaml", "params.yaml"]
         changed = _git(paths, "status", "--porcelain", "--untracked-files=no", "--", *sources)
     except (OSError, subprocess.CalledProcessError):
-        return "not a git checkout"
-    return f"{commit}, with uncommitted changes to {', '.join(sources)}" if changed else commit
+        return t("provenance.no_commit")
+    return t("provenance.changed", commit=commit, sources=", ".join(sources)) if changed else commit
 
 
 def _git(paths: Paths, *arguments: str) -> str:
