@@ -1,5 +1,6 @@
 """A study whose models were not trained but made up: every stage after them runs for real."""
 
+import html
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from wen.ensemble import inter, intra
 from wen.evaluation.metrics import evaluate
 from wen.files import write_json, write_npz
 from wen.members.predictions import load, write_averages
+from wen.report import page
 
 MakeStudy = Callable[..., tuple[Params, Paths]]
 
@@ -46,6 +48,13 @@ def write_study(
         inter.run(params, paths, recipe)
     intra.run(params, paths)
     return params, paths
+
+
+def section(params: Params, paths: Paths, name: str) -> str:
+    """Write a study's page and return one section of it."""
+    page.run(params, paths)
+    text = (paths.report / "index.html").read_text(encoding="utf-8")
+    return html.unescape(text.split(f'<section id="{name}">')[1].split("</section>")[0])
 
 
 def _cells(params: Params, paths: Paths, cells: int, subjects: int) -> None:

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from wen.evaluation.calibration import reliability
@@ -17,6 +18,7 @@ from wen.report.language import Text
 from wen.results import Classifier, Study
 
 BANDS = 300  # resampled curves behind a band
+PLOTTED = ("accuracy", "weighted_f1", "f1", "auc")  # of a published result; a paper seldom gives all
 
 
 def forest(study: Study, compared: list[Classifier], intervals: dict[str, Any], t: Text) -> Figure:
@@ -211,18 +213,33 @@ def threshold_curves(study: Study, t: Text) -> Figure:
     return figure
 
 
-def published(table: pd.DataFrame, t: Text) -> Figure:
-    """Published accuracies; the marker is filled if the split was by subject."""
-    table = table[table.accuracy.notna()].sort_values(["split", "accuracy"], ascending=[True, True], kind="stable")
-    figure, axes = plt.subplots(figsize=(6.6, 0.3 * len(table) + 0.8))
-    rows = table.to_dict("records")
-    for y, row in enumerate(rows):
-        colour, marker = (COLOURS[1], "D") if row["focus"] else (COLOURS[0], "o")
-        axes.plot(row["accuracy"], y, marker, color=colour,
-                  markerfacecolor=colour if row["split"] == "subject" else "none")  # fmt: skip
-    axes.set(yticks=range(len(rows)), yticklabels=[_citation(row) for row in rows])
-    axes.set_xlabel(t("measure.accuracy"))
-    axes.grid(axis="x", color="0.9")
+def published(groups: dict[str, list[dict[Any, Any]]], t: Text) -> Figure:
+    """Published results and this study's, a block under a heading of its own for each group of `published.GROUPS`."""
+    rows: list[dict[Any, Any]] = []
+    for group, results in groups.items():
+        rows.append({"name": t(f"group.{group}"), "heading": True, "focus": False})
+        rows += [
+            {"name": _citation(result, results), "heading": False} | result
+            for result in results
+            if any(result[measure] is not None for measure in PLOTTED)
+        ]
+    figure, axes = plt.subplots(figsize=(7.4, 0.24 * len(rows) + 1.2))
+    headings = [y for y, row in enumerate(rows) if row["heading"]]
+    axes.hlines(headings, 0, 1, "0.7", linewidth=0.8, transform=axes.get_yaxis_transform(), zorder=0)
+    for k, measure in enumerate(PLOTTED):
+        for focus, face in ((False, "none"), (True, COLOURS[k])):
+            shown = [y for y, row in enumerate(rows) if row["focus"] is focus and row.get(measure) is not None]
+            values = [rows[y][measure] for y in shown]
+            axes.plot(values, shown, MARKERS[k], color=COLOURS[k], markerfacecolor=face,
+                      label=None if focus else t(f"measure.{measure}"))  # fmt: skip
+    axes.set(yticks=range(len(rows)), yticklabels=[row["name"] for row in rows], ylim=(len(rows) - 0.4, -0.6))
+    for label, row in zip(axes.get_yticklabels(), rows, strict=True):
+        label.set_fontweight("bold" if row["heading"] or row["focus"] else "normal")
+    axes.tick_params(axis="y", length=0, labelsize="small")
+    axes.xaxis.set_major_locator(MultipleLocator(0.05))
+    axes.xaxis.set_major_formatter(lambda value, _: t.number(value, 2))
+    axes.grid(axis="x", color="0.92")
+    axes.legend(fontsize="small", ncols=len(PLOTTED), loc="lower right", bbox_to_anchor=(1, 1))
     return figure
 
 
@@ -242,8 +259,13 @@ def _roc_band(study: Study, grid: np.ndarray, seed: int) -> tuple[np.ndarray, np
     return low, high
 
 
-def _citation(row: dict[Any, Any]) -> str:
-    return ", ".join(row[key] for key in ("study", "network") if row[key])
+def _citation(result: dict[Any, Any], among: list[dict[Any, Any]]) -> str:
+    """Name a result by its study and test set, and by its network where the study has several on that set."""
+    keys = ("study", "year", "data")
+    several = sum(all(other[key] == result[key] for key in keys) for other in among) > 1
+    study = " ".join(filter(None, (result["study"], result["year"])))
+    data = result["data"].removeprefix("C-NMC").strip(" ,")
+    return ", ".join(filter(None, (study, result["network"] if several else "", data)))
 
 
 def _group(ensemble: Classifier) -> str:

@@ -93,7 +93,7 @@ def _environment(t: Text) -> Environment:
 def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.DataFrame, t: Text) -> dict[str, Any]:
     params = study.params
     dataset, split = read_json(paths.dataset_metrics), read_json(paths.split_metrics)
-    literature = published.beside(study, t("axis.this"))
+    literature = published.grouped(published.beside(study, t("axis.this")))
     return {
         "params": params,
         "params_text": paths.params.read_text(encoding="utf-8"),
@@ -113,8 +113,8 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "cost": diagnostics.COST,
         "cells": hard_cases.gallery(study, paths),
         "copies": pairs.shown(paths) | {"people": pairs.people(dataset)},
-        "published": literature.astype(object).where(literature.notna(), None).to_dict("records"),
-        "published_measures": published.MEASURES,
+        "published": literature,
+        "measures_given": published.given,
         "checklist": _checklist(params, dataset, split),
         "provenance": {"study": evidence["study"]} | provenance(paths, t) | {"training": t.count(len(epochs))},
         "montage": hard_cases.png_uri((paths.dataset_plots / "montage.png").read_bytes()),
@@ -144,7 +144,7 @@ def _figures(study: Study, evidence: dict[str, Any], epochs: pd.DataFrame, t: Te
         "calibration": figures.calibration(study, t),
         "subjects": figures.subjects(by_subject, t),
         "thresholds": figures.threshold_curves(study, t),
-        "published": figures.published(published.beside(study, t("axis.this")), t),
+        "published": figures.published(published.grouped(published.beside(study, t("axis.this"))), t),
     }
     for name, section in MEASURED.items():
         drawn |= section.figures(study, evidence[name], t)

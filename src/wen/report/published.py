@@ -1,35 +1,61 @@
-"""Published results on the same question, as the protocol lists them."""
+"""Published results on the same question, grouped by what their split kept apart."""
 
 from importlib.resources import files
+from typing import Any
 
 import pandas as pd
 
 from wen.results import Study
 
-MEASURES = ("accuracy", "f1", "auc")
-"""F1 is the weighted F1 of the challenge where the paper gives it."""
+MEASURES = ("accuracy", "weighted_f1", "f1", "balanced_accuracy", "auc", "sensitivity", "specificity")
+"""As the paper gives them. ``weighted_f1`` is the measure of the challenge; ``f1`` is any other F1."""
+GROUPS = ("subject", "image", "unstated", "other")
+"""Never ranked together: by subject, by image, not stated, and results on other data."""
 
 
 def results() -> pd.DataFrame:
-    """Read published results: ``study``, ``network``, ``data``, ``split`` (subject, or unstated), and `MEASURES`."""
+    """Read the published results, a row for each.
+
+    Returns
+    -------
+    DataFrame
+        ``study``, ``year``, ``network``, ``data`` (the test set), ``unit`` of the split (subject, image, unstated),
+        ``split_evidence`` (stated, read in code, not stated), ``basis`` of the figures (abstract, code, quoted by
+        another text, recalled), `MEASURES` between 0 and 1, ``reference`` (a DOI, or empty), ``note_en``, ``note_id``,
+        and ``group``, one of `GROUPS`.
+    """
     with files("wen.report").joinpath("published.csv").open(encoding="utf-8") as file:
-        return pd.read_csv(file, keep_default_na=False, na_values=dict.fromkeys(MEASURES, ""))
+        table = pd.read_csv(file, dtype={"year": str}, keep_default_na=False, na_values=dict.fromkeys(MEASURES, ""))
+    return table.assign(group=table.unit.where(table.data.str.startswith("C-NMC"), "other"), focus=False)
 
 
 def beside(study: Study, name: str) -> pd.DataFrame:
-    """Put this study's classifier in focus beside the published results, unless its cells are synthetic."""
-    table = results().assign(focus=False)
-    if study.params.dataset.source == "synthetic":
+    """Put this study's classifier in focus into the group of its own split, if its cells are those of C-NMC."""
+    table = results()
+    if study.params.dataset.source != "cnmc":
         return table
-    row = study.focus.row
+    row, unit = study.focus.row, study.params.split.unit
     focus = {
         "study": name,
         "network": study.params.backbone.name,
         "data": f"C-NMC {study.params.split.test}",
-        "split": study.params.split.unit,
-        "accuracy": row["accuracy"],
-        "f1": row["weighted_f1"],
-        "auc": row["auc"],
+        "unit": unit,
+        "split_evidence": "stated",
+        **{measure: row[measure] for measure in MEASURES if measure in row},
+        "sensitivity": row["recall"],
+        "group": unit,
         "focus": True,
     }
-    return pd.concat([table, pd.DataFrame([focus])], ignore_index=True)
+    table = pd.concat([table, pd.DataFrame([focus])], ignore_index=True)
+    return table.fillna(dict.fromkeys(("year", "basis", "reference", "note_en", "note_id"), ""))
+
+
+def grouped(table: pd.DataFrame) -> dict[str, list[dict[Any, Any]]]:
+    """Turn `beside`'s table into records by group; a figure that is not given is None."""
+    records = table.astype(object).where(table.notna(), None)
+    return {group: records[records.group == group].to_dict("records") for group in GROUPS}
+
+
+def given(results: list[dict[Any, Any]]) -> list[str]:
+    """Those of `MEASURES` that at least one of the results has."""
+    return [measure for measure in MEASURES if any(result[measure] is not None for result in results)]
