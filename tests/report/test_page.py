@@ -31,7 +31,7 @@ from wen.results import gather
 
 SECTIONS = [
     "answer", "questions", "readings", "leaks", "copies", "tables", "weights", "figures", "agreement", "cells",
-    "published", "images", "provenance", "checklist",
+    "published", "images", "provenance", "errata", "checklist",
 ]  # fmt: skip
 
 

@@ -92,5 +92,21 @@ def checklist() -> list[dict[str, Any]]:
     return content
 
 
+def listed(name: str, language: str) -> list[dict[str, Any]]:
+    """Read a list of entries from a YAML file of this package; of a value in several languages, take one.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``errata.yaml``.
+    language : str
+        ``en`` or ``id``.
+    """
+    return [
+        {key: value[language] if isinstance(value, dict) else value for key, value in entry.items()}
+        for entry in _yaml(name)
+    ]
+
+
 def _yaml(name: str) -> Any:
     return YAML(typ="safe").load(files("wen.report").joinpath(name).read_text(encoding="utf-8"))

@@ -14,6 +14,7 @@ from wen.evaluation.metrics import MEASURES, evaluate
 from wen.files import atomic, read_json, write_json, write_text
 from wen.identity import identity
 from wen.report import beside, diagnostics, drawing, figures, hard_cases, pairs, plots, published, tables
+from wen.report.errata import errata
 from wen.report.evidence import Evidence
 from wen.report.language import Text, checklist
 from wen.report.provenance import provenance
@@ -23,7 +24,7 @@ from wen.results import Classifier, Study, curves, gather
 
 SECTIONS = (
     "answer", "questions", "readings", "beside", "leaks", "copies", "tables", "weights", "figures", "agreement",
-    "cells", "published", "images", "provenance", "checklist",
+    "cells", "published", "images", "provenance", "errata", "checklist",
 )  # fmt: skip
 """From the top of the page to its end."""
 
@@ -115,6 +116,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "copies": pairs.shown(paths) | {"people": pairs.people(dataset)},
         "published": literature,
         "measures_given": published.given,
+        "errata": errata(t.language),
         "checklist": _checklist(params, dataset, split),
         "provenance": {"study": evidence["study"]} | provenance(paths, t) | {"training": t.count(len(epochs))},
         "montage": hard_cases.png_uri((paths.dataset_plots / "montage.png").read_bytes()),
