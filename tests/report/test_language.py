@@ -6,7 +6,7 @@ import pytest
 from conftest import PROJECT
 
 from wen.config.params import load
-from wen.report.language import catalogue, checklist
+from wen.report.language import catalogue
 
 REPORT = PROJECT / "src/wen/report"
 
@@ -26,14 +26,6 @@ def test_every_text_that_templates_and_code_name_is_in_the_catalogue_and_no_othe
     # RQ and H are looked up by their key.
     loose = ("H1", "H2", "H3", "H4", *begun)
     assert [key for key in catalogue() if key not in named and not key.startswith(tuple(loose))] == []
-
-
-def test_the_checklist_has_what_the_run_fills_and_what_a_person_must() -> None:
-    items = checklist()
-    assert {item["guideline"] for item in items} == {"CLAIM 2024", "TRIPOD+AI"}
-    for item in items:
-        (state,) = {"filled", "open"} & set(item)
-        assert set(item[state]) == set(item["topic"]) == {"en", "id"}
 
 
 @pytest.mark.parametrize("profile", sorted((PROJECT / "profiles").glob("*.yaml")), ids=lambda path: path.stem)

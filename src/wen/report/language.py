@@ -86,12 +86,6 @@ def catalogue() -> dict[str, dict[str, str]]:
     return content
 
 
-def checklist() -> list[dict[str, Any]]:
-    """Read the items of the reporting guidelines, filled (as templates) or open."""
-    content: list[dict[str, Any]] = _yaml("checklist.yaml")
-    return content
-
-
 def listed(name: str, language: str) -> list[dict[str, Any]]:
     """Read a list of entries from a YAML file of this package; of a value in several languages, take one.
 

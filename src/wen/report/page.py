@@ -14,9 +14,10 @@ from wen.evaluation.metrics import MEASURES, evaluate
 from wen.files import atomic, read_json, write_json, write_text
 from wen.identity import identity
 from wen.report import beside, diagnostics, drawing, figures, hard_cases, pairs, plots, published, tables
+from wen.report.checklist import checklist
 from wen.report.errata import errata
 from wen.report.evidence import Evidence
-from wen.report.language import Text, checklist
+from wen.report.language import Text
 from wen.report.provenance import provenance
 from wen.report.sections import MEASURED
 from wen.report.summary import SHOWN, file_name, summary
@@ -117,7 +118,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "published": literature,
         "measures_given": published.given,
         "errata": errata(t.language),
-        "checklist": _checklist(params, dataset, split),
+        "checklist": checklist(params, dataset, split, t),
         "provenance": {"study": evidence["study"]} | provenance(paths, t) | {"training": t.count(len(epochs))},
         "montage": hard_cases.png_uri((paths.dataset_plots / "montage.png").read_bytes()),
         "sections": [name for name in SECTIONS if name != "beside" or evidence["beside"]],
@@ -159,18 +160,3 @@ def _best(classifiers: list[Classifier], measure: str) -> float:
     """The highest value of a column."""
     values = [classifier.row[measure] for classifier in classifiers]
     return max(value for value in values if value is not None)
-
-
-def _checklist(params: Params, dataset: dict[str, Any], split: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """The items of the reporting guidelines: those filled by the run, and those left open."""
-    environment = Environment(undefined=StrictUndefined)
-    synthetic = params.dataset.source == "synthetic"
-    facts = {"params": params, "dataset": dataset, "split": split, "synthetic": synthetic}
-    language = params.report.language
-    items: dict[str, list[dict[str, Any]]] = {"filled": [], "open": []}
-    for entry in checklist():
-        state = "filled" if "filled" in entry else "open"
-        text = environment.from_string(entry[state][language]).render(facts)
-        about = {"guideline": entry["guideline"], "item": entry["item"], "topic": entry["topic"][language]}
-        items[state].append(about | {"text": text})
-    return items

@@ -1,0 +1,45 @@
+"""The reporting guidelines CLAIM 2024 and TRIPOD+AI: what the run fills, what a person must, what does not apply."""
+
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from wen.config.params import Params
+from wen.report.language import Text, listed
+
+STATES = ("open", "filled", "not_applicable")
+
+
+def checklist(
+    params: Params, dataset: dict[str, Any], split: dict[str, Any], t: Text
+) -> dict[str, list[dict[str, Any]]]:
+    """Fill the items of both guidelines with the facts of a run.
+
+    Parameters
+    ----------
+    params : Params
+    dataset, split : dict
+        metrics/dataset.json and metrics/split.json.
+    t : Text
+
+    Returns
+    -------
+    dict
+        By each of `STATES`, its items in order: ``guideline``, ``item`` (its number), ``topic`` and ``text``: the
+        answer, what a person has to write, or why the item does not apply.
+
+    Notes
+    -----
+    Numbers and topics are those of Tejani et al. (2024), doi:10.1148/ryai.240300, and Collins et al. (2024),
+    doi:10.1136/bmj-2023-078378, in other words.
+    """
+    environment = Environment(undefined=StrictUndefined)
+    environment.filters |= {"count": t.count, "number": t.number}
+    synthetic = params.dataset.source == "synthetic"
+    facts = {"params": params, "dataset": dataset, "split": split, "synthetic": synthetic}
+    items: dict[str, list[dict[str, Any]]] = {state: [] for state in STATES}
+    for entry in listed("checklist.yaml", t.language):
+        state = next(state for state in STATES if state in entry)
+        about = {key: entry[key] for key in ("guideline", "item", "topic")}
+        items[state].append(about | {"text": environment.from_string(entry[state]).render(facts)})
+    return items
