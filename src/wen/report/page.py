@@ -17,7 +17,7 @@ from wen.report import beside, diagnostics, drawing, figures, hard_cases, pairs,
 from wen.report.checklist import checklist
 from wen.report.errata import errata
 from wen.report.evidence import Evidence
-from wen.report.language import Text
+from wen.report.language import Text, listed
 from wen.report.provenance import provenance
 from wen.report.sections import MEASURED
 from wen.report.summary import SHOWN, file_name, summary
@@ -25,7 +25,7 @@ from wen.results import Classifier, Study, curves, gather
 
 SECTIONS = (
     "answer", "questions", "readings", "beside", "leaks", "copies", "tables", "weights", "figures", "agreement",
-    "cells", "published", "images", "provenance", "errata", "checklist",
+    "cells", "published", "images", "provenance", "errata", "checklist", "references",
 )  # fmt: skip
 """From the top of the page to its end."""
 
@@ -119,6 +119,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "measures_given": published.given,
         "errata": errata(t.language),
         "checklist": checklist(params, dataset, split, t),
+        "references": listed("references.yaml", t.language),
         "provenance": {"study": evidence["study"]} | provenance(paths, t) | {"training": t.count(len(epochs))},
         "montage": hard_cases.png_uri((paths.dataset_plots / "montage.png").read_bytes()),
         "sections": [name for name in SECTIONS if name != "beside" or evidence["beside"]],
