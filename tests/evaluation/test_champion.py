@@ -1,4 +1,10 @@
-from wen.ensemble.selection import champion
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import rankdata
+
+from wen.ensemble.selection import JUDGED_BY, champion, mean_ranks
 
 
 def row(accuracy: float, precision: float, recall: float, f1: float, kappa: float) -> dict[str, float]:
@@ -19,3 +25,13 @@ def test_equal_mean_ranks_are_decided_by_kappa() -> None:
 
 def test_full_ties_go_to_the_earlier_fold() -> None:
     assert champion([row(0.8, 0.8, 0.8, 0.8, 0.6)] * 3) == 0
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 3)] * 5), min_size=1, max_size=6))
+def test_the_champion_has_the_best_mean_rank_of_those_that_scipy_ranks(scores: list[tuple[int, ...]]) -> None:
+    rows = [row(*(value / 3 for value in values)) for values in scores]
+    reference = np.mean([rankdata([-r[metric] for r in rows]) for metric in JUDGED_BY], axis=0)
+    assert mean_ranks(rows) == pytest.approx(reference)
+    best = [k for k, value in enumerate(reference) if value <= reference.min() + 1e-9]
+    highest = max(rows[k]["kappa"] for k in best)
+    assert champion(rows) == next(k for k in best if rows[k]["kappa"] == highest)

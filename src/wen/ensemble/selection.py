@@ -22,11 +22,16 @@ def champion(rows: Sequence[Mapping[str, float]]) -> int:
         Position in ``rows``. Equal values share their mean rank; ties of mean ranks are broken by kappa, then by the
         earlier fold.
     """
-    rank_sum = np.sum([_ranks([row[metric] for row in rows]) for metric in JUDGED_BY], axis=0)
-    return min(range(len(rows)), key=lambda k: (rank_sum[k], -rows[k]["kappa"], k))
+    rank = mean_ranks(rows)
+    return min(range(len(rows)), key=lambda k: (rank[k], -rows[k]["kappa"], k))
 
 
-def _ranks(values: Sequence[float]) -> np.ndarray:
+def mean_ranks(rows: Sequence[Mapping[str, float]]) -> np.ndarray:
+    """Mean rank of each model over the five metrics, 1 being the best; equal values share their mean rank."""
+    return np.mean([ranks([row[metric] for row in rows]) for metric in JUDGED_BY], axis=0)
+
+
+def ranks(values: Sequence[float]) -> np.ndarray:
     """Rank 1 for the highest value; ties share the mean of their ranks."""
     v = np.asarray(values, dtype=np.float64)
     higher = (v[None, :] > v[:, None]).sum(axis=1)

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import f_oneway
+
+from wen.evaluation.folds import centred, fold_share
+
+
+def test_the_share_of_folds_by_hand() -> None:
+    # Means of the folds 2 and 3, of all 2.5: between folds 2 x 0.25 + 2 x 0.25 = 1 of 2.25 + 0.25 + 0.25 + 2.25 = 5.
+    assert fold_share(np.array([[1.0, 2.0], [3.0, 4.0]])) == pytest.approx(0.2)
+
+
+def test_the_share_of_folds_is_that_of_the_one_way_analysis_of_variance() -> None:
+    scores = np.random.default_rng(0).normal(size=(3, 5)) + 2 * np.arange(5)
+    statistic = f_oneway(*scores.T).statistic
+    assert fold_share(scores) == pytest.approx(statistic * 4 / (statistic * 4 + 10))
+
+
+def test_without_an_effect_of_folds_the_share_is_that_expected_by_chance() -> None:
+    shares = [fold_share(scores) for scores in np.random.default_rng(0).normal(size=(4000, 3, 5))]
+    assert np.mean(shares) == pytest.approx((5 - 1) / (3 * 5 - 1), abs=0.01)
+
+
+def test_equal_scores_have_no_share() -> None:
+    assert np.isnan(fold_share(np.full((3, 5), 0.1)))
+
+
+@given(arrays(float, (3, 5), elements=st.floats(0, 1)), arrays(float, 5, elements=st.floats(-1, 1)))
+def test_centred_scores_have_no_effect_of_folds(scores: np.ndarray, effect: np.ndarray) -> None:
+    np.testing.assert_allclose(centred(scores).mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(centred(scores + effect), centred(scores), atol=1e-9)
+
+
+def test_scores_that_are_equal_but_for_rounding_stay_equal() -> None:
+    left, right = centred(np.array([[0.1 + 0.2, 0.3], [0.3, 0.1 + 0.2 - 2**-54], [0.3, 0.3]]))[2]
+    assert left == right == 0
