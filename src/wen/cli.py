@@ -210,8 +210,11 @@ def ensemble_intra() -> None:
 @app.command()
 def report() -> None:
     """Write the headline, the plots and report/index.html."""
+    import gc
+
     from wen.report import page
 
+    gc.freeze()  # else statsmodels searches all that is imported for garbage, at every correction of p-values
     page.run(*_study())
 
 
