@@ -30,8 +30,8 @@ from wen.report.language import Text
 from wen.results import gather
 
 SECTIONS = [
-    "answer", "questions", "readings", "leaks", "copies", "tables", "weights", "figures", "agreement", "cells",
-    "published", "images", "provenance", "errata", "checklist", "references",
+    "answer", "questions", "baselines", "readings", "champions", "leaks", "copies", "people", "tables", "weights",
+    "figures", "agreement", "cells", "published", "images", "provenance", "errata", "checklist", "references",
 ]  # fmt: skip
 
 
@@ -108,7 +108,9 @@ def test_the_tables_are_exported_as_csv_and_latex(study: tuple[Params, Paths]) -
     params, paths = study
     folder = paths.report / "tables"
     assert {path.name for path in folder.iterdir()} == {
-        f"{name}.{kind}" for name in ("single", "average", "ensemble", "weight", "test") for kind in ("csv", "tex")
+        f"{name}.{kind}"
+        for name in ("single", "average", "ensemble", "weight", "champion", "test")
+        for kind in ("csv", "tex")
     }
     rows = _rows(params, paths)
     with (folder / "single.csv").open(newline="") as file:

@@ -1,10 +1,9 @@
-"""The classifier in focus beyond its score: calibration, its members' agreement, subjects, thresholds."""
+"""The classifier in focus beyond its score: calibration and thresholds."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.proportion import proportion_confint
 
 from wen.evaluation.calibration import brier, expected_error
 from wen.evaluation.metrics import confusion, recall, specificity
@@ -25,16 +24,6 @@ def calibration(study: Study) -> list[dict[str, Any]]:
         }
         for classifier in (focus, *others)
     ]
-
-
-def subjects(study: Study) -> pd.DataFrame:
-    """Accuracy by subject: images, how many are right, and Wilson's 95% interval; the worst first."""
-    right = study.cells.assign(right=study.right(study.focus))
-    table = right.groupby(["subject", "label"]).right.agg(["size", "sum"]).reset_index()
-    table["accuracy"] = table["sum"] / table["size"]
-    table["low"], table["high"] = proportion_confint(table["sum"], table["size"], method="wilson")
-    table = table.rename(columns={"size": "images", "sum": "right"})
-    return table.sort_values(["accuracy", "images"], ascending=[True, False], kind="stable", ignore_index=True)
 
 
 def thresholds(study: Study, classifier: Classifier) -> pd.DataFrame:

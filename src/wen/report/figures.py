@@ -12,7 +12,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from wen.evaluation.calibration import reliability
 from wen.evaluation.metrics import THRESHOLD, auc, confusion
 from wen.evaluation.resampling import resample
-from wen.figure_style import ALL_COLOUR, COLOURS, HEM_COLOUR, LINES, MARKERS
+from wen.figure_style import COLOURS, LINES, MARKERS
 from wen.report.diagnostics import thresholds
 from wen.report.language import Text
 from wen.results import Classifier, Study
@@ -175,22 +175,6 @@ def calibration(study: Study, t: Text) -> Figure:
     axes.set(ylabel=t("axis.observed"), ylim=(-0.03, 1.03))
     below.bar(predicted, images, width=0.05, color="0.5")
     below.set(xlabel=t("axis.predicted"), ylabel=t("axis.images"), xlim=(-0.03, 1.03))
-    return figure
-
-
-def subjects(table: pd.DataFrame, t: Text) -> Figure:
-    """Accuracy of each subject, the worst first."""
-    figure, axes = plt.subplots(figsize=(9, 3.4))
-    for label, name, colour, marker in ((1, "ALL", ALL_COLOUR, "o"), (0, "HEM", HEM_COLOUR, "s")):
-        rows = table[table.label == label]
-        axes.vlines(rows.index, rows.low, rows.high, color=colour, linewidth=1)
-        axes.plot(rows.index, rows.accuracy, marker, color=colour, markersize=4, label=name)
-    few = len(table) <= 40
-    axes.set(xlabel=t("axis.subjects"), ylabel=t("measure.accuracy"), ylim=(-0.03, 1.03),
-             xticks=range(len(table)) if few else [])  # fmt: skip
-    if few:
-        axes.set_xticklabels(table.subject, rotation=90, fontsize="x-small")
-    axes.legend(loc="lower right")
     return figure
 
 

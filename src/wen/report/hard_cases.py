@@ -1,4 +1,4 @@
-"""Hard cases for a person to look at: the most confident mistakes and the most disputed cells, with activation maps."""
+"""Hard cases for a person to look at, and where all test cells' scores come from, by class-activation maps."""
 
 import base64
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from PIL import Image
 from wen.config.paths import Paths
 from wen.data.gallery import png, read
 from wen.errors import WenError
+from wen.evaluation.metrics import decide
 from wen.results import Study
 
 SHOWN = 6
@@ -43,6 +44,58 @@ def choose(study: Study) -> dict[str, np.ndarray]:
     return {"fn": missed, "fp": alarms, "disputed": disputed}
 
 
+def on_cells(study: Study, paths: Paths) -> dict[str, Any] | None:
+    """Measure how much of the weight of every test image's map lies on the cell, rather than on black.
+
+    Returns
+    -------
+    dict or None
+        ``images``; ``weighted``, those whose map has any weight for the class that was decided; of these, ``on_black``,
+        how many have less than half of it inside the cell, and the median share ``inside`` the cell, None if there are
+        none; ``cell``, the median share of the frame that the cell fills. None if the members have no maps.
+    """
+    focus = study.focus
+    maps = np.stack([member.test_map for member in focus.members]).astype(np.float64)
+    if not maps.size:
+        return None
+    combined = (focus.weight[:, None, None, None] * maps).sum(axis=0)
+    signs = np.where(decide(focus.probability) == 1, 1.0, -1.0)
+    pictures, found = read(paths.test_cells), []
+    for id, values, sign in zip(study.cells.id, combined, signs, strict=True):
+        red, green, blue = np.moveaxis(np.asarray(_picture(pictures, id)), -1, 0)
+        cell = (red | green | blue) > 0
+        found.append((inside(sign * values, cell), cell.mean()))
+    shares, sizes = np.array(found).T
+    shares = shares[~np.isnan(shares)]
+    return {
+        "images": len(sizes),
+        "weighted": len(shares),
+        "on_black": int((shares < 0.5).sum()),
+        "inside": float(np.median(shares)) if len(shares) else None,
+        "cell": float(np.median(sizes)),
+    }
+
+
+def inside(values: np.ndarray, cell: np.ndarray) -> float:
+    """Share of a map's weight above 0 that lies inside the cell, after enlarging the map as `overlay` does.
+
+    Parameters
+    ----------
+    values : ndarray of shape (h, w)
+        A class-activation map; above 0 speaks for the class in question.
+    cell : ndarray of shape (height, width)
+        Whether a pixel shows the cell.
+
+    Returns
+    -------
+    float
+        NaN if no weight is above 0.
+    """
+    weight = _enlarged(values, (cell.shape[1], cell.shape[0])).astype(np.float64).clip(min=0)
+    total = float(weight.sum())
+    return float(weight[cell].sum() / total) if total > 0 else float("nan")
+
+
 def overlay(picture: Image.Image, values: np.ndarray) -> Image.Image:
     """Lay a class-activation map over a cell, purple above 0 (ALL) and green below (HEM).
 
@@ -52,8 +105,7 @@ def overlay(picture: Image.Image, values: np.ndarray) -> Image.Image:
     values : ndarray of shape (height, width)
         Enlarged bicubically; its largest value in either direction is the most opaque.
     """
-    smooth = Image.fromarray(values.astype(np.float32)).resize(picture.size, Image.Resampling.BICUBIC)
-    strength = np.asarray(smooth) / max(float(np.abs(values).max()), 1e-9)
+    strength = _enlarged(values, picture.size) / max(float(np.abs(values).max()), 1e-9)
     colour = np.where(strength[..., None] > 0, PURPLE, GREEN)
     opacity = 0.65 * np.abs(strength).clip(0, 1)[..., None]
     cell = np.asarray(picture, dtype=np.float64)
@@ -65,12 +117,21 @@ def png_uri(content: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
+def _enlarged(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Enlarge a map bicubically to a width and height in px."""
+    return np.asarray(Image.fromarray(values.astype(np.float32)).resize(size, Image.Resampling.BICUBIC))
+
+
+def _picture(pictures: Mapping[str, Image.Image], id: str) -> Image.Image:
+    if id not in pictures:
+        raise WenError(f"data/test-cells.npz: has no picture of {id}; run `dvc repro`")
+    return pictures[id]
+
+
 def _cell(study: Study, k: int, pictures: Mapping[str, Image.Image]) -> dict[str, Any]:
     focus, cell = study.focus, study.cells.iloc[k]
-    if cell.id not in pictures:
-        raise WenError(f"data/test-cells.npz: has no picture of {cell.id}; run `dvc repro`")
     maps = np.stack([member.test_map[k].astype(np.float64) for member in focus.members])
-    picture = pictures[cell.id]
+    picture = _picture(pictures, cell.id)
     return {
         "id": cell.id,
         "subject": cell.subject,

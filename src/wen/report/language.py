@@ -66,6 +66,11 @@ class Text:
             return self(f"role.{row['role']}", name=self.recipe(row["recipe"]))
         return self(f"role.{row['role']}")
 
+    def baseline(self, id: str) -> str:
+        """What a baseline does: the majority class, a classical classifier by its recipe; else its name."""
+        name = id.rsplit("/", 1)[-1]
+        return self(f"baselines.of.{name}") if f"baselines.of.{name}" in self.catalogue else self.recipe(id)
+
     def name(self, classifier: Classifier) -> str:
         """Name a classifier."""
         about = {key: getattr(classifier, key) for key in ("fold", "scheme", "reading")}

@@ -24,8 +24,9 @@ from wen.report.summary import SHOWN, file_name, summary
 from wen.results import Classifier, Study, curves, gather
 
 SECTIONS = (
-    "answer", "questions", "readings", "beside", "leaks", "copies", "tables", "weights", "figures", "agreement",
-    "cells", "published", "images", "provenance", "errata", "checklist", "references",
+    "answer", "questions", "baselines", "readings", "champions", "beside", "leaks", "copies", "people", "tables",
+    "weights", "figures", "agreement", "cells", "published", "images", "provenance", "errata", "checklist",
+    "references",
 )  # fmt: skip
 """From the top of the page to its end."""
 
@@ -45,7 +46,7 @@ def run(params: Params, paths: Paths) -> None:
     evidence = Evidence(study).gathered() | {
         **identity(study, paths),
         "calibration": diagnostics.calibration(study),
-        "subjects": diagnostics.subjects(study).to_dict("records"),
+        "maps": hard_cases.on_cells(study, paths),
         **{name: section.measure(study) for name, section in MEASURED.items()},
     }
     evidence |= _about(study, paths) | {"summary": summary(study, evidence["intervals"])}
@@ -136,7 +137,6 @@ def _figures(study: Study, evidence: dict[str, Any], epochs: pd.DataFrame, t: Te
     if study.focus not in compared:
         compared.append(study.focus)
     ladder = [*study.champions(reading), *(study.inter(recipe, scheme) for recipe in params.grid), compared[2]]
-    by_subject = pd.DataFrame(evidence["subjects"])
     drawn = {
         "forest": figures.forest(study, ladder, evidence["intervals"], t),
         "rates": figures.rates(study, t),
@@ -146,7 +146,6 @@ def _figures(study: Study, evidence: dict[str, Any], epochs: pd.DataFrame, t: Te
         "confusion": figures.confusion_matrices(study, compared, t),
         "learning": figures.learning_curves(epochs, t),
         "calibration": figures.calibration(study, t),
-        "subjects": figures.subjects(by_subject, t),
         "thresholds": figures.threshold_curves(study, t),
         "published": figures.published(published.grouped(published.beside(study, t("axis.this"))), t),
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from wen.ensemble.selection import JUDGED_BY
 from wen.evaluation.metrics import MEASURES
 from wen.files import write_text
 from wen.report.language import Text
@@ -18,7 +19,7 @@ Rows = list[list[str | Cell]]
 
 
 def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> None:
-    """Write single (Table 3.2), average, ensemble (Table 3.3), weight and test, each as .csv and as .tex."""
+    """Write single (Table 3.2), average, ensemble (Table 3.3), weight, champion and test, each as .csv and as .tex."""
     folder.mkdir()
     single = [classifier for classifier in study.classifiers if classifier.kind == "single"]
     ensembles = [classifier for classifier in study.classifiers if classifier.kind != "single"]
@@ -27,6 +28,7 @@ def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> None
         "average": _averages(study),
         "ensemble": _measured(ensembles, evidence),
         "weight": _weights(ensembles),
+        "champion": _champions(evidence["champions"]["models"]),
         "test": _tests(evidence),
     }
     for name, table in data.items():
@@ -38,6 +40,7 @@ def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> None
         "average": ([model, *measures], _average_rows(study, t)),
         "ensemble": ([model, *measures], _measured_rows(ensembles, evidence, t)),
         "weight": _weight_table(ensembles, t),
+        "champion": _champion_table(evidence["champions"]["models"], t),
         "test": _test_table(study, evidence, t),
     }
     for name, (columns, rows) in printed.items():
@@ -82,6 +85,17 @@ def _tests(evidence: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _champions(models: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """What each model is ranked by: its scores on validation data, on test data, and centred on folds."""
+    return pd.DataFrame(
+        {"recipe": model["lr"], "fold": model["fold"], "scores": part}
+        | {measure: model[part][measure] for measure in (*JUDGED_BY, "mean_rank")}
+        | {"champion": int(model[part]["champion"])}
+        for part in ("validation", "test", "centred")
+        for model in models
+    )
+
+
 def _measured_rows(classifiers: Sequence[Classifier], evidence: dict[str, Any], t: Text) -> Rows:
     best = {measure: max((c.row[measure] for c in classifiers if c.row[measure] is not None), default=None)
             for measure in PRINTED}  # fmt: skip
@@ -116,6 +130,22 @@ def _weight_table(ensembles: Sequence[Classifier], t: Text) -> tuple[list[Column
         pairs = zip(ensemble.weight, ensemble.score, strict=True)
         cells = [Cell(t.number(weight), t.number(score)) for weight, score in pairs]
         rows.append([t.name(ensemble), *cells, *[""] * (most - len(cells))])
+    return columns, rows
+
+
+def _champion_table(models: Sequence[dict[str, Any]], t: Text) -> tuple[list[Column], Rows]:
+    """A row for each single model: its scores on validation data, its mean rank, and its accuracy on test data."""
+    columns = [
+        Column(t("column.model"), 3.4), *(Column(t(f"measure.{measure}")) for measure in JUDGED_BY),
+        Column(t("column.mean_rank")), Column(t("axis.accuracy")),
+    ]  # fmt: skip
+    rows: Rows = []
+    for model in models:
+        chosen = bool(model["validation"]["champion"])
+        name = t("name.single", recipe=t.recipe(model["lr"]), fold=model["fold"])
+        scores = [Cell(t.number(model["validation"][measure]), best=chosen) for measure in JUDGED_BY]
+        rank = Cell(t.number(model["validation"]["mean_rank"], 1), best=chosen)
+        rows.append([name, *scores, rank, t.number(model["test"]["accuracy"])])
     return columns, rows
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from matplotlib.figure import Figure
 
 from wen.report.language import Text
-from wen.report.sections import agreement
+from wen.report.sections import agreement, baselines, champions, people
 from wen.results import Study
 
 
@@ -24,4 +24,9 @@ class Section(Protocol):
         ...
 
 
-MEASURED: dict[str, Section] = {"agreement": agreement}
+MEASURED: dict[str, Section] = {
+    "baselines": baselines,
+    "champions": champions,
+    "people": people,
+    "agreement": agreement,
+}

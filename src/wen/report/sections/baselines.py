@@ -1,0 +1,133 @@
+"""What the networks add over classifiers that anyone could make without them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from wen.config.seeds import seed_for
+from wen.ensemble.wen import combine
+from wen.evaluation.metrics import decide, evaluate
+from wen.evaluation.statistics import ALPHA, Difference, Outcome, accuracy_difference, auc_difference, compare_two, holm
+from wen.report.language import Text
+from wen.results import Classifier, Study
+
+MAJORITY = "majority"
+MEASURES = ("accuracy", "auc")
+ADDS, WORSE, NO_ACCURACY, NOTHING = "adds", "worse", "no_accuracy", "nothing"  # values of ``verdict``
+
+
+def measure(study: Study) -> dict[str, Any]:
+    """Compare the classifier in focus with every baseline.
+
+    Returns
+    -------
+    dict
+        ``headline``, the id of the classifier in focus; ``networks``, the ids of classifiers to stand beside;
+        ``majority``, the class that is more frequent among the development images (1 is ALL), and its share;
+        ``baselines``; and ``best``, the id of the one with the highest test accuracy. Each baseline has ``accuracy``
+        and ``auc`` on the test set, the ``mean`` and ``std`` of both over its fold models, and the ``gain`` of the
+        headline over it in both: ``difference``, 95% interval, ``test``, ``p``, and ``p_holm``, corrected over the
+        baselines. ``verdict``: the networks add accuracy, are worse, are not shown to add accuracy though the areas
+        differ, or are not shown to add anything. None is undefined.
+    """
+    share = float(np.concatenate([member.validation_label for member in _folds(study)]).mean())
+    rows = [_row(study, baseline) for baseline in _baselines(study, share)]
+    for name in MEASURES:
+        gains = [row["gain"][name] for row in rows if row["gain"][name]]
+        for gain, p in zip(gains, holm([gain["p"] for gain in gains]) if gains else [], strict=True):
+            gain["p_holm"] = p
+    for row in rows:
+        row["verdict"] = _verdict(**row["gain"])
+    return {
+        "headline": study.focus.id,
+        "networks": list(dict.fromkeys(classifier.id for classifier in _networks(study))),
+        "majority": {"label": int(decide(np.array(share))), "share": max(share, 1 - share)},
+        "baselines": rows,
+        "best": max(rows, key=lambda row: (row["accuracy"], row["auc"] or 0.0))["id"],
+    }
+
+
+def figures(study: Study, found: dict[str, Any], t: Text) -> dict[str, Figure]:
+    """Draw none: a table says it all."""
+    return {}
+
+
+@dataclass(frozen=True)
+class _Baseline:
+    id: str
+    probability: np.ndarray
+    averages: dict[str, dict[Any, Any]] | None
+    """``mean`` and ``std`` of the measures of its fold models; None if it has none."""
+
+
+def _baselines(study: Study, share: float) -> Iterator[_Baseline]:
+    """The majority class, and the plain average of each classical baseline's fold models."""
+    # A probability on the majority's side of the threshold, and equal for all images.
+    yield _Baseline(MAJORITY, np.full(len(study.label), share), None)
+    averages = study.averages
+    for recipe, members in study.baselines.items():
+        uniform = np.full(len(members), 1 / len(members))
+        averaged = combine(uniform, np.stack([member.test_probability for member in members]))
+        yield _Baseline(recipe, averaged, averages[recipe])
+
+
+def _row(study: Study, baseline: _Baseline) -> dict[str, Any]:
+    row = evaluate(study.label, baseline.probability)
+    averages = baseline.averages or {}
+    return {
+        "id": baseline.id,
+        **{name: _defined(row[name]) for name in MEASURES},
+        **{
+            kind: {name: _defined(averages[kind][name]) for name in MEASURES} if averages else None
+            for kind in ("mean", "std")
+        },
+        "gain": {
+            "accuracy": _gain(*_in_accuracy(study, baseline.probability)),
+            "auc": _gain(*_in_area(study, baseline.probability)) if _has_area(study) else None,
+        },
+    }
+
+
+def _in_accuracy(study: Study, probability: np.ndarray) -> tuple[Outcome, Difference]:
+    right = study.right(study.focus), (decide(probability) == study.label).astype(np.int64)
+    seed = seed_for(study.params.seed, what="evidence")
+    return compare_two(*right, study.unit, seed), accuracy_difference(*right, study.unit)
+
+
+def _in_area(study: Study, probability: np.ndarray) -> tuple[Outcome, Difference]:
+    return auc_difference(study.label, study.focus.probability, probability, study.unit)
+
+
+def _has_area(study: Study) -> bool:
+    """Whether an area's variance can be estimated: from two units of each class, or more."""
+    return all(len(np.unique(study.unit[study.label == label])) > 1 for label in (0, 1))
+
+
+def _gain(outcome: Outcome, difference: Difference) -> dict[str, Any]:
+    interval = {"difference": difference.value, "low": difference.low, "high": difference.high}
+    return {"test": outcome.name, "p": outcome.p, **interval}
+
+
+def _verdict(accuracy: dict[str, Any], auc: dict[str, Any] | None) -> str:
+    if accuracy["p_holm"] < ALPHA:
+        return ADDS if accuracy["difference"] > 0 else WORSE
+    return NO_ACCURACY if auc and auc["p_holm"] < ALPHA else NOTHING
+
+
+def _networks(study: Study) -> list[Classifier]:
+    """The best single model, the Inter-LR of its rate, Intra-LR, and the classifier in focus."""
+    reading, scheme = study.params.reading, study.params.weighting
+    single = study.best_single(reading)
+    return [single, study.inter(str(single.recipe), scheme), study.intra(reading, scheme), study.focus]
+
+
+def _folds(study: Study) -> list[Any]:
+    """The models of one rate, whose validation folds together are the development images."""
+    return study.models[study.params.grid[0]]
+
+
+def _defined(value: float | None) -> float | None:
+    return None if value is None or np.isnan(value) else float(value)

@@ -1,0 +1,143 @@
+"""The classifier in focus by subject: who is misread, and how well a subject's cells together tell the class."""
+
+import math
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.metrics import roc_curve
+
+from wen.evaluation.metrics import THRESHOLD
+from wen.evaluation.people import (
+    MIXED,
+    Estimate,
+    People,
+    area,
+    by_person,
+    mean_accuracy,
+    proportion,
+    sensitivity,
+    specificity,
+    verdicts,
+)
+from wen.figure_style import ALL_COLOUR, COLOURS, HEM_COLOUR
+from wen.report.language import Text
+from wen.results import Study
+
+NAMED = 60
+"""Subjects up to which the figure has room for their names."""
+
+
+def measure(study: Study) -> dict[str, Any]:
+    """Accuracy by subject, the verdict on each subject in two ways, and the ROC curve over subjects.
+
+    Returns
+    -------
+    dict
+        ``id`` of the classifier; ``subjects``, their number, and ``mixed``, those with cells of both classes;
+        ``accuracy``, the mean over subjects; for each way to reach a ``verdicts`` how many of those with one class are
+        ``right``, and ``sensitivity`` and ``specificity``; ``auc`` over subjects, by mean probability; and
+        ``by_subject``, a row for each, the least accurate first; who is ``misread`` has a wrong verdict in either way.
+        A measure has ``value``, ``low`` and ``high``.
+    """
+    focus = study.focus
+    people = by_person(study.cells.subject.to_numpy(), study.label, focus.probability)
+    decided, one_class = verdicts(people), people.label != MIXED
+    return {
+        "id": focus.id,
+        "subjects": len(people.person),
+        "mixed": people.person[~one_class].tolist(),
+        "accuracy": _estimate(mean_accuracy(people.accuracy)),
+        "verdicts": {
+            way: {
+                "right": int((verdict == people.label)[one_class].sum()),
+                "subjects": int(one_class.sum()),
+                "sensitivity": _estimate(sensitivity(people.label, verdict)),
+                "specificity": _estimate(specificity(people.label, verdict)),
+            }
+            for way, verdict in decided.items()
+        },
+        "auc": _estimate(area(people.label, people.probability)),
+        "by_subject": _rows(people, decided),
+    }
+
+
+def figures(study: Study, found: dict[str, Any], t: Text) -> dict[str, Figure]:
+    """Accuracy of each subject, and the ROC curve over subjects beside that over cells."""
+    return {"subjects": _accuracies(found["by_subject"], t), "people_roc": _roc(study, found, t)}
+
+
+def _rows(people: People, decided: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    order = np.lexsort((-people.cells, people.accuracy))
+    rows = []
+    for k in order.tolist():
+        label, interval = int(people.label[k]), proportion(int(people.right[k]), int(people.cells[k]))
+        right = {way: None if label == MIXED else bool(verdict[k] == label) for way, verdict in decided.items()}
+        rows.append(
+            {
+                "subject": str(people.person[k]),
+                "label": None if label == MIXED else label,
+                "images": int(people.cells[k]),
+                "right": int(people.right[k]),
+                "accuracy": interval.value,
+                "low": interval.low,
+                "high": interval.high,
+                "probability": float(people.probability[k]),
+                "called": float(people.share[k]),
+                "verdict_right": right,
+                "misread": False in right.values(),
+            }
+        )
+    return rows
+
+
+def _estimate(estimate: Estimate) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in estimate._asdict().items()}
+
+
+def _accuracies(rows: list[dict[str, Any]], t: Text) -> Figure:
+    """Accuracy of each subject, the worst first; filled where the verdict by mean probability is wrong."""
+    figure, axes = plt.subplots(figsize=(9, 3.4))
+    kinds = ((1, "ALL", ALL_COLOUR, "o"), (0, "HEM", HEM_COLOUR, "s"), (None, t("people.both"), COLOURS[4], "D"))
+    for label, name, colour, marker in kinds:
+        places = [place for place, row in enumerate(rows) if row["label"] == label]
+        if not places:
+            continue
+        own = [rows[place] for place in places]
+        axes.vlines(places, [row["low"] for row in own], [row["high"] for row in own], color=colour, linewidth=1)
+        axes.plot(places, [row["accuracy"] for row in own], marker, color=colour, markersize=5, markerfacecolor="white",
+                  label=name)  # fmt: skip
+        wrong = [place for place in places if rows[place]["verdict_right"]["mean"] is False]
+        axes.plot(wrong, [rows[place]["accuracy"] for place in wrong], marker, color=colour, markersize=5)
+    named = len(rows) <= NAMED
+    axes.set(xlabel=t("axis.subjects"), ylabel=t("measure.accuracy"), ylim=(-0.03, 1.03), xlim=(-0.7, len(rows) - 0.3),
+             xticks=range(len(rows)) if named else [])  # fmt: skip
+    if named:
+        axes.set_xticklabels([row["subject"] for row in rows], rotation=90, fontsize="x-small")
+    axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def _roc(study: Study, found: dict[str, Any], t: Text) -> Figure:
+    """Two ROC curves; the crosses are at the threshold of 0.5."""
+    figure, axes = plt.subplots(figsize=(5, 4.6))
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
+    people = [row for row in found["by_subject"] if row["label"] is not None]
+    over = (
+        ("cells", study.label, study.focus.probability, study.focus.row["auc"], COLOURS[0], "-"),
+        ("subjects", np.array([row["label"] for row in people]),
+         np.array([row["probability"] for row in people]), found["auc"]["value"], COLOURS[1], "--"),
+    )  # fmt: skip
+    for what, label, score, auc, colour, line in over:
+        if len(np.unique(label)) < 2:
+            continue
+        fpr, tpr, _ = roc_curve(label, score)
+        name = t(f"people.over.{what}")
+        axes.plot(fpr, tpr, color=colour, linestyle=line, label=f"{name}: AUC {t.number(auc)}")
+        called = score >= THRESHOLD
+        axes.plot(called[label == 0].mean(), called[label == 1].mean(), "X", color=colour, markersize=8)
+    axes.set(xlabel=t("axis.fpr"), ylabel=t("axis.tpr"))
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right", fontsize="small")
+    return figure
