@@ -9,7 +9,7 @@ from wen.config.paths import Paths
 from wen.errors import Message
 
 EVIDENCE = "metrics/evidence.json"
-NEEDED = ("dataset", "unit", "test_set", "images", "people", "network", "reading", "summary", "hypotheses")
+NEEDED = ("dataset", "unit", "test_set", "images", "subjects", "network", "reading", "summary", "hypotheses")
 
 
 def other_study(revision: str | None, paths: Paths, evidence: dict[str, Any]) -> dict[str, Any] | None:

@@ -74,7 +74,7 @@ def _about(study: Study, paths: Paths) -> dict[str, Any]:
     return {
         "dataset": sha256("".join(sorted(pixels)).encode()),
         "test_set": study.params.split.test,
-        "people": int(study.cells.subject.nunique()),
+        "subjects": int(study.cells.subject.nunique()),
         "network": study.params.backbone.name,
     }
 
