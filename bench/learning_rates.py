@@ -112,23 +112,21 @@ def study(params: Params, deviation: float, images: int, effect: float, rng: np.
             models[recipe].append(
                 Predictions(member, ids, validation_label, on_validation, names, label, on_test, place, np.array(False))
             )
-    unused = np.ones(1)
+    unused = [np.ones(1)] * 3  # weights, scores, temperatures
     classifiers = [
-        Classifier(
-            "single", member.test_probability, {}, [member], unused, unused, member.member.recipe, member.member.fold
-        )
+        Classifier("single", member.test_probability, {}, [member], *unused, member.member.recipe, member.member.fold)
         for members in models.values()
         for member in members
     ]
     chosen = {reading: champions(list(models.values()), reading) for reading in JUDGED_ON}
     for scheme in params.schemes:
         for recipe, members in models.items():
-            combined = ensemble(members, scheme).probability
-            classifiers.append(Classifier("inter", combined, {}, members, unused, unused, recipe, None, scheme))
+            combined = ensemble(members, scheme, "none").probability
+            classifiers.append(Classifier("inter", combined, {}, members, *unused, recipe, None, scheme))
         for reading, members in chosen.items():
-            combined = ensemble(members, scheme).probability
+            combined = ensemble(members, scheme, "none").probability
             classifiers.append(
-                Classifier("intra", combined, {}, members, unused, unused, None, None, scheme, reading)
+                Classifier("intra", combined, {}, members, *unused, None, None, scheme, reading)
             )  # fmt: skip
     return Study(params, pd.DataFrame({"label": label}), models, {}, classifiers)
 

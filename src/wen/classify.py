@@ -13,6 +13,7 @@ from rich.progress import track
 from wen import sources
 from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.ensemble.combined import combined
 from wen.ensemble.intra import JUDGED_ON
 from wen.errors import WenError
 from wen.evaluation.metrics import decide
@@ -41,7 +42,7 @@ class Request:
     output: Path | None = None
     """Instead of standard output; written whole or not at all."""
     members: bool = False
-    """A column for each member of the ensemble, too."""
+    """A column for each member of the ensemble, too: its own probability, not scaled by a temperature."""
     submission: Path | None = None
     """A line of 1 (ALL) or 0 (HEM) for each image in the order of their numbers, as the C-NMC challenge had it for the
     final test set."""
@@ -113,7 +114,7 @@ def _write_row(
     if isinstance(found, str):
         print(f"error: {shown(file)}: {shown(found)}", file=sys.stderr)
         return None
-    probability = float(classifier.weight @ found)
+    probability = float(combined(classifier.weight, classifier.temperature, found[:, None])[0])
     label = int(decide(np.array(probability)))
     names = [member.name for member in classifier.members] if with_members else []
     of_members = {name: float(value) for name, value in zip(names, found, strict=False)}

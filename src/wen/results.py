@@ -37,6 +37,9 @@ class Classifier:
     weight: np.ndarray
     score: np.ndarray
     """M_k, from which each member's weight is computed."""
+    temperature: np.ndarray
+    """What each member's logits are divided by before they are combined; 1 unless params.yaml's ``calibration`` says
+    otherwise."""
     recipe: str | None = None
     fold: int | None = None
     scheme: str | None = None
@@ -176,7 +179,7 @@ def _singles(models: Mapping[str, Sequence[Predictions]]) -> Iterator[Classifier
         for found in members:
             row, alone = _row(found.test_label, found.test_probability), np.ones(1)
             about: dict[str, Any] = {"recipe": recipe, "fold": found.member.fold}
-            yield Classifier("single", found.test_probability, row, [found], alone, alone, **about)
+            yield Classifier("single", found.test_probability, row, [found], alone, alone, alone, **about)
 
 
 def _ensembles(
@@ -186,12 +189,14 @@ def _ensembles(
         path = paths.inter_predictions(recipe)
         arrays = read_npz(path)
         _check_test_set(path, arrays["test_id"], cells, paths)
+        _check_calibration(path, arrays, params)
         members = _members(path, arrays["members"].tolist(), [[found] for found in models[recipe]])
         for scheme in params.schemes:
             yield _ensemble("inter", arrays, scheme, members, recipe=recipe, scheme=scheme)
     path = paths.intra_predictions
     arrays = read_npz(path)
     _check_test_set(path, arrays["test_id"], cells, paths)
+    _check_calibration(path, arrays, params)
     for reading in JUDGED_ON:
         members = _members(path, arrays[f"{reading}_members"].tolist(), [models[recipe] for recipe in params.grid])
         for scheme in params.schemes:
@@ -201,9 +206,11 @@ def _ensembles(
 def _ensemble(
     kind: str, arrays: Mapping[str, np.ndarray], key: str, members: list[Predictions], **about: Any
 ) -> Classifier:
-    probability, weight, score = (arrays[f"{key}_{name}"] for name in ("probability", "weight", "score"))
+    probability, weight, score, temperature = (
+        arrays[f"{key}_{name}"] for name in ("probability", "weight", "score", "temperature")
+    )
     row = _row(arrays["test_label"], probability)
-    return Classifier(kind, probability, row, members, weight, score, **about)
+    return Classifier(kind, probability, row, members, weight, score, temperature, **about)
 
 
 def _row(label: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
@@ -214,6 +221,13 @@ def _check_test_set(path: Path, test_id: np.ndarray, cells: pd.DataFrame, paths:
     """Compare ids, in their order: labels alone can be equal by chance."""
     if not np.array_equal(test_id, cells.id.to_numpy().astype(str)):
         raise WenError(f"{path}: made for another test set than {paths.split}; run `dvc repro`")
+
+
+def _check_calibration(path: Path, arrays: Mapping[str, np.ndarray], params: Params) -> None:
+    if (made_with := str(arrays.get("calibration", "unknown"))) != params.calibration:
+        raise WenError(
+            f"{path}: its calibration is {made_with}, params.yaml says {params.calibration}; run `dvc repro`"
+        )
 
 
 def _members(path: Path, names: list[str], candidates: Sequence[Iterable[Predictions]]) -> list[Predictions]:

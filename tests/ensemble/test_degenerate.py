@@ -51,7 +51,7 @@ def test_every_measure_is_defined_but_the_auc_of_one_class(name: str, label: np.
 def test_beside_a_good_member_a_useless_one_weighs_no_more_than_it(name: str, scheme: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        made = ensemble([member(GOOD), member(PROBABILITIES[name])], scheme)
+        made = ensemble([member(GOOD), member(PROBABILITIES[name])], scheme, "none")
     assert made.weight.sum() == pytest.approx(1)
     assert (made.weight >= 0).all()
     if scheme == "kappa":
@@ -64,7 +64,7 @@ def test_beside_a_good_member_a_useless_one_weighs_no_more_than_it(name: str, sc
 @pytest.mark.parametrize("name", PROBABILITIES)
 def test_if_all_are_useless_by_kappa_they_weigh_alike_and_it_is_said(name: str) -> None:
     with pytest.warns(UserWarning, match="no member has a positive score; weights are equal"):
-        made = ensemble([member(PROBABILITIES[name])] * 3, "kappa")
+        made = ensemble([member(PROBABILITIES[name])] * 3, "kappa", "none")
     assert made.weight == pytest.approx([1 / 3] * 3)
 
 
@@ -73,6 +73,6 @@ def test_a_validation_fold_of_one_class_gives_a_defined_ensemble(scheme: str) ->
     with warnings.catch_warnings():
         warnings.filterwarnings("error")
         warnings.filterwarnings("ignore", "no member has a positive score")
-        made = ensemble([member(GOOD, np.ones(6, int)), member(GOOD, np.ones(6, int))], scheme)
+        made = ensemble([member(GOOD, np.ones(6, int)), member(GOOD, np.ones(6, int))], scheme, "none")
     assert np.isfinite(made.weight).all()
     assert np.isfinite(made.probability).all()

@@ -72,6 +72,39 @@ def test_images_are_classified_as_the_study_classified_them(
     assert evidence(study)["study"] in (study.root / "report/index.html").read_text()
 
 
+@pytest.mark.parametrize("name", ["inter 0.001 kappa", "intra leak_free f1"])
+def test_with_temperatures_images_are_classified_as_the_study_classified_them(
+    scaled: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(scaled.root)
+    kind, what, scheme = name.split()
+    arrays = predictions(scaled, f"inter/{what}" if kind == "inter" else "intra")
+    key = scheme if kind == "inter" else f"{what}_{scheme}"
+    files = pd.read_csv("data/index.csv", dtype=str).set_index("id").path[arrays["test_id"]].tolist()
+    wen("classify", *files, "--output", str(tmp_path / "cells.jsonl"), "--members", "--classifier", name)
+    rows = [json.loads(line) for line in (tmp_path / "cells.jsonl").read_text().splitlines()]
+    probability = np.array([row["probability"] for row in rows])
+    np.testing.assert_allclose(probability, arrays[f"{key}_probability"], atol=1e-5)
+    unscaled = sum(w * np.array([row[member] for row in rows]) for member, w in weights_of(arrays, kind, what, key))
+    assert np.abs(probability - unscaled).max() > 0.01
+
+
+def weights_of(arrays: dict[str, np.ndarray], kind: str, what: str, key: str) -> list[tuple[str, float]]:
+    members = arrays["members" if kind == "inter" else f"{what}_members"]
+    return list(zip(members.tolist(), arrays[f"{key}_weight"].tolist(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def scaled(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The study with ``calibration: temperature``."""
+    study = finished_study(tmp_path_factory, "scaled")
+    said = study.run("dvc", "exp", "run", "--set-param", "calibration=temperature")
+    assert {stage.split("@")[0] for stage in study.stages_run(said)} == {
+        "code", "ensemble-inter", "ensemble-intra", "report",
+    }  # fmt: skip
+    return study
+
+
 def test_final_images_of_another_size_are_classified_and_submitted_by_number(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,6 +234,7 @@ EDITS = {
     "reading": (edited(reading="as_written"), 'reading is "as_written", but the report is about "leak_free"'),
     "an LR off the grid": (edited(lr=3e-4), "dvc.lock: stage train-fold@0.0003-0 has not run"),
     "another grid": (edited(lr_grid=[0.001, 0.0001, 0.01]), "dvc.lock: stage train-fold@0.01-0 has not run"),
+    "calibration": (edited(calibration="temperature"), 'calibration is "temperature", but ensemble-inter@0.001 ran'),
     "schemes": (edited(schemes=["kappa", "auc"]), 'schemes is ["kappa", "auc"], but ensemble-inter@0.001 ran with'),
     "more folds": (edited(folds=[0, 1, 2]), "dvc.lock: stage train-fold@0.001-2 has not run"),
     "images": (edited(images={"crop": 40}), "params.yaml: images.crop is 40, but features ran with 48"),

@@ -89,3 +89,15 @@ def test_baselines_stand_after_the_networks_and_are_in_no_ensemble_and_no_champi
 def test_a_study_without_baselines_has_none(make_study: MakeStudy) -> None:
     params, paths = make_study(baselines=[])
     assert gather(params, paths).baselines == {}
+
+
+def test_ensembles_of_another_calibration_than_params_are_refused(make_study: MakeStudy) -> None:
+    params, paths = make_study()
+    other = params.model_copy(update={"calibration": "temperature"})
+    problem = r"inter/0\.001\.npz: its calibration is none, params\.yaml says temperature; run `dvc repro`"
+    with pytest.raises(WenError, match=problem):
+        gather(other, paths)
+    arrays = read_npz(paths.intra_predictions)
+    write_npz(paths.intra_predictions, **{key: value for key, value in arrays.items() if key != "calibration"})
+    with pytest.raises(WenError, match=r"intra\.npz: its calibration is unknown"):
+        gather(params, paths)

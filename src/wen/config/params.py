@@ -158,6 +158,7 @@ class Params(Section):
     lr_grid: Annotated[list[LearningRate], Field(min_length=2, max_length=8)]
     folds: Annotated[list[Count], Field(min_length=2)]
     schemes: Annotated[list[str], Field(min_length=1)]
+    calibration: Literal["none", "temperature"]
     baselines: list[str]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     dataset: Dataset

@@ -14,9 +14,9 @@ from wen.members.predictions import load, write_averages
 def run(params: Params, paths: Paths, recipe: str) -> None:
     """Write data/predictions/inter/LR.npz and the rows of the result table that need all folds of one LR.
 
-    The file holds ``test_id``, ``test_label``, ``members`` and, for each scheme, its ``score`` (M_k),
-    ``weight`` (w_k) and ``probability``. The rows are metrics/inter/LR/SCHEME.json and the mean and the
-    standard deviation (n - 1) of the single models, metrics/single/LR/mean.json and std.json.
+    The file holds ``test_id``, ``test_label``, ``calibration``, ``members`` and, for each scheme, its ``score`` (M_k),
+    ``weight`` (w_k), ``temperature`` of each member and ``probability``. The rows are metrics/inter/LR/SCHEME.json and
+    the mean and the standard deviation (n - 1) of the single models, metrics/single/LR/mean.json and std.json.
     """
     if recipe not in params.rates:
         raise WenError(f"--lr {recipe}: not in this study; params.yaml has {', '.join(params.rates)}")
@@ -25,11 +25,12 @@ def run(params: Params, paths: Paths, recipe: str) -> None:
     arrays = {
         "test_id": members[0].test_id,
         "test_label": label,
+        "calibration": np.array(params.calibration),
         "members": np.array([member.name for member in members]),
     }
     with atomic(paths.inter_metrics(recipe)) as partial:
         for scheme in params.schemes:
-            combined = ensemble(members, scheme)
+            combined = ensemble(members, scheme, params.calibration)
             arrays |= {f"{scheme}_{name}": value for name, value in vars(combined).items()}
             write_json(partial / f"{scheme}.json", evaluate(label, combined.probability))
     write_npz(paths.inter_predictions(recipe), **arrays)

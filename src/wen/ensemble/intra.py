@@ -22,18 +22,18 @@ def run(params: Params, paths: Paths) -> None:
     """Write data/predictions/intra.npz and metrics/intra/READING-SCHEME.json, for both readings.
 
     A reading defines on which data each LR's champion is chosen; both measure weights on validation data. The file
-    holds ``test_id``, ``test_label`` and, for each reading, its ``members`` and, for each scheme,
-    ``READING_SCHEME_score`` (M_k), ``_weight`` (w_k) and ``_probability``.
+    holds ``test_id``, ``test_label``, ``calibration`` and, for each reading, its ``members`` and, for each scheme,
+    ``READING_SCHEME_score`` (M_k), ``_weight`` (w_k), ``_temperature`` of each member and ``_probability``.
     """
     models = [load(paths, params.members(recipe)) for recipe in params.grid]
     label = models[0][0].test_label
-    arrays = {"test_id": models[0][0].test_id, "test_label": label}
+    arrays = {"test_id": models[0][0].test_id, "test_label": label, "calibration": np.array(params.calibration)}
     with atomic(paths.intra_metrics) as partial:
         for reading in JUDGED_ON:
             members = champions(models, reading)
             arrays[f"{reading}_members"] = np.array([member.name for member in members])
             for scheme in params.schemes:
-                combined = ensemble(members, scheme)
+                combined = ensemble(members, scheme, params.calibration)
                 arrays |= {f"{reading}_{scheme}_{name}": value for name, value in vars(combined).items()}
                 write_json(partial / f"{reading}-{scheme}.json", evaluate(label, combined.probability))
     write_npz(paths.intra_predictions, **arrays)
