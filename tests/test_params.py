@@ -67,7 +67,7 @@ IMPOSSIBLE: list[tuple[str, Any]] = [
     ("dataset.complete", True), ("dataset.synthetic", None), ("images.crop", 4096), ("train.batch_size", 1),
     ("finetune.unfreeze_from", ""), ("backbone.kwargs", {"bn_eps": [0.001]}),
     ("backbone.mean", [0.5, 0.5]), ("backbone.std", [0.5, 0.5, 0]),
-    ("calibration", "platt"),
+    ("calibration", "platt"), ("report.prevalences", []), ("report.prevalences", [0]), ("report.specificity", 1.0),
     ("augment.brightness", -0.1), ("compute.threads", 0),
 ]  # fmt: skip
 

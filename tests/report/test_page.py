@@ -31,7 +31,8 @@ from wen.results import gather
 
 SECTIONS = [
     "answer", "questions", "baselines", "readings", "champions", "leaks", "copies", "people", "tables", "weights",
-    "figures", "agreement", "cells", "published", "images", "provenance", "errata", "checklist", "references",
+    "figures", "calibration", "decisions", "agreement", "cells", "published", "images", "provenance", "errata",
+    "checklist", "references",
 ]  # fmt: skip
 
 

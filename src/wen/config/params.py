@@ -140,12 +140,14 @@ class Compute(Section):
 
 
 class Report(Section):
-    """How the report speaks and what it calls a difference that matters."""
+    """How the report speaks, what it calls a difference that matters, and the use for which it judges decisions."""
 
     language: Literal["en", "id"]
     margin: Annotated[float, Field(gt=0, lt=0.5)]
     bootstrap: Annotated[int, Field(ge=200, le=100_000)]
     beside: str | None
+    prevalences: Annotated[list[Fraction], Field(min_length=1)]
+    specificity: Fraction
 
 
 class Params(Section):

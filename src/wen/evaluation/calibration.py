@@ -3,8 +3,17 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import expit, logit
+
+from wen.evaluation.proportion import UNDEFINED, Estimate, quantile, share
 
 BINS = 10
+CLIP = float(np.finfo(np.float64).eps)
+"""How far logarithms keep a probability from 0 and 1, as scikit-learn's ``log_loss``: a logit is within 36.04 of 0."""
+LONGEST_STEP = 10.0  # of a logit, in one step of the regression
+MOST_STEPS = 100
+WIDEST = 36.0
+"""A reach beyond which an interval of the regression says nothing, since no logit is further from 0."""
 
 
 class Bin(NamedTuple):
@@ -14,10 +23,23 @@ class Bin(NamedTuple):
     predicted: float
     """Mean probability of ALL."""
     observed: float
-    """Share that is ALL."""
+    """Share that is ALL, and its 95% interval."""
+    low: float
+    high: float
 
 
-def reliability(label: np.ndarray, probability: np.ndarray, bins: int = BINS) -> list[Bin]:
+class Recalibration(NamedTuple):
+    """How the logits would have to be changed to fit the labels; see `recalibration`."""
+
+    slope: Estimate
+    """1 if calibrated, below 1 if probabilities are too extreme."""
+    intercept: Estimate
+    """0 if calibrated."""
+    in_the_large: Estimate
+    """The intercept where the slope is 1: 0 if calibrated, below 0 if probabilities of ALL are too high."""
+
+
+def reliability(label: np.ndarray, probability: np.ndarray, unit: np.ndarray, bins: int = BINS) -> list[Bin]:
     """Bin images by their probability of ALL, in bins of equal width; empty ones are left out.
 
     Parameters
@@ -25,19 +47,140 @@ def reliability(label: np.ndarray, probability: np.ndarray, bins: int = BINS) ->
     label : ndarray of shape (n,)
         0 (HEM) or 1 (ALL).
     probability : ndarray of shape (n,)
+    unit : ndarray of shape (n,)
+        Each image's unit, for the intervals, which are those of `wen.evaluation.proportion.share`.
     bins : int
     """
-    bin_of = np.minimum((np.asarray(probability) * bins).astype(int), bins - 1)
+    bin_of = _bin_of(probability, bins)
     inside = [bin_of == k for k in np.unique(bin_of)]
-    return [Bin(int(mask.sum()), float(probability[mask].mean()), float(label[mask].mean())) for mask in inside]
+    return [
+        Bin(int(mask.sum()), float(probability[mask].mean()), *share(label[mask], unit[mask])) for mask in inside
+    ]  # fmt: skip
 
 
 def expected_error(label: np.ndarray, probability: np.ndarray, bins: int = BINS) -> float:
     """Expected calibration error: mean gap between probability and share of ALL (Naeini et al. 2015)."""
-    filled = reliability(label, probability, bins)
-    return sum(bin.images * abs(bin.predicted - bin.observed) for bin in filled) / len(label)
+    gap = np.bincount(_bin_of(probability, bins), probability - np.asarray(label, dtype=float))
+    return float(np.abs(gap).sum() / len(label))
+
+
+def calibrated_errors(probabilities: np.ndarray, draws: int, seed: int, bins: int = BINS) -> np.ndarray:
+    """Expected calibration errors that perfectly calibrated models with these probabilities would have.
+
+    Labels are drawn from the probabilities, as in the consistency bars of Bröcker & Smith (2007): even a calibrated
+    model's error is above 0 on a test set, the more so the smaller it is.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (k, n)
+        Of k classifiers.
+    draws : int
+        How many test sets of n labels.
+    seed : int
+
+    Returns
+    -------
+    ndarray of shape (k, draws)
+    """
+    uniform = np.random.default_rng(seed).random((draws, probabilities.shape[1]))
+    errors = []
+    for probability in np.sort(probabilities, axis=1):
+        _, first = np.unique(_bin_of(probability, bins), return_index=True)
+        observed = np.add.reduceat(uniform < probability, first, axis=1, dtype=np.int64)
+        predicted = np.add.reduceat(probability, first)
+        errors.append(np.abs(observed - predicted).sum(axis=1) / len(probability))
+    return np.array(errors)
 
 
 def brier(label: np.ndarray, probability: np.ndarray) -> float:
     """Mean squared error of the probabilities (Brier 1950)."""
     return float(np.mean((np.asarray(probability) - label) ** 2))
+
+
+def log_loss(label: np.ndarray, probability: np.ndarray) -> float:
+    """Mean negative logarithm of the probability given to the true class, at least `CLIP`."""
+    of_truth = np.where(np.asarray(label) == 1, probability, 1 - np.asarray(probability))
+    return float(-np.log(of_truth.clip(CLIP)).mean())
+
+
+def recalibration(label: np.ndarray, probability: np.ndarray, unit: np.ndarray) -> Recalibration:
+    """Regress the labels on the logits of the probabilities by logistic regression (Cox 1958).
+
+    Parameters
+    ----------
+    label : ndarray of shape (n,)
+    probability : ndarray of shape (n,)
+        Kept `CLIP` away from 0 and 1.
+    unit : ndarray of shape (n,)
+        Each image's unit, numbered from 0. If it is the image, standard errors are the model's; else they are robust
+        to dependence within units (Liang & Zeger 1986), and the quantile is Student's.
+
+    Returns
+    -------
+    Recalibration
+        All is undefined if a class is absent; slope and intercept are, too, if probabilities are all equal or separate
+        the classes: no finite slope fits. Intervals are undefined if there is only one unit.
+    """
+    score = logit(np.clip(probability, CLIP, 1 - CLIP))
+    one = np.ones(len(score))
+    if label.min() == label.max():
+        return Recalibration(UNDEFINED, UNDEFINED, UNDEFINED)
+    (in_the_large,) = _regression(label, one[:, None], score, unit)
+    high, low = score[label == 1], score[label == 0]
+    if low.max() <= high.min() or high.max() <= low.min():
+        return Recalibration(UNDEFINED, UNDEFINED, in_the_large)
+    intercept, slope = _regression(label, np.stack([one, score], axis=1), 0 * score, unit)
+    return Recalibration(slope, intercept, in_the_large)
+
+
+def _regression(label: np.ndarray, x: np.ndarray, offset: np.ndarray, unit: np.ndarray) -> list[Estimate]:
+    """Fit a logistic regression that has a finite solution, by Newton's method with bounded steps."""
+    beta = np.zeros(x.shape[1])
+    loss = _loss(label, offset)
+    for _ in range(MOST_STEPS):
+        fitted = expit(offset + _linear(x, beta))
+        step = np.linalg.solve(_squares(x, fitted * (1 - fitted)), _gradient(x, label - fitted))
+        step *= min(1, LONGEST_STEP / max(np.abs(_linear(x, step)).max(), CLIP))
+        while (reached := _loss(label, offset + _linear(x, beta + step))) > loss and np.abs(step).max() > CLIP:
+            step /= 2
+        if reached > loss:
+            break
+        beta, gain, loss = beta + step, loss - reached, reached
+        if gain < 1e-12 * loss:
+            break
+    fitted = expit(offset + _linear(x, beta))
+    covariance = np.linalg.inv(_squares(x, fitted * (1 - fitted)))
+    if (units := len(np.unique(unit))) < len(unit):
+        residual = x * (label - fitted)[:, None]
+        sums = np.stack([np.bincount(unit, column) for column in residual.T], axis=1)
+        between = _squares(sums)
+        covariance = covariance @ between @ covariance * (units / (units - 1) if units > 1 else np.nan)
+    variance = np.diag(covariance)
+    reach = quantile(unit) * np.sqrt(np.where(variance > 0, variance, np.nan))  # below 0, it is but rounding
+    reach[reach > WIDEST] = np.nan
+    return [Estimate(*map(float, (b, b - r, b + r))) for b, r in zip(beta, reach, strict=True)]
+
+
+# Sums, not matrix products, whose last digits depend on the linear algebra library's choice for the processor.
+def _linear(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    total: np.ndarray = (x * beta).sum(axis=1)
+    return total
+
+
+def _gradient(x: np.ndarray, residual: np.ndarray) -> np.ndarray:
+    total: np.ndarray = (x * residual[:, None]).sum(axis=0)
+    return total
+
+
+def _squares(x: np.ndarray, weight: np.ndarray | float = 1.0) -> np.ndarray:
+    weighted = x * np.reshape(weight, (-1, 1))
+    total: np.ndarray = (weighted[:, :, None] * x[:, None, :]).sum(axis=0)
+    return total
+
+
+def _loss(label: np.ndarray, score: np.ndarray) -> float:
+    return float(np.logaddexp(0, np.where(label == 1, -score, score)).sum())
+
+
+def _bin_of(probability: np.ndarray, bins: int) -> np.ndarray:
+    return np.minimum((np.asarray(probability) * bins).astype(int), bins - 1)

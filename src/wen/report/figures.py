@@ -9,11 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from wen.evaluation.calibration import reliability
-from wen.evaluation.metrics import THRESHOLD, auc, confusion
+from wen.evaluation.metrics import auc, confusion
 from wen.evaluation.resampling import resample
 from wen.figure_style import COLOURS, LINES, MARKERS
-from wen.report.diagnostics import thresholds
 from wen.report.language import Text
 from wen.results import Classifier, Study
 
@@ -160,40 +158,6 @@ def learning_curves(curves: pd.DataFrame, t: Text) -> Figure:
         grid[0, column].set_title(f"LR {recipe}")
         grid[1, column].set_xlabel(t("axis.epoch"))
     grid[0, -1].legend(fontsize="small")
-    return figure
-
-
-def calibration(study: Study, t: Text) -> Figure:
-    """Reliability of the classifier in focus."""
-    figure, (axes, below) = plt.subplots(
-        2, 1, figsize=(4.6, 5), sharex=True, gridspec_kw={"height_ratios": [4, 1]}
-    )  # fmt: skip
-    bins = reliability(study.label, study.focus.probability)
-    axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
-    images, predicted, observed = zip(*bins, strict=True)
-    axes.plot(predicted, observed, "o-", color=COLOURS[0])
-    axes.set(ylabel=t("axis.observed"), ylim=(-0.03, 1.03))
-    below.bar(predicted, images, width=0.05, color="0.5")
-    below.set(xlabel=t("axis.predicted"), ylabel=t("axis.images"), xlim=(-0.03, 1.03))
-    return figure
-
-
-def threshold_curves(study: Study, t: Text) -> Figure:
-    """Measures of the classifier in focus at every threshold, and the cost of missed ALL."""
-    table = thresholds(study, study.focus)
-    figure, (axes, below) = plt.subplots(
-        2, 1, figsize=(5.4, 5), sharex=True, gridspec_kw={"height_ratios": [3, 2]}
-    )  # fmt: skip
-    lines = (("sensitivity", "axis.tpr"), ("specificity", "axis.specificity"), ("accuracy", "measure.accuracy"))
-    for k, (measure, key) in enumerate(lines):
-        axes.plot(table.threshold, table[measure], color=COLOURS[k], linestyle=LINES[k], label=t(key))
-    axes.legend(fontsize="small", loc="lower center")
-    below.plot(table.threshold, table.cost, color="black")
-    cheapest = int(table.cost.argmin())
-    below.plot(table.threshold.iloc[cheapest], table.cost.iloc[cheapest], "o", color="black")
-    below.set(xlabel=t("axis.threshold"), ylabel=t("axis.cost"))
-    for panel in (axes, below):
-        panel.axvline(THRESHOLD, color="0.8", linewidth=0.8, zorder=0)
     return figure
 
 

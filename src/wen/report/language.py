@@ -41,7 +41,11 @@ class Text:
         return self.marked("< 0.001" if value < 0.001 else f"{value:.3f}")
 
     def percent(self, value: float, digits: int = 0) -> str:
-        return self.marked(f"{value:.{digits}%}")
+        return ABSENT if math.isnan(value) else self.marked(f"{value:.{digits}%}")
+
+    def given(self, value: float) -> str:
+        """Write a number of params.yaml, with all its digits."""
+        return self.marked(f"{value:g}")
 
     def count(self, value: int) -> str:
         return self.marked(f"{value:,}")

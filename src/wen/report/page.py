@@ -13,7 +13,7 @@ from wen.data.images import sha256
 from wen.evaluation.metrics import MEASURES, evaluate
 from wen.files import atomic, read_json, write_json, write_text
 from wen.identity import identity
-from wen.report import beside, diagnostics, drawing, figures, hard_cases, pairs, plots, published, tables
+from wen.report import beside, drawing, figures, hard_cases, pairs, plots, published, tables
 from wen.report.checklist import checklist
 from wen.report.errata import errata
 from wen.report.evidence import Evidence
@@ -25,8 +25,8 @@ from wen.results import Classifier, Study, curves, gather
 
 SECTIONS = (
     "answer", "questions", "baselines", "readings", "champions", "beside", "leaks", "copies", "people", "tables",
-    "weights", "figures", "agreement", "cells", "published", "images", "provenance", "errata", "checklist",
-    "references",
+    "weights", "figures", "calibration", "decisions", "agreement", "cells", "published", "images", "provenance",
+    "errata", "checklist", "references",
 )  # fmt: skip
 """From the top of the page to its end."""
 
@@ -45,7 +45,6 @@ def run(params: Params, paths: Paths) -> None:
     epochs = curves(params, paths)
     evidence = Evidence(study).gathered() | {
         **identity(study, paths),
-        "calibration": diagnostics.calibration(study),
         "maps": hard_cases.on_cells(study, paths),
         **{name: section.measure(study) for name, section in MEASURED.items()},
     }
@@ -90,6 +89,7 @@ def _environment(t: Text) -> Environment:
     environment.globals["t"] = t
     environment.filters |= {"number": t.number, "points": t.points, "p": t.p, "percent": t.percent, "count": t.count}
     environment.filters["row_name"] = t.row
+    environment.filters["given"] = t.given
     return environment
 
 
@@ -113,7 +113,6 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "single": [classifier for classifier in study.classifiers if classifier.kind == "single"],
         "ensembles": [classifier for classifier in study.classifiers if classifier.kind != "single"],
         "best": _best,
-        "cost": diagnostics.COST,
         "cells": hard_cases.gallery(study, paths),
         "copies": pairs.shown(paths) | {"people": pairs.people(dataset)},
         "published": literature,
@@ -145,8 +144,6 @@ def _figures(study: Study, evidence: dict[str, Any], epochs: pd.DataFrame, t: Te
         "pr": figures.precision_recall(study, compared, t),
         "confusion": figures.confusion_matrices(study, compared, t),
         "learning": figures.learning_curves(epochs, t),
-        "calibration": figures.calibration(study, t),
-        "thresholds": figures.threshold_curves(study, t),
         "published": figures.published(published.grouped(published.beside(study, t("axis.this"))), t),
     }
     for name, section in MEASURED.items():

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from matplotlib.figure import Figure
 
 from wen.report.language import Text
-from wen.report.sections import agreement, baselines, champions, people
+from wen.report.sections import agreement, baselines, calibration, champions, decisions, people
 from wen.results import Study
 
 
@@ -28,5 +28,7 @@ MEASURED: dict[str, Section] = {
     "baselines": baselines,
     "champions": champions,
     "people": people,
+    "calibration": calibration,
+    "decisions": decisions,
     "agreement": agreement,
 }

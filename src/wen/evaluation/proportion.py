@@ -1,0 +1,73 @@
+"""A share of images and its 95% interval, for independent images and for cells of the same subjects."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtr, ndtri, stdtrit
+from statsmodels.stats.proportion import proportion_confint
+
+LEVEL = 0.95
+
+
+class Estimate(NamedTuple):
+    """A value and its 95% interval; NaN where undefined."""
+
+    value: float
+    low: float
+    high: float
+
+
+UNDEFINED = Estimate(np.nan, np.nan, np.nan)
+
+
+def share(hit: np.ndarray, unit: np.ndarray) -> Estimate:
+    """Estimate a share, with Wilson's (1927) interval.
+
+    Parameters
+    ----------
+    hit : ndarray of shape (n,)
+        1 for the images that are counted, else 0.
+    unit : ndarray of shape (n,)
+        Each image's unit, not negative: the image, or its subject if the split is by subject.
+
+    Returns
+    -------
+    Estimate
+        By subject, n is the effective number of images, as in Korn & Graubard (1998): n over the design effect. It is
+        at most n and at least the effective number of subjects, which it also is where every image is a hit or none
+        is. The normal quantile then is Student's. Undefined without images.
+    """
+    n = len(hit)
+    if not n:
+        return UNDEFINED
+    value = float(np.mean(hit))
+    units = len(np.unique(unit))
+    if units == n:
+        return _wilson(value, n, 1 - LEVEL)
+    images = effective_units(unit)
+    variance = float((np.bincount(unit, hit - value) ** 2).sum()) / n**2 * units / max(units - 1, 1)
+    if 0 < value < 1 and variance > 0:
+        images = min(max(value * (1 - value) / variance, images), n)
+    return _wilson(value, images, 2 * float(ndtr(-quantile(unit))))
+
+
+def _wilson(value: float, images: float, alpha: float) -> Estimate:
+    low, high = proportion_confint(value * images, images, alpha, method="wilson")
+    return Estimate(value, max(min(float(low), value), 0.0), min(max(float(high), value), 1.0))  # but for rounding
+
+
+def effective_units(unit: np.ndarray) -> float:
+    """Effective number of units: how many of equal size give as much information (Kish 1965)."""
+    size = np.bincount(unit)
+    return float(size.sum() ** 2 / (size**2).sum())
+
+
+def quantile(unit: np.ndarray) -> float:
+    """Half the width of a 95% interval, in standard errors.
+
+    The normal distribution's if each image is a unit of its own; else Student's, with the effective number of units
+    less one as degrees of freedom, and at least one.
+    """
+    if len(np.unique(unit)) == len(unit):
+        return float(ndtri((1 + LEVEL) / 2))
+    return float(stdtrit(max(effective_units(unit) - 1, 1), (1 + LEVEL) / 2))

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import t
+from statsmodels.stats.proportion import proportion_confint
+
+from wen.evaluation.proportion import effective_units, quantile, share
+
+hits = st.lists(st.booleans(), min_size=1, max_size=40)
+
+
+@given(hits)
+def test_of_independent_images_it_is_wilsons_interval(hit: list[bool]) -> None:
+    found = share(np.array(hit), np.arange(len(hit)))
+    low, high = proportion_confint(sum(hit), len(hit), method="wilson")
+    assert found == pytest.approx((sum(hit) / len(hit), low, high))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max_size=40))
+@pytest.mark.filterwarnings("error")
+def test_an_interval_holds_its_value_and_is_of_a_share(rows: list[tuple[bool, int]]) -> None:
+    hit, unit = (np.array(column) for column in zip(*rows, strict=True))
+    found = share(hit, unit)
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    assert found.high - found.low > 0
+
+
+def test_images_that_repeat_their_subject_count_as_one_each() -> None:
+    person = np.array([1, 1, 1, 0, 1, 1, 0, 1, 1, 1])
+    hit, unit = np.repeat(person, 20), np.repeat(np.arange(10), 20)
+    found = share(hit, unit)
+    # The design effect is 20 * 10 / 9 and no less than 20, so 200 images are worth 10; Student's quantile is of 9.
+    z = t.ppf(0.975, 9)
+    centre, reach = (0.8 + z**2 / 20) / (1 + z**2 / 10), z * np.sqrt(0.16 / 10 + z**2 / 400) / (1 + z**2 / 10)
+    assert found == pytest.approx((0.8, centre - reach, centre + reach))
+
+
+def test_images_that_are_no_more_alike_within_a_subject_count_nearly_as_many() -> None:
+    rng = np.random.default_rng(0)
+    unit = np.repeat(np.arange(50), 20)
+    alone = share(rng.random(1000) < 0.8, np.arange(1000))
+    within = share(rng.random(1000) < 0.8, unit)
+    assert within.high - within.low == pytest.approx(alone.high - alone.low, rel=0.3)  # alike, it would be 4.5 times
+
+
+def test_the_effective_number_of_units_is_that_of_equal_ones_or_less() -> None:
+    assert effective_units(np.repeat([0, 1, 2], 5)) == pytest.approx(3)
+    assert effective_units(np.array([0, 0, 0, 1])) == pytest.approx(16 / 10)
+    assert effective_units(np.array([7, 7, 7])) == 1
+
+
+def test_the_quantile_is_normal_by_image_and_students_by_subject() -> None:
+    assert quantile(np.arange(30)) == pytest.approx(1.959964, abs=1e-6)
+    assert quantile(np.repeat(np.arange(8), 3)) == pytest.approx(t.ppf(0.975, 7))
+    assert quantile(np.array([0, 0])) == pytest.approx(t.ppf(0.975, 1))
+
+
+def test_without_images_it_is_undefined() -> None:
+    assert np.isnan(share(np.array([]), np.array([], int))).all()
