@@ -104,6 +104,12 @@ class Study:
     def intra(self, reading: str, scheme: str) -> Classifier:
         return self._find(kind="intra", reading=reading, scheme=scheme)
 
+    def with_scheme(self, ensemble: Classifier, scheme: str) -> Classifier:
+        """The ensemble of the same members by another weighting scheme."""
+        if ensemble.kind == "inter":
+            return self.inter(str(ensemble.recipe), scheme)
+        return self.intra(str(ensemble.reading), scheme)
+
     def champions(self, reading: str) -> list[Classifier]:
         """The champion of each LR of the grid, by a reading of the protocol."""
         models = [self.models[recipe] for recipe in self.params.grid]

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit, logit
+from scipy.stats import t
 
 from wen.evaluation.metrics import MEASURES, evaluate
-from wen.evaluation.resampling import interval, resample, resampled_measures
+from wen.evaluation.resampling import interval, resample, resampled_measures, subject_intervals
 
 images = st.lists(
     st.tuples(st.integers(0, 1), st.sampled_from([0.0, 0.2, 0.5, 0.7, 1.0]), st.integers(0, 3)), min_size=1, max_size=20
@@ -42,3 +44,39 @@ def test_a_share_has_the_interval_of_the_binomial() -> None:
 def test_an_interval_leaves_out_what_is_undefined() -> None:
     assert interval(np.array([np.nan, 1.0, 3.0]), level=1.0) == (1.0, 3.0)
     assert np.isnan(interval(np.array([np.nan]))).all()
+
+
+def test_by_subject_the_interval_is_that_of_leaving_out_each_subject_on_the_logit_scale() -> None:
+    rng = np.random.default_rng(1)
+    unit = np.repeat(np.arange(6), [9, 14, 30, 7, 22, 11])
+    label = np.arange(len(unit)) % 2
+    probability = expit(label + rng.normal(size=6)[unit] + rng.normal(size=len(unit)))
+    found = subject_intervals(label, probability, unit)
+    assert list(found) == list(MEASURES)
+    freedom = len(unit) ** 2 / sum(np.bincount(unit) ** 2) - 1
+    without = [evaluate(label[unit != k], probability[unit != k]) for k in range(6)]
+    for name in MEASURES:
+        value, left = evaluate(label, probability)[name], np.array([row[name] for row in without])
+        if name == "kappa":
+            value, left = (1 + value) / 2, (1 + left) / 2
+        variance = max(5 / 6 * sum((one - left.mean()) ** 2 for one in left), value * (1 - value) / len(unit))
+        reach = t.ppf(0.975, freedom) * np.sqrt(variance) / (value * (1 - value))
+        expected = expit([logit(value) - reach, logit(value) + reach])
+        assert found[name] == pytest.approx(2 * expected - 1 if name == "kappa" else expected), name
+
+
+def test_by_subject_a_perfect_classifier_may_still_err() -> None:
+    unit = np.arange(10).repeat(6)
+    label = unit % 2
+    for low, high in subject_intervals(label, label.astype(float), unit).values():
+        assert 0.5 < low < 0.97
+        assert high == 1
+
+
+def test_by_subject_one_person_says_nothing_and_a_class_without_a_case_has_no_area() -> None:
+    label = np.ones(8, dtype=int)
+    one = subject_intervals(label, np.full(8, 0.7), np.zeros(8, dtype=int))
+    assert one["accuracy"] == (0, 1)
+    assert np.isnan(one["auc"]).all()
+    two = subject_intervals(np.array([1, 1, 0, 0]), np.array([0.9, 0.4, 0.6, 0.2]), np.array([0, 0, 1, 1]))
+    assert two["auc"] == (0, 1)  # without either person there is no area

@@ -204,8 +204,8 @@ def test_it_says_what_the_runs_can_show_and_what_the_thesis_would_have_tested(
     params, paths = make_study(report={"language": language}, folds=list(range(folds)))
     made, t = run(params, paths), Text(language)
     runs, cochran = read_json(paths.evidence)["tests"][:2]
-    figures = {name: t.number(100 * runs[name], 1) for name in ("deviation", "smallest")}
-    sentence = t("runs.power" if runs["smallest"] <= 1 else "runs.few", folds=folds, **figures)
+    figures = {name: t.number(100 * (runs[name] or 0), 1) for name in ("deviation", "smallest")}
+    sentence = t("runs.few" if runs["smallest"] is None else "runs.power", folds=folds, **figures)
     thesis = t("runs.champions", test=t("test.cochran_q"), p=t.p(cochran["p"]))
     assert made.text.count(sentence) == 2  # on the card of H1, and under the first question
     assert thesis in html.unescape(made.text)

@@ -20,7 +20,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data import gallery
-from wen.evaluation.statistics import auc_difference, holm
+from wen.evaluation.statistics import auc_difference, bonferroni
 from wen.files import read_json, read_npz, write_npz
 from wen.report import hard_cases, page
 from wen.report.language import ABSENT as DASH
@@ -214,7 +214,7 @@ def test_the_gain_over_a_baseline_is_tested_on_the_same_images(make_study: MakeS
         assert (area["p"], area["difference"]) == pytest.approx((outcome.p, difference.value))
     for name in ("accuracy", "auc"):
         gains = [row["gain"][name] for row in rows]
-        assert [gain["p_holm"] for gain in gains] == pytest.approx(holm([gain["p"] for gain in gains]))
+        assert [gain["p_adjusted"] for gain in gains] == pytest.approx(bonferroni([gain["p"] for gain in gains]))
 
 
 def test_the_majority_is_of_the_development_images_not_of_the_test_images(make_study: MakeStudy) -> None:
@@ -451,7 +451,7 @@ def _expected_of_baselines(
             difference, low, high = (t.number(scale * gain[name], digits) for name in ("difference", "low", "high"))
             mean, std = (t.number(row[kind] and row[kind][measure]) for kind in ("mean", "std"))
             cells += [t.number(row[measure]), f"{mean} ± {std}" if row["mean"] else DASH,
-                      f"{difference} ({low}, {high})", t.p(gain["p_holm"])]  # fmt: skip
+                      f"{difference} ({low}, {high})", t.p(gain["p_adjusted"])]  # fmt: skip
         rows.append(cells)
     for id in found["networks"]:
         kind, *rest = id.split()
@@ -496,7 +496,7 @@ def _sentences(
         for key, gain, scale, digits in (
             (f"verdict.{row['verdict']}", row["gain"]["accuracy"], 100, 1), ("area", row["gain"]["auc"], 1, 3)
         ):  # fmt: skip
-            p = f"< {t.number(0.001)}" if gain["p_holm"] < 0.001 else f"= {t.number(gain['p_holm'])}"
+            p = f"< {t.number(0.001)}" if gain["p_adjusted"] < 0.001 else f"= {t.number(gain['p_adjusted'])}"
             numbers = {name: t.number(scale * gain[name], digits) for name in ("difference", "low", "high")}
             what = {"what": t.baseline(row["id"])} if "verdict" in key else {}
             yield "baselines", t(f"baselines.{key}", p=p, **numbers, **what)

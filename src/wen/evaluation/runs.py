@@ -8,10 +8,11 @@ random samples, so a difference counts only if it is larger than both of them ex
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import chi2, f, ncf, t
+from scipy.stats import f, t
 
-from wen.evaluation.statistics import ALPHA, POWER
+from wen.evaluation.power import noncentrality
+from wen.evaluation.statistics import ALPHA
+from wen.evaluation.units import degrees_of_freedom
 
 
 class Runs(NamedTuple):
@@ -39,24 +40,14 @@ class Runs(NamedTuple):
         """Standard error of the difference between the mean accuracies of two rates."""
         return float(np.sqrt(2 * self.variance / self.folds))
 
-    def smallest(self, alpha: float) -> float:
+    def smallest(self, alpha: float) -> float | None:
         """Compute the difference between most and least accurate rate that a test at ``alpha`` detects with 80% power.
 
-        The other rates are taken to lie midway, where they help least. The power of F with corrected degrees of
-        freedom is Muller & Barton's (1989), averaged over what the true error may be, given the estimated one. The
-        result is above 1 where no difference is large enough.
+        The other rates are taken to lie midway, where they help least. None if no difference is large enough.
         """
         between, within = self.df
-        critical = f.isf(alpha, between, within)
-        true = chi2.ppf((np.arange(25) + 0.5) / 25, within) / within  # estimated error over true error, squared
-
-        def missing(root: float) -> float:
-            return POWER - float(ncf.sf(critical, between, within, root**2 * true).mean())
-
-        most = 1.0
-        while missing(most) > 0:
-            most *= 2
-        return float(brentq(missing, 0, most) * self.error * np.sqrt((self.rates - 1) / between))
+        difference = noncentrality(alpha, between, within) * self.error * float(np.sqrt((self.rates - 1) / between))
+        return difference if difference <= 1 else None
 
 
 def compare_runs(right: np.ndarray, unit: np.ndarray) -> Runs:
@@ -97,7 +88,7 @@ def compare_runs(right: np.ndarray, unit: np.ndarray) -> Runs:
     runs, images, noise = (float(np.trace(matrix)) / (k - 1) for matrix in (between_runs, r * shared, alone))
     at_random, images = max(runs, noise), max(images, 0.0)
     variance = max(at_random + images, r / (n + 2) ** 2)
-    uncertainty = at_random**2 / (r - 1) + images**2 / max(_effective(unit) - 1, 1.0)  # Satterthwaite's
+    uncertainty = at_random**2 / (r - 1) + images**2 / degrees_of_freedom(np.bincount(unit))  # Satterthwaite's
     freedom = (at_random + images) ** 2 / uncertainty if uncertainty > 0 else units - 1.0
     df = _sphericity(between_runs + _scaled(shared, images * (k - 1)), freedom)
     statistic = r * float(mean.var(ddof=1)) / variance
@@ -141,12 +132,6 @@ def _scaled(covariance: np.ndarray, trace: float) -> np.ndarray:
     values, vectors = np.linalg.eigh(covariance)
     possible = (vectors * values.clip(min=0)) @ vectors.T
     return possible * (trace / np.trace(possible)) if trace else 0 * possible
-
-
-def _effective(unit: np.ndarray) -> float:
-    """Effective number of units: how many of equal size give as much information (Kish 1965)."""
-    size = np.bincount(unit)
-    return float(size.sum() ** 2 / (size**2).sum())
 
 
 def _sphericity(covariance: np.ndarray, freedom: float) -> float:

@@ -1,4 +1,4 @@
-"""Paired tests of classifiers on the same test images, and the differences that such a test set can detect.
+"""Paired tests of classifiers on the same test images, and intervals of their differences.
 
 Images of one subject are not independent. If the split is by subject, a permutation test exchanges all images of a
 subject together, and variances are between subjects. With each image a unit of its own, these are the textbook's tests.
@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import norm
-from statsmodels.stats.contingency_tables import cochrans_q, mcnemar
-from statsmodels.stats.multitest import multipletests
+from scipy.stats import binom, chi2, t
 
-FEW = 25  # discordant pairs below which McNemar's test is exact
-ALPHA, POWER = 0.05, 0.8
+from wen.evaluation.units import degrees_of_freedom, each_image_alone, jackknife_variance
+
+ALPHA = 0.05
 
 
 class Outcome(NamedTuple):
@@ -25,17 +24,12 @@ class Outcome(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A difference between two classifiers, its standard error and 95% interval."""
+    """A difference between two classifiers, its standard error and interval."""
 
     value: float
     error: float
     low: float
     high: float
-
-    @property
-    def smallest(self) -> float:
-        """The smallest true difference that a test at 5% detects on this test set with 80% power."""
-        return float((norm.ppf(1 - ALPHA / 2) + norm.ppf(POWER)) * self.error)
 
 
 def compare_two(one: np.ndarray, other: np.ndarray, unit: np.ndarray, seed: int) -> Outcome:
@@ -53,20 +47,33 @@ def compare_two(one: np.ndarray, other: np.ndarray, unit: np.ndarray, seed: int)
     Returns
     -------
     Outcome
-        McNemar's (1947), exact below `FEW` discordant pairs; by subject, the sign-flip permutation test, which
-        with a unit for each image is McNemar's exact test.
+        McNemar's test by mid-p; by subject, the sign-flip permutation test. p is 1 if no image is disputed.
     """
-    if _each_image_alone(unit):
+    if each_image_alone(unit):
         only_one, only_other = int((one > other).sum()), int((one < other).sum())
-        exact = only_one + only_other < FEW
-        # Without the continuity correction, which makes the test reject less often than its level.
-        result = mcnemar([[0, only_one], [only_other, 0]], exact=exact, correction=False)
-        return Outcome("mcnemar_exact" if exact else "mcnemar", float(result.statistic), min(1.0, float(result.pvalue)))
+        return Outcome("mcnemar_mid_p", float(min(only_one, only_other)), mcnemar_mid_p(only_one, only_other))
     difference = np.bincount(unit, np.asarray(one, dtype=float) - other)
     observed = abs(difference.sum())
     signs = _signs(int(np.count_nonzero(difference)), seed)
     exchanged = np.abs(signs @ difference[difference != 0])
     return Outcome("sign_flip", float(difference.sum()), float((exchanged >= observed - 1e-9).mean()))
+
+
+def mcnemar_mid_p(only_one: int, only_other: int) -> float:
+    """Two-sided mid-p of McNemar's test: what is as extreme as the observed counts half (Fagerland et al. 2013).
+
+    Parameters
+    ----------
+    only_one, only_other : int
+        Discordant pairs of either kind. p is 1 if there is none.
+    """
+    disputed = only_one + only_other
+    if not disputed:
+        return 1.0
+    fewer, alike = min(only_one, only_other), float(binom.pmf(only_one, disputed, 0.5))
+    if only_one == only_other:
+        return 1 - alike / 2
+    return float(2 * binom.cdf(fewer, disputed, 0.5)) - alike
 
 
 def compare_several(right: np.ndarray, unit: np.ndarray, seed: int) -> Outcome:
@@ -85,51 +92,86 @@ def compare_several(right: np.ndarray, unit: np.ndarray, seed: int) -> Outcome:
         Cochran's Q (1950); by subject, the same statistic's permutation test, which exchanges the classifiers
         within each subject. Q is 0 and p is 1 if all agree on every image.
     """
-    disputed = right.min(axis=1) < right.max(axis=1)
-    if not disputed.any():
-        return Outcome("cochran_q", 0.0, 1.0)
-    result = cochrans_q(right)
-    if _each_image_alone(unit):
-        return Outcome("cochran_q", float(result.statistic), float(result.pvalue))
+    by_image = each_image_alone(unit)
+    k, (statistic, spread) = right.shape[1], cochran_q(right)
+    if not spread:
+        return Outcome("cochran_q" if by_image else "cochran_q_permuted", 0.0, 1.0)
+    if by_image:
+        return Outcome("cochran_q", statistic, float(chi2.sf(statistic, k - 1)))
     sums = np.stack([np.bincount(unit, column) for column in right.T], axis=1)
     observed = sums.sum(axis=0).var()
     rng = np.random.default_rng(seed)
-    exchanged = [rng.permuted(sums, axis=1).sum(axis=0).var() for _ in range(REPEATS)]
-    as_extreme = 1 + np.count_nonzero(np.array(exchanged) >= observed - 1e-9)
-    return Outcome("cochran_q_permuted", float(result.statistic), as_extreme / (1 + REPEATS))
+    exchanged = rng.permuted(np.tile(sums, (REPEATS, 1, 1)), axis=2).sum(axis=1).var(axis=1)
+    as_extreme = 1 + np.count_nonzero(exchanged >= observed - 1e-9)
+    return Outcome("cochran_q_permuted", statistic, as_extreme / (1 + REPEATS))
 
 
-def accuracy_difference(one: np.ndarray, other: np.ndarray, unit: np.ndarray) -> Difference:
+def cochran_q(right: np.ndarray) -> tuple[float, int]:
+    """Cochran's Q and its denominator (k sum L - sum L^2), which is 0, as then is Q, if all agree on every image."""
+    k, of_image = right.shape[1], right.sum(axis=1)
+    spread = int((k * of_image - of_image**2).sum())
+    between = k * int((right.sum(axis=0) ** 2).sum()) - int(right.sum()) ** 2
+    return ((k - 1) * between / spread if spread else 0.0), spread
+
+
+def accuracy_difference(one: np.ndarray, other: np.ndarray, unit: np.ndarray, alpha: float = ALPHA) -> Difference:
     """Estimate how much more often one classifier is right, after Bonett & Price (2012).
-
-    Each image is a discordant pair or not; one more pair of either kind is assumed, so that the interval has a
-    width even if none was seen. By subject, the variance is that of the sums over subjects.
 
     Parameters
     ----------
     one, other : ndarray of shape (n,)
         1 where the classifier is right, else 0.
     unit : ndarray of shape (n,)
+    alpha : float
+        1 less the level of the interval.
 
     Returns
     -------
     Difference
-        The value is the observed one; the interval lies about the adjusted one.
+        The value is the observed one; the interval lies about the adjusted one, see `difference_by_unit`. From -1 to 1
+        if all images are of one subject.
     """
-    n = len(one)
-    only_one, only_other = (one > other).sum(), (one < other).sum()
-    first, second = (only_one + 1) / (n + 2), (only_other + 1) / (n + 2)
+    gained, lost = (np.bincount(unit, found) for found in (one > other, one < other))
+    value, error, low, high = difference_by_unit(gained, lost, np.bincount(unit), alpha)
+    return Difference(float(value), float(error), float(low), float(high))
+
+
+def difference_by_unit(
+    gained: np.ndarray, lost: np.ndarray, size: np.ndarray, alpha: float = ALPHA
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Difference of two accuracies, its standard error, and the limits of its interval, of many studies at once.
+
+    Each image is a discordant pair or not; one more pair of either kind is assumed, so that the interval has a width
+    even if none was seen (Bonett & Price 2012). By subject, the variance is at least the jackknife's over subjects, and
+    the interval is by t with the degrees of freedom of their effective number.
+
+    Parameters
+    ----------
+    gained, lost : ndarray of shape (..., units)
+        Images of each unit on which only the first, and only the second classifier is right.
+    size : ndarray of shape (units,)
+        Images of each unit.
+    alpha : float
+
+    Returns
+    -------
+    tuple of 4 ndarrays of shape (...,)
+    """
+    n, by_image = size.sum(), bool((size == 1).all())
+    first, second = (gained.sum(axis=-1) + 1) / (n + 2), (lost.sum(axis=-1) + 1) / (n + 2)
     centre = first - second
     variance = (first + second - centre**2) / (n + 2)
-    if not _each_image_alone(unit):
-        size = np.bincount(unit)
-        deviation = np.bincount(unit, np.asarray(one, dtype=float) - other) - size * (only_one - only_other) / n
-        units = len(size)
-        variance = max(variance, (deviation**2).sum() / n**2 * units / (units - 1))
-    error = float(np.sqrt(variance))
-    reach = norm.ppf(1 - ALPHA / 2) * error
-    value = float((only_one - only_other) / n)
-    return Difference(value, error, float(max(centre - reach, -1)), float(min(centre + reach, 1)))
+    net = (gained - lost).astype(float)
+    value = net.sum(axis=-1) / n
+    if not by_image:
+        if len(size) < 2:
+            infinite = np.full(value.shape, np.inf)
+            return value, infinite, np.full(value.shape, -1.0), np.full(value.shape, 1.0)
+        without = (net.sum(axis=-1, keepdims=True) - net) / (n - size)
+        variance = np.maximum(variance, jackknife_variance(without))
+    error = np.sqrt(variance)
+    reach = t.isf(alpha / 2, np.inf if by_image else degrees_of_freedom(size)) * error
+    return value, error, np.maximum(centre - reach, -1), np.minimum(centre + reach, 1)
 
 
 def auc_difference(
@@ -137,12 +179,13 @@ def auc_difference(
 ) -> tuple[Outcome, Difference]:
     """Compare two correlated areas under the ROC curve by DeLong, DeLong & Clarke-Pearson (1988).
 
-    By subject, the structural components are summed over each subject first (Obuchowski 1997).
+    By subject, the structural components are summed over each subject first (Obuchowski 1997), and t has the degrees
+    of freedom of the effective number of subjects.
 
     Parameters
     ----------
     label : ndarray of shape (n,)
-        0 (HEM) or 1 (ALL), both present.
+        0 (HEM) or 1 (ALL), both present and, by subject, of two subjects or more.
     one, other : ndarray of shape (n,)
         Probabilities of ALL.
     unit : ndarray of shape (n,)
@@ -150,15 +193,17 @@ def auc_difference(
     Returns
     -------
     tuple of Outcome and Difference
-        z and its p; p is 1 if the two rank all pairs alike.
+        z (by subject: t) and its p; p is 1 if the two rank all pairs alike.
     """
     areas, covariance = delong(label, np.stack([one, other]), unit)
     value = float(areas[0] - areas[1])
     error = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0)))
-    z = value / error if error > 1e-12 else 0.0
-    reach = float(norm.ppf(1 - ALPHA / 2)) * error
-    name = "delong" if _each_image_alone(unit) else "obuchowski"
-    return Outcome(name, z, float(2 * norm.sf(abs(z)))), Difference(value, error, value - reach, value + reach)
+    statistic = value / error if error > 1e-12 else 0.0
+    by_image = each_image_alone(unit)
+    freedom = np.inf if by_image else degrees_of_freedom(np.bincount(unit))
+    reach = float(t.isf(ALPHA / 2, freedom)) * error
+    outcome = Outcome("delong" if by_image else "obuchowski", statistic, float(2 * t.sf(abs(statistic), freedom)))
+    return outcome, Difference(value, error, max(value - reach, -1.0), min(value + reach, 1.0))
 
 
 def delong(label: np.ndarray, probabilities: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -179,18 +224,18 @@ def delong(label: np.ndarray, probabilities: np.ndarray, unit: np.ndarray) -> tu
     components = np.stack([_components(positive, probability) for probability in probabilities])
     areas = components[:, positive].mean(axis=1)
     centred = components - areas[:, None]
-    if _each_image_alone(unit):
+    if each_image_alone(unit):
         v10, v01 = centred[:, positive], centred[:, ~positive]
-        return areas, v10 @ v10.T / (m - 1) / m + v01 @ v01.T / (n - 1) / n
+        return areas, v10 @ v10.T / max(m - 1, 1) / m + v01 @ v01.T / max(n - 1, 1) / n
     share = np.where(positive, 1 / m, 1 / n)
     sums = np.stack([np.bincount(unit, component * share) for component in centred])
     units = sums.shape[1]
     return areas, sums @ sums.T * units / (units - 1)
 
 
-def holm(p: Sequence[float]) -> list[float]:
-    """Adjust the p-values of one family so that its error rate is at most 5% (Holm 1979)."""
-    return [float(value) for value in multipletests(p, alpha=ALPHA, method="holm")[1]]
+def bonferroni(p: Sequence[float]) -> list[float]:
+    """Adjust the p-values of one family: min(1, m p), which is below 5% where p is below 5% / m."""
+    return [min(1.0, len(p) * value) for value in p]
 
 
 REPEATS = 9_999  # random exchanges of a permutation test
@@ -212,7 +257,3 @@ def _components(positive: np.ndarray, probability: np.ndarray) -> np.ndarray:
     against_hem = np.searchsorted(below, probability, "left") + np.searchsorted(below, probability, "right")
     against_all = np.searchsorted(above, probability, "left") + np.searchsorted(above, probability, "right")
     return np.where(positive, against_hem / (2 * len(below)), 1 - against_all / (2 * len(above)))
-
-
-def _each_image_alone(unit: np.ndarray) -> bool:
-    return len(np.unique(unit)) == len(unit)

@@ -1,20 +1,25 @@
 """The evidence for the thesis's questions and hypotheses (1.1, 1.2.3): tests, effects, intervals, verdicts.
 
 H1: the three LRs differ. H2: WEN beats the best single model. H3: Intra-LR is the best of all. H4: the three
-weightings differ. H1 is about learning rates and is decided by all their runs; the others are about classifiers and are
-decided by paired tests of their decisions on the same test images. Also reported, but not deciding: tests of the
-champions, which are the thesis' way to test H1, and tests of areas under the ROC curve.
+weightings differ. H1 is about learning rates and is decided by all their runs; H2 and H3 are about classifiers and are
+decided by paired tests of their decisions; H4 is about weightings and is decided by one test over all ensembles.
+
+One plan (docs/STATISTICS.md): the tests that decide H1, H2 and H4 are one family, each judged at 5% over their number.
+H3 says that Intra-LR beats every other, so each of its tests is judged at 5%. What else is tested decides nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from wen.config.seeds import seed_for
-from wen.evaluation.resampling import interval, resample, resampled_measures
+from wen.evaluation.coverage import coverage
+from wen.evaluation.power import smallest_difference
+from wen.evaluation.resampling import interval, resample, resampled_measures, subject_intervals
 from wen.evaluation.runs import compare_runs
+from wen.evaluation.schemes import compare_schemes, smallest_scheme_difference
 from wen.evaluation.statistics import (
     ALPHA,
     Difference,
@@ -23,12 +28,15 @@ from wen.evaluation.statistics import (
     auc_difference,
     compare_several,
     compare_two,
-    holm,
 )
+from wen.evaluation.units import each_image_alone, effective
+from wen.report import control, readings
 from wen.results import Classifier, Study
 
 SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not_supported", "undecided"
 THESIS_SCHEMES = ("accuracy", "f1", "kappa")
+VALIDATION = "leak_free"
+"""The reading by which the best single model is chosen, whatever reading the headline is about."""
 
 
 class Evidence:
@@ -44,6 +52,10 @@ class Evidence:
         self.seed = seed_for(study.params.seed, what="evidence")
         self.reading = study.params.reading
         self.scheme = study.params.weighting
+        self.schemes = [scheme for scheme in study.params.schemes if scheme in THESIS_SCHEMES]
+        self.family = 3 + (len(self.schemes) > 1)
+        """Tests that decide H1 (one), H2 (two) and H4 (one)."""
+        self.level = ALPHA / self.family
 
     def gathered(self) -> dict[str, Any]:
         """Compute the content of metrics/evidence.json."""
@@ -53,140 +65,227 @@ class Evidence:
             "unit": self.study.params.split.unit,
             "images": len(unit),
             "units": int(unit.max()) + 1,
+            "effective_units": effective(np.bincount(unit)),
             "alpha": ALPHA,
+            "family": self.family,
+            "level": self.level,
             "margin": self.study.params.report.margin,
             "repeats": self.study.params.report.bootstrap,
+            "coverage": self._coverage(),
             "tests": tests,
             "hypotheses": {key: self.verdict(key, tests) for key in ("H1", "H2", "H3", "H4")},
+            "control": control.measure(self.study, self._ensembles(), self.seed),
             "answer": self._answer(),
-            "optimism": self._optimism(),
+            "readings": readings.measure(self.study, self.seed),
             "intervals": self._intervals(),
         }
 
     def tests(self) -> list[dict[str, Any]]:
-        """Every test, in the order of the hypotheses, with p-values corrected by Holm."""
-        of_classifiers = [*self._h2(), *self._h3(), *self._h4()]
-        family = 1 + sum(test["decides"] for test in of_classifiers)
-        tests = [self._runs(ALPHA / family), *self._champions(), *of_classifiers]
-        _adjust(tests)
+        """Every test, in the order of the hypotheses, with p-values adjusted within its family."""
+        tests = [*self._runs(), *self._champions(), *self._h2(), *self._h3(), *self._h4()]
+        for family in dict.fromkeys(test["family"] for test in tests):
+            of_family = [test for test in tests if test["family"] == family]
+            size = {"decides": self.family, "H3": 1}.get(family, len(of_family))
+            for test in of_family:
+                test |= {"p_adjusted": min(1.0, size * test["p"]), "level": ALPHA / size}
         return tests
 
-    def _runs(self, level: float) -> dict[str, Any]:
-        """H1 over all runs; ``smallest`` is computed at the lowest level that Holm's correction can set."""
+    def _runs(self) -> list[dict[str, Any]]:
+        """H1 over all runs; of one unit alone nothing can be tested."""
+        if not self.study.unit.max():
+            return []
         grid = self.study.params.grid
-        right = [
-            [self.study.right(self.study.single(member)) for member in self.study.models[recipe]] for recipe in grid
-        ]
-        runs = compare_runs(np.array(right), self.study.unit)
+        runs = compare_runs(self._right_of_runs(), self.study.unit)
         explained = runs.statistic * runs.df[0]
-        return {
-            "hypothesis": "H1",
-            "measure": "accuracy",
-            "between": [f"average {recipe}" for recipe in grid],
-            "decides": True,
-            "test": "runs",
-            "statistic": runs.statistic,
-            "df": list(runs.df),
-            "p": runs.p,
-            "effect": {"name": "partial_eta_squared", "value": explained / (explained + runs.df[1])},
-            "difference": runs.difference,
-            "low": runs.low,
-            "high": runs.high,
-            "smallest": runs.smallest(level),
-            "level": level,
-            "folds": runs.folds,
-            "deviation": runs.deviation,
-        }
+        effect = {"name": "partial_eta_squared", "value": explained / (explained + runs.df[1])}
+        difference = Difference(runs.difference, runs.error, runs.low, runs.high)
+        about = {"hypothesis": "H1", "family": "decides", "measure": "accuracy", "decides": True}
+        return [
+            about
+            | {"between": [f"average {recipe}" for recipe in grid]}
+            | _result(Outcome("runs", runs.statistic, runs.p), difference, effect, runs.smallest(self.level))
+            | {"df": list(runs.df), "folds": runs.folds, "deviation": runs.deviation}
+        ]
+
+    def _right_of_runs(self) -> np.ndarray:
+        models = self.study.models
+        return np.array(
+            [[self.study.right(self.study.single(run)) for run in models[lr]] for lr in self.study.params.grid]
+        )
 
     def _champions(self) -> list[dict[str, Any]]:
         """H1 the thesis' way: the champions represent their learning rates."""
         champions = self.study.champions(self.reading)
-        pairs = [self._pair("H1", one, other, False) for one, other in combinations(champions, 2)]
-        return [self._several("H1", champions, False), *pairs, *self._areas("H1", combinations(champions, 2))]
+        pairs = [self._pair("H1", "champions", one, other) for one, other in combinations(champions, 2)]
+        return [self._several("H1", "champions", champions), *pairs, *self._areas("H1", combinations(champions, 2))]
 
     def _h2(self) -> list[dict[str, Any]]:
-        best = self.study.best_single(self.reading)
-        pairs = [(ensemble, best) for ensemble in (self.study.intra(self.reading, self.scheme), self._best_inter())]
-        return [*(self._pair("H2", *pair) for pair in pairs), *self._areas("H2", pairs)]
+        """Both ensembles against the best single model on validation data, and against the best on the test set."""
+        chosen, on_test = self.study.best_single(VALIDATION), self.study.best_single("as_written")
+        ensembles = (self.study.intra(self.reading, self.scheme), self._best_inter())
+        deciding = [self._powered("H2", "decides", one, chosen, self.level) for one in ensembles]
+        thesis = [self._pair("H2", "best_on_test", one, on_test) for one in ensembles]
+        return [*deciding, *thesis, *self._areas("H2", [(one, chosen) for one in ensembles])]
 
     def _h3(self) -> list[dict[str, Any]]:
+        """Intra-LR against every other; ``upper`` limits hold all at once."""
         intra = self.study.intra(self.reading, self.scheme)
-        others = [self.study.best_single(self.reading)]
+        others = [self.study.best_single(VALIDATION)]
         others += [self.study.inter(recipe, self.scheme) for recipe in self.study.params.grid]
-        pairs = [(intra, other) for other in others]
-        return [*(self._pair("H3", *pair) for pair in pairs), *self._areas("H3", pairs)]
+        tests = [self._powered("H3", "H3", intra, other, ALPHA) for other in others]
+        for test, other in zip(tests, others, strict=True):
+            test["upper"] = self._difference(intra, other, ALPHA / len(others)).high
+        return [*tests, *self._areas("H3", [(intra, other) for other in others])]
 
     def _h4(self) -> list[dict[str, Any]]:
-        schemes = [scheme for scheme in self.study.params.schemes if scheme in THESIS_SCHEMES]
-        if len(schemes) < 2:
+        """All ensembles at once; then each of them, which only describes."""
+        if len(self.schemes) < 2:
             return []
-        tests = [self._several("H4", [group(scheme) for scheme in schemes]) for group in self._groups()]
-        intra = [self.study.intra(self.reading, scheme) for scheme in schemes]
-        return [*tests, *self._areas("H4", combinations(intra, 2))]
+        groups = [[self.study.with_scheme(one, scheme) for scheme in self.schemes] for one in self._ensembles()]
+        right = np.array([[self.study.right(classifier) for classifier in group] for group in groups])
+        found = compare_schemes(right, self.study.unit, self.seed)
+        outcomes = [Outcome("cochran_q_permuted", *of_one) for of_one in zip(found.q, found.p_of_each, strict=True)]
+        of_each = [
+            self._of_several("H4", "schemes", group, outcome) for group, outcome in zip(groups, outcomes, strict=True)
+        ]
+        widest = max(of_each, key=lambda test: (abs(test["difference"]), test["high"]))
+        limits = [self._difference(*pair) for group in groups for pair in combinations(group, 2)]
+        deciding = widest | {
+            "family": "decides",
+            "decides": True,
+            "between": [f"scheme {scheme}" for scheme in self.schemes],
+            "test": "schemes",
+            "statistic": found.statistic,
+            "p": found.p,
+            "effect": {"name": "eta_squared", "value": float(np.mean([test["effect"]["value"] for test in of_each]))},
+            "smallest": self._smallest_of_schemes(right),
+            "reach": max(max(-one.low, one.high) for one in limits),
+        }
+        return [deciding, *of_each, *self._areas("H4", combinations(groups[0], 2))]
 
-    def _groups(self) -> list[Callable[[str], Classifier]]:
-        """Each ensemble, as a function of its weighting scheme."""
-        inter = [lambda scheme, recipe=recipe: self.study.inter(recipe, scheme) for recipe in self.study.params.grid]
-        return [lambda scheme: self.study.intra(self.reading, scheme), *inter]
+    def _ensembles(self) -> list[Classifier]:
+        """Intra-LR and one Inter-LR for each rate, by the scheme in focus."""
+        inter = [self.study.inter(recipe, self.scheme) for recipe in self.study.params.grid]
+        return [self.study.intra(self.reading, self.scheme), *inter]
 
     def best_rate(self) -> str:
-        """The LR of the best single model: chosen on validation data, or on test data as in the thesis."""
-        return self.study.best_single(self.reading).members[0].member.recipe
+        """The LR of the best single model on validation data."""
+        return self.study.best_single(VALIDATION).members[0].member.recipe
 
     def _best_inter(self) -> Classifier:
         return self.study.inter(self.best_rate(), self.scheme)
 
-    def _pair(self, hypothesis: str, one: Classifier, other: Classifier, decides: bool = True) -> dict[str, Any]:
+    def _pair(self, hypothesis: str, family: str, one: Classifier, other: Classifier) -> dict[str, Any]:
         right = self.study.right(one), self.study.right(other)
         outcome = compare_two(*right, self.study.unit, self.seed)
         only_one, only_other = int((right[0] > right[1]).sum()), int((right[0] < right[1]).sum())
         disputed = only_one + only_other
         effect = {"name": "cohen_g", "value": only_one / disputed - 0.5 if disputed else 0.0}
-        difference = accuracy_difference(*right, self.study.unit)
-        about = _about(hypothesis, "accuracy", [one, other], decides)
-        return about | _result(outcome, difference, effect) | {"discordant": [only_one, only_other]}
+        about = _about(hypothesis, family, "accuracy", [one, other])
+        return about | _result(outcome, self._difference(one, other), effect) | {"discordant": [only_one, only_other]}
 
-    def _several(self, hypothesis: str, classifiers: list[Classifier], decides: bool = True) -> dict[str, Any]:
-        """Test several; the difference is between the most and the least accurate."""
+    def _powered(
+        self, hypothesis: str, family: str, one: Classifier, other: Classifier, level: float
+    ) -> dict[str, Any]:
+        """A test that decides, with the difference that it detects at its level."""
+        return self._pair(hypothesis, family, one, other) | {
+            "decides": True,
+            "smallest": self._smallest(one, other, level),
+        }
+
+    def _difference(self, one: Classifier, other: Classifier, alpha: float = ALPHA) -> Difference:
+        return accuracy_difference(self.study.right(one), self.study.right(other), self.study.unit, alpha)
+
+    def _smallest(self, one: Classifier, other: Classifier, level: float) -> float | None:
+        """The difference that the test of two classifiers detects with 80% power."""
+        unit = self.study.unit
+        if each_image_alone(unit):
+            disputed = int((self.study.right(one) != self.study.right(other)).sum())
+            return smallest_difference(disputed, len(unit), level)
+        pair = np.stack([self.study.right(one), self.study.right(other)])
+        return smallest_scheme_difference(pair[None], unit, level, self.seed)
+
+    def _smallest_of_schemes(self, right: np.ndarray) -> float | None:
+        return smallest_scheme_difference(right, self.study.unit, self.level, self.seed)
+
+    def _several(self, hypothesis: str, family: str, classifiers: list[Classifier]) -> dict[str, Any]:
         right = np.stack([self.study.right(classifier) for classifier in classifiers], axis=1)
         outcome = compare_several(right, self.study.unit, self.seed)
-        order = np.argsort(right.mean(axis=0), kind="stable")
-        difference = accuracy_difference(right[:, order[-1]], right[:, order[0]], self.study.unit)
-        n, k = right.shape
-        effect = {"name": "eta_squared", "value": outcome.statistic / (n * (k - 1))}
-        return _about(hypothesis, "accuracy", classifiers, decides) | _result(outcome, difference, effect)
+        return self._of_several(hypothesis, family, classifiers, outcome)
 
-    def _areas(self, hypothesis: str, pairs: Any) -> list[dict[str, Any]]:
-        tests = []
+    def _of_several(
+        self, hypothesis: str, family: str, classifiers: list[Classifier], outcome: Outcome
+    ) -> dict[str, Any]:
+        """A test of several; the difference is between the most and the least accurate."""
+        accuracy = [self.study.right(classifier).mean() for classifier in classifiers]
+        order = np.argsort(accuracy, kind="stable")
+        difference = self._difference(classifiers[order[-1]], classifiers[order[0]])
+        effect = {
+            "name": "eta_squared",
+            "value": outcome.statistic / (len(self.study.unit) * (len(classifiers) - 1)),
+        }
+        return _about(hypothesis, family, "accuracy", classifiers) | _result(outcome, difference, effect)
+
+    def _areas(self, hypothesis: str, pairs: Iterable[tuple[Classifier, Classifier]]) -> list[dict[str, Any]]:
+        """Tests of areas under the ROC curve; none of a test set of one class, or of one subject."""
+        label, unit, tests = self.study.label, self.study.unit, []
+        if label.min() == label.max() or not unit.max():
+            return []
         for one, other in pairs:
-            probabilities = one.probability, other.probability
-            outcome, difference = auc_difference(self.study.label, *probabilities, self.study.unit)
+            outcome, difference = auc_difference(label, one.probability, other.probability, unit)
             effect = {"name": "auc_difference", "value": difference.value}
-            about = _about(hypothesis, "auc", [one, other], decides=False)
-            tests.append(about | _result(outcome, difference, effect))
+            tests.append(_about(hypothesis, "areas", "auc", [one, other]) | _result(outcome, difference, effect))
         return tests
 
     def verdict(self, key: str, tests: list[dict[str, Any]]) -> dict[str, Any]:
-        """Decide a hypothesis from those of its tests that decide."""
+        """Decide a hypothesis from those of its tests that decide.
+
+        ``reach`` is how far the limits of its intervals would be from 0 if all decided alike. If that is not below the
+        margin, this test set cannot refute the hypothesis by showing that there is no difference.
+        """
         deciding = [test for test in tests if test["hypothesis"] == key and test["decides"]]
-        margin, every = self.study.params.report.margin, key == "H3"
         if not deciding:
-            return {"verdict": UNDECIDED, "p_holm": None, "smallest": None}
-        verdict = _differ(deciding, margin) if key in ("H1", "H4") else _better(deciding, margin, every)
-        extreme = max if every else min
-        return {"verdict": verdict} | {
-            name: extreme(test[name] for test in deciding) for name in ("p_holm", "smallest")
+            return {"verdict": UNDECIDED, "p_adjusted": None, "smallest": None, "reach": None, "cannot_refute": True}
+        margin = self.study.params.report.margin
+        differ = [test["p_adjusted"] < ALPHA and (test["difference"] > 0 or key in ("H1", "H4")) for test in deciding]
+        supported, refuted = {
+            "H1": (any(differ), all(max(-test["low"], test["high"]) < margin for test in deciding)),
+            "H2": (any(differ), all(test["high"] < margin for test in deciding)),
+            "H3": (all(differ), any(test.get("upper", 1.0) < margin for test in deciding)),
+            "H4": (any(differ), all(test.get("reach", 1.0) < margin for test in deciding)),
+        }[key]
+        smallest, reach = [test["smallest"] for test in deciding], self._reach(key, len(deciding))
+        return {
+            "verdict": SUPPORTED if supported else NOT_SUPPORTED if refuted else UNDECIDED,
+            "p_adjusted": (max if key == "H3" else min)(test["p_adjusted"] for test in deciding),
+            "smallest": None if None in smallest else max(smallest),
+            "reach": reach,
+            "cannot_refute": reach >= margin,
         }
+
+    def _reach(self, key: str, comparisons: int) -> float:
+        """How far from 0 the limits of a hypothesis' intervals would be if all classifiers decided alike."""
+        unit = self.study.unit
+        alike = np.ones(len(unit), dtype=np.int64)
+        if key == "H1":
+            rates, folds = len(self.study.params.grid), len(self.study.params.folds)
+            return compare_runs(np.broadcast_to(alike, (rates, folds, len(unit))), unit).high
+        return accuracy_difference(alike, alike, unit, ALPHA / comparisons if key == "H3" else ALPHA).high
+
+    def _coverage(self) -> dict[str, Any]:
+        """Coverage of the intervals, simulated for the classifier in focus and the best single model."""
+        one, other = (self.study.right(own) for own in (self.study.focus, self.study.best_single(VALIDATION)))
+        seed = seed_for(self.study.params.seed, what="coverage")
+        return coverage(one, other, self.study.label, self.study.unit, seed)._asdict()
 
     def _answer(self) -> dict[str, Any]:
         """The best learning rate, single model, ensemble and schemes, and by how much the ensemble is better."""
         study, rate, averages = self.study, self.best_rate(), self.study.averages
-        best = study.best_single(self.reading)
+        best = study.best_single(VALIDATION)
         ensembles = [study.intra(self.reading, self.scheme), self._best_inter()]
         # On test data, and the page says so.
         ensemble = max(ensembles, key=lambda candidate: candidate.row["accuracy"])
-        group = self._groups()[0] if ensemble.kind == "intra" else lambda scheme: study.inter(rate, scheme)
-        by_scheme = {scheme: group(scheme).row["accuracy"] for scheme in study.params.schemes}
+        by_scheme = {scheme: study.with_scheme(ensemble, scheme).row["accuracy"] for scheme in study.params.schemes}
         gain = accuracy_difference(study.right(ensemble), study.right(best), study.unit)
         return {
             "lr": float(rate),
@@ -199,53 +298,38 @@ class Evidence:
             "difference": gain.value,
             "difference_low": gain.low,
             "difference_high": gain.high,
-            "smallest": gain.smallest,
+            "smallest": self._smallest(ensemble, best, self.level),
             "schemes": by_scheme,
             "best_schemes": [scheme for scheme, value in by_scheme.items() if value == max(by_scheme.values())],
         }
 
-    def _optimism(self) -> list[dict[str, Any]]:
-        """How much more accurate the same classifiers appear if champions are chosen on test data."""
-        study, rows = self.study, []
-        pairs = [
-            (study.best_single("as_written"), study.best_single("leak_free")),
-            *((study.intra("as_written", scheme), study.intra("leak_free", scheme)) for scheme in study.params.schemes),
-        ]
-        for written, free in pairs:
-            difference = accuracy_difference(study.right(written), study.right(free), study.unit)
-            rows.append(
-                {
-                    "as_written": written.id,
-                    "leak_free": free.id,
-                    "kind": written.kind,
-                    "scheme": written.scheme,
-                    "as_written_accuracy": written.row["accuracy"],
-                    "leak_free_accuracy": free.row["accuracy"],
-                    "difference": difference.value,
-                    "low": difference.low,
-                    "high": difference.high,
-                }
-            )
-        return rows
-
     def _intervals(self) -> dict[str, dict[str, list[float]]]:
-        """95% bootstrap interval of every measure of every classifier."""
-        counts = resample(self.study.unit, self.study.params.report.bootstrap, self.seed)
-        return {
-            classifier.id: {
-                measure: list(interval(values))
-                for measure, values in resampled_measures(self.study.label, classifier.probability, counts).items()
+        """95% interval of every measure of every classifier: the bootstrap's, or by subject the jackknife's."""
+        study = self.study
+        if not each_image_alone(study.unit):
+            return {
+                own.id: {name: list(limits) for name, limits in found.items()}
+                for own in study.classifiers
+                for found in [subject_intervals(study.label, own.probability, study.unit)]
             }
-            for classifier in self.study.classifiers
+        counts = resample(study.unit, study.params.report.bootstrap, self.seed)
+        return {
+            own.id: {
+                name: list(interval(values))
+                for name, values in resampled_measures(study.label, own.probability, counts).items()
+            }
+            for own in study.classifiers
         }
 
 
-def _about(hypothesis: str, measure: str, classifiers: Sequence[Classifier], decides: bool) -> dict[str, Any]:
+def _about(hypothesis: str, family: str, measure: str, classifiers: Sequence[Classifier]) -> dict[str, Any]:
     between = [classifier.id for classifier in classifiers]
-    return {"hypothesis": hypothesis, "measure": measure, "between": between, "decides": decides}
+    return {"hypothesis": hypothesis, "family": family, "measure": measure, "between": between, "decides": False}
 
 
-def _result(outcome: Outcome, difference: Difference, effect: dict[str, Any]) -> dict[str, Any]:
+def _result(
+    outcome: Outcome, difference: Difference, effect: dict[str, Any], smallest: float | None = None
+) -> dict[str, Any]:
     return {
         "test": outcome.name,
         "statistic": outcome.statistic,
@@ -254,29 +338,5 @@ def _result(outcome: Outcome, difference: Difference, effect: dict[str, Any]) ->
         "difference": difference.value,
         "low": difference.low,
         "high": difference.high,
-        "smallest": difference.smallest,
+        "smallest": smallest,
     }
-
-
-def _adjust(tests: list[dict[str, Any]]) -> None:
-    """Add Holm's p-values. The deciding tests are one family; those of champions and those of areas are two others."""
-    for kind in ((True, "accuracy"), (False, "accuracy"), (False, "auc")):
-        family = [test for test in tests if (test["decides"], test["measure"]) == kind]
-        for test, p in zip(family, holm([test["p"] for test in family]), strict=True):
-            test["p_holm"] = p
-
-
-def _differ(tests: list[dict[str, Any]], margin: float) -> str:
-    """Whether they differ; not supported if every interval is within the margin."""
-    if any(test["p_holm"] < ALPHA for test in tests):
-        return SUPPORTED
-    return NOT_SUPPORTED if all(max(-test["low"], test["high"]) < margin for test in tests) else UNDECIDED
-
-
-def _better(tests: list[dict[str, Any]], margin: float, every: bool) -> str:
-    """Whether the first is better than one of the others, or than every one; not supported if that is ruled out."""
-    gains = [test["p_holm"] < ALPHA and test["difference"] > 0 for test in tests]
-    ruled_out = [test["high"] < margin or (test["p_holm"] < ALPHA and test["difference"] < 0) for test in tests]
-    if all(gains) if every else any(gains):
-        return SUPPORTED
-    return NOT_SUPPORTED if (any(ruled_out) if every else all(ruled_out)) else UNDECIDED

@@ -55,9 +55,20 @@ class Text:
         return text.translate(str.maketrans(",.", ".,")) if self.language == "id" else text
 
     def names(self, study: Study) -> dict[str, str]:
-        """Name each classifier, and the average of each recipe's single models, by id."""
+        """Name each classifier, the average of each recipe's single models, and each scheme over ensembles, by id."""
         averages = {f"average {recipe}": self.recipe(recipe) for recipe in study.averages}
-        return {classifier.id: self.name(classifier) for classifier in study.classifiers} | averages
+        schemes = {f"scheme {scheme}": self("name.scheme", scheme=scheme) for scheme in study.params.schemes}
+        return {classifier.id: self.name(classifier) for classifier in study.classifiers} | averages | schemes
+
+    def question(self, test: dict[str, Any]) -> str:
+        """What a test of metrics/evidence.json is about: its hypothesis, or a part of it that decides nothing."""
+        if test["hypothesis"] == "H1" and not test["decides"]:
+            return self("runs.thesis")
+        if test["family"] == "best_on_test":
+            return self("questions.best_on_test")
+        if test["family"] == "schemes":
+            return self("questions.each_ensemble")
+        return str(test["hypothesis"])
 
     def recipe(self, recipe: str) -> str:
         """What a learning rate or a baseline is called."""

@@ -153,22 +153,17 @@ def _test_table(study: Study, evidence: dict[str, Any], t: Text) -> tuple[list[C
     names = t.names(study)
     columns = [
         Column(t("column.hypothesis"), 1.6), Column(t("column.between"), 4.2), Column(t("column.test"), 2.6),
-        Column(t("column.difference")), Column(t("column.p")), Column(t("column.p_holm")),
+        Column(t("column.difference")), Column(t("column.p")), Column(t("column.p_adjusted")),
     ]  # fmt: skip
     rows: Rows = [
         [
-            t("runs.thesis") if of_champions(test) else test["hypothesis"],
+            t.question(test),
             "; ".join(names[id] for id in test["between"]),
             f"{t('test.' + test['test'])}, {t('measure.' + test['measure'])}",
             Cell(t.points(test["difference"]), f"{t.points(test['low'])}, {t.points(test['high'])}"),
             t.p(test["p"]),
-            t.p(test["p_holm"]),
+            t.p(test["p_adjusted"]),
         ]
         for test in evidence["tests"]
     ]
     return columns, rows
-
-
-def of_champions(test: dict[str, Any]) -> bool:
-    """Whether a test is the thesis' way to decide H1: by the champions."""
-    return test["hypothesis"] == "H1" and not test["decides"]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from wen.config.seeds import seed_for
 from wen.ensemble.wen import combine
 from wen.evaluation.metrics import decide, evaluate
-from wen.evaluation.statistics import ALPHA, Difference, Outcome, accuracy_difference, auc_difference, compare_two, holm
+from wen.evaluation.statistics import ALPHA, Difference, Outcome, accuracy_difference, auc_difference, compare_two, bonferroni
 from wen.report.language import Text
 from wen.results import Classifier, Study
 
@@ -29,7 +29,7 @@ def measure(study: Study) -> dict[str, Any]:
         ``majority``, the class that is more frequent among the development images (1 is ALL), and its share;
         ``baselines``; and ``best``, the id of the one with the highest test accuracy. Each baseline has ``accuracy``
         and ``auc`` on the test set, the ``mean`` and ``std`` of both over its fold models, and the ``gain`` of the
-        headline over it in both: ``difference``, 95% interval, ``test``, ``p``, and ``p_holm``, corrected over the
+        headline over it in both: ``difference``, 95% interval, ``test``, ``p``, and ``p_adjusted``, corrected over the
         baselines. ``verdict``: the networks add accuracy, are worse, are not shown to add accuracy though the areas
         differ, or are not shown to add anything. None is undefined.
     """
@@ -37,8 +37,8 @@ def measure(study: Study) -> dict[str, Any]:
     rows = [_row(study, baseline) for baseline in _baselines(study, share)]
     for name in MEASURES:
         gains = [row["gain"][name] for row in rows if row["gain"][name]]
-        for gain, p in zip(gains, holm([gain["p"] for gain in gains]) if gains else [], strict=True):
-            gain["p_holm"] = p
+        for gain, p in zip(gains, bonferroni([gain["p"] for gain in gains]) if gains else [], strict=True):
+            gain["p_adjusted"] = p
     for row in rows:
         row["verdict"] = _verdict(**row["gain"])
     return {
@@ -112,9 +112,9 @@ def _gain(outcome: Outcome, difference: Difference) -> dict[str, Any]:
 
 
 def _verdict(accuracy: dict[str, Any], auc: dict[str, Any] | None) -> str:
-    if accuracy["p_holm"] < ALPHA:
+    if accuracy["p_adjusted"] < ALPHA:
         return ADDS if accuracy["difference"] > 0 else WORSE
-    return NO_ACCURACY if auc and auc["p_holm"] < ALPHA else NOTHING
+    return NO_ACCURACY if auc and auc["p_adjusted"] < ALPHA else NOTHING
 
 
 def _networks(study: Study) -> list[Classifier]:

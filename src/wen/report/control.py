@@ -1,0 +1,59 @@
+"""The control: does any weighting of an ensemble's members differ from their plain average?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wen.ensemble.combined import ensemble
+from wen.evaluation.metrics import decide
+from wen.evaluation.statistics import accuracy_difference, bonferroni, compare_two
+from wen.results import Classifier, Study
+
+
+def measure(study: Study, ensembles: Sequence[Classifier], seed: int) -> dict[str, Any]:
+    """Compare every weighting of every ensemble with the plain average of the same members.
+
+    Parameters
+    ----------
+    study : Study
+    ensembles : sequence of Classifier
+    seed : int
+
+    Returns
+    -------
+    dict
+        ``rows``, one for each ensemble and scheme, with p-values adjusted as a family of their own, and the largest
+        numbers among them. The average is computed here, so that a study need not list ``uniform``.
+    """
+    rows = []
+    for combined in ensembles:
+        average = ensemble(combined.members, "uniform").probability
+        right = (decide(average) == study.label).astype(np.int64)
+        for scheme in study.params.schemes:
+            if scheme != "uniform":
+                rows.append(_compared(study, study.with_scheme(combined, scheme), average, right, seed))
+    for row, p in zip(rows, bonferroni([row["p"] for row in rows]), strict=True):
+        row["p_adjusted"] = p
+    return {
+        "images": len(study.label),
+        "changed": max((row["changed"] for row in rows), default=0),
+        "largest": max((row["largest"] for row in rows), default=0.0),
+        "p_adjusted": min((row["p_adjusted"] for row in rows), default=1.0),
+        "rows": rows,
+    }
+
+
+def _compared(study: Study, weighted: Classifier, average: np.ndarray, right: np.ndarray, seed: int) -> dict[str, Any]:
+    difference = accuracy_difference(study.right(weighted), right, study.unit)
+    outcome = compare_two(study.right(weighted), right, study.unit, seed)
+    return {
+        "id": weighted.id,
+        "changed": int((decide(weighted.probability) != decide(average)).sum()),
+        "largest": float(np.abs(weighted.probability - average).max()),
+        "difference": difference.value,
+        "low": difference.low,
+        "high": difference.high,
+        "test": outcome.name,
+        "p": outcome.p,
+    }

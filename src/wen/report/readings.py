@@ -1,0 +1,169 @@
+"""The readings of the protocol side by side, what choosing on test data is worth, and what validation data predict."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from wen.ensemble import wen
+from wen.ensemble.selection import JUDGED_BY, champion
+from wen.ensemble.weights import scheme as weighting
+from wen.evaluation.metrics import OF_DECISIONS, Confusion, decide
+from wen.evaluation.statistics import accuracy_difference
+from wen.members.predictions import Predictions
+from wen.results import Classifier, Study
+
+HALVINGS = 100  # of the test set; each half chooses once
+
+
+def measure(study: Study, seed: int) -> dict[str, Any]:
+    """Compare the readings, estimate the optimism of choosing on test data, and correlate validation with test.
+
+    Parameters
+    ----------
+    study : Study
+    seed : int
+        For the halvings of the test set.
+    """
+    return {
+        "compared": _compared(study),
+        "optimism": _optimism(study, seed),
+        "validation_predicts_test": _validation_predicts_test(study),
+    }
+
+
+def _compared(study: Study) -> list[dict[str, Any]]:
+    """The best single model and each Intra-LR ensemble by every reading; differences from leak_free."""
+    pairs: list[tuple[Classifier, Classifier, np.ndarray | None]] = [
+        (study.best_single("as_written"), study.best_single("leak_free"), None)
+    ]
+    for scheme in study.params.schemes:
+        free = study.intra("leak_free", scheme)
+        pairs.append((study.intra("as_written", scheme), free, _weighted_on_test(free, scheme)))
+    return [_row(study, *pair) for pair in pairs]
+
+
+def _row(study: Study, written: Classifier, free: Classifier, on_test: np.ndarray | None) -> dict[str, Any]:
+    difference = accuracy_difference(study.right(written), study.right(free), study.unit)
+    row = {
+        "as_written": written.id,
+        "leak_free": free.id,
+        "kind": written.kind,
+        "scheme": written.scheme,
+        "as_written_accuracy": written.row["accuracy"],
+        "leak_free_accuracy": free.row["accuracy"],
+        "difference": difference.value,
+        "low": difference.low,
+        "high": difference.high,
+    }
+    if on_test is None:
+        return row
+    decision = decide(on_test)
+    return row | {
+        "weights_on_test_accuracy": float((decision == study.label).mean()),
+        "weights_on_test_changed": int((decision != decide(free.probability)).sum()),
+    }
+
+
+def _weighted_on_test(ensemble: Classifier, scheme: str) -> np.ndarray:
+    """P_final with M_k measured on test data, as a sentence of 3.5 has it."""
+    score = weighting(scheme)
+    scores = [score(member.test_label, member.test_probability) for member in ensemble.members]
+    return wen.combine(_weights(scores), np.stack([member.test_probability for member in ensemble.members]))
+
+
+def _weights(scores: Sequence[float] | np.ndarray) -> np.ndarray:
+    with warnings.catch_warnings():  # that no score is positive was said when the ensembles were made
+        warnings.simplefilter("ignore")
+        return wen.normalised(scores)
+
+
+def _optimism(study: Study, seed: int) -> dict[str, Any] | None:
+    """How much more accurate champions are on the half of the test set that chose them than on the other half.
+
+    None if the test set cannot be halved. Each halving gives the mean over both directions, so that the halves'
+    difficulty cancels out.
+    """
+    drawn = halves(study, seed)
+    if drawn is None:
+        return None
+    models = [[study.single(member) for member in study.models[recipe]] for recipe in study.params.grid]
+    measured = [[_measured(study, model, drawn) for model in of_rate] for of_rate in models]
+    right = [[study.right(model) for model in of_rate] for of_rate in models]
+    ensembles: dict[tuple[int, ...], np.ndarray] = {}
+    gains = np.zeros((2, len(drawn)))
+    for k, half in enumerate(drawn):
+        folds = tuple(champion([row[k] for row in of_rate]) for of_rate in measured)
+        rate = champion([of_rate[fold][k] for of_rate, fold in zip(measured, folds, strict=True)])
+        if folds not in ensembles:
+            ensembles[folds] = _combined(study, [of_rate[fold] for of_rate, fold in zip(models, folds, strict=True)])
+        for row, of_chosen in zip(gains, (right[rate][folds[rate]], ensembles[folds]), strict=True):
+            row[k] = of_chosen[half].mean() - of_chosen[~half].mean()
+    of_halving = gains.reshape(2, -1, 2).mean(axis=2)
+    return {"halvings": of_halving.shape[1]} | {
+        name: {"mean": float(values.mean()), "low": float(low), "high": float(high)}
+        for name, values in zip(("single", "intra"), of_halving, strict=True)
+        for low, high in [np.quantile(values, [0.025, 0.975])]
+    }
+
+
+def halves(study: Study, seed: int) -> np.ndarray | None:
+    """Halves of the test set, each followed by the other one, of shape (2 x halvings, n): True is in the half.
+
+    Units are halved whole, those of each class apart; a subject has the class of most of its images.
+    """
+    unit = study.unit
+    size = np.bincount(unit)
+    if len(size) < 2:
+        return None
+    rng, sick = np.random.default_rng(seed), np.bincount(unit, study.label) * 2 > size
+    drawn = []
+    for _ in range(HALVINGS):
+        order = rng.permutation(len(size))
+        place = np.empty(len(size), dtype=np.int64)
+        place[np.concatenate([order[sick[order]], order[~sick[order]]])] = np.arange(len(size))
+        half = (place % 2 == 0)[unit]
+        drawn += [half, ~half]
+    return np.array(drawn)
+
+
+def _measured(study: Study, model: Classifier, halves: np.ndarray) -> list[dict[str, float]]:
+    """The measures that choose champions, on each half."""
+    outcome = np.eye(4)[2 * study.label + decide(model.probability)]
+    counts = Confusion(*(halves.astype(float) @ outcome).T)
+    values = [OF_DECISIONS[name](counts) for name in JUDGED_BY]
+    return [dict(zip(JUDGED_BY, row, strict=True)) for row in np.array(values).T.tolist()]
+
+
+def _combined(study: Study, members: Sequence[Classifier]) -> np.ndarray:
+    """1 where the ensemble of these models, by the scheme in focus, is right."""
+    score = weighting(study.params.weighting)
+    models: list[Predictions] = [own.members[0] for own in members]
+    weights = _weights([score(own.validation_label, own.validation_probability) for own in models])
+    combined = wen.combine(weights, np.stack([own.test_probability for own in models]))
+    return (decide(combined) == study.label).astype(np.int64)
+
+
+def _validation_predicts_test(study: Study) -> dict[str, Any]:
+    """Spearman's correlation of validation and test kappa over the fold models of each rate, and over all models."""
+    kappas = {
+        recipe: np.array(
+            [(member.validation_row()["kappa"], study.single(member).row["kappa"]) for member in study.models[recipe]]
+        )
+        for recipe in study.params.grid
+    }
+    of_rate = {recipe: _spearman(values) for recipe, values in kappas.items()}
+    known = [value for value in of_rate.values() if value is not None]
+    return {
+        "of_rate": of_rate,
+        "within_rates": float(np.mean(known)) if known else None,
+        "overall": _spearman(np.concatenate(list(kappas.values()))),
+        "models": sum(len(values) for values in kappas.values()),
+    }
+
+
+def _spearman(values: np.ndarray) -> float | None:
+    """None where all models are equal on one of the two."""
+    return None if (values == values[0]).all(axis=0).any() else float(spearmanr(values).statistic)

@@ -1,0 +1,103 @@
+"""The test of weighting schemes over all ensembles against every exchange, counted."""
+
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from statsmodels.stats.contingency_tables import cochrans_q
+
+from wen.evaluation.schemes import compare_schemes, smallest_scheme_difference
+
+
+def brute_force(right: np.ndarray, unit: np.ndarray) -> float:
+    """Share of all exchanges of schemes within units whose sum of Q is at least the observed one."""
+    _, k, n = right.shape
+    spread = [(k * of_one.sum(axis=0) - of_one.sum(axis=0) ** 2).sum() for of_one in right]
+
+    def statistic(decisions: np.ndarray) -> float:
+        totals = decisions.sum(axis=2)
+        return sum(
+            (k - 1) * (k * (row**2).sum() - row.sum() ** 2) / s for row, s in zip(totals, spread, strict=True) if s
+        )
+
+    found = []
+    for orders in product(list(permutations(range(k))), repeat=int(unit.max()) + 1):
+        moved = np.stack([right[:, orders[unit[image]], image] for image in range(n)], axis=2)
+        found.append(statistic(moved))
+    return float(np.mean(np.array(found) >= statistic(right) - 1e-9))
+
+
+@settings(max_examples=25)
+@given(arrays(int, (2, 3, 4), elements=st.integers(0, 1)))
+def test_p_is_the_share_of_all_exchanges(right: np.ndarray) -> None:
+    assert compare_schemes(right, np.arange(4), 0).p == pytest.approx(brute_force(right, np.arange(4)))
+    unit = np.array([0, 0, 1, 2])
+    assert compare_schemes(right, unit, 0).p == pytest.approx(brute_force(right, unit))
+
+
+def test_random_exchanges_come_near_all_of_them() -> None:
+    right = (np.random.default_rng(1).random((2, 3, 6)) < [[[0.9], [0.5], [0.4]]]).astype(int)
+    exact = brute_force(right, np.arange(6))
+    assert 0.01 < exact < 0.99
+    assert compare_schemes(right, np.arange(6), 0).p == pytest.approx(exact, abs=0.02)
+
+
+@given(arrays(int, (2, 3, 12), elements=st.integers(0, 1)))
+def test_the_statistic_is_the_sum_of_cochran_s_q(right: np.ndarray) -> None:
+    found = compare_schemes(right, np.arange(12), 0)
+    disputed = [(of_one.min(axis=0) < of_one.max(axis=0)).any() for of_one in right]
+    expected = [cochrans_q(of_one.T).statistic if some else 0.0 for of_one, some in zip(right, disputed, strict=True)]
+    assert found.q == pytest.approx(expected)
+    assert found.statistic == pytest.approx(sum(expected))
+
+
+def test_schemes_that_decide_alike_do_not_differ() -> None:
+    right = np.broadcast_to(np.arange(50) % 9 > 0, (4, 3, 50)).astype(int)
+    assert compare_schemes(right, np.arange(50), 0)[:2] == (0.0, 1.0)
+
+
+def test_a_scheme_that_is_better_in_every_ensemble_is_found_more_often_over_all_of_them() -> None:
+    rng, over_all, in_each = np.random.default_rng(5), [], []
+    for _ in range(20):
+        right = (rng.random((4, 3, 300)) < np.array([0.85, 0.8, 0.8])[:, None]).astype(int)
+        found = compare_schemes(right, np.arange(300), 0)
+        over_all.append(found.p < 0.05)
+        in_each.append(np.mean([p < 0.05 for p in found.p_of_each]))
+    assert np.mean(over_all) > np.mean(in_each) + 0.1
+
+
+def noisy(rng: np.random.Generator, n: int, difference: float) -> np.ndarray:
+    """Ensembles by schemes that dispute one image in fifty, and a first scheme that is better by so much."""
+    right = np.ones((4, 3, n), dtype=int)
+    for of_one in right:
+        images = np.flatnonzero(rng.random(n) < 0.02)
+        of_one[rng.integers(3, size=len(images)), images] = 0
+    gained = rng.random(n) < difference
+    right[:, 1:, gained] = 0
+    right[:, 0, gained] = 1
+    return right
+
+
+@pytest.mark.parametrize("people", [0, 28])
+def test_the_difference_that_it_says_it_detects_is_found_in_four_of_five_studies(people: int) -> None:
+    rng, found = np.random.default_rng(7), []
+    unit = np.sort(rng.integers(people, size=400)) if people else np.arange(400)
+    unit = np.unique(unit, return_inverse=True)[1]
+    for _ in range(6):
+        difference = smallest_scheme_difference(noisy(rng, 400, 0.0), unit, 0.0125, 0)
+        assert difference is not None
+        found += [compare_schemes(noisy(rng, 400, difference), unit, 0).p < 0.0125 for _ in range(30)]
+    assert 0.7 <= np.mean(found) <= 0.93
+
+
+def test_where_all_decide_alike_five_images_of_one_scheme_are_needed() -> None:
+    right = np.ones((4, 3, 130), dtype=int)
+    difference = smallest_scheme_difference(right, np.arange(130), 0.0125, 0)
+    assert difference == pytest.approx(6.65 / 130, rel=0.01)  # P(Binomial(130, x) >= 5) = 0.8; 3^-4 < 0.0125 < 3^-3
+
+
+def test_a_test_set_of_one_subject_detects_no_difference_however_large() -> None:
+    assert smallest_scheme_difference(np.ones((4, 3, 40), dtype=int), np.zeros(40, dtype=int), 0.0125, 0) is None
