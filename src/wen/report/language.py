@@ -64,10 +64,8 @@ class Text:
         """What a test of metrics/evidence.json is about: its hypothesis, or a part of it that decides nothing."""
         if test["hypothesis"] == "H1" and not test["decides"]:
             return self("runs.thesis")
-        if test["family"] == "best_on_test":
-            return self("questions.best_on_test")
-        if test["family"] == "schemes":
-            return self("questions.each_ensemble")
+        if test["family"] in ("best_on_test", "schemes"):
+            return self(f"questions.family.{test['family']}")
         return str(test["hypothesis"])
 
     def recipe(self, recipe: str) -> str:
