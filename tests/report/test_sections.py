@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 from report_study import MakeStudy
-from scipy.stats import spearmanr
 from sklearn.metrics import accuracy_score, roc_auc_score
 from statsmodels.stats.contingency_tables import mcnemar
 
@@ -159,16 +158,7 @@ def test_an_easy_fold_takes_all_champions_until_scores_are_centred(make_study: M
     assert found["moved"][0] == study.params.grid[0]
 
 
-def test_validation_and_test_agree_as_spearman_says(make_study: MakeStudy) -> None:
-    study = gather(*make_study(folds=FOLDS))
-    for rate, value in champions.measure(study)["spearman"].items():
-        members = study.models[rate]
-        validation = [member.validation_row()["kappa"] for member in members]
-        test = [member.test_row()["kappa"] for member in members]
-        assert value == pytest.approx(spearmanr(validation, test).statistic)
-
-
-def test_models_that_are_all_alike_give_neither_a_share_nor_a_correlation(make_study: MakeStudy) -> None:
+def test_models_that_are_all_alike_give_no_share(make_study: MakeStudy) -> None:
     study = gather(*make_study())
     for members in study.models.values():
         for member in members:
@@ -176,7 +166,6 @@ def test_models_that_are_all_alike_give_neither_a_share_nor_a_correlation(make_s
             member.test_probability[:] = member.test_label
     found = champions.measure(study)
     assert found["fold_share"] is None
-    assert set(found["spearman"].values()) == {None}
     assert found["moved"] == []
     assert champions.figures(study, found, Text("en"))
 
@@ -487,8 +476,6 @@ def _sentences(
     shares = {name: t.percent(found[key]) for name, key in (("share", "fold_share"), ("chance", "chance"))}
     yield "champions", t(f"champions.folds.{params.split.unit}", **shares)
     yield "champions", t("champions.moved", rates=", ".join(found["moved"])) if found["moved"] else t("champions.stay")
-    correlations = ", ".join(f"{t.number(value, 2)} ({rate})" for rate, value in found["spearman"].items())
-    yield "champions", t("champions.spearman", folds=len(params.folds), correlations=correlations)
     found = evidence["baselines"]
     label, share = ["HEM", "ALL"][found["majority"]["label"]], t.percent(found["majority"]["share"])
     yield "baselines", t("baselines.text", headline=names[found["headline"]], label=label, share=share)

@@ -28,7 +28,7 @@ def measure(study: Study, ensembles: Sequence[Classifier], seed: int) -> dict[st
     """
     rows = []
     for combined in ensembles:
-        average = ensemble(combined.members, "uniform").probability
+        average = ensemble(combined.members, "uniform", study.params.calibration).probability
         right = (decide(average) == study.label).astype(np.int64)
         for scheme in study.params.schemes:
             if scheme != "uniform":

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from wen.ensemble import wen
+from wen.ensemble.combined import combined, temperatures
 from wen.ensemble.selection import JUDGED_BY, champion
 from wen.ensemble.weights import scheme as weighting
 from wen.evaluation.metrics import OF_DECISIONS, Confusion, decide
@@ -71,7 +72,8 @@ def _weighted_on_test(ensemble: Classifier, scheme: str) -> np.ndarray:
     """P_final with M_k measured on test data, as a sentence of 3.5 has it."""
     score = weighting(scheme)
     scores = [score(member.test_label, member.test_probability) for member in ensemble.members]
-    return wen.combine(_weights(scores), np.stack([member.test_probability for member in ensemble.members]))
+    probabilities = np.stack([member.test_probability for member in ensemble.members])
+    return combined(_weights(scores), ensemble.temperature, probabilities)
 
 
 def _weights(scores: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -142,8 +144,9 @@ def _combined(study: Study, members: Sequence[Classifier]) -> np.ndarray:
     score = weighting(study.params.weighting)
     models: list[Predictions] = [own.members[0] for own in members]
     weights = _weights([score(own.validation_label, own.validation_probability) for own in models])
-    combined = wen.combine(weights, np.stack([own.test_probability for own in models]))
-    return (decide(combined) == study.label).astype(np.int64)
+    scaled_by = temperatures(models) if study.params.calibration == "temperature" else np.ones(len(models))
+    probability = combined(weights, scaled_by, np.stack([own.test_probability for own in models]))
+    return (decide(probability) == study.label).astype(np.int64)
 
 
 def _validation_predicts_test(study: Study) -> dict[str, Any]:

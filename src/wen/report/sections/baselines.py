@@ -10,7 +10,15 @@ from matplotlib.figure import Figure
 from wen.config.seeds import seed_for
 from wen.ensemble.wen import combine
 from wen.evaluation.metrics import decide, evaluate
-from wen.evaluation.statistics import ALPHA, Difference, Outcome, accuracy_difference, auc_difference, compare_two, bonferroni
+from wen.evaluation.statistics import (
+    ALPHA,
+    Difference,
+    Outcome,
+    accuracy_difference,
+    auc_difference,
+    bonferroni,
+    compare_two,
+)
 from wen.report.language import Text
 from wen.results import Classifier, Study
 

@@ -6,7 +6,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.stats import spearmanr
 
 from wen.ensemble.intra import JUDGED_ON
 from wen.ensemble.selection import JUDGED_BY, champion, mean_ranks, ranks
@@ -25,8 +24,7 @@ def measure(study: Study) -> dict[str, Any]:
         ``models``, for each learning rate and fold its measures on ``validation`` and ``test`` data and ``centred``
         (validation less the mean of all rates on that fold): values, their ``ranks`` within the rate, ``mean_rank``,
         and whether this chooses it as ``champion``. ``moved``: the rates for which centred scores choose another one
-        than validation. ``fold_share`` of the variance of validation accuracy, what is expected by ``chance``, and
-        ``spearman``, the correlation of validation and test kappa within each rate. None is undefined.
+        than validation. ``fold_share`` of the variance of validation accuracy, what is expected by ``chance``. None is undefined.
     """
     grid = study.params.grid
     judged = {
@@ -46,7 +44,6 @@ def measure(study: Study) -> dict[str, Any]:
         "moved": [rate for rate in grid if champion(judged["validation"][rate]) != champion(judged["centred"][rate])],
         "fold_share": _defined(fold_share(accuracies)),
         "chance": (accuracies.shape[1] - 1) / (accuracies.size - 1),
-        "spearman": {rate: _spearman(judged["validation"][rate], judged["test"][rate]) for rate in grid},
     }
 
 
@@ -92,13 +89,6 @@ def _column(rows: list[dict[str, float]]) -> list[dict[str, Any]]:
         }
         for k, row in enumerate(rows)
     ]
-
-
-def _spearman(validation: list[dict[str, float]], test: list[dict[str, float]]) -> float | None:
-    kappas = [[row["kappa"] for row in rows] for rows in (validation, test)]
-    if min(map(np.ptp, kappas)) == 0:
-        return None
-    return float(spearmanr(*kappas).statistic)
 
 
 def _defined(value: float) -> float | None:
