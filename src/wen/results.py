@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from wen.config.member import TRAINING
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.table import TEST, read_cells, read_copies
@@ -80,6 +81,11 @@ class Study:
         if self.params.split.unit == "subject":
             return pd.factorize(self.cells.component)[0]
         return np.arange(len(self.cells))
+
+    @property
+    def networks(self) -> list[Predictions]:
+        """All networks of all learning rates."""
+        return [member for members in self.models.values() for member in members]
 
     @property
     def averages(self) -> dict[str, dict[str, dict[Hashable, Any]]]:
@@ -170,6 +176,11 @@ def curves(params: Params, paths: Paths) -> pd.DataFrame:
                 table[f"{part}_{measure}"] = pd.read_csv(folder / measure / f"{part}.tsv", sep="\t")[part]
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def stages(members: Sequence[Predictions]) -> dict[str, int]:
+    """Count the networks whose weights are of each stage of training, ``head`` and ``finetune``."""
+    return {stage: sum(str(member.stage) == stage for member in members) for stage in TRAINING}
 
 
 def _components(params: Params, paths: Paths, cells: pd.DataFrame) -> np.ndarray:

@@ -76,7 +76,10 @@ def predicted(project: Project) -> Project:
     set_params(project.root, tiny_values())
     rng = np.random.default_rng(1)
     for fold in (0, 1):
-        arrays: dict[str, np.ndarray] = {"diverged": np.array(False), "test_map": np.zeros((N, 2, 2), np.float16)}
+        arrays: dict[str, np.ndarray] = {
+            "diverged": np.array(False), "stage": np.array("head"), "epoch": np.array(1),
+            "test_map": np.zeros((N, 2, 2), np.float16),
+        }  # fmt: skip
         for part in ("validation", "test"):
             arrays[f"{part}_id"] = np.array([f"UID_{i}_1_1_all" for i in range(N)])
             arrays[f"{part}_label"] = np.arange(N) % 2
@@ -114,6 +117,12 @@ CHANGED: dict[str, Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]] = {
     "a map in words": lambda arrays: arrays | {"test_map": np.full((N, 2, 2), "here")},
     "diverged for each image": lambda arrays: arrays | {"diverged": np.zeros(N, bool)},
     "diverged in words": lambda arrays: arrays | {"diverged": np.array("no")},
+    "a stage that no training has": lambda arrays: arrays | {"stage": np.array("tail")},
+    "a network without a stage": lambda arrays: arrays | {"stage": np.array(""), "epoch": np.array(0)},
+    "a stage that is a number": lambda arrays: arrays | {"stage": np.array(1)},
+    "an epoch before the first": lambda arrays: arrays | {"epoch": np.array(0)},
+    "an epoch in words": lambda arrays: arrays | {"epoch": np.array("last")},
+    "an epoch for each image": lambda arrays: arrays | {"epoch": np.ones(N, int)},
     "other labels than the other fold": lambda arrays: arrays | {"test_label": 1 - arrays["test_label"]},
 }
 

@@ -1,5 +1,6 @@
 """A training that is interrupted after any of its epochs ends as if it had not been."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from conftest import PROJECT
 from ruamel.yaml import YAML
+from torch import nn
 
 from wen import code
 from wen.config.member import Member
@@ -14,7 +16,7 @@ from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data import prepare, split
 from wen.members import finetune, predict
-from wen.network import features, pretrained
+from wen.network import backbone, features, fit, pretrained
 from wen.network.checkpoint import DEPENDS_ON, Checkpoint, Progress, fingerprint
 
 MEMBER = Member("0.001", 0)
@@ -84,6 +86,31 @@ def test_after_an_interruption_the_outputs_are_the_same_bytes(
             finetune.run(params, paths, MEMBER, "cpu")
         assert outputs(paths) == uninterrupted
         paths.checkpoint(MEMBER).unlink()
+
+
+@pytest.mark.parametrize(("keep", "stage"), [("best", "head"), ("always", "finetune")])
+def test_a_resumed_training_keeps_the_stage_that_it_would_have_kept(
+    study: tuple[Params, Paths], values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, keep: str, stage: str
+) -> None:
+    """Where stage 2 is worse in every epoch."""
+    values["finetune"]["keep"] = keep
+    params, paths = Params.model_validate(values), study[1]
+    evaluate = fit.evaluate
+
+    def worse_in_stage_2(module: nn.Module, *inputs: Any) -> tuple[float, float]:
+        return evaluate(module, *inputs) if isinstance(module, nn.Linear) else (9.0, 0.0)
+
+    monkeypatch.setattr(fit, "evaluate", worse_in_stage_2)
+    written = []
+    for epochs in (EPOCHS + 1, 1, 3, 4, 5):  # the first is never reached
+        paths.checkpoint(MEMBER).unlink(missing_ok=True)
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Interrupted):
+            interrupt_after(patch, epochs)
+            finetune.run(params, paths, MEMBER, "cpu")
+        finetune.run(params, paths, MEMBER, "cpu")
+        written.append(outputs(paths))
+    assert all(own == written[0] for own in written)
+    assert backbone.about(paths.model(MEMBER))["stage"] == stage
 
 
 def test_a_checkpoint_is_of_the_same_parameters_as_its_stage() -> None:

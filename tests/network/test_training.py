@@ -1,6 +1,5 @@
 """Training and prediction on a tiny study, without DVC."""
 
-import math
 import shutil
 import subprocess
 from pathlib import Path
@@ -228,6 +227,21 @@ def test_only_the_rate_differs_between_two_rates(
     assert (one[0] != of_another_fold[0]).any()
 
 
+def test_predictions_and_metrics_have_the_stage_and_epoch_of_the_weights(
+    study: Path, predictions: dict[str, np.ndarray]
+) -> None:
+    """The most accurate epoch of the curves; of equal ones, that of the lower loss."""
+    paths = Paths(study)
+    curves = paths.training(MEMBER) / "plots/metrics"
+    stage = pd.read_csv(curves / "stage.tsv", sep="\t").stage
+    accuracy, loss = (pd.read_csv(curves / f"{m}/validation.tsv", sep="\t").validation for m in ("accuracy", "loss"))
+    best = max(stage.index, key=lambda step: (accuracy[step], -loss[step]))
+    expected = int(stage[best]), 1 + best - int((stage < stage[best]).sum())
+    row = read_json(paths.single_metrics(MEMBER.recipe, MEMBER.fold))
+    assert (row["stage"], row["epoch"]) == expected
+    assert ({"head": 1, "finetune": 2}[str(predictions["stage"])], predictions["epoch"]) == expected
+
+
 def test_only_the_tail_is_trained(study: Path, predictions: dict[str, np.ndarray]) -> None:
     with (
         safe_open(Paths(study).backbone, "pt") as before,
@@ -265,125 +279,6 @@ def test_class_weights_are_scikit_learns_balanced_ones() -> None:
     label = np.array([1] * 7 + [0] * 3)
     expected = compute_class_weight("balanced", classes=np.array([0, 1]), y=label)
     np.testing.assert_allclose(class_weights(label), expected)
-
-
-class Scripted:
-    """Inputs whose validation logits follow a script, one entry an epoch."""
-
-    def __init__(self, script: list[list[float]]) -> None:
-        self.script = iter(script)
-
-    def batches(self, rows: list[np.ndarray], view: int | None) -> Any:
-        if view is not None:
-            return iter([torch.zeros(len(batch), 1) for batch in rows])
-        logits = next(self.script)
-        return iter([torch.tensor(logits)[:, None]])
-
-
-def scripted_fit(
-    tmp_path: Path, values: dict[str, Any], script: list[list[float]], patience: int, last: nn.Module | None = None
-) -> tuple[Any, int]:
-    """Fit a head that passes its input through, on two validation images: one HEM, one ALL."""
-    head = nn.Linear(1, 1)
-    nn.init.ones_(head.weight)
-    nn.init.zeros_(head.bias)
-    head.requires_grad_(False)
-    module = nn.Sequential(head, last or Still())
-    task = Task(
-        params=Params.model_validate(values), member=Member("0.001", 0), tail=module, label=np.array([0, 1, 0, 1]),
-        train_rows=np.array([0, 1]), validation_rows=np.array([2, 3]), device=torch.device("cpu"),
-    )  # fmt: skip
-    with Live(str(tmp_path), dvcyaml=None, save_dvc_exp=False) as live:
-        stage = Stage("head", module, Scripted(script), Head(epochs=len(script), patience=patience))
-        best = fit(task, stage, Curves(live))
-        return best, live.step
-
-
-class Still(nn.Module):
-    """Gives the optimiser something to hold that changes no output."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.nothing = nn.Parameter(torch.zeros(1))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + 0 * self.nothing
-
-
-class Steep(Still):
-    """The same, but with an infinite gradient."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * (1 + self.nothing.sqrt())
-
-
-class Clamped(Still):
-    """The same, but with a weight that becomes infinite where no output shows it."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.training:
-            self.nothing.data.fill_(torch.inf)
-        return x + 0 * self.nothing.clamp(max=6)
-
-
-RIGHT, SURER, WRONG = [-1.0, 1.0], [-2.0, 2.0], [1.0, 1.0]
-
-
-def test_the_best_epoch_is_the_most_accurate_one(tmp_path: Path, values: dict[str, Any]) -> None:
-    best, _ = scripted_fit(tmp_path, values, [WRONG, RIGHT, WRONG], patience=10)
-    assert (best.epoch, best.accuracy) == (1, 1.0)
-
-
-def test_equal_accuracies_go_to_the_lower_loss_then_to_the_earlier_epoch(
-    tmp_path: Path, values: dict[str, Any]
-) -> None:
-    best, _ = scripted_fit(tmp_path, values, [RIGHT, SURER, SURER, RIGHT], patience=10)
-    assert best.epoch == 1
-
-
-def test_training_stops_after_patience_epochs_without_a_better_one(tmp_path: Path, values: dict[str, Any]) -> None:
-    _, steps = scripted_fit(tmp_path, values, [RIGHT, WRONG, WRONG, SURER], patience=2)
-    assert steps == 3
-
-
-def test_a_loss_that_is_no_number_stops_training_and_keeps_the_best_epoch_before(
-    tmp_path: Path, values: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
-    best, steps = scripted_fit(tmp_path, values, [RIGHT, [math.nan, math.nan], SURER], patience=10)
-    assert (best.epoch, best.diverged, steps) == (0, True, 2)
-    assert "LR 0.001, fold 0: after epoch 2 of head the loss is" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("first", [[math.inf, -math.inf], [math.nan, 1.0]])
-def test_a_training_without_one_finite_loss_ends_in_an_error_and_not_in_a_model(
-    tmp_path: Path, values: dict[str, Any], first: list[float]
-) -> None:
-    said = r"LR 0\.001, fold 0: after epoch 1 of head the loss is .*no model is saved; lower this learning rate"
-    with pytest.raises(WenError, match=said) as caught:
-        scripted_fit(tmp_path, values, [first, RIGHT], patience=10)
-    assert "precision" not in str(caught.value)  # float32 is in use already
-    half = Convolutions(Still(), dtype=torch.bfloat16)
-    with pytest.raises(WenError, match=r"lower this learning rate .* or set compute\.precision: float32"):
-        scripted_fit(tmp_path, values, [first, RIGHT], patience=10, last=half)
-
-
-def test_a_weight_that_overflows_behind_a_finite_loss_stops_training(tmp_path: Path, values: dict[str, Any]) -> None:
-    with pytest.raises(WenError, match=r"after epoch 1 of head a weight overflows: 1\.nothing holds infinite numbers"):
-        scripted_fit(tmp_path, values, [RIGHT, RIGHT], patience=10, last=Clamped())
-
-
-def test_an_epoch_without_a_step_is_no_best_one(tmp_path: Path, values: dict[str, Any]) -> None:
-    """Each of few steps is left out, as its gradients are infinite in float16: nothing was learnt."""
-    steep = Convolutions(Steep(), dtype=torch.float16)
-    with pytest.raises(WenError, match="after epoch 3 of head no step has finite gradients in float16"):
-        scripted_fit(tmp_path, values, 3 * [RIGHT], patience=10, last=steep)
-
-
-def test_gradients_that_float16_never_holds_stop_the_training(tmp_path: Path, values: dict[str, Any]) -> None:
-    steep = Convolutions(Steep(), dtype=torch.float16)
-    said = "after epoch 17 of head no step has finite gradients in float16"  # 2^16 halved 17 times is below 1
-    with pytest.raises(WenError, match=said):
-        scripted_fit(tmp_path, values, 20 * [RIGHT], patience=30, last=steep)
 
 
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])

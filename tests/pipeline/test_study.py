@@ -1,5 +1,6 @@
 """The real DVC pipeline, end to end, on a tiny study in a clone of its own."""
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PROJECT
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from sklearn import metrics as sk
 from tiny_study import Study, finished_study, own_mounts, set_params, tiny_values
@@ -77,6 +79,13 @@ def measured(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
     }  # fmt: skip
 
 
+def origin(study: Study, lr: str, fold: int) -> dict[str, int]:
+    """Stage and epoch of a model, by its own file."""
+    with safe_open(study.root / f"models/{lr}/{fold}.safetensors", "pt") as file:
+        about = json.loads(file.metadata()["wen"])
+    return {"stage": {"head": 1, "finetune": 2}[about["stage"]], "epoch": about["epoch"]}
+
+
 def test_every_number_is_recomputed_from_the_predictions_by_independent_code(study: Study) -> None:
     singles = {(lr, fold): predictions(study, f"{lr}/{fold}") for lr, fold in MODELS}
     on_test = {key: measured(p["test_label"], p["test_probability"]) for key, p in singles.items()}
@@ -87,7 +96,7 @@ def test_every_number_is_recomputed_from_the_predictions_by_independent_code(stu
             row = measured(found["test_label"], found["test_probability"])
             assert study.row(f"single/baseline/{name}/{fold}.json") == pytest.approx(row, abs=1e-9)
     for (lr, fold), row in on_test.items():
-        assert study.row(f"single/{lr}/{fold}.json") == pytest.approx(row, abs=1e-9)
+        assert study.row(f"single/{lr}/{fold}.json") == pytest.approx(row | origin(study, lr, fold), abs=1e-9)
     label = singles["0.001", 0]["test_label"]
 
     def wen(members: list[tuple[str, int]], scheme: str) -> np.ndarray:
@@ -153,13 +162,15 @@ def test_the_page_shows_the_numbers_of_the_metrics_files_and_needs_no_other_file
     page = (study.root / "report/index.html").read_text()
     parser = Cells()
     parser.feed(page)
-    rows = {row[0]: row[1:] for row in parser.rows if len(row) == 10}
+    rows = {row[0]: row[1:] for row in parser.rows if len(row) in (10, 12)}  # single models: stage and epoch, too
     expected = study.row("intra/leak_free-f1.json")
     shown = [re.match(r"-?\d\.\d{3}", text)[0] for text in rows["Intra-LR, f1 (leak_free)"]]  # type: ignore[index]  # before the interval
     assert shown == [f"{expected[m]:.3f}" for m in list(expected)[:9]]
     expected = study.row("single/0.0001/1.json")
-    shown = [re.match(r"-?\d\.\d{3}", text)[0] for text in rows["LR 0.0001, fold 1"]]  # type: ignore[index]
+    stage, epoch, *measures = rows["LR 0.0001, fold 1"]
+    shown = [re.match(r"-?\d\.\d{3}", text)[0] for text in measures]  # type: ignore[index]
     assert shown == [f"{expected[m]:.3f}" for m in list(expected)[:9]]
+    assert (stage, epoch) == (str(expected["stage"]), str(expected["epoch"]))
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
     assert "Synthetic cells" in page
     assert "Split by image" in page

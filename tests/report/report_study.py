@@ -18,9 +18,8 @@ from wen.config.seeds import seed_for
 from wen.data import gallery, split
 from wen.data.table import COPIES
 from wen.ensemble import inter, intra
-from wen.evaluation.metrics import evaluate
-from wen.files import write_json, write_npz
-from wen.members.predictions import load, write_averages
+from wen.files import write_json
+from wen.members.predictions import Predictions, load, write, write_averages, write_row
 from wen.report import page
 
 MakeStudy = Callable[..., tuple[Params, Paths]]
@@ -92,11 +91,11 @@ def _model(params: Params, paths: Paths, table: pd.DataFrame, member: Member, sk
         arrays[f"{name}_label"] = own.label.to_numpy()
         arrays[f"{name}_probability"] = 1 / (1 + np.exp(-2 * logit.to_numpy()))
     arrays["test_map"] = rng.normal(size=(len(arrays["test_id"]), 2, 2)).astype(np.float16)
-    arrays["diverged"] = np.array(False)
-    write_npz(paths.predictions(member), **arrays)
-    write_json(
-        paths.single_metrics(member.recipe, member.fold), evaluate(arrays["test_label"], arrays["test_probability"])
-    )
+    origin = ("", 0) if member.baseline else (("head", 3), ("finetune", 2))[member.fold % 2]
+    arrays |= {"diverged": np.array(False), "stage": np.array(origin[0]), "epoch": np.array(origin[1])}
+    predictions = Predictions(member, **arrays)
+    write(predictions, paths.predictions(member))
+    write_row(predictions, paths.single_metrics(member.recipe, member.fold))
     for name, header in (("stage", "stage"), *((f"{m}/{p}", p) for m in ("loss", "accuracy") for p in PARTS)):
         path = paths.training(member) / f"plots/metrics/{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)

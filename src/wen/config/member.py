@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 BASELINE = "baseline/"
 """How the recipe of a baseline begins."""
+TRAINING = {"head": 1, "finetune": 2}
+"""The stages of a network's training, and their numbers (3.3)."""
 
 
 @dataclass(frozen=True)

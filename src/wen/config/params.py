@@ -128,6 +128,8 @@ class Finetune(Section):
 
     epochs: Count
     patience: Positive
+    keep: Literal["best", "always"] = "best"
+    """``always`` keeps the best epoch of stage 2 even if one of stage 1 was better."""
     unfreeze_from: Annotated[str, Field(min_length=1)]
 
 

@@ -15,11 +15,11 @@ from wen.config.paths import Paths
 from wen.config.seeds import seed_for
 from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.errors import WenError
-from wen.files import atomic, write_json
+from wen.files import atomic
 from wen.members.baseline import Batch
 from wen.members.baselines import baseline
 from wen.members.fitted import content, probability
-from wen.members.predictions import Predictions, write, write_averages
+from wen.members.predictions import Predictions, write, write_averages, write_row
 from wen.network import backbone, device
 from wen.network.arrays import array_path, read
 from wen.network.inputs import Inputs, batches, inputs_for
@@ -66,7 +66,7 @@ def _write(params: Params, paths: Paths, found: dict[Member, tuple[bytes, Predic
             name = f"{member.baseline}/{member.fold}"
             (models / f"{name}.skops").write_bytes(model)
             write(predictions, predicted / f"{name}.npz")
-            write_json(rows / f"{name}.json", predictions.test_row())
+            write_row(predictions, rows / f"{name}.json")
         for recipe, name in zip(params.baseline_recipes, params.baselines, strict=True):
             write_averages([found[member][1] for member in params.members(recipe)], rows / name)
 
@@ -140,4 +140,6 @@ def _predictions(member: Member, model: Any, numbers: np.ndarray, cells: pd.Data
         test_probability=probability(model, numbers[tests]),
         test_map=np.empty((tests.sum(), 0, 0), np.float16),
         diverged=np.array(False),
+        stage=np.array(""),
+        epoch=np.array(0),
     )

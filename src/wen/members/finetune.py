@@ -28,8 +28,9 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
 
     Stage 1 trains the head on the frozen backbone; stage 2 starts from stage 1's best epoch and
     trains the head and all of the backbone from ``finetune.unfreeze_from`` on. What is saved is the best
-    epoch of both. A training whose loss becomes infinite or undefined stops there, and its file says so; one that
-    never had a finite loss leaves no file.
+    epoch of both, or of stage 2 if ``finetune.keep`` is ``always``; the file holds its stage and epoch. A training
+    whose loss becomes infinite or undefined stops there, and its file says so; one that never had a finite loss leaves
+    no file.
     Its checkpoint stays until `wen.members.predict.run` has read the model: then DVC keeps that.
 
     Raises
@@ -70,7 +71,7 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
             curves.log(row)
         best = fit(task, Stage("head", parts.head, pooled, params.head), curves, None, checkpoint)
         if not best.diverged:
-            second = Stage("finetune", parts.tail, activations, params.finetune)
+            second = Stage("finetune", parts.tail, activations, params.finetune, params.finetune.keep == "always")
             best = fit(task, second, curves, best, checkpoint)
     parts.tail.load_state_dict(best.weights)
     backbone.save(network.state_dict(), _about(task, best), paths.model(member))

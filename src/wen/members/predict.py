@@ -8,8 +8,7 @@ from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.table import DEVELOPMENT, TEST, read_cells
-from wen.files import write_json
-from wen.members.predictions import Predictions, write
+from wen.members.predictions import Predictions, write, write_row
 from wen.network import backbone, device
 from wen.network.cut import Cut, cut
 from wen.network.finite import kind_of, overflow, refusal
@@ -36,6 +35,7 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
     device.settle(params.compute)
     where = device.choose(device_name, params.compute)
     path = paths.model(member)
+    about = backbone.about(path)
     network = backbone.load(params, path, where)
     tail = Located(cut(network, params.finetune.unfreeze_from, device.precision(where, params.compute)))
     inputs = inputs_for("activations", params, paths, network, where)
@@ -64,10 +64,10 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
         test_label=label[tests],
         test_probability=torch.sigmoid(of_test[:, 0]).numpy(),
         test_map=of_test[:, 1:].reshape(len(tests), *tail.shape).numpy().clip(-limit, limit).astype(np.float16),
-        diverged=np.array(backbone.about(path)["diverged"]),
+        **{key: np.array(about[key]) for key in ("diverged", "stage", "epoch")},
     )
     write(predictions, paths.predictions(member))
-    write_json(paths.single_metrics(member.recipe, member.fold), predictions.test_row())
+    write_row(predictions, paths.single_metrics(member.recipe, member.fold))
     paths.checkpoint(member).unlink(missing_ok=True)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wen.config.member import Member
+from wen.config.member import TRAINING, Member
 from wen.config.paths import Paths
 from wen.errors import WenError
 from wen.evaluation.metrics import evaluate
@@ -30,10 +30,20 @@ class Predictions:
     `wen.members.predict.Located`. Of shape (n, 0, 0), if that cannot be told."""
     diverged: np.ndarray
     """Whether its training stopped early on an infinite or undefined loss."""
+    stage: np.ndarray
+    """The stage of training that a network's weights are of, ``head`` or ``finetune``; empty for a baseline."""
+    epoch: np.ndarray
+    """The epoch of that stage, counted from 1; 0 for a baseline."""
 
     @property
     def name(self) -> str:
         return self.member.name
+
+    @property
+    def origin(self) -> dict[str, int]:
+        """Number of the ``stage`` and of its ``epoch`` that a network's weights are of; empty for a baseline."""
+        stage = str(self.stage)
+        return {"stage": TRAINING[stage], "epoch": int(self.epoch)} if stage else {}
 
     def validation_row(self) -> dict[str, float]:
         return evaluate(self.validation_label, self.validation_probability)
@@ -48,6 +58,11 @@ ARRAYS = tuple(field.name for field in fields(Predictions) if field.name != "mem
 def write(predictions: Predictions, path: Path) -> None:
     """Write data/predictions/RECIPE/FOLD.npz."""
     write_npz(path, **{name: getattr(predictions, name) for name in ARRAYS})
+
+
+def write_row(predictions: Predictions, path: Path) -> None:
+    """Write metrics/single/RECIPE/FOLD.json: its row on test data, and where a network's weights are from."""
+    write_json(path, predictions.test_row() | predictions.origin)
 
 
 def write_averages(members: Sequence[Predictions], folder: Path) -> None:
@@ -103,4 +118,13 @@ def _problem(found: Predictions) -> str:
         return "needs an id of its own and a map for each test image"
     if found.diverged.shape or found.diverged.dtype.kind != "b":
         return "diverged must be one truth value"
-    return ""
+    return "" if _has_origin(found) else "stage and epoch must be those of a training, or of none for a baseline"
+
+
+def _has_origin(found: Predictions) -> bool:
+    stage, epoch = found.stage, found.epoch
+    if stage.shape or epoch.shape or stage.dtype.kind != "U" or epoch.dtype.kind not in "iu":
+        return False
+    if found.member.baseline:
+        return (str(stage), int(epoch)) == ("", 0)
+    return str(stage) in TRAINING and int(epoch) >= 1

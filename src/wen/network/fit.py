@@ -9,6 +9,7 @@ import torch
 from dvclive import Live
 from torch import nn
 
+from wen.config.member import TRAINING
 from wen.config.params import Finetune, Head
 from wen.errors import Message, WenError
 from wen.network.checkpoint import Checkpoint, Progress, Weights, optimizer_tensors, restore_optimizer
@@ -30,6 +31,8 @@ class Stage:
     inputs: Inputs
     options: Head | Finetune
     """The number of epochs; fewer are run if ``patience`` of them pass without a better one."""
+    keeps_own: bool = False
+    """Whether its best epoch is kept even if one of an earlier stage was better."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Best:
 
     stage: str
     epoch: int
+    """Of its stage, counted from 1."""
     accuracy: float
     loss: float
     weights: Weights
@@ -77,14 +81,14 @@ def fit(
     curves : Curves
         Gets one row an epoch.
     best : Best, optional
-        The best epoch of an earlier stage: training starts from it, and has to beat it.
+        The best epoch of an earlier stage: training starts from it, and has to beat it unless ``stage.keeps_own``.
     checkpoint : Checkpoint, optional
         Where each epoch is kept, and where an interrupted training goes on from.
 
     Returns
     -------
     Best
-        Of this stage and the earlier one.
+        Of this stage and the earlier one; of this stage alone, if it ``keeps_own`` and has learnt in any epoch.
 
     Raises
     ------
@@ -149,7 +153,7 @@ class _Training:
         trained = self.steps.run(self.stage.inputs, rows, self.epoch % params.augment.views)
         validated = evaluate(self.stage.module, self.stage.inputs, task)
         return {
-            "stage": 1 if self.stage.name == "head" else 2,
+            "stage": TRAINING[self.stage.name],
             "loss/train": trained[0],
             "loss/validation": validated[0],
             "accuracy/train": trained[1],
@@ -158,14 +162,20 @@ class _Training:
 
     def judge(self, row: dict[str, float]) -> None:
         """Keep the weights if the epoch is the best, and count it."""
-        accuracy, loss, best = row["accuracy/validation"], row["loss/validation"], self.best
-        if self.steps.any_made and (best is None or (accuracy, -loss) > (best.accuracy, -best.loss)):
+        self.epoch += 1
+        accuracy, loss, rival = row["accuracy/validation"], row["loss/validation"], self._rival
+        if self.steps.any_made and (rival is None or (accuracy, -loss) > (rival.accuracy, -rival.loss)):
             now = self.task.tail.state_dict()
             weights = self.begun | {key: now[key].clone() for key in self.trained}
             self.best, self.waited = Best(self.stage.name, self.epoch, accuracy, loss, weights), 0
         else:
             self.waited += 1
-        self.epoch += 1
+
+    @property
+    def _rival(self) -> Best | None:
+        """The best epoch of those that the next one has to beat."""
+        earlier = self.best is not None and self.best.stage != self.stage.name
+        return None if earlier and self.stage.keeps_own else self.best
 
     def divergence(self, row: dict[str, float]) -> Message:
         """Say what shows that training no longer learns; nothing, if it does."""
@@ -200,9 +210,10 @@ def _stopped(training: _Training, problem: Message) -> Best:
     where: Message = f"{model}: after epoch {training.epoch + 1} of {stage.name} {problem}"
     if training.best is None:
         raise WenError(f"{where}; no epoch was better, so no model is saved; {_remedy(stage.module)}")
-    remedy: Message = f"training stops, and the best epoch before is kept; to train on, {_remedy(stage.module)}"
-    print(f"{where}; {remedy}", file=sys.stderr)
-    return replace(training.best, diverged=True)
+    best = training.best
+    kept: Message = f"training stops, and epoch {best.epoch} of {best.stage} is kept"
+    print(f"{where}; {kept}; to train on, {_remedy(stage.module)}", file=sys.stderr)
+    return replace(best, diverged=True)
 
 
 def _remedy(module: nn.Module) -> Message:

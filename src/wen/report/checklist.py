@@ -10,16 +10,15 @@ from wen.report.language import Text, listed
 STATES = ("open", "filled", "not_applicable")
 
 
-def checklist(
-    params: Params, dataset: dict[str, Any], split: dict[str, Any], t: Text
-) -> dict[str, list[dict[str, Any]]]:
+def checklist(params: Params, measured: dict[str, Any], t: Text) -> dict[str, list[dict[str, Any]]]:
     """Fill the items of both guidelines with the facts of a run.
 
     Parameters
     ----------
     params : Params
-    dataset, split : dict
-        metrics/dataset.json and metrics/split.json.
+    measured : dict
+        ``dataset`` and ``split``, metrics/dataset.json and metrics/split.json; ``stages``, how many models are of each
+        stage of training.
     t : Text
 
     Returns
@@ -36,7 +35,7 @@ def checklist(
     environment = Environment(undefined=StrictUndefined)
     environment.filters |= {"count": t.count, "number": t.number}
     synthetic = params.dataset.source == "synthetic"
-    facts = {"params": params, "dataset": dataset, "split": split, "synthetic": synthetic}
+    facts = {"params": params, "synthetic": synthetic} | measured
     items: dict[str, list[dict[str, Any]]] = {state: [] for state in STATES}
     for entry in listed("checklist.yaml", t.language):
         state = next(state for state in STATES if state in entry)

@@ -31,7 +31,7 @@ from wen.evaluation.statistics import (
 )
 from wen.evaluation.units import each_image_alone, effective
 from wen.report import control, readings
-from wen.results import Classifier, Study
+from wen.results import Classifier, Study, stages
 
 SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not_supported", "undecided"
 THESIS_SCHEMES = ("accuracy", "f1", "kappa")
@@ -77,6 +77,7 @@ class Evidence:
             "control": control.measure(self.study, self._ensembles(), self.seed),
             "answer": self._answer(),
             "readings": readings.measure(self.study, self.seed),
+            "stages": stages(self.study.networks) | {"headline": stages(self.study.focus.members)},
             "intervals": self._intervals(),
         }
 

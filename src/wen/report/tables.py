@@ -53,11 +53,15 @@ def _measured(classifiers: Sequence[Classifier], evidence: dict[str, Any]) -> pd
     for classifier in classifiers:
         about = {key: getattr(classifier, key) for key in ("kind", "recipe", "fold", "scheme", "reading")}
         row: dict[str, Any] = {"id": classifier.id} | about
+        if classifier.kind == "single":
+            row |= {key: classifier.members[0].origin.get(key) for key in ("stage", "epoch")}
         for measure in MEASURES:
             low, high = evidence["intervals"][classifier.id][measure]
             row |= {measure: classifier.row[measure], f"{measure}_low": low, f"{measure}_high": high}
         rows.append(row | {count: classifier.row[count] for count in ("tn", "fp", "fn", "tp")})
-    return pd.DataFrame(rows).astype({"fold": "Int64"}).dropna(axis="columns", how="all")
+    table = pd.DataFrame(rows)
+    counted = {key: "Int64" for key in ("fold", "stage", "epoch") if key in table}
+    return table.astype(counted).dropna(axis="columns", how="all")
 
 
 def _averages(study: Study) -> pd.DataFrame:

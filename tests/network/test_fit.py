@@ -1,0 +1,198 @@
+"""One training of two stages, epoch by epoch: which epoch is kept, and when training stops."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from dvclive import Live
+from torch import nn
+
+from wen.config.member import Member
+from wen.config.params import Finetune, Head, Params
+from wen.errors import WenError
+from wen.network.cut import Convolutions
+from wen.network.fit import Best, Curves, Stage, fit
+from wen.network.steps import Task
+
+
+class Scripted:
+    """Inputs whose validation logits follow a script, one entry an epoch."""
+
+    def __init__(self, script: list[list[float]]) -> None:
+        self.script = iter(script)
+
+    def batches(self, rows: list[np.ndarray], view: int | None) -> Any:
+        if view is not None:
+            return iter([torch.zeros(len(batch), 1) for batch in rows])
+        logits = next(self.script)
+        return iter([torch.tensor(logits)[:, None]])
+
+
+def scripted_fit(
+    tmp_path: Path, values: dict[str, Any], script: list[list[float]], patience: int, last: nn.Module | None = None
+) -> tuple[Any, int]:
+    """Fit a head that passes its input through, on two validation images: one HEM, one ALL."""
+    task = passing_on(values, last or Still())
+    with Live(str(tmp_path), dvcyaml=None, save_dvc_exp=False) as live:
+        stage = Stage("head", task.tail, Scripted(script), Head(epochs=len(script), patience=patience))
+        best = fit(task, stage, Curves(live))
+        return best, live.step
+
+
+def passing_on(values: dict[str, Any], last: nn.Module) -> Task:
+    head = nn.Linear(1, 1)
+    nn.init.ones_(head.weight)
+    nn.init.zeros_(head.bias)
+    head.requires_grad_(False)
+    return Task(
+        params=Params.model_validate(values), member=Member("0.001", 0), tail=nn.Sequential(head, last),
+        label=np.array([0, 1, 0, 1]), train_rows=np.array([0, 1]), validation_rows=np.array([2, 3]),
+        device=torch.device("cpu"),
+    )  # fmt: skip
+
+
+class Still(nn.Module):
+    """Gives the optimiser something to hold that changes no output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nothing = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 0 * self.nothing
+
+
+class Steep(Still):
+    """The same, but with an infinite gradient."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * (1 + self.nothing.sqrt())
+
+
+class Clamped(Still):
+    """The same, but with a weight that becomes infinite where no output shows it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.nothing.data.fill_(torch.inf)
+        return x + 0 * self.nothing.clamp(max=6)
+
+
+RIGHT, SURER, WRONG = [-1.0, 1.0], [-2.0, 2.0], [1.0, 1.0]
+
+
+def test_the_best_epoch_is_the_most_accurate_one(tmp_path: Path, values: dict[str, Any]) -> None:
+    best, _ = scripted_fit(tmp_path, values, [WRONG, RIGHT, WRONG], patience=10)
+    assert (best.epoch, best.accuracy) == (2, 1.0)
+
+
+def test_equal_accuracies_go_to_the_lower_loss_then_to_the_earlier_epoch(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    best, _ = scripted_fit(tmp_path, values, [RIGHT, SURER, SURER, RIGHT], patience=10)
+    assert best.epoch == 2
+
+
+def test_training_stops_after_patience_epochs_without_a_better_one(tmp_path: Path, values: dict[str, Any]) -> None:
+    _, steps = scripted_fit(tmp_path, values, [RIGHT, WRONG, WRONG, SURER], patience=2)
+    assert steps == 3
+
+
+def test_a_loss_that_is_no_number_stops_training_and_keeps_the_best_epoch_before(
+    tmp_path: Path, values: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    best, steps = scripted_fit(tmp_path, values, [RIGHT, [math.nan, math.nan], SURER], patience=10)
+    assert (best.epoch, best.diverged, steps) == (1, True, 2)
+    said = capsys.readouterr().err
+    assert "LR 0.001, fold 0: after epoch 2 of head the loss is" in said
+    assert "training stops, and epoch 1 of head is kept" in said
+
+
+@pytest.mark.parametrize("first", [[math.inf, -math.inf], [math.nan, 1.0]])
+def test_a_training_without_one_finite_loss_ends_in_an_error_and_not_in_a_model(
+    tmp_path: Path, values: dict[str, Any], first: list[float]
+) -> None:
+    said = r"LR 0\.001, fold 0: after epoch 1 of head the loss is .*no model is saved; lower this learning rate"
+    with pytest.raises(WenError, match=said) as caught:
+        scripted_fit(tmp_path, values, [first, RIGHT], patience=10)
+    assert "precision" not in str(caught.value)  # float32 is in use already
+    half = Convolutions(Still(), dtype=torch.bfloat16)
+    with pytest.raises(WenError, match=r"lower this learning rate .* or set compute\.precision: float32"):
+        scripted_fit(tmp_path, values, [first, RIGHT], patience=10, last=half)
+
+
+def test_a_weight_that_overflows_behind_a_finite_loss_stops_training(tmp_path: Path, values: dict[str, Any]) -> None:
+    with pytest.raises(WenError, match=r"after epoch 1 of head a weight overflows: 1\.nothing holds infinite numbers"):
+        scripted_fit(tmp_path, values, [RIGHT, RIGHT], patience=10, last=Clamped())
+
+
+def test_an_epoch_without_a_step_is_no_best_one(tmp_path: Path, values: dict[str, Any]) -> None:
+    """Each of few steps is left out, as its gradients are infinite in float16: nothing was learnt."""
+    steep = Convolutions(Steep(), dtype=torch.float16)
+    with pytest.raises(WenError, match="after epoch 3 of head no step has finite gradients in float16"):
+        scripted_fit(tmp_path, values, 3 * [RIGHT], patience=10, last=steep)
+
+
+def test_gradients_that_float16_never_holds_stop_the_training(tmp_path: Path, values: dict[str, Any]) -> None:
+    steep = Convolutions(Steep(), dtype=torch.float16)
+    said = "after epoch 17 of head no step has finite gradients in float16"  # 2^16 halved 17 times is below 1
+    with pytest.raises(WenError, match=said):
+        scripted_fit(tmp_path, values, 20 * [RIGHT], patience=30, last=steep)
+
+
+def of_both_stages(
+    tmp_path: Path, values: dict[str, Any], first: list[list[float]], second: list[list[float]], keep: str
+) -> tuple[Best, int]:
+    """Fit stage 1, then stage 2 with a patience of 2; also how many epochs stage 2 ran."""
+    task = passing_on(values, Still())
+    options = Finetune.model_validate({"epochs": len(second), "patience": 2, "keep": keep, "unfreeze_from": "auto"})
+    with Live(str(tmp_path), dvcyaml=None, save_dvc_exp=False) as live:
+        curves = Curves(live)
+        best = fit(task, Stage("head", task.tail, Scripted(first), Head(epochs=len(first), patience=9)), curves)
+        best = fit(task, Stage("finetune", task.tail, Scripted(second), options, keep == "always"), curves, best)
+        return best, live.step - len(first)
+
+
+@pytest.mark.parametrize(
+    ("second", "best", "always"),
+    [
+        ([WRONG, WRONG], ("head", 2), ("finetune", 1)),
+        ([SURER, RIGHT], ("finetune", 1), ("finetune", 1)),
+        ([RIGHT, WRONG], ("head", 2), ("finetune", 1)),  # a tie goes to the earlier epoch
+        ([WRONG, RIGHT], ("head", 2), ("finetune", 2)),
+        ([], ("head", 2), ("head", 2)),
+    ],
+    ids=["stage 2 is worse", "stage 2 is better", "stage 2 is equal", "stage 2 catches up", "there is no stage 2"],
+)
+def test_the_best_epoch_of_both_stages_is_kept_or_always_that_of_stage_2(
+    tmp_path: Path, values: dict[str, Any], second: list[list[float]], best: tuple[str, int], always: tuple[str, int]
+) -> None:
+    for keep, expected in (("best", best), ("always", always)):
+        kept, _ = of_both_stages(tmp_path / keep, values, [WRONG, RIGHT], second, keep)
+        assert (kept.stage, kept.epoch) == expected
+
+
+def test_patience_counts_from_the_epoch_that_is_kept(tmp_path: Path, values: dict[str, Any]) -> None:
+    second = [WRONG, RIGHT, WRONG, WRONG, SURER]
+    assert of_both_stages(tmp_path / "best", values, [RIGHT], second, "best")[1] == 2
+    assert of_both_stages(tmp_path / "always", values, [RIGHT], second, "always")[1] == 4
+
+
+@pytest.mark.parametrize("keep", ["best", "always"])
+def test_a_stage_2_that_diverges_at_once_keeps_stage_1_and_says_so(
+    tmp_path: Path, values: dict[str, Any], keep: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    best, _ = of_both_stages(tmp_path, values, [RIGHT], [[math.nan, math.nan], SURER], keep)
+    assert (best.stage, best.epoch, best.diverged) == ("head", 1, True)
+    assert "after epoch 1 of finetune the loss is" in (said := capsys.readouterr().err)
+    assert "training stops, and epoch 1 of head is kept" in said
+
+
+def test_a_stage_2_that_diverges_later_keeps_its_own_best_epoch_if_always(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    best, _ = of_both_stages(tmp_path, values, [RIGHT], [WRONG, [math.nan, math.nan]], "always")
+    assert (best.stage, best.epoch, best.diverged) == ("finetune", 1, True)
