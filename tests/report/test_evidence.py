@@ -66,7 +66,7 @@ def test_one_lucky_champion_does_not_support_h1_as_the_thesis_would_have_it(make
 
 
 def test_runs_that_decide_alike_on_many_images_do_not_support_h1(make_study: MakeStudy) -> None:
-    study = gather(*make_study(cells=6000, folds=FOLDS))
+    study = gather(*make_study(cells=6000, folds=FOLDS, report={"bootstrap": 200}))
     for members in study.models.values():
         for member in members:
             member.test_probability[:] = study.label
@@ -168,7 +168,7 @@ def test_the_smallest_difference_of_h1_is_one_number(make_study: MakeStudy) -> N
 
 
 def test_schemes_that_decide_alike_on_many_images_do_not_support_h4(make_study: MakeStudy) -> None:
-    study = gather(*make_study(cells=6000))
+    study = gather(*make_study(cells=6000, report={"bootstrap": 200}))
     for own in study.classifiers:
         if own.kind != "single":
             own.probability[:] = study.label
