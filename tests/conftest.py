@@ -14,15 +14,19 @@ from wen.config.params import Backbone, Params
 PROJECT = Path(__file__).parents[1]
 SHARED = PROJECT.parent / "shared"
 SLOW = (
-    "pipeline/test_study.py", "pipeline/test_run.py", "pipeline/test_classify.py", "pipeline/test_cluster.py",
-    "test_verify.py", "pipeline/test_store.py", "pipeline/test_images.py", "report/test_page.py",
-    "report/test_evidence.py", "network/test_thesis.py",
+    "pipeline/test_study.py", "network/test_thesis.py", "pipeline/test_images.py", "pipeline/test_cluster.py",
+    "pipeline/test_run.py", "pipeline/test_store.py", "pipeline/test_classify.py", "test_verify.py",
+    "report/test_page.py", "report/test_evidence.py", "network/test_training.py", "network/test_finite.py",
+    "members/test_classical.py", "data/test_split.py", "test_start.py", "test_selftest.py",
 )  # fmt: skip
-"""Files of minutes, in the order in which two workers are done with them at about one time."""
+"""The files that take longest, in the order in which the workers take them.
+
+The first makes the study that others copy, and the next two, which the other worker begins with, do not need it.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files of minutes: else, at the end, one worker has one of them and the other nothing."""
+    """Begin with the longest files: else, at the end, one worker has one of them and the other nothing."""
     order = {PROJECT / "tests" / name: place for place, name in enumerate(SLOW)}
     items.sort(key=lambda item: order.get(item.path, len(SLOW)))
 

@@ -1,6 +1,8 @@
 """`wen run` and `wen classify` on a cluster of three nodes give what they give on one machine."""
 
 import io
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from ray.cluster_utils import Cluster
-from tiny_study import Study, finished_study, new_study, processes_in, same, started
+from tiny_study import Study, finished_study, prepared_study, processes_in, same, started
 
 
 @pytest.fixture(scope="module")
@@ -17,45 +19,60 @@ def serial(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return finished_study(tmp_path_factory, "serial")
 
 
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """Three nodes of a core and a GPU each, as far as Ray knows.
+NODES = ("second", "third")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the two nodes that do not share the repository have theirs."""
+    return tmp_path_factory.mktemp("nodes")
+
+
+@pytest.fixture(scope="module")
+def cluster(folders: Path) -> Iterator[Cluster]:
+    """Three nodes of a core and a GPU each, as far as Ray knows; the last test loses one of them.
 
     One shares the repository, two have nothing but folders of their own.
     """
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    node = {"num_cpus": 1, "num_gpus": 1}
-    made = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
-    for name in ("second", "third"):
-        made.add_node(**node, env_vars={"WEN_NODE_DIR": str(tmp_path / name)})
-    yield made
-    made.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        node = {"num_cpus": 1, "num_gpus": 1}
+        made = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
+        for name in NODES:
+            made.add_node(**node, env_vars={"WEN_NODE_DIR": str(folders / name)})
+        yield made
+        made.shutdown()
 
 
-@pytest.mark.parametrize("lost", [False, True], ids=["whole", "a node is lost"])
-def test_a_cluster_gives_the_bytes_of_dvc_repro(serial: Study, tmp_path: Path, cluster: Cluster, lost: bool) -> None:
-    study = new_study(tmp_path, "study")
+@pytest.fixture
+def study(folders: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A study whose models are still to be trained; its store holds a run of a node that was lost while it pushed."""
+    for name in NODES:
+        shutil.rmtree(folders / name, ignore_errors=True)
+    study = prepared_study(tmp_path_factory, tmp_path)
     store = tmp_path / "store"
     study.run("dvc", "remote", "add", "--default", "store", str(store))
-    run = store / "runs/aa" / ("a" * 64) / ("b" * 64)  # of a node that was lost while it pushed
+    run = store / "runs/aa" / ("a" * 64) / ("b" * 64)
     run.parent.mkdir(parents=True)
     run.write_text(f"cmd: x\ndeps: []\nouts:\n- path: x\n  md5: {32 * 'c'}.dir\n  size: 1\n  nfiles: 1\n")
-    process = started(study, "--address", cluster.address)
-    if lost:
-        while process.poll() is None and not list((tmp_path / "third/.checkpoints").rglob("*.safetensors")):
-            time.sleep(0.05)
-        assert process.poll() is None
-        cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
+    return study
+
+
+def ends_well(study: Study, serial: Study, process: "subprocess.Popen[str]", folders: Path) -> None:
+    """`wen run` ends with the bytes of `dvc repro`, made on GPUs and from what the store gave."""
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert "14 done" in output
     assert "GPU 0" in output
-    assert list((tmp_path / "second/cache/files").rglob("*"))  # it worked, on what came from the store
-    assert not processes_in(tmp_path / "third")
-    if not lost:  # nothing was made again here
-        times = (study.root / "logs/times.csv").read_text()
-        assert (times.count("train-fold,"), times.count("predict-fold,")) == (4, 4)
+    assert list((folders / "second/cache/files").rglob("*"))
+    assert not processes_in(folders / "third")
     same(study, serial)
+
+
+def test_a_cluster_gives_the_bytes_of_dvc_repro(study: Study, serial: Study, cluster: Cluster, folders: Path) -> None:
+    ends_well(study, serial, started(study, "--address", cluster.address), folders)
+    times = (study.root / "logs/times.csv").read_text()  # nothing was made again here
+    assert (times.count("train-fold,"), times.count("predict-fold,")) == (4, 4)
 
 
 def test_images_that_are_spread_over_a_cluster_are_classified_as_here(serial: Study, cluster: Cluster) -> None:
@@ -70,3 +87,14 @@ def test_images_that_are_spread_over_a_cluster_are_classified_as_here(serial: St
         tables.append(pd.read_csv(io.StringIO("\n".join(lines))))
     assert list(tables[0].file) == list(tables[1].file) == images
     pd.testing.assert_frame_equal(*tables, rtol=1e-5)
+
+
+def test_a_cluster_that_loses_a_node_gives_the_same_bytes(
+    study: Study, serial: Study, cluster: Cluster, folders: Path
+) -> None:
+    process = started(study, "--address", cluster.address)
+    while process.poll() is None and not list((folders / "third/.checkpoints").rglob("*.safetensors")):
+        time.sleep(0.05)
+    assert process.poll() is None
+    cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
+    ends_well(study, serial, process, folders)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tiny_study import Study, finished_study, new_study, processes_in, same, started
+from tiny_study import Study, finished_study, new_study, prepared_study, processes_in, same, started
 
 
 @pytest.fixture(scope="module")
@@ -136,11 +136,10 @@ print("failed" if outcome.error else "done", outcome.error)
 
 
 def test_a_worker_that_is_killed_leaves_no_training_behind_and_the_next_goes_on_with_it(
-    serial: Study, tmp_path: Path
+    serial: Study, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """As when a scheduler needs its memory."""
-    study = new_study(tmp_path, "study")
-    study.run("dvc", "repro", "split", "features")
+    study = prepared_study(tmp_path_factory, tmp_path)
     worker = [sys.executable, "-c", WORKER]
     process = subprocess.Popen(worker, cwd=study.root, env=study.env, stdout=subprocess.DEVNULL)
     checkpoint = study.root / ".checkpoints/0.001/0.safetensors"

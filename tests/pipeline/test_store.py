@@ -8,7 +8,7 @@ from pathlib import Path
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
-from tiny_study import Study, new_study
+from tiny_study import Study, prepared_study
 
 MODEL = "models/0.001/0.safetensors"
 STAGE = "train-fold@0.001-0"
@@ -17,7 +17,7 @@ STAGE = "train-fold@0.001-0"
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study with one model."""
-    study = new_study(tmp_path_factory.mktemp("store"), "study")
+    study = prepared_study(tmp_path_factory, tmp_path_factory.mktemp("store"))
     study.run("dvc", "repro", STAGE)
     study.commit("One model")
     return study

@@ -31,9 +31,16 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 def test_the_study_runs_once_and_then_has_nothing_to_do(study: Study) -> None:
     ran = study.stages_run(Path(study.env["HOME"], "repro.txt").read_text())
-    assert ran[0] == "code"
-    assert sorted(ran) == sorted({
-        "code", "prepare", "split", "backbone", "features", "baselines", "ensemble-intra", "report",
+    assert ran[:5] == [
+        "code",
+        "prepare",
+        "split",
+        "backbone",
+        "features",
+    ]  # by `dvc repro features`, then by `dvc repro`
+    assert ran[5] == "code"
+    assert sorted(ran[5:]) == sorted({
+        "code", "baselines", "ensemble-intra", "report",
         *(f"{stage}@{lr}-{fold}" for stage in ("train-fold", "predict-fold") for lr, fold in MODELS),
         *(f"ensemble-inter@{lr}" for lr in LRS),
     })  # fmt: skip

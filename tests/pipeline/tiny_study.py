@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,19 +86,38 @@ def new_study(folder: Path, name: str, values: dict[str, Any] | None = None) -> 
 def finished_study(factory: pytest.TempPathFactory, name: str) -> Study:
     """Copy a tiny study that `dvc repro` ran and that was committed: once for all tests, whichever worker is first.
 
-    What it printed is in ``home/repro.txt``.
+    What DVC printed is in ``home/repro.txt``.
     """
+
+    def finish(folder: Path) -> None:
+        study = prepared_study(factory, folder)
+        with (folder / "home/repro.txt").open("a") as printed:
+            printed.write(study.run("dvc", "repro"))
+        study.commit("Result")
+
+    return _copied(factory, "finished", finish, factory.mktemp(name))
+
+
+def prepared_study(factory: pytest.TempPathFactory, folder: Path) -> Study:
+    """Copy a tiny study in which `dvc repro` ran all that comes before the models: once for all tests, too."""
+
+    def prepare(folder: Path) -> None:
+        study = new_study(folder, "study")
+        (folder / "home/repro.txt").write_text(study.run("dvc", "repro", "features"))
+
+    return _copied(factory, "prepared", prepare, folder)
+
+
+def _copied(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None], folder: Path) -> Study:
+    """Copy a folder's study and home into another one; make it, if no worker has."""
     base = factory.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
     with FileLock(f"{shared}.lock"):
         if not (shared / "done").exists():
             shutil.rmtree(shared, ignore_errors=True)
             shared.mkdir()
-            study = new_study(shared, "study")
-            (shared / "home/repro.txt").write_text(study.run("dvc", "repro"))
-            study.commit("Result")
+            make(shared)
             (shared / "done").touch()
-    folder = factory.mktemp(name)
     subprocess.run(["cp", "-a", shared / "study", shared / "home", folder], check=True)  # links stay links
     return Study(folder / "study", folder / "home")
 
