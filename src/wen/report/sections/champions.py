@@ -24,8 +24,8 @@ def measure(study: Study) -> dict[str, Any]:
         ``models``, for each learning rate and fold its measures on ``validation`` and ``test`` data and ``centred``
         (validation less the mean of all rates on that fold): values, their ``ranks`` within the rate, ``mean_rank``,
         and whether this chooses it as ``champion``. ``moved``: the rates for which centred scores choose another one
-        than validation. ``fold_share`` of the variance of validation accuracy, and what is expected by ``chance``. None is
-        undefined.
+        than validation. ``fold_share`` of the variance of validation accuracy, and the share that is expected by
+        ``chance``. None is undefined.
     """
     grid = study.params.grid
     judged = {
