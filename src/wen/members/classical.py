@@ -1,5 +1,6 @@
 """Stage ``baselines``: classical classifiers, each fitted to each fold's training images, and what they predict."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from itertools import product
@@ -44,14 +45,14 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     params = params.model_copy(update={"compute": device.for_storage(params.compute)})
     cells = read_cells(paths)
     device.settle(params.compute)
-    stored = _Stored(params, paths, device_name)
+    stored = Stored(params, paths, device_name)
     found: dict[Member, tuple[bytes, Predictions]] = {}
     with threadpool_limits(params.compute.threads):
         for name in params.baselines:
-            numbers = _numbers(name, stored, cells)
+            numbers = numbers_of(name, stored.batch, cells.id)
             for member in params.members(f"baseline/{name}"):
-                model = _fit(member, numbers, cells, params.seed)
-                found[member] = content(model), _predictions(member, model, numbers, cells)
+                model = fit(member, numbers, cells, params.seed)
+                found[member] = content(model), predictions_of(member, model, numbers, cells)
     _write(params, paths, found)
 
 
@@ -71,20 +72,23 @@ def _write(params: Params, paths: Paths, found: dict[Member, tuple[bytes, Predic
             write_averages([found[member][1] for member in params.members(recipe)], rows / name)
 
 
-class _Stored:
+class Stored:
     """The study's images and their pooled features, of which a baseline takes what it needs."""
 
     def __init__(self, params: Params, paths: Paths, device_name: str) -> None:
         self.params, self.paths, self.device_name = params, paths, device_name
 
     def batch(self, rows: np.ndarray) -> Batch:
-        return Batch(lambda: self._images(rows), lambda: self._pooled(rows))
+        """Some rows of data/index.csv, as a baseline may look at them."""
+        return Batch(lambda: self.images(rows), lambda: self.pooled(rows))
 
-    def _images(self, rows: np.ndarray) -> np.ndarray:
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """Some images as they enter the network: uint8, (rows, size, size, 3)."""
         (images,) = read(array_path(self.paths.features, "images"), [rows])
         return images
 
-    def _pooled(self, rows: np.ndarray) -> np.ndarray:
+    def pooled(self, rows: np.ndarray) -> np.ndarray:
+        """The frozen network's pooled features of some rows, of images as they are: float32, (rows, channels)."""
         (pooled,) = self._inputs.batches([rows], None)
         found: np.ndarray = pooled.cpu().numpy()
         return found
@@ -96,23 +100,50 @@ class _Stored:
         return inputs_for("pooled", self.params, self.paths, network, where)
 
 
-def _numbers(name: str, stored: _Stored, cells: pd.DataFrame) -> np.ndarray:
-    """What a baseline measures on every image, of shape (images, k)."""
+def numbers_of(name: str, batch_of: Callable[[np.ndarray], Batch], ids: pd.Series) -> np.ndarray:
+    """What a baseline measures on every image, of shape (images, k).
+
+    Raises
+    ------
+    WenError
+        If it gives no row for an image, or a number that is infinite or undefined; the message names the image.
+    """
     classical = baseline(name)
-    rows = batches(np.arange(len(cells)), BATCH)
-    found = [classical.numbers(stored.batch(batch)) for batch in rows]
+    rows = batches(np.arange(len(ids)), BATCH)
+    found = [classical.numbers(batch_of(batch)) for batch in rows]
     for batch, part in zip(rows, found, strict=True):
         if part.ndim != 2 or len(part) != len(batch):
             raise WenError(f"baseline {name}: numbers() gives shape {part.shape}; it has to be a row for each image")
     numbers = np.concatenate(found)
     finite = np.isfinite(numbers).all(axis=1)
     if not finite.all():
-        image = cells.id.to_numpy()[~finite][0]
+        image = ids.to_numpy()[~finite][0]
         raise WenError(f"baseline {name}: a number of image {image} is infinite or undefined")
     return numbers
 
 
-def _fit(member: Member, numbers: np.ndarray, cells: pd.DataFrame, seed: int) -> Any:
+def fit(member: Member, numbers: np.ndarray, cells: pd.DataFrame, seed: int) -> Any:
+    """Fit a baseline to the training images of one fold.
+
+    Parameters
+    ----------
+    member : Member
+        The baseline and the fold that validates.
+    numbers : ndarray of shape (images, k)
+        As `numbers_of` gives them.
+    cells : DataFrame
+        data/index.csv with ``part`` and ``fold``.
+    seed : int
+
+    Returns
+    -------
+    A fitted scikit-learn classifier.
+
+    Raises
+    ------
+    WenError
+        If the training images are all of one class, or the classifier gives no probabilities.
+    """
     rows = ((cells.part == DEVELOPMENT) & (cells.fold != member.fold)).to_numpy()
     train = cells[rows]
     if train.label.nunique() < 2:
@@ -126,7 +157,8 @@ def _fit(member: Member, numbers: np.ndarray, cells: pd.DataFrame, seed: int) ->
     return estimator.fit(numbers[rows].astype(np.float64), train.label.to_numpy())
 
 
-def _predictions(member: Member, model: Any, numbers: np.ndarray, cells: pd.DataFrame) -> Predictions:
+def predictions_of(member: Member, model: Any, numbers: np.ndarray, cells: pd.DataFrame) -> Predictions:
+    """What a fitted baseline predicts for the fold that validates it and for the test set; see `fit`."""
     ids, label = cells.id.to_numpy().astype(str), cells.label.to_numpy()
     validates = ((cells.part == DEVELOPMENT) & (cells.fold == member.fold)).to_numpy()
     tests = (cells.part == TEST).to_numpy()

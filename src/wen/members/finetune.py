@@ -3,15 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 from dvclive import Live
 from scmrepo.exceptions import SCMError
-from torch import nn
 
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.config.seeds import seed_for
 from wen.data.table import DEVELOPMENT, read_cells
 from wen.errors import WenError
 from wen.files import atomic
@@ -20,7 +17,7 @@ from wen.network.checkpoint import Checkpoint, fingerprint
 from wen.network.cut import cut
 from wen.network.fit import Best, Curves, Stage, fit
 from wen.network.inputs import inputs_for
-from wen.network.steps import Task
+from wen.network.steps import Task, initialise
 
 
 def run(params: Params, paths: Paths, member: Member, device_name: str = "auto") -> None:
@@ -99,16 +96,3 @@ def _live(folder: Path) -> Live:
         return Live(str(folder), dvcyaml=None, save_dvc_exp=False)
     except SCMError as error:
         raise WenError(f"git: {error}; DVCLive asks for a commit: git add --all && git commit -m 'The study'") from None
-
-
-def initialise(head: nn.Linear, seed: int, fold: int) -> None:
-    """Draw a fold's new head as Keras' Dense does: Glorot-uniform weights, zero bias.
-
-    It starts from the same weights at every learning rate: the models of a fold differ by the rate alone (3.2).
-    """
-    generator = torch.Generator().manual_seed(seed_for(seed, fold, what="new head"))
-    weight = torch.empty(head.weight.shape)
-    nn.init.xavier_uniform_(weight, generator=generator)
-    with torch.no_grad():
-        head.weight.copy_(weight)
-        head.bias.zero_()

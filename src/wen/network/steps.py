@@ -77,6 +77,19 @@ class Steps:
         return not self.half or any(int(state["step"]) > 0 for state in self.optimizer.state.values())
 
 
+def initialise(head: nn.Linear, seed: int, fold: int) -> None:
+    """Draw a fold's new head as Keras' Dense does: Glorot-uniform weights, zero bias.
+
+    It starts from the same weights at every learning rate: the models of a fold differ by the rate alone (3.2).
+    """
+    generator = torch.Generator().manual_seed(seed_for(seed, fold, what="new head"))
+    weight = torch.empty(head.weight.shape)
+    nn.init.xavier_uniform_(weight, generator=generator)
+    with torch.no_grad():
+        head.weight.copy_(weight)
+        head.bias.zero_()
+
+
 def shuffled(rows: np.ndarray, seed: int, fold: int, stage: str, epoch: int) -> np.ndarray:
     """Put training rows into an epoch's order: the same at every learning rate, so that models differ by it alone."""
     return np.random.default_rng(seed_for(seed, fold, stage, epoch, what="order")).permutation(rows)
