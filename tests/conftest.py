@@ -86,6 +86,7 @@ def study_values() -> dict[str, Any]:
     study["augment"]["views"] = 2
     study["head"]["epochs"] = 2
     study["finetune"] |= {"epochs": 1, "unfreeze_from": "blocks.5"}
+    study["repeats"] = {"image": 1, "subject": 1}
     study["compute"]["threads"] = 1  # test workers share the cores
     return study
 

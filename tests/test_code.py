@@ -16,7 +16,8 @@ from wen.errors import WenError
 PACKAGE = PROJECT / "src/wen"
 ALL = set(STAGES)
 TRAINED = {"train-fold", "predict-fold"}
-NETWORK = {"features", "baselines", *TRAINED}
+FROZEN = {"baselines", "repeats"}
+NETWORK = {"features", *FROZEN, *TRAINED}
 ENSEMBLES = {"ensemble-inter", "ensemble-intra", "report"}
 
 RERUN: dict[str, set[str]] = {
@@ -28,26 +29,28 @@ RERUN: dict[str, set[str]] = {
     "config/params.py": ALL,
     "config/paths.py": ALL,
     "times.py": ALL,
-    "members/classical.py": {"baselines"},
-    "members/fitted.py": {"baselines"},
-    "members/baselines/colour.py": {"baselines"},
+    "members/classical.py": FROZEN,
+    "members/fitted.py": FROZEN,
+    "members/baselines/colour.py": FROZEN,
     "config/seeds.py": {"prepare", "split", "report", *NETWORK},
     "figure_style.py": {"prepare", "report"},
     "data/cnmc.py": {"prepare"},
     "data/synthetic.py": {"prepare"},
-    "data/split.py": {"split", "report"},
+    "data/split.py": {"split", "repeats", "report"},
     "network/fit.py": {"train-fold"},
-    "network/steps.py": TRAINED,
+    "network/steps.py": {"repeats", *TRAINED},
     "network/progress.py": {"train-fold"},
     "network/views.py": NETWORK,
     "network/pretrained.py": {"backbone"},
     "members/predict.py": {"predict-fold"},
-    "ensemble/weights.py": ENSEMBLES,
-    "ensemble/wen.py": ENSEMBLES,
-    "ensemble/temperature.py": ENSEMBLES,
-    "evaluation/metrics.py": {"baselines", "predict-fold", *ENSEMBLES},
+    "ensemble/weights.py": {"repeats", *ENSEMBLES},
+    "ensemble/wen.py": {"repeats", *ENSEMBLES},
+    "ensemble/temperature.py": {"repeats", *ENSEMBLES},
+    "evaluation/metrics.py": {*FROZEN, "predict-fold", *ENSEMBLES},
     "evaluation/statistics.py": {"report"},
     "evaluation/calibration.py": {"report"},
+    "repeats/heads.py": {"repeats"},
+    "repeats/table.py": {"repeats", "report"},
     "report/texts/page.yaml": {"report"},
     "report/templates/report.html": {"report"},
     "report/published.csv": {"report"},
@@ -196,8 +199,8 @@ def test_line_ends_do_not_matter(source: Path) -> None:
         ("timm", {"backbone", *NETWORK}),
         ("openvino", NETWORK),
         ("pillow", {"prepare", "report", "features", "train-fold"}),
-        ("scikit-learn", {"split", "baselines", "report"}),
-        ("skops", {"baselines"}),
+        ("scikit-learn", {"split", *FROZEN, "report"}),
+        ("skops", FROZEN),
         ("statsmodels", {"report"}),
     ],
 )

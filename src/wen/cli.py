@@ -176,6 +176,14 @@ def baselines(device: Device = "auto") -> None:
 
 
 @app.command()
+def repeats(device: Device = "auto") -> None:
+    """Study the frozen features on many other splits."""
+    from wen.repeats import stage
+
+    stage.run(*_study(), device)
+
+
+@app.command()
 def train_fold(lr: LR, fold: Fold, device: Device = "auto") -> None:
     """Train one model in two stages."""
     from wen.members import finetune

@@ -40,7 +40,7 @@ def test_the_study_runs_once_and_then_has_nothing_to_do(study: Study) -> None:
     ]  # by `dvc repro features`, then by `dvc repro`
     assert ran[5] == "code"
     assert sorted(ran[5:]) == sorted({
-        "code", "baselines", "ensemble-intra", "report",
+        "code", "baselines", "repeats", "ensemble-intra", "report",
         *(f"{stage}@{lr}-{fold}" for stage in ("train-fold", "predict-fold") for lr, fold in MODELS),
         *(f"ensemble-inter@{lr}" for lr in LRS),
     })  # fmt: skip
@@ -212,13 +212,13 @@ def test_a_longer_grid_trains_its_new_rates_alone_and_a_shorter_one_nothing(stud
     before = intra_metrics(study)
     ran = study.stages_run(study.run("dvc", "exp", "run", "--set-param", "lr_grid=[0.001, 0.0001, 0.00001]"))
     new = [f"{stage}@1e-05-{fold}" for stage in ("train-fold", "predict-fold") for fold in (0, 1)]
-    assert set(ran) == {"code", *new, "ensemble-inter@1e-05", "ensemble-intra", "report"}
+    assert set(ran) == {"code", *new, "ensemble-inter@1e-05", "ensemble-intra", "repeats", "report"}
     with np.load(study.root / "data/predictions/intra.npz") as arrays:
         assert len(arrays["leak_free_members"]) == 3
     assert before != intra_metrics(study)
     assert "LR 1e-05, fold 1" in (study.root / "report/index.html").read_text()
     ran = study.stages_run(study.run("dvc", "exp", "run", "--set-param", "lr_grid=[0.001, 0.00001]"))
-    assert ran == ["code", "ensemble-intra", "report"]
+    assert set(ran) == {"code", "ensemble-intra", "repeats", "report"}
     study.restore()
 
 
@@ -244,7 +244,7 @@ def test_a_grid_that_dvc_yaml_has_no_places_for_says_what_to_type_and_then_has_t
 def test_other_baselines_retrain_nothing_and_leave_nothing_of_those_before(study: Study, names: str) -> None:
     study.restore()
     output = study.run("dvc", "exp", "run", "--set-param", f"baselines={names}")
-    assert study.stages_run(output) == ["code", "baselines", "report"]
+    assert set(study.stages_run(output)) == {"code", "baselines", "repeats", "report"}
     for folder in ("metrics/single/baseline", "data/predictions/baseline", "models/baseline"):
         assert [path.name for path in (study.root / folder).iterdir()] == ["colour"] * (names == "[colour]")
     study.restore()
@@ -365,7 +365,7 @@ def test_the_real_profiles_list_the_whole_study(study: Study, profile: str) -> N
     study.run("git", "checkout", "--quiet", "--", "params.yaml")
     assert len([stage for stage in stages if stage.startswith("train-fold@")]) == 15
     assert len([stage for stage in stages if stage.startswith("predict-fold@")]) == 15
-    assert len(stages) == 6 + 15 + 15 + 3 + 1 + 1
+    assert len(stages) == 7 + 15 + 15 + 3 + 1 + 1
 
 
 def test_bad_parameters_end_in_one_line_without_a_traceback(study: Study) -> None:
@@ -400,7 +400,7 @@ def test_bad_parameters_of_an_experiment_end_without_a_traceback(study: Study) -
 
 
 STAGES = (
-    "prepare", "split", "backbone", "features", "baselines", "train-fold --lr 0.001 --fold 0",
+    "prepare", "split", "backbone", "features", "baselines", "repeats", "train-fold --lr 0.001 --fold 0",
     "predict-fold --lr 0.001 --fold 0", "ensemble-inter --lr 0.001", "ensemble-intra", "report",
 )  # fmt: skip
 ONE_BY_ONE = """
@@ -489,9 +489,10 @@ def test_wen_commands_one_by_one_in_another_folder_give_the_same_bytes_as_dvc(
     monkeypatch.chdir(again)
     of_models = [f"{stage} --lr {lr} --fold {fold}" for stage in ("train-fold", "predict-fold") for lr, fold in MODELS]
     of_rates = [f"ensemble-inter --lr {lr}" for lr in LRS]
-    before = ("code", "prepare", "split", "backbone", "features", "baselines")
+    before = ("code", "prepare", "split", "backbone", "features", "baselines", "repeats")
     for command in (*before, *of_models, *of_rates, "ensemble-intra", "report"):
         app(command.split(), standalone_mode=False)
+    assert (study.root / "data/repeats.csv").read_bytes() == (again / "data/repeats.csv").read_bytes()
     for folder in ("data/predictions", "models", "metrics", "plots/headline", "plots/training", "data/features"):
         files = {path.relative_to(again) for path in (again / folder).rglob("*") if path.is_file()}
         assert files

@@ -133,6 +133,13 @@ class Finetune(Section):
     unfreeze_from: Annotated[str, Field(min_length=1)]
 
 
+class Repeats(Section):
+    """How many other splits the frozen features are studied on, by image and by subject; 0 is none."""
+
+    image: Annotated[int, Field(ge=0, le=10_000)]
+    subject: Annotated[int, Field(ge=0, le=10_000)]
+
+
 class Compute(Section):
     """What the numbers may depend on in their last digits."""
 
@@ -174,6 +181,7 @@ class Params(Section):
     train: Train
     head: Head
     finetune: Finetune
+    repeats: Repeats
     compute: Compute
     report: Report
 

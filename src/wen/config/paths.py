@@ -147,6 +147,11 @@ class Paths:
         return self.root / "metrics/intra"
 
     @property
+    def repeats(self) -> Path:
+        """The measures of frozen-feature classifiers over many splits."""
+        return self.root / "data/repeats.csv"
+
+    @property
     def headline(self) -> Path:
         return self.root / "metrics/headline.json"
 
