@@ -19,6 +19,7 @@ from wen.errors import WenError
 from wen.evaluation.metrics import decide, evaluate
 from wen.files import read_npz
 from wen.members.predictions import Predictions, load
+from wen.repeats import table
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,8 @@ class Study:
     baselines: dict[str, list[Predictions]]
     """The classical members of each baseline, by its recipe; no ensemble, champion or hypothesis is about them."""
     classifiers: list[Classifier]
+    repeats: pd.DataFrame
+    """data/repeats.csv: classifiers on frozen features over many other splits."""
 
     @property
     def label(self) -> np.ndarray:
@@ -162,7 +165,7 @@ def gather(params: Params, paths: Paths) -> Study:
     for members in (*models.values(), *baselines.values()):  # `load` has compared each with the first
         _check_test_set(paths.predictions(members[0].member), members[0].test_id, cells, paths)
     classifiers = [*_singles(models), *_singles(baselines), *_ensembles(params, paths, models, cells)]
-    return Study(params, cells, models, baselines, classifiers)
+    return Study(params, cells, models, baselines, classifiers, table.read(paths.repeats))
 
 
 def curves(params: Params, paths: Paths) -> pd.DataFrame:

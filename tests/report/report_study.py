@@ -17,9 +17,10 @@ from wen.config.paths import Paths
 from wen.config.seeds import seed_for
 from wen.data import gallery, split
 from wen.data.table import COPIES
-from wen.ensemble import inter, intra
+from wen.ensemble import inter, intra, weights
 from wen.files import write_json
 from wen.members.predictions import Predictions, load, write, write_averages, write_row
+from wen.repeats import table
 from wen.report import page
 
 MakeStudy = Callable[..., tuple[Params, Paths]]
@@ -38,14 +39,15 @@ def write_study(
         values[key] = values[key] | value if isinstance(value, dict) else value
     params, paths = Params.model_validate(values), Paths(root)
     _cells(params, paths, cells, subjects)
-    table = pd.read_csv(paths.index).assign(**pd.read_csv(paths.split)[["part", "fold"]])
+    images = pd.read_csv(paths.index).assign(**pd.read_csv(paths.split)[["part", "fold"]])
     for member in (*params.networks, *params.classical):
-        _model(params, paths, table, member, skill)
+        _model(params, paths, images, member, skill)
     for recipe in params.baseline_recipes:
         write_averages(load(paths, params.members(recipe)), paths.single_metrics(recipe, "mean").parent)
     for recipe in params.rates:
         inter.run(params, paths, recipe)
     intra.run(params, paths)
+    _repeats(params, paths)
     return params, paths
 
 
@@ -100,6 +102,28 @@ def _model(params: Params, paths: Paths, table: pd.DataFrame, member: Member, sk
         path = paths.training(member) / f"plots/metrics/{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         pd.DataFrame({"step": [0, 1], header: [1, 2]}).to_csv(path, sep="\t", index=False)
+
+
+def _repeats(params: Params, paths: Paths) -> None:
+    """Other splits, on which ensembles are better than single models, and by subject all of them worse."""
+    rng = np.random.default_rng(0)
+    singles = [f"best_single {reading}" for reading in intra.JUDGED_ON]
+    ensembles = [f"intra {reading} {scheme}" for reading in intra.JUDGED_ON for scheme in weights.SCHEMES]
+    ensembles += [f"inter {recipe} {scheme}" for recipe in params.grid for scheme in weights.SCHEMES]
+    averages = [f"average {recipe}" for recipe in (*params.grid, *params.baseline_recipes)]
+    level = dict.fromkeys([*singles, *averages], 0.8) | dict.fromkeys(ensembles, 0.82) | {"majority": 0.66}
+    numbers = {"subject": params.repeats.subject, "image": params.repeats.image}
+    rows = [
+        {
+            "split": split, "repeat": repeat, "images": 48, "people": 8, "classifier": name,
+            "lr": rng.choice(params.grid) if name in singles else "",
+            **dict.fromkeys(table.MEASURES, level[name] - 0.1 * (split == "subject") + 0.02 * rng.random()),
+        }
+        for split in table.SPLITS
+        for repeat in range(numbers[split.split("_")[0]])
+        for name in level
+    ]  # fmt: skip
+    table.write(paths.repeats, rows)
 
 
 PARTS = ("train", "validation")

@@ -30,9 +30,9 @@ from wen.report.language import Text
 from wen.results import gather
 
 SECTIONS = [
-    "answer", "questions", "baselines", "readings", "champions", "leaks", "copies", "people", "tables", "weights",
-    "figures", "calibration", "decisions", "agreement", "cells", "published", "images", "provenance", "errata",
-    "checklist", "references",
+    "answer", "questions", "baselines", "readings", "champions", "repeats", "leaks", "copies", "people",
+    "tables", "weights", "figures", "calibration", "decisions", "agreement", "cells", "published", "images",
+    "provenance", "errata", "checklist", "references",
 ]  # fmt: skip
 
 

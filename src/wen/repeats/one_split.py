@@ -108,6 +108,8 @@ def _predictions(
         test_probability=probability[1],
         test_map=np.empty((len(tests), 0, 0), np.float16),
         diverged=np.array(False),
+        stage=np.array("head"),
+        epoch=np.array(0),  # of no interest here
     )
 
 

@@ -70,7 +70,7 @@ class Evidence:
             "family": self.family,
             "level": self.level,
             "margin": self.study.params.report.margin,
-            "repeats": self.study.params.report.bootstrap,
+            "resamples": self.study.params.report.bootstrap,
             "coverage": self._coverage(),
             "tests": tests,
             "hypotheses": {key: self.verdict(key, tests) for key in ("H1", "H2", "H3", "H4")},

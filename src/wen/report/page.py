@@ -24,9 +24,9 @@ from wen.report.summary import SHOWN, file_name, summary
 from wen.results import Classifier, Study, curves, gather
 
 SECTIONS = (
-    "answer", "questions", "baselines", "readings", "champions", "beside", "leaks", "copies", "people", "tables",
-    "weights", "figures", "calibration", "decisions", "agreement", "cells", "published", "images", "provenance",
-    "errata", "checklist", "references",
+    "answer", "questions", "baselines", "readings", "champions", "beside", "repeats", "leaks", "copies", "people",
+    "tables", "weights", "figures", "calibration", "decisions", "agreement", "cells", "published", "images",
+    "provenance", "errata", "checklist", "references",
 )  # fmt: skip
 """From the top of the page to its end."""
 

@@ -44,7 +44,9 @@ def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> None
         "test": _test_table(study, evidence, t),
     }
     for name, (columns, rows) in printed.items():
-        write_text(folder / f"{name}.tex", latex(name, t(f"latex.{name}", repeats=evidence["repeats"]), columns, rows))
+        write_text(
+            folder / f"{name}.tex", latex(name, t(f"latex.{name}", repeats=evidence["resamples"]), columns, rows)
+        )
 
 
 def _measured(classifiers: Sequence[Classifier], evidence: dict[str, Any]) -> pd.DataFrame:

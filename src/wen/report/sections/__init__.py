@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from matplotlib.figure import Figure
 
 from wen.report.language import Text
-from wen.report.sections import agreement, baselines, calibration, champions, decisions, people
+from wen.report.sections import agreement, baselines, calibration, champions, decisions, people, repeats
 from wen.results import Study
 
 
@@ -31,4 +31,5 @@ MEASURED: dict[str, Section] = {
     "calibration": calibration,
     "decisions": decisions,
     "agreement": agreement,
+    "repeats": repeats,
 }
