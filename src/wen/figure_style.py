@@ -20,6 +20,7 @@ LINES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1))]
 plt.rcParams.update(
     {
         "figure.constrained_layout.use": True,
+        "figure.max_open_warning": 0,  # the report draws all its figures before it writes them
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.titlesize": "medium",

@@ -177,7 +177,7 @@ def test_a_poor_classifier_or_test_set_gives_numbers_or_dashes(
         warnings.simplefilter("error")
         for section, t in ((calibration, Text("en")), (decisions, Text("id"))):
             found = section.measure(study)
-            assert all(render(figure) for figure in section.figures(study, found, t).values())
+            assert all(render(figure, "svg") for figure in section.figures(study, found, t).values())
             shown = [t.number(value) for value in numbers(found)]
             assert shown
             assert all(re.fullmatch(rf"-?[\d.,]+|{ABSENT}", text) for text in shown)

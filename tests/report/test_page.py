@@ -211,8 +211,8 @@ def test_it_says_what_the_runs_can_show_and_what_the_thesis_would_have_tested(
     assert thesis in html.unescape(made.text)
     assert made.text.count(t("runs.thesis")) == 1 + 3 + 3  # Cochran's Q, pairs of champions, their areas
     with (paths.report / "tables/test.csv").open(newline="") as file:
-        rows = [row["hypothesis"] for row in csv.DictReader(file)]
-    assert rows[:8] == ["H1", *[t("runs.thesis")] * 7]
+        rows = [(row["hypothesis"], row["family"]) for row in csv.DictReader(file)]
+    assert rows[:8] == [("H1", "decides"), *[("H1", "champions")] * 4, *[("H1", "areas")] * 3]
 
 
 @pytest.mark.parametrize(("unit", "probability"), [("image", 0.5), ("subject", 0.0), ("subject", 1.0)])

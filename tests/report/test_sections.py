@@ -367,8 +367,7 @@ def test_the_table_of_champions_is_exported(make_study: MakeStudy) -> None:
     models = read_json(paths.evidence)["champions"]["models"]
     expected = [(part, model) for part in ("validation", "test", "centred") for model in models]
     for row, (part, model) in zip(rows, expected, strict=True):
-        assert (row["lr"], int(row["fold"])) == (model["lr"], model["fold"])
-        assert row["scores"] == Text("en")(f"champions.scores.{part}")
+        assert (row["recipe"], int(row["fold"]), row["scores"]) == (model["lr"], model["fold"], part)
         assert all(float(row[name]) == model[part][name] for name in ("accuracy", "kappa", "mean_rank"))
         assert int(row["champion"]) == model[part]["champion"]
 

@@ -82,7 +82,11 @@ def _replaced(found: re.Match[str]) -> str:
 
 
 def _heading(column: Column) -> str:
-    return escaped(column.heading) if column.width else rf"\multicolumn{{1}}{{c}}{{{escaped(column.heading)}}}"
+    """Above numbers a heading is broken into words, so that it is no wider than they are."""
+    if column.width:
+        return escaped(column.heading)
+    words = r"\\".join(map(escaped, column.heading.split(" ")))
+    return rf"\multicolumn{{1}}{{c}}{{\begin{{tabular}}[t]{{@{{}}c@{{}}}}{words}\end{{tabular}}}}"
 
 
 def _row(cells: Sequence[str | Cell], columns: Sequence[Column]) -> str:

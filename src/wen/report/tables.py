@@ -34,9 +34,10 @@ def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> None
     for name, table in data.items():
         table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     measures = [Column(t(f"measure.{measure}")) for measure in PRINTED]
-    model = Column(t("column.model"), 4.6)
+    model = Column(t("column.model"), 4.4)
+    trained = [Column(t("column.stage")), Column(t("column.epoch"))]
     printed: dict[str, tuple[list[Column], Rows]] = {
-        "single": ([model, *measures], _measured_rows(single, evidence, t)),
+        "single": ([model, *trained, *measures], _measured_rows(single, evidence, t)),
         "average": ([model, *measures], _average_rows(study, t)),
         "ensemble": ([model, *measures], _measured_rows(ensembles, evidence, t)),
         "weight": _weight_table(ensembles, t),
@@ -112,6 +113,8 @@ def _measured_rows(classifiers: Sequence[Classifier], evidence: dict[str, Any], 
             rows.append([])
         group = (classifier.kind, classifier.recipe, classifier.reading)
         cells: list[str | Cell] = [t.name(classifier)]
+        if classifier.kind == "single":
+            cells += [t.number(classifier.members[0].origin.get(key), 0) for key in ("stage", "epoch")]
         for measure in PRINTED:
             value, bounds = classifier.row[measure], evidence["intervals"][classifier.id][measure]
             interval = "\N{EN DASH}".join(t.number(bound, 2) for bound in bounds)

@@ -67,11 +67,12 @@ def _table(study: Study, intervals: dict[str, dict[str, list[float]]], measures:
             *(t.number(classifier.row[measure]) for measure in measures),
         )
     table.add_section()
+    average = t("results.mean")
     for recipe, rows in study.averages.items():
         mean, deviation = rows["mean"], t.number(rows["std"]["accuracy"])
         spread = f"{t.number(mean['accuracy'])} ± {deviation}"
         shown = [t.number(mean[measure]) for measure in measures]
-        table.add_row(f"{t.recipe(recipe)}: {t('results.mean')}", "", spread, *shown)
+        table.add_row(f"{t.recipe(recipe)}: {average}", "", spread, *shown)
     return table
 
 
