@@ -19,6 +19,24 @@ BANDS = 300  # resampled curves behind a band
 PLOTTED = ("accuracy", "weighted_f1", "f1", "auc")  # of a published result; a paper seldom gives all
 
 
+def differences(study: Study, evidence: dict[str, Any], t: Text) -> Figure:
+    """Paired differences in accuracy that decide H2 and H3, with their intervals, 0 and the margin."""
+    names = t.names(study)
+    tests = [test for test in evidence["tests"] if test["decides"] and test["hypothesis"] in ("H2", "H3")]
+    shown = list({tuple(test["between"]): test for test in tests}.values())[::-1]
+    figure, axes = plt.subplots(figsize=(6.2, 0.5 * len(shown) + 0.9))
+    margin = 100 * evidence["margin"]
+    axes.axvspan(-margin, margin, color="0.9", linewidth=0)
+    axes.axvline(0, color="black", linewidth=0.8)
+    for y, test in enumerate(shown):
+        colour = COLOURS[0 if test["hypothesis"] == "H2" else 1]
+        axes.plot([100 * test["low"], 100 * test["high"]], [y, y], color=colour, linewidth=1.5)
+        axes.plot(100 * test["difference"], y, MARKERS[0], color=colour)
+    labels = [t("answer.minus", one=names[test["between"][0]], other=names[test["between"][1]]) for test in shown]
+    axes.set(yticks=range(len(shown)), yticklabels=labels, xlabel=t("axis.points"))
+    return figure
+
+
 def forest(study: Study, compared: list[Classifier], intervals: dict[str, Any], t: Text) -> Figure:
     """Accuracy of a few classifiers with their intervals."""
     figure, axes = plt.subplots(figsize=(6.4, 0.36 * len(compared) + 0.9))

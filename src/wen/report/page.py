@@ -137,6 +137,7 @@ def _figures(study: Study, evidence: dict[str, Any], epochs: pd.DataFrame, t: Te
         compared.append(study.focus)
     ladder = [*study.champions(reading), *(study.inter(recipe, scheme) for recipe in params.grid), compared[2]]
     drawn = {
+        "differences": figures.differences(study, evidence, t),
         "forest": figures.forest(study, ladder, evidence["intervals"], t),
         "rates": figures.rates(study, t),
         "schemes": figures.schemes(study, t),

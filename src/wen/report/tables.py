@@ -37,7 +37,7 @@ def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> None
     model = Column(t("column.model"), 4.4)
     trained = [Column(t("column.stage")), Column(t("column.epoch"))]
     printed: dict[str, tuple[list[Column], Rows]] = {
-        "single": ([model, *trained, *measures], _measured_rows(single, evidence, t)),
+        "single": ([Column(t("column.model"), 3.4), *trained, *measures], _measured_rows(single, evidence, t)),
         "average": ([model, *measures], _average_rows(study, t)),
         "ensemble": ([model, *measures], _measured_rows(ensembles, evidence, t)),
         "weight": _weight_table(ensembles, t),
