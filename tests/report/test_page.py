@@ -186,7 +186,10 @@ def test_a_training_that_diverged_is_named_at_the_top(make_study: MakeStudy) -> 
 @pytest.mark.parametrize("language", ["en", "id"])
 def test_it_says_what_was_chosen_on_test_data(make_study: MakeStudy, language: str) -> None:
     params, paths = make_study(report={"language": language})
-    chosen = {"en": "the better of Inter-LR and Intra-LR on the test set", "id": "yang lebih baik di antara Inter-LR dan Intra-LR pada data uji"}[language]
+    chosen = {
+        "en": "the better of Inter-LR and Intra-LR on the test set",
+        "id": "yang lebih baik di antara Inter-LR dan Intra-LR pada data uji",
+    }[language]
     optimistic = Text(language)("rules.as_written")
     free, written = (
         run(params.model_copy(update={"reading": reading}), paths).text for reading in ("leak_free", "as_written")
