@@ -29,11 +29,10 @@ def differences(study: Study, evidence: dict[str, Any], t: Text) -> Figure:
     axes.axvspan(-margin, margin, color="0.9", linewidth=0)
     axes.axvline(0, color="black", linewidth=0.8)
     for y, test in enumerate(shown):
-        colour = COLOURS[0 if test["hypothesis"] == "H2" else 1]
-        axes.plot([100 * test["low"], 100 * test["high"]], [y, y], color=colour, linewidth=1.5)
-        axes.plot(100 * test["difference"], y, MARKERS[0], color=colour)
+        axes.plot([100 * test["low"], 100 * test["high"]], [y, y], color=COLOURS[0], linewidth=1.5)
+        axes.plot(100 * test["difference"], y, MARKERS[0], color=COLOURS[0])
     labels = [t("answer.minus", one=names[test["between"][0]], other=names[test["between"][1]]) for test in shown]
-    axes.set(yticks=range(len(shown)), yticklabels=labels, xlabel=t("axis.points"))
+    axes.set(yticks=range(len(shown)), yticklabels=labels, xlabel=t("axis.points"), ylim=(-0.6, len(shown) - 0.4))
     return figure
 
 
