@@ -8,12 +8,17 @@ import matplotlib
 matplotlib.use("agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from wen.files import atomic
 
 ALL_COLOUR, HEM_COLOUR = "#7b2d8b", "#1b9e77"
 COLOURS = ["#1f4e79", "#d1731c", "#2a9d6f", "#8b2d6b", "#5c5c5c"]
+DPI = 200  # of PNG
 MARKERS = "osD^v"
 LINES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1))]
 
@@ -28,7 +33,6 @@ plt.rcParams.update(
         "legend.frameon": False,
         "svg.hashsalt": "wen",
         "svg.fonttype": "none",
-        "savefig.dpi": 200,
     }
 )
 
@@ -41,11 +45,19 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def render(figure: Figure, format: str) -> bytes:
-    """Draw a figure in memory, with text as text and nothing of the day in it."""
-    if figure.get_layout_engine():  # once for all formats
+    """Draw a figure in memory as SVG, PDF or PNG, with text as text and nothing of the day in it.
+
+    Each canvas draws it once; ``savefig`` would draw it twice, and lay it out anew for each format.
+    """
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
     data = io.BytesIO()
-    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    figure.savefig(data, format=format, metadata=dates.get(format))
+    if format == "svg":
+        FigureCanvasSVG(figure).print_svg(data, metadata={"Date": None})
+    elif format == "pdf":
+        FigureCanvasPdf(figure).print_pdf(data, metadata={"CreationDate": None})
+    else:
+        figure.set_dpi(DPI)
+        FigureCanvasAgg(figure).print_png(data)
     return data.getvalue()
