@@ -100,7 +100,7 @@ def scaled(tmp_path_factory: pytest.TempPathFactory) -> Study:
     study = finished_study(tmp_path_factory, "scaled")
     said = study.run("dvc", "exp", "run", "--set-param", "calibration=temperature")
     assert {stage.split("@")[0] for stage in study.stages_run(said)} == {
-        "code", "ensemble-inter", "ensemble-intra", "report",
+        "code", "repeats", "ensemble-inter", "ensemble-intra", "report",
     }  # fmt: skip
     return study
 

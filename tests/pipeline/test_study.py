@@ -31,14 +31,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 def test_the_study_runs_once_and_then_has_nothing_to_do(study: Study) -> None:
     ran = study.stages_run(Path(study.env["HOME"], "repro.txt").read_text())
-    assert ran[:5] == [
-        "code",
-        "prepare",
-        "split",
-        "backbone",
-        "features",
-    ]  # by `dvc repro features`, then by `dvc repro`
-    assert ran[5] == "code"
+    assert sorted(ran[:5]) == ["backbone", "code", "features", "prepare", "split"]  # by `dvc repro features`
+    assert ran[5] == "code"  # then by `dvc repro`
     assert sorted(ran[5:]) == sorted({
         "code", "baselines", "repeats", "ensemble-intra", "report",
         *(f"{stage}@{lr}-{fold}" for stage in ("train-fold", "predict-fold") for lr, fold in MODELS),
