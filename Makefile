@@ -5,7 +5,7 @@ COMPLETE ?= true
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test study results bench plain chaos fuzz clean
+.PHONY: help demo test study results bench plain chaos fuzz mutants clean
 
 help:  ## List these targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,8 +42,11 @@ MINUTES ?= 10
 fuzz: $(BIN)/installed  ## Read files changed at random: make fuzz [MINUTES=10] [SEED=1]
 	python chaos/fuzz.py --minutes $(MINUTES) --seed $(SEED)
 
+mutants: $(BIN)/installed  ## Change the statistics' code in one place at a time, and list what no test notices: make mutants [MINUTES=20]
+	python chaos/mutants.py --minutes $(if $(filter command line,$(origin MINUTES)),$(MINUTES),20)
+
 clean:  ## Remove the environment and tool caches; results stay
-	rm -rf .venv bench/.environments .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv bench/.environments mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which with make PYTHON=...")'
