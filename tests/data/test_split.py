@@ -233,6 +233,21 @@ def test_the_audit_counts_what_a_split_by_image_lets_through() -> None:
     assert report["validation_and_train"]["0"]["near_copy_pairs"] == 0  # c and d are in one fold
 
 
+def test_the_audit_counts_the_images_of_each_class_and_the_people_of_each_part() -> None:
+    rows = [
+        *[("P1", 1, TEST), ("H1", 0, TEST), ("H1", 0, TEST), ("H2", 0, TEST)],
+        *[("P2", 1, DEVELOPMENT), ("P2", 1, DEVELOPMENT), ("P3", 1, DEVELOPMENT), ("H3", 0, DEVELOPMENT)],
+        *[("P4", 1, EXCLUDED), ("P4", 1, EXCLUDED), ("H4", 0, EXCLUDED), ("P4", 1, EXCLUDED), ("P4", 1, EXCLUDED)],
+    ]
+    cells = pd.DataFrame(rows, columns=["subject", "label", "part"])
+    names = [f"{k:02}" for k in range(len(rows))]
+    cells = cells.assign(id=names, pixels=names, fold=[-1] * 4 + [0, 0, 1, 1] + [-1] * 5)
+    report = audit(cells, make_copies(cells))
+    assert report["test"] == {"images": 4, "ALL": 1, "HEM": 3, "subjects": 3}
+    assert report["development"] == {"images": 4, "ALL": 3, "HEM": 1, "subjects": 3}
+    assert report["excluded"] == {"images": 5, "ALL": 4, "HEM": 1, "subjects": 2}
+
+
 def test_what_a_preliminary_test_set_shares_with_training_is_excluded_from_it() -> None:
     index = make_index(1, 60, 0)
     inside, outside = np.flatnonzero(index.source == "preliminary")[0], np.flatnonzero(index.source == "fold_0")

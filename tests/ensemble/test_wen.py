@@ -41,7 +41,8 @@ def test_an_ensemble_lies_between_its_members(case: tuple[np.ndarray, np.ndarray
 
 
 def test_negative_and_undefined_scores_count_as_nothing() -> None:
-    np.testing.assert_allclose(normalised([-0.2, 0.5, float("nan")]), [0, 1, 0])
+    scores = [-0.2, 0.3, float("nan"), 0.1, float("inf"), float("-inf")]
+    np.testing.assert_allclose(normalised(scores), [0, 0.75, 0, 0.25, 0, 0])
 
 
 def test_without_a_positive_score_weights_are_equal_with_a_warning() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from wen.evaluation.metrics import Confusion, decide, evaluate, weighted_f1
+from wen.evaluation.metrics import OF_DECISIONS, Confusion, decide, evaluate, weighted_f1
 from wen.evaluation.metrics import precision as precision_of
 from wen.evaluation.metrics import recall as recall_of
 
@@ -59,3 +59,11 @@ def test_the_published_confusion_of_prellberg_and_kramer() -> None:
     hem = Confusion(tn=published.tp, fp=published.fn, fn=published.fp, tp=published.tn)
     assert weights @ [precision_of(hem), precision_of(published)] == pytest.approx(0.8981, abs=5e-5)
     assert weights @ [recall_of(hem), recall_of(published)] == pytest.approx(0.8988, abs=5e-5)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", OF_DECISIONS)
+def test_resampled_test_sets_without_a_class_are_measured_as_a_single_one_is(name: str) -> None:
+    counts = [(0, 0, 0, 0), (3, 2, 0, 0), (0, 0, 3, 2), (4, 0, 3, 0), (0, 4, 0, 3), (5, 1, 2, 7)]
+    together = OF_DECISIONS[name](Confusion(*np.array(counts, dtype=float).T))
+    np.testing.assert_allclose(together, [OF_DECISIONS[name](Confusion(*of_one)) for of_one in counts])

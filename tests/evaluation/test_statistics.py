@@ -76,6 +76,47 @@ def test_sign_flips_of_many_subjects_are_near_the_normal_limit() -> None:
     assert compare_two(one, other, unit, 0).p == pytest.approx(2 * norm.sf(abs(z)), abs=0.02)
 
 
+def each_subject_wins(subjects: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two cells a subject: the first classifier is right on both, the other on one."""
+    return np.ones(2 * subjects, dtype=int), np.arange(2 * subjects) % 2, np.arange(2 * subjects) // 2
+
+
+@pytest.mark.parametrize("subjects", [12, 13])
+def test_sign_flips_of_thirteen_subjects_or_fewer_are_all_counted(subjects: int) -> None:
+    assert compare_two(*each_subject_wins(subjects), 0).p == 2 / 2**subjects
+
+
+def test_of_random_sign_flips_the_observed_one_is_one_of_ten_thousand() -> None:
+    one, other, unit = each_subject_wins(40)
+    assert compare_two(one, other, unit, 0).p == 1 / 10_000
+    assert compare_several(np.stack([one, one, other], axis=1), unit, 0).p == 1 / 10_000
+
+
+def test_an_outcome_says_which_test_it_is_and_what_it_counted() -> None:
+    one, other, image = paired(9, 4, 1, 2)
+    subject = image // 2
+    assert compare_two(one, other, image, 0)[:2] == ("mcnemar_mid_p", 1)
+    assert compare_two(one, other, subject, 0)[:2] == ("sign_flip", 3)
+    three = np.stack([one, other, one], axis=1)
+    q = pytest.approx(cochrans_q(three).statistic)
+    assert compare_several(three, image, 0)[:2] == ("cochran_q", q)
+    assert compare_several(three, subject, 0)[:2] == ("cochran_q_permuted", q)
+    alike = np.stack([one, one], axis=1)
+    assert compare_several(alike, image, 0)[:2] == ("cochran_q", 0)
+    assert compare_several(alike, subject, 0)[:2] == ("cochran_q_permuted", 0)
+    label = image % 2
+    assert auc_difference(label, one, other, image)[0].name == "delong"
+    assert auc_difference(label, one, other, subject)[0].name == "obuchowski"
+
+
+def test_random_exchanges_depend_on_the_seed_alone() -> None:
+    rng = np.random.default_rng(5)
+    right, unit = (rng.random((120, 3)) < 0.7).astype(int), np.arange(120) // 3
+    for test in (lambda seed: compare_two(right[:, 0], right[:, 1], unit, seed),
+                 lambda seed: compare_several(right, unit, seed)):  # fmt: skip
+        assert test(1) == test(1) != test(2)
+
+
 def test_cochran_gives_what_the_formula_gives_by_hand() -> None:
     right = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0]])
     # Columns sum to 4, 4, 1, rows to 2, 1, 3, 1, 2, 0; Q = 2 (3 (16 + 16 + 1) - 81) / (3 x 9 - 19) = 4.5.
@@ -100,9 +141,15 @@ def test_classifiers_that_agree_everywhere_do_not_differ() -> None:
     assert compare_several(right, np.arange(3), 0)[1:] == (0.0, 1.0)
 
 
-def test_cochran_by_subject_counts_the_exchanges_within_subjects() -> None:
-    right = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0]])
-    unit = np.array([0, 0, 1, 1, 2, 2])
+@pytest.mark.parametrize(
+    "right",
+    [
+        [[1, 1, 0], [1, 0, 0], [1, 1, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0]],
+        [[1, 1, 1], [1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 1, 1], [1, 0, 1]],  # the statistic is nearly the smallest
+    ],
+)
+def test_cochran_by_subject_counts_the_exchanges_within_subjects(right: np.ndarray) -> None:
+    right, unit = np.array(right), np.array([0, 0, 1, 1, 2, 2])
     sums = np.stack([np.bincount(unit, column) for column in right.T], axis=1)
     observed = sums.sum(axis=0).var()
     every = [
@@ -111,7 +158,9 @@ def test_cochran_by_subject_counts_the_exchanges_within_subjects() -> None:
     ]
     exact = np.mean(np.array(every) >= observed - 1e-9)
     error = np.sqrt(exact * (1 - exact) / 9999)
-    assert compare_several(right, unit, 0).p == pytest.approx(exact, abs=4 * error)
+    outcome = compare_several(right, unit, 0)
+    assert outcome.p == pytest.approx(exact, abs=4 * error)
+    assert outcome.statistic == pytest.approx(cochrans_q(right).statistic)
 
 
 labelled = st.lists(st.tuples(st.booleans(), st.integers(0, 6), st.integers(0, 6)), min_size=4, max_size=25).filter(
@@ -135,6 +184,27 @@ def test_the_covariance_of_areas_is_delong_s_of_all_pairs(rows: list[tuple[bool,
     expected = np.cov(wins.mean(axis=2)) / wins.shape[1] + np.cov(wins.mean(axis=1)) / wins.shape[2]
     _, covariance = delong(label.astype(int), np.stack(scores), np.arange(len(label)))
     np.testing.assert_allclose(covariance, expected, atol=1e-12)
+
+
+def test_by_subject_the_covariance_of_areas_is_obuchowski_s_of_all_pairs() -> None:
+    rng = np.random.default_rng(7)
+    unit = np.repeat(np.arange(5), [6, 9, 4, 12, 7])
+    label = np.concatenate([np.arange(size) % 3 > 0 for size in np.bincount(unit)]).astype(int)  # both, in everyone
+    scores = label + rng.normal(size=5)[unit] + rng.integers(0, 3, (2, len(unit)))
+    psi = np.stack([np.sign(own[label == 1][:, None] - own[label == 0][None, :]) / 2 + 0.5 for own in scores])
+    area, (m, n) = psi.mean(axis=(1, 2)), psi.shape[1:]
+    of_all, of_hem = psi.mean(axis=2), psi.mean(axis=1)
+    # Obuchowski (1997), of K = 5 clusters: sums over a cluster less its number of images times the area.
+    x = np.array(
+        [[(own[unit[label == 1] == k] - a).sum() for k in range(5)] for own, a in zip(of_all, area, strict=True)]
+    )
+    y = np.array(
+        [[(own[unit[label == 0] == k] - a).sum() for k in range(5)] for own, a in zip(of_hem, area, strict=True)]
+    )
+    expected = 5 / 4 * (x @ x.T / m**2 + y @ y.T / n**2 + (x @ y.T + y @ x.T) / (m * n))
+    areas, covariance = delong(label, scores, unit)
+    assert areas == pytest.approx(area)
+    np.testing.assert_allclose(covariance, expected)
 
 
 def test_areas_by_subject_vary_as_resampled_subjects_do() -> None:
@@ -171,6 +241,24 @@ def test_areas_that_rise_and_fall_together_differ_more_surely() -> None:
         assert difference.value - difference.low == pytest.approx(norm.ppf(0.975) * difference.error)
     errors = [auc_difference(label, score, other, np.arange(200))[1].error for other in (near, apart)]
     assert errors[0] < errors[1] / 2
+
+
+@given(labelled)
+def test_a_difference_of_areas_varies_as_the_differences_of_all_pairs_do(rows: list[tuple[bool, int, int]]) -> None:
+    label, one, other = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    pairs = [np.sign(own[label == 1][:, None] - own[label == 0][None, :]) / 2 for own in (one, other)]
+    lead = pairs[0] - pairs[1]  # no covariance is needed: each pair has one difference
+    m, n = lead.shape
+    error = np.sqrt(lead.mean(axis=1).var(ddof=1) / m + lead.mean(axis=0).var(ddof=1) / n)
+    outcome, difference = auc_difference(label.astype(int), one, other, np.arange(m + n))
+    assert difference.value == pytest.approx(lead.mean(), abs=1e-12)
+    assert difference.error == pytest.approx(error, abs=1e-7)
+    assert outcome.name == "delong"
+    if error > 1e-6:
+        assert outcome.statistic == pytest.approx(lead.mean() / error)
+        assert outcome.p == pytest.approx(2 * norm.sf(abs(lead.mean()) / error))
+    limits = np.clip(lead.mean() + np.array([-1, 1]) * norm.ppf(0.975) * difference.error, -1, 1)
+    assert (difference.low, difference.high) == pytest.approx(limits)
 
 
 def test_by_subject_areas_are_compared_by_t_of_the_effective_number_of_subjects() -> None:
@@ -214,6 +302,26 @@ def test_by_subject_a_difference_varies_as_leaving_out_each_subject_says() -> No
     assert difference.error > accuracy_difference(one, other, np.arange(n)).error
     assert difference.low == pytest.approx(centre - t.ppf(0.975, freedom) * error)
     assert difference.high == pytest.approx(centre + t.ppf(0.975, freedom) * error)
+
+
+def test_two_subjects_say_something_about_a_difference_but_no_limit_is_beyond_one() -> None:
+    one, other, _ = paired(20, 8, 8, 4)
+    unit = np.arange(40) % 2
+    without = [(one - other)[unit != k].mean() for k in (0, 1)]
+    difference = accuracy_difference(one, other, unit)
+    first, second = 9 / 42, 9 / 42
+    images = (first + second - (first - second) ** 2) / 42
+    assert difference.error == pytest.approx(np.sqrt(max(images, (without[0] - without[1]) ** 2 / 4)))
+    assert (difference.low, difference.high) == (-1, 1)  # Student's quantile of one degree of freedom is 12.7
+
+
+def test_differences_of_many_studies_at_once_are_those_of_each() -> None:
+    rng = np.random.default_rng(6)
+    size = np.array([9, 14, 30, 7, 22])
+    gained, lost = rng.binomial(size, 0.2, (8, 5)), rng.binomial(size, 0.1, (8, 5))
+    together = np.stack(difference_by_unit(gained, lost, size), axis=1)
+    each = [difference_by_unit(*row, size) for row in zip(gained, lost, strict=True)]
+    np.testing.assert_allclose(together, each)
 
 
 def test_one_subject_alone_says_nothing_about_a_difference() -> None:
