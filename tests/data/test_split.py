@@ -319,6 +319,29 @@ def test_a_fraction_that_is_reached_is_written_and_needs_no_word(
     assert not capsys.readouterr().out
 
 
+def test_an_audit_is_read_back_for_the_parameters_that_it_was_made_with_and_no_others(
+    tmp_path: Path, tiny: Params
+) -> None:
+    paths, params = Paths(tmp_path), params_by(tiny, 0.3)
+    assert split.audited(params, paths) is None
+    index = make_index(1, 60, 3)
+    written(index, [], paths)
+    split.run(params, paths)
+    report = json.loads(paths.split_metrics.read_text())
+    assert split.audited(params, paths) == report
+    preliminary = Split(unit="subject", test="preliminary", test_fraction=0.3)
+    others = [{"seed": params.seed + 1}, {"folds": [*params.folds, 9]}, {"split": by("image", fraction=0.3)},
+              {"split": by("subject", fraction=0.25)}, {"split": preliminary}]  # fmt: skip
+    for other in others:
+        assert split.audited(params.model_copy(update=other), paths) is None, other
+    split.run(params.model_copy(update={"split": preliminary}), paths)
+    for fraction in (0.3, 0.2):  # which bears on random test sets alone
+        options = Split(unit="subject", test="preliminary", test_fraction=fraction)
+        assert split.audited(params.model_copy(update={"split": options}), paths)["test_set"] == "preliminary"
+    paths.split_metrics.write_text("[]")
+    assert split.audited(params, paths) is None
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

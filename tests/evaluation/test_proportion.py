@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import t
+from scipy.stats import norm, t
 from statsmodels.stats.proportion import proportion_confint
 
 from wen.evaluation.proportion import effective_units, quantile, share
@@ -34,6 +34,19 @@ def test_images_that_repeat_their_subject_count_as_one_each() -> None:
     z = t.ppf(0.975, 9)
     centre, reach = (0.8 + z**2 / 20) / (1 + z**2 / 10), z * np.sqrt(0.16 / 10 + z**2 / 400) / (1 + z**2 / 10)
     assert found == pytest.approx((0.8, centre - reach, centre + reach))
+
+
+@pytest.mark.parametrize("subjects", [2, 6])
+def test_by_subject_a_share_is_of_as_many_images_as_its_variance_between_subjects_says(subjects: int) -> None:
+    unit = np.arange(subjects).repeat(30)
+    hit = (np.arange(30) < 15 + 6 * (np.arange(subjects) % 2)[:, None]).ravel()  # 15 or 21 of each one's thirty
+    error = np.std([hit[unit == k].mean() for k in range(subjects)], ddof=1) / np.sqrt(subjects)
+    value, z = hit.mean(), t.ppf(0.975, subjects - 1)
+    images = value * (1 - value) / error**2
+    assert subjects < images < len(unit)
+    alike = 2 * norm.sf(z)  # the level at which the normal quantile is Student's
+    low, high = proportion_confint(value * images, images, alike, method="wilson")
+    assert share(hit, unit) == pytest.approx((value, low, high))
 
 
 def test_images_that_are_no_more_alike_within_a_subject_count_nearly_as_many() -> None:

@@ -6,7 +6,7 @@ from scipy.special import expit, logit
 from scipy.stats import t
 
 from wen.evaluation.metrics import MEASURES, evaluate
-from wen.evaluation.resampling import interval, resample, resampled_measures, subject_intervals
+from wen.evaluation.resampling import interval, logit_interval, resample, resampled_measures, subject_intervals
 
 images = st.lists(
     st.tuples(st.integers(0, 1), st.sampled_from([0.0, 0.2, 0.5, 0.7, 1.0]), st.integers(0, 3)), min_size=1, max_size=20
@@ -41,6 +41,10 @@ def test_a_share_has_the_interval_of_the_binomial() -> None:
     assert (low, high) == pytest.approx((0.8 - 1.96 * 0.02, 0.8 + 1.96 * 0.02), abs=0.004)
 
 
+def test_an_interval_leaves_out_a_fortieth_at_either_end() -> None:
+    assert interval(np.arange(1001.0)) == pytest.approx((25, 975))
+
+
 def test_an_interval_leaves_out_what_is_undefined() -> None:
     assert interval(np.array([np.nan, 1.0, 3.0]), level=1.0) == (1.0, 3.0)
     assert np.isnan(interval(np.array([np.nan]))).all()
@@ -73,6 +77,18 @@ def test_by_subject_a_perfect_classifier_may_still_err() -> None:
         assert high == 1
 
 
+@pytest.mark.parametrize("people", [2, 5])
+def test_by_subject_a_share_of_none_or_all_is_taken_to_be_half_an_image_away(people: int) -> None:
+    n, edge = 4 * people, 1 / (8 * people)
+    error = 1 / np.sqrt(n * edge * (1 - edge))  # of the logit of a share of independent images
+    farthest = expit(logit(edge) + t.ppf(0.975, people - 1) * error)
+    value = np.array([0.0, 1.0])
+    low, high = logit_interval(value, np.tile(value[:, None], people), np.full(people, 4))
+    assert low == pytest.approx([0, 1 - farthest])
+    assert high == pytest.approx([farthest, 1])
+
+
+@pytest.mark.filterwarnings("error")
 def test_by_subject_one_person_says_nothing_and_a_class_without_a_case_has_no_area() -> None:
     label = np.ones(8, dtype=int)
     one = subject_intervals(label, np.full(8, 0.7), np.zeros(8, dtype=int))

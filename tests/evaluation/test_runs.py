@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import f, norm, ttest_rel
+from scipy.stats import chi2, f, ncf, norm, t, ttest_rel
 from statsmodels.stats.anova import AnovaRM
 
-from wen.evaluation.runs import compare_runs
+from wen.evaluation.runs import Runs, compare_runs
 from wen.evaluation.statistics import compare_several
 
 
@@ -68,6 +68,54 @@ def test_the_error_is_obuchowski_and_rockette_s(right: np.ndarray) -> None:
     between_runs = max(runs.deviation**2, _noise_by_brute_force(right))
     expected = between_runs + max(_images_part_by_brute_force(right), 0)
     assert runs.variance == pytest.approx(max(expected, 4 / 14**2))
+
+
+def test_few_runs_that_are_alike_by_chance_have_the_error_of_their_images() -> None:
+    rng, by_noise = np.random.default_rng(11), 0
+    for _ in range(60):
+        right = (rng.random((3, 4, 60)) < 0.7).astype(int)
+        runs, noise = compare_runs(right, np.arange(60)), _noise_by_brute_force(right)
+        images = max(_images_part_by_brute_force(right), 0)
+        by_noise += noise > runs.deviation**2
+        assert runs.variance == pytest.approx(max(runs.deviation**2, noise) + images)
+    assert by_noise > 10
+
+
+def _df_by_brute_force(right: np.ndarray) -> tuple[float, float]:
+    """Lecoutre's correction of Huynh & Feldt (1976), of the covariance of rates less their mean."""
+    k, r, n = right.shape
+    less_mean = right - right.mean(axis=0)
+    runs = np.cov(less_mean.mean(axis=2))
+    covariance = np.cov(less_mean.reshape(k * r, n)).reshape(k, r, k, r) / n
+    images = r * np.mean([covariance[:, i, :, j] for i in range(r) for j in range(r) if i != j], axis=0)
+    at_random = max(np.trace(runs) / (k - 1), _noise_by_brute_force(right))
+    share = max(np.trace(images) / (k - 1), 0)
+    freedom = (at_random + share) ** 2 / (at_random**2 / (r - 1) + share**2 / (n - 1))
+    if share:
+        values, vectors = np.linalg.eigh(images)
+        values = np.maximum(values, 0)
+        runs = runs + vectors @ np.diag(values) @ vectors.T * share * (k - 1) / values.sum()
+    epsilon = np.trace(runs) ** 2 / (k - 1) / (runs**2).sum()
+    above, below = (freedom + 1) * (k - 1) * epsilon - 2, freedom - (k - 1) * epsilon
+    if abs(below) < 1e-9 and abs(above) < 1e-9:  # 0 / 0: of two folds, only one contrast can be seen to vary
+        between = 1.0
+    else:
+        between = k - 1 if below <= 0 else min(max(above / below, 1), k - 1)
+    return between, between * freedom
+
+
+@pytest.mark.parametrize("folds", [2, 3, 9])
+def test_degrees_of_freedom_are_huynh_and_feldt_s(folds: int) -> None:
+    rng, seen = np.random.default_rng(12), []
+    for seed in range(40):
+        habit = (0.0, 0.3)[seed % 2]
+        right = simulated(np.random.default_rng(seed), 0.05, 60, (0.0,) * 4, folds=folds, habit=habit)
+        right[0] ^= rng.random((folds, 60)) < 0.2 * rng.random((folds, 1))  # this rate's runs spread more
+        runs = compare_runs(right, np.arange(60))
+        assert runs.df == pytest.approx(_df_by_brute_force(right))
+        seen.append(round(runs.df[0], 6))
+    assert {1.0, 3.0} & set(seen)
+    assert len(set(seen)) > 2
 
 
 def test_where_images_explain_nothing_it_is_statsmodels_analysis_of_repeated_measures() -> None:
@@ -166,6 +214,9 @@ def test_rates_that_decide_alike_do_not_differ() -> None:
     runs = compare_runs(right, np.arange(300))
     assert (runs.p, runs.difference, runs.statistic) == (1, 0, 0)
     assert runs.high == -runs.low == pytest.approx(0.0115, abs=0.0005)  # as if two images were disputed
+    few = compare_runs(right[:, :, :10], np.arange(10))
+    assert few.df == (2, 18)
+    assert few.high == pytest.approx(t.isf(0.05 / 6, 18) * np.sqrt(2) / 12)  # Bonferroni's of three pairs, two-sided
 
 
 def test_rates_of_which_one_is_always_right_and_one_always_wrong_differ() -> None:
@@ -173,6 +224,19 @@ def test_rates_of_which_one_is_always_right_and_one_always_wrong_differ() -> Non
     runs = compare_runs(right, np.arange(40))
     assert runs.p < 1e-6
     assert np.isfinite(runs.statistic)
+
+
+@pytest.mark.parametrize("between", [1.0, 1.4, 2.0])
+def test_the_smallest_difference_is_that_of_the_noncentral_f(between: float) -> None:
+    k, r, variance, within = 3, 5, 4e-4, 7.0
+    runs = Runs(k, r, 0, (between, within), 1, 0, 0, 0, 0, variance)
+    difference = runs.smallest(0.05)
+    assert difference is not None
+    # One rate is half the difference above the mean and one below it; F's degrees of freedom are corrected.
+    shift = r * difference**2 / 2 / variance * between / (k - 1)
+    true = chi2.ppf((np.arange(3000) + 0.5) / 3000, within) / within  # estimated error over true error, squared
+    power = ncf.sf(f.isf(0.05, between, within), between, within, shift * true).mean()
+    assert power == pytest.approx(0.8, abs=0.003)
 
 
 def test_two_folds_show_next_to_nothing() -> None:
