@@ -33,8 +33,8 @@ def main() -> None:
     run(options.names, ends)
     found = results()
     for name, status in found.items():
-        if status in ("survived", "no tests"):
-            print(f"{change(name)}  ({status}: {name})")
+        if status == "survived":
+            print(f"{change(name)}  ({name})")
     print(table(found))
 
 

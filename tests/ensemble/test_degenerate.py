@@ -5,10 +5,13 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 
 from wen.config.member import Member
 from wen.ensemble.combined import ensemble
-from wen.ensemble.weights import SCHEMES
+from wen.ensemble.temperature import fit
+from wen.ensemble.weights import SCHEMES, scheme
+from wen.errors import WenError
 from wen.evaluation.metrics import MEASURES, evaluate
 from wen.members.predictions import Predictions
 
@@ -77,3 +80,20 @@ def test_a_validation_fold_of_one_class_gives_a_defined_ensemble(scheme: str) ->
         made = ensemble([member(GOOD, np.ones(6, int)), member(GOOD, np.ones(6, int))], scheme, "none")
     assert np.isfinite(made.weight).all()
     assert np.isfinite(made.probability).all()
+
+
+def test_members_are_scaled_by_their_temperatures_and_scored_without() -> None:
+    members = [member(GOOD), member(np.array([0.1, 0.99, 0.4, 0.6, 0.98, 0.97]))]
+    made = ensemble(members, "accuracy", "temperature")
+    assert made.score == pytest.approx([5 / 6, 4 / 6])
+    assert made.weight == pytest.approx([5 / 9, 4 / 9])
+    assert made.temperature == pytest.approx([fit(LABEL, own.validation_probability) for own in members])
+    assert min(abs(made.temperature - 1)) > 0.02
+    scaled = [expit(logit(own.test_probability) / by) for own, by in zip(members, made.temperature, strict=True)]
+    assert made.probability == pytest.approx(5 / 9 * scaled[0] + 4 / 9 * scaled[1])
+    assert ensemble(members, "accuracy", "none").temperature.tolist() == [1, 1]
+
+
+def test_an_unknown_scheme_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(WenError, match="no scheme 'brier'; there are accuracy, f1, kappa, auc, uniform"):
+        scheme("brier")

@@ -4,6 +4,7 @@ import statsmodels.api as sm
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
+from scipy.stats import t
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
@@ -109,16 +110,17 @@ def test_slope_and_intercept_are_those_of_statsmodels() -> None:
     assert found.in_the_large == pytest.approx((level.params[0], *level.conf_int()[0]), abs=1e-6)
 
 
-def test_by_subject_errors_are_the_cluster_robust_ones_of_statsmodels() -> None:
+@pytest.mark.parametrize("subjects", [2, 30])
+def test_by_subject_errors_are_the_cluster_robust_ones_of_statsmodels(subjects: int) -> None:
     label, probability = miscalibrated()
-    unit = np.arange(300) % 30
+    unit = np.arange(300) % subjects
     expected = sm.Logit(label, sm.add_constant(logit(probability))).fit(
         disp=False, cov_type="cluster", cov_kwds={"groups": unit}, use_t=True
     )
     small_sample = np.sqrt(299 / 298)  # statsmodels' further factor, (n - 1) / (n - k), is that of linear regression
     found = recalibration(label, probability, unit)
     for value, estimate, error in zip(expected.params, (found.intercept, found.slope), expected.bse, strict=True):
-        reach = 2.045230 * error / small_sample  # Student's quantile of 29
+        reach = t.ppf(0.975, subjects - 1) * error / small_sample
         assert estimate == pytest.approx((value, value - reach, value + reach), abs=1e-5)
 
 
@@ -141,8 +143,18 @@ CERTAIN = np.array([0.0, 1, 1, 1, 0, 0, 1, 1])
 )
 @pytest.mark.parametrize(
     "probability",
-    [CERTAIN, MIXED.astype(float), np.zeros(8), np.ones(8), np.full(8, 0.5), np.full(8, 0.9), np.linspace(0, 1, 8)],
-    ids=["certain", "perfect", "0", "1", "0.5", "0.9", "spread"],
+    [
+        CERTAIN,
+        MIXED.astype(float),
+        np.zeros(8),
+        np.ones(8),
+        np.full(8, 0.5),
+        np.full(8, 0.9),
+        np.linspace(0, 1, 8),
+        0.5 * MIXED + np.linspace(0.1, 0.4, 8),
+        np.array([0.1, 0.5, 0.3, 0.7, 0.5, 0.5, 0.9, 0.8]),
+    ],
+    ids=["certain", "perfect", "0", "1", "0.5", "0.9", "spread", "apart", "touching"],
 )
 def test_what_has_no_finite_answer_is_undefined_and_all_else_is_a_number(
     label: np.ndarray, probability: np.ndarray, unit: np.ndarray

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import multinomial
 
 from wen.evaluation.power import smallest_difference
 from wen.evaluation.statistics import mcnemar_mid_p
@@ -20,6 +21,19 @@ def found(disputed: int, images: int, alpha: float) -> float:
 @pytest.mark.parametrize(("disputed", "images"), [(0, 130), (4, 130), (20, 130), (30, 261), (250, 2506)])
 def test_four_of_five_studies_find_it(disputed: int, images: int, alpha: float) -> None:
     assert 0.78 <= found(disputed, images, alpha) <= 0.82
+
+
+@pytest.mark.parametrize(("disputed", "images"), [(2, 20), (9, 20), (6, 35)])
+def test_the_power_at_the_smallest_difference_is_four_fifths_of_all_outcomes(disputed: int, images: int) -> None:
+    difference = smallest_difference(disputed, images, 0.05)
+    assert difference is not None
+    share = max((disputed + 0.5) / (images + 1), difference)
+    likely = [(share + difference) / 2, max(share - difference, 0) / 2, 1 - share]
+    power = sum(
+        multinomial.pmf([one, other, images - one - other], images, likely)
+        for one in range(images + 1) for other in range(images + 1 - one) if mcnemar_mid_p(one, other) < 0.05
+    )  # fmt: skip
+    assert power == pytest.approx(0.8, abs=2e-4)
 
 
 def test_a_stricter_level_detects_only_a_larger_difference() -> None:
