@@ -7,6 +7,7 @@ mutants/: the next call tries the survivors again, then goes on where this one s
 """
 
 import argparse
+import os
 import re
 import signal
 import subprocess
@@ -43,7 +44,10 @@ def run(names: list[str], ends: float) -> None:
     left = ends - time.monotonic()
     if left <= 0:
         return
-    process = subprocess.Popen([*MUTMUT, "run", "--max-children", "1", *names], cwd=PROJECT, stdout=subprocess.DEVNULL)
+    command = [*MUTMUT, "run", "--max-children", "1", *names]
+    process = subprocess.Popen(
+        command, cwd=PROJECT, stdout=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
     try:
         if process.wait(left) != 0:
             sys.exit("mutants: mutmut failed; `python -m mutmut run` says why")

@@ -1,3 +1,6 @@
+from collections import Counter
+from itertools import product
+
 import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
@@ -26,3 +29,18 @@ def test_q_is_of_the_table_of_rights_and_wrongs() -> None:
 
 def test_q_is_undefined_where_no_outcome_tells() -> None:
     assert np.isnan(pairwise_q(np.ones((2, 4), dtype=int))).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_q_is_that_of_the_counts_of_each_pair_one_by_one() -> None:
+    right = (np.random.default_rng(3).random((4, 60)) < [[0.8], [0.6], [0.5], [1.0]]).astype(int)
+    found = pairwise_q(right)
+    for i, j in product(range(4), repeat=2):
+        count = Counter(zip(right[i].tolist(), right[j].tolist(), strict=True))
+        same, different = count[1, 1] * count[0, 0], count[1, 0] * count[0, 1]
+        expected = (same - different) / (same + different) if same + different else np.nan
+        assert found[i, j] == pytest.approx(expected, nan_ok=True)
+
+
+def test_a_probability_of_one_half_agrees_with_those_above_it() -> None:
+    assert pairwise_kappa(np.array([[0.5, 0.1, 0.5], [0.9, 0.2, 0.6]]))[0, 1] == 1
