@@ -319,6 +319,15 @@ def test_a_fraction_that_is_reached_is_written_and_needs_no_word(
     assert not capsys.readouterr().out
 
 
+def test_the_table_written_is_the_split_of_the_study_s_seed(tmp_path: Path, tiny: Params) -> None:
+    index, params = make_index(1, 60, 3), params_by(tiny, 0.3)
+    written(index, [], Paths(tmp_path))
+    split.run(params, Paths(tmp_path))
+    cells = assign(index, make_copies(index), params.split, len(params.folds), params.seed)
+    rows = [f"{own.id},{own.part},{own.fold}" for own in cells.itertuples()]
+    assert Paths(tmp_path).split.read_bytes().decode() == "\n".join(["id,part,fold", *rows, ""])
+
+
 def test_an_audit_is_read_back_for_the_parameters_that_it_was_made_with_and_no_others(
     tmp_path: Path, tiny: Params
 ) -> None:
@@ -329,6 +338,8 @@ def test_an_audit_is_read_back_for_the_parameters_that_it_was_made_with_and_no_o
     split.run(params, paths)
     report = json.loads(paths.split_metrics.read_text())
     assert split.audited(params, paths) == report
+    expected = {"unit": "subject", "test_set": "random", "folds": len(params.folds), "seed": params.seed}
+    assert {key: report[key] for key in expected} == expected
     preliminary = Split(unit="subject", test="preliminary", test_fraction=0.3)
     others = [{"seed": params.seed + 1}, {"folds": [*params.folds, 9]}, {"split": by("image", fraction=0.3)},
               {"split": by("subject", fraction=0.25)}, {"split": preliminary}]  # fmt: skip
