@@ -50,6 +50,7 @@ class Study:
     def restore(self) -> None:
         """Go back to the last commit and its results."""
         self.run("git", "checkout", "--quiet", "--", ".")
+        self.run("git", "clean", "--quiet", "--force", "metrics")  # rows that the last commit does not have
         with Repo(str(self.root)) as repo:
             repo.checkout(force=True)
 

@@ -3,8 +3,8 @@
 from wen.config.params import Params
 
 STAGES = (
-    "prepare", "split", "backbone", "features", "baselines", "repeats", "train-fold", "predict-fold",
-    "ensemble-inter", "ensemble-intra", "report",
+    "prepare", "split", "backbone", "features", "baselines", "train-fold", "predict-fold",
+    "ensemble-inter", "ensemble-intra", "repeats", "report",
 )  # fmt: skip
 """Those that compute."""
 BEFORE = ("code", "prepare", "split", "backbone", "features")
