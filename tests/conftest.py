@@ -88,6 +88,7 @@ def study_values() -> dict[str, Any]:
     study["finetune"] |= {"epochs": 1, "unfreeze_from": "blocks.5"}
     study["repeats"] = {"image": 1, "subject": 1}
     study["compute"]["threads"] = 1  # test workers share the cores
+    study["report"]["bootstrap"] = 200
     return study
 
 

@@ -41,7 +41,7 @@ def test_two_studies_of_the_same_images_stand_side_by_side(by_subject: tuple[Par
             assert t.number(row[measure]) in section
     assert section.count(t("split.subject")) >= 3
     assert read_json(paths.evidence)["beside"]["summary"] == before["summary"]
-    assert (paths.report / "figures/beside.pdf").is_file()
+    assert (paths.report / "figures/beside.svg").is_file()
 
 
 @pytest.mark.parametrize("case", ["no such revision", "no study", "other images", "another version", "not JSON"])

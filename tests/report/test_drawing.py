@@ -45,6 +45,7 @@ def test_the_cells_of_a_matrix_are_named_by_its_ticks() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("all_formats")
 @pytest.mark.parametrize(("language", "tick"), [("en", "0.2"), ("id", "0,2")])
 def test_a_figure_is_kept_as_svg_with_text_pdf_png_and_csv(tmp_path: Path, language: str, tick: str) -> None:
     elements = write({"losses": drawn()}, tmp_path / "figures", Text(language))
@@ -59,6 +60,7 @@ def test_a_figure_is_kept_as_svg_with_text_pdf_png_and_csv(tmp_path: Path, langu
     assert len(pd.read_csv(tmp_path / "figures/losses.csv")) == 8
 
 
+@pytest.mark.usefixtures("all_formats")
 def test_equal_figures_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("one", "other"):
         write({"losses": drawn()}, tmp_path / name, Text("en"))
