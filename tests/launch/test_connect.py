@@ -17,8 +17,8 @@ from wen.errors import WenError
 from wen.launch import connect
 
 
-@pytest.mark.parametrize(("said", "tries"), [("Starting Ray client server failed", 2), ("nobody there", 1)])
-def test_a_head_that_fails_to_start_its_server_is_asked_once_more(
+@pytest.mark.parametrize(("said", "tries"), [("Starting Ray client server failed", 4), ("nobody there", 1)])
+def test_a_head_that_fails_to_start_its_server_is_asked_again(
     monkeypatch: pytest.MonkeyPatch, said: str, tries: int
 ) -> None:
     asked: list[str] = []

@@ -18,6 +18,9 @@ from wen.errors import WenError
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Has Ray listen on 127.0.0.1 alone, as it does by itself where it knows no clusters."""
 
+TRIES = 4
+"""A busy head node now and then fails to start a client's server."""
+
 
 def installed(address: str | None) -> ModuleType:
     """Give ``ray``; a `WenError` says how to install it.
@@ -72,12 +75,13 @@ def connected(address: str | None, cores: int | None = None, memory: int | None 
             **({} if address else here),
         )  # fmt: skip
         try:
-            try:
-                begin()
-            except ConnectionError as error:
-                if "Starting Ray client server failed" not in str(error):
-                    raise
-                begin()  # a busy head node now and then fails to start one
+            for left in reversed(range(TRIES)):
+                try:
+                    begin()
+                    break
+                except ConnectionError as error:
+                    if not left or "Starting Ray client server failed" not in str(error):
+                        raise
         except (ConnectionError, RuntimeError, ValueError) as error:
             cause = " ".join(str(error).split())
             problem = f"--address {address}: no Ray cluster there, or it asks for a token" if address else "no Ray here"
