@@ -24,7 +24,8 @@ from wen.ensemble.intra import JUDGED_ON, champions
 from wen.evaluation.runs import compare_runs
 from wen.evaluation.statistics import ALPHA
 from wen.members.predictions import Predictions
-from wen.report.evidence import SUPPORTED, Evidence
+from wen.report.evidence import Evidence
+from wen.report.verdicts import SUPPORTED, verdict
 from wen.results import Classifier, Study
 
 DEVIATIONS = (0.004, 0.008, 0.012, 0.017)  # of accuracy between the runs of a rate
@@ -70,7 +71,7 @@ def shares(params: Params, deviation: float, images: int, studies: int) -> dict[
         runs, cochran = tests[:2]
         found.append(
             {
-                "supported": evidence.verdict("H1", tests)["verdict"] == SUPPORTED,
+                "supported": verdict("H1", tests, evidence.study)["verdict"] == SUPPORTED,
                 "p": runs["p"] < ALPHA,
                 "champions supported": cochran["p_adjusted"] < ALPHA,
                 "champions p": cochran["p"] < ALPHA,

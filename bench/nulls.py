@@ -23,7 +23,8 @@ from wen.evaluation.resampling import subject_intervals
 from wen.evaluation.schemes import compare_schemes, smallest_scheme_difference
 from wen.evaluation.statistics import ALPHA, compare_two, difference_by_unit
 from wen.evaluation.units import effective
-from wen.report.evidence import NOT_SUPPORTED, SUPPORTED, Evidence
+from wen.report.evidence import Evidence
+from wen.report.verdicts import NOT_SUPPORTED, SUPPORTED, verdict
 from wen.results import Classifier, Study
 
 # Images of C-NMC's people, as far as its lists name them: the preliminary test set, training fold 1, and every fourth
@@ -83,7 +84,7 @@ def share(params: Params, sizes: list[int], name: str, studies: int) -> float:
         decide = draw(unit, rng)
         for classifier, right in zip(evidence.judged(), decide.reshape(-1, len(unit)), strict=True):
             classifier.probability[:] = np.where(right, cells.label, 1 - cells.label)
-        found.append(evidence.verdict(key, evidence.tests())["verdict"] == wrong)
+        found.append(verdict(key, evidence.tests(), evidence.study)["verdict"] == wrong)
     return float(np.mean(found))
 
 

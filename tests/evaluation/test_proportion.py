@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm, t
 from statsmodels.stats.proportion import proportion_confint
 
-from wen.evaluation.proportion import effective_units, quantile, share
+from wen.evaluation.proportion import quantile, share
+from wen.evaluation.units import effective
 
 hits = st.lists(st.booleans(), min_size=1, max_size=40)
 
@@ -58,9 +59,9 @@ def test_images_that_are_no_more_alike_within_a_subject_count_nearly_as_many() -
 
 
 def test_the_effective_number_of_units_is_that_of_equal_ones_or_less() -> None:
-    assert effective_units(np.repeat([0, 1, 2], 5)) == pytest.approx(3)
-    assert effective_units(np.array([0, 0, 0, 1])) == pytest.approx(16 / 10)
-    assert effective_units(np.array([7, 7, 7])) == 1
+    assert effective(np.bincount(np.repeat([0, 1, 2], 5))) == pytest.approx(3)
+    assert effective(np.bincount(np.array([0, 0, 0, 1]))) == pytest.approx(16 / 10)
+    assert effective(np.bincount(np.array([7, 7, 7]))) == 1
 
 
 def test_the_quantile_is_normal_by_image_and_students_by_subject() -> None:

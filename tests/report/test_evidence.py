@@ -14,6 +14,7 @@ from wen.evaluation.metrics import MEASURES
 from wen.evaluation.statistics import accuracy_difference
 from wen.report import readings
 from wen.report.evidence import Evidence
+from wen.report.verdicts import verdict
 from wen.results import Study, gather
 
 HYPOTHESES = ("H1", "H2", "H3", "H4")
@@ -114,11 +115,11 @@ def decided(study: Study, right: dict[str, float]) -> Evidence:
 def test_h3_needs_every_comparison_and_corrects_none(make_study: MakeStudy) -> None:
     study = gather(*make_study(cells=900))
     evidence = decided(study, {"intra": 0.95, "inter": 0.8, "single": 0.8})
-    verdict = evidence.verdict("H3", tests := evidence.tests())
-    assert verdict["verdict"] == "supported"
-    assert verdict["p_adjusted"] == max(test["p"] for test in tests if test["family"] == "H3")
+    found = verdict("H3", tests := evidence.tests(), evidence.study)
+    assert found["verdict"] == "supported"
+    assert found["p_adjusted"] == max(test["p"] for test in tests if test["family"] == "H3")
     equal = decided(study, {"inter 0.001": 0.95})
-    assert equal.verdict("H3", equal.tests())["verdict"] == "undecided"
+    assert verdict("H3", equal.tests(), equal.study)["verdict"] == "undecided"
 
 
 def test_h3_is_refuted_by_limits_that_hold_at_once(make_study: MakeStudy) -> None:
@@ -128,10 +129,10 @@ def test_h3_is_refuted_by_limits_that_hold_at_once(make_study: MakeStudy) -> Non
     one, other = study.intra("leak_free", evidence.scheme), study.best_single("leak_free")
     limit = accuracy_difference(study.right(one), study.right(other), study.unit, 0.05 / 4).high
     assert tests[0]["upper"] == limit > tests[0]["high"]
-    for margin, verdict in ((limit + 0.001, "not_supported"), (limit - 0.001, "undecided")):
+    for margin, expected in ((limit + 0.001, "not_supported"), (limit - 0.001, "undecided")):
         report = study.params.report.model_copy(update={"margin": margin})
         changed = replace(study, params=study.params.model_copy(update={"report": report}))
-        assert Evidence(changed).verdict("H3", tests)["verdict"] == verdict
+        assert verdict("H3", tests, changed)["verdict"] == expected
 
 
 def test_a_test_set_that_cannot_refute_says_so(make_study: MakeStudy) -> None:

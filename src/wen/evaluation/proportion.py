@@ -6,6 +6,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 from statsmodels.stats.proportion import proportion_confint
 
+from wen.evaluation.units import degrees_of_freedom, each_image_alone, effective
+
 LEVEL = 0.95
 
 
@@ -44,7 +46,7 @@ def share(hit: np.ndarray, unit: np.ndarray) -> Estimate:
     units = len(np.unique(unit))
     if units == n:
         return _wilson(value, n, 1 - LEVEL)
-    images = effective_units(unit)
+    images = effective(np.bincount(unit))
     variance = float((np.bincount(unit, hit - value) ** 2).sum()) / n**2 * units / max(units - 1, 1)
     if 0 < value < 1 and variance > 0:
         images = min(max(value * (1 - value) / variance, images), n)
@@ -56,18 +58,12 @@ def _wilson(value: float, images: float, alpha: float) -> Estimate:
     return Estimate(value, max(min(float(low), value), 0.0), min(max(float(high), value), 1.0))  # but for rounding
 
 
-def effective_units(unit: np.ndarray) -> float:
-    """Effective number of units: how many of equal size give as much information (Kish 1965)."""
-    size = np.bincount(unit)
-    return float(size.sum() ** 2 / (size**2).sum())
-
-
 def quantile(unit: np.ndarray) -> float:
     """Half the width of a 95% interval, in standard errors.
 
     The normal distribution's if each image is a unit of its own; else Student's, with the effective number of units
     less one as degrees of freedom, and at least one.
     """
-    if len(np.unique(unit)) == len(unit):
+    if each_image_alone(unit):
         return float(ndtri((1 + LEVEL) / 2))
-    return float(stdtrit(max(effective_units(unit) - 1, 1), (1 + LEVEL) / 2))
+    return float(stdtrit(degrees_of_freedom(np.bincount(unit)), (1 + LEVEL) / 2))

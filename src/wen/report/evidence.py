@@ -31,9 +31,9 @@ from wen.evaluation.statistics import (
 )
 from wen.evaluation.units import each_image_alone, effective
 from wen.report import control, readings
+from wen.report.verdicts import verdict
 from wen.results import Classifier, Study, stages
 
-SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not_supported", "undecided"
 THESIS_SCHEMES = ("accuracy", "f1", "kappa")
 VALIDATION = "leak_free"
 """The reading by which the best single model is chosen, whatever reading the headline is about."""
@@ -73,7 +73,7 @@ class Evidence:
             "resamples": self.study.params.report.bootstrap,
             "coverage": self._coverage(),
             "tests": tests,
-            "hypotheses": {key: self.verdict(key, tests) for key in ("H1", "H2", "H3", "H4")},
+            "hypotheses": {key: verdict(key, tests, self.study) for key in ("H1", "H2", "H3", "H4")},
             "control": control.measure(self.study, self._ensembles(), self.seed),
             "answer": self._answer(),
             "readings": readings.measure(self.study, self.seed),
@@ -238,41 +238,6 @@ class Evidence:
             tests.append(_about(hypothesis, "areas", "auc", [one, other]) | _result(outcome, difference, effect))
         return tests
 
-    def verdict(self, key: str, tests: list[dict[str, Any]]) -> dict[str, Any]:
-        """Decide a hypothesis from those of its tests that decide.
-
-        ``reach`` is how far the limits of its intervals would be from 0 if all decided alike. If that is not below the
-        margin, this test set cannot refute the hypothesis by showing that there is no difference.
-        """
-        deciding = [test for test in tests if test["hypothesis"] == key and test["decides"]]
-        if not deciding:
-            return {"verdict": UNDECIDED, "p_adjusted": None, "smallest": None, "reach": None, "cannot_refute": True}
-        margin = self.study.params.report.margin
-        differ = [test["p_adjusted"] < ALPHA and (test["difference"] > 0 or key in ("H1", "H4")) for test in deciding]
-        supported, refuted = {
-            "H1": (any(differ), all(max(-test["low"], test["high"]) < margin for test in deciding)),
-            "H2": (any(differ), all(test["high"] < margin for test in deciding)),
-            "H3": (all(differ), any(test.get("upper", 1.0) < margin for test in deciding)),
-            "H4": (any(differ), all(test.get("reach", 1.0) < margin for test in deciding)),
-        }[key]
-        smallest, reach = [test["smallest"] for test in deciding], self._reach(key, len(deciding))
-        return {
-            "verdict": SUPPORTED if supported else NOT_SUPPORTED if refuted else UNDECIDED,
-            "p_adjusted": (max if key == "H3" else min)(test["p_adjusted"] for test in deciding),
-            "smallest": None if None in smallest else max(smallest),
-            "reach": reach,
-            "cannot_refute": reach >= margin,
-        }
-
-    def _reach(self, key: str, comparisons: int) -> float:
-        """How far from 0 the limits of a hypothesis' intervals would be if all classifiers decided alike."""
-        unit = self.study.unit
-        alike = np.ones(len(unit), dtype=np.int64)
-        if key == "H1":
-            rates, folds = len(self.study.params.grid), len(self.study.params.folds)
-            return compare_runs(np.broadcast_to(alike, (rates, folds, len(unit))), unit).high
-        return accuracy_difference(alike, alike, unit, ALPHA / comparisons if key == "H3" else ALPHA).high
-
     def _coverage(self) -> dict[str, Any]:
         """Coverage of the intervals, simulated for the classifier in focus and the best single model."""
         one, other = (self.study.right(own) for own in (self.study.focus, self.study.best_single(VALIDATION)))
@@ -280,13 +245,12 @@ class Evidence:
         return coverage(one, other, self.study.label, self.study.unit, seed)._asdict()
 
     def _answer(self) -> dict[str, Any]:
-        """The best learning rate, single model, ensemble and schemes, and by how much the ensemble is better."""
+        """The best learning rate, single model and ensemble, and by how much the ensemble is better."""
         study, rate, averages = self.study, self.best_rate(), self.study.averages
         best = study.best_single(VALIDATION)
         ensembles = [study.intra(self.reading, self.scheme), self._best_inter()]
         # On test data, and the page says so.
         ensemble = max(ensembles, key=lambda candidate: candidate.row["accuracy"])
-        by_scheme = {scheme: study.with_scheme(ensemble, scheme).row["accuracy"] for scheme in study.params.schemes}
         gain = accuracy_difference(study.right(ensemble), study.right(best), study.unit)
         return {
             "lr": float(rate),
@@ -295,13 +259,10 @@ class Evidence:
             "single": best.id,
             "single_accuracy": best.row["accuracy"],
             "ensemble": ensemble.id,
-            "ensemble_accuracy": ensemble.row["accuracy"],
             "difference": gain.value,
             "difference_low": gain.low,
             "difference_high": gain.high,
             "smallest": self._smallest(ensemble, best, self.level),
-            "schemes": by_scheme,
-            "best_schemes": [scheme for scheme, value in by_scheme.items() if value == max(by_scheme.values())],
         }
 
     def _intervals(self) -> dict[str, dict[str, list[float]]]:

@@ -52,7 +52,7 @@ def forest(study: Study, compared: list[Classifier], intervals: dict[str, Any], 
 
 def beside(evidence: dict[str, Any], t: Text) -> Figure:
     """Accuracy of this study's main rows and of those of the study beside it."""
-    studies = [(t("beside.this"), evidence), (evidence["beside"]["revision"], evidence["beside"])]
+    studies = [(t("axis.this"), evidence), (evidence["beside"]["revision"], evidence["beside"])]
     names = list(dict.fromkeys(t.row(row) for _, study in studies for row in study["summary"]))
     figure, axes = plt.subplots(figsize=(6.4, 0.42 * len(names) + 1.2))
     for k, (title, study) in enumerate(studies):
