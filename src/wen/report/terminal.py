@@ -34,7 +34,7 @@ def run(params: Params, paths: Paths) -> None:
     terminal = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     measures = SHOWN if terminal.width >= 90 else SHOWN[1:]
     terminal.print(_table(study, evidence["intervals"], measures, t))
-    print(t("results.champion"))
+    terminal.print(t("results.champion"))
     for key in ("H1", "H2", "H3", "H4"):
         terminal.print(f"{t(key)} {t('verdict.' + evidence['hypotheses'][key]['verdict'])}")
     focus = study.focus
@@ -47,12 +47,11 @@ def run(params: Params, paths: Paths) -> None:
 
 def _table(study: Study, intervals: dict[str, dict[str, list[float]]], measures: tuple[str, ...], t: Text) -> Table:
     title = f"{t('section.tables')}: {study.params.dataset.source}, {t('split.' + study.params.split.unit)}"
-    table = Table(title=title, box=SIMPLE, pad_edge=False, padding=(0, 1), show_edge=False)
+    table = Table(title=title, box=SIMPLE, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False)
     table.add_column(t("column.model"), no_wrap=True)
-    table.add_column(t("axis.validation"), justify="right", no_wrap=True)
-    table.add_column(f"{t('axis.accuracy')} (95%)", justify="right", no_wrap=True)
-    for measure in measures:
-        table.add_column(t(f"measure.{measure}"), justify="right", no_wrap=True)
+    headings = (t("axis.validation"), f"{t('axis.accuracy')} (95%)", *(t(f"measure.{measure}") for measure in measures))
+    for heading in headings:
+        table.add_column(heading.replace(" ", "\n"), justify="right", vertical="bottom", no_wrap=True)
     champions = {classifier.id for classifier in study.champions(study.params.reading)}
     group = None
     for classifier in study.classifiers:
