@@ -10,13 +10,14 @@ from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.table import DEVELOPMENT, read_cells
-from wen.errors import WenError
+from wen.errors import Message, WenError
 from wen.files import atomic
 from wen.network import backbone, device
 from wen.network.checkpoint import Checkpoint, fingerprint
 from wen.network.cut import cut
 from wen.network.fit import Best, Curves, Stage, fit
 from wen.network.inputs import inputs_for
+from wen.network.progress import place
 from wen.network.steps import Task, initialise
 
 
@@ -54,6 +55,7 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
         train_rows=np.flatnonzero(development & ~validates),
         validation_rows=np.flatnonzero(development & validates),
         device=where,
+        place=place(params, paths, member),
     )
     pooled = inputs_for("pooled", params, paths, network, where)
     activations = inputs_for("activations", params, paths, network, where)
@@ -72,6 +74,13 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
             best = fit(task, second, curves, best, checkpoint)
     parts.tail.load_state_dict(best.weights)
     backbone.save(network.state_dict(), _about(task, best), paths.model(member))
+    print(_result(task, best))
+
+
+def _result(task: Task, best: Best) -> Message:
+    """One line for the log of `dvc repro`, where the bar is not seen."""
+    where = task.place.title if task.place else task.member.name
+    return f"{where}: validation accuracy {best.accuracy:.3f}, of epoch {best.epoch} of {best.stage}"
 
 
 def _about(task: Task, best: Best) -> dict[str, object]:

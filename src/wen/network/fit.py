@@ -16,7 +16,7 @@ from wen.network.checkpoint import Checkpoint, Progress, Weights, optimizer_tens
 from wen.network.cut import Convolutions
 from wen.network.finite import flaw
 from wen.network.inputs import Inputs, batches
-from wen.network.progress import epoch_bar
+from wen.network.progress import Place, epoch_bar, reading
 from wen.network.steps import Steps, Task, evaluate, shuffled
 
 
@@ -104,17 +104,15 @@ def fit(
     if left and left.stage == stage.name:
         best = training.go_on(left)
     training.best = best
-    with epoch_bar(f"{task.member.name} {stage.name}", stage.options.epochs, training.epoch) as advance:
+    where = task.place or Place(f"LR {task.member.recipe}, fold {task.member.fold}")
+    with epoch_bar(where, stage.name, stage.options.epochs, training.epoch) as advance:
         while training.goes_on:
             row = training.next_epoch()
             curves.log(row)
             if problem := training.divergence(row):
                 return _stopped(training, problem)
-            advance(
-                f"loss {row['loss/train']:.3f}|{row['loss/validation']:.3f} "
-                f"accuracy {row['accuracy/train']:.3f}|{row['accuracy/validation']:.3f}"
-            )
             training.judge(row)
+            advance(reading(row, training.best.accuracy if training.best else None))
             if checkpoint and training.best:
                 checkpoint.save(training.progress(curves))
     if training.best is None:
