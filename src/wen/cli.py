@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from wen import code, times
+from wen import code, installed, times
 from wen.config.member import Member
 from wen.config.params import Params, load
 from wen.config.paths import Paths
@@ -20,7 +20,6 @@ from wen.errors import Message, WenError
 app = typer.Typer(
     help="Weighted ensembles of EfficientNets on leukaemic blasts: a reproducible study.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -47,7 +46,7 @@ def main() -> None:
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a file's name can be any bytes
     try:
-        app()
+        app(prog_name="wen")  # not "python -m wen", by which a shell would not know what it completes
     except WenError as error:
         _fail(str(error))
     except OSError as error:
@@ -64,8 +63,19 @@ def _fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
+def _print_release(wanted: bool) -> None:
+    if wanted:
+        print(installed.described())
+        raise typer.Exit
+
+
 @app.callback()
-def _before(context: typer.Context) -> None:
+def _before(
+    context: typer.Context,
+    release: Annotated[
+        bool, typer.Option("--version", callback=_print_release, is_eager=True, help="Print release, commit and place.")
+    ] = False,
+) -> None:
     stage = context.invoked_subcommand
     if stage in STAGES:
         if "DVC_STAGE" in os.environ:
@@ -97,6 +107,14 @@ def check() -> None:
 
     check(*_study())
     print("params.yaml is valid")
+
+
+@app.command()
+def doctor() -> None:
+    """Look at what a study needs here, and say what to do where something is missing."""
+    from wen import doctor
+
+    doctor.run(Paths())
 
 
 @app.command("grid")

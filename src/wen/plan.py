@@ -17,6 +17,7 @@ from wen.data import cnmc, split
 from wen.data.cell import Cell
 from wen.data.table import COPIES, TEST
 from wen.errors import Message, WenError
+from wen.files import write_json
 from wen.network import cost as costs
 from wen.network import device
 from wen.network.cost import FROZEN, STORED, TAIL, TRAINING, Cost, count, memory_of_stage_2
@@ -64,6 +65,7 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
         f"and validates on {images.validation:,.0f}\n"
     )
     console.print(_disk_table(params, images, cost))
+    _remember(params, images, cost, paths)
     print(fit(memory_of_stage_2(params, cost), memory_of(where), where, params))
     rates = costs.rates(params, cost, where) if calibrate else None
     console.print(_work_table(shared, alone, rates))
@@ -167,13 +169,22 @@ def fit(needed: int, free: int, where: torch.device, params: Params) -> Message:
 
 
 def _disk_table(params: Params, images: Images, cost: Cost) -> Table:
-    width = {"float32": 4, "float16": 2}[params.features.dtype]
-    passes, models = images.in_features(params.augment.views), len(params.networks)
-    view = (images.train + images.validation) * cost.activations * width
     table = Table(title="Disk and memory", title_justify="left")
     for heading in ("what", "GB", "how"):
         table.add_column(heading, justify="right" if heading == "GB" else "left")
-    for row in (
+    memory = ("device memory, stage 2", memory_of_stage_2(params, cost),
+              f"batch {params.train.batch_size}, float32; about half of it in mixed precision")  # fmt: skip
+    for what, size, how in (*_kept(params, images, cost), memory):
+        table.add_row(what, f"{size / 1e9:,.2f}", how)
+    return table
+
+
+def _kept(params: Params, images: Images, cost: Cost) -> list[tuple[str, float, str]]:
+    """What a study keeps on disk: its name, its bytes, and how they are counted."""
+    width = {"float32": 4, "float16": 2}[params.features.dtype]
+    passes, models = images.in_features(params.augment.views), len(params.networks)
+    view = (images.train + images.validation) * cost.activations * width
+    return [
         ("decoded images", images.total * 3 * params.images.size**2, "uint8"),
         ("pooled features", passes * cost.pooled * width * params.features.pooled,
          f"features.pooled: {params.features.pooled}, {params.features.dtype}, {params.augment.views} views + 1"),
@@ -181,11 +192,14 @@ def _disk_table(params: Params, images: Images, cost: Cost) -> Table:
          f"features.activations: {params.features.activations}; {view / 1e9:.3g} GB a random view as "
          f"{params.features.dtype}"),
         ("models", models * 4 * cost.parameters, f"{models} x {cost.parameters / 1e6:.1f} M float32"),
-        ("device memory, stage 2", memory_of_stage_2(params, cost),
-         f"batch {params.train.batch_size}, float32; about half of it in mixed precision"),
-    ):  # fmt: skip
-        table.add_row(row[0], f"{row[1] / 1e9:,.2f}", row[2])
-    return table
+    ]  # fmt: skip
+
+
+def _remember(params: Params, images: Images, cost: Cost, paths: Paths) -> None:
+    """Leave the bytes that the study keeps for `wen doctor`, which has no time to count them."""
+    if paths.planned.parent.is_dir():
+        size = sum(size for _, size, _ in _kept(params, images, cost))
+        write_json(paths.planned, {"params": params.model_dump(mode="json"), "bytes": size})
 
 
 def _work_table(shared: dict[str, np.ndarray], alone: dict[str, np.ndarray], rates: np.ndarray | None) -> Table:

@@ -169,6 +169,11 @@ class Paths:
         return self.root / "plots/headline"
 
     @property
+    def planned(self) -> Path:
+        """What the last `wen plan` counted, for `wen doctor`; this machine's alone."""
+        return self.home / ".dvc/tmp/plan.json"
+
+    @property
     def times(self) -> Path:
         return self.root / "logs/times.csv"
 

