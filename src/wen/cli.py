@@ -79,7 +79,7 @@ def _before(
     stage = context.invoked_subcommand
     if stage in STAGES:
         if "DVC_STAGE" in os.environ:
-            code.check(stage, Paths())
+            code.check(stage if stage != "system" else os.environ["DVC_STAGE"].replace("@", "/"), Paths())
         context.call_on_close(times.clock(Paths(), stage))
 
 
@@ -199,6 +199,34 @@ def repeats(device: Device = "auto") -> None:
     from wen.repeats import stage
 
     stage.run(*_study(), device)
+
+
+@app.command()
+def network(
+    name: Annotated[str, typer.Argument(help="One of params.yaml's `pretrained`.")], device: Device = "auto"
+) -> None:
+    """Run a network of the published systems once for all of them."""
+    from wen.systems import network
+
+    network.run(*_study(), name, device)
+
+
+@app.command()
+def systems() -> None:
+    """List what each published system reads."""
+    from wen.systems import inputs
+
+    inputs.run(*_study())
+
+
+@app.command()
+def system(
+    name: Annotated[str, typer.Argument(help="One of params.yaml's `systems`.")], device: Device = "auto"
+) -> None:
+    """Run a published system on this study's images and split."""
+    from wen.systems import stage
+
+    stage.run(*_study(), name, device)
 
 
 @app.command()

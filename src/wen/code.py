@@ -23,17 +23,20 @@ from wen.files import atomic
 SOURCE = Path(__file__).parents[1]
 START = SOURCE / "wen/__main__.py"
 COMMANDS = SOURCE / "wen/cli.py"
+PUBLISHED = "wen/systems/published/*[!_].py"
+"""The published systems, a module each, which are imported by name."""
 NAMES = SOURCE / "wen/config/stages.py"
 """Only names the stages: another one is to rerun none of those that there are."""
 DATA = (".csv", ".yaml", ".html", ".css", ".js", ".md")
 """Endings of the package's files that are no modules; editors and systems leave others beside them."""
 LIBRARIES = {
-    "numpy": "numpy", "openvino": "openvino", "pandas": "pandas", "PIL": "pillow", "safetensors": "safetensors",
-    "scipy": "scipy", "skops": "skops", "sklearn": "scikit-learn", "statsmodels": "statsmodels", "timm": "timm",
-    "torch": "torch",
+    "numpy": "numpy", "openvino": "openvino", "optuna": "optuna", "pandas": "pandas", "PIL": "pillow",
+    "safetensors": "safetensors", "scipy": "scipy", "skops": "skops", "sklearn": "scikit-learn",
+    "statsmodels": "statsmodels", "timm": "timm", "torch": "torch", "xgboost": "xgboost",
 }  # fmt: skip
 """Those that numbers come from: the module, and what installs it."""
 SEAL = "seal"
+SYSTEM = "system"
 TALK = {"exit", "print", "warn", "track", "epoch_bar", "TextColumn"}
 """Functions whose text is read by people alone."""
 
@@ -47,17 +50,29 @@ def run(paths: Paths) -> None:
     if _sealed(paths):
         print("code and libraries: up to date")
         return
-    texts = {stage: listing(stage) for stage in STAGES}
+    texts = {stage: listing(stage) for stage in _listed()}
     changed = [stage for stage, text in texts.items() if _recorded(stage, paths) != text]
     with atomic(paths.code) as partial:
         partial.mkdir()
+        (partial / SYSTEM).mkdir()
         for name, text in (texts | {SEAL: _seal(list(texts.values()))}).items():
             (partial / f"{name}.txt").write_text(text, encoding="utf-8", newline="\n")
     print(f"code and libraries: changed for {', '.join(changed)}" if changed else "code and libraries: up to date")
 
 
+def _listed() -> list[str]:
+    """What has a listing: each stage, but of the stage ``system`` each system has one, such as system/baby2022."""
+    return [stage for stage in STAGES if stage != SYSTEM] + [f"{SYSTEM}/{file.stem}" for file in _published()]
+
+
+def _published() -> list[Path]:
+    return sorted(SOURCE.glob(PUBLISHED))
+
+
 def check(stage: str, paths: Paths) -> None:
     """Refuse to run a stage under DVC with other code or libraries than DVC takes it to depend on.
+
+    Of the stage ``system``, ``stage`` names the system, too, as in system/baby2022.
 
     Raises
     ------
@@ -78,7 +93,7 @@ def check(stage: str, paths: Paths) -> None:
 
 def _sealed(paths: Paths) -> bool:
     """Whether data/code is of the files and the releases that are here."""
-    return _recorded(SEAL, paths) == _seal([_recorded(stage, paths) for stage in STAGES])
+    return _recorded(SEAL, paths) == _seal([_recorded(stage, paths) for stage in _listed()])
 
 
 def _seal(texts: list[str]) -> str:
@@ -96,7 +111,7 @@ def _recorded(name: str, paths: Paths) -> str:
 
 
 def listing(stage: str) -> str:
-    """The content of data/code/STAGE.txt."""
+    """The content of data/code/STAGE.txt, or data/code/system/NAME.txt of one published system."""
     found = files(stage)
     lines = [f"{digest(file, stage)}  {file.relative_to(SOURCE).as_posix()}" for file in found]
     names = {name.split(".")[0] for file in found if file.suffix == ".py" for name in _imports(file, stage)}
@@ -107,7 +122,7 @@ def listing(stage: str) -> str:
 def files(stage: str) -> list[Path]:
     """All files of the package that a stage's command executes or reads."""
     found: set[Path] = set()
-    left = [START, SOURCE / "wen/__init__.py"]
+    left = [START, SOURCE / "wen/__init__.py", *_by_name(stage)]
     while left:
         file = left.pop()
         if file not in found and file != NAMES:
@@ -116,6 +131,12 @@ def files(stage: str) -> list[Path]:
     packages = {file.parent for file in found} - {SOURCE / "wen"}
     beside = (path for package in packages for path in package.rglob("*") if path.suffix in DATA and path.is_file())
     return sorted(found.union(path for path in beside if not path.name.startswith((".", "#", "~"))))
+
+
+def _by_name(stage: str) -> list[Path]:
+    """The modules that a stage imports by name: a system its own, the stage before them all."""
+    names = {file.stem for file in _published()} if stage == "systems" else {stage.partition("/")[2]}
+    return [file for file in _published() if file.stem in names]
 
 
 def digest(file: Path, stage: str) -> str:
@@ -138,7 +159,7 @@ def _text(file: Path, stage: str) -> str:
 def _without_other_commands(text: str, stage: str) -> str:
     lines = text.splitlines(keepends=True)
     for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef) and node.name != stage.replace("-", "_"):
+        if isinstance(node, ast.FunctionDef) and node.name != stage.split("/")[0].replace("-", "_"):
             decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
             if any(decorator.startswith("app.command") for decorator in decorators):
                 begin, end = node.decorator_list[0].lineno, node.end_lineno or node.lineno

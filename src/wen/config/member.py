@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 BASELINE = "baseline/"
 """How the recipe of a baseline begins."""
+SYSTEM = "system/"
+"""How the recipe of a published system's variant begins."""
 TRAINING = {"head": 1, "finetune": 2}
 """The stages of a network's training, and their numbers (3.3)."""
 
@@ -13,7 +15,8 @@ class Member:
     """One classifier that a recipe gives when one fold validates and the others train."""
 
     recipe: str
-    """What it is made by: a learning rate of the study's network, as text, or ``baseline/`` and the name of one."""
+    """What it is made by: a learning rate of the study's network, as text, ``baseline/`` and the name of one, or
+    ``system/``, a published system's name, ``/`` and one of its variants."""
     fold: int
 
     @property
@@ -25,6 +28,12 @@ class Member:
     def baseline(self) -> str | None:
         """The name of a baseline in params.yaml; None of a network."""
         return self.recipe.removeprefix(BASELINE) if self.recipe.startswith(BASELINE) else None
+
+    @property
+    def system(self) -> tuple[str, str] | None:
+        """The name of a published system and of its variant; None of all others."""
+        name, _, variant = self.recipe.removeprefix(SYSTEM).partition("/")
+        return (name, variant) if self.recipe.startswith(SYSTEM) else None
 
     @property
     def lr(self) -> float:

@@ -81,15 +81,27 @@ class Split(Section):
     test_fraction: Annotated[float, Field(ge=0.05, le=0.5)]
 
 
-class Backbone(Section):
-    """A timm network, where its pretrained weights come from, and how they want it built and its images normalised."""
+class Pretrained(Section):
+    """Where a network's pretrained weights come from, and how they want it built and its images normalised."""
 
-    name: Annotated[str, Field(min_length=1)]
     weights: Annotated[str, Field(min_length=1)]
     kwargs: dict[str, Scalar] = {}
     mean: Colour | None = None
     std: Colour | None = None
     channels: Literal["rgb", "bgr"] = "rgb"
+
+
+class Backbone(Pretrained):
+    """A timm network and its weights."""
+
+    name: Annotated[str, Field(min_length=1)]
+
+
+def _weights(value: Any) -> Any:
+    return {"weights": value} if isinstance(value, str) else value
+
+
+NetworkName = Annotated[str, Field(pattern=r"^\w[\w.]*$")]
 
 
 class Augment(Section):
@@ -171,6 +183,10 @@ class Params(Section):
     schemes: Annotated[list[str], Field(min_length=1)]
     calibration: Literal["none", "temperature"]
     baselines: list[str]
+    systems: dict[str, dict[str, Any]]
+    """The settings of each published system; `wen.systems.system.settings_of` checks them."""
+    pretrained: dict[NetworkName, Annotated[Pretrained, BeforeValidator(_weights)]]
+    """The networks of the systems, by timm's names."""
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     dataset: Dataset
     images: Images
@@ -283,7 +299,7 @@ def parse(content: str | bytes, path: Path) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        lines = [f"{path}: {_sentence(problem)}" for problem in error.errors()]
+        lines = [f"{path}: {sentence(problem, _known_keys())}" for problem in error.errors()]
         raise WenError("\n".join(lines)) from None
 
 
@@ -302,13 +318,14 @@ _SHORT.maxlevel = 2
 _SHORT.maxstring = 80
 
 
-def _sentence(problem: Any) -> Message:
+def sentence(problem: Any, known: list[str]) -> Message:
+    """Say what pydantic found wrong; of an unknown key, which of those that are ``known`` may be meant."""
     key = shown(".".join(str(part) for part in problem["loc"]))
     kind, found = problem["type"], problem["input"]
     if kind == "missing":
         return f"{key}: missing"
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(key.rsplit(".", 1)[-1], _known_keys(), n=1)
+        near = difflib.get_close_matches(key.rsplit(".", 1)[-1], known, n=1)
         return f"{key}: unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
     if kind == "value_error":  # _hang_together names the key itself
         message = str(problem["msg"]).removeprefix("Value error, ")
@@ -318,5 +335,5 @@ def _sentence(problem: Any) -> Message:
 
 
 def _known_keys() -> list[str]:
-    sections: list[type[Section]] = Section.__subclasses__()
+    sections: list[type[Section]] = [*Section.__subclasses__(), Backbone]
     return sorted({key for section in sections for key in section.model_fields})

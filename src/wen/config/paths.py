@@ -118,6 +118,39 @@ class Paths:
         """The folders that hold the baselines' models, predictions and rows, and nothing else."""
         return tuple(self.root / f"{folder}/baseline" for folder in ("models", "data/predictions", "metrics/single"))
 
+    @property
+    def wanted(self) -> Path:
+        """What published systems need: networks/NAME.json, a network's weights; systems/NAME.json, what each reads."""
+        return self.root / "data/networks/wanted"
+
+    def network(self, name: str) -> Path:
+        """The outputs of one of their networks, of every image as it is."""
+        return self.root / f"data/networks/{name}"
+
+    def network_weights(self, name: str) -> Path:
+        return self.root / f"models/networks/{name}/weights.safetensors"
+
+    @property
+    def systems_inputs(self) -> Path:
+        """NAME.json: the hash of each array that a system reads, and what is missing."""
+        return self.root / "data/predictions/system/inputs"
+
+    def of_system(self, name: str) -> tuple[Path, Path, Path]:
+        """The folders of a published system's models, predictions and rows."""
+        return (
+            self.root / f"models/system/{name}",
+            self.root / f"data/predictions/system/{name}",
+            self.root / f"metrics/systems/{name}",
+        )
+
+    def system(self, name: str) -> Path:
+        """What became of a published system: its state, networks, variants and chosen settings."""
+        return self.root / f"data/predictions/system/{name}/system.json"
+
+    def searches(self, name: str) -> Path:
+        """Where the unfinished searches of a published system are."""
+        return self.root / f".checkpoints/system/{name}"
+
     def training(self, member: Member) -> Path:
         return self.root / f"plots/training/{member.recipe}/{member.fold}"
 

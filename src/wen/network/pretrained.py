@@ -20,7 +20,12 @@ from wen.network.weights_file import read
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write models/backbone.safetensors: the pretrained weights, without the old head.
+    """Write models/backbone.safetensors: see `fetch`."""
+    fetch(params, paths, paths.backbone)
+
+
+def fetch(params: Params, paths: Paths, path: Path) -> None:
+    """Write the pretrained weights that params.yaml's ``backbone`` names, without the old head.
 
     The network sees red, green and blue; weights that learned from blue, green and red (``backbone.channels: bgr``) are
     turned round. A file's weights may have been saved within a training's checkpoint, under a common prefix, in
@@ -45,7 +50,7 @@ def run(params: Params, paths: Paths) -> None:
         weights = _for_rgb(weights, network)
     if found_flaw := flaw(weights):
         raise WenError(f"backbone.weights: {options.weights}: {found_flaw}; {_anew(options)}")
-    save(weights, options.model_dump(exclude={"weights"}) | {"source": options.weights}, paths.backbone)
+    save(weights, options.model_dump(exclude={"weights"}) | {"source": options.weights}, path)
 
 
 def check_hub(name: str) -> None:

@@ -1,0 +1,57 @@
+"""Parts that published systems put behind a network: from its last feature map, or its pooled features, to a logit."""
+
+import torch
+from timm.layers import EcaModule
+from timm.models._efficientnet_blocks import DepthwiseSeparableConv
+from torch import nn
+
+
+def dense(channels: int, hidden: int = 0, dropout: float = 0.0) -> nn.Sequential:
+    """Pooled features to one logit: a hidden layer with ReLU if it has any units, dropout, one neuron."""
+    layers = [nn.Linear(channels, hidden), nn.ReLU()] if hidden else []
+    return nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(hidden or channels, 1))
+
+
+def pooled() -> nn.Sequential:
+    """The mean of a feature map, of shape (n, channels)."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+class Hybrid(nn.Module):
+    """Three kernels side by side: regular, dilated and depthwise; concatenated, brought back, and added to the map.
+
+    Muntasa et al. (2024) name the three kernels; where they are, and how wide, is a decision.
+
+    Parameters
+    ----------
+    channels : int
+        Of the map, before and after.
+    width : int
+        Channels of each branch.
+    """
+
+    def __init__(self, channels: int, width: int = 256) -> None:
+        super().__init__()
+        regular = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        dilated = nn.Conv2d(channels, width, 3, padding=2, dilation=2, bias=False)
+        depthwise = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+            nn.Conv2d(channels, width, 1, bias=False),
+        )
+        self.branches = nn.ModuleList(
+            nn.Sequential(branch, nn.BatchNorm2d(width), nn.SiLU()) for branch in (regular, dilated, depthwise)
+        )
+        self.back = nn.Conv2d(3 * width, channels, 1)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return maps + self.back(torch.cat([branch(maps) for branch in self.branches], dim=1))
+
+
+def separable(channels: int, width: int) -> nn.Module:
+    """timm's depthwise separable convolution: depthwise 3x3, then pointwise to ``width`` with BN and SiLU."""
+    return DepthwiseSeparableConv(channels, width, pw_act=True, act_layer=nn.SiLU)
+
+
+def attention(channels: int) -> nn.Module:
+    """Efficient channel attention (Wang et al. 2020), timm's, its kernel fitted to the number of channels."""
+    return EcaModule(channels)

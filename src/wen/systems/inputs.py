@@ -1,0 +1,34 @@
+"""Stage ``systems``: what each published system reads, by its hash; or why it cannot run."""
+
+from typing import Any
+
+from wen.config.params import Params
+from wen.config.paths import Paths
+from wen.files import atomic, read_json, write_json
+from wen.systems.network import ABOUT
+
+
+def run(params: Params, paths: Paths) -> None:
+    """Write data/predictions/system/inputs/NAME.json for each system of params.yaml.
+
+    A system depends on its own file alone, so a network that is new or changed reruns no system that reads others.
+    ``arrays`` has the SHA-256 of each array or file of weights, ``missing`` says of each network that cannot be had
+    why not.
+    """
+    with atomic(paths.systems_inputs) as partial:
+        partial.mkdir()
+        for name in params.systems:
+            found: dict[str, Any] = {"arrays": {}, "missing": {}}
+            for network, kinds in read_json(paths.wanted / f"systems/{name}.json").items():
+                if network not in params.pretrained:
+                    reason = f"params.yaml names no weights of it; write `{network}: hub` (or a file) in `pretrained`"
+                    found["missing"][network] = reason
+                    continue
+                about = read_json(paths.network(network) / ABOUT)
+                if about["missing"]:
+                    found["missing"][network] = about["missing"]
+                else:
+                    found["arrays"] |= {f"{network} {kind}": about[kind] for kind in kinds}
+            write_json(partial / f"{name}.json", found)
+            if found["missing"]:
+                print(f"{name}: skipped, without weights of {', '.join(found['missing'])}")
