@@ -12,7 +12,7 @@ def dense(channels: int, hidden: int = 0, dropout: float = 0.0) -> nn.Sequential
     return nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(hidden or channels, 1))
 
 
-def pooled() -> nn.Sequential:
+def mean() -> nn.Sequential:
     """The mean of a feature map, of shape (n, channels)."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 

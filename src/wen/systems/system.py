@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Share = Annotated[float, Field(ge=0, le=1)]
 Depth = Literal["frozen", "finetune"]
 Balance = Literal["none", "weights", "oversample", "undersample"]
+Optimiser = Literal["adam", "adamax", "rmsprop", "sgd"]
+Rate = Annotated[float, Field(gt=0, le=1)]
 Kind = Literal["pooled", "maps", "weights"]
 """What there is of a network: its pooled features, its last feature maps, and its weights, to be trained."""
 
@@ -47,8 +49,8 @@ class Views(Section):
 class Trained(Settings):
     """What params.yaml may set of a system that trains by gradient descent."""
 
-    optimiser: Literal["adam", "adamax", "rmsprop", "sgd"] = "adam"
-    lr: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    optimiser: Optimiser = "adam"
+    lr: Rate = 1e-3
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     batch_size: Annotated[Integer, Field(ge=2)] = 32
     epochs: Positive = 30

@@ -1,0 +1,57 @@
+"""Batool and Byun 2023: EfficientNet-B3 with a depthwise separable convolution. All but the network is a decision.
+
+Optimiser, schedule and the layers behind the convolution are those of public code of the same lineage.
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from wen.config.params import Count, Fraction, Integer, NetworkName, Positive
+from wen.systems import system
+from wen.systems.system import Depth, Kind, Model, Variant
+
+if TYPE_CHECKING:
+    from wen.systems.fold import Training
+
+PAPER = ("tf_efficientnet_b3",)
+READS: dict[Depth, tuple[Kind, ...]] = {"frozen": ("maps",), "finetune": ("weights",)}
+
+
+class Settings(system.Trained):
+    networks: list[NetworkName] = Field(default=["tf_efficientnet_b3.in1k"])
+    optimiser: system.Optimiser = "adamax"
+    lr: system.Rate = 1e-3
+    batch_size: Integer = Field(default=40, ge=2)
+    epochs: Positive = 40
+    plateau_patience: Count | None = 1
+    plateau_factor: Fraction = 0.5
+    balance: system.Balance = "undersample"
+    width: Positive = 256
+    dropout: system.Share = 0.45
+    views: system.Views = system.Views(vertical_flip=0.0, brightness=0.0, contrast=0.0)
+
+
+def variants(settings: Settings) -> list[Variant]:
+    """Give the network with the convolution, and without it."""
+    return [
+        Variant("separable", "main", partial(trained, settings, True)),
+        Variant("no-convolution", "control", partial(trained, settings, False)),
+    ]
+
+
+def trained(settings: Settings, convolution: bool, training: "Training") -> Model:
+    from torch import nn
+
+    from wen.systems.blocks import dense, separable
+    from wen.systems.training import fit
+
+    def head(channels: int) -> nn.Module:
+        first, width = (
+            (separable(channels, settings.width), settings.width) if convolution else (nn.Identity(), channels)
+        )
+        pooled = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.BatchNorm1d(width))
+        return nn.Sequential(first, pooled, dense(width, 256, settings.dropout))
+
+    return fit(training, settings, head, "maps")

@@ -1,0 +1,45 @@
+"""Mondal et al. 2021: a weighted ensemble of five networks on the same fold.
+
+Weights are by accuracy, F1, AUC or kappa on the validation fold, which the networks of a fold share.
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from wen.config.params import Count, NetworkName, Positive
+from wen.systems import system
+from wen.systems.system import Depth, Kind, Model, Variant
+
+if TYPE_CHECKING:
+    from wen.systems.fold import Training
+
+PAPER = ("legacy_xception", "vgg16", "densenet121", "mobilenetv1_100", "inception_resnet_v2")
+READS: dict[Depth, tuple[Kind, ...]] = {"frozen": ("pooled",), "finetune": ("weights",)}
+
+
+class Settings(system.Trained):
+    networks: list[NetworkName] = Field(default=list(PAPER))
+    optimiser: system.Optimiser = "adamax"
+    lr: system.Rate = 2e-4
+    epochs: Positive = 50
+    patience: Positive | None = 10
+    plateau_patience: Count | None = 5
+    balance: system.Balance = "oversample"
+    views: system.Views = system.Views(rotation=True)
+
+
+def variants(settings: Settings) -> list[Variant]:
+    """Give each network alone, WEN by each measure, and as control their plain average."""
+    alone = [Variant(name, "part", partial(trained, settings, name)) for name in settings.networks]
+    names = tuple(settings.networks)
+    weighted = [Variant(f"wen-{by}", "main", members=names, scheme=by) for by in ("kappa", "accuracy", "f1", "auc")]
+    return [*alone, *weighted, Variant("average", "control", members=names, scheme="uniform")]
+
+
+def trained(settings: Settings, network: str, training: "Training") -> Model:
+    from wen.systems.blocks import dense
+    from wen.systems.training import fit
+
+    return fit(training, settings.model_copy(update={"networks": [network]}), dense)

@@ -1,0 +1,52 @@
+"""Rodrigues et al. 2022: ResNet-50V2, of which a genetic algorithm chooses dropout, learning rate and momentum.
+
+Population and ranges are not known. Beside it random search and Bayesian optimisation, which get as many evaluations.
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from wen.config.params import NetworkName, Positive
+from wen.systems import system
+from wen.systems.system import Depth, Kind, Model, Variant
+
+if TYPE_CHECKING:
+    from wen.systems.fold import Training
+    from wen.systems.training import Head
+
+PAPER = ("resnetv2_50",)
+READS: dict[Depth, tuple[Kind, ...]] = {"frozen": ("pooled",), "finetune": ("pooled", "weights")}
+
+
+class Settings(system.Trained):
+    networks: list[NetworkName] = Field(default=["resnetv2_50"])
+    trials: Positive = 100  # ten generations of ten
+    optimiser: system.Optimiser = "sgd"
+    epochs: Positive = 10
+    balance: system.Balance = "weights"
+    dropout: system.Share = 0.0
+
+
+def variants(settings: Settings) -> list[Variant]:
+    """Give the genetic algorithm, and the searches that the paper compares it with."""
+    return [
+        Variant("genetic", "main", partial(searched, settings, "genetic")),
+        Variant("random", "control", partial(searched, settings, "random")),
+        Variant("bayesian", "control", partial(searched, settings, "gp")),
+    ]
+
+
+def searched(settings: Settings, sampler: str, training: "Training") -> Model:
+    from wen.systems.search import Between
+    from wen.systems.searched import fit_searched
+
+    space = {"dropout": Between(0.0, 0.8), "lr": Between(1e-5, 1e-1, log=True), "momentum": Between(0.5, 0.99)}
+    return fit_searched(training, settings, space, sampler, head)
+
+
+def head(options: Settings) -> "Head":
+    from wen.systems.blocks import dense
+
+    return lambda channels: dense(channels, dropout=options.dropout)
