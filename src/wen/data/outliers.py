@@ -1,0 +1,101 @@
+"""Images that are unlike a study's images: no cell at all, or of another size, colour or cell area.
+
+A network answers for every image, also for a black one. What an image looks like in a few robust measures is compared
+with the study's images: by ``wen prepare`` with its own, and by ``wen classify`` with those of metrics/dataset.json.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+BLACK = 16  # grey levels; as dark as this is background, as are the specks that JPEG leaves there
+REDUCED = 64  # px; an image is measured at the whole fraction of its size that is next above this
+PLAIN = 2.0  # grey levels of standard deviation; an image with less shows nothing
+TAIL = 0.05  # of a study's images on either side that may be anything
+REACH = 1.5  # times the distance from the median to the tail, beyond the tail: 4.1 standard deviations of a normal
+
+FLOORS = {"width": np.log(1.5), "height": np.log(1.5), "area": 0.15, "red": 40.0, "green": 40.0, "blue": 40.0}
+"""The least reach beyond the tail, where a study's images are nearly equal; of sizes, in logarithms."""
+MEASURES = (*FLOORS, "contrast")
+_SIZES = ("width", "height")
+
+Ranges = Mapping[str, Sequence[float]]
+
+
+def look(image: Image.Image) -> dict[str, float]:
+    """Measure an RGB image.
+
+    Returns
+    -------
+    dict
+        ``width`` and ``height``, px; ``area``, the share of the frame that is not black; ``red``, ``green`` and
+        ``blue``, mean levels (0 to 255) where it is not black; ``contrast``, the standard deviation of its grey levels.
+    """
+    small = image.reduce(max(min(image.size) // REDUCED, 1))
+    grey, colours = np.asarray(small.convert("L")), np.asarray(small)
+    inside = grey > BLACK
+    levels = colours[inside].mean(axis=0) if inside.any() else np.zeros(3)
+    colour = dict(zip(("red", "green", "blue"), levels.tolist(), strict=True))
+    size = {"width": float(image.width), "height": float(image.height)}
+    return size | {"area": float(inside.mean())} | colour | {"contrast": float(grey.std())}
+
+
+def ranges(looks: pd.DataFrame) -> dict[str, list[float]]:
+    """Where nearly all images of a study lie: between its tails, and `REACH` or the floor beyond them.
+
+    Parameters
+    ----------
+    looks : DataFrame
+        A row of `look` for each image.
+
+    Returns
+    -------
+    dict
+        Lowest and highest value of each measure but ``contrast``.
+    """
+    found = {}
+    for name, floor in FLOORS.items():
+        values = np.log(looks[name].to_numpy()) if name in _SIZES else looks[name].to_numpy()
+        low, middle, high = np.quantile(values, [TAIL, 0.5, 1 - TAIL])
+        ends = [low - max(REACH * (middle - low), floor), high + max(REACH * (high - middle), floor)]
+        found[name] = [round(float(np.exp(end) if name in _SIZES else end), 4) for end in ends]
+    return found
+
+
+def reasons(found: Mapping[str, float], usual: Ranges) -> list[str]:
+    """Say in what an image is unlike a study's images; empty if it is not.
+
+    Parameters
+    ----------
+    found : mapping
+        Of `look`.
+    usual : mapping
+        Of `ranges`.
+    """
+    if not found["area"]:
+        return ["black"]
+    if found["contrast"] < PLAIN:
+        return ["of one colour"]
+    lines = []
+    if _is_outside(found, usual, *_SIZES):
+        (least, lowest), (most, highest) = (tuple(usual[name][end] for name in _SIZES) for end in (0, 1))
+        lines.append(
+            f"{found['width']:.0f}x{found['height']:.0f} px, the study's images {least:.0f}x{lowest:.0f} to "
+            f"{most:.0f}x{highest:.0f}"
+        )
+    if _is_outside(found, usual, "area"):
+        low, high = (min(max(end, 0), 1) for end in usual["area"])
+        lines.append(f"{found['area']:.0%} of it not black, in the study {low:.0%} to {high:.0%}")
+    if _is_outside(found, usual, "red", "green", "blue"):
+        colour, low, high = (
+            ", ".join(f"{min(max(value, 0), 255):.0f}" for value in values)
+            for values in zip(*((found[name], *usual[name]) for name in ("red", "green", "blue")), strict=True)
+        )
+        lines.append(f"mean colour {colour}, in the study {low} to {high}")
+    return lines
+
+
+def _is_outside(found: Mapping[str, float], usual: Ranges, *names: str) -> bool:
+    return any(not usual[name][0] <= found[name] <= usual[name][1] for name in names)
