@@ -114,7 +114,7 @@ def everything(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
     np.save(array, np.zeros((8, 3), np.float32))
     image = next(source.rglob("*_all.bmp"))
     return {
-        "image (BMP)": (image, lambda: images.decode(image.read_bytes(), layouts.SIDE)),
+        "image (BMP)": (image, lambda: images.decode_bmp(image.read_bytes(), layouts.SIDE)),
         "data set (zip)": (root / "C-NMC.zip", lambda: bring.run(root / "C-NMC.zip", "tiny", True, paths)),
         "labels (CSV)": (labels, lambda: list_cells(source)),
         "params.yaml": (paths.params, lambda: load(paths.params)),

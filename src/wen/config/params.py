@@ -56,20 +56,40 @@ class Synthetic(Section):
 
 
 class Dataset(Section):
-    """Where the images come from and what is expected of them."""
+    """Where the images come from, what they are called, and what is expected of them."""
 
-    source: Literal["synthetic", "cnmc"]
+    source: Literal["synthetic", "cnmc", "table", "folder"]
+    name: Annotated[str, Field(min_length=1)]
+    classes: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=2, max_length=2)]
+    """Names of the negative class, 0, and of the positive one, 1."""
+    table: str | None = None
+    """CSV file of images, labels and subjects, by its path in data/raw/cells."""
+    subject: str | None = None
+    """Regular expression whose group in an image's path is its subject."""
     complete: bool
-    side: Annotated[int, Field(ge=1, le=4096)]
+    side: Annotated[int, Field(ge=1, le=4096)] | None
     near_copies: bool
     near_difference: Annotated[float, Field(gt=0, le=50)]
     synthetic: Synthetic | None = None
 
+    @property
+    def negative(self) -> str:
+        return self.classes[0]
+
+    @property
+    def positive(self) -> str:
+        return self.classes[1]
+
+    @property
+    def of_cnmc(self) -> bool:
+        """Whether C-NMC's names, folders and counts are expected: of the data set itself, or of synthetic cells."""
+        return self.source in ("synthetic", "cnmc")
+
 
 class Images(Section):
-    """How an image enters the network: its central square, in px, resized to ``size``."""
+    """How an image enters the network: its central square of ``crop`` px, or all of it, resized to ``size``."""
 
-    crop: Positive
+    crop: Positive | None
     size: Annotated[int, Field(ge=32, le=4096)]
 
 
@@ -212,14 +232,28 @@ class Params(Section):
             values = getattr(self, key)
             if len(set(values)) < len(values):
                 raise ValueError(f"{key}: {values} holds a value twice")
-        if self.images.crop > self.dataset.side:
-            raise ValueError(f"images.crop: {self.images.crop} px is more than dataset.side, {self.dataset.side} px")
-        if self.dataset.source == "synthetic":
-            if self.dataset.synthetic is None:
-                raise ValueError("dataset.synthetic: missing; source: synthetic needs it")
-            if self.dataset.complete:
-                raise ValueError("dataset.complete: embedded data are never complete C-NMC; set false")
+        crop, side = self.images.crop, self.dataset.side
+        if crop and side and crop > side:
+            raise ValueError(f"images.crop: {crop} px is more than dataset.side, {side} px")
+        self._check_source()
         return self
+
+    def _check_source(self) -> None:
+        dataset = self.dataset
+        negative, positive = (name.casefold() for name in dataset.classes)
+        if negative == positive:
+            raise ValueError(f"dataset.classes: {dataset.classes} names one class twice")
+        if dataset.source == "synthetic":
+            if dataset.synthetic is None:
+                raise ValueError("dataset.synthetic: missing; source: synthetic needs it")
+            if dataset.side is None:
+                raise ValueError("dataset.side: null, but source: synthetic needs a number of px")
+        if dataset.complete and dataset.source != "cnmc":
+            raise ValueError("dataset.complete: only C-NMC's published counts are known; set false")
+        if (dataset.source == "table") != (dataset.table is not None):
+            raise ValueError("dataset.table: names the CSV of source: table, and of no other source")
+        if not dataset.of_cnmc and self.split.test == "preliminary":
+            raise ValueError("split.test: only C-NMC has a preliminary set; set random")
 
     @property
     def grid(self) -> list[str]:

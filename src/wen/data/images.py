@@ -1,21 +1,58 @@
-"""Image files: read once, checked, and cropped to the square that enters the network."""
+"""Image files: read once, checked, and cut to the square that enters the network."""
 
 import hashlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from wen.errors import WenError
+
+FORMATS = ("BMP", "JPEG", "PNG", "TIFF")
+ENDINGS = (".bmp", ".dib", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff")
+LARGEST = 64_000_000  # px; a cell's image is far smaller, and this one takes 200 MB
+
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of tags that Pillow does not know
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # `LARGEST` is lower
 
 
 class BadImage(WenError):
     """A file that is not the expected image; the text says why, without the path."""
 
 
-def decode(data: bytes, side: int | None = None) -> Image.Image:
-    """Decode the bytes of a 24-bit BMP.
+def decode(data: bytes) -> Image.Image:
+    """Decode the bytes of an image file as 8-bit RGB.
+
+    Grey levels and palettes become RGB, what is transparent becomes black, and an EXIF tag that says so turns the
+    image.
+
+    Raises
+    ------
+    BadImage
+        If it is damaged, not of one of `FORMATS`, of CMYK or of more than 8 bits, or of several frames or pages.
+    """
+    image = _opened(data, FORMATS)
+    if image.width * image.height > LARGEST:
+        raise BadImage(f"{image.width}x{image.height} px are more than the image of a cell has")
+    with _readable():
+        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # a JPEG with a preview
+            raise BadImage("several frames or pages; save the one that shows the cell")
+        image.load()
+        if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
+            raise BadImage(f"colour mode {image.mode}; convert it to RGB of 8 bits")
+        image = ImageOps.exif_transpose(image)
+    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def decode_bmp(data: bytes, side: int | None = None) -> Image.Image:
+    """Decode the bytes of a 24-bit BMP, as C-NMC's images are.
 
     Parameters
     ----------
@@ -29,20 +66,40 @@ def decode(data: bytes, side: int | None = None) -> Image.Image:
     BadImage
         If it is truncated, of another format, mode or size.
     """
+    image = _opened(data, ("BMP",))
+    if side is not None and image.size != (side, side):
+        raise BadImage(f"{image.width}x{image.height} px, expected {side}x{side}")
+    if image.mode != "RGB" or _depth(data) != 24:
+        raise BadImage(f"colour mode {image.mode} of {_depth(data)} bits, expected RGB of 24")
+    with _readable():
+        image.load()
+    return image
+
+
+def _opened(data: bytes, formats: tuple[str, ...]) -> Image.Image:
     if not data:
         raise BadImage("empty file")
     try:
-        image = Image.open(BytesIO(data), formats=["BMP"])
-        if side is not None and image.size != (side, side):
-            raise BadImage(f"{image.width}x{image.height} px, expected {side}x{side}")
-        if image.mode != "RGB" or _depth(data) != 24:
-            raise BadImage(f"colour mode {image.mode} of {_depth(data)} bits, expected RGB of 24")
-        image.load()
+        with _readable():
+            return Image.open(BytesIO(data), formats=formats)
     except UnidentifiedImageError:
-        raise BadImage("not a BMP image") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BadImage(f"unreadable ({error})") from None
-    return image
+        raise BadImage("not a BMP image" if formats == ("BMP",) else "not a BMP, PNG, TIFF or JPEG image") from None
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Say that an image is unreadable, whatever a decoder raises on it."""
+    try:
+        yield
+    except (BadImage, MemoryError, UnidentifiedImageError):
+        raise
+    except Exception as error:
+        raise BadImage(f"unreadable ({' '.join(str(error).split())[:200] or type(error).__name__})") from None
+
+
+def read(path: Path) -> Image.Image:
+    """Decode an image file that `wen prepare` has checked."""
+    return decode(path.read_bytes())
 
 
 def _depth(data: bytes) -> int:
@@ -56,7 +113,7 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def network_input(path: Path, digest: str, crop: int, size: int) -> np.ndarray:
+def network_input(path: Path, digest: str, crop: int | None, size: int) -> np.ndarray:
     """Read an indexed image as the network receives it before augmentation.
 
     Parameters
@@ -66,7 +123,7 @@ def network_input(path: Path, digest: str, crop: int, size: int) -> np.ndarray:
     digest : str
         Its SHA-256 in data/index.csv.
     crop, size : int
-        The central square of ``crop`` px, resized (bicubic, antialiased) to ``size`` px.
+        As of `central_square`.
 
     Returns
     -------
@@ -86,10 +143,29 @@ def network_input(path: Path, digest: str, crop: int, size: int) -> np.ndarray:
     return central_square(decode(data), crop, size)
 
 
-def central_square(image: Image.Image, crop: int, size: int) -> np.ndarray:
-    """Cut the central ``crop`` px out of an RGB image and resize them to ``size`` px, as (size, size, 3)."""
+def central_square(image: Image.Image, crop: int | None, size: int) -> np.ndarray:
+    """Cut the central square out of an RGB image and resize it, bicubic and antialiased.
+
+    Parameters
+    ----------
+    image : Image
+    crop : int or None
+        Width of the square, px; None is the longer side of the image. Around a smaller image it is black.
+    size : int
+        What the square is resized to, px.
+
+    Returns
+    -------
+    ndarray of shape (size, size, 3), uint8
+    """
+    crop = crop or max(image.size)
     left, top = (image.width - crop) // 2, (image.height - crop) // 2
     square = image.crop((left, top, left + crop, top + crop))
     if crop != size:
         square = square.resize((size, size), Image.Resampling.BICUBIC)
     return np.asarray(square)
+
+
+def is_padded(width: int, height: int, crop: int | None) -> bool:
+    """Whether `central_square` puts black around an image of this size."""
+    return min(width, height) < (crop or max(width, height))

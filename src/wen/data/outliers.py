@@ -89,11 +89,11 @@ def reasons(found: Mapping[str, float], usual: Ranges) -> list[str]:
         low, high = (min(max(end, 0), 1) for end in usual["area"])
         lines.append(f"{found['area']:.0%} of it not black, in the study {low:.0%} to {high:.0%}")
     if _is_outside(found, usual, "red", "green", "blue"):
-        colour, low, high = (
+        colour, darkest, lightest = (
             ", ".join(f"{min(max(value, 0), 255):.0f}" for value in values)
             for values in zip(*((found[name], *usual[name]) for name in ("red", "green", "blue")), strict=True)
         )
-        lines.append(f"mean colour {colour}, in the study {low} to {high}")
+        lines.append(f"mean colour {colour}, in the study {darkest} to {lightest}")
     return lines
 
 

@@ -151,7 +151,7 @@ class _Row:
 def _open(cell: Cell, root: Path, side: int) -> _Row | str:
     try:
         data = cell.path.read_bytes()
-        image = images.decode(data, side)
+        image = images.decode_bmp(data, side)
     except images.BadImage as error:
         return f"{cell.path}: {error}"
     except OSError as error:

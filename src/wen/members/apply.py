@@ -64,7 +64,7 @@ def _read_ahead(files: Iterable[str], params: Params) -> Iterator[list[np.ndarra
                 yield [future.result() for future in waiting.popleft()]
 
 
-def _decoded(file: str, crop: int, size: int) -> np.ndarray | str:
+def _decoded(file: str, crop: int | None, size: int) -> np.ndarray | str:
     try:
         return central_square(decode(sources.read(file)), crop, size)
     except BadImage as error:
