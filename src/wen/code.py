@@ -134,9 +134,8 @@ def files(stage: str) -> list[Path]:
 
 
 def _by_name(stage: str) -> list[Path]:
-    """The modules that a stage imports by name: a system its own, the stage before them all."""
-    names = {file.stem for file in _published()} if stage == "systems" else {stage.partition("/")[2]}
-    return [file for file in _published() if file.stem in names]
+    """The module that the stage of a published system imports by name."""
+    return [file for file in _published() if file.stem == stage.partition("/")[2]]
 
 
 def digest(file: Path, stage: str) -> str:

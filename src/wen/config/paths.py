@@ -127,6 +127,10 @@ class Paths:
         """The outputs of one of their networks, of every image as it is."""
         return self.root / f"data/networks/{name}"
 
+    def network_about(self, name: str) -> Path:
+        """The hash of each of them, or why there are none."""
+        return self.network(name) / "about.json"
+
     def network_weights(self, name: str) -> Path:
         return self.root / f"models/networks/{name}/weights.safetensors"
 

@@ -16,7 +16,6 @@ from wen.errors import WenError
 from wen.files import read_json, write_text
 from wen.integrity.store import Digests
 from wen.systems import wanted
-from wen.systems.wanted import MISSING
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -98,19 +97,19 @@ def _weights(options: Backbone, paths: Paths) -> str | None:
     return _md5([file], paths, f"weights-{options.name}")[file] if file.is_file() else None
 
 
-def _weights_of_system(options: Backbone, paths: Paths) -> str:
-    """The same of a published system's network, which the study can do without: why there are none, if so."""
+def _weights_of_system(options: Backbone, paths: Paths) -> tuple[str, str]:
+    """The same of a published system's network, which the study can do without: why they cannot be had, if so."""
     try:
         text = _weights(options, paths)
     except WenError as error:
-        return f"{MISSING}{str(error).removeprefix('backbone.weights: pip: ')}"
+        return "", str(error).removeprefix("backbone.weights: pip: ")
     if text is not None:
-        return text
+        return text, ""
     earlier = paths.wanted / f"networks/{options.name}.json"
     known = read_json(earlier) if earlier.is_file() else {}
-    if known.get("network") == options.model_dump(mode="json") and not known["weights"].startswith(MISSING):
-        return str(known["weights"])
-    return f"{MISSING}no such file: {paths.weights(options.weights)}"
+    if known.get("network") == options.model_dump(mode="json"):
+        return known["weights"], known["missing"]
+    return "", f"no such file: {paths.weights(options.weights)}"
 
 
 def packaged(network: str) -> str:

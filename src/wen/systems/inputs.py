@@ -5,7 +5,6 @@ from typing import Any
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.files import atomic, read_json, write_json
-from wen.systems.network import ABOUT
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -24,7 +23,7 @@ def run(params: Params, paths: Paths) -> None:
                     reason = f"params.yaml names no weights of it; write `{network}: hub` (or a file) in `pretrained`"
                     found["missing"][network] = reason
                     continue
-                about = read_json(paths.network(network) / ABOUT)
+                about = read_json(paths.network_about(network))
                 if about["missing"]:
                     found["missing"][network] = about["missing"]
                 else:

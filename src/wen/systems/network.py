@@ -17,9 +17,6 @@ from wen.network.arrays import array_path, writers
 from wen.network.features import BATCH
 from wen.network.frozen import Frozen, runner
 from wen.network.inputs import Stored, batches
-from wen.systems.wanted import MISSING
-
-ABOUT = "about.json"
 
 
 def run(params: Params, paths: Paths, name: str, device_name: str = "auto") -> None:
@@ -47,7 +44,7 @@ def run(params: Params, paths: Paths, name: str, device_name: str = "auto") -> N
         if not about["missing"]:
             about |= {"weights": _sha256(partial / weights.name)}
             about |= _outputs(own, paths, wanted["kinds"], (partial / weights.name, outputs), device_name)
-        (outputs / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        (outputs / paths.network_about(name).name).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     if about["missing"]:
         print(f"{name}: {about['missing']}; the systems that need it are skipped")
 
@@ -61,8 +58,8 @@ def _wanted(params: Params, paths: Paths, name: str) -> dict[str, Any]:
 
 def _fetch(params: Params, paths: Paths, wanted: dict[str, Any], path: Path) -> str:
     """Write the weights, or say why there are none."""
-    if wanted["weights"].startswith(MISSING):
-        return str(wanted["weights"].removeprefix(MISSING))
+    if wanted["missing"]:
+        return str(wanted["missing"])
     try:
         pretrained.fetch(params, paths, path)
     except WenError as error:

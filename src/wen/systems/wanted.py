@@ -12,25 +12,27 @@ from wen.config.paths import Paths
 from wen.files import atomic
 from wen.systems.system import Kind, find, settings_of
 
-MISSING = "missing: "
-"""How the text begins of weights that cannot be had; why follows."""
+Weights = tuple[str, str]
+"""A text by which weights are known, and why they cannot be had, or nothing."""
 
 
-def run(params: Params, paths: Paths, weights: Callable[[Backbone], str]) -> None:
+def run(params: Params, paths: Paths, weights: Callable[[Backbone], Weights]) -> None:
     """Write data/networks/wanted/: networks/NAME.json and systems/NAME.json; leave no other file there.
 
     Parameters
     ----------
     params, paths
     weights : callable
-        Gives a text by which a network's pretrained weights are known, such as the hash of their file.
+        Gives of a network's pretrained weights a text by which they are known, such as the hash of their file, and why
+        they cannot be had, or nothing.
     """
     texts = {f"systems/{name}.json": _text(reads(params, name)) for name in params.systems}
     for name, options in params.pretrained.items():
         backbone = Backbone(name=name, **options.model_dump())
         kinds = sorted({kind for system in params.systems for kind in reads(params, system).get(name, ())})
+        known, missing = weights(backbone)
         texts[f"networks/{name}.json"] = _text(
-            {"network": backbone.model_dump(mode="json"), "weights": weights(backbone), "kinds": kinds}
+            {"network": backbone.model_dump(mode="json"), "weights": known, "missing": missing, "kinds": kinds}
         )
     found = {path.relative_to(paths.wanted).as_posix(): path for path in paths.wanted.rglob("*.json")}
     if {name: path.read_text(encoding="utf-8", errors="replace") for name, path in found.items()} == texts:
