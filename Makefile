@@ -5,7 +5,7 @@ COMPLETE ?= true
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test study results bench plain chaos fuzz mutants clean
+.PHONY: help demo test study results bench plain chaos fuzz mutants lock clean
 
 help:  ## List these targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,8 +45,15 @@ fuzz: $(BIN)/installed  ## Read files changed at random: make fuzz [MINUTES=10] 
 mutants: $(BIN)/installed  ## Change the statistics' code in one place at a time, and list what no test notices: make mutants [MINUTES=20]
 	python chaos/mutants.py --minutes $(if $(filter command line,$(origin MINUTES)),$(MINUTES),20)
 
+lock:  ## Write constraints.txt anew: the newest releases that pyproject.toml allows
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet --disable-pip-version-check '.[dev,xgboost]'
+	{ grep '^#' constraints.txt; build/lock/bin/pip freeze --exclude wen | LC_ALL=C sort; } > build/lock.txt
+	mv build/lock.txt constraints.txt
+
 clean:  ## Remove the environment and tool caches; results stay
-	rm -rf .venv bench/.environments mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build bench/.environments mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which with make PYTHON=...")'

@@ -89,6 +89,17 @@ def _study() -> tuple[Params, Paths]:
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="The folder to make.")],
+    profile: Annotated[str, typer.Option(help="demo, thesis, honest or laptop: what params.yaml begins as.")] = "demo",
+) -> None:
+    """Make a new study in a folder of its own, as a git and DVC repository."""
+    from wen import init
+
+    init.run(folder, profile)
+
+
+@app.command()
 def study(
     data: Annotated[Path, typer.Argument(help="C-NMC 2019: a folder or zip as TCIA or Kaggle gives it.")],
     profile: Annotated[str, typer.Option(help="thesis, honest or laptop.")] = "thesis",

@@ -7,10 +7,15 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 CLONE = PACKAGE.parents[1]
 """The project's folder, if the package is in one; of an installed package, a folder of the environment."""
+STUDY = (
+    ".dvc/.gitignore", ".dvc/config", ".dvc/plots", ".dvcignore", ".gitattributes", ".gitignore", "constraints.txt",
+    "data/README.md", "data/raw/README.md", "dvc.yaml", "models/README.md", "profiles",
+)  # fmt: skip
+"""What a study begins with, besides params.yaml: files and folders of the project's root. setup.py reads this."""
 
 
 def study_files() -> Path:
-    """The folder of dvc.yaml, profiles/ and constraints.txt: the clone's own, or what the wheel holds of it."""
+    """The folder of `STUDY`: the clone's own, or what the wheel holds of it."""
     return CLONE if (CLONE / "dvc.yaml").is_file() else PACKAGE / "study"
 
 

@@ -19,6 +19,7 @@ from wen.config.params import Params, load
 from wen.config.paths import Paths
 from wen.data import prepare, split
 from wen.data.table import DEVELOPMENT, read_cells
+from wen.installed import study_files
 from wen.members import finetune
 from wen.network import backbone, device, features, pretrained
 from wen.network.checkpoint import Checkpoint, Progress
@@ -33,7 +34,7 @@ CPU = torch.device("cpu")
 
 def demo(size: int) -> Params:
     """The demo's study, cut down to seconds."""
-    values = load(Paths(Path(__file__).parents[3]).profiles / "demo.yaml").model_dump()
+    values = load(study_files() / "profiles/demo.yaml").model_dump()
     values["dataset"]["side"] = size
     values["dataset"]["synthetic"] |= {
         "subjects": 12, "cells": 64, "preliminary_subjects": 4, "preliminary_cells": 16, "duplicates": 0,

@@ -1,0 +1,78 @@
+"""``wen init``: a new study in a folder of its own, run by the `wen` that is installed."""
+
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+from wen import installed
+from wen.dvc import output_of
+from wen.errors import WenError
+from wen.files import atomic
+
+README = """# A study by wen
+
+params.yaml describes it and dvc.yaml runs it, with the `wen` that is installed (release {release} made this folder).
+
+```sh
+wen doctor    # what is missing here, and what to do about it
+wen plan      # what the study costs, before it runs
+dvc repro     # runs what changed; stop and repeat it at any time
+wen results   # the result table; report/index.html has the rest
+```
+
+`wen study FOLDER_OR_ZIP --profile thesis` brings C-NMC 2019 here and takes another profile than `{profile}`.
+"""
+
+
+def run(folder: Path, profile: str) -> None:
+    """Make a folder with all that a study begins with, as a git and DVC repository with one commit.
+
+    Parameters
+    ----------
+    folder : Path
+        Must not exist yet.
+    profile : str
+        The name of a file in profiles/, which becomes params.yaml.
+
+    Raises
+    ------
+    WenError
+        If the folder exists, there is no such profile, or git fails.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise WenError(f"{folder}: exists already; choose the name of a new folder")
+    files = installed.study_files()
+    chosen = files / f"profiles/{profile}.yaml"
+    if not chosen.is_file():
+        names = ", ".join(sorted(path.stem for path in (files / "profiles").glob("*.yaml")))
+        raise WenError(f"--profile {profile}: no such profile; choose one of {names}")
+    with atomic(folder) as partial:
+        _copy(files, partial)
+        shutil.copy(chosen, partial / "params.yaml")
+        text = README.format(release=version("wen"), profile=profile)
+        (partial / "README.md").write_text(text, encoding="utf-8", newline="\n")
+        identity = _commit(partial)
+    print(f"{folder}: a study with the profile {profile}{identity}. Start it with: cd {folder} && dvc repro")
+
+
+def _copy(files: Path, folder: Path) -> None:
+    for name in installed.STUDY:
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (files / name).is_dir() else shutil.copy
+        copy(files / name, place)
+
+
+def _commit(folder: Path) -> str:
+    """Make a repository with one commit; say so if git knows no identity and gets one for this folder."""
+    output_of(["git", "init", "--quiet"], folder)
+    try:
+        output_of(["git", "var", "GIT_AUTHOR_IDENT"], folder)
+        said = ""
+    except WenError:
+        output_of(["git", "config", "user.name", "wen study"], folder)
+        output_of(["git", "config", "user.email", "wen@localhost"], folder)
+        said = ', whose commits are by "wen study", since git has no identity here'
+    output_of(["git", "add", "--all"], folder)
+    output_of(["git", "commit", "--quiet", "--message", f"A study by wen {version('wen')}"], folder)
+    return said

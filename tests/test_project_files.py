@@ -1,0 +1,84 @@
+"""The files around the code agree with one another: requirements and lock, versions, make's targets, the container."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PROJECT
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from ruamel.yaml import YAML
+
+from wen.installed import STUDY
+
+
+def read(name: str) -> str:
+    return (PROJECT / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads(read("pyproject.toml"))["project"]
+    return found
+
+
+def test_the_lock_has_a_release_in_its_range_for_every_requirement(project: dict[str, Any]) -> None:
+    locked = {
+        canonicalize_name(n): r for n, r in re.findall(r"^([\w.-]+)==(\S+)$", read("constraints.txt"), re.MULTILINE)
+    }
+    extras = [text for texts in project["optional-dependencies"].values() for text in texts]
+    asked = [Requirement(text) for text in (*project["dependencies"], *extras)]
+    for requirement in asked:
+        name = canonicalize_name(requirement.name)
+        if name != "wen":
+            assert name in locked, f"{name} is not in constraints.txt"
+            assert locked[name] in requirement.specifier, f"{requirement}: constraints.txt has {locked[name]}"
+
+
+def test_the_version_is_the_citation_s_and_the_changelog_s(project: dict[str, Any]) -> None:
+    citation = YAML(typ="safe", pure=True).load(read("CITATION.cff"))
+    versions = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)$", read("CHANGELOG.md"), re.MULTILINE)
+    assert (citation["version"], str(citation["date-released"])) == versions[0]
+    assert project["version"] == versions[0][0]
+    assert {"title", "message", "authors", "abstract", "keywords", "license", "cff-version"} <= set(citation)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CONTRIBUTING.md",
+        "README.md",
+        "docs/INSTALL.md",
+        ".github/workflows/test.yml",
+        ".devcontainer/devcontainer.json",
+    ],
+)
+def test_every_target_of_make_that_is_named_exists(name: str) -> None:
+    targets = set(re.findall(r"^([\w./()$-]+):", read("Makefile"), re.MULTILINE)) | {".venv/bin/installed"}
+    named = set(re.findall(r"(?:`|run: |^|\": \")make ([a-z./]+)", read(name), re.MULTILINE))
+    assert named
+    assert named <= targets
+
+
+def test_what_a_study_begins_with_reaches_the_image_and_the_source_distribution() -> None:
+    kept = {line[1:] for line in read(".dockerignore").splitlines() if line.startswith("!")}
+    needed = {*STUDY, "src", "setup.py", "pyproject.toml", "README.md", "LICENSE"}
+    assert needed <= kept
+    for name in kept:
+        assert (PROJECT / name).exists(), name
+    manifest = read("MANIFEST.in")
+    for name in STUDY:
+        assert Path(name).name in manifest or Path(name).parts[0] in manifest, name
+
+
+def test_workflows_run_on_a_python_that_the_project_takes(project: dict[str, Any]) -> None:
+    lowest = project["requires-python"].removeprefix(">=")
+    for name in ("test", "report"):
+        jobs = YAML(typ="safe", pure=True).load(read(f".github/workflows/{name}.yml"))["jobs"]
+        steps = [step for job in jobs.values() for step in job["steps"]]
+        assert {step["with"]["python-version"] for step in steps if "python-version" in step.get("with", {})} == {
+            lowest
+        }
+    assert re.search(rf"^FROM python:{lowest}-slim$", read("Dockerfile"), re.MULTILINE)
