@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import boto3
 import pytest
+import warm
 from moto.server import ThreadedMotoServer
 
 from wen.config.paths import Paths
@@ -43,9 +44,10 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        keep = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "WEN_"))}
+        others = ("GIT_", "DVC_", "WEN_", "PYTHON")
+        keep = {key: value for key, value in os.environ.items() if not key.startswith(others)}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.env = {**keep, "PATH": path, "HOME": str(root.parent), "GIT_CONFIG_NOSYSTEM": "1"}
+        self.env = warm.variables({**keep, "PATH": path, "HOME": str(root.parent), "GIT_CONFIG_NOSYSTEM": "1"})
 
     def run(self, *command: str, fails: bool = False) -> str:
         done = subprocess.run(

@@ -53,6 +53,7 @@ class TestHere:
     @classmethod
     def study(cls, tmp_path_factory: pytest.TempPathFactory) -> Study:
         study = new_study(tmp_path_factory.mktemp("here"), "study")
+        study.installed = True
         study.env["RAY_ADDRESS"] = "127.0.0.1:1"  # a cluster that is not asked for is not joined
         return study
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+import warm
 from conftest import PROJECT
 from dvc.repo import Repo
 from filelock import FileLock
@@ -23,12 +24,17 @@ OUTPUTS = ("data/code", "data/features", "data/predictions", "models", "metrics"
 
 
 class Study:
-    """A clone of the project in a folder of its own, with nothing of the user's around it."""
+    """A clone of the project in a folder of its own, with nothing of the user's around it.
 
-    def __init__(self, root: Path, home: Path) -> None:
+    Its `wen` and `dvc` are those of `warm`, unless ``installed``: then the ones that a user starts.
+    """
+
+    def __init__(self, root: Path, home: Path, installed: bool = False) -> None:
         self.root = root
+        self.installed = installed
+        others = ("GIT_", "DVC_", "WEN_", "PYTHON")
         self.env = {
-            **{key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "WEN_"))},
+            **{key: value for key, value in os.environ.items() if not key.startswith(others)},
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(root / "src"),
             "HOME": str(home),
@@ -36,8 +42,9 @@ class Study:
         }
 
     def run(self, *command: str, fails: bool = False) -> str:
+        env = self.env if self.installed else warm.variables(self.env)
         done = subprocess.run(
-            command, cwd=self.root, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            command, cwd=self.root, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )  # fmt: skip
         output = done.stdout + done.stderr
         assert (done.returncode != 0) == fails, output
@@ -92,6 +99,7 @@ def finished_study(factory: pytest.TempPathFactory, name: str) -> Study:
 
     def finish(folder: Path) -> None:
         study = prepared_study(factory, folder)
+        study.installed = True
         with (folder / "home/repro.txt").open("a") as printed:
             printed.write(study.run("dvc", "repro"))
         study.commit("Result")
@@ -137,7 +145,9 @@ def tiny_values(rates: Sequence[float] = (0.001, 0.0001)) -> dict[str, Any]:
     values["augment"]["views"] = 1
     values["head"]["epochs"] = 2
     values["finetune"]["epochs"] = 1
+    values["repeats"] = {"image": 2, "subject": 2}
     values["compute"]["threads"] = 1  # test workers share the cores
+    values["report"]["bootstrap"] = 200
     return values
 
 

@@ -1,0 +1,152 @@
+"""`wen` and `dvc` without their start-up, for tests: each is a fork of a process that has imported the libraries.
+
+It runs `main()` of the command, as its console script does, in a process of its own, with the caller's arguments,
+folder, variables, standard streams and exit code. The project's own modules are imported in the fork, from where
+PYTHONPATH says. Tests of how commands start, are killed or are signalled run the installed ones.
+"""
+
+import atexit
+import contextlib
+import gc
+import importlib
+import marshal
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from functools import cache
+from pathlib import Path
+
+LIBRARIES = (
+    "PIL.BmpImagePlugin", "PIL.PngImagePlugin", "configobj", "dulwich.porcelain", "dulwich.stash", "dvc.cachemgr",
+    "dvc.cli", "dvc.cli.parser", "dvc.data_cloud", "dvc.repo.experiments.queue.celery", "dvc.repo.experiments.run",
+    "dvc.repo.graph", "dvc.repo.index", "dvc.repo.metrics.show", "dvc.repo.open_repo", "dvc.repo.reproduce",
+    "dvc.stage.loader", "dvc.ui.table", "dvc.utils.hydra", "dvc.utils.strictyaml", "dvc_data.index.checkout",
+    "dvc_s3", "dvclive", "fsspec.implementations.memory", "jinja2", "matplotlib.backends.backend_pdf",
+    "matplotlib.backends.backend_svg", "matplotlib.pyplot", "networkx", "openvino", "platformdirs",
+    "pyarrow.pandas_compat", "pydantic.type_adapter", "pydantic.types", "pygit2", "rich.console", "rich.progress",
+    "s3fs", "safetensors.torch", "scipy.ndimage", "scipy.optimize", "scipy.stats", "sklearn.ensemble",
+    "sklearn.linear_model", "sklearn.metrics", "skops.io", "statsmodels.stats.multitest",
+    "statsmodels.stats.proportion", "timm", "torch", "typer",
+)  # fmt: skip
+"""What the commands spend most of their start on; another one is imported in each fork, which takes its time."""
+
+CLIENT = """#!{python} -IS
+import marshal, os, socket, sys
+if any(name.startswith("PYTHON") and name != "PYTHONPATH" for name in os.environ):
+    os.execv({real!r}, sys.argv)  # these set up an interpreter
+with socket.socket(socket.AF_UNIX) as link:
+    link.connect({address!r})
+    request = marshal.dumps(({name!r}, sys.argv, os.getcwd(), dict(os.environ)))
+    socket.send_fds(link, [len(request).to_bytes(4)], [0, 1, 2])
+    link.sendall(request)
+    code = link.recv(4)
+os._exit(int.from_bytes(code) if code else 70)
+"""
+
+
+def variables(env: dict[str, str]) -> dict[str, str]:
+    """Variables with which `wen` and `dvc` are these."""
+    if sys.platform != "linux":
+        return env
+    folder, _ = _started()
+    return env | {"PATH": f"{folder}{os.pathsep}{env['PATH']}"}
+
+
+@cache
+def _started() -> tuple[Path, "subprocess.Popen[bytes]"]:
+    """Start the process, which ends with its input, so with this one; give the folder of the two commands, and it."""
+    folder = Path(tempfile.mkdtemp(prefix="warm-"))
+    for name in ("wen", "dvc"):
+        real = str(Path(sys.executable).parent / name)
+        text = CLIENT.format(python=sys.executable, real=real, address=str(folder / "socket"), name=name)
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    env |= {"HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}  # libgit2 looks there when it is imported
+    server = subprocess.Popen(
+        [sys.executable, "-P", __file__, folder], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert server.stdout
+    assert server.stdout.readline() == b"ready\n"
+    return folder, server
+
+
+def _serve(folder: str) -> tuple[str, list[str]]:
+    """Answer requests; returns in the fork that is to run the command, and nowhere else."""
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that wait
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{folder}/socket")
+        listener.listen(64)
+        print("ready", flush=True)
+        while True:
+            ready, _, _ = select.select([listener, 0], [], [])
+            if 0 in ready:
+                shutil.rmtree(folder)
+                os._exit(0)
+            link, _ = listener.accept()
+            if os.fork() == 0:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                listener.close()
+                return _begun(link)
+            link.close()
+
+
+def _begun(link: socket.socket) -> tuple[str, list[str]]:
+    """Wait for the command, in the fork of a request; returns in the fork of that one which is to run it."""
+    size, streams, _, _ = socket.recv_fds(link, 4, 3)
+    with link.makefile("rb") as file:
+        name, arguments, folder, variables = marshal.loads(file.read(int.from_bytes(size)))
+    if not (command := os.fork()):
+        link.close()
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(variables)
+        sys.path[:0] = [path for path in variables.get("PYTHONPATH", "").split(os.pathsep) if path]
+        return name, arguments
+    for stream in streams:
+        os.close(stream)
+    ended = os.pidfd_open(command)
+    if link in select.select([link, ended], [], [])[0]:  # whoever asked is gone
+        os.kill(command, signal.SIGTERM)
+    _, status = os.waitpid(command, 0)
+    code = os.waitstatus_to_exitcode(status)
+    with contextlib.suppress(BrokenPipeError):
+        link.sendall((code if code >= 0 else 128 - code).to_bytes(4))
+    os._exit(0)
+
+
+def _code(name: str) -> int:
+    """Run the command as its console script does; give its exit code."""
+    try:
+        main = importlib.import_module("wen.__main__" if name == "wen" else "dvc.cli").main
+        sys.exit(main())
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+
+
+if __name__ == "__main__":
+    name, sys.argv[:] = _serve(sys.argv[1])
+    code = _code(name)
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # not by sys.exit, which takes all that is imported apart
