@@ -4,12 +4,14 @@ Each network gets random weights, saved to a file, and a tiny study of synthetic
 activations kept and once with nothing kept. Prints a table: where it is cut, and how far apart all probabilities are.
 With --dvc the studies are run by `dvc repro`, all stages of them, else fold 0 at one learning rate by the stages' own
 functions.
+With --paths nothing is trained: it tells of one network of each of timm's families which path it takes.
 """
 
 import argparse
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import timm
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -28,14 +31,15 @@ sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests/pipeline")]
 from tiny_study import new_study, tiny_values  # noqa: E402
 
 from wen.config.member import Member  # noqa: E402
-from wen.config.params import Params  # noqa: E402
+from wen.config.params import Backbone, Params  # noqa: E402
 from wen.config.paths import Paths  # noqa: E402
 from wen.data import prepare, split  # noqa: E402
+from wen.errors import WenError  # noqa: E402
 from wen.files import read_npz  # noqa: E402
 from wen.members import finetune, predict  # noqa: E402
 from wen.network import features, pretrained  # noqa: E402
 from wen.network.backbone import build  # noqa: E402
-from wen.network.cut import cut  # noqa: E402
+from wen.network.cut import cut, is_traceable  # noqa: E402
 
 SIZES = {
     "vgg16": 32, "densenet121": 64, "resnet50": 64, "resnetv2_50": 64, "mobilenetv1_100": 64, "legacy_xception": 96,
@@ -51,7 +55,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", default=list(SIZES))
     parser.add_argument("--dvc", action="store_true", help="run all stages by dvc repro")
+    parser.add_argument("--paths", action="store_true", help="tell which path each of timm's families takes")
     options = parser.parse_args()
+    if options.paths:
+        paths_of_families()
+        return
     table = Table("network", "px", "cut before", "of a map", "most that two probabilities differ", "s")
     apart: dict[str, float] = {}
     for name in options.networks:
@@ -69,6 +77,25 @@ def main() -> None:
     Console(width=110).print(table)
     if far := [name for name, difference in apart.items() if not difference <= TOLERANCE]:
         sys.exit(f"cached and plain differ by more than {TOLERANCE:g}: {', '.join(far)}")
+
+
+def paths_of_families() -> None:
+    """Build the first network of each family without weights, and say where it is cut, or why it is not."""
+    found: dict[str, list[str]] = {"cut": [], "whole, from the images": []}
+    families = {re.split(r"[\d_]", name.removeprefix("tf_"))[0]: name for name in reversed(timm.list_models())}
+    for name in sorted(families.values()):
+        pretrained_cfg = timm.get_pretrained_cfg(name)
+        size = pretrained_cfg.input_size[-1] if pretrained_cfg else 224
+        try:
+            with torch.device("meta"):
+                network = build(Backbone(name=name, weights="hub"), size).eval()
+                how = "cut" if is_traceable(network) else "whole, from the images"
+                place = cut(network, "auto").unfreeze_from
+        except WenError as error:
+            how, place = re.sub(r"(: )[A-Z]\w+", r"\1it", str(error).partition(";")[0]), ""
+        found.setdefault(how, []).append(f"{name} ({place})" if place else name)
+    for how, names in found.items():
+        print(f"{len(names)} {how}: {', '.join(names)}")
 
 
 def study_of(name: str, folder: Path) -> tuple[dict[str, Any], str]:

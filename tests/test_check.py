@@ -49,7 +49,12 @@ def test_a_network_that_was_found_good_is_not_built_again(
 ) -> None:
     (tmp_path / ".dvc/tmp").mkdir(parents=True)
     built: list[Params] = []
-    monkeypatch.setattr(check, "_network", built.append)
+
+    def build(params: Params) -> str:
+        built.append(params)
+        return ""
+
+    monkeypatch.setattr(check, "_network", build)
     for _ in range(2):
         check.check(tiny, Paths(tmp_path))
     assert len(built) == 1

@@ -277,17 +277,17 @@ def test_a_place_that_cannot_be_cut_names_those_that_can(name: str, module: str,
 
 
 class Reused(nn.Module):
-    """One layer that is called twice."""
+    """One layer that is called twice, and another behind it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.again, self.between, self.head = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), nn.Linear(3, 1)
+        self.again, self.between, self.last, self.head = *(nn.Conv2d(3, 3, 1) for _ in range(3)), nn.Linear(3, 1)
 
     def get_classifier(self) -> nn.Module:
         return self.head
 
     def forward_features(self, values: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.again(self.between(self.again(values)))
+        found: torch.Tensor = self.last(self.again(self.between(self.again(values))))
         return found
 
     def forward_head(self, values: torch.Tensor) -> torch.Tensor:
@@ -298,7 +298,7 @@ class Reused(nn.Module):
 def test_weights_that_are_used_on_both_sides_are_not_cut_between() -> None:
     with pytest.raises(WenError, match="between"):
         cut(Reused(), "between")
-    assert len(list(cut(Reused(), "again").tail.parameters())) == 6
+    assert len(list(cut(Reused(), "again").tail.parameters())) == 8
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What is wrong with params.yaml, told before any stage runs: DVC deletes a stage's outputs before it starts."""
 
 import json
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -8,13 +9,15 @@ from wen.config import grid
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.ensemble import weights
-from wen.errors import WenError
+from wen.errors import Message, WenError
 from wen.members.baselines import baseline
 from wen.systems.system import settings_of
 
 
 def check(params: Params, paths: Paths) -> None:
     """Check what `wen.config.params.load` cannot: the names that other modules know.
+
+    Prints a sentence if the network is one whose activations cannot be kept, though params.yaml asks for them.
 
     Raises
     ------
@@ -31,20 +34,27 @@ def check(params: Params, paths: Paths) -> None:
         settings_of(params, name)
     network = [params.backbone.model_dump(), params.images.size, params.finetune.unfreeze_from, version("timm")]
     asked = f"{json.dumps(network)}\n"
-    if not _known(asked, paths):
-        _network(params)
-        _remember(asked, paths)
+    known = _known(asked, paths)
+    if known is None:
+        known = _network(params)
+        _remember(asked, known, paths)
+    if known and params.features.activations:
+        print(known, file=sys.stderr)
 
 
-def _network(params: Params) -> None:
-    """Build the network without weights, cut it and run it, on a device that computes nothing."""
+def _network(params: Params) -> Message:
+    """Build the network without weights, cut it and run it, on a device that computes nothing.
+
+    What it gives is a sentence about a network that cannot be traced, else "".
+    """
     from wen.network import pretrained
     from wen.network.cost import count
+    from wen.network.untraced import notice
 
     if params.backbone.weights == "hub":
         pretrained.check_hub(params.backbone.name)
     try:
-        count(params)
+        return "" if count(params).is_traced else notice(params.backbone.name)
     except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:
         raise WenError(
             f"images.size: {params.images.size} px, or finetune.unfreeze_from: {params.finetune.unfreeze_from}: "
@@ -52,14 +62,15 @@ def _network(params: Params) -> None:
         ) from None
 
 
-def _known(asked: str, paths: Paths) -> bool:
-    """Whether this network was found good before: to import timm takes seconds."""
-    return _memory(paths).is_file() and _memory(paths).read_text(encoding="utf-8") == asked
+def _known(asked: str, paths: Paths) -> Message | None:
+    """What was found of this network before: to import timm takes seconds. None: nothing."""
+    found = _memory(paths).read_text(encoding="utf-8") if _memory(paths).is_file() else ""
+    return found.removeprefix(asked).strip() if found.startswith(asked) else None
 
 
-def _remember(asked: str, paths: Paths) -> None:
+def _remember(asked: str, found: Message, paths: Paths) -> None:
     if _memory(paths).parent.is_dir():
-        _memory(paths).write_text(asked, encoding="utf-8")
+        _memory(paths).write_text(asked + found, encoding="utf-8")
 
 
 def _memory(paths: Paths) -> Path:

@@ -63,7 +63,7 @@ def build(options: Backbone, size: int, pretrained: bool = False) -> nn.Module:
             module.eps = float(eps)
     _give_linear_head(network)
     normalisation = {key: tuple(value) for key in ("mean", "std") if (value := getattr(options, key))}
-    network.pretrained_cfg = {**network.pretrained_cfg, **normalisation}
+    network.pretrained_cfg = {**network.pretrained_cfg, "input_size": (3, size, size), **normalisation}
     return network
 
 

@@ -43,6 +43,8 @@ class Cost:
     """Bytes of float32 that a forward pass of stage 2 keeps for the backward pass."""
     unfreeze_from: str
     """The module that the network is cut before."""
+    is_traced: bool = True
+    """False: it is not cut, so nothing is frozen of its work, and there are no activations."""
 
 
 def count(params: Params) -> Cost:
@@ -60,12 +62,13 @@ def count(params: Params) -> Cost:
     return Cost(
         trunk=trunk.get_total_flops() // per_image,
         tail=tail.get_total_flops() // per_image,
-        activations=activations[0].numel(),
+        activations=activations[0].numel() if parts.is_traced else 0,
         pooled=parts.head.in_features,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        trained=sum(parameter.numel() for parameter in parts.tail.parameters()),
+        trained=sum(parameter.numel() for parameter in parts.tail.parameters() if parameter.requires_grad),
         kept=kept // len(images),
         unfreeze_from=parts.unfreeze_from,
+        is_traced=parts.is_traced,
     )
 
 

@@ -11,8 +11,7 @@ from torch import fx, nn
 from wen.errors import WenError
 from wen.network.backbone import head_name
 from wen.network.device import autocast
-
-KEY = "finetune.unfreeze_from"
+from wen.network.untraced import KEY, Pooling, Untraced, place
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,8 @@ class Cut:
     """The module that it is cut before."""
     channels: int
     """The map's dimension of channels."""
+    is_traced: bool = True
+    """False where the network cannot be traced: then the trunk passes images on, and all else is in ``top``."""
 
     @property
     def tail(self) -> nn.Sequential:
@@ -64,6 +65,8 @@ class Convolutions(nn.Sequential):
 def cut(network: nn.Module, unfreeze_from: str, dtype: torch.dtype = torch.float32) -> Cut:
     """Cut before a module: it and all that runs after it are trained, what runs before it is frozen.
 
+    A network that cannot be traced stays in one piece, see `wen.network.untraced.Untraced`.
+
     Parameters
     ----------
     network : Module
@@ -77,8 +80,13 @@ def cut(network: nn.Module, unfreeze_from: str, dtype: torch.dtype = torch.float
     Raises
     ------
     WenError
-        If there is no such module, several tensors cross before it, or the network cannot be traced.
+        If there is no such module, or several tensors cross before it.
     """
+    channels = -1 if getattr(network, "output_fmt", "NCHW") == "NHWC" else 1
+    if not is_traceable(network):
+        name, classifier = place(network, unfreeze_from), cast(nn.Linear, network.get_submodule(head_name(network)))
+        top = Convolutions(Untraced(network, name), dtype=dtype)
+        return Cut(Convolutions(dtype=dtype), top, Pooling(network), classifier, name, channels, is_traced=False)
     name = _last_stage(network) if unfreeze_from == "auto" else unfreeze_from
     if not any(name == path for path, _ in network.named_modules() if path):
         raise WenError(f"{KEY}: {name}: the network has no such module; {_offer(network, name)}")
@@ -92,14 +100,25 @@ def cut(network: nn.Module, unfreeze_from: str, dtype: torch.dtype = torch.float
     pooled = head.before(head_name(network))
     if pooled is None:
         raise WenError(f"backbone.name: {type(network).__name__}'s classifier, {head_name(network)}, is never called")
+    if len(head.crossing(pooled)) > 1:
+        raise WenError(f"backbone.name: {type(network).__name__} has more classifiers than {head_name(network)}")
     return Cut(
         trunk=Convolutions(features.part(0, at), dtype=dtype),
         top=Convolutions(features.part(at, features.end), dtype=dtype),
         pool=nn.Sequential(head.part(0, pooled), nn.Flatten()),
         head=cast(nn.Linear, network.get_submodule(head_name(network))),
         unfreeze_from=name,
-        channels=-1 if getattr(network, "output_fmt", "NCHW") == "NHWC" else 1,
+        channels=channels,
     )
+
+
+def is_traceable(network: nn.Module) -> bool:
+    """Whether torch.fx can follow what the network calls, and there is any place where one tensor crosses."""
+    try:
+        _Graph(network, "forward_head", "")
+        return len(_cuttable(network)) > 1
+    except WenError:
+        return False
 
 
 class _Graph:
@@ -137,7 +156,7 @@ class _Graph:
     def is_legal(self, at: int) -> bool:
         """Whether one value crosses there, and no weight is used on both sides."""
         before, after = (set(map(id, self._weights(part))) for part in (self.nodes[:at], self.nodes[at:]))
-        return len(self._crossing(at)) == 1 and not before & after
+        return len(self.crossing(at)) == 1 and not before & after
 
     def places(self) -> list[int]:
         """Where the network can be cut before a module that has weights."""
@@ -149,8 +168,8 @@ class _Graph:
 
     def part(self, begin: int, end: int) -> fx.GraphModule:
         """All between two places as a module, of the network's own modules."""
-        (entry,) = self._crossing(begin) if begin else self.nodes[:1]
-        (exit_,) = self._crossing(end)
+        (entry,) = self.crossing(begin) if begin else self.nodes[:1]
+        (exit_,) = self.crossing(end)
         nodes = [node for node in self.nodes[max(begin, 1) : end] if node.op != "get_attr"]
         users = {*nodes, exit_}
         graph = fx.Graph()
@@ -161,7 +180,7 @@ class _Graph:
         graph.output(copies[exit_])
         return fx.GraphModule(self.root, graph)
 
-    def _crossing(self, at: int) -> list[fx.Node]:
+    def crossing(self, at: int) -> list[fx.Node]:
         """The values that are made before a place and used behind it."""
         after = {*self.nodes[at:], self.output}
         return [node for node in self.nodes[:at] if node.op != "get_attr" and after & set(node.users)]
@@ -241,13 +260,17 @@ def _near(graph: _Graph, name: str, at: int) -> str:
 def _offer(network: nn.Module, name: str) -> str:
     """Name near matches, and the modules that can be cut before."""
     near = difflib.get_close_matches(name, [path for path, _ in network.named_modules() if path], n=3)
-    legal = _cuttable(network, "")
-    if len(legal) == 1:
-        legal = _cuttable(network, f"{legal[0]}.") or legal
     meant = f"did you mean {', '.join(near)}? " if near else ""
-    return f"{meant}it can be cut before {', '.join(legal)}, or inside one of them; auto cuts before the last stage"
+    legal = ", ".join(_cuttable(network))
+    return f"{meant}it can be cut before {legal}, or inside one of them; auto cuts before the last stage"
 
 
-def _cuttable(network: nn.Module, inside: str) -> list[str]:
+def _cuttable(network: nn.Module) -> list[str]:
+    """The modules that can be cut before: the network's, or those inside it if there is but one."""
+    legal = _cuttable_in(network, "")
+    return _cuttable_in(network, f"{legal[0]}.") or legal if len(legal) == 1 else legal
+
+
+def _cuttable_in(network: nn.Module, inside: str) -> list[str]:
     graph = _Graph(network, "forward_features", inside)
     return [_path(graph.nodes[at]) for at in graph.places()]

@@ -4,6 +4,7 @@ It sees every image as it is, and random views of those that are ever trained on
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from rich.progress import track
+from torch import nn
 
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -24,7 +26,8 @@ from wen.network import backbone, device
 from wen.network.arrays import array_path, rows_of_views_path, writers
 from wen.network.finite import kind_of, overflow, refusal
 from wen.network.frozen import KINDS
-from wen.network.inputs import UNTRAINED, Rows, batches, computed
+from wen.network.inputs import UNTRAINED, Rows, batches, computed, is_kept
+from wen.network.untraced import notice
 
 BATCH = 32
 """Images at once: enough for a GPU, and few enough for a processor's caches."""
@@ -40,7 +43,7 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     channels) at the cut, is what stage 2 learns from. V is ``clean``, of all images in the order of
     data/index.csv, or a random view's number, of the development images alone; ``rows-of-views.npy``, (images,),
     says which row is whose there. A kind that params.yaml's ``features`` switches off is not written: training
-    computes it anew each time.
+    computes it anew each time. Nor are activations of a network that cannot be traced; the stage says so.
 
     With ``compute.precision: auto`` all of it is computed in float32, on a GPU too, and stored as ``features.dtype``
     says; bfloat16 or float16 there is obeyed here as well, but for the pooled features, which are float32 means of
@@ -57,15 +60,15 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     where = device.choose(device_name, params.compute)
     learns = (cells.part == DEVELOPMENT).to_numpy()
     every, learnt = batches(np.arange(len(cells)), BATCH), batches(np.flatnonzero(learns), BATCH)
-    kinds = tuple(kind for kind in KINDS if getattr(params.features, kind))
+    asked = any(getattr(params.features, kind) for kind in KINDS)
     with atomic(paths.features) as partial:
         partial.mkdir()
         pictures: dict[str, bytes] = {}
         decoded = _collecting(_decoded(cells, every, params, paths), cells, every, pictures)
         _write(partial, ("images",), None, ((images,) for images in decoded), len(cells))
         gallery.write(paths.test_cells, pictures)
-        if kinds:
-            network = backbone.load(params, paths.backbone, where)
+        network = backbone.load(params, paths.backbone, where) if asked else None
+        if network and (kinds := _kept(params, network)):
             frozen = computed(kinds, params, partial, network, where)
             reason = overflow(device.precision(where, params.compute), UNTRAINED)
             np.save(rows_of_views_path(partial), np.where(learns, learns.cumsum() - 1, -1))
@@ -76,6 +79,14 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
                 images = [cells.id.to_numpy()[batch] for batch in rows]
                 stored = _as_stored(outputs, kinds, params.features.dtype, images, view, reason)
                 _write(partial, kinds, view, _differing(stored, kinds[-1]), sum(map(len, rows)))
+
+
+def _kept(params: Params, network: nn.Module) -> tuple[str, ...]:
+    """Which kinds are kept; say so if one that is asked for cannot be."""
+    kinds = tuple(kind for kind in KINDS if is_kept(kind, params.features, network))
+    if params.features.activations and "activations" not in kinds:
+        print(notice(params.backbone.name), file=sys.stderr)
+    return kinds
 
 
 def _decoded(cells: pd.DataFrame, rows: Rows, params: Params, paths: Paths) -> Iterator[np.ndarray]:

@@ -42,6 +42,7 @@ class Frozen(nn.Module):
         pretrained: Any = network.pretrained_cfg
         parts = cut(network, unfreeze_from)
         self.kinds, self.trunk, self.top, self.pool = kinds, parts.trunk, parts.top, parts.pool
+        self.is_traced = parts.is_traced
         device = next(network.parameters()).device
         self.register_buffer("mean", torch.tensor(pretrained["mean"], device=device))
         self.register_buffer("std", torch.tensor(pretrained["std"], device=device))
@@ -57,8 +58,9 @@ def runner(frozen: Frozen, size: int, device: torch.device, options: Compute) ->
     """Make a function that runs the frozen network on batches of images of ``size`` px on the device.
 
     It gives float32: activations of shape (n, height, width, channels), pooled features of (n, channels).
+    A network that torch.fx cannot trace runs in torch: OpenVINO would trace it, too.
     """
-    with_openvino = device.type == "cpu" and options.cpu_engine == "openvino"
+    with_openvino = device.type == "cpu" and options.cpu_engine == "openvino" and frozen.is_traced
     compute = _openvino(frozen, size, options) if with_openvino else _torch(frozen, precision(device, options))
 
     @torch.no_grad()

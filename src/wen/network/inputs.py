@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from wen.config.params import Params
+from wen.config.params import Features, Params
 from wen.config.paths import Paths
 from wen.data.table import read_index
 from wen.errors import WenError
 from wen.network.arrays import array_path, read, rows_of_views_path
+from wen.network.cut import is_traceable
 from wen.network.device import precision, to_device
 from wen.network.finite import kind_of, overflow, refusal
 from wen.network.frozen import Frozen, Run, runner
@@ -133,15 +134,20 @@ class Checked:
 def inputs_for(kind: str, params: Params, paths: Paths, network: nn.Module, device: torch.device) -> Inputs:
     """Give a stage its ``pooled`` features or ``activations``: from data/features, or computed anew.
 
-    params.yaml's ``features`` chooses; the numbers are the same to float tolerance, or to that of
+    params.yaml's ``features`` chooses, see `is_kept`; the numbers are the same to float tolerance, or to that of
     ``compute.precision`` where that is mixed. A number that is none is a `WenError` at the end of the pass.
     """
-    if getattr(params.features, kind):
+    if is_kept(kind, params.features, network):
         stored = Stored(paths.features, kind, device)
         reason = f"changed since `wen features` wrote it; delete {paths.features} and run `dvc repro`"
         return Checked(stored, paths, f"{paths.features}: {kind}", reason)
     anew = computed((kind,), params, paths.features, network, device)
     return Checked(anew, paths, kind, overflow(precision(device, params.compute), UNTRAINED))
+
+
+def is_kept(kind: str, options: Features, network: nn.Module) -> bool:
+    """Whether data/features holds it: params.yaml asks for it, and a network that is not cut has no activations."""
+    return getattr(options, kind) and (kind != "activations" or is_traceable(network))
 
 
 def computed(

@@ -1,0 +1,123 @@
+"""A network that is not cut, as torch.fx cannot trace it: all of it runs on images, and part of it is frozen."""
+
+import difflib
+import inspect
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+from wen.errors import Message, WenError
+
+KEY = "finetune.unfreeze_from"
+
+
+class Untraced(nn.Module):
+    """timm's ``forward_features``, of which what runs before a module stays as it is.
+
+    Trained are the weights of that module and of all that are called after it, the classifier included. All others,
+    as position embeddings, are frozen. Frozen modules stay in inference mode: their batch normalisation learns no
+    statistics, and they drop nothing.
+
+    Parameters
+    ----------
+    network : Module
+        Of timm, as `wen.network.backbone.build` makes it. Which of its weights ask for gradients is set here.
+    name : str
+        The module that training begins at.
+
+    Raises
+    ------
+    WenError
+        If the network does not call that module.
+    """
+
+    def __init__(self, network: nn.Module, name: str) -> None:
+        super().__init__()
+        self.network: Any = network
+        called = _called(network)
+        begun = [called.index(module) for module in network.get_submodule(name).modules() if module in called]
+        if not begun:
+            raise WenError(f"{KEY}: {name}: no module that {type(network).__name__} calls")
+        behind = [part for module in called[min(begun) :] for part in module.modules()]
+        trained = set(behind)
+        self.frozen = [module for module in network.modules() if trained.isdisjoint(module.modules())]
+        weights = {id(weight) for module in behind for weight in module.parameters()}
+        for weight in network.parameters():
+            weight.requires_grad_(id(weight) in weights)
+
+    def train(self, mode: bool = True) -> "Untraced":
+        """Set the mode of all but the frozen modules, which stay in inference mode."""
+        super().train(mode)
+        for module in self.frozen:
+            module.training = False
+        return self
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = self.network.forward_features(images)
+        return features
+
+
+class Pooling(nn.Module):
+    """timm's ``forward_head`` up to the classifier; its weights and its mode are those of `Untraced`."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.forward_head: Any = network.forward_head
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        pooled: torch.Tensor = self.forward_head(maps, pre_logits=True)
+        return pooled.flatten(1)
+
+
+def place(network: nn.Module, unfreeze_from: str) -> str:
+    """Name the module that training begins at: this one, or for ``auto`` the one behind the last stage but one.
+
+    Raises
+    ------
+    WenError
+        If there is no such module, timm names no stages, or its ``forward_head`` does not give pooled features.
+    """
+    kind = type(network).__name__
+    if "pre_logits" not in inspect.signature(network.forward_head).parameters:  # type: ignore[arg-type]
+        raise WenError(f"backbone.name: {kind} cannot be traced, and its forward_head gives no pooled features")
+    paths = [path for path, module in network.named_modules() if path and any(True for _ in module.parameters())]
+    name = _last_stage(network, paths) if unfreeze_from == "auto" else unfreeze_from
+    if name not in paths:
+        near = difflib.get_close_matches(name, paths, n=3) or [path for path in paths if path.count(".") < 2]
+        why = f"auto: timm names no stages of {kind}" if unfreeze_from == "auto" else f"{name}: no module with weights"
+        raise WenError(f"{KEY}: {why}; there are {', '.join(near)}")
+    return name
+
+
+def notice(name: str) -> Message:
+    """Say what is different with a network that cannot be traced."""
+    return (
+        f"features.activations: none are kept, since torch.fx cannot trace {name}: stage 2 and prediction run the "
+        "whole network from the images, on a CPU in PyTorch"
+    )
+
+
+def _called(network: nn.Module) -> list[nn.Module]:
+    """All modules but the network itself, in the order in which an image first passes them."""
+    order: dict[nn.Module, None] = {}
+    where, was = next(network.parameters()).device, network.training
+    image = torch.zeros(1, *network.pretrained_cfg["input_size"], device=where)  # type: ignore[index]
+    with register_module_forward_pre_hook(lambda module, _: order.setdefault(module)), torch.no_grad():
+        features = network.eval().forward_features(image)  # type: ignore[operator]
+        if not isinstance(features, torch.Tensor):
+            raise WenError(f"backbone.name: {type(network).__name__}'s forward_features gives several tensors")
+        network.forward_head(features)  # type: ignore[operator]
+    network.train(was)
+    return [module for module in order if module is not network]
+
+
+def _last_stage(network: nn.Module, paths: list[str]) -> str:
+    """The first module with weights that is registered behind the last but one of timm's stages; "" if none is."""
+    stages = [info["module"] for info in getattr(network, "feature_info", [])][:-1]
+    if not stages or stages[-1] not in paths:
+        return ""
+    last = stages[-1]
+    behind = paths[paths.index(last) + 1 :]
+    return next((path for path in behind if not path.startswith(f"{last}.")), "")
