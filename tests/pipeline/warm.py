@@ -83,7 +83,6 @@ def _serve(folder: str) -> tuple[str, list[str]]:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that wait
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{folder}/socket")
         listener.listen(64)
@@ -95,10 +94,12 @@ def _serve(folder: str) -> tuple[str, list[str]]:
                 os._exit(0)
             link, _ = listener.accept()
             if os.fork() == 0:
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 listener.close()
                 return _begun(link)
             link.close()
+            with contextlib.suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:  # those that have answered
+                    continue
 
 
 def _begun(link: socket.socket) -> tuple[str, list[str]]:
