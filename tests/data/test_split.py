@@ -87,7 +87,7 @@ def belonging(index: pd.DataFrame, near: Iterable[tuple[str, str]]) -> list[str]
     return [together.root(f"image {name}") for name in index.id]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(
     st.integers(0, 10**6), st.integers(40, 60), st.integers(0, 12), st.integers(0, 12), st.integers(0, 20),
     st.sampled_from(["image", "subject"]), st.sampled_from(["random", "preliminary"]),

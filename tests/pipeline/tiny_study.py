@@ -92,32 +92,28 @@ def new_study(folder: Path, name: str, values: dict[str, Any] | None = None) -> 
 
 
 def finished_study(factory: pytest.TempPathFactory, name: str) -> Study:
-    """Copy a tiny study that `dvc repro` ran and that was committed: once for all tests, whichever worker is first.
+    """Copy a tiny study that the installed `dvc repro` ran and that was committed.
 
-    What DVC printed is in ``home/repro.txt``.
+    It is made once for all tests, by whichever worker is first. What DVC printed is in ``home/repro.txt``.
     """
 
     def finish(folder: Path) -> None:
-        study = prepared_study(factory, folder)
+        study = new_study(folder, "study")
         study.installed = True
-        with (folder / "home/repro.txt").open("a") as printed:
-            printed.write(study.run("dvc", "repro"))
+        (folder / "home/repro.txt").write_text(study.run("dvc", "repro"))
         study.commit("Result")
 
     return _copied(factory, "finished", finish, factory.mktemp(name))
 
 
 def prepared_study(factory: pytest.TempPathFactory, folder: Path) -> Study:
-    """Copy a tiny study in which `dvc repro` ran all that comes before the models: once for all tests, too."""
-
-    def prepare(folder: Path) -> None:
-        study = new_study(folder, "study")
-        (folder / "home/repro.txt").write_text(study.run("dvc", "repro", "features"))
-
-    return _copied(factory, "prepared", prepare, folder)
+    """Copy a tiny study in which `dvc repro` ran all that comes before the models: made once for all tests, too."""
+    return _copied(
+        factory, "prepared", lambda folder: new_study(folder, "study").run("dvc", "repro", "features"), folder
+    )
 
 
-def _copied(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None], folder: Path) -> Study:
+def _copied(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object], folder: Path) -> Study:
     """Copy a folder's study and home into another one; make it, if no worker has."""
     base = factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
