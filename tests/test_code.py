@@ -12,12 +12,14 @@ from wen import code
 from wen.config.paths import Paths
 from wen.config.stages import STAGES
 from wen.errors import WenError
+from wen.systems.system import names
 
 PACKAGE = PROJECT / "src/wen"
 ALL = set(STAGES)
 TRAINED = {"train-fold", "predict-fold"}
 FROZEN = {"baselines", "repeats"}
 NETWORK = {"features", *FROZEN, *TRAINED}
+SYSTEMS = {"network", "system"}
 ENSEMBLES = {"ensemble-inter", "ensemble-intra", "report"}
 
 RERUN: dict[str, set[str]] = {
@@ -32,24 +34,27 @@ RERUN: dict[str, set[str]] = {
     "members/classical.py": FROZEN,
     "members/fitted.py": FROZEN,
     "members/baselines/colour.py": FROZEN,
-    "config/seeds.py": {"prepare", "split", "report", *NETWORK},
+    "config/seeds.py": {"prepare", "split", "report", *NETWORK, *SYSTEMS},
     "figure_style.py": {"prepare", "report"},
     "data/cnmc.py": {"prepare"},
     "data/synthetic.py": {"prepare"},
-    "data/split.py": {"split", "repeats", "report"},
+    "data/split.py": {"split", "repeats", "system", "report"},
     "network/fit.py": {"train-fold"},
     "network/steps.py": {"repeats", *TRAINED},
     "network/progress.py": {"train-fold"},
-    "network/views.py": NETWORK,
-    "network/pretrained.py": {"backbone"},
+    "network/views.py": {*NETWORK, *SYSTEMS},
+    "network/pretrained.py": {"backbone", "network"},
     "members/predict.py": {"predict-fold"},
-    "ensemble/weights.py": {"repeats", *ENSEMBLES},
-    "ensemble/wen.py": {"repeats", *ENSEMBLES},
-    "ensemble/temperature.py": {"repeats", *ENSEMBLES},
-    "evaluation/metrics.py": {*FROZEN, "predict-fold", *ENSEMBLES},
+    "ensemble/weights.py": {"repeats", "system", *ENSEMBLES},
+    "ensemble/wen.py": {"repeats", "system", *ENSEMBLES},
+    "ensemble/temperature.py": {"repeats", "system", *ENSEMBLES},
+    "evaluation/metrics.py": {*FROZEN, "predict-fold", "system", *ENSEMBLES},
     "evaluation/statistics.py": {"report"},
     "evaluation/calibration.py": {"report"},
     "repeats/heads.py": {"repeats"},
+    "systems/network.py": {"network"},
+    "systems/inputs.py": {"systems"},
+    "systems/stage.py": {"system"},
     "repeats/table.py": {"repeats", "report"},
     "report/texts/page.yaml": {"report"},
     "report/templates/report.html": {"report"},
@@ -61,6 +66,7 @@ NEVER = (
     "integrity/verify.py",
     "integrity/check.py",
     "integrity/outside.py",
+    "systems/wanted.py",
     "plan.py",
     "report/terminal.py",
     "data/bring.py",
@@ -90,7 +96,9 @@ def test_each_stage_depends_on_its_own_code_and_on_no_source_file() -> None:
     stages = YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text())["stages"]
     assert list(stages) == ["code", *STAGES]
     for name in STAGES:
-        assert [path for path in stages[name]["deps"] if "code/" in path or "src" in path] == [f"data/code/{name}.txt"]
+        listed = "system/${key}" if name == "system" else name
+        deps = stages[name].get("do", stages[name])["deps"]
+        assert [path for path in deps if "code/" in path or "src" in path] == [f"data/code/{listed}.txt"]
 
 
 @pytest.fixture
@@ -106,6 +114,24 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def listings() -> dict[str, str]:
     return {stage: code.listing(stage) for stage in STAGES}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "systems"),
+    [
+        ("systems/published/ullah2021.py", "BLOCKS = 5", "BLOCKS = 4", {"ullah2021"}),
+        ("systems/search.py", "STARTUP = 5", "STARTUP = 6", {"rodrigues2022", "wibowo2024"}),
+        ("systems/classical.py", "training.label", "1 - training.label", {"ahmed2023", "baby2022"}),
+        ("systems/stage.py", "test_probability=probability[1]", "test_probability=probability[0]", set(names())),
+        ("systems/wanted.py", "indent=1", "indent=2", set()),
+    ],
+)
+def test_a_change_reruns_the_published_systems_that_execute_it(
+    source: Path, name: str, old: str, new: str, systems: set[str]
+) -> None:
+    before = {system: code.listing(f"system/{system}") for system in names()}
+    edit(source / name, old, new)
+    assert {system for system, text in before.items() if code.listing(f"system/{system}") != text} == systems
 
 
 def changed(before: dict[str, str]) -> set[str]:
@@ -124,7 +150,7 @@ def edit(file: Path, old: str, new: str) -> None:
         ("files.py", "value = value.item()", "value = round(value.item(), 1)", ALL),
         ("config/paths.py", '"data/index.csv"', '"data/index2.csv"', ALL),
         ("config/params.py", "return self.grid + ", "return self.grid[:1] + ", ALL),
-        ("data/__init__.py", "", "import random\nrandom.seed(1)\n", {"prepare", "split", "report", *NETWORK}),
+        ("data/__init__.py", "", "import random\nrandom.seed(1)\n", {"prepare", "split", "report", *NETWORK, *SYSTEMS}),
         (
             "cli.py",
             "finetune.run(*_study(), Member(str(lr), fold)",
