@@ -25,7 +25,8 @@ from wen.config.params import load
 from wen.config.paths import Paths
 from wen.data.images import sha256
 from wen.data.table import INDEX
-from wen.members.apply import Networks, classify
+from wen.members.apply import classify, preparation
+from wen.members.networks import Networks
 from wen.network import backbone, device
 from wen.network.cut import cut
 from wen.network.inputs import inputs_for
@@ -101,9 +102,9 @@ def classified(folder: Path) -> Iterator[Row]:
     inputs = inputs_for("activations", anew, paths, network, cpu)
     tail = cut(network, params.finetune.unfreeze_from).tail
     networks = Networks([Member(str(lr), fold)], params, paths, cpu)
-    rows, batch = np.arange(len(files)), params.train.batch_size
+    rows, batch, how = np.arange(len(files)), params.train.batch_size, preparation(params, paths)
     theirs = [seconds(logits, tail, inputs, rows, batch) for _ in range(REPEATS)]
-    ours = [seconds(lambda: list(classify(files, networks, params))) for _ in range(REPEATS)]
+    ours = [seconds(lambda: list(classify(files, networks, how))) for _ in range(REPEATS)]
     yield Row(f"`wen classify`, {len(files)} image files", "predict-fold, decoded images", theirs, ours, "<= 1.5")
 
 

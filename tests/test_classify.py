@@ -4,18 +4,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wen.config.params import Params
 from wen.data.images import decode
-from wen.members.apply import classify
+from wen.members.apply import Answer, Preparation, classify
 from wen.members.predict import OVERFLOW
 
+HOW = Preparation(crop=48, size=32, batch=2)
 
-def test_an_image_to_which_a_member_gives_no_number_gets_a_reason_instead(tmp_path: Path, tiny: Params) -> None:
+
+def test_an_image_to_which_a_member_gives_no_number_gets_a_reason_instead(tmp_path: Path) -> None:
     files = [str(tmp_path / name) for name in ("1.bmp", "2.bmp")]
     for file in files:
         Image.new("RGB", (48, 48)).save(file)
-    first, second = classify(files, lambda images: np.array([[0.9, 0.8], [np.nan, 0.2]]), tiny)
-    assert first.tolist() == [0.9, 0.8]
+    first, second = classify(files, lambda images: np.array([[0.9, 0.8], [np.nan, 0.2]]), HOW)
+    assert isinstance(first, Answer)
+    assert first.probability.tolist() == [0.9, 0.8]
     assert second == OVERFLOW
 
 
@@ -23,7 +25,7 @@ def test_an_image_to_which_a_member_gives_no_number_gets_a_reason_instead(tmp_pa
     "error", [MemoryError("bomb"), RecursionError(), OverflowError(), OSError(5, "Input/output error")]
 )
 def test_whatever_a_decoder_raises_on_one_image_costs_no_other(
-    tmp_path: Path, tiny: Params, monkeypatch: pytest.MonkeyPatch, error: Exception
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     files = [str(tmp_path / name) for name in ("1.bmp", "2.bmp", "3.bmp")]
     for number, file in enumerate(files):
@@ -36,7 +38,9 @@ def test_whatever_a_decoder_raises_on_one_image_costs_no_other(
         return image
 
     monkeypatch.setattr("wen.members.apply.decode", fragile)
-    first, second, third = classify(files, lambda images: np.full((len(images), 2), 0.5), tiny)
-    assert first.tolist() == third.tolist() == [0.5, 0.5]
+    first, second, third = classify(files, lambda images: np.full((len(images), 2), 0.5), HOW)
+    assert isinstance(first, Answer)
+    assert isinstance(third, Answer)
+    assert first.probability.tolist() == third.probability.tolist() == [0.5, 0.5]
     assert isinstance(second, str)
     assert second

@@ -110,5 +110,5 @@ def test_the_form_is_as_asked_or_as_the_output_ends(form: str | None, output: st
 
 @pytest.mark.parametrize("output", ["r.xlsx", "r", "r.json", "r.csv.gz"])
 def test_an_ending_that_stands_for_no_form_is_refused(output: str) -> None:
-    with pytest.raises(WenError, match=r"end the name in \.csv, \.jsonl, \.txt, or give --format"):
+    with pytest.raises(WenError, match=r"end the name in \.csv, \.jsonl, \.parquet, \.txt, or give --format"):
         form_of(None, Path(output))

@@ -1,31 +1,27 @@
-"""``wen classify``: the study's classifiers on images that were not in it."""
+"""``wen classify``: a classifier of the study, or of a bundle, on images that were not in the study."""
 
 import difflib
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from wen import sources
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.ensemble.combined import combined
-from wen.ensemble.intra import JUDGED_ON
+from wen.ensemble import temperature, wen
 from wen.errors import WenError
-from wen.evaluation.metrics import decide
 from wen.files import write_text
-from wen.identity import study_id
-from wen.integrity import one_run
-from wen.launch.spread import on_cluster
-from wen.members.apply import classify, models, predictor_of
+from wen.members.apply import Answer, Applied, classify, models, predictor_of, preparation
 from wen.names import shown
-from wen.network import device
-from wen.results import Classifier, Study, gather
-from wen.rows import Write, form_of, rows
+from wen.rows import Row, form_of, rows
+
+if TYPE_CHECKING:
+    from wen.results import Classifier, Study
 
 
 @dataclass(frozen=True)
@@ -38,27 +34,25 @@ class Request:
     """By its name in metrics/evidence.json: ``single 0.001-3``, ``single baseline/colour-3``, ``inter 0.001 kappa``,
     ``intra leak_free kappa``; else params.yaml's headline."""
     form: str | None = None
-    """``table``, ``csv`` or ``jsonl``; else what ``output`` ends with, else a table."""
+    """``table``, ``csv``, ``jsonl`` or ``parquet``; else what ``output`` ends with, else a table."""
     output: Path | None = None
     """Instead of standard output; written whole or not at all."""
     members: bool = False
     """A column for each member of the ensemble, too: its own probability, not scaled by a temperature."""
     submission: Path | None = None
-    """A line of 1 (ALL) or 0 (HEM) for each image in the order of their numbers, as the C-NMC challenge had it for the
-    final test set."""
+    """A line of 1 (positive) or 0 (negative) for each image in the order of their numbers, as the C-NMC challenge had
+    it for the final test set."""
     device: str = "auto"
     address: str | None = None
     """Of a Ray cluster, over which the images are spread; its nodes have to see them."""
+    threshold: float | None = None
+    """From which probability on an image is called positive; else the classifier's, which is 0.5."""
+    subjects: Path | None = None
+    """A CSV of ``file`` and ``subject``: a row for each person, in place of one for each image."""
 
 
 def run(params: Params, paths: Paths, request: Request) -> None:
-    """Classify images and write a row for each: ``file``, ``probability`` of ALL, ``called`` (ALL or HEM).
-
-    Every form of output names the classifier and the study, by `study_id`; for a submission, which holds nothing but
-    its lines, standard error does. See `wen.rows.rows` for the forms and how they write names.
-
-    An image is cut and resized as the study's are: its central ``images.crop`` px, with black around an image that is
-    smaller. Memory holds a few batches, however many images there are.
+    """Classify images by a classifier of the study, and write a row for each; see `write`.
 
     Raises
     ------
@@ -66,63 +60,205 @@ def run(params: Params, paths: Paths, request: Request) -> None:
         If the study has not run, or params.yaml, models and metrics are not of one run; if there is no such
         classifier or image; or at the end, if an image was not readable.
     """
-    _check_outputs(request)
-    form = form_of(request.form, request.output)
-    device.settle(params.compute)
-    one_run.check(params, paths, focus=request.classifier is None)
-    classifier = _choose(gather(params, paths), request.classifier)
-    members = [predictions.member for predictions in classifier.members]
-    one_run.check_models(models(members, paths), paths)
-    about = {"classifier": classifier.id, "study": study_id(params, paths)}
-    files = sources.find(request.sources)
-    if not files:
-        raise WenError(f"{', '.join(map(shown, request.sources))}: names no image")
-    if request.submission:
-        files = _numbered(files)
-    if request.address:
-        probabilities = on_cluster(files, members, params, paths, request.address)
-    else:
-        predictor = predictor_of(members, params, paths, device.choose(request.device, params.compute))
-        probabilities = classify(files, predictor, params)
-    with rows(form, request.output, about) as write:
-        called = [_write_row(write, *pair, classifier, request.members) for pair in _shown(files, probabilities)]
-    if failed := called.count(None):
-        raise WenError(f"{failed} of {len(files)} images could not be classified")
-    if request.submission:
-        write_text(request.submission, "".join(f"{label}\n" for label in called))
-        print(f"{shown(request.submission)}: by {about['classifier']} of study {about['study']}", file=sys.stderr)
+    images = Images.of(request)
+    write(_of_study(params, paths, request), images, request)
 
 
-def _check_outputs(request: Request) -> None:
+def run_bundle(folder: Path, request: Request) -> None:
+    """Classify images by the classifier of a bundle, and write a row for each; see `write`.
+
+    Raises
+    ------
+    WenError
+        If the bundle is of another version, incomplete or damaged; if there is no such image; or at the end, if an
+        image was not readable.
+    """
+    from wen.bundle.read import opened
+
+    images = Images.of(request)
+    for option, given in (("--classifier", request.classifier), ("--address", request.address)):
+        if given:
+            raise WenError(f"{option}: is of a study; a bundle holds one classifier, and runs here")
+    write(opened(folder, request.device), images, request)
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images that were asked for, and their subjects if a table of them was given."""
+
+    files: list[str]
+    subjects: list[str] | None
+
+    @classmethod
+    def of(cls, request: Request) -> "Images":
+        """Find the images; a `WenError` if there are none, one has no subject, or the request cannot be met."""
+        _check_request(request)
+        files = sources.find(request.sources)
+        if not files:
+            raise WenError(f"{', '.join(map(shown, request.sources))}: names no image")
+        if request.submission:
+            files = _numbered(files)
+        if not request.subjects:
+            return cls(files, None)
+        from wen import subjects
+
+        return cls(files, subjects.of_files(request.subjects, files))
+
+
+def write(applied: Applied, images: Images, request: Request) -> None:
+    """Write a row for each image: ``file``, ``probability`` of the positive class, ``called``.
+
+    Then ``spread``, the highest less the lowest of the members' probabilities as they are averaged (None for a single
+    model), and ``warning``, in what an image is unlike the study's. With subjects, a row for each person instead; see
+    `wen.subjects.row`. Every form of output names the classifier, the study and the threshold; for a submission, which
+    holds nothing but its lines, standard error does. See `wen.rows.rows` for the forms and how they write names.
+
+    An image is cut and resized as the study's are: its central ``images.crop`` px, with black around an image that is
+    smaller. Memory holds a few batches, however many images there are.
+    """
+    threshold = applied.threshold if request.threshold is None else request.threshold
+    seen = Seen(applied, threshold)
+    answers = _shown(images.files, applied.answers(images.files))
+    people = _people(seen, answers, images.subjects) if images.subjects else None
+    with rows(form_of(request.form, request.output), request.output, applied.about | {"threshold": threshold}) as put:
+        if people is None:
+            for file, answer in answers:
+                if row := seen.row(file, answer, request.members):
+                    put(row)
+        else:
+            for person in people:
+                put(person)
+    seen.close(request.submission)
+
+
+class Seen:
+    """What was said of the images so far.
+
+    Parameters
+    ----------
+    applied : Applied
+    threshold : float
+    """
+
+    def __init__(self, applied: Applied, threshold: float) -> None:
+        self.applied, self.threshold = applied, threshold
+        self.labels: list[int | None] = []
+        """1 is positive; None is an image that could not be classified."""
+        self.unlike = 0
+        self.example = ""
+
+    def row(self, file: str, answer: Answer | str, with_members: bool = False) -> Row | None:
+        """What is written of an image; if there is no answer, standard error says why."""
+        if isinstance(answer, str):
+            print(f"error: {shown(file)}: {shown(answer)}", file=sys.stderr)
+            self.labels.append(None)
+            return None
+        applied = self.applied
+        scaled = temperature.scale(answer.probability, applied.temperature)
+        probability = float(wen.combine(applied.weight, scaled[:, None])[0])
+        label = int(probability >= self.threshold)
+        self.labels.append(label)
+        if answer.warning:
+            self.unlike += 1
+            self.example = self.example or f"{shown(file)}: {answer.warning}"
+        row = {
+            "file": file,
+            "probability": probability,
+            "called": applied.classes[label],
+            "spread": float(scaled.max() - scaled.min()) if len(scaled) > 1 else None,
+            "warning": answer.warning,
+        }
+        if with_members:
+            row |= {name: float(value) for name, value in zip(applied.members, answer.probability, strict=True)}
+        return row
+
+    def close(self, submission: Path | None) -> None:
+        """Say which images are unlike the study's, and write the submission, unless an image has no answer."""
+        if self.unlike:
+            some = f"{self.unlike:,} of {len(self.labels):,} images are unlike the study's"
+            print(f"warning: {some}, as {self.example}", file=sys.stderr)
+        if failed := self.labels.count(None):
+            raise WenError(f"{failed} of {len(self.labels)} images could not be classified")
+        if submission:
+            write_text(submission, "".join(f"{label}\n" for label in self.labels))
+            about = self.applied.about
+            print(f"{shown(submission)}: by {about['classifier']} of study {about['study']}", file=sys.stderr)
+
+
+def _people(seen: Seen, answers: Iterable[tuple[str, Answer | str]], subject_of: list[str]) -> list[Row]:
+    """Classify all images, and give a row for each person, in their order in the images."""
+    from wen.subjects import row
+
+    found: dict[str, list[float]] = {}
+    warnings = dict.fromkeys(subject_of, 0)
+    for subject, (file, answer) in zip(subject_of, answers, strict=True):
+        if cell := seen.row(file, answer):
+            found.setdefault(subject, []).append(cell["probability"])
+            warnings[subject] += bool(cell["warning"])
+    classes, seed = seen.applied.classes, seen.applied.seed
+    return [
+        row(subject, np.array(values), seen.threshold, classes, seed) | {"warnings": warnings[subject]}
+        for subject, values in found.items()
+    ]
+
+
+def _check_request(request: Request) -> None:
     for place in (request.output, request.submission):
         if place and place.exists() and not place.is_file():
             raise WenError(f"{shown(place)}: exists and is not a regular file")
     if request.output and request.submission and request.output.absolute() == request.submission.absolute():
         raise WenError(f"{shown(request.output)}: --output and --submission need a file each")
+    if request.subjects and request.members:
+        raise WenError("--members: has a column for each member in rows of images; with --subjects, rows are of people")
+    form_of(request.form, request.output)
 
 
-def _shown(files: list[str], found: Iterator[np.ndarray | str]) -> Iterable[tuple[str, np.ndarray | str]]:
+def _shown(files: list[str], found: Iterator[Answer | str]) -> Iterable[tuple[str, Answer | str]]:
     """Files and what was found of them, with a bar that shows how far this is."""
+    from rich.console import Console
+    from rich.progress import track
+
     pairs = zip(files, found, strict=True)
     return track(pairs, "classifying", len(files), console=Console(stderr=True), transient=True)
 
 
-def _write_row(
-    write: Write, file: str, found: np.ndarray | str, classifier: Classifier, with_members: bool
-) -> int | None:
-    """Write an image's row and return its class; None if there is none, which standard error explains."""
-    if isinstance(found, str):
-        print(f"error: {shown(file)}: {shown(found)}", file=sys.stderr)
-        return None
-    probability = float(combined(classifier.weight, classifier.temperature, found[:, None])[0])
-    label = int(decide(np.array(probability)))
-    names = [member.name for member in classifier.members] if with_members else []
-    of_members = {name: float(value) for name, value in zip(names, found, strict=False)}
-    write({"file": file, "probability": probability, "called": "ALL" if label else "HEM"} | of_members)
-    return label
+def _of_study(params: Params, paths: Paths, request: Request) -> Applied:
+    from wen.evaluation.metrics import THRESHOLD
+    from wen.identity import study_id
+    from wen.integrity import one_run
+    from wen.network import device
+    from wen.results import gather
+
+    device.settle(params.compute)
+    one_run.check(params, paths, focus=request.classifier is None)
+    classifier = choose(gather(params, paths), request.classifier)
+    members = [predictions.member for predictions in classifier.members]
+    one_run.check_models(models(members, paths), paths)
+    how = preparation(params, paths)
+    if request.address:
+        from wen.launch import spread
+
+        work = spread.Work(members, params, how, spread.code())
+        answers = partial(spread.on_cluster, work=work, paths=paths, address=request.address)
+    else:
+        predictor = predictor_of(members, params, paths, device.choose(request.device, params.compute))
+        answers = partial(classify, predictor=predictor, how=how)
+    return Applied(
+        about={"classifier": classifier.id, "study": study_id(params, paths)},
+        members=[member.name for member in members],
+        weight=classifier.weight,
+        temperature=classifier.temperature,
+        classes=(params.dataset.negative, params.dataset.positive),
+        threshold=THRESHOLD,
+        seed=params.seed,
+        answers=answers,
+    )
 
 
-def _choose(study: Study, name: str | None) -> Classifier:
+def choose(study: "Study", name: str | None) -> "Classifier":
+    """Find a classifier by its name, or the one in focus; a `WenError` names the nearest."""
+    from wen.ensemble.intra import JUDGED_ON
+
     if name is None:
         return study.focus
     by_name = {classifier.id: classifier for classifier in study.classifiers}

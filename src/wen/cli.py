@@ -297,6 +297,7 @@ class Form(StrEnum):
     table = "table"
     csv = "csv"
     jsonl = "jsonl"
+    parquet = "parquet"
 
 
 @app.command()
@@ -304,19 +305,40 @@ def classify(
     sources: Annotated[list[str], typer.Argument(help="Images, folders, patterns, or - for names on standard input.")],
     classifier: Annotated[str | None, typer.Option(help="e.g. 'inter 0.001 kappa'; else the headline's.")] = None,
     form: Annotated[Form | None, typer.Option("--format", help="Else as --output ends, else a table.")] = None,
-    output: Annotated[Path | None, typer.Option(help=".csv, .jsonl or .txt, instead of standard output.")] = None,
+    output: Annotated[Path | None, typer.Option(help=".csv, .jsonl, .parquet or .txt; else standard output.")] = None,
     members: Annotated[bool, typer.Option("--members", help="Also the probability of each member.")] = False,
     submission: Annotated[Path | None, typer.Option(help="The challenge's file, for images named 1.bmp, ...")] = None,
     device: Device = "auto",
     address: Annotated[
         str | None, typer.Option(help="A Ray cluster to spread the images over: auto, on its node.")
     ] = None,
+    bundle: Annotated[Path | None, typer.Option(help="A folder of wen export, in place of a study.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Probability from which on a cell is positive (default: 0.5).")
+    ] = None,
+    subjects: Annotated[Path | None, typer.Option(help="A CSV of file and subject: an answer for each person.")] = None,
 ) -> None:
-    """Tell ALL from HEM on images that were not in the study."""
+    """Classify images that were not in the study."""
     from wen import classify
 
-    request = classify.Request(sources, classifier, form, output, members, submission, device, address)
-    classify.run(*_study(), request)
+    request = classify.Request(
+        sources, classifier, form, output, members, submission, device, address, threshold, subjects
+    )
+    if bundle:
+        classify.run_bundle(bundle, request)
+    else:
+        classify.run(*_study(), request)
+
+
+@app.command()
+def export(
+    bundle: Annotated[Path, typer.Argument(help="The folder to write.")],
+    classifier: Annotated[str | None, typer.Option(help="e.g. 'inter 0.001 kappa'; else the headline's.")] = None,
+) -> None:
+    """Write a classifier as a folder that needs the study no more."""
+    from wen.bundle import export
+
+    export.run(*_study(), bundle, classifier)
 
 
 @app.command()

@@ -9,10 +9,12 @@ import pytest
 import wen
 from wen.config.params import Params
 from wen.launch import spread
+from wen.launch.spread import Work
+from wen.members.apply import Preparation
 
 
 def test_a_worker_with_other_code_refuses_and_says_where(tiny: Params) -> None:
-    worker = spread._Worker(None, [], tiny, "the code of another commit")
+    worker = spread._Worker(None, Work([], tiny, Preparation(48, 32, 2), "the code of another commit"))
     given = worker({"file": np.array([b"/cells/1.bmp", os.fsencode("/cells/é.bmp")], dtype=object)})
     assert given["probability"].shape == (2, 0)
     assert all("runs other code" in text and str(Path(wen.__file__).parent) in text for text in given["refused"])

@@ -18,7 +18,7 @@ from wen.data import prepare, split
 from wen.data.table import read_cells
 from wen.errors import WenError
 from wen.members import finetune, predict
-from wen.members.apply import Networks
+from wen.members.networks import Networks
 from wen.network import backbone, features, inputs, pretrained
 from wen.network.finite import flaw, overflow
 from wen.network.inputs import Computed
@@ -224,20 +224,6 @@ def test_a_logit_that_is_none_is_told_by_model_and_image(paths: Paths, tiny: Par
     assert not paths.predictions(MEMBER).exists()
     networks = Networks([MEMBER], tiny, paths, torch.device("cpu"))
     assert np.isnan(networks(noise(2))).all()
-
-
-def test_an_image_with_an_infinite_activation_has_no_probability(paths: Paths, tiny: Params) -> None:
-    finetune.run(tiny, paths, MEMBER, "cpu")
-    networks = Networks([MEMBER], tiny, paths, torch.device("cpu"))
-    run = networks.frozen
-
-    def frozen(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        (activations,) = run(images)
-        activations[1].view(-1)[0] = torch.inf
-        return (activations,)
-
-    networks.frozen = frozen
-    assert np.isnan(networks(noise(3)))[:, 0].tolist() == [False, True, False]
 
 
 def test_a_fold_without_a_class_to_train_on_is_refused() -> None:

@@ -144,7 +144,7 @@ def run(study: Study, *sources: str, **options: Any) -> None:
         ("src", {}, r"no \.bmp image in this folder, but "),
         ("good.bmp", {"classifier": "inter 0.01 kapa"}, "did you mean 'inter 0.001 kappa'"),
         ("good.bmp", {"classifier": "best"}, "LR: 0.001, 0.0001; FOLD: 0, 1;"),
-        ("good.bmp", {"output": Path("r.xlsx")}, r"end the name in \.csv, \.jsonl, \.txt, or give --format"),
+        ("good.bmp", {"output": Path("r.xlsx")}, r"end the name in \.csv, \.jsonl, \.parquet, \.txt, or give --format"),
         ("good.bmp", {"output": Path("folder")}, "exists and is not a regular file"),
         ("good.bmp", {"submission": Path("folder")}, "exists and is not a regular file"),
         ("good.bmp", {"submission": Path("x")}, "named by their number"),

@@ -1,31 +1,78 @@
-"""A classifier's members on images that were not in the study."""
+"""A classifier's members on images that were not in the study; without torch, which a bundle does not need."""
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from wen import sources
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.images import BadImage, central_square, decode
-from wen.errors import WenError
-from wen.members.fitted import Fitted
-from wen.members.predict import OVERFLOW
-from wen.network import backbone, device
-from wen.network.cut import cut
-from wen.network.frozen import Frozen, runner
+from wen.files import read_json
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+    from wen.data.outliers import Ranges
 
 AHEAD = 2
 """Batches that are read while the network is at work."""
 Predictor = Callable[[np.ndarray], np.ndarray]
 """From 8-bit RGB images of shape (n, size, size, 3) to probabilities of ALL, of shape (images, members)."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How images are read: the square that is cut out and what it is resized to, px; how many at once. No ``crop`` is all of the image."""
+
+    crop: int | None
+    size: int
+    batch: int
+    usual: "Ranges | None" = None
+    """What the study's images look like (`wen.data.outliers.ranges`), if it is known."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a classifier says of an image."""
+
+    probability: np.ndarray
+    """Of ALL by each member, of shape (members,)."""
+    warning: str
+    """In what the image is unlike the study's; empty if it is not."""
+
+
+@dataclass(frozen=True, eq=False)
+class Applied:
+    """A classifier ready to answer, of a study or of a bundle."""
+
+    about: dict[str, str]
+    """``classifier`` and ``study``, by their names."""
+    members: list[str]
+    weight: np.ndarray
+    temperature: np.ndarray
+    classes: tuple[str, str]
+    """Names of the negative and the positive class."""
+    threshold: float
+    """From which probability on an image is called positive."""
+    seed: int
+    answers: Callable[[list[str]], Iterator[Answer | str]]
+    """For files, an answer or why there is none."""
+
+
+def preparation(params: Params, paths: Paths) -> Preparation:
+    """Prepare images as the study's were."""
+    usual = read_json(paths.dataset_metrics).get("usual")
+    return Preparation(params.images.crop, params.images.size, params.train.batch_size, usual)
 
 
 def models(members: Sequence[Member], paths: Paths) -> list[Path]:
@@ -34,88 +81,68 @@ def models(members: Sequence[Member], paths: Paths) -> list[Path]:
     return [*map(paths.model, members), *([paths.backbone] if classical else [])]
 
 
-def predictor_of(members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> Predictor:
+def predictor_of(members: Sequence[Member], params: Params, paths: Paths, where: "torch.device") -> Predictor:
     """Load the members of a classifier: networks, or a baseline."""
-    kind = Fitted if members[0].baseline else Networks
-    return kind(members, params, paths, where)
+    if members[0].baseline:
+        from wen.members.fitted import Fitted
+
+        return Fitted(members, params, paths, where)
+    from wen.members.networks import Networks
+
+    return Networks(members, params, paths, where)
 
 
-def classify(files: Iterable[str], predictor: Predictor, params: Params) -> Iterator[np.ndarray | str]:
-    """Give each image's probability of ALL by each member, of shape (members,); or why there is none."""
-    for batch in _read_ahead(files, params):
-        good = [image for image in batch if not isinstance(image, str)]
-        rows = predictor(np.stack(good)) if good else ()
-        found = iter([OVERFLOW if np.isnan(row).any() else row for row in rows])
-        yield from (image if isinstance(image, str) else next(found) for image in batch)
+def classify(files: Iterable[str], predictor: Predictor, how: Preparation) -> Iterator[Answer | str]:
+    """Answer for each image, or say why there is no answer."""
+    for batch in _read_ahead(files, how):
+        good = [image for image, _ in batch if not isinstance(image, str)]
+        rows = iter(predictor(np.stack(good)) if good else ())
+        for image, warning in batch:
+            yield image if isinstance(image, str) else _answer(next(rows), warning)
 
 
-def _read_ahead(files: Iterable[str], params: Params) -> Iterator[list[np.ndarray | str]]:
+def _answer(row: np.ndarray, warning: str) -> Answer | str:
+    if np.isnan(row).any():
+        from wen.members.predict import OVERFLOW
+
+        return OVERFLOW
+    return Answer(row, warning)
+
+
+Read = tuple[np.ndarray | str, str]
+"""A decoded image, or why there is none, and a warning."""
+
+
+def _read_ahead(files: Iterable[str], how: Preparation) -> Iterator[list[Read]]:
     """Batches of decoded images, of which a few are read by other threads in the meantime."""
-    waiting: deque[list[Future[np.ndarray | str]]] = deque()
+    waiting: deque[list[Future[Read]]] = deque()
     names = iter(files)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         while True:
-            batch = list(islice(names, params.train.batch_size))
+            batch = list(islice(names, how.batch))
             if batch:
-                waiting.append([pool.submit(_decoded, file, params.images.crop, params.images.size) for file in batch])
+                waiting.append([pool.submit(_decoded, file, how) for file in batch])
             if not waiting:
                 return
             if len(waiting) > AHEAD or not batch:
                 yield [future.result() for future in waiting.popleft()]
 
 
-def _decoded(file: str, crop: int | None, size: int) -> np.ndarray | str:
+def _decoded(file: str, how: Preparation) -> Read:
     try:
-        return central_square(decode(sources.read(file)), crop, size)
+        image = decode(sources.read(file))
+        return central_square(image, how.crop, how.size), _unlike(image, how.usual)
     except BadImage as error:
-        return str(error)
+        return str(error), ""
     except OSError as error:
-        return str(error.strerror)
+        return str(error.strerror), ""
     except Exception as error:  # whatever a decoder does with one image, the others are classified
-        return f"unreadable ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+        return f"unreadable ({type(error).__name__}: {' '.join(str(error).split())[:200]})", ""
 
 
-class Networks:
-    """The members of a classifier, of which the frozen network is loaded and run once.
+def _unlike(image: "Image", usual: "Ranges | None") -> str:
+    if not usual:
+        return ""
+    from wen.data.outliers import look, reasons
 
-    Parameters
-    ----------
-    members : sequence of Member
-    params, paths
-    where : device
-
-    Raises
-    ------
-    WenError
-        If a model was trained with another preparation of images or another cut than params.yaml now says.
-    """
-
-    def __init__(self, members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> None:
-        cut_from = params.finetune.unfreeze_from
-        now = {
-            "images": params.images.model_dump(),
-            "backbone": params.backbone.model_dump(exclude={"weights"}),
-            "unfreeze_from": cut_from,
-        }
-        for file in (paths.model(member) for member in members):
-            then = {key: backbone.about(file).get(key) for key in now}
-            if then != now:
-                raise WenError(f"{file}: was trained with {then}, but params.yaml says {now}")
-        found = [backbone.load(params, paths.model(member), where) for member in members]
-        self.where, dtype = where, device.precision(where, params.compute)
-        self.tails = [cut(network, cut_from, dtype).tail for network in found]
-        frozen = Frozen(found[0], cut_from, ("activations",))
-        self.frozen = runner(frozen, params.images.size, where, params.compute)
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Probabilities of ALL, of shape (images, members), from 8-bit RGB images of shape (n, size, size, 3).
-
-        NaN is the probability of an image whose activations or logits are infinite or undefined.
-        """
-        batch = device.to_device(torch.from_numpy(images), self.where).float() / 255
-        with torch.inference_mode():
-            activations = self.frozen(batch.contiguous())[0].movedim(-1, 1)
-            logits = torch.stack([tail(activations).squeeze(1) for tail in self.tails], 1)
-            known = activations.isfinite().flatten(1).all(1, keepdim=True) & logits.isfinite()
-            logits = logits.where(known, torch.nan)
-        return torch.sigmoid(logits.cpu().double()).numpy()
+    return "; ".join(reasons(look(image), usual))

@@ -1,0 +1,141 @@
+"""``wen export``: a classifier of the study as a folder that needs the study no more."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from wen.bundle import card, manifest, onnx_file, weights
+from wen.classify import choose
+from wen.config.params import Params
+from wen.config.paths import Paths
+from wen.config.seeds import seed_for
+from wen.data.images import network_input
+from wen.data.table import TEST, read_cells
+from wen.errors import WenError
+from wen.evaluation.metrics import THRESHOLD
+from wen.files import atomic, read_json, write_text
+from wen.identity import study_id
+from wen.integrity import one_run
+from wen.members.apply import models
+from wen.names import shown
+from wen.network import backbone, device
+from wen.network.assembly import Assembly, to_openvino
+from wen.report.language import Text
+from wen.report.provenance import provenance
+from wen.results import Classifier, gather
+
+COMPARED = 24
+"""Images of the test set on which ONNX Runtime is compared with torch, as many of noise besides."""
+
+
+def run(params: Params, paths: Paths, target: Path, name: str | None = None) -> None:
+    """Write a bundle: classifier.json, weights, the network for OpenVINO and as ONNX, and a model card.
+
+    Parameters
+    ----------
+    params, paths
+    target : Path
+        The folder; an earlier bundle is replaced.
+    name : str, optional
+        Of the classifier, as in metrics/evidence.json; else params.yaml's headline.
+
+    Raises
+    ------
+    WenError
+        If the folder holds something else, the study has not run or is not of one run, there is no such classifier, it
+        is no network, or ONNX Runtime gives other probabilities. Nothing is written then.
+    """
+    _check_target(target)
+    onnx_file.check_installed()
+    one_run.check(params, paths, focus=name is None)
+    classifier = choose(gather(params, paths), name)
+    members = [predictions.member for predictions in classifier.members]
+    if classical := [member for member in members if member.baseline]:
+        raise WenError(f"--classifier {classifier.id}: a baseline, {classical[0].baseline}; only networks are exported")
+    one_run.check_models(models(members, paths), paths)
+    device.settle(params.compute)
+    networks = [backbone.load(params, paths.model(member), torch.device("cpu")) for member in members]
+    assembly = Assembly(networks, params.finetune.unfreeze_from).eval()
+    if not assembly.is_traced:
+        raise WenError(f"{params.backbone.name}: torch.fx cannot trace it, so it is not exported; classify in the study")
+    answering = onnx_file.Answering(assembly, classifier.weight, classifier.temperature).eval()
+    content = _content(params, paths, classifier, assembly)
+    with atomic(target) as partial:
+        partial.mkdir()
+        xml, constants = to_openvino(assembly, params.images.size)
+        stored = weights.of_members(networks, [member.name for member in members])
+        xml = weights.write(stored, xml, constants, partial / manifest.WEIGHTS)
+        (partial / manifest.OPENVINO).write_bytes(xml)
+        about = {key: str(content[key]) for key in ("classifier", "study", "classes", "threshold", "images")}
+        onnx_file.write(answering, params.images.size, about, partial / manifest.ONNX)
+        difference = onnx_file.difference(answering, _images(params, paths), partial / manifest.ONNX)
+        content["onnx"] = {"opset": onnx_file.OPSET, "difference_from_torch": float(f"{difference:.0e}")}
+        manifest.write(content, partial)
+        write_text(partial / manifest.CARD, card.written(content, params))
+    print(f"{shown(target)}: {classifier.id} of study {content['study']}, {len(members)} network(s); classify with: ")
+    print(f"wen classify --bundle {shown(target)} cells/")
+
+
+def _check_target(target: Path) -> None:
+    if target.exists() and not target.is_dir():
+        raise WenError(f"{shown(target)}: a file; name a folder for the bundle")
+    if target.is_dir() and not manifest.is_bundle(target):
+        raise WenError(f"{shown(target)}: holds other files than a bundle's; name another folder")
+
+
+def _content(params: Params, paths: Paths, classifier: Classifier, assembly: Assembly) -> dict[str, Any]:
+    """What classifier.json says besides the hashes of files."""
+    dataset, split = read_json(paths.dataset_metrics), read_json(paths.split_metrics)
+    return {
+        "classifier": classifier.id,
+        "study": study_id(params, paths),
+        "classes": {"negative": params.dataset.negative, "positive": params.dataset.positive},
+        "threshold": THRESHOLD,
+        "members": [
+            {"name": member.name, "weight": float(weight), "temperature": float(temperature), **member.origin}
+            for member, weight, temperature in zip(
+                classifier.members, classifier.weight, classifier.temperature, strict=True
+            )
+        ],
+        "images": {
+            "crop": params.images.crop,
+            "size": params.images.size,
+            "channels": "RGB",
+            "mean": [round(value, 6) for value in assembly.mean.tolist()],
+            "std": [round(value, 6) for value in assembly.std.tolist()],
+        },
+        "network": {
+            "backbone": params.backbone.model_dump(),
+            "unfreeze_from": params.finetune.unfreeze_from,
+        },
+        "compute": params.compute.model_dump(),
+        "batch_size": params.train.batch_size,
+        "seed": params.seed,
+        "data": {
+            "name": params.dataset.name,
+            "synthetic": params.dataset.source == "synthetic",
+            "split": params.split.unit,
+            "all": {key: value for key, value in dataset.items() if isinstance(value, int | float)},
+            "development": split["development"],
+            "test": split["test"],
+            "statistics": {key: dataset[key] for key in ("cell_area_share", "cell_intensity") if key in dataset},
+            "usual": dataset.get("usual"),
+        },
+        "test": {key: None if value is None else float(value) for key, value in classifier.row.items()},
+        "provenance": provenance(paths, Text("en")) | {"onnx": version("onnx")},
+    }  # fmt: skip
+
+
+def _images(params: Params, paths: Paths) -> np.ndarray:
+    """Images of the test set, if they are at hand, and of noise, of shape (n, size, size, 3)."""
+    size = params.images.size
+    rng = np.random.default_rng(seed_for(params.seed, what="export"))
+    noise = rng.integers(0, 256, (COMPARED, size, size, 3), dtype=np.uint8)
+    cells = read_cells(paths)
+    rows = cells[cells.part == TEST].head(COMPARED)
+    files = [(paths.image(path), digest) for path, digest in zip(rows.path, rows.sha256, strict=True)]
+    found = [network_input(file, digest, params.images.crop, size) for file, digest in files if file.is_file()]
+    return np.concatenate([noise, np.stack(found)]) if found else noise

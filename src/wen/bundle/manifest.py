@@ -1,0 +1,82 @@
+"""classifier.json: what a bundle holds, and whether its files are what they were when it was written."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from wen.errors import WenError
+from wen.files import write_json
+
+FORMAT = "wen bundle"
+VERSION = 1
+MANIFEST = "classifier.json"
+WEIGHTS = "weights.safetensors"
+OPENVINO = "classifier.xml"
+ONNX = "classifier.onnx"
+CARD = "README.md"
+HASHED = (WEIGHTS, OPENVINO, ONNX)
+"""Files whose hashes the manifest has; the card may be edited."""
+
+
+def write(content: dict[str, Any], folder: Path) -> None:
+    """Write classifier.json with the hashes of the other files, and of itself."""
+    files = {name: {"bytes": (folder / name).stat().st_size, "sha256": _sha256(folder / name)} for name in HASHED}
+    whole = {"format": FORMAT, "version": VERSION, **content, "files": files}
+    write_json(folder / MANIFEST, {**whole, "sha256": _own(whole)})
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Read classifier.json, and check all files that a bundle has.
+
+    Raises
+    ------
+    WenError
+        If the folder is no bundle, of another version, incomplete, or a file is not what was written.
+    """
+    content = _read(folder)
+    if content.get("version") != VERSION:
+        raise WenError(
+            f"{folder}: a bundle of version {content.get('version')}, and this wen reads version {VERSION}; export it "
+            "with this release, or use the one that wrote it"
+        )
+    if content.pop("sha256", None) != _own(content):
+        raise WenError(f"{folder / MANIFEST}: damaged (its hash differs); copy the bundle again, or export it again")
+    for name, expected in content["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise WenError(f"{path}: missing, so the bundle is incomplete; copy it again, or export it again")
+        if path.stat().st_size != expected["bytes"] or _sha256(path) != expected["sha256"]:
+            raise WenError(f"{path}: damaged (its hash differs); copy the bundle again, or export it again")
+    return content
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder holds a bundle, of whatever version and state, and nothing else."""
+    names = {path.name for path in folder.iterdir()}
+    return not names or (MANIFEST in names and names <= {MANIFEST, CARD, *HASHED})
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise WenError(f"{folder}: no such folder; `wen export {folder}` in a study writes a bundle")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WenError(f"{folder}: no bundle, as it has no {MANIFEST}; `wen export` in a study writes one") from None
+    except (ValueError, RecursionError):
+        raise WenError(f"{path}: damaged (not JSON); copy the bundle again, or export it again") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise WenError(f"{path}: not of a bundle; `wen export` in a study writes one")
+    return content
+
+
+def _own(content: dict[str, Any]) -> str:
+    """SHA-256 of a manifest's values, whatever the layout of the file."""
+    return hashlib.sha256(json.dumps(json.loads(json.dumps(content)), sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

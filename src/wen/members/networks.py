@@ -1,0 +1,78 @@
+"""The networks that are a classifier's members, on images that were not in the study."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.special import expit
+from torch import nn
+
+from wen.config.member import Member
+from wen.config.params import Compute, Params
+from wen.config.paths import Paths
+from wen.errors import WenError
+from wen.network import backbone, device
+from wen.network.assembly import Assembly, to_openvino
+from wen.network.compiled import Logits, compiled
+
+
+class Networks:
+    """The members of a classifier, of which the frozen network is loaded and run once.
+
+    Parameters
+    ----------
+    members : sequence of Member
+    params, paths
+    where : device
+
+    Raises
+    ------
+    WenError
+        If a model was trained with another preparation of images or another cut than params.yaml now says.
+    """
+
+    def __init__(self, members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> None:
+        cut_from = params.finetune.unfreeze_from
+        now = {
+            "images": params.images.model_dump(),
+            "backbone": params.backbone.model_dump(exclude={"weights"}),
+            "unfreeze_from": cut_from,
+        }
+        for file in (paths.model(member) for member in members):
+            then = {key: backbone.about(file).get(key) for key in now}
+            if then != now:
+                raise WenError(f"{file}: was trained with {then}, but params.yaml says {now}")
+        networks = [backbone.load(params, paths.model(member), where) for member in members]
+        self.logits = logits_of(networks, cut_from, params.images.size, where, params.compute)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Probabilities of ALL, of shape (images, members), from 8-bit RGB images of shape (n, size, size, 3).
+
+        NaN is the probability of an image whose activations or logits are infinite or undefined.
+        """
+        return probabilities(self.logits(images))
+
+
+def logits_of(networks: Sequence[nn.Module], cut_from: str, size: int, where: torch.device, options: Compute) -> Logits:
+    """Make the function that runs networks with one trunk on images of ``size`` px: by OpenVINO on a CPU, or by torch.
+
+    Torch also runs half types, in which OpenVINO would compute the heads, too, and networks that cannot be traced.
+    """
+    dtype = device.precision(where, options)
+    assembly = Assembly(networks, cut_from, dtype).eval()
+    openvino = where.type == "cpu" and options.cpu_engine == "openvino" and dtype == torch.float32
+    if openvino and assembly.is_traced:
+        return compiled(*to_openvino(assembly, size), options)
+
+    def logits(images: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            found: np.ndarray = assembly(device.to_device(torch.from_numpy(images), where)).cpu().numpy()
+        return found
+
+    return logits
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of ALL, in float64, from logits in float32."""
+    found: np.ndarray = expit(logits.astype(np.float64))
+    return found

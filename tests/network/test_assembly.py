@@ -1,0 +1,95 @@
+"""The networks of a classifier as one: what each gives alone, by torch and as OpenVINO reads it."""
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from conftest import untrained
+from torch import nn
+
+from wen.config.params import Compute
+from wen.members.networks import logits_of, probabilities
+from wen.network.assembly import Assembly, to_openvino
+
+SIZE = 32
+CUT = "blocks.4"
+ENGINES = ("torch", "openvino")
+Run = Callable[[np.ndarray], np.ndarray]
+
+
+def two_networks() -> list[nn.Module]:
+    """Two that differ behind the cut, as after training."""
+    first = untrained("mobilenetv3_small_050", SIZE)
+    second = copy.deepcopy(first)
+    with torch.no_grad():
+        second.blocks[4][0].conv_pw.weight.mul_(1.1)
+        second.classifier.bias.add_(0.5)
+    return [first, second]
+
+
+def run_of(networks: list[nn.Module], engine: str, precision: str = "float32") -> Run:
+    options = Compute.model_validate({"threads": 1, "cpu_engine": engine, "precision": precision})
+    return logits_of(networks, CUT, SIZE, torch.device("cpu"), options)
+
+
+@pytest.fixture(scope="module")
+def networks() -> list[nn.Module]:
+    return two_networks()
+
+
+@pytest.fixture(scope="module")
+def runs(networks: list[nn.Module]) -> dict[str, Run]:
+    return {engine: run_of(networks, engine) for engine in ENGINES}
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_network_gives_what_it_gives_alone(
+    networks: list[nn.Module], runs: dict[str, Run], images: np.ndarray, engine: str
+) -> None:
+    mean, std = (torch.tensor(networks[0].pretrained_cfg[key]) for key in ("mean", "std"))
+    normalised = ((torch.from_numpy(images) / 255 - mean) / std).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        expected = torch.cat([network(normalised) for network in networks], 1).numpy()
+    found = runs[engine](images)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(expected[:, 0] - expected[:, 1]).min() > 0.01
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_image_is_answered_alike_alone_and_among_others(
+    runs: dict[str, Run], images: np.ndarray, engine: str
+) -> None:
+    one_by_one = np.concatenate([runs[engine](image[None]) for image in images])
+    np.testing.assert_allclose(runs[engine](images), one_by_one, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("place", ["blocks.3.0.bn3", "classifier"])
+def test_an_overflow_in_the_shared_part_leaves_no_number_and_one_in_a_tail_those_of_the_others(
+    images: np.ndarray, engine: str, place: str
+) -> None:
+    networks = two_networks()
+    with torch.no_grad():
+        networks[0].get_parameter(f"{place}.weight").fill_(torch.inf)
+    found = probabilities(run_of(networks, engine)(images))
+    assert np.isnan(found[:, 0]).all()
+    assert np.isnan(found[:, 1]).all() == (place != "classifier")
+    assert np.isfinite(found[:, 1]).all() == (place == "classifier")
+
+
+def test_a_half_type_on_a_cpu_leaves_the_heads_their_digits(networks: list[nn.Module], images: np.ndarray) -> None:
+    found = torch.from_numpy(run_of(networks, "openvino", "bfloat16")(images))
+    assert (found != found.bfloat16()).any()
+
+
+def test_equal_networks_are_described_in_equal_bytes(networks: list[nn.Module]) -> None:
+    one, other = (to_openvino(Assembly(networks[:1], CUT).eval(), SIZE) for _ in range(2))
+    assert one == other
