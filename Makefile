@@ -5,7 +5,7 @@ COMPLETE ?= true
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test study results bench plain chaos fuzz mutants lock clean
+.PHONY: help demo test study results bench plain chaos fuzz mutants lock clean data-given
 
 help:  ## List these targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,9 +20,14 @@ test: $(BIN)/installed  ## Lint, type-check and run the test suite
 	mypy
 	pytest
 
-study: $(BIN)/installed  ## Set up the real study: make study DATA=PATH [PROFILE=thesis|honest|laptop] [COMPLETE=false]
-	@test -n "$(DATA)" || { echo 'usage: make study DATA=PATH [PROFILE=thesis|honest|laptop] [COMPLETE=false]'; exit 2; }
-	wen study "$(DATA)" --profile "$(PROFILE)" $(if $(filter false,$(COMPLETE)),--incomplete)
+USAGE = usage: make study DATA=FOLDER|ZIP [TABLE=cells.csv] [PROFILE=thesis|honest|laptop] [POSITIVE=CLASS] [CLASSES='NEGATIVE POSITIVE'] [NAME=...] [SUBJECT=REGEX] [COMPLETE=false]
+study: data-given $(BIN)/installed  ## Set up a study of C-NMC or of cells of your own: make study DATA=PATH [TABLE=cells.csv] [PROFILE=thesis|honest|laptop]
+	wen study "$(DATA)" --profile "$(PROFILE)" $(if $(filter false,$(COMPLETE)),--incomplete) $(if $(TABLE),--table "$(TABLE)") \
+	  $(if $(CLASSES),--classes $(CLASSES)) $(if $(POSITIVE),--positive "$(POSITIVE)") $(if $(NAME),--name "$(NAME)") \
+	  $(if $(SUBJECT),--subject '$(SUBJECT)')
+
+data-given:
+	@test -n "$(DATA)" || { echo "$(USAGE)"; exit 2; }
 
 results: $(BIN)/installed  ## Print the result table of the last run
 	wen results

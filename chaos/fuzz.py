@@ -34,7 +34,8 @@ from tiny_study import set_params, tiny_values  # noqa: E402
 from wen.config.member import Member  # noqa: E402
 from wen.config.params import Params, load  # noqa: E402
 from wen.config.paths import Paths  # noqa: E402
-from wen.data import bring, cnmc, images, table  # noqa: E402
+from wen.data import bring, images, table  # noqa: E402
+from wen.data.readers import cnmc  # noqa: E402
 from wen.errors import WenError  # noqa: E402
 from wen.files import read_json, write_json, write_npz  # noqa: E402
 from wen.members import predictions  # noqa: E402

@@ -101,14 +101,26 @@ def init(
 
 @app.command()
 def study(
-    data: Annotated[Path, typer.Argument(help="C-NMC 2019: a folder or zip as TCIA or Kaggle gives it.")],
+    data: Annotated[
+        Path, typer.Argument(help="A folder or zip: C-NMC 2019 as TCIA or Kaggle gives it, or images of your own.")
+    ],
     profile: Annotated[str, typer.Option(help="thesis, honest or laptop.")] = "thesis",
     incomplete: Annotated[bool, typer.Option("--incomplete", help="Accept a part of C-NMC.")] = False,
+    table: Annotated[Path | None, typer.Option(help="CSV of images, labels and subjects.")] = None,
+    classes: Annotated[
+        tuple[str, str] | None, typer.Option(help="Negative and positive class, by folder or label.")
+    ] = None,
+    positive: Annotated[str | None, typer.Option(help="Positive class, if its name does not tell.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the report calls the data (default: the folder).")] = None,
+    subject: Annotated[
+        str | None, typer.Option(help=r"Regular expression; its group in a path is the subject, e.g. 'P(\d+)_'.")
+    ] = None,
 ) -> None:
-    """Bring the real data under data/raw, check them, and put a profile in place as params.yaml."""
-    from wen.data import bring
+    """Bring images under data/raw, check them, and put a profile in place as params.yaml."""
+    from wen.data import bring, recognise
 
-    bring.run(data, profile, incomplete, Paths())
+    about = recognise.About(table, classes, positive, name, subject)
+    bring.run(data, profile, incomplete, Paths(), about)
 
 
 @app.command()

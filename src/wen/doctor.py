@@ -132,7 +132,7 @@ def _pins(file: Path) -> dict[str, str]:
 def _images(params: Params, paths: Paths) -> Finding:
     if params.dataset.synthetic:
         return Finding("images", "synthetic cells, which stage prepare draws")
-    if count := len(raw_files(paths)):
+    if count := len(raw_files(params.dataset, paths)):
         return Finding("images", f"{count:,} files in {paths.raw}")
     if paths.raw_list.is_file():
         return Finding(

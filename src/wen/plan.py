@@ -13,8 +13,9 @@ from rich.table import Table
 
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.data import cnmc, split
+from wen.data import readers, split
 from wen.data.cell import Cell
+from wen.data.readers import cnmc
 from wen.data.table import COPIES, TEST
 from wen.errors import Message, WenError
 from wen.files import write_json
@@ -109,11 +110,11 @@ def _expected(params: Params, paths: Paths) -> tuple[int, int, list[Cell]]:
     Raises
     ------
     WenError
-        If part of C-NMC is to be studied and none of it is in data/raw.
+        If the images that are in data/raw are to be studied, and there are none.
     """
     dataset = params.dataset
-    cells = cnmc.read(paths.synthetic if dataset.synthetic else paths.raw).cells
-    if dataset.synthetic:
+    cells = readers.read(dataset, readers.place(dataset, paths)).cells
+    if dataset.source == "synthetic" and dataset.synthetic:
         preliminary = dataset.synthetic.preliminary_cells
         total = dataset.synthetic.cells + dataset.synthetic.duplicates + dataset.synthetic.altered + preliminary
     elif dataset.complete:
@@ -122,7 +123,7 @@ def _expected(params: Params, paths: Paths) -> tuple[int, int, list[Cell]]:
     else:
         total, preliminary = len(cells), sum(cell.source == "preliminary" for cell in cells)
     if not total:
-        raise WenError(f"{paths.raw}: holds no labelled image to count; `make study DATA=...` brings C-NMC here")
+        raise WenError(f"{paths.raw}: holds no labelled image to count; `make study DATA=...` brings images here")
     return total, preliminary, cells if len(cells) == total else []
 
 

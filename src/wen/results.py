@@ -12,7 +12,7 @@ import pandas as pd
 from wen.config.member import TRAINING
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.data.table import TEST, read_cells, read_copies
+from wen.data.table import TEST, has_subjects, read_cells, read_copies
 from wen.ensemble.intra import JUDGED_ON, champions
 from wen.ensemble.selection import champion
 from wen.errors import WenError
@@ -84,6 +84,11 @@ class Study:
         if self.params.split.unit == "subject":
             return pd.factorize(self.cells.component)[0]
         return np.arange(len(self.cells))
+
+    @property
+    def has_subjects(self) -> bool:
+        """Whether it is known whose cells the images show."""
+        return has_subjects(self.cells)
 
     @property
     def networks(self) -> list[Predictions]:

@@ -173,7 +173,7 @@ def test_a_class_without_an_image_is_told(project: Project, data: Path, cls: str
 
 def test_an_empty_folder_and_one_that_is_not_there_are_told(project: Project, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
-    project.refuses(*project.study(tmp_path / "nothing"), named="holds 0 labelled images")
+    project.refuses(*project.study(tmp_path / "nothing"), named="holds no image to study")
     project.refuses(*project.study(tmp_path / "nowhere"), named="no such folder or zip")
     os.mkfifo(tmp_path / "pipe")
     project.refuses(*project.study(tmp_path / "pipe"), named="no such folder or zip")

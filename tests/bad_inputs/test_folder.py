@@ -10,7 +10,8 @@ import layouts
 import pytest
 from project import Project
 
-from wen.data import cnmc, folder, prepare
+from wen.data import folder, prepare
+from wen.data.readers import cnmc
 from wen.errors import WenError
 from wen.files import read_json
 
@@ -165,7 +166,7 @@ def test_prepare_refuses_what_the_raw_data_link_to(tmp_path: Path, kind: str) ->
     else:
         os.mkfifo(root / "fold_1")
     with pytest.raises(WenError, match=r"fold_1: (a symbolic link to a folder|neither a file nor a folder)"):
-        prepare.survey(root, root, layouts.SIDE, complete=False)
+        prepare.survey(root, root, layouts.params())
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -179,23 +180,23 @@ def test_study_and_prepare_name_the_cells_in_zips_that_they_do_not_read(
     if packed:
         shutil.make_archive(str(data), "zip", data)
         data = data.with_suffix(".zip")
-    for command, place in ((project.study(data), ""), (("prepare",), "cnmc/")):
+    for command in (project.study(data), ("prepare",)):
         code, said = project.wen(*command)
         assert code == 0, said
-        names = f"{place}training_data/fold_0.zip, {place}training_data/fold_2.zip"
-        assert f"warning: not read: archives (2): {names}. " in said
+        assert "warning: not read: archives (2): training_data/fold_0.zip, training_data/fold_2.zip. " in said
     counted = read_json(project.root / "metrics/dataset.json")["not_read"]
     assert counted == {
-        "archives": {"count": 2, "examples": [f"cnmc/training_data/fold_{k}.zip" for k in (0, 2)]}
+        "archives": {"count": 2, "examples": [f"training_data/fold_{k}.zip" for k in (0, 2)]}
     }  # fmt: skip
 
 
 def test_data_in_other_formats_alone_are_refused_with_what_they_are(project: Project, tmp_path: Path) -> None:
-    put(*(tmp_path / f"lab/{kind}/{k}.png" for k in range(50) for kind in ("blast", "normal")))
+    put(*(tmp_path / f"lab/{kind}/{k}.webp" for k in range(50) for kind in ("blast", "normal")))
     said = project.refuses(
-        *project.study(tmp_path / "lab"), named="images of other formats than BMP (100): blast/0.png"
+        *project.study(tmp_path / "lab"),
+        named="images of other formats than BMP, PNG, TIFF and JPEG (100): blast/0.webp",
     )
-    assert "holds 0 labelled images" in said
+    assert "holds no image to study" in said
 
 
 def test_data_that_are_linked_to_are_brought_as_they_are(project: Project, data: Path) -> None:

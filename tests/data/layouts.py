@@ -3,9 +3,23 @@
 from pathlib import Path
 
 import numpy as np
+from conftest import PROJECT
 from PIL import Image
+from ruamel.yaml import YAML
+
+from wen.config.params import Params
 
 SIDE = 8
+
+
+def params(side: int = SIDE, complete: bool = False) -> Params:
+    """The laptop profile for tiny images."""
+    values = YAML(typ="safe").load((PROJECT / "profiles/laptop.yaml").read_text())
+    values["dataset"] |= {"side": side, "complete": complete}
+    values["images"]["crop"] = side
+    return Params.model_validate(values)
+
+
 TRAINING = [
     ("fold_0", "UID_1_1_1_all"),
     ("fold_0", "UID_1_2_1_all"),

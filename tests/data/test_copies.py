@@ -16,8 +16,9 @@ from scipy.ndimage import binary_erosion, gaussian_filter
 
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.data import cnmc, copies, pictures, prepare, synthetic
+from wen.data import copies, pictures, prepare, synthetic
 from wen.data.images import sha256
+from wen.data.readers import cnmc
 from wen.data.symmetry import TURNS, inverse, turned
 from wen.files import read_json
 
@@ -75,7 +76,9 @@ def index_of(folder: Path, images: dict[str, np.ndarray], **columns: list[object
     rows = []
     for name, image in images.items():
         Image.fromarray(np.ascontiguousarray(image)).save(folder / f"{name}.bmp")
-        rows.append({"id": name, "path": f"{name}.bmp", "pixels": sha256(np.ascontiguousarray(image).tobytes())})
+        height, width = image.shape[:2]
+        look = {"width": width, "height": height, "pixels": sha256(np.ascontiguousarray(image).tobytes())}
+        rows.append({"id": name, "path": f"{name}.bmp"} | look)
     return pd.DataFrame(rows).assign(**{"subject": list(images), "label": 1} | columns)
 
 

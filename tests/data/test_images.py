@@ -43,7 +43,7 @@ def test_each_format_is_read(kind: str, options: dict[str, object]) -> None:
 def test_a_palette_and_an_opaque_alpha_channel_change_no_colour(mode: str, kind: str) -> None:
     found = decode(encoded(picture(mode), kind))
     assert found.mode == "RGB"
-    assert np.abs(np.asarray(found, dtype=int)[3, 5] - RED).max() <= 12
+    assert np.abs(np.asarray(found, dtype=int)[3, 5] - RED).max() <= 32  # a palette has few colours
 
 
 def test_grey_levels_become_equal_channels() -> None:
@@ -93,7 +93,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "half a PNG": (lambda: encoded(Image.effect_noise((64, 64), 50), "PNG")[:900], "unreadable"),
     "nothing": (lambda: b"", "empty file"),
     "text": (lambda: b"This is no picture.", "not a BMP, PNG, TIFF or JPEG image"),
-    "many pixels": (lambda: encoded(Image.new("1", (9_000, 9_000)), "PNG"), "9000x9000 px are more than"),
+    "many pixels": (lambda: encoded(Image.new("1", (9_000, 9_000)), "PNG"), "9000x9000 px, more than"),
 }
 
 

@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wen.config.params import Split
-from wen.data import cnmc, people, prepare
+from wen.data import people, prepare
 from wen.data.cell import Cell
+from wen.data.readers import cnmc
 from wen.data.split import assign
 from wen.data.table import COPIES, TEST
 
@@ -32,7 +33,7 @@ def write(root: Path, names: list[str], fold: int = 0) -> Path:
 def survey(root: Path) -> tuple[pd.DataFrame, dict, list[str]]:
     """Index, metrics and warnings of a part of C-NMC, or of other data."""
     with redirect_stderr(io.StringIO()) as output:
-        index, _, summary = prepare.survey(root, root, layouts.SIDE, complete=False)
+        index, _, summary = prepare.survey(root, root, layouts.params())
     return index, summary, [line.removeprefix("warning: ") for line in output.getvalue().splitlines()]
 
 

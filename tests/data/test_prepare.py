@@ -8,7 +8,8 @@ import pytest
 
 from wen.config.params import Params, Split
 from wen.config.paths import Paths
-from wen.data import cnmc, prepare
+from wen.data import prepare
+from wen.data.readers import cnmc
 from wen.data.split import assign, audit, components
 from wen.data.table import COPIES
 from wen.errors import WenError
@@ -17,7 +18,7 @@ NO_COPIES = pd.DataFrame(columns=list(COPIES))
 
 
 def survey(root: Path, complete: bool = False) -> tuple[pd.DataFrame, dict]:
-    index, _, summary = prepare.survey(root, root, layouts.SIDE, complete)
+    index, _, summary = prepare.survey(root, root, layouts.params(complete=complete))
     return index, summary
 
 
@@ -121,7 +122,7 @@ def test_what_calls_itself_complete_must_have_the_published_counts(tmp_path: Pat
     message = problems(tmp_path, complete=True)
     assert "training ALL: 3 of 7,272 images, 7,269 missing" in message
     assert "preliminary HEM: 0 of 648 images, 648 missing" in message
-    assert "labelled but missing: 2.bmp" in message
+    assert "labelled but missing (1): 2.bmp" in message
     assert "dataset.complete: false" in message
 
 
@@ -163,9 +164,9 @@ def test_the_real_names_and_hashes_give_the_published_counts_and_no_leak_by_subj
             path.write_bytes(labels)
         else:
             write_tiny(path, bytes.fromhex(row["sha256"]))
-    index, _, summary = prepare.survey(tmp_path, tmp_path, 4, complete=True)
+    index, _, summary = prepare.survey(tmp_path, tmp_path, layouts.params(4, complete=True))
     training = index[index.source != "preliminary"]
-    assert (len(index), summary["ALL"], summary["HEM"]) == (12_528, 8_491, 4_037)
+    assert (len(index), summary["positive"], summary["negative"]) == (12_528, 8_491, 4_037)
     assert (summary["training_subjects"], summary["duplicate_pairs"]) == (73, 104)
     assert summary["unlabelled_final_images"] == 2_586
     assert cnmc.PUBLISHED["training ALL"] == (training.label == 1).sum()
@@ -177,7 +178,7 @@ def test_the_real_names_and_hashes_give_the_published_counts_and_no_leak_by_subj
         for boundary in (by_subject["test_and_development"], *by_subject["validation_and_train"].values()):
             assert (boundary["shared_subjects"], boundary["duplicate_images"]) == (0, 0)
         assert by_subject["excluded"]["images"] == 0
-    assert by_subject["test"] == {"images": 1867, "ALL": 1219, "HEM": 648, "subjects": 28}
+    assert by_subject["test"] == {"images": 1867, "positive": 1219, "negative": 648, "subjects": 28}
     options = Split(unit="image", test="random", test_fraction=0.2)
     by_image = audit(assign(index, NO_COPIES, options, 5, seed=2019), NO_COPIES)
     assert by_image["test_and_development"]["shared_subjects"] > 80

@@ -243,9 +243,9 @@ def test_the_audit_counts_the_images_of_each_class_and_the_people_of_each_part()
     names = [f"{k:02}" for k in range(len(rows))]
     cells = cells.assign(id=names, pixels=names, fold=[-1] * 4 + [0, 0, 1, 1] + [-1] * 5)
     report = audit(cells, make_copies(cells))
-    assert report["test"] == {"images": 4, "ALL": 1, "HEM": 3, "subjects": 3}
-    assert report["development"] == {"images": 4, "ALL": 3, "HEM": 1, "subjects": 3}
-    assert report["excluded"] == {"images": 5, "ALL": 4, "HEM": 1, "subjects": 2}
+    assert report["test"] == {"images": 4, "positive": 1, "negative": 3, "subjects": 3}
+    assert report["development"] == {"images": 4, "positive": 3, "negative": 1, "subjects": 3}
+    assert report["excluded"] == {"images": 5, "positive": 4, "negative": 1, "subjects": 2}
 
 
 def test_what_a_preliminary_test_set_shares_with_training_is_excluded_from_it() -> None:

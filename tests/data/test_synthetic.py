@@ -1,10 +1,12 @@
 from pathlib import Path
 
+import layouts
 import numpy as np
 from conftest import PROJECT
 
 from wen.config.params import Params, load
-from wen.data import cnmc, prepare, synthetic
+from wen.data import prepare, synthetic
+from wen.data.readers import cnmc
 
 
 def test_equal_seeds_give_equal_bytes_and_another_seed_others(tmp_path: Path, tiny: Params) -> None:
@@ -19,7 +21,7 @@ def test_equal_seeds_give_equal_bytes_and_another_seed_others(tmp_path: Path, ti
 def test_the_embedded_data_are_read_as_the_real_ones(tmp_path: Path, tiny: Params) -> None:
     assert tiny.dataset.synthetic
     synthetic.write(tmp_path, tiny.dataset.synthetic, 48, seed=1)
-    index, _, summary = prepare.survey(tmp_path, tmp_path, 48, complete=False)
+    index, _, summary = prepare.survey(tmp_path, tmp_path, layouts.params(48))
     assert summary["images_by_source"].keys() == {"fold_0", "fold_1", "fold_2", "preliminary"}
     assert summary["duplicate_pairs"] == 2
     duplicates = index[index.pixels.duplicated(keep=False)]

@@ -73,7 +73,11 @@ def _cells(params: Params, paths: Paths, cells: int, subjects: int) -> None:
     pictures = [gallery.png(gallery.thumbnail(image)) for image in images]
     gallery.write(paths.test_cells, {id: pictures[k % 4] for k, id in enumerate(table["id"])})
     paths.weights_list.write_text("a network, its weights\n")
-    dataset = {"images": cells, "ALL": 160, "HEM": 80, "subjects": subjects, "duplicate_pairs": 0}
+    dataset = {
+        "images": cells, "positive": 160, "negative": 80, "subjects": subjects, "duplicate_pairs": 0,
+        "people": {"of_both_classes": []}, "width": [32, 32], "height": [32, 32], "padded": 0,
+        "unlike": {"count": 0, "examples": []},
+    }  # fmt: skip
     none = {"pairs": 0, "pairs_across_subjects": 0, "pairs_by_subjects": {}, "between_classes": []}
     write_json(paths.dataset_metrics, dataset | {"copies": {"exact": none, "near": none}})
     paths.copies_plots.mkdir(parents=True)

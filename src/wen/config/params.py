@@ -1,6 +1,7 @@
 """params.yaml as typed, validated models: the whole file is checked before any stage runs."""
 
 import difflib
+import re
 import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -252,6 +253,13 @@ class Params(Section):
             raise ValueError("dataset.complete: only C-NMC's published counts are known; set false")
         if (dataset.source == "table") != (dataset.table is not None):
             raise ValueError("dataset.table: names the CSV of source: table, and of no other source")
+        if dataset.subject is not None:
+            try:
+                groups = re.compile(dataset.subject).groups
+            except re.error as error:
+                raise ValueError(f"dataset.subject: {dataset.subject} is no regular expression ({error})") from None
+            if groups != 1:
+                raise ValueError(f"dataset.subject: {dataset.subject} needs one group, as in P([0-9]+)_")
         if not dataset.of_cnmc and self.split.test == "preliminary":
             raise ValueError("split.test: only C-NMC has a preliminary set; set random")
 

@@ -9,15 +9,19 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from rich.progress import track
 
-from wen.config.params import Dataset, parse
+from wen.config.params import Params, parse
 from wen.config.paths import Paths
 from wen.data.folder import files
 from wen.data.prepare import search, survey
+from wen.data.readers import cnmc
+from wen.data.recognise import About, recognised
 from wen.errors import WenError
 from wen.files import atomic
 
@@ -28,18 +32,23 @@ DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError
 UNFIT = (NotImplementedError, RuntimeError, OSError, MemoryError)
 
 
-def run(data: Path, profile: str, incomplete: bool, paths: Paths) -> None:
-    """Bring C-NMC to data/raw/cnmc, check it, and write the profile to params.yaml.
+def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About | None = None) -> None:
+    """Bring images to data/raw, check them, and write the profile to params.yaml.
+
+    C-NMC, in any layout that `wen.data.readers.cnmc` reads, is brought to data/raw/cnmc and studied as the profile
+    says. Other images are brought to data/raw/cells, and the profile is rewritten for them: `wen.data.recognise`.
 
     Parameters
     ----------
     data : Path
-        A folder or zip, in any layout that `wen.data.cnmc` reads. It is linked or copied, never changed.
+        A folder or zip, or a table beside its images. It is linked or copied, never changed.
     profile : str
         Name of a file in profiles/.
     incomplete : bool
         Accept a part of C-NMC: ``dataset.complete: false`` in params.yaml.
     paths : Paths
+    about : About, optional
+        What the person says of the data.
 
     Raises
     ------
@@ -47,43 +56,76 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths) -> None:
         If the profile or the data do not exist, or the data have problems; nothing is changed then.
     """
     content = _profile(profile, incomplete, paths)
-    params = parse(content, paths.profiles / f"{profile}.yaml")
+    parse(content, paths.profiles / f"{profile}.yaml")
     _is_edited(paths)  # raises, before anything changes, if params.yaml cannot be read
-    target = paths.raw / "cnmc"
-    dataset = params.dataset
-    if data.resolve() == target.resolve() and not target.is_symlink():
-        summary = _checked(target, paths.root, dataset)
-    else:
-        with atomic(target) as partial:
-            _bring(data, partial)
-            try:
-                summary = _checked(partial, paths.root, dataset)
-            except WenError as error:
-                raise WenError(str(error).replace(str(partial), str(data))) from None
-    if _is_edited(paths):
+    about = about or About()
+    if data.suffix.lower() in (".csv", ".tsv") and data.is_file() and about.table is None:
+        about, data = about.with_table(data), data.parent
+    of_cnmc = about == About() and cnmc.is_layout(_names(data))
+    target = paths.raw / ("cnmc" if of_cnmc else "cells")
+    with _brought(data, target) as folder:
+        try:
+            if not of_cnmc:
+                content = recognised(folder, data, about, content, profile)
+            params = parse(content, paths.profiles / f"{profile}.yaml")
+            summary = _checked(folder, paths.root, params)
+        except WenError as error:
+            raise WenError(str(error).replace(str(folder), str(data))) from None
+    if _is_edited(paths) and paths.params.read_bytes() != content:
         old = _old_name(paths.params)
         paths.params.replace(old)
         print(f"your own params.yaml is kept as {old.name}")
     with atomic(paths.params) as partial:
         partial.write_bytes(content)
+    dataset, subjects = params.dataset, summary["subjects"]
     print(
-        f"data/raw/cnmc: {summary['images']:,} images ({summary['ALL']:,} ALL, {summary['HEM']:,} HEM) of "
-        f"{summary['subjects']} subjects; {_copies(summary['copies'])}\n"
+        f"{target.relative_to(paths.root)}: {summary['images']:,} images ({summary['positive']:,} {dataset.positive}, "
+        f"positive; {summary['negative']:,} {dataset.negative}, negative) of "
+        f"{'unknown' if subjects is None else subjects} subjects; {_copies(summary['copies'])}\n"
         f"params.yaml: profile {profile}. Start the study with: dvc repro"
     )
 
 
-def _checked(folder: Path, root: Path, dataset: Dataset) -> dict[str, Any]:
-    index, _, summary = survey(folder, root, dataset.side, dataset.complete)
-    return summary | {"copies": search(index, root, dataset)[1]}
+@contextmanager
+def _brought(data: Path, target: Path) -> Iterator[Path]:
+    """Yield the folder that holds the data; it becomes the target if the block succeeds."""
+    if data.resolve() == target.resolve() and not target.is_symlink():
+        yield target
+    else:
+        with atomic(target) as partial:
+            _bring(data, partial)
+            yield partial
+
+
+def _names(data: Path) -> list[Path]:
+    """The files of a folder or zip, by their paths in it; none if it cannot be read."""
+    if data.is_dir():
+        return [path.relative_to(data) for path in files(data)[0]]
+    if not data.is_file():
+        return []
+    try:
+        with zipfile.ZipFile(data) as archive:
+            names = [name.replace("\\", "/") for name in archive.namelist()]
+            return [Path(name) for name in names if name and not name.endswith("/")]
+    except (*DAMAGE, *UNFIT):
+        return []
+
+
+def _checked(folder: Path, root: Path, params: Params) -> dict[str, Any]:
+    index, _, summary = survey(folder, root, params)
+    return summary | {"copies": search(index, root, params.dataset)[1]}
 
 
 def _copies(counts: dict[str, Any]) -> str:
     return ", ".join(
-        f"{found['pairs']:,} {name} ({found['pairs_across_subjects']:,} across subjects)"
+        f"{found['pairs']:,} {name}{_across(found['pairs_across_subjects'])}"
         for name, found in (("duplicate pairs", counts["exact"]), ("near-copies", counts["near"]))
         if found is not None
     )
+
+
+def _across(pairs: int | None) -> str:
+    return "" if pairs is None else f" ({pairs:,} across subjects)"
 
 
 def _profile(name: str, incomplete: bool, paths: Paths) -> bytes:
@@ -142,6 +184,8 @@ def _unzip(source: Path, target: Path) -> None:
             members = [member for member in archive.infolist() if not (member.filename and member.is_dir())]
             for member in members:
                 _check(member, source)
+                member.filename = member.filename.replace("\\", "/")  # of a zip that Windows made
+            members = [member for member in members if not member.filename.endswith("/")]
             for name, times in Counter(member.filename for member in members).items():
                 if times > 1:
                     raise WenError(f"{source}: holds {name!r} {times} times")

@@ -6,7 +6,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Cell:
-    """One labelled image: ``label`` 1 is ALL, 0 is HEM; ``source`` is fold_0..2 or preliminary."""
+    """One labelled image.
+
+    ``label`` is 1 for the positive class and 0 for the negative; ``subject`` is empty if it is not known; ``source`` is
+    fold_0..2 or preliminary in C-NMC, else cells.
+    """
 
     id: str
     path: Path

@@ -1,7 +1,8 @@
 """Copies among the images: exact ones, of equal pixels, and near ones, which were altered on the way.
 
 A near-copy is the same cell cut again, placed elsewhere, mirrored, turned by quarters, made brighter or darker,
-compressed, or photographed a second time. Thumbnails propose pairs; a comparison of the pixels decides.
+compressed, or photographed a second time. Thumbnails propose pairs; a comparison of the pixels decides. Images of
+several sizes are taken to show cells at one scale: a copy that was enlarged or reduced is not found.
 """
 
 import itertools
@@ -10,21 +11,22 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from rich.progress import track
 
+from wen.data import images
 from wen.data.alignment import Likeness, compare
 from wen.data.symmetry import inverse, turned
-from wen.data.table import COPIES, EXACT, NEAR
+from wen.data.table import COPIES, EXACT, NEAR, has_subjects
 from wen.data.thumbnails import proposals, thumbnails
 
 LARGEST_SIDE = 512  # px; larger frames are compared at a whole fraction of their size
+LARGER = 4  # times; a frame so much larger than the others is made smaller than they are
 CORRELATION = 0.9  # minimum, of two copies' smoothed pixels; hardly any pair of C-NMC's unlike cells has more
 OVERLAP = 0.7  # minimum share of the larger cell that both show
 
@@ -49,8 +51,9 @@ def find(index: pd.DataFrame, root: Path, difference: float | None) -> pd.DataFr
     groups = [list(ids) for _, ids in index.groupby("pixels", sort=False).id]
     rows = [(*sorted(pair), EXACT, 0, 1.0, 0.0, 1.0) for ids in groups for pair in itertools.combinations(ids, 2)]
     if difference is not None:
-        paths = [root / path for path in index.path[~index.pixels.duplicated()]]
-        for one, other, turn, found in _near(paths, difference):
+        first = index[~index.pixels.duplicated()]
+        paths, sizes = [root / path for path in first.path], first[["width", "height"]].to_numpy()
+        for one, other, turn, found in _near(paths, sizes, difference):
             measured = [round(value, 4) for value in (found.correlation, found.difference, found.equal)]
             for a, b in itertools.product(groups[one], groups[other]):
                 ordered = (a, b, NEAR, turn) if a < b else (b, a, NEAR, inverse(turn))
@@ -59,7 +62,11 @@ def find(index: pd.DataFrame, root: Path, difference: float | None) -> pd.DataFr
 
 
 def summary(index: pd.DataFrame, copies: pd.DataFrame) -> dict[str, Any]:
-    """Count the pairs of one kind and list who shares cells, for metrics/dataset.json."""
+    """Count the pairs of one kind and list who shares cells, for metrics/dataset.json; None is what is not known."""
+    between = between_classes(index, copies)[["one", "other"]].to_numpy().tolist()
+    if not has_subjects(index):
+        unknown = dict.fromkeys(("pairs_across_subjects", "pairs_by_subjects", "subjects", "across_subjects"))
+        return {"pairs": len(copies), "between_classes": between} | unknown
     across = copies[_differ(index, copies, "subject")]
     subject = index.set_index("id").subject
     shared = zip(across.one.map(subject), across.other.map(subject), strict=True)
@@ -71,7 +78,7 @@ def summary(index: pd.DataFrame, copies: pd.DataFrame) -> dict[str, Any]:
         "pairs_by_subjects": {" and ".join(pair): counts[pair] for pair in most_first},
         "subjects": sorted({subject for pair in counts for subject in pair}),
         "across_subjects": across[["one", "other"]].to_numpy().tolist(),
-        "between_classes": between_classes(index, copies)[["one", "other"]].to_numpy().tolist(),
+        "between_classes": between,
     }
 
 
@@ -96,13 +103,18 @@ def _differ(index: pd.DataFrame, copies: pd.DataFrame, column: str) -> pd.Series
     return copies.one.map(values) != copies.other.map(values)
 
 
-def _near(paths: list[Path], difference: float) -> Iterator[tuple[int, int, int, Likeness]]:
+def _near(paths: list[Path], sizes: np.ndarray, difference: float) -> Iterator[tuple[int, int, int, Likeness]]:
     """Pairs of positions in the list, one < other, with the turn at which they are most alike."""
+    factor = math.ceil(
+        np.median(sizes.max(axis=1)) / LARGEST_SIDE
+    )  # the same for all, or cells lose their common scale
+    side = math.ceil(np.median(sizes.min(axis=1)) / factor)
+    grey = partial(_grey, factor=factor)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # more threads than cores would only wait for the GIL
-        drawing = pool.map(lambda path: thumbnails(_grey(path)), paths)
+        drawing = pool.map(lambda path: thumbnails(grey(path), side), paths)
         drawn = list(track(drawing, "drawing thumbnails", total=len(paths), transient=True))
         proposed = sorted(set(proposals(drawn)))
-        read = lru_cache(maxsize=64)(_grey)  # consecutive pairs mostly share an image
+        read = lru_cache(maxsize=64)(grey)  # consecutive pairs mostly share an image
 
         def measure(pair: tuple[int, int, int]) -> Likeness:
             one, other, turn = pair
@@ -119,7 +131,7 @@ def _near(paths: list[Path], difference: float) -> Iterator[tuple[int, int, int,
         yield max(turns, key=lambda candidate: candidate[3].correlation)
 
 
-def _grey(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        grey = image.convert("L")
-    return np.asarray(grey.reduce(math.ceil(max(grey.size) / LARGEST_SIDE)))
+def _grey(path: Path, factor: int) -> np.ndarray:
+    grey = images.read(path).convert("L")
+    most = math.ceil(max(grey.size) / LARGEST_SIDE)  # of an image far larger than the others, which is a copy of none
+    return np.asarray(grey.reduce(most if most > LARGER * factor else factor))

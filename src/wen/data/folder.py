@@ -79,11 +79,11 @@ def in_litter(path: Path) -> bool:
     return any(_LITTER_FOLDER.fullmatch(part) for part in path.parts)
 
 
-def kind(path: Path) -> str:
-    """Name the kind of a file that is not read, by its ending."""
+def kind(path: Path, formats: str) -> str:
+    """Name the kind of a file that is not read, by its ending; ``formats`` are those that are."""
     if ARCHIVE.fullmatch(path.suffix):
         return "archives"
-    return "images of other formats than BMP" if IMAGE.fullmatch(path.suffix) else "other files"
+    return f"images of other formats than {formats}" if IMAGE.fullmatch(path.suffix) else "other files"
 
 
 def tally(names: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:

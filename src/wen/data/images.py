@@ -21,7 +21,14 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # `L
 
 
 class BadImage(WenError):
-    """A file that is not the expected image; the text says why, without the path."""
+    """A file that is not the expected image; the text says why, without the path.
+
+    Its ``cause`` is what other images can share, its ``detail`` what was found of this one.
+    """
+
+    def __init__(self, cause: str, detail: str = "") -> None:
+        super().__init__(f"{detail}, {cause}" if detail else cause)
+        self.cause, self.detail = cause, detail
 
 
 def decode(data: bytes) -> Image.Image:
@@ -37,7 +44,7 @@ def decode(data: bytes) -> Image.Image:
     """
     image = _opened(data, FORMATS)
     if image.width * image.height > LARGEST:
-        raise BadImage(f"{image.width}x{image.height} px are more than the image of a cell has")
+        raise BadImage("more than the image of a cell has", f"{image.width}x{image.height} px")
     with _readable():
         if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # a JPEG with a preview
             raise BadImage("several frames or pages; save the one that shows the cell")
@@ -68,7 +75,7 @@ def decode_bmp(data: bytes, side: int | None = None) -> Image.Image:
     """
     image = _opened(data, ("BMP",))
     if side is not None and image.size != (side, side):
-        raise BadImage(f"{image.width}x{image.height} px, expected {side}x{side}")
+        raise BadImage(f"expected {side}x{side}", f"{image.width}x{image.height} px")
     if image.mode != "RGB" or _depth(data) != 24:
         raise BadImage(f"colour mode {image.mode} of {_depth(data)} bits, expected RGB of 24")
     with _readable():
@@ -94,7 +101,7 @@ def _readable() -> Iterator[None]:
     except (BadImage, MemoryError, UnidentifiedImageError):
         raise
     except Exception as error:
-        raise BadImage(f"unreadable ({' '.join(str(error).split())[:200] or type(error).__name__})") from None
+        raise BadImage("unreadable", " ".join(str(error).split())[:200] or type(error).__name__) from None
 
 
 def read(path: Path) -> Image.Image:

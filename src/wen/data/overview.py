@@ -5,39 +5,45 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from PIL import Image
 
+from wen.config.params import Dataset
+from wen.data import images
+from wen.data.table import has_subjects
 from wen.figure_style import ALL_COLOUR, HEM_COLOUR, save
 
-CLASSES = ((1, "ALL", ALL_COLOUR), (0, "HEM", HEM_COLOUR))
+Classes = tuple[tuple[int, str, str], ...]
+"""Label, name and colour of each class."""
 
 
-def draw(index: pd.DataFrame, statistics: pd.DataFrame, root: Path, folder: Path) -> None:
+def draw(index: pd.DataFrame, looks: pd.DataFrame, dataset: Dataset, root: Path, folder: Path) -> None:
     """Write the four figures.
 
     Parameters
     ----------
     index : DataFrame
         data/index.csv.
-    statistics : DataFrame
-        Of the same rows: ``area`` (share of the frame that is not black) and ``intensity`` (mean
+    looks : DataFrame
+        Of the same rows: ``cell_area`` (share of the frame that is not black) and ``intensity`` (mean
         grey level inside the cell, 0 to 255).
+    dataset : Dataset
+        Names the classes.
     root : Path
         What the paths in the index are relative to.
     folder : Path
         Where classes.svg, subjects.svg, statistics.svg and montage.png go.
     """
-    _class_balance(index, folder / "classes.svg")
-    _cells_per_subject(index, folder / "subjects.svg")
-    _cell_statistics(index, statistics, folder / "statistics.svg")
-    _montage(index, root, folder / "montage.png")
+    classes = ((1, dataset.positive, ALL_COLOUR), (0, dataset.negative, HEM_COLOUR))
+    _class_balance(index, classes, folder / "classes.svg")
+    _cells_per_subject(index, classes, folder / "subjects.svg")
+    _cell_statistics(index, looks, classes, folder / "statistics.svg")
+    _montage(index, classes, root, folder / "montage.png")
 
 
-def _class_balance(index: pd.DataFrame, path: Path) -> None:
+def _class_balance(index: pd.DataFrame, classes: Classes, path: Path) -> None:
     counts = index.groupby(["source", "label"]).size().unstack(fill_value=0)
     figure, axes = plt.subplots(figsize=(6, 3))
     bottom = np.zeros(len(counts))
-    for label, name, colour in CLASSES:
+    for label, name, colour in classes:
         count = counts.get(label, pd.Series(0, index=counts.index)).to_numpy()
         bars = axes.bar(counts.index, count, bottom=bottom, color=colour, label=name, edgecolor="white")
         axes.bar_label(bars, label_type="center", color="white", fontsize=8)
@@ -47,11 +53,15 @@ def _class_balance(index: pd.DataFrame, path: Path) -> None:
     save(figure, path)
 
 
-def _cells_per_subject(index: pd.DataFrame, path: Path) -> None:
+def _cells_per_subject(index: pd.DataFrame, classes: Classes, path: Path) -> None:
+    figure, axes = plt.subplots(figsize=(8, 3))
+    if not has_subjects(index):
+        axes.set(title="Subjects are not known", xticks=[], yticks=[])
+        save(figure, path)
+        return
     counts = index.groupby(["subject", "label"]).size().reset_index(name="cells")
     counts = counts.sort_values("cells", ascending=False, kind="stable").reset_index(drop=True)
-    figure, axes = plt.subplots(figsize=(8, 3))
-    for label, name, colour in CLASSES:
+    for label, name, colour in classes:
         subjects = counts[counts.label == label]
         axes.bar(subjects.index, subjects.cells, color=colour, label=f"{name}, {len(subjects)} subjects", width=0.9)
     axes.set(xlabel="subjects, by number of cells", ylabel="cells", title="Cells per subject", xticks=[])
@@ -59,15 +69,15 @@ def _cells_per_subject(index: pd.DataFrame, path: Path) -> None:
     save(figure, path)
 
 
-def _cell_statistics(index: pd.DataFrame, statistics: pd.DataFrame, path: Path) -> None:
+def _cell_statistics(index: pd.DataFrame, looks: pd.DataFrame, classes: Classes, path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(8, 3))
     for ax, column, title in (
-        (axes[0], "area", "Cell area, share of the frame"),
-        (axes[1], "intensity", "Mean grey level inside the cell"),
+        (axes[0], "cell_area", "Share of the frame that is not black"),
+        (axes[1], "intensity", "Mean level of what is not black"),
     ):
-        bins = np.histogram_bin_edges(statistics[column], bins=30)
-        for label, name, colour in CLASSES:
-            values = statistics[column][(index.label == label).to_numpy()]
+        bins = np.histogram_bin_edges(looks[column], bins=30)
+        for label, name, colour in classes:
+            values = looks[column][(index.label == label).to_numpy()]
             ax.hist(values, bins, density=True, histtype="step", linewidth=1.6, color=colour,
                     linestyle="-" if label else "--", label=name)  # fmt: skip
         ax.set(title=title, yticks=[])
@@ -75,17 +85,17 @@ def _cell_statistics(index: pd.DataFrame, statistics: pd.DataFrame, path: Path) 
     save(figure, path)
 
 
-def _montage(index: pd.DataFrame, root: Path, path: Path, rows: int = 3, columns: int = 8) -> None:
+def _montage(index: pd.DataFrame, classes: Classes, root: Path, path: Path) -> None:
     """Cells of both classes, from as many subjects as possible."""
+    rows, columns = 3, 8
     figure, axes = plt.subplots(2 * rows, columns, figsize=(columns, 2 * rows + 0.6))
     for ax in axes.flat:
         ax.set_axis_off()
-    for block, (label, name, colour) in enumerate(CLASSES):
+    for block, (label, name, colour) in enumerate(classes):
         cells = index[index.label == label]
         rank = cells.groupby("subject").cumcount()
         chosen = cells.iloc[np.argsort(rank.to_numpy(), kind="stable")].head(rows * columns)
         for ax, file in zip(axes[block * rows : (block + 1) * rows].flat, chosen.path, strict=False):
-            with Image.open(root / file) as image:
-                ax.imshow(image.convert("RGB").resize((128, 128)))
+            ax.imshow(images.central_square(images.read(root / file), None, 128))
         axes[block * rows, 0].set_title(name, color=colour, loc="left", fontweight="bold")
     save(figure, path)

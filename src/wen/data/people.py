@@ -1,5 +1,9 @@
 """Who is one person: the ids of subjects, and people with cells of both classes.
 
+Of a table, or of names with a pattern, ids that differ only in case, in zeros before a number, in what separates words
+or in UID before them are of one person: UID_007, 7 and 7.0; P-3 and p03. `unite` calls a person by the spelling that
+most images have. A person may have cells of both classes.
+
 C-NMC writes a person's number in the names of the images: UID_7_..._all, and with an H before it for a healthy donor,
 UID_H7_..._hem. There, 7 and H7 are two people. Other data sets with such names use H for every HEM image, also of a
 patient with blasts. So:
@@ -11,8 +15,9 @@ patient with blasts. So:
   counted as two does. If they are two after all, give one of them another number.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -54,29 +59,59 @@ def of_both_classes(cells: Iterable[Cell]) -> list[str]:
     """List the people who have cells of both classes."""
     labels = defaultdict(set)
     for cell in cells:
-        labels[cell.subject].add(cell.label)
+        if cell.subject:
+            labels[cell.subject].add(cell.label)
     return sorted((subject for subject in labels if len(labels[subject]) > 1), key=_order)
 
 
-def spellings(cells: Iterable[Cell]) -> dict[str, list[str]]:
-    """List people whose id is spelled in several ways in the names of their cells: 7 as 007 and as H7."""
-    written = defaultdict(set)
+def unite(written: Mapping[str, str]) -> dict[str, str]:
+    """Give each image its subject: one for all ids that are of one person, as most of the images have it.
+
+    Parameters
+    ----------
+    written : mapping
+        Each image's id of its subject, as the data have it; empty where it is not known.
+    """
+    counts = Counter(text.strip() for text in written.values())
+    names: dict[str, str] = {}
+    for text in sorted(counts, key=lambda text: (-counts[text], text)):
+        names.setdefault(_key(text), text)
+    return {image: names[_key(text)] for image, text in written.items()}
+
+
+def _key(written: str) -> str:
+    """What is equal for ids of one person."""
+    text = re.sub(r"[\s_-]+", " ", written.casefold()).strip()
+    text = re.sub(r"^uid ", "", re.sub(r"^([0-9]+)\.0+$", r"\1", text))
+    text = re.sub(r"(?<![0-9])0+(?=[0-9])", "", text)
+    return re.sub(r"(?<=[a-z]) (?=[0-9])", "", text)
+
+
+def summary(cells: list[Cell], written: Mapping[str, str]) -> dict[str, Any]:
+    """Describe, for metrics/dataset.json, who counts as one person though classes or names differ.
+
+    Parameters
+    ----------
+    cells : list of Cell
+    written : mapping
+        By a cell's id, its subject's id as the data have it.
+    """
+    spellings = defaultdict(set)
     for cell in cells:
-        written[cell.subject].add(cell.id.split("_")[1].upper())
-    return {subject: sorted(written[subject]) for subject in sorted(written, key=_order) if len(written[subject]) > 1}
+        spellings[cell.subject].add(written[cell.id])
+    several = {subject: sorted(spellings[subject]) for subject in sorted(spellings, key=_order)}
+    return {
+        "of_both_classes": of_both_classes(cells),
+        "with_several_ids": {subject: names for subject, names in several.items() if len(names) > 1},
+    }
 
 
-def summary(cells: list[Cell]) -> dict[str, Any]:
-    """Describe, for metrics/dataset.json, who counts as one person though classes or names differ."""
-    return {"of_both_classes": of_both_classes(cells), "with_several_ids": spellings(cells)}
-
-
-def remarks(cells: list[Cell]) -> list[str]:
-    """Say who counts as one person though classes or names differ."""
+def remarks(about: Mapping[str, Any]) -> list[str]:
+    """Say who counts as one person though classes or names differ, by `summary`."""
     lines = []
-    if both := of_both_classes(cells):
+    if both := about["of_both_classes"]:
         lines.append(f"people with cells of both classes, each counted as one person ({len(both):,}): {some(both)}")
-    if several := [f"{' and '.join(names)} ({subject})" for subject, names in spellings(cells).items()]:
+    if several := [f"{' and '.join(names)} ({subject})" for subject, names in about["with_several_ids"].items()]:
         lines.append(
             f"people with several ids, each counted as one person ({len(several):,}): {some(several)}; "
             "if two of them are not the same person, give one another number"
@@ -84,5 +119,7 @@ def remarks(cells: list[Cell]) -> list[str]:
     return lines
 
 
-def _order(subject: str) -> tuple[bool, int]:
-    return subject.startswith("H"), int(subject.removeprefix("H"))
+def _order(subject: str) -> list[tuple[int, int, str]]:
+    """Numbers by their size, and before words: 7, 10, H3, H12."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", subject)
+    return [(0, int(part), "") if part.isascii() and part.isdecimal() else (1, 0, part) for part in parts]

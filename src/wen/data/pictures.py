@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from wen.data import images
 from wen.data.copies import most_doubtful
 from wen.data.symmetry import turned
 from wen.data.thumbnails import inside
@@ -39,17 +40,12 @@ def draw(index: pd.DataFrame, copies: pd.DataFrame, root: Path, folder: Path) ->
     rows: list[dict[Hashable, Any]] = []
     for number, pair in enumerate(shown.to_dict("records")):
         ids = (pair["one"], pair["other"])
-        one, other = (_frame(root / path[id]) for id in ids)
+        one, other = (np.asarray(images.read(root / path[id])) for id in ids)
         picture = _side_by_side(one, turned(other, pair["turn"]))
         Image.fromarray(picture).save(folder / f"{number}.png")
         subjects, labels = ([column[id] for id in ids] for column in (subject, label))
         rows.append({**pair, "subjects": subjects, "labels": labels, "picture": f"{number}.png"})
     write_json(folder / PAIRS, {"pairs": rows, "rest": len(copies) - len(shown)})
-
-
-def _frame(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
 
 
 def _side_by_side(*frames: np.ndarray) -> np.ndarray:

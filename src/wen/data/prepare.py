@@ -2,10 +2,8 @@
 
 import sys
 import warnings
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,11 @@ from rich.progress import track
 
 from wen.config.params import Dataset, Params
 from wen.config.paths import Paths
-from wen.data import cnmc, copies, images, overview, people, pictures, synthetic
+from wen.data import copies, describe, images, outliers, overview, people, pictures, readers, synthetic
 from wen.data.cell import Cell
+from wen.data.problems import Problems
+from wen.data.readers import cnmc
+from wen.data.readers.listing import Listing
 from wen.data.table import EXACT, INDEX, NEAR
 from wen.errors import WenError
 from wen.files import atomic, write_json
@@ -25,8 +26,8 @@ from wen.files import atomic, write_json
 def run(params: Params, paths: Paths) -> None:
     """Write data/index.csv, data/copies.csv, metrics/dataset.json and plots/dataset/.
 
-    The index has one row an image, sorted by id: id, path (relative to the root), label (1 ALL,
-    0 HEM), subject, source (fold_0..2, preliminary), width and height in px, SHA-256 of the file and
+    The index has one row an image, sorted by id: id, path (relative to the root), label (1 the positive class, 0 the
+    negative), subject (empty if it is not known), source, width and height in px, SHA-256 of the file and
     of the decoded pixels. Images with equal pixels are duplicates, whatever their headers; `wen.data.copies.find` lists
     these and near-copies.
 
@@ -38,21 +39,20 @@ def run(params: Params, paths: Paths) -> None:
     Raises
     ------
     WenError
-        With a line for every problem; nothing is written then.
+        With a line for every cause; nothing is written then.
     """
     dataset = params.dataset
-    if dataset.source == "synthetic" and dataset.synthetic:
-        synthetic.write(paths.synthetic, dataset.synthetic, dataset.side, params.seed)
-        folder, root = paths.synthetic, paths.root
-    else:
-        folder, root = paths.raw, paths.home
-    index, statistics, summary = survey(folder, root, dataset.side, dataset.complete)
+    folder, root = readers.place(dataset, paths), paths.home
+    if dataset.synthetic and dataset.side and dataset.source == "synthetic":
+        synthetic.write(folder, dataset.synthetic, dataset.side, params.seed)
+        root = paths.root
+    index, looks, summary = survey(folder, root, params)
     pairs, counts = search(index, root, dataset)
     if dataset.source != "synthetic":  # the stage owns data/synthetic and leaves it empty
         with atomic(paths.synthetic) as partial:
             partial.mkdir()
     with atomic(paths.dataset_plots) as partial:
-        overview.draw(index, statistics, root, partial)
+        overview.draw(index, looks, dataset, root, partial)
         pictures.draw(index, pairs, root, partial / paths.copies_plots.name)
     with atomic(paths.index) as partial:
         index.to_csv(partial, index=False, lineterminator="\n")
@@ -62,54 +62,61 @@ def run(params: Params, paths: Paths) -> None:
     _warn_of_classes(index, pairs)
 
 
-def survey(folder: Path, root: Path, side: int, complete: bool) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """Check a folder of C-NMC and describe it without writing anything.
+def survey(folder: Path, root: Path, params: Params) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Check a folder of images and describe it without writing anything.
 
     Parameters
     ----------
     folder : Path
-        Holds the images in one of the layouts of `wen.data.cnmc`.
+        Holds the images, as params.yaml's ``dataset`` says.
     root : Path
         What the index's paths are to be relative to.
-    side : int
-        Width and height every labelled image must have, in px.
-    complete : bool
-        Whether the counts must be the published ones.
+    params : Params
+        Its ``dataset`` says what is expected, its ``images.crop`` which images are too small.
 
     Returns
     -------
-    index, statistics : DataFrame
-        A row for each image: data/index.csv, and its ``area`` and ``intensity``.
+    index, looks : DataFrame
+        A row for each image: data/index.csv, and `wen.data.outliers.look` with ``cell_area``, the share of the frame
+        that is not pure black, and ``intensity``, the mean level of the rest.
     summary : dict
         metrics/dataset.json.
 
     Raises
     ------
     WenError
-        With a line for every problem.
+        With a line for every cause.
     """
-    listing = cnmc.read(folder)
-    problems = list(listing.problems)
+    dataset = params.dataset
+    listing = readers.read(dataset, folder)
+    found = Problems()
     with ThreadPoolExecutor() as pool:
-        opened = pool.map(lambda cell: _open(cell, root, side), listing.cells)
-        results = list(track(opened, "checking images", total=len(listing.cells), transient=True))
-    problems += [result for result in results if isinstance(result, str)]
-    rows = [result for result in results if isinstance(result, _Row)]
-    index = pd.DataFrame([row.index for row in rows], columns=list(INDEX))
-    problems += _contradictions(index)
-    if complete:
+        opened = pool.map(lambda cell: _open(cell, root, dataset), listing.cells)
+        rows = list(track(opened, "checking images", total=len(listing.cells), transient=True))
+    good = []
+    for cell, row in zip(listing.cells, rows, strict=True):
+        if isinstance(row, _Row):
+            good.append(row)
+        else:
+            found.add(row.cause, cell.path, row.detail)
+    index = pd.DataFrame([row.index for row in good], columns=list(INDEX))
+    _refuse_contradictions(index, found)
+    problems = listing.problems + found.lines()
+    if dataset.complete:
         problems += _gaps(listing)
     if not problems and index.label.nunique() < 2:
+        counts = [f"{int((index.label == value).sum()):,} {name}" for value, name in enumerate(dataset.classes)]
         problems.append(
-            f"{folder}: holds {len(index)} labelled images, {int(index.label.sum())} of them ALL; both "
-            "classes are needed. `make study DATA=...` brings C-NMC here"
+            f"{folder}: holds {len(index)} labelled images, {' and '.join(counts)}; both classes are needed. "
+            "`make study DATA=...` brings images here"
         )
     if problems:
         raise WenError(f"{len(problems)} problem(s) with the images:\n" + "\n".join(problems + listing.left_out))
-    for line in listing.left_out + people.remarks(listing.cells):
+    looks = pd.DataFrame([row.look for row in good])
+    summary = describe.summary(index, looks, listing, params)
+    for line in listing.left_out + people.remarks(listing.people) + describe.remarks(summary):
         print(f"warning: {line}", file=sys.stderr)
-    statistics = pd.DataFrame([(row.area, row.intensity) for row in rows], columns=["area", "intensity"])
-    return index, statistics, _summary(index, statistics, listing)
+    return index, looks, summary
 
 
 def search(index: pd.DataFrame, root: Path, dataset: Dataset) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -141,21 +148,22 @@ def _warn_of_classes(index: pd.DataFrame, pairs: pd.DataFrame) -> None:
 
 @dataclass(frozen=True)
 class _Row:
-    """An image's row of data/index.csv, and its statistics."""
+    """An image's row of data/index.csv, and what it looks like."""
 
     index: dict[str, Any]
-    area: float
-    intensity: float
+    look: dict[str, float]
 
 
-def _open(cell: Cell, root: Path, side: int) -> _Row | str:
+def _open(cell: Cell, root: Path, dataset: Dataset) -> _Row | images.BadImage:
     try:
         data = cell.path.read_bytes()
-        image = images.decode_bmp(data, side)
+        image = images.decode_bmp(data, dataset.side) if dataset.of_cnmc else images.decode(data)
+        if dataset.side and image.size != (dataset.side, dataset.side):
+            raise images.BadImage(f"dataset.side is {dataset.side}", f"{image.width}x{image.height} px")
     except images.BadImage as error:
-        return f"{cell.path}: {error}"
+        return error
     except OSError as error:
-        return f"{cell.path}: {error.strerror}"
+        return images.BadImage(str(error.strerror))
     pixels = np.asarray(image)
     inside = pixels.any(axis=2)
     index = {
@@ -169,52 +177,22 @@ def _open(cell: Cell, root: Path, side: int) -> _Row | str:
         "sha256": images.sha256(data),
         "pixels": images.sha256(pixels.tobytes()),
     }
-    return _Row(index, float(inside.mean()), float(pixels[inside].mean()) if inside.any() else 0.0)
+    intensity = float(pixels[inside].mean()) if inside.any() else 0.0
+    return _Row(index, outliers.look(image) | {"cell_area": float(inside.mean()), "intensity": intensity})
 
 
-def _contradictions(index: pd.DataFrame) -> list[str]:
-    """Images with equal pixels and different labels."""
+def _refuse_contradictions(index: pd.DataFrame, problems: Problems) -> None:
+    """Name images with equal pixels and different labels."""
     classes = index.groupby("pixels").label.transform("nunique")
-    return [
-        f"{', '.join(group.path)}: equal images with different labels"
-        for _, group in index[classes > 1].groupby("pixels")
-    ]
+    for _, group in index[classes > 1].groupby("pixels"):
+        problems.add("equal images with different labels", " and ".join(group.path))
 
 
-def _gaps(listing: cnmc.Listing) -> list[str]:
+def _gaps(listing: Listing) -> list[str]:
     gaps = [f"incomplete C-NMC 2019, {line}" for line in cnmc.incomplete(listing.cells)]
-    if listing.missing:
-        gaps.append(f"labelled but missing: {', '.join(listing.missing)}")
-    if gaps:
+    if gaps or listing.missing:  # which the listing names
         gaps.append(
             "to study the images that are here, set dataset.complete: false in params.yaml "
             "(make study ... COMPLETE=false)"
         )
     return gaps
-
-
-def _summary(index: pd.DataFrame, statistics: pd.DataFrame, listing: cnmc.Listing) -> dict[str, Any]:
-    same_pixels = index.groupby("pixels").size()
-    same_file = index.groupby("sha256").size()
-    pairs = Counter(
-        " and ".join(sorted(pair)) for _, group in index.groupby("pixels") for pair in combinations(group.subject, 2)
-    )
-    classes = index.label.map({1: "ALL", 0: "HEM"}).to_numpy()
-    return {
-        "images": len(index),
-        "ALL": int((index.label == 1).sum()),
-        "HEM": int((index.label == 0).sum()),
-        "subjects": index.subject.nunique(),
-        "training_subjects": index[index.source != "preliminary"].subject.nunique(),
-        "images_by_source": index.source.value_counts().sort_index().to_dict(),
-        "unlabelled_final_images": len(listing.final),
-        "labelled_but_missing": len(listing.missing),
-        "not_read": listing.not_read,
-        "people": people.summary(listing.cells),
-        "duplicate_pairs": int((same_pixels * (same_pixels - 1) // 2).sum()),
-        "duplicate_pairs_same_bytes": int((same_file * (same_file - 1) // 2).sum()),
-        "duplicate_pairs_by_subjects": dict(sorted(pairs.items(), key=lambda count: (-count[1], count[0]))),
-        "cells_per_subject": index.subject.value_counts().describe()[["min", "50%", "max"]].to_dict(),
-        "cell_area_share": statistics.area.groupby(classes).mean().to_dict(),
-        "cell_intensity": statistics.intensity.groupby(classes).mean().to_dict(),
-    }

@@ -12,7 +12,7 @@ from wen.config.params import Params, Split
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
 from wen.data import held_out
-from wen.data.table import DEVELOPMENT, EXCLUDED, NEAR, NO_FOLD, TEST, read_copies, read_index
+from wen.data.table import DEVELOPMENT, EXCLUDED, NEAR, NO_FOLD, TEST, has_subjects, read_copies, read_index
 from wen.errors import WenError
 from wen.files import atomic, read_json, write_json
 
@@ -84,6 +84,11 @@ def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int
     WenError
         If there are too few images, subjects or preliminary images to do so.
     """
+    if options.unit == "subject" and not has_subjects(index):
+        raise WenError(
+            "split.unit: subject needs to know whose cells the images show, and these data do not say; bring a table "
+            "with a column subject (make study DATA=... TABLE=cells.csv), or set split.unit: image"
+        )
     group = components(index, copies) if options.unit == "subject" else np.arange(len(index))
     part = np.full(len(index), DEVELOPMENT, dtype=object)
     if options.test == "preliminary":
@@ -149,6 +154,7 @@ def audit(cells: pd.DataFrame, copies: pd.DataFrame) -> dict[str, Any]:
     dict
         Sizes; subjects, exact copies (equal pixels) and near-copies on both sides of test | development and of each
         fold's validation | train: how many images of the first side have one on the other, which, and how many pairs.
+        What is about subjects is None if they are not known.
     """
     development, test = cells[cells.part == DEVELOPMENT], cells[cells.part == TEST]
     near = copies[copies.kind == NEAR]
@@ -183,7 +189,7 @@ def _random_test(label: np.ndarray, group: np.ndarray, options: Split, folds: in
 
 
 def _enough(label: np.ndarray, group: np.ndarray, parts: int, purpose: str) -> None:
-    for value, name in ((1, "ALL"), (0, "HEM")):
+    for value, name in ((1, "positive"), (0, "negative")):
         found = len(np.unique(group[label == value]))
         if found < parts:
             raise WenError(
@@ -202,24 +208,25 @@ def _two_classes_everywhere(cells: pd.DataFrame) -> None:
             )
 
 
-def _size(cells: pd.DataFrame) -> dict[str, int]:
+def _size(cells: pd.DataFrame) -> dict[str, int | None]:
     return {
         "images": len(cells),
-        "ALL": int((cells.label == 1).sum()),
-        "HEM": int((cells.label == 0).sum()),
-        "subjects": cells.subject.nunique(),
+        "positive": int((cells.label == 1).sum()),
+        "negative": int((cells.label == 0).sum()),
+        "subjects": cells.subject.nunique() if has_subjects(cells) or cells.empty else None,
     }
 
 
 def _shared(one: pd.DataFrame, other: pd.DataFrame, near: pd.DataFrame) -> dict[str, Any]:
-    subjects = sorted(set(one.subject) & set(other.subject))
+    known = has_subjects(one)
+    subjects = set(one.subject) & set(other.subject)
     duplicates = one[one.pixels.isin(other.pixels)]
     both_ways = pd.concat([near[["one", "other"]], near[["other", "one"]].set_axis(["one", "other"], axis=1)])
     across = both_ways[both_ways.one.isin(one.id) & both_ways.other.isin(other.id)]
     return {
         "images": len(one),
-        "shared_subjects": len(subjects),
-        "images_of_shared_subjects": int(one.subject.isin(subjects).sum()),
+        "shared_subjects": len(subjects) if known else None,
+        "images_of_shared_subjects": int(one.subject.isin(subjects).sum()) if known else None,
         "duplicate_images": len(duplicates),
         "duplicate_pairs": len(one[["pixels"]].merge(other[["pixels"]])),
         "duplicates": sorted(duplicates.id),

@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter
 
 from wen.config.params import Synthetic
 from wen.config.seeds import seed_for
-from wen.data.cnmc import LABELS_CSV, PRELIMINARY
+from wen.data.readers.cnmc import LABELS_CSV, PRELIMINARY
 from wen.data.symmetry import turned
 from wen.files import atomic, write_text
 

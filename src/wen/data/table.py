@@ -74,6 +74,11 @@ def read_cells(paths: Paths) -> pd.DataFrame:
     return index.assign(part=split.part, fold=split.fold)
 
 
+def has_subjects(index: pd.DataFrame) -> bool:
+    """Whether it is known whose cells the images show; `wen prepare` leaves the column empty if it is not."""
+    return bool((index.subject != "").any())
+
+
 def _read(
     path: Path, columns: tuple[str, ...], numbers: tuple[str, ...], command: str, may_be_empty: bool = False
 ) -> pd.DataFrame:

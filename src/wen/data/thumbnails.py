@@ -50,13 +50,16 @@ def inside(grey: np.ndarray) -> np.ndarray:
     return off[grey] if off[border].mean() < 0.25 else np.ones(grey.shape, dtype=bool)
 
 
-def thumbnails(grey: np.ndarray) -> Thumbnails:
-    """Draw the thumbnails of a frame, of shape (height, width), uint8."""
+def thumbnails(grey: np.ndarray, side: int) -> Thumbnails:
+    """Draw the thumbnails of a frame, of shape (height, width), uint8.
+
+    ``side`` is that of the data set's frames, px: of it the window and the corners are shares, so that all thumbnails
+    have one scale.
+    """
     cell = inside(grey)
     rows, columns = np.flatnonzero(cell.any(axis=1)), np.flatnonzero(cell.any(axis=0))
     if not len(rows):
         return Thumbnails(*(np.zeros((5, SIDE, SIDE), dtype) for dtype in (np.int16, np.uint8)))
-    side = min(grey.shape)
     y, x = (np.average(np.arange(len(count)) + 0.5, weights=count) for count in (cell.sum(axis=1), cell.sum(axis=0)))
     ys, xs = ((places[0] + CORNER * side, places[-1] + 1 - CORNER * side) for places in (rows, columns))
     middles = [(y, x), *((y, x) for y in ys for x in xs)]

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.stages import addresses
-from wen.data.cnmc import is_litter
+from wen.data.folder import is_litter
 from wen.errors import WenError
 from wen.files import read_json
 from wen.identity import FOCUS

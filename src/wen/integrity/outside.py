@@ -9,9 +9,10 @@ import io
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from wen.config.params import Backbone, Params
+from wen.config.params import Backbone, Dataset, Params
 from wen.config.paths import Paths
-from wen.data.cnmc import is_litter
+from wen.data import readers
+from wen.data.folder import is_litter
 from wen.errors import WenError
 from wen.files import read_json, write_text
 from wen.integrity.store import Digests
@@ -35,7 +36,7 @@ def run(params: Params, paths: Paths) -> None:
 
 
 def _list_images(params: Params, paths: Paths) -> None:
-    files = raw_files(paths)
+    files = raw_files(params.dataset, paths)
     if params.dataset.source == "synthetic":
         files = []
     elif not files and paths.raw_list.is_file():
@@ -56,9 +57,10 @@ def _list_images(params: Params, paths: Paths) -> None:
         _replace(paths.raw_list, text.getvalue(), "raw images")
 
 
-def raw_files(paths: Paths) -> list[Path]:
-    """Every file of data/raw, sorted, without the project's README and what systems leave beside."""
-    return sorted(path for path in paths.raw.rglob("*") if path.is_file() and _counts(path, paths.raw))
+def raw_files(dataset: Dataset, paths: Paths) -> list[Path]:
+    """Every file of the data set in data/raw, sorted, without the project's README and what systems leave beside."""
+    found = readers.place(dataset, paths).rglob("*")
+    return sorted(path for path in found if path.is_file() and _counts(path, paths.raw))
 
 
 def _md5(files: list[Path], paths: Paths, name: str) -> dict[Path, str]:

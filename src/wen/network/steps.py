@@ -108,7 +108,8 @@ def class_weights(label: np.ndarray) -> np.ndarray:
     """
     count = np.bincount(label, minlength=2)
     if not count.all():
-        raise WenError(f"data/split.csv: no {('HEM', 'ALL')[count.argmin()]} image to train on; run `dvc repro split`")
+        kind = ("negative", "positive")[count.argmin()]
+        raise WenError(f"data/split.csv: no {kind} image to train on; run `dvc repro split`")
     return len(label) / (2 * count)
 
 

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.data.table import read_copies, read_index
+from wen.data.table import has_subjects, read_copies, read_index
 from wen.errors import WenError
 from wen.members.baseline import Batch
 from wen.members.classical import BATCH, Stored, numbers_of
@@ -46,6 +46,8 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
         If an earlier stage's output is missing, or a number in it is infinite or undefined.
     """
     numbers = {SUBJECT: params.repeats.subject, IMAGE: params.repeats.image}
+    if numbers[SUBJECT] and not has_subjects(read_index(paths)):
+        raise WenError("repeats.subject: these data do not say whose cells the images show; set 0")
     draws = [(unit, repeat) for unit, number in numbers.items() for repeat in range(number)]
     found = _side_by_side(_material(params, paths, device_name), draws, params.compute.threads) if draws else []
     refused = [reason for reason in found if isinstance(reason, str)]

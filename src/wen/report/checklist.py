@@ -35,7 +35,7 @@ def checklist(params: Params, measured: dict[str, Any], t: Text) -> dict[str, li
     environment = Environment(undefined=StrictUndefined)
     environment.filters |= {"count": t.count, "number": t.number}
     synthetic = params.dataset.source == "synthetic"
-    facts = {"params": params, "synthetic": synthetic} | measured
+    facts = {"params": params, "synthetic": synthetic, "t": t} | measured
     items: dict[str, list[dict[str, Any]]] = {state: [] for state in STATES}
     for entry in listed("checklist.yaml", t.language):
         state = next(state for state in STATES if state in entry)

@@ -146,7 +146,7 @@ def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> Fig
         for (row, column), count in np.ndenumerate(counts):
             colour = "white" if share[row, column] > 0.5 else "black"
             axes.text(column, row, f"{count}\n{share[row, column]:.1%}", ha="center", va="center", color=colour)
-        axes.set(xticks=[0, 1], yticks=[0, 1], xticklabels=["HEM", "ALL"], yticklabels=["HEM", "ALL"],
+        axes.set(xticks=[0, 1], yticks=[0, 1], xticklabels=t.classes, yticklabels=t.classes,
                  xlabel=t("axis.called"), ylabel=t("axis.is"))  # fmt: skip
         axes.set_title(t.name(classifier), fontsize="small")
         axes.spines[:].set_visible(False)

@@ -97,7 +97,7 @@ def inside(values: np.ndarray, cell: np.ndarray) -> float:
 
 
 def overlay(picture: Image.Image, values: np.ndarray) -> Image.Image:
-    """Lay a class-activation map over a cell, purple above 0 (ALL) and green below (HEM).
+    """Lay a class-activation map over a cell, purple above 0 (the positive class) and green below.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def _cell(study: Study, k: int, pictures: Mapping[str, Image.Image]) -> dict[str
     return {
         "id": cell.id,
         "subject": cell.subject,
-        "label": "ALL" if cell.label else "HEM",
+        "label": study.params.dataset.classes[cell.label],
         "probability": float(focus.probability[k]),
         "members": [(member.name, float(member.test_probability[k])) for member in focus.members],
         "image": png_uri(png(picture)),

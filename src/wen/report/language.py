@@ -1,6 +1,7 @@
 """The report's texts and how it writes numbers, in the language of params.yaml's ``report.language``."""
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -20,14 +21,21 @@ class Text:
     ----------
     language : str
         ``en`` or ``id``.
+    classes : sequence of str
+        Names of the negative and the positive class, ``{negative}`` and ``{positive}`` in the texts.
     """
 
-    def __init__(self, language: str) -> None:
-        self.language = language
+    def __init__(self, language: str, classes: Sequence[str] = ("HEM", "ALL")) -> None:
+        self.language, self.classes = language, tuple(classes)
         self.catalogue = catalogue()
 
     def __call__(self, key: str, /, **values: Any) -> str:
-        return self.catalogue[key][self.language].format(**values)
+        negative, positive = self.classes
+        return self.catalogue[key][self.language].format(**{"negative": negative, "positive": positive} | values)
+
+    def of_subjects(self, subjects: int | None) -> str:
+        """Say of how many subjects images are; nothing if it is not known."""
+        return "" if subjects is None else self("of_subjects", subjects=self.count(subjects))
 
     def number(self, value: float | None, digits: int = 3) -> str:
         """Write a number, or a dash for one that is undefined."""

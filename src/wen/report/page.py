@@ -41,7 +41,7 @@ def run(params: Params, paths: Paths) -> None:
     WenError
         If an earlier stage's output is missing.
     """
-    study, t = gather(params, paths), Text(params.report.language)
+    study, t = gather(params, paths), Text(params.report.language, params.dataset.classes)
     epochs = curves(params, paths)
     evidence = Evidence(study).gathered() | {
         **identity(study, paths),
@@ -73,7 +73,7 @@ def _about(study: Study, paths: Paths) -> dict[str, Any]:
     return {
         "dataset": sha256("".join(sorted(pixels)).encode()),
         "test_set": study.params.split.test,
-        "subjects": int(study.cells.subject.nunique()),
+        "subjects": int(study.cells.subject.nunique()) if study.has_subjects else None,
         "network": study.params.backbone.name,
     }
 
@@ -101,6 +101,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "params": params,
         "params_text": paths.params.read_text(encoding="utf-8"),
         "synthetic": params.dataset.source == "synthetic",
+        "of_cnmc": params.dataset.of_cnmc,
         "dataset": dataset,
         "split": split,
         "evidence": evidence,
@@ -117,12 +118,12 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "copies": pairs.shown(paths) | {"people": pairs.people(dataset)},
         "published": literature,
         "measures_given": published.given,
-        "errata": errata(t.language),
+        "errata": errata(t.language) if params.dataset.of_cnmc else [],
         "checklist": checklist(params, {"dataset": dataset, "split": split, "stages": evidence["stages"]}, t),
         "references": listed("references.yaml", t.language),
         "provenance": {"study": evidence["study"]} | provenance(paths, t) | {"training": t.count(len(epochs))},
         "montage": hard_cases.png_uri((paths.dataset_plots / "montage.png").read_bytes()),
-        "sections": [name for name in SECTIONS if name != "beside" or evidence["beside"]],
+        "sections": [name for name in SECTIONS if _is_shown(name, params, evidence)],
     }
 
 
@@ -145,13 +146,21 @@ def _figures(study: Study, evidence: dict[str, Any], epochs: pd.DataFrame, t: Te
         "pr": figures.precision_recall(study, compared, t),
         "confusion": figures.confusion_matrices(study, compared, t),
         "learning": figures.learning_curves(epochs, t),
-        "published": figures.published(published.grouped(published.beside(study, t("axis.this"))), t),
     }
+    if params.dataset.of_cnmc:
+        drawn["published"] = figures.published(published.grouped(published.beside(study, t("axis.this"))), t)
     for name, section in MEASURED.items():
         drawn |= section.figures(study, evidence[name], t)
     if evidence["beside"]:
         drawn["beside"] = figures.beside(evidence, t)
     return drawn
+
+
+def _is_shown(name: str, params: Params, evidence: dict[str, Any]) -> bool:
+    """Whether a section has something to say of these data; the thesis and the published results are of C-NMC."""
+    if name in ("published", "errata"):
+        return params.dataset.of_cnmc
+    return name not in ("beside", "people") or evidence[name] is not None
 
 
 def _best(classifiers: list[Classifier], measure: str) -> float:

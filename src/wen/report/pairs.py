@@ -24,7 +24,7 @@ def shown(paths: Paths) -> dict[str, Any]:
 
 def people(dataset: dict[str, Any]) -> list[dict[str, Any]]:
     """Each pair of subjects who share cells, with their number of exact and of near copies; the largest first."""
-    exact, near = ((dataset["copies"][kind] or {}).get("pairs_by_subjects", {}) for kind in ("exact", "near"))
+    exact, near = ((dataset["copies"][kind] or {}).get("pairs_by_subjects") or {} for kind in ("exact", "near"))
     rows = [
         {"subjects": pair, "exact": exact.get(pair, 0), "near": near.get(pair, 0)} for pair in sorted({*exact, *near})
     ]

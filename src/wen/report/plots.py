@@ -11,7 +11,6 @@ from wen.evaluation.metrics import decide
 from wen.files import atomic
 from wen.results import Study
 
-CLASSES = {0: "HEM", 1: "ALL"}
 SHOWN = ("accuracy", "f1", "kappa", "auc")
 
 
@@ -27,7 +26,7 @@ def write(study: Study, curves: pd.DataFrame, folder: Path) -> None:
     learning = curves[curves.recipe == str(study.params.lr)].groupby("step").mean(numeric_only=True).reset_index()
     tables = {
         "roc": pd.DataFrame({"false_positive_rate": fpr, "true_positive_rate": tpr}),
-        "confusion": decisions.replace(CLASSES),
+        "confusion": decisions.replace(dict(enumerate(study.params.dataset.classes))),
         "learning": learning.drop(columns=["fold", "stage"]),
         "rates": pd.DataFrame(_rates(study)),
         "schemes": pd.DataFrame(_schemes(study)),

@@ -42,11 +42,14 @@ def _commit(paths: Paths, t: Text) -> str:
     """The current commit, and whether tracked sources differ from it."""
     try:
         commit = _git(paths, "rev-parse", "HEAD")
-        sources = ["src", "dvc.yaml", "params.yaml"]
-        changed = _git(paths, "status", "--porcelain", "--untracked-files=no", "--", *sources)
+        sources = [
+            source
+            for source in ("src", "dvc.yaml", "params.yaml")
+            if _git(paths, "status", "--porcelain", "--untracked-files=no", "--", source)
+        ]
     except (OSError, subprocess.CalledProcessError):
         return t("provenance.no_commit")
-    return t("provenance.changed", commit=commit, sources=", ".join(sources)) if changed else commit
+    return t("provenance.changed", commit=commit, sources=", ".join(sources)) if sources else commit
 
 
 def _git(paths: Paths, *arguments: str) -> str:

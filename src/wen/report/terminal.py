@@ -29,7 +29,7 @@ def run(params: Params, paths: Paths) -> None:
     WenError
         If the report has not been written.
     """
-    study, t = gather(params, paths), Text(params.report.language)
+    study, t = gather(params, paths), Text(params.report.language, params.dataset.classes)
     evidence = read_json(paths.evidence)
     terminal = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     measures = SHOWN if terminal.width >= 90 else SHOWN[1:]
@@ -46,7 +46,7 @@ def run(params: Params, paths: Paths) -> None:
 
 
 def _table(study: Study, intervals: dict[str, dict[str, list[float]]], measures: tuple[str, ...], t: Text) -> Table:
-    title = f"{t('section.tables')}: {study.params.dataset.source}, {t('split.' + study.params.split.unit)}"
+    title = f"{t('section.tables')}: {study.params.dataset.name}, {t('split.' + study.params.split.unit)}"
     table = Table(title=title, box=SIMPLE, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False)
     table.add_column(t("column.model"), no_wrap=True)
     headings = (t("axis.validation"), f"{t('axis.accuracy')} (95%)", *(t(f"measure.{measure}") for measure in measures))

@@ -29,7 +29,7 @@ NAMED = 60
 """Subjects up to which the figure has room for their names."""
 
 
-def measure(study: Study) -> dict[str, Any]:
+def measure(study: Study) -> dict[str, Any] | None:
     """Accuracy by subject, the verdict on each subject in two ways, and the ROC curve over subjects.
 
     Returns
@@ -39,8 +39,10 @@ def measure(study: Study) -> dict[str, Any]:
         ``accuracy``, the mean over subjects; for each way to reach a ``verdicts`` how many of those with one class are
         ``right``, and ``sensitivity`` and ``specificity``; ``auc`` over subjects, by mean probability; and
         ``by_subject``, a row for each, the least accurate first; who is ``misread`` has a wrong verdict in either way.
-        A measure has ``value``, ``low`` and ``high``.
+        A measure has ``value``, ``low`` and ``high``. None if the subjects are not known.
     """
+    if not study.has_subjects:
+        return None
     focus = study.focus
     people = by_person(study.cells.subject.to_numpy(), study.label, focus.probability)
     decided, one_class = verdicts(people), people.label != MIXED
@@ -63,8 +65,10 @@ def measure(study: Study) -> dict[str, Any]:
     }
 
 
-def figures(study: Study, found: dict[str, Any], t: Text) -> dict[str, Figure]:
+def figures(study: Study, found: dict[str, Any] | None, t: Text) -> dict[str, Figure]:
     """Accuracy of each subject, and the ROC curve over subjects beside that over cells."""
+    if found is None:
+        return {}
     return {"subjects": _accuracies(found["by_subject"], t), "people_roc": _roc(study, found, t)}
 
 
@@ -99,7 +103,11 @@ def _estimate(estimate: Estimate) -> dict[str, float | None]:
 def _accuracies(rows: list[dict[str, Any]], t: Text) -> Figure:
     """Accuracy of each subject, the worst first; filled where the verdict by mean probability is wrong."""
     figure, axes = plt.subplots(figsize=(9, 3.4))
-    kinds = ((1, "ALL", ALL_COLOUR, "o"), (0, "HEM", HEM_COLOUR, "s"), (None, t("people.both"), COLOURS[4], "D"))
+    kinds = (
+        (1, t.classes[1], ALL_COLOUR, "o"),
+        (0, t.classes[0], HEM_COLOUR, "s"),
+        (None, t("people.both"), COLOURS[4], "D"),
+    )
     for label, name, colour, marker in kinds:
         places = [place for place, row in enumerate(rows) if row["label"] == label]
         if not places:

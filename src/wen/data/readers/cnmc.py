@@ -5,9 +5,9 @@ label CSV for the preliminary test set; they differ in the folders around these,
 a folder once more. So a file is recognised by the names of the folders above it, at any depth.
 """
 
-import csv
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,11 @@ from typing import Any
 from wen.data import folder, people
 from wen.data.cell import Cell
 from wen.data.folder import ARCHIVE, DOCUMENT, IMAGE, in_litter, is_litter, some
+from wen.data.problems import Problems
+from wen.data.readers import csv_file
+from wen.data.readers.labels import label_of
+from wen.data.readers.listing import Listing
+from wen.errors import WenError
 
 PRELIMINARY = "C-NMC_test_prelim_phase_data"
 LABELS_CSV = "C-NMC_test_prelim_phase_data_labels.csv"
@@ -29,30 +34,18 @@ PUBLISHED = {
 
 _NAME = re.compile(r"UID_(?P<subject>H?[0-9]+)_[0-9]+_[0-9]+_(?P<cls>all|hem)", re.IGNORECASE | re.ASCII)
 _NUMBERED = re.compile(r"[0-9]+\.bmp")
+_FOLDER = re.compile(rf"fold_[012]|{PRELIMINARY}|{FINAL}", re.IGNORECASE)
+CLASSES = ("HEM", "ALL")
 
 
-@dataclass(frozen=True)
-class Listing:
-    """What a folder holds, which labelled images it lacks, and what is wrong with it."""
-
-    cells: list[Cell]
-    final: list[Path]
-    missing: list[str]
-    problems: list[str]
-    not_read: dict[str, dict[str, Any]]
-    """For each kind of file that is not read ``count`` and ``examples``, see `wen.data.folder.tally`."""
-
-    @property
-    def left_out(self) -> list[str]:
-        """Say which files are not read and which images are missing."""
-        kinds = [
-            f"{kind} ({found['count']:,}): {some(found['examples'], found['count'])}"
-            for kind, found in self.not_read.items()
-        ]
-        lines = [f"not read: {'; '.join(kinds)}. Cells are read from BMP files alone"] if kinds else []
-        if self.missing:
-            lines.append(f"preliminary images labelled but missing ({len(self.missing):,}): {some(self.missing)}")
-        return lines
+def is_layout(names: Iterable[Path]) -> bool:
+    """Whether files are C-NMC's, or named and filed as its are, by their paths in a folder or zip."""
+    names = [name for name in names if not is_litter(name)]
+    images = [name for name in names if IMAGE.fullmatch(name.suffix)]
+    named = sum(_NAME.fullmatch(name.stem) is not None for name in images)
+    return 2 * named > len(images) or any(
+        _FOLDER.fullmatch(part) or part.lower() == LABELS_CSV.lower() for name in names for part in name.parts
+    )
 
 
 def read(root: Path) -> Listing:
@@ -70,26 +63,31 @@ def read(root: Path) -> Listing:
         names of preliminary images that are labelled but missing; problems, each with its file: misnamed, unlabelled,
         doubly labelled; and what was not read.
     """
-    paths, problems = folder.files(root)
+    paths, unlisted = folder.files(root)
+    problems = Problems()
     files = _Files(problems)
     for path in paths:
         _sort(path, path.relative_to(root), files)
     cells, preliminary, csvs = files.cells, files.preliminary, files.csvs
-    labels, label_problems = _read_labels(csvs)
-    problems += _outside(files.outside) + label_problems
+    _refuse_outside(files.outside, problems)
+    labels, valid = _read_labels(csvs, problems)
     if preliminary and not csvs:
-        problems.append(f"{root}: no {LABELS_CSV}, so {len(preliminary)} preliminary images are unlabelled")
+        problems.add(f"no {LABELS_CSV}, so {len(preliminary)} preliminary images are unlabelled", root)
     for name, path in preliminary.items():
         if name in labels:
             cells.append(Cell(path=path, source="preliminary", **labels[name]))
-        elif csvs:
-            problems.append(f"{path}: unlabelled, {csvs[0]} has no row for it")
+        elif csvs and valid:
+            problems.add(f"unlabelled, {csvs[0]} has no row for it", path)
+    _refuse_twice(cells, problems)
+    joined = sorted(people.join(cells), key=lambda cell: cell.id)
     return Listing(
-        cells=sorted(people.join(cells), key=lambda cell: cell.id),
+        cells=joined,
+        problems=unlisted + problems.lines(),
+        not_read=folder.tally(files.not_read),
+        people=people.summary(joined, {cell.id: cell.id.split("_")[1].upper() for cell in joined}),
+        formats="BMP",
         final=files.final,
         missing=sorted(set(labels) - set(preliminary)),
-        problems=problems + _listed_twice(cells),
-        not_read=folder.tally(files.not_read),
     )
 
 
@@ -128,7 +126,7 @@ def parse_name(stem: str) -> tuple[str, int] | None:
 class _Files:
     """The files of a folder, sorted by what their names and folders say they are."""
 
-    problems: list[str]
+    problems: Problems
     cells: list[Cell] = field(default_factory=list)
     preliminary: dict[str, Path] = field(default_factory=dict)
     final: list[Path] = field(default_factory=list)
@@ -144,30 +142,30 @@ def _sort(path: Path, within: Path, files: _Files) -> None:
         if in_litter(within) and not path.name.startswith("._") and (ARCHIVE.fullmatch(ending) or ending == ".bmp"):
             files.not_read.append(("files in folders of a system or program", str(within)))
     elif not str(path).isprintable():
-        files.problems.append(f"{str(path)!r}: an unprintable character in its name")
+        files.problems.add("an unprintable character in its name", repr(str(path)))
     elif path.name.lower() == LABELS_CSV.lower():
         files.csvs.append(path)
     elif DOCUMENT.fullmatch(ending) and not path.name.upper().startswith("UID_"):
-        files.not_read.append((folder.kind(path), str(within)))
+        files.not_read.append((folder.kind(path, "BMP"), str(within)))
     elif any(re.fullmatch(r"fold_[012]", part) for part in folders):
         cell = _training_cell(path, folders)
-        files.cells.append(cell) if isinstance(cell, Cell) else files.problems.append(cell)
+        files.cells.append(cell) if isinstance(cell, Cell) else files.problems.add(cell, path)
     elif PRELIMINARY.lower() in folders or FINAL.lower() in folders:
         _sort_numbered(path, folders, files)
     elif ending == ".bmp":
         files.outside.append(path)
     else:
-        files.not_read.append((folder.kind(path), str(within)))
+        files.not_read.append((folder.kind(path, "BMP"), str(within)))
 
 
 def _sort_numbered(path: Path, folders: list[str], files: _Files) -> None:
     name = path.name.lower()
     if not _NUMBERED.fullmatch(name):
-        files.problems.append(f"{path}: misnamed, expected a number like 17.bmp{_hint(path)}")
+        files.problems.add(f"misnamed, expected a number like 17.bmp{_hint(path)}", path)
     elif FINAL.lower() in folders:
         files.final.append(path)
     elif name in files.preliminary:
-        files.problems.append(f"{path}: a second {name}, the other is {files.preliminary[name]}")
+        files.problems.add(f"a second {name}, the other is {files.preliminary[name]}", path)
     else:
         files.preliminary[name] = path
 
@@ -175,10 +173,10 @@ def _sort_numbered(path: Path, folders: list[str], files: _Files) -> None:
 def _training_cell(path: Path, folders: list[str]) -> Cell | str:
     parsed = parse_name(path.stem)
     if parsed is None or path.suffix.lower() != ".bmp":
-        return f"{path}: misnamed, expected UID_<subject>_<image>_<cell>_all.bmp or UID_H<...>_hem.bmp{_hint(path)}"
+        return f"misnamed, expected UID_<subject>_<image>_<cell>_all.bmp or UID_H<...>_hem.bmp{_hint(path)}"
     subject, label = parsed
     if folders[-1] != ("all" if label else "hem"):
-        return f"{path}: misnamed or misplaced, its name and its folder give different classes"
+        return "misnamed or misplaced, its name and its folder give different classes"
     fold = next(folder for folder in reversed(folders) if folder.startswith("fold_"))
     return Cell(path.stem, path, label, subject, fold)
 
@@ -191,60 +189,68 @@ def _hint(path: Path) -> str:
     return f"; only BMP is read, not {ending}" if ending != ".bmp" and IMAGE.fullmatch(ending) else ""
 
 
-def _outside(paths: list[Path]) -> list[str]:
-    """A line for each folder with images that belong to no part of C-NMC."""
+def _refuse_outside(paths: list[Path], problems: Problems) -> None:
+    """Name each folder with images that belong to no part of C-NMC."""
     by_folder = defaultdict(list)
     for path in paths:
         by_folder[path.parent].append(path)
     known = f"outside fold_0..2, {PRELIMINARY} and {FINAL}"
-    return [
-        f"{inside[0]}: {known}" if len(inside) == 1
-        else f"{place}: {len(inside):,} images {known}: {some([path.name for path in inside])}"
-        for place, inside in by_folder.items()
-    ]  # fmt: skip
+    for place, inside in by_folder.items():
+        if len(inside) == 1:
+            problems.add(known, inside[0])
+        else:
+            problems.add(f"{len(inside):,} images {known}: {some([path.name for path in inside])}", place)
 
 
-def _read_labels(csvs: list[Path]) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Map 17.bmp to id, subject and label by the preliminary set's CSV; copies of it must be equal."""
+def _read_labels(csvs: list[Path], problems: Problems) -> tuple[dict[str, dict[str, Any]], bool]:
+    """Map 17.bmp to id, subject and label by the preliminary set's CSV; copies of it must be equal.
+
+    Also say whether all of it could be read.
+    """
     if not csvs:
-        return {}, []
+        return {}, True
     path = csvs[0]
     if any(other.read_bytes() != path.read_bytes() for other in csvs[1:]):
-        return {}, [f"{path}: differs from {', '.join(map(str, csvs[1:]))}"]
+        problems.add(f"differs from {', '.join(map(str, csvs[1:]))}", path)
+        return {}, False
     try:
-        header, *rows = csv.reader(path.read_text(encoding="utf-8-sig").splitlines() or [""])
-    except (UnicodeDecodeError, csv.Error) as error:
-        return {}, [f"{path}: not a CSV in UTF-8 ({error})"]
-    columns = [name.strip() for name in header]
-    if sorted(columns) != sorted(COLUMNS):
-        return {}, [f"{path}: columns {','.join(columns)}; expected {','.join(COLUMNS)}"]
-    order = [columns.index(name) for name in COLUMNS]
+        table = csv_file.read(path)
+    except WenError as error:
+        problems.add(str(error).removeprefix(f"{path}: "), path)
+        return {}, False
+    if absent := set(COLUMNS) - set(table.columns):
+        problems.add(
+            f"columns {', '.join(table.columns)}; expected {','.join(COLUMNS)}, without {', '.join(sorted(absent))}",
+            path,
+        )
+        return {}, False
     labels: dict[str, dict[str, Any]] = {}
-    problems = []
-    for line, row in enumerate(rows, start=2):
-        if not any(value.strip() for value in row):
-            continue  # a spreadsheet leaves blank rows
-        if len(row) != len(columns):
-            problems.append(f"{path}:{line}: {len(row)} values, expected {len(columns)}")
-            continue
-        stem, name, label = (row[place].strip() for place in order)
+    valid = not table.uneven
+    for line in table.uneven:
+        problems.add(f"not {len(table.columns)} values, as many as the header has", f"{path}:{line}")
+    order = [table.columns.index(name) for name in COLUMNS]
+    for line, row in table.rows:
+        stem, name, written = (row[place] for place in order)
         stem, name = re.sub(r"\.bmp$", "", stem, flags=re.IGNORECASE), name.lower()
-        parsed = parse_name(stem)
-        if parsed is None or not _NUMBERED.fullmatch(name) or label not in ("0", "1"):
-            problems.append(f"{path}:{line}: not a valid row: {stem},{name},{label}")
-        elif parsed[1] != int(label):
-            problems.append(f"{path}:{line}: {stem} is labelled {label} against its name")
+        parsed, label = parse_name(stem), label_of(written, CLASSES)
+        found, place = f"{stem},{name},{written}", f"{path}:{line}"
+        if parsed is None or not _NUMBERED.fullmatch(name) or label is None:
+            problems.add("not a valid row", place, found)
+        elif parsed[1] != label:
+            problems.add("labelled against its name", place, found)
         elif name in labels:
-            problems.append(f"{path}:{line}: {name} is labelled a second time")
+            problems.add("labelled a second time", place, found)
         else:
-            labels[name] = {"id": stem, "subject": parsed[0], "label": int(label)}
-    return labels, problems
+            labels[name] = {"id": stem, "subject": parsed[0], "label": label}
+            continue
+        valid = False
+    return labels, valid
 
 
-def _listed_twice(cells: list[Cell]) -> list[str]:
+def _refuse_twice(cells: list[Cell], problems: Problems) -> None:
     paths = defaultdict(list)
     for cell in cells:
         paths[cell.id.lower()].append(str(cell.path))
-    return [
-        f"{twice[0]}: the same image name again at {', '.join(twice[1:])}" for twice in paths.values() if len(twice) > 1
-    ]
+    for twice in paths.values():
+        if len(twice) > 1:
+            problems.add("the same image name again", " and ".join(twice))

@@ -1,0 +1,108 @@
+"""What is in a data set, for metrics/dataset.json and for the person who brings it."""
+
+from collections import Counter
+from itertools import combinations
+from typing import Any
+
+import pandas as pd
+
+from wen.config.params import Params
+from wen.data import images, outliers
+from wen.data.folder import some
+from wen.data.readers.listing import Listing
+from wen.data.table import has_subjects
+
+UNLIKE = 20  # images unlike the others that are named
+
+
+def summary(index: pd.DataFrame, looks: pd.DataFrame, listing: Listing, params: Params) -> dict[str, Any]:
+    """Describe images for metrics/dataset.json; what is not known of subjects is None.
+
+    Parameters
+    ----------
+    index, looks : DataFrame
+        As `wen.data.prepare.survey` returns them.
+    listing : Listing
+    params : Params
+        Its ``images.crop`` says which images are padded.
+    """
+    same_pixels = index.groupby("pixels").size()
+    same_file = index.groupby("sha256").size()
+    usual = outliers.ranges(looks)
+    return {
+        "images": len(index),
+        "positive": int((index.label == 1).sum()),
+        "negative": int((index.label == 0).sum()),
+        "images_by_source": index.source.value_counts().sort_index().to_dict(),
+        "unlabelled_final_images": len(listing.final),
+        "labelled_but_missing": len(listing.missing),
+        "not_read": listing.not_read,
+        "duplicate_pairs": int((same_pixels * (same_pixels - 1) // 2).sum()),
+        "duplicate_pairs_same_bytes": int((same_file * (same_file - 1) // 2).sum()),
+        "cell_area_share": _by_class(looks.cell_area, index),
+        "cell_intensity": _by_class(looks.intensity, index),
+        "width": [int(index.width.min()), int(index.width.max())],
+        "height": [int(index.height.min()), int(index.height.max())],
+        "padded": sum(
+            images.is_padded(width, height, params.images.crop)
+            for width, height in zip(index.width.tolist(), index.height.tolist(), strict=True)
+        ),
+        "usual": usual,
+        "unlike": _unlike(index, looks, usual),
+    } | _people(index, listing)
+
+
+def _by_class(values: pd.Series, index: pd.DataFrame) -> dict[str, float]:
+    """Mean of each class."""
+    return {
+        name: float(values[(index.label == label).to_numpy()].mean())
+        for label, name in ((1, "positive"), (0, "negative"))
+    }
+
+
+def _people(index: pd.DataFrame, listing: Listing) -> dict[str, Any]:
+    """Describe the subjects; what is not known is None."""
+    if not has_subjects(index):
+        unknown = ("subjects", "training_subjects", "people", "duplicate_pairs_by_subjects", "cells_per_subject")
+        return dict.fromkeys(unknown)
+    pairs = Counter(
+        " and ".join(sorted(pair)) for _, group in index.groupby("pixels") for pair in combinations(group.subject, 2)
+    )
+    return {
+        "subjects": index.subject.nunique(),
+        "training_subjects": index[index.source != "preliminary"].subject.nunique(),
+        "people": listing.people,
+        "duplicate_pairs_by_subjects": dict(sorted(pairs.items(), key=lambda count: (-count[1], count[0]))),
+        "cells_per_subject": index.subject.value_counts().describe()[["min", "50%", "max"]].to_dict(),
+    }
+
+
+def _unlike(index: pd.DataFrame, looks: pd.DataFrame, usual: outliers.Ranges) -> dict[str, Any]:
+    """Count the images that are unlike the others, and say of the first few in what."""
+    found = [
+        {"id": id, "reasons": reasons}
+        for id, look in zip(index.id, looks.to_dict("records"), strict=True)
+        if (reasons := outliers.reasons({str(name): float(value) for name, value in look.items()}, usual))
+    ]
+    return {"count": len(found), "examples": found[:UNLIKE]}
+
+
+def remarks(summary: dict[str, Any]) -> list[str]:
+    """Say what a person should know of the images before they are studied, by `summary`."""
+    lines = []
+    if (unlike := summary["unlike"])["count"]:
+        named = [f"{image['id']} ({'; '.join(image['reasons'])})" for image in unlike["examples"]]
+        lines.append(
+            f"images unlike the others ({unlike['count']:,}), which may show no cell; look at them: "
+            f"{some(named, unlike['count'])}"
+        )
+    if summary["padded"]:
+        lines.append(
+            f"{summary['padded']:,} of {summary['images']:,} images are not square, or smaller than the square that is "
+            "cut out; black is put around them"
+        )
+    if summary["subjects"] is None:
+        lines.append(
+            "no subjects are known, so nobody can tell whether a person has cells in both the training and the test set"
+        )
+    return lines

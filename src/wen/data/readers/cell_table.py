@@ -1,0 +1,184 @@
+"""A table of images: the path of each, its label, its subject.
+
+What the table lacks may be in the folders: labels in the names of class folders, subjects in a pattern of the path.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from wen.data import folder, people
+from wen.data.cell import Cell
+from wen.data.problems import Problems
+from wen.data.readers import class_folders, csv_file, images_in
+from wen.data.readers.class_folders import SOURCE
+from wen.data.readers.labels import label_of, normal
+from wen.data.readers.listing import Listing
+from wen.errors import WenError
+
+COLUMNS = {
+    "path": ("path", "file", "filename", "file name", "filepath", "file path", "image", "image path", "image name",
+             "image file", "image id", "imageid", "img", "name", "new names", "id", "citra", "berkas", "gambar"),
+    "label": ("label", "labels", "class", "class name", "classname", "diagnosis", "category", "target", "y", "type",
+              "cell type", "kelas"),
+    "subject": ("subject", "subject id", "subjectid", "patient", "patient id", "patientid", "patients", "person",
+                "person id", "donor", "donor id", "case", "case id", "pid", "subjek", "pasien"),
+}  # fmt: skip
+"""Names that a column may have, the first that is there counts; case, blanks, hyphens and underscores do not matter."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: its line, and its values, empty where it has no such column."""
+
+    line: int
+    path: str
+    label: str
+    subject: str
+
+
+def read(root: Path, table: Path, classes: Sequence[str], subject: str | None) -> Listing:
+    """List the cells that a table names under ``root``, without opening an image.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the images.
+    table : Path
+        The CSV, see `wen.data.readers.csv_file`.
+    classes : sequence of str
+        Names of the negative and the positive class.
+    subject : str, optional
+        Regular expression whose group in an image's path is its subject, where the table has no column of subjects.
+    """
+    problems = Problems()
+    found = images_in.find(root, problems, known=[table])
+    rows, columns = rows_of(table, problems)
+    named = _named(rows, list(found.images), table, problems)
+    if "label" in columns:
+        label = _labels(named, classes, table, problems)
+    else:
+        label, outside = class_folders.classify(named, classes, problems)
+        for _, name in outside:
+            problems.add(f"neither has {table.name} a column of labels nor is the image in a folder of a class", name)
+    written = {name: row.subject for name, row in named.items()}
+    if "subject" not in columns:
+        written = class_folders.subjects(named, subject, problems)
+    elif empty := [name for name, text in written.items() if not text]:
+        for name in empty:
+            problems.add(f"no subject in {table.name}; fill its column {columns['subject']}, or remove it", name)
+    of = people.unite(written)
+    cells = [Cell(name, found.images[name], label[name], of[name], SOURCE) for name in sorted(label)]
+    unnamed = [(f"images that {table.name} does not name", name) for name in found.images if name not in named]
+    return Listing(
+        cells=cells,
+        problems=found.unlisted + problems.lines(),
+        not_read=folder.tally(found.not_read + (unnamed if not problems else [])),
+        people=people.summary(cells, written),
+        formats=images_in.FORMATS,
+    )
+
+
+def rows_of(table: Path, problems: Problems) -> tuple[list[Row], dict[str, str]]:
+    """Read the rows, and which column is which.
+
+    Raises
+    ------
+    WenError
+        If the file is no CSV with a header, or no column names the images.
+    """
+    content = csv_file.read(table)
+    columns = {}
+    by_name = {normal(column): column for column in reversed(content.columns)}
+    for role, names in COLUMNS.items():
+        if present := [by_name[name] for name in names if name in by_name]:
+            columns[role] = present[0]
+    if "path" not in columns:
+        raise WenError(
+            f"{table}: columns {', '.join(filter(None, content.columns))}; none of them names the images. "
+            "Call it path, and those of the class and of the person label and subject"
+        )
+    for line in content.uneven:
+        problems.add(f"not {len(content.columns)} values, as many as the header of {table.name} has", f"line {line}")
+    places = [content.columns.index(columns[role]) if role in columns else None for role in COLUMNS]
+    rows = [Row(line, *("" if k is None else row[k] for k in places)) for line, row in content.rows]
+    return rows, columns
+
+
+def _named(rows: Sequence[Row], images: Sequence[str], table: Path, problems: Problems) -> dict[str, Row]:
+    """Find the image of each row; rows that say the same of one image are a problem, too."""
+    search = _Search(images)
+    named: dict[str, Row] = {}
+    for row in rows:
+        place = f"{row.path} (line {row.line})"
+        if not row.path:
+            problems.add(f"no name of an image in {table.name}", f"line {row.line}")
+            continue
+        candidates = search(row.path)
+        if not candidates:
+            problems.add(f"named in {table.name}, but no such image is there", place)
+        elif len(candidates) > 1:
+            problems.add(f"named in {table.name} without its folder, and several images have that name", place)
+        elif candidates[0] in named:
+            first = named[candidates[0]]
+            what = "label" if normal(first.label) != normal(row.label) else "row"
+            problems.add(f"has a second {what} in {table.name}", place)
+        else:
+            named[candidates[0]] = row
+    return named
+
+
+def _labels(named: dict[str, Row], classes: Sequence[str], table: Path, problems: Problems) -> dict[str, int]:
+    labels = {}
+    for name, row in named.items():
+        label = label_of(row.label, classes)
+        if label is None:
+            found = f"labelled {row.label!r}" if row.label else "without a label"
+            problems.add(f"{found} in {table.name}; the classes are {' and '.join(classes)}", name)
+        else:
+            labels[name] = label
+    return labels
+
+
+class _Search:
+    """Find an image by what a table calls it: by its path, or the end of it, or without its ending."""
+
+    def __init__(self, images: Sequence[str]) -> None:
+        self.by_name: dict[str, list[str]] = defaultdict(list)
+        for name in images:
+            path = PurePosixPath(name.casefold())
+            self.by_name[path.name].append(name)
+            self.by_name[path.stem].append(name)
+
+    def __call__(self, text: str) -> list[str]:
+        """The images whose paths share most of the text's last parts."""
+        path = PurePosixPath(text.replace("\\", "/").casefold())
+        candidates = self.by_name.get(path.name, [])
+        if len(candidates) < 2:
+            return list(candidates)
+        shared = [self._shared(path, PurePosixPath(name.casefold())) for name in candidates]
+        return [name for name, count in zip(candidates, shared, strict=True) if count == max(shared)]
+
+    @staticmethod
+    def _shared(one: PurePosixPath, other: PurePosixPath) -> int:
+        """How many folders above them have the same names."""
+        pairs = zip(reversed(one.parent.parts), reversed(other.parent.parts), strict=False)
+        return next((count for count, (a, b) in enumerate(pairs) if a != b), min(len(one.parts), len(other.parts)) - 1)
+
+
+def found_classes(table: Path, images: Sequence[str]) -> dict[str, int]:
+    """Count the rows of each label of a table; those of each class folder if it has no labels.
+
+    Names that mean the same, as Blast and blast, or 1 and 1.0, are counted together.
+    """
+    rows, columns = rows_of(table, Problems())
+    if "label" not in columns:
+        return class_folders.found_classes(images)
+    counts: dict[str, int] = defaultdict(int)
+    first: dict[str, str] = {}
+    for row in rows:
+        if row.label:
+            name = normal(row.label) if normal(row.label) in ("0", "1") else row.label
+            counts[first.setdefault(normal(row.label), name)] += 1
+    return {name: counts[name] for name in sorted(counts)}

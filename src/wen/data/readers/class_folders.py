@@ -1,0 +1,125 @@
+"""A folder for each class, anywhere under the data set's: which images are of which class.
+
+ALL-IDB2 has no such folders: its images are named Im001_1.tif, 1 for a blast and 0 for a healthy cell.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from wen.data import folder, people
+from wen.data.cell import Cell
+from wen.data.problems import Problems
+from wen.data.readers import images_in
+from wen.data.readers.labels import label_of, normal, positive_of
+from wen.data.readers.listing import Listing
+
+SOURCE = "cells"
+_ALL_IDB2 = re.compile(r"Im[0-9]+_(?P<label>[01])", re.IGNORECASE | re.ASCII)
+_PART = re.compile(r"train(ing)?|valid(ation)?|val|test(ing)?|dev|fold ?[0-9]+|images?|data(set)?", re.IGNORECASE)
+
+
+def read(root: Path, classes: Sequence[str], subject: str | None) -> Listing:
+    """List the cells under ``root``, without opening an image.
+
+    Parameters
+    ----------
+    root : Path
+    classes : sequence of str
+        Names of the negative and the positive class.
+    subject : str, optional
+        Regular expression whose group, searched for in an image's path, is its subject.
+    """
+    problems = Problems()
+    found = images_in.find(root, problems)
+    label, not_read = classify(found.images, classes, problems)
+    written = subjects(label, subject, problems)
+    of = people.unite(written)
+    cells = [Cell(name, found.images[name], label[name], of[name], SOURCE) for name in sorted(label)]
+    return Listing(
+        cells=cells,
+        problems=found.unlisted + problems.lines(),
+        not_read=folder.tally(found.not_read + not_read),
+        people=people.summary(cells, written),
+        formats=images_in.FORMATS,
+    )
+
+
+def classify(
+    names: Iterable[str], classes: Sequence[str], problems: Problems
+) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Give images their classes by their folders or, where no image has one, by ALL-IDB2's names.
+
+    Returns
+    -------
+    labels : dict
+        By the image's name.
+    not_read : list of (kind, name)
+        Images of other classes.
+    """
+    names, labels, other = list(names), {}, []
+    by_name = is_all_idb2(names)
+    for name in names:
+        parts = [_all_idb2(name)] if by_name else PurePosixPath(name).parts[:-1]
+        found = {label_of(part, classes) for part in parts} - {None}
+        if len(found) > 1:
+            problems.add(f"in folders of both classes, {' and '.join(classes)}", name)
+        elif found:
+            labels[name] = int(found.pop() or 0)
+        else:
+            other.append((f"images in no folder of {' or '.join(classes)}", name))
+    return labels, other
+
+
+def subjects(names: Iterable[str], pattern: str | None, problems: Problems) -> dict[str, str]:
+    """Search each image's path for its subject; empty without a pattern."""
+    written = dict.fromkeys(names, "")
+    if pattern:
+        for name in written:
+            match = re.search(pattern, name)
+            written[name] = match[1] if match and match[1] else ""
+            if not written[name]:
+                problems.add(f"dataset.subject, {pattern}, is not in its name", name)
+    return written
+
+
+def found_classes(names: Sequence[str]) -> dict[str, int]:
+    """Count the images of each class folder, in the level of folders that tells classes apart.
+
+    It is the first level of two folders of which one name means the positive class, else the first of two, else the
+    first of several; not folders like train and test. Empty if there is none.
+    """
+    if is_all_idb2(names):
+        values = Counter(_all_idb2(name) for name in names)
+        return {value: values[value] for value in sorted(values)}
+    parts = [PurePosixPath(name).parts[:-1] for name in names]
+    levels = [
+        Counter(found[depth] for found in parts if len(found) > depth)
+        for depth in range(max(map(len, parts), default=0))
+    ]
+    levels = [_merged(level) for level in levels if not all(_PART.fullmatch(normal(name)) for name in level)]
+    levels = [level for level in levels if len(level) > 1] or levels[:1]
+    two = [level for level in levels if len(level) == 2]
+    named = [level for level in two if positive_of(level)]
+    return dict((named or two or levels or [Counter()])[0])
+
+
+def is_all_idb2(names: Sequence[str]) -> bool:
+    """Whether the images, in no folders or all in one, are named as ALL-IDB2's are."""
+    places = {PurePosixPath(name).parent for name in names}
+    return bool(names) and len(places) == 1 and all(_ALL_IDB2.fullmatch(PurePosixPath(name).stem) for name in names)
+
+
+def _all_idb2(name: str) -> str:
+    match = _ALL_IDB2.fullmatch(PurePosixPath(name).stem)
+    return match["label"] if match else ""
+
+
+def _merged(level: Counter[str]) -> Counter[str]:
+    """Count names that mean the same class together, as Blast and blast."""
+    merged: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    for name in sorted(level):
+        merged[first.setdefault(normal(name), name)] += level[name]
+    return merged

@@ -1,0 +1,85 @@
+"""CSV files as people have them: of a spreadsheet, a database or pandas."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from wen.errors import WenError
+
+SEPARATORS = ",;\t|"
+ENCODINGS = ("utf-8-sig", "cp1252")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The named columns and the rows of a CSV."""
+
+    columns: list[str]
+    rows: list[tuple[int, list[str]]]
+    """Each with its line, counted from 1; values without the blanks around them."""
+    uneven: list[int]
+    """Lines with another number of values than the header; no row is made of them."""
+
+    def values(self, column: str) -> list[str]:
+        place = self.columns.index(column)
+        return [row[place] for _, row in self.rows]
+
+
+def read(path: Path) -> Table:
+    """Read a CSV with a header.
+
+    The separator is a comma, semicolon, tab or bar, whichever the header has most of; the encoding UTF-8, UTF-16 or
+    else Windows-1252. Blank rows count for nothing, nor do empty values at the end of a row.
+
+    Raises
+    ------
+    WenError
+        If it cannot be read, is empty, or has two columns of one name.
+    """
+    try:
+        text = _decoded(path.read_bytes())
+        header, *lines = _lines(text)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise WenError(f"{path}: not a CSV ({error})") from None
+    except ValueError:
+        raise WenError(f"{path}: empty, expected a header and rows") from None
+    except OSError as error:
+        raise WenError(f"{path}: {error.strerror}") from None
+    columns = header[1]
+    named = [column for column in columns if column]
+    if twice := sorted({column for column in named if named.count(column) > 1}):
+        raise WenError(f"{path}: two columns are named {', '.join(twice)}")
+    rows, uneven = [], []
+    for line, values in lines:
+        kept = values[: len(columns)] + [""] * (len(columns) - len(values))
+        if any(values[len(columns) :]) or len(values) < len(columns):
+            uneven.append(line)
+        else:
+            rows.append((line, kept))
+    return Table(columns, rows, uneven)
+
+
+def _decoded(data: bytes) -> str:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16")
+    if b"\0" in data:  # UTF-16 without a mark: the other byte of an ASCII character is 0
+        if not data.strip(b"\0"):
+            raise csv.Error("nothing but zeros")
+        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252")
+
+
+def _lines(text: str) -> list[tuple[int, list[str]]]:
+    """The rows that are not blank, with their lines."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    separator = max(SEPARATORS, key=first.count)
+    reader = csv.reader(text.splitlines(), delimiter=separator, strict=False)
+    found = []
+    for row in reader:
+        values = [value.strip() for value in row]
+        if any(values):
+            found.append((reader.line_num, values))
+    return found

@@ -1,0 +1,59 @@
+"""The image files of a folder, and what else is in it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wen.data import folder
+from wen.data.folder import ARCHIVE, IMAGE, in_litter, is_litter
+from wen.data.images import ENDINGS
+from wen.data.problems import Problems
+
+FORMATS = "BMP, PNG, TIFF and JPEG"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Image files by their paths in the folder, with ``/`` between its parts; litter is left out."""
+
+    images: dict[str, Path]
+    not_read: list[tuple[str, str]]
+    """Kind and name of every other file."""
+    unlisted: list[str]
+    """What could not be listed, a line each."""
+
+
+def find(root: Path, problems: Problems, known: Iterable[Path] = ()) -> Found:
+    """List the images under ``root``.
+
+    Parameters
+    ----------
+    root : Path
+    problems : Problems
+        Gets the names that cannot be printed.
+    known : iterable of Path
+        Files that are read for another purpose.
+    """
+    paths, unlisted = folder.files(root)
+    aside, images, not_read = set(known), {}, []
+    for path in paths:
+        within = path.relative_to(root)
+        name = within.as_posix()
+        ending = path.suffix.lower()
+        if is_litter(within):
+            if in_litter(within) and ARCHIVE.fullmatch(ending):
+                not_read.append(("files in folders of a system or program", name))
+        elif not name.isprintable():
+            problems.add("an unprintable character in its name", repr(name))
+        elif ending in ENDINGS:
+            images[name] = path
+        elif path not in aside:
+            not_read.append((kind(path), name))
+    return Found(images, not_read, unlisted)
+
+
+def kind(path: Path) -> str:
+    """Name the kind of a file that is not read."""
+    return (
+        folder.kind(path, FORMATS) if IMAGE.fullmatch(path.suffix) or ARCHIVE.fullmatch(path.suffix) else "other files"
+    )

@@ -1,0 +1,44 @@
+"""Which class a folder's name or a label in a table means, and which of two classes is the positive one."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+POSITIVE = re.compile(
+    r"1|yes|true|all|aml|cll|cml|[abt]ll|pos|(leuk|blast|malign|tumou?r|cancer|positiv|patholog|abnormal|diseas|sick|infect|"
+    r"parasit|ganas|sakit|blas).*"
+)
+NEGATIVE = re.compile(
+    r"0|no|false|hem|neg|(normal|health|benign|negativ|control|uninfect|unaffect|sehat|jinak|kontrol|non|not).*"
+)
+
+
+def normal(text: str) -> str:
+    """A name without what people write in several ways: case, blanks, hyphens, underscores, and 1.0 for 1."""
+    text = " ".join(re.sub(r"[\s_-]+", " ", text.casefold()).split())
+    return re.sub(r"^([0-9]+)\.0+$", r"\1", text)
+
+
+def label_of(text: str, classes: Sequence[str]) -> int | None:
+    """The place of a label among the names of the classes; 0 and 1 are their places. None if it is neither."""
+    names, value = [normal(name) for name in classes], normal(text)
+    if value in names:
+        return names.index(value)
+    return int(value) if value in ("0", "1") and not {"0", "1"} & set(names) else None
+
+
+def positive_of(names: Iterable[str]) -> str | None:
+    """Guess the positive one of two classes by its name; None if the names do not tell."""
+    one, other = names
+    for positive, negative in ((one, other), (other, one)):
+        if _means(positive, POSITIVE) and not _means(negative, POSITIVE):
+            return positive
+        if _means(negative, NEGATIVE) and not _means(positive, NEGATIVE):
+            return positive
+    return None
+
+
+def _means(name: str, words: re.Pattern[str]) -> bool:
+    found = normal(name).split()
+    if words is POSITIVE and any(NEGATIVE.fullmatch(word) for word in found):
+        return False
+    return any(words.fullmatch(word) for word in found)

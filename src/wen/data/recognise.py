@@ -1,0 +1,179 @@
+"""What a laboratory's images are: their classes, which of the two is the positive one, and their subjects."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from wen.config.params import parse
+from wen.data import readers
+from wen.data.folder import tally
+from wen.data.problems import Problems
+from wen.data.profile import rewritten
+from wen.data.readers import cell_table, class_folders, images_in
+from wen.data.readers.labels import label_of, normal, positive_of
+from wen.data.readers.listing import Listing
+from wen.errors import WenError
+
+NEAR_MOST = 30_000
+"""Images among which near-copies are searched for unasked: all pairs of 12,528 take minutes, of 100,000 hours."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a person says of the data; what is None is recognised."""
+
+    table: Path | None = None
+    """CSV of images, labels and subjects: a file, or its path in the data."""
+    classes: tuple[str, str] | None = None
+    """The negative and the positive class."""
+    positive: str | None = None
+    name: str | None = None
+    subject: str | None = None
+    """Regular expression whose group in an image's path is its subject."""
+
+    def with_table(self, table: Path) -> "About":
+        return replace(self, table=table)
+
+
+def recognised(folder: Path, data: Path, about: About, content: bytes, profile: str) -> bytes:
+    """Rewrite a profile for the images in a folder, and copy their table there if it lies elsewhere.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the images have been brought.
+    data : Path
+        Where they come from.
+    about : About
+    content : bytes
+        The profile.
+    profile : str
+        Its name.
+
+    Raises
+    ------
+    WenError
+        If there are no images, not two classes, or no telling which is positive, and if the profile needs subjects that
+        are not known.
+    """
+    table = _bring_table(about.table, data, folder)
+    inside = images_in.find(folder, Problems())
+    names = list(inside.images)
+    if not names:
+        others = Listing([], [], tally(inside.not_read), {}, images_in.FORMATS).left_out
+        raise WenError("\n".join([f"{folder}: holds no image to study", *inside.unlisted, *others]))
+    found = cell_table.found_classes(folder / table, names) if table else class_folders.found_classes(names)
+    of_all_idb2 = not table and class_folders.is_all_idb2(names)
+    classes = _classes(found, about, ("healthy", "blast") if of_all_idb2 else ("negative", "positive"))
+    name = about.name or (data.resolve().name if data.is_dir() else data.stem)
+    values: dict[str, Any] = {
+        "dataset.source": "table" if table else "folder",
+        "dataset.name": name,
+        "dataset.classes": classes,
+        "dataset.table": table,
+        "dataset.subject": about.subject,
+        "dataset.complete": False,
+        "dataset.side": None,
+        "images.crop": None,
+        "split.test": "random",
+    }
+    if len(names) > NEAR_MOST:
+        values["dataset.near_copies"] = False
+        print(
+            f"near-copies are not searched for among {len(names):,} images; dataset.near_copies: true would take hours"
+        )
+    header = f"{profile}, put in place by `make study` for {name!r}. Start the study with `dvc repro`."
+    text = rewritten(content.decode(), header, values)
+    params = parse(text, Path("params.yaml"))
+    if not any(cell.subject for cell in readers.read(params.dataset, folder).cells):
+        if params.split.unit == "subject":
+            raise WenError(
+                f"--profile {profile} splits by subject, and these data do not say whose cells the images show; bring "
+                "a table with a column subject (make study DATA=... TABLE=cells.csv), or take another profile"
+            )
+        text = rewritten(content.decode(), header, values | {"repeats.subject": 0})
+    if table:
+        columns = cell_table.rows_of(folder / table, Problems())[1]
+        print(f"{table}: " + ", ".join(f"{role} from its column {column}" for role, column in columns.items()))
+    else:
+        _name_tables(folder, names)
+    return text.encode()
+
+
+def _bring_table(table: Path | None, data: Path, folder: Path) -> str | None:
+    """The path of the table in the folder."""
+    if table is None:
+        return None
+    if table.suffix.lower() in (".xlsx", ".xls", ".ods"):
+        raise WenError(f"{table}: save the sheet as CSV, and give that")
+    if table.is_file() and data.is_dir() and table.resolve().is_relative_to(data.resolve()):
+        return table.resolve().relative_to(data.resolve()).as_posix()
+    if table.is_file():
+        place = folder / table.name
+        if place.exists() and place.read_bytes() != table.read_bytes():
+            raise WenError(f"{table}: the images' folder has another file of this name; rename the table")
+        if not place.exists():
+            shutil.copyfile(table, place)
+        return table.name
+    if (folder / table).is_file() and not table.is_absolute() and ".." not in table.parts:
+        return table.as_posix()
+    raise WenError(f"{table}: no such table")
+
+
+def _classes(found: Mapping[str, int], about: About, numbered: tuple[str, str]) -> list[str]:
+    """The negative and the positive class; ``numbered`` are the names of labels 0 and 1."""
+    listed = ", ".join(f"{name} ({count:,})" for name, count in found.items())
+    if not found:
+        raise WenError(
+            "the images have no classes: put those of each class into a folder of its name, or bring a table with a "
+            "column label (make study DATA=... TABLE=cells.csv)"
+        )
+    if len(found) == 1:
+        raise WenError(f"all images are of one class, {listed}; both classes are needed")
+    if about.classes:
+        return _given(found, about.classes, listed)
+    if len(found) > 2:
+        raise WenError(
+            f"the images are of {len(found)} classes: {listed}. A study compares two: name the negative and the "
+            "positive one (make study ... CLASSES='NEGATIVE POSITIVE'; wen study ... --classes NEGATIVE POSITIVE)"
+        )
+    if about.positive is not None:
+        places = [name for name in found if normal(name) == normal(about.positive)]
+        if not places and set(found) != {"0", "1"}:
+            raise WenError(f"--positive {about.positive}: no such class; the images are of {listed}")
+        if places:
+            return [name for name in found if name != places[0]] + places
+    if set(found) == {"0", "1"}:
+        return [numbered[0], about.positive or numbered[1]]
+    positive = positive_of(found)
+    if positive is None:
+        raise WenError(
+            f"the classes are {listed}; which is the positive one? Name it: make study ... "
+            f"POSITIVE='{next(iter(found))}' (wen study ... --positive NAME)"
+        )
+    return [name for name in found if name != positive] + [positive]
+
+
+def _given(found: Mapping[str, int], classes: Sequence[str], listed: str) -> list[str]:
+    if normal(classes[0]) == normal(classes[1]):
+        raise WenError(f"--classes: {classes[0]} twice; name the negative and the positive class")
+    if set(found) != {"0", "1"}:
+        for name in classes:
+            if not any(label_of(other, [name, ""]) == 0 for other in found):
+                raise WenError(f"--classes: no image is of class {name}; the images are of {listed}")
+    return list(classes)
+
+
+def _name_tables(folder: Path, names: Sequence[str]) -> None:
+    """Say of tables in the folder that name its images that they were not asked for."""
+    known = {Path(name).name.casefold() for name in names} | {Path(name).stem.casefold() for name in names}
+    for path in sorted(folder.rglob("*.csv")):
+        try:
+            rows, columns = cell_table.rows_of(path, Problems())
+        except (WenError, OSError):
+            continue
+        if any(Path(row.path.replace("\\", "/")).name.casefold() in known for row in rows):
+            name = path.relative_to(folder)
+            print(f"{name} names images ({', '.join(columns.values())}) and is not used; TABLE={name} uses it")

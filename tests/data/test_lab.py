@@ -1,0 +1,240 @@
+"""`make study` with a laboratory's own images: what it recognises, writes, and refuses."""
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import PROJECT
+from PIL import Image
+
+from wen.config.params import load
+from wen.config.paths import Paths
+from wen.data import bring, prepare, split
+from wen.data.recognise import About
+from wen.data.table import read_cells, read_index
+from wen.errors import WenError
+from wen.files import read_json
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Paths:
+    paths = Paths(tmp_path / "project")
+    shutil.copytree(PROJECT / "profiles", paths.profiles)
+    return paths
+
+
+def cell(path: Path, look: int, size: tuple[int, int] = (24, 24)) -> None:
+    """A noisy disc on black."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width = size
+    y, x = np.mgrid[:height, :width]
+    inside = (y - height / 2) ** 2 + (x - width / 2) ** 2 < (min(size) / 3) ** 2
+    pixels = np.random.default_rng(look).integers(60, 200, (height, width, 3)) * inside[..., None]
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+
+
+def lab(root: Path, classes: tuple[str, ...] = ("blast", "normal"), cells: int = 18) -> Path:
+    """Images of all formats and of several sizes, in a folder for each class."""
+    for k in range(cells):
+        for place, name in enumerate(classes):
+            ending = ("png", "tif", "jpg", "BMP")[k % 4]
+            cell(root / name / f"{name[0]}{k}.{ending}", 100 * place + k, (20 + k % 5, 20 + k % 3))
+    return root
+
+
+def patients(root: Path, classes: tuple[str, ...] = ("blast", "normal"), cells: int = 18) -> Path:
+    """A table of persons: each has cells of both classes."""
+    path = root / "patients.csv"
+    rows = [f"{name[0]}{k};P{k % 9:0{1 + place}d}" for k in range(cells) for place, name in enumerate(classes)]
+    path.write_text("\n".join(["Image;Patient", *rows]) + "\n")
+    return path
+
+
+def study(project: Paths, data: Path, about: About | None = None, profile: str = "laptop") -> None:
+    bring.run(data, profile, incomplete=False, paths=project, about=about)
+
+
+def test_a_folder_for_each_class_becomes_a_study_of_them(tmp_path: Path, project: Paths) -> None:
+    study(project, lab(tmp_path / "Lab 7"))
+    params = load(project.params)
+    dataset = params.dataset
+    assert (dataset.source, dataset.name, dataset.classes) == ("folder", "Lab 7", ["normal", "blast"])
+    assert (dataset.complete, dataset.side, params.images.crop, params.repeats.subject) == (False, None, None, 0)
+    text = project.params.read_text()
+    assert text.startswith("# laptop, put in place by `make study` for 'Lab 7'.")
+    assert "# which" not in text.splitlines()[0]
+    prepare.run(params, project)
+    index, about = read_index(project), read_json(project.dataset_metrics)
+    assert (len(index), about["positive"], about["negative"], about["subjects"]) == (36, 18, 18, None)
+    assert (index.subject == "").all()
+    assert set(about["width"]) == {20, 22}
+    split.run(params, project)
+    audit = read_json(project.split_metrics)["test_and_development"]
+    assert (audit["shared_subjects"], audit["images_of_shared_subjects"]) == (None, None)
+
+
+def test_a_table_of_patients_gives_each_person_one_subject(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "lab")
+    study(project, data, About(table=patients(data)))
+    params = load(project.params)
+    assert (params.dataset.source, params.dataset.table) == ("table", "patients.csv")
+    prepare.run(params, project)
+    about = read_json(project.dataset_metrics)
+    assert about["subjects"] == 9
+    assert len(about["people"]["of_both_classes"]) == 9
+    by_subject = params.model_copy(
+        update={"split": params.split.model_copy(update={"unit": "subject"}), "folds": [0, 1]}
+    )
+    split.run(by_subject, project)
+    cells = read_cells(project)
+    assert (cells.groupby("subject").part.nunique() == 1).all()
+    assert read_json(project.split_metrics)["test_and_development"]["shared_subjects"] == 0
+
+
+@pytest.mark.parametrize("profile", ["laptop", "thesis", "honest"])
+def test_every_profile_takes_a_table_of_people(tmp_path: Path, project: Paths, profile: str) -> None:
+    data = lab(tmp_path / "lab")
+    study(project, data, About(table=patients(data)), profile)
+    params = load(project.params)
+    assert params.dataset.classes == ["normal", "blast"]
+    assert (params.split.test, params.split.unit) == ("random", "subject" if profile == "honest" else "image")
+
+
+def test_a_table_is_enough_wherever_it_lies(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "lab")
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label,subject\n" + "".join(
+        f"{path.relative_to(data).as_posix()},{int(path.parent.name == 'blast')},{k}\n"
+        for k, path in enumerate(sorted(data.rglob("*.*")))
+    ))  # fmt: skip
+    study(project, data, About(table=table))
+    assert load(project.params).dataset.classes == ["negative", "positive"]
+    assert (project.raw / "cells/labels.csv").read_bytes() == table.read_bytes()
+    shutil.copy(table, data)
+    study(project, data / "labels.csv")
+    assert load(project.params).dataset.table == "labels.csv"
+
+
+def test_a_zip_made_on_windows_is_read(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "lab")
+    with zipfile.ZipFile(tmp_path / "cells.zip", "w") as archive:
+        for path in sorted(data.rglob("*.*")):
+            member = zipfile.ZipInfo("x")
+            member.filename = str(path.relative_to(data)).replace("/", "\\")
+            archive.writestr(member, path.read_bytes())
+    study(project, tmp_path / "cells.zip")
+    assert load(project.params).dataset.name == "cells"
+    assert len(list((project.raw / "cells/blast").iterdir())) == 18
+
+
+def test_all_idb2_is_recognised_by_its_names(tmp_path: Path, project: Paths) -> None:
+    for k in range(1, 25):
+        cell(tmp_path / f"ALL_IDB2/Im{k:03d}_{k % 2}.tif", k)
+    study(project, tmp_path / "ALL_IDB2")
+    assert load(project.params).dataset.classes == ["healthy", "blast"]
+
+
+def test_two_of_four_classes_are_taken_if_they_are_named(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "Aria", ("Benign", "Early", "Pre", "Xro"), 12)
+    study(project, data, About(classes=("Benign", "Pre")))
+    assert load(project.params).dataset.classes == ["Benign", "Pre"]
+    prepare.run(load(project.params), project)
+    about = read_json(project.dataset_metrics)
+    assert about["images"] == 24
+    assert about["not_read"]["images in no folder of Benign or Pre"]["count"] == 24
+
+
+def test_names_of_ones_own_are_written_so_that_they_are_read_back(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "yes", ("non-blast: 'x'", "# blast"))
+    study(project, data, About(name='a "set" of: cells # 1'))
+    dataset = load(project.params).dataset
+    assert dataset.name == 'a "set" of: cells # 1'
+    assert dataset.classes == ["non-blast: 'x'", "# blast"]
+
+
+def test_a_black_image_is_named_when_it_is_brought(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = lab(tmp_path / "lab")
+    Image.new("RGB", (22, 22)).save(data / "normal/void.png")
+    study(project, data)
+    assert "images unlike the others (1), which may show no cell; look at them: normal/void.png (black)" in (
+        capsys.readouterr().err
+    )
+
+
+REFUSED = {
+    "one class": (("blast",), About(), "all images are of one class, blast (18); both classes are needed"),
+    "four classes": (("Benign", "Early", "Pre", "Xro"), About(), "the images are of 4 classes: Benign (18), "),
+    "no telling": (("monocyte", "lymphocyte"), About(), "which is the positive one? Name it: make study ... POSITIVE="),
+    "no such class": (("monocyte", "lymphocyte"), About(positive="blast"), "--positive blast: no such class"),
+    "no such classes": (("a", "b"), About(classes=("a", "c")), "--classes: no image is of class c"),
+    "a class twice": (("a", "b"), About(classes=("a", "A")), "--classes: a twice"),
+    "no table": (("blast", "normal"), About(table=Path("cells.csv")), "cells.csv: no such table"),
+    "a spreadsheet": (("blast", "normal"), About(table=Path("cells.xlsx")), "cells.xlsx: save the sheet as CSV"),
+    "no pattern": (("blast", "normal"), About(subject="P(("), "dataset.subject: P(( is no regular expression"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_studied_is_refused_in_one_sentence_and_nothing_is_written(
+    tmp_path: Path, project: Paths, name: str
+) -> None:
+    classes, about, reason = REFUSED[name]
+    with pytest.raises(WenError) as refused:
+        study(project, lab(tmp_path / "lab", classes), about)
+    assert reason in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert not project.params.exists()
+    assert not list(project.raw.rglob("*.*"))
+
+
+def test_a_split_by_subject_without_subjects_says_what_to_bring(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "lab")
+    with pytest.raises(WenError, match="bring a table with a column subject") as refused:
+        study(project, data, profile="honest")
+    assert "\n" not in str(refused.value)
+    study(project, data)
+    params = load(project.params)
+    prepare.run(params, project)
+    with pytest.raises(WenError, match=r"split\.unit: subject needs to know whose cells"):
+        split.run(params.model_copy(update={"split": params.split.model_copy(update={"unit": "subject"})}), project)
+
+
+def test_one_cause_among_many_images_is_one_line(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "lab")
+    for k in range(50):
+        Image.new("CMYK", (20, 20)).save(data / f"blast/cmyk{k:02d}.jpg")
+    with pytest.raises(WenError) as refused:
+        study(project, data)
+    line = (
+        f"50 files or rows: colour mode CMYK; convert it to RGB of 8 bits: {data}/blast/cmyk00.jpg, "
+        f"{data}/blast/cmyk01.jpg, {data}/blast/cmyk02.jpg and 47 more"
+    )
+    assert str(refused.value).splitlines() == ["1 problem(s) with the images:", line]
+
+
+def test_a_table_in_the_folder_that_is_not_asked_for_is_named(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = lab(tmp_path / "lab")
+    patients(data)
+    study(project, data)
+    said = capsys.readouterr().out
+    assert "patients.csv names images (Image, Patient) and is not used; TABLE=patients.csv uses it" in said
+
+
+def test_c_nmc_in_data_raw_is_not_disturbed_by_images_beside_it(tmp_path: Path, project: Paths) -> None:
+    import layouts
+
+    profile = project.profiles / "laptop.yaml"
+    profile.write_text(profile.read_text().replace("side: 450", "side: 8").replace("crop: 450", "crop: 8"))
+    study(project, lab(tmp_path / "lab"))
+    bring.run(layouts.kaggle(tmp_path / "C-NMC"), "laptop", incomplete=True, paths=project)
+    params = load(project.params)
+    assert params.dataset.source == "cnmc"
+    prepare.run(params, project)
+    assert pd.read_csv(project.index).path.str.startswith("data/raw/cnmc/").all()

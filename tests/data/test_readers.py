@@ -1,0 +1,230 @@
+"""Cells of a laboratory: a folder for each class, a table, and ALL-IDB2's names."""
+
+from pathlib import Path
+
+import pytest
+
+from wen.data.problems import Problems
+from wen.data.readers import cell_table, class_folders
+from wen.data.readers.labels import label_of, positive_of
+from wen.errors import WenError
+
+CLASSES = ("normal", "blast")
+
+
+def put(root: Path, *names: str) -> Path:
+    """Empty files: a reader opens no image."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def table(root: Path, text: str | bytes) -> Path:
+    path = root / "cells.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+LAB = ("blast/1.png", "blast/2.TIF", "normal/3.jpeg", "normal/4.BMP")
+
+
+def test_the_folder_of_an_image_is_its_class_whatever_its_format(tmp_path: Path) -> None:
+    listing = class_folders.read(put(tmp_path, *LAB), CLASSES, None)
+    assert {cell.id: cell.label for cell in listing.cells} == dict(zip(LAB, (1, 1, 0, 0), strict=True))
+    assert not listing.problems
+    assert not listing.not_read
+    assert {cell.subject for cell in listing.cells} == {""}
+
+
+LITTER = (
+    ".DS_Store", "blast/Thumbs.db", "blast/._1.png", "@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg", "readme.txt",
+    "blast/.ipynb_checkpoints/1-checkpoint.png", "__MACOSX/blast/._1.png",
+)  # fmt: skip
+
+
+def test_litter_is_no_image_and_needs_no_word(tmp_path: Path) -> None:
+    listing = class_folders.read(put(tmp_path, *LAB, *LITTER), CLASSES, None)
+    assert len(listing.cells) == 4
+    assert not listing.left_out
+
+
+def test_what_is_in_no_folder_of_a_class_is_counted_with_examples(tmp_path: Path) -> None:
+    listing = class_folders.read(put(tmp_path, *LAB, *(f"monocyte/{k}.png" for k in range(9)), "a.webp"), CLASSES, None)
+    assert len(listing.cells) == 4
+    assert listing.left_out == [
+        "not read: images in no folder of normal or blast (9): monocyte/0.png, monocyte/1.png, monocyte/2.png and "
+        "6 more; images of other formats than BMP, PNG, TIFF and JPEG (1): a.webp. Cells are read from BMP, PNG, TIFF "
+        "and JPEG files alone"
+    ]
+
+
+def test_an_image_in_folders_of_both_classes_is_a_problem(tmp_path: Path) -> None:
+    listing = class_folders.read(put(tmp_path, *(f"blast/normal/{k}.png" for k in range(5))), CLASSES, None)
+    assert listing.problems == [
+        "5 files or rows: in folders of both classes, normal and blast: blast/normal/0.png, blast/normal/1.png, "
+        "blast/normal/2.png and 2 more"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (LAB, {"blast": 2, "normal": 2}),
+        (("x/blast/1.png", "x/normal/1.png"), {"blast": 1, "normal": 1}),
+        (("train/blast/1.png", "test/normal/1.png"), {"blast": 1, "normal": 1}),
+        (("blast/P1/1.png", "normal/P2/1.png", "normal/P3/1.png"), {"blast": 1, "normal": 2}),
+        (("P1/blast/1.png", "P2/normal/1.png", "P3/normal/1.png"), {"blast": 1, "normal": 2}),
+        (("P1/blast/1.png", "P2/normal/1.png"), {"blast": 1, "normal": 1}),
+        (("Benign/1.jpg", "Early/1.jpg", "Pre/1.jpg", "Pro/1.jpg"), {"Benign": 1, "Early": 1, "Pre": 1, "Pro": 1}),
+        (("blast/1.png",), {"blast": 1}),
+        (("1.png", "2.png"), {}),
+        (("Im001_1.tif", "Im002_0.tif", "Im003_0.tif"), {"0": 2, "1": 1}),
+    ],
+)
+def test_the_level_of_folders_that_tells_classes_apart_is_found(
+    names: tuple[str, ...], classes: dict[str, int]
+) -> None:
+    assert class_folders.found_classes(names) == classes
+
+
+def test_all_idb2_is_read_by_its_names(tmp_path: Path) -> None:
+    names = [f"Im{k:03d}_{int(k <= 130)}.tif" for k in range(1, 261)]
+    listing = class_folders.read(put(tmp_path, *names), ("healthy", "blast"), None)
+    assert sum(cell.label for cell in listing.cells) == 130
+    assert len(listing.cells) == 260
+    assert not listing.problems
+
+
+def test_a_subject_is_a_group_of_the_path_and_one_without_is_a_problem(tmp_path: Path) -> None:
+    names = ("blast/P07_1.png", "normal/p7_2.png", "normal/P12_1.png")
+    listing = class_folders.read(put(tmp_path, *names), CLASSES, r"(?i)(p\d+)_")
+    assert [cell.subject for cell in listing.cells] == ["P07", "P12", "P07"]
+    assert listing.people["of_both_classes"] == ["P07"]
+    put(tmp_path, "normal/stray.png")
+    listing = class_folders.read(tmp_path, CLASSES, r"(?i)(p\d+)_")
+    assert listing.problems == [r"normal/stray.png: dataset.subject, (?i)(p\d+)_, is not in its name"]
+
+
+ROWS = "file,label,patient\n1.png,blast,7\n2.TIF,blast,007\n3.jpeg,normal,7\n4.BMP,normal,UID_8\n"
+
+
+def read(root: Path, text: str | bytes) -> tuple[dict[str, tuple[int, str]], list[str]]:
+    listing = cell_table.read(root, table(root, text), CLASSES, None)
+    return {cell.id: (cell.label, cell.subject) for cell in listing.cells}, listing.problems
+
+
+EXPECTED = {"blast/1.png": (1, "7"), "blast/2.TIF": (1, "7"), "normal/3.jpeg": (0, "7"), "normal/4.BMP": (0, "UID_8")}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ROWS,
+        ROWS.replace(",", ";"),
+        ROWS.replace(",", "\t"),
+        ROWS.replace("\n", "\r\n"),
+        ROWS + "\n\n,,\n",
+        ROWS.encode("utf-8-sig"),
+        ROWS.encode("utf-16"),
+        ROWS.encode("utf-16-le"),
+        "".join(f"{k},{line}\n" for k, line in zip(("", 0, 1, 2, 3), ROWS.splitlines(), strict=True)),
+        ROWS.replace("blast,", "1,").replace("normal,", "0,"),
+        ROWS.replace("blast,", "1.0,").replace("normal,", "0.0,"),
+        ROWS.replace("blast,", "Blast,").replace("normal,", " NORMAL ,"),
+        ROWS.replace("1.png", "C:\\lab\\blast\\1.png").replace("3.jpeg", "/home/me/normal/3.jpeg"),
+        ROWS.replace("1.png", "1").replace("4.BMP", "4.bmp"),
+        ROWS.replace("file,label,patient", "Image Name,Diagnosis,Patient ID"),
+        ROWS.replace(",7\n", ",7.0\n"),
+        "patient,note,label,file\n"
+        + "".join(f"{row.split(',')[2]},x,{row.split(',')[1]},{row.split(',')[0]}\n" for row in ROWS.splitlines()[1:]),
+    ],
+)
+def test_a_table_is_read_as_people_write_tables(tmp_path: Path, text: str | bytes) -> None:
+    cells, problems = read(put(tmp_path, *LAB), text)
+    assert not problems
+    assert {name: label for name, (label, _) in cells.items()} == {name: label for name, (label, _) in EXPECTED.items()}
+    assert len({subject for _, subject in cells.values()}) == 2
+    assert cells["blast/1.png"][1] == cells["blast/2.TIF"][1] == cells["normal/3.jpeg"][1]
+
+
+def test_labels_come_from_the_folders_where_the_table_has_none(tmp_path: Path) -> None:
+    cells, problems = read(put(tmp_path, *LAB), "file,patient\n1.png,7\n2.TIF,7\n3.jpeg,7\n4.BMP,8\n")
+    assert not problems
+    assert [label for label, _ in cells.values()] == [1, 1, 0, 0]
+
+
+def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    put(tmp_path, "blast/1.png", "normal/1.png")
+    cells, problems = read(tmp_path, "file,label,patient\nx/blast/1.png,blast,1\nx/normal/1.png,normal,2\n")
+    assert not problems
+    assert cells == {"blast/1.png": (1, "1"), "normal/1.png": (0, "2")}
+    _, problems = read(tmp_path, "file,label,patient\n1.png,blast,1\n")
+    assert "several images have that name" in problems[0]
+
+
+PROBLEMS = {
+    "a missing file": (ROWS + "".join(f"{k}.png,blast,7\n" for k in range(10, 19)),
+                       "9 files or rows: named in cells.csv, but no such image is there: 10.png (line 6), 11.png (line 7), "
+                       "12.png (line 8) and 6 more"),
+    "a doubled row": (ROWS + "1.png,blast,7\n", "1.png (line 6): has a second row in cells.csv"),
+    "two labels": (ROWS + "1.png,normal,7\n", "1.png (line 6): has a second label in cells.csv"),
+    "an unknown label": (ROWS.replace("1.png,blast", "1.png,Pre-B"), "blast/1.png: labelled 'Pre-B' in cells.csv; the"),
+    "no label": (ROWS.replace("1.png,blast", "1.png,"), "blast/1.png: without a label in cells.csv"),
+    "no subject": (ROWS.replace("UID_8", ""), "normal/4.BMP: no subject in cells.csv; fill its column patient"),
+    "no name": (ROWS + ",blast,7\n", "line 6: no name of an image in cells.csv"),
+    "a value more": (ROWS + "1.png,blast,7,8\n", "line 6: not 3 values, as many as the header of cells.csv has"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_each_problem_of_a_table_is_one_line(tmp_path: Path, name: str) -> None:
+    text, line = PROBLEMS[name]
+    _, problems = read(put(tmp_path, *LAB), text)
+    assert len(problems) == 1
+    assert problems[0].startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("", "empty"), ("a,b\n1,2\n", "none of them names the images"), ("file,file\n1,2\n", "two columns are named file"),
+     (bytes(100), "nothing but zeros")],
+)  # fmt: skip
+def test_what_is_no_table_is_refused_in_one_sentence(tmp_path: Path, text: str | bytes, reason: str) -> None:
+    with pytest.raises(WenError, match=reason) as refused:
+        read(tmp_path, text)
+    assert "\n" not in str(refused.value)
+    assert "cells.csv" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "positive"),
+    [
+        (("blast", "normal"), "blast"),
+        (("ALL", "HEM"), "ALL"),
+        (("Leukemia", "Healthy"), "Leukemia"),
+        (("normal", "abnormal"), "abnormal"),
+        (("malignant", "benign"), "malignant"),
+        (("non-blast", "blast"), "blast"),
+        (("normal", "Pre-B"), "Pre-B"),
+        (("0", "1"), "1"),
+        (("neg", "pos"), "pos"),
+        (("monocyte", "lymphocyte"), None),
+        (("sehat", "sakit"), "sakit"),
+    ],
+)
+def test_the_positive_class_is_known_by_its_name_or_not_at_all(names: tuple[str, str], positive: str | None) -> None:
+    assert positive_of(names) == positive
+    assert positive_of(names[::-1]) == positive_of(names)
+
+
+def test_zero_and_one_are_places_unless_a_class_is_called_so() -> None:
+    assert [label_of(text, ("normal", "blast")) for text in ("0", "1", "1.0", "2", "")] == [0, 1, 1, None, None]
+    assert [label_of(text, ("1", "0")) for text in ("0", "1")] == [1, 0]
+
+
+def test_problems_keep_the_order_in_which_causes_were_found() -> None:
+    problems = Problems()
+    for cause, name in (("b", "1"), ("a", "2"), ("b", "3")):
+        problems.add(cause, name)
+    assert problems.lines() == ["2 files or rows: b: 1, 3", "2: a"]
