@@ -39,8 +39,8 @@ def summary(index: pd.DataFrame, looks: pd.DataFrame, listing: Listing, params: 
         "not_read": listing.not_read,
         "duplicate_pairs": int((same_pixels * (same_pixels - 1) // 2).sum()),
         "duplicate_pairs_same_bytes": int((same_file * (same_file - 1) // 2).sum()),
-        "cell_area_share": _by_class(looks.cell_area, index),
-        "cell_intensity": _by_class(looks.intensity, index),
+        "cell_area_share": _by_class(looks.area, index),
+        "cell_intensity": _by_class(looks[["red", "green", "blue"]].mean(axis=1), index),
         "width": [int(index.width.min()), int(index.width.max())],
         "height": [int(index.height.min()), int(index.height.max())],
         "padded": sum(

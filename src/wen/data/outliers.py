@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-BLACK = 16  # grey levels; as dark as this is background, as are the specks that JPEG leaves there
+BLACK = 16  # levels; up to this in all channels is background, as are the specks that JPEG leaves there
 REDUCED = 64  # px; an image is measured at the whole fraction of its size that is next above this
 PLAIN = 2.0  # grey levels of standard deviation; an image with less shows nothing
 TAIL = 0.05  # of a study's images on either side that may be anything
@@ -35,11 +35,16 @@ def look(image: Image.Image) -> dict[str, float]:
     """
     small = image.reduce(max(min(image.size) // REDUCED, 1))
     grey, colours = np.asarray(small.convert("L")), np.asarray(small)
-    inside = grey > BLACK
+    inside = not_black(colours)
     levels = colours[inside].mean(axis=0) if inside.any() else np.zeros(3)
     colour = dict(zip(("red", "green", "blue"), levels.tolist(), strict=True))
     size = {"width": float(image.width), "height": float(image.height)}
     return size | {"area": float(inside.mean())} | colour | {"contrast": float(grey.std())}
+
+
+def not_black(pixels: np.ndarray) -> np.ndarray:
+    """Where an image of shape (height, width, 3), uint8, is not black."""
+    return pixels.max(axis=2) > BLACK
 
 
 def ranges(looks: pd.DataFrame) -> dict[str, list[float]]:

@@ -23,8 +23,7 @@ def draw(index: pd.DataFrame, looks: pd.DataFrame, dataset: Dataset, root: Path,
     index : DataFrame
         data/index.csv.
     looks : DataFrame
-        Of the same rows: ``cell_area`` (share of the frame that is not black) and ``intensity`` (mean
-        grey level inside the cell, 0 to 255).
+        `wen.data.outliers.look` of the same rows.
     dataset : Dataset
         Names the classes.
     root : Path
@@ -71,13 +70,13 @@ def _cells_per_subject(index: pd.DataFrame, classes: Classes, path: Path) -> Non
 
 def _cell_statistics(index: pd.DataFrame, looks: pd.DataFrame, classes: Classes, path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(8, 3))
-    for ax, column, title in (
-        (axes[0], "cell_area", "Share of the frame that is not black"),
-        (axes[1], "intensity", "Mean level of what is not black"),
+    for ax, measured, title in (
+        (axes[0], looks.area, "Share of the frame that is not black"),
+        (axes[1], looks[["red", "green", "blue"]].mean(axis=1), "Mean level of what is not black"),
     ):
-        bins = np.histogram_bin_edges(looks[column], bins=30)
+        bins = np.histogram_bin_edges(measured, bins=30)
         for label, name, colour in classes:
-            values = looks[column][(index.label == label).to_numpy()]
+            values = measured[(index.label == label).to_numpy()]
             ax.hist(values, bins, density=True, histtype="step", linewidth=1.6, color=colour,
                     linestyle="-" if label else "--", label=name)  # fmt: skip
         ax.set(title=title, yticks=[])

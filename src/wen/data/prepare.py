@@ -77,8 +77,7 @@ def survey(folder: Path, root: Path, params: Params) -> tuple[pd.DataFrame, pd.D
     Returns
     -------
     index, looks : DataFrame
-        A row for each image: data/index.csv, and `wen.data.outliers.look` with ``cell_area``, the share of the frame
-        that is not pure black, and ``intensity``, the mean level of the rest.
+        A row for each image: data/index.csv, and `wen.data.outliers.look`.
     summary : dict
         metrics/dataset.json.
 
@@ -165,7 +164,6 @@ def _open(cell: Cell, root: Path, dataset: Dataset) -> _Row | images.BadImage:
     except OSError as error:
         return images.BadImage(str(error.strerror))
     pixels = np.asarray(image)
-    inside = pixels.any(axis=2)
     index = {
         "id": cell.id,
         "path": cell.path.relative_to(root).as_posix(),
@@ -177,8 +175,7 @@ def _open(cell: Cell, root: Path, dataset: Dataset) -> _Row | images.BadImage:
         "sha256": images.sha256(data),
         "pixels": images.sha256(pixels.tobytes()),
     }
-    intensity = float(pixels[inside].mean()) if inside.any() else 0.0
-    return _Row(index, outliers.look(image) | {"cell_area": float(inside.mean()), "intensity": intensity})
+    return _Row(index, outliers.look(image))
 
 
 def _refuse_contradictions(index: pd.DataFrame, problems: Problems) -> None:

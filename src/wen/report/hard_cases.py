@@ -9,11 +9,13 @@ from PIL import Image
 
 from wen.config.paths import Paths
 from wen.data.gallery import png, read
+from wen.data.outliers import not_black
 from wen.errors import WenError
 from wen.evaluation.metrics import decide
 from wen.results import Study
 
 SHOWN = 6
+FULL = 0.95  # of the frame: cells that fill it are not on black, so no map can lie there
 PURPLE, GREEN = (123, 45, 139), (27, 158, 119)
 
 
@@ -52,7 +54,8 @@ def on_cells(study: Study, paths: Paths) -> dict[str, Any] | None:
     dict or None
         ``images``; ``weighted``, those whose map has any weight for the class that was decided; of these, ``on_black``,
         how many have less than half of it inside the cell, and the median share ``inside`` the cell, None if there are
-        none; ``cell``, the median share of the frame that the cell fills. None if the members have no maps.
+        none; ``cell``, the median share of the frame that the cell fills. None if the members have no maps, or the
+        images no black background.
     """
     focus = study.focus
     maps = np.stack([member.test_map for member in focus.members]).astype(np.float64)
@@ -62,10 +65,11 @@ def on_cells(study: Study, paths: Paths) -> dict[str, Any] | None:
     signs = np.where(decide(focus.probability) == 1, 1.0, -1.0)
     pictures, found = read(paths.test_cells), []
     for id, values, sign in zip(study.cells.id, combined, signs, strict=True):
-        red, green, blue = np.moveaxis(np.asarray(_picture(pictures, id)), -1, 0)
-        cell = (red | green | blue) > 0
+        cell = not_black(np.asarray(_picture(pictures, id)))
         found.append((inside(sign * values, cell), cell.mean()))
     shares, sizes = np.array(found).T
+    if np.median(sizes) > FULL:
+        return None
     shares = shares[~np.isnan(shares)]
     return {
         "images": len(sizes),

@@ -34,7 +34,7 @@ def measure(study: Study) -> dict[str, Any]:
     -------
     dict
         ``headline``, the id of the classifier in focus; ``networks``, the ids of classifiers to stand beside;
-        ``majority``, the class that is more frequent among the development images (1 is ALL), and its share;
+        ``majority``, the class that is more frequent among the development images (1 is the positive), and its share;
         ``baselines``; and ``best``, the id of the one with the highest test accuracy. Each baseline has ``accuracy``
         and ``auc`` on the test set, the ``mean`` and ``std`` of both over its fold models, and the ``gain`` of the
         headline over it in both: ``difference``, 95% interval, ``test``, ``p``, and ``p_adjusted``, corrected over the
