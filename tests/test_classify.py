@@ -44,3 +44,12 @@ def test_whatever_a_decoder_raises_on_one_image_costs_no_other(
     assert first.probability.tolist() == third.probability.tolist() == [0.5, 0.5]
     assert isinstance(second, str)
     assert second
+
+
+def test_an_image_unlike_the_usual_ones_is_answered_and_named(tmp_path: Path) -> None:
+    Image.new("RGB", (48, 48)).save(tmp_path / "black.bmp")
+    usual = {name: [0.0, 1e6] for name in ("width", "height", "area", "red", "green", "blue")}
+    how = Preparation(crop=48, size=32, batch=2, usual=usual)
+    (answer,) = classify([str(tmp_path / "black.bmp")], lambda images: np.full((len(images), 2), 0.5), how)
+    assert isinstance(answer, Answer)
+    assert (answer.probability.tolist(), answer.warning) == ([0.5, 0.5], "black")

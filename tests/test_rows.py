@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from wen.errors import WenError
-from wen.rows import form_of, rows
+from wen.rows import GROUP, form_of, rows
 
 ABOUT = {"classifier": "inter 0.001 kappa", "study": "0123456789ab"}
 
@@ -112,3 +113,38 @@ def test_the_form_is_as_asked_or_as_the_output_ends(form: str | None, output: st
 def test_an_ending_that_stands_for_no_form_is_refused(output: str) -> None:
     with pytest.raises(WenError, match=r"end the name in \.csv, \.jsonl, \.parquet, \.txt, or give --format"):
         form_of(None, Path(output))
+
+
+def test_parquet_holds_the_rows_of_json_lines(tmp_path: Path) -> None:
+    values = [
+        {"file": name, "probability": place / 10, "called": "ALL", "spread": None, "cells": place, "warning": "black"}
+        for place, name in enumerate(["a.bmp", "caf\u00e9.bmp", os.fsdecode(b"\xff.bmp")])
+    ]
+    for ending in ("jsonl", "parquet"):
+        with rows(ending, tmp_path / f"x.{ending}", ABOUT | {"threshold": 0.5}) as row:
+            for value in values:
+                row(value)
+    lines = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    lines[2]["file"] = r"\xff.bmp"
+    assert parquet.read_table(tmp_path / "x.parquet").to_pylist() == lines
+
+
+def test_of_many_rows_parquet_holds_groups_and_of_none_a_file(tmp_path: Path) -> None:
+    for number in (0, GROUP + 1):
+        with rows("parquet", tmp_path / f"{number}.parquet", ABOUT) as row:
+            for place in range(number):
+                row({"file": str(place), "called": "ALL"})
+        found = parquet.ParquetFile(tmp_path / f"{number}.parquet")
+        assert (found.metadata.num_rows, found.num_row_groups) == (number, 2 if number else 1)
+
+
+def test_where_pyarrow_is_not_installed_a_sentence_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(WenError, match=r"needs pyarrow.*\[parquet\]"):
+        form_of(None, Path("cells.parquet"))
+
+
+def test_a_warning_ends_the_line_of_a_table_and_what_is_not_known_is_a_dash(tmp_path: Path) -> None:
+    with rows("table", tmp_path / "x.txt", ABOUT) as row:
+        row({"file": "a.bmp", "probability": 0.75, "called": "ALL", "spread": None, "warning": "black"})
+    assert (tmp_path / "x.txt").read_text().splitlines()[1] == "0.7500  ALL  -  a.bmp  (black)"

@@ -60,7 +60,9 @@ def run(params: Params, paths: Paths, target: Path, name: str | None = None) -> 
     networks = [backbone.load(params, paths.model(member), torch.device("cpu")) for member in members]
     assembly = Assembly(networks, params.finetune.unfreeze_from).eval()
     if not assembly.is_traced:
-        raise WenError(f"{params.backbone.name}: torch.fx cannot trace it, so it is not exported; classify in the study")
+        raise WenError(
+            f"{params.backbone.name}: torch.fx cannot trace it, so it is not exported; classify in the study"
+        )
     answering = onnx_file.Answering(assembly, classifier.weight, classifier.temperature).eval()
     content = _content(params, paths, classifier, assembly)
     with atomic(target) as partial:

@@ -32,11 +32,14 @@ Predictor = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Preparation:
-    """How images are read: the square that is cut out and what it is resized to, px; how many at once. No ``crop`` is all of the image."""
+    """How images are read."""
 
     crop: int | None
+    """Width of the central square, px; None is all of the image."""
     size: int
+    """What it is resized to, px."""
     batch: int
+    """Images that the network is given at once."""
     usual: "Ranges | None" = None
     """What the study's images look like (`wen.data.outliers.ranges`), if it is known."""
 

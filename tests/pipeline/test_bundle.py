@@ -1,0 +1,278 @@
+"""`wen export` on a tiny study: what leaves it answers as the study does, or says what is wrong with it."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import pytest
+from conftest import PROJECT
+from huggingface_hub import ModelCard
+from PIL import Image
+from tiny_study import Study, finished_study
+
+from wen.bundle import export, manifest
+from wen.classify import Request, run_bundle
+from wen.config.params import load
+from wen.config.paths import Paths
+from wen.data.images import central_square, decode
+from wen.errors import WenError
+from wen.evaluation.metrics import MEASURES
+
+NAME = "intra leak_free f1"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return finished_study(tmp_path_factory, "bundle")
+
+
+@pytest.fixture(scope="module")
+def made(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle, away from its study."""
+    folder = tmp_path_factory.mktemp("away") / "bundle"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(study.root)
+        export.run(load(Path("params.yaml")), Paths(), folder, NAME)
+    return folder
+
+
+@pytest.fixture
+def bundle(made: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(made, tmp_path / "bundle")
+
+
+@pytest.fixture(scope="module")
+def cells(study: Study) -> list[str]:
+    return [str(study.root / path) for path in pd.read_csv(study.root / "data/index.csv", dtype=str).path[:20]]
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def probabilities(path: Path) -> list[float]:
+    return [float(row["probability"]) for row in table(path)]
+
+
+def test_in_an_empty_folder_without_torch_it_writes_the_bytes_that_the_study_writes(
+    study: Study, made: Path, cells: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "names").write_text("\n".join(cells))
+    arguments = ["wen", "classify", "-", "--format", "csv", "--members"]
+    script = (
+        "import runpy, sys\n"
+        "try:\n    runpy.run_module('wen', run_name='__main__')\n"
+        "finally:\n    print(*{'torch', 'timm'} & set(sys.modules), file=sys.stderr)\n"
+    )
+    (empty := tmp_path / "empty").mkdir()
+    outputs = []
+    for command, folder in (
+        ([*arguments, "--classifier", NAME], study.root),
+        ([sys.executable, "-c", script, *arguments[1:], "--bundle", str(made)], empty),
+    ):
+        with (tmp_path / "names").open() as names:
+            env = study.env | {"PYTHONPATH": str(PROJECT / "src")}
+            done = subprocess.run(command, cwd=folder, env=env, stdin=names, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        outputs.append(done.stdout)
+    assert done.stderr.decode().strip() == ""
+    assert outputs[0] == outputs[1]
+    assert len(outputs[0].splitlines()) == len(cells) + 1
+    assert list(empty.iterdir()) == []
+
+
+def test_torch_and_onnx_runtime_give_its_probabilities(bundle: Path, cells: list[str], tmp_path: Path) -> None:
+    run_bundle(bundle, Request(cells, output=tmp_path / "openvino.csv"))
+    content = manifest.read(bundle)
+    content["compute"]["cpu_engine"] = "torch"
+    manifest.write({key: value for key, value in content.items() if key != "files"}, bundle)
+    run_bundle(bundle, Request(cells, output=tmp_path / "torch.csv"))
+    expected = probabilities(tmp_path / "openvino.csv")
+    np.testing.assert_allclose(probabilities(tmp_path / "torch.csv"), expected, atol=1e-5)
+    images = content["images"]
+    decoded = [decode(Path(file).read_bytes()) for file in cells]
+    arrays = np.stack([central_square(image, images["crop"], images["size"]) for image in decoded])
+    session = onnxruntime.InferenceSession(bundle / manifest.ONNX, providers=["CPUExecutionProvider"])
+    probability, members = session.run(None, {"images": arrays})
+    np.testing.assert_allclose(probability, expected, atol=1e-4)
+    assert members.shape == (len(cells), len(content["members"]))
+    assert session.get_modelmeta().custom_metadata_map["study"] == content["study"]
+
+
+def test_its_card_is_what_the_hub_reads_and_its_example_runs(
+    study: Study, made: Path, cells: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = ModelCard.load(made / manifest.CARD)
+    found = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    expected = json.loads((study.root / "metrics/intra/leak_free-f1.json").read_text())
+    assert found == {name: expected[name] for name in MEASURES if expected[name] is not None}
+    example = card.text.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(made)
+    Image.open(cells[0]).save(tmp_path / "cell.bmp")
+    values: dict[str, Any] = {}
+    exec(example.replace('"cell.bmp"', repr(str(tmp_path / "cell.bmp"))), values)
+    run_bundle(made, Request(cells[:1], output=tmp_path / "one.csv"))
+    np.testing.assert_allclose(values["probability"], probabilities(tmp_path / "one.csv"), atol=1e-4)
+
+
+def test_equal_studies_give_equal_bundles(study: Study, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(study.root)
+    again = made.with_name("again")
+    export.run(load(Path("params.yaml")), Paths(), again, NAME)
+    assert {path.name: path.read_bytes() for path in again.iterdir()} == {
+        path.name: path.read_bytes() for path in made.iterdir()
+    }
+    (again / manifest.CARD).write_text("edited")
+    export.run(load(Path("params.yaml")), Paths(), again, NAME)  # an earlier bundle is replaced
+    assert (again / manifest.CARD).read_bytes() == (made / manifest.CARD).read_bytes()
+    (again / "notes.txt").touch()
+    with pytest.raises(WenError, match="holds other files than a bundle's"):
+        export.run(load(Path("params.yaml")), Paths(), again, NAME)
+    assert (again / "notes.txt").exists()
+
+
+def damaged(name: str) -> Any:
+    def damage(bundle: Path) -> None:
+        content = bytearray((bundle / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (bundle / name).write_bytes(content)
+
+    return damage
+
+
+def edited(bundle: Path, **changes: Any) -> None:
+    path = bundle / manifest.MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+SPOILT = {
+    "weights": (damaged(manifest.WEIGHTS), r"weights\.safetensors: damaged \(its hash differs\)"),
+    "network": (damaged(manifest.OPENVINO), r"classifier\.xml: damaged \(its hash differs\)"),
+    "short": (lambda bundle: os.truncate(bundle / manifest.ONNX, 100), r"classifier\.onnx: damaged"),
+    "missing": (lambda bundle: (bundle / manifest.WEIGHTS).unlink(), "missing, so the bundle is incomplete"),
+    "edited": (lambda bundle: edited(bundle, threshold=0.1), r"classifier\.json: damaged \(its hash differs\)"),
+    "version": (lambda bundle: edited(bundle, version=2), "a bundle of version 2, and this wen reads version 1"),
+    "no JSON": (lambda bundle: os.truncate(bundle / manifest.MANIFEST, 100), r"classifier\.json: damaged \(not JSON\)"),
+    "other JSON": (lambda bundle: (bundle / manifest.MANIFEST).write_text("[]"), "not of a bundle"),
+    "no bundle": (lambda bundle: (bundle / manifest.MANIFEST).unlink(), "no bundle, as it has no classifier.json"),
+    "nothing": (lambda bundle: shutil.rmtree(bundle), "no such folder"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoil", "problem"), SPOILT.values(), ids=SPOILT)
+def test_a_bundle_that_is_not_whole_is_refused_in_a_sentence_and_nothing_is_written(
+    bundle: Path, cells: list[str], tmp_path: Path, spoil: Any, problem: str
+) -> None:
+    spoil(bundle)
+    with pytest.raises(WenError, match=problem) as caught:
+        run_bundle(bundle, Request(cells, output=tmp_path / "cells.csv"))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "cells.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"classifier": "single 0.001-0"}, "--classifier: is of a study"),
+        ({"address": "auto"}, "--address: is of a study"),
+        ({"device": "tpu"}, "--device tpu: not available here"),
+        ({"form": "parquet"}, "needs --output FILE"),
+        ({"subjects": Path("nowhere.csv")}, r"nowhere\.csv: No such file"),
+    ],
+)
+def test_what_a_bundle_cannot_do_is_refused(
+    made: Path, cells: list[str], options: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(WenError, match=problem):
+        run_bundle(made, Request(cells, **options))
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("single baseline/colour-0", "a baseline, colour; only networks are exported"),
+        ("intra leak_fre f1", "did you mean 'intra leak_free f1'"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_and_nothing_is_written(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, problem: str
+) -> None:
+    monkeypatch.chdir(study.root)
+    with pytest.raises(WenError, match=problem):
+        export.run(load(Path("params.yaml")), Paths(), tmp_path / "bundle", name)
+    with pytest.raises(WenError, match="a file; name a folder"):
+        export.run(load(Path("params.yaml")), Paths(), study.root / "params.yaml", name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_onnx_is_not_installed_a_sentence_says_how_to_install_it(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study.root)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(WenError, match=r"not installed here: pip install .*\[export\]"):
+        export.run(load(Path("params.yaml")), Paths(), tmp_path / "bundle", NAME)
+
+
+def test_a_threshold_moves_the_calls_and_is_in_each_row(made: Path, cells: list[str], tmp_path: Path) -> None:
+    run_bundle(made, Request(cells, output=tmp_path / "cells.csv"))
+    middle = float(np.median(probabilities(tmp_path / "cells.csv")))
+    run_bundle(made, Request(cells, output=tmp_path / "moved.csv", threshold=middle))
+    for row in table(tmp_path / "moved.csv"):
+        assert row["called"] == ("ALL" if float(row["probability"]) >= middle else "HEM")
+        assert float(row["threshold"]) == middle
+
+
+def test_each_person_gets_an_answer_from_the_person_s_cells(
+    made: Path, cells: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    names = [Path(file).name for file in cells]
+    people = ["A" if place % 3 else "B" for place in range(len(cells))]
+    pd.DataFrame({"file": names, "subject": people}).to_csv(tmp_path / "subjects.csv", index=False)
+    run_bundle(made, Request(cells, output=tmp_path / "cells.csv"))
+    run_bundle(made, Request(cells, output=tmp_path / "people.parquet", subjects=tmp_path / "subjects.csv"))
+    found = pd.read_parquet(tmp_path / "people.parquet").set_index("subject")
+    expected = pd.Series(probabilities(tmp_path / "cells.csv")).groupby(people)
+    assert found.index.tolist() == ["B", "A"]
+    assert found.cells.to_dict() == expected.size().to_dict()
+    pd.testing.assert_series_equal(found["mean"].sort_index(), expected.mean(), check_names=False)
+    assert found.share.to_dict() == expected.apply(lambda values: (values >= 0.5).mean()).to_dict()
+    assert ((found.low <= found["mean"]) & (found["mean"] <= found.high)).all()
+    assert found.called.tolist() == ["ALL" if mean >= 0.5 else "HEM" for mean in found["mean"]]
+
+
+def test_an_image_that_is_no_cell_is_answered_with_a_warning(
+    bundle: Path, cells: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    content = manifest.read(bundle)
+    wide = {name: [0.0, 1e6] for name in ("area", "red", "green", "blue")}
+    content["data"]["usual"] = wide | {"width": [40.0, 60.0], "height": [40.0, 60.0]}
+    manifest.write({key: value for key, value in content.items() if key != "files"}, bundle)
+    Image.new("RGB", (48, 48)).save(tmp_path / "black.bmp")
+    Image.effect_noise((480, 480), 60).convert("RGB").save(tmp_path / "large.bmp")
+    files = [cells[0], str(tmp_path / "black.bmp"), str(tmp_path / "large.bmp")]
+    run_bundle(bundle, Request(files, output=tmp_path / "cells.csv"))
+    cell, black, large = (row["warning"] for row in table(tmp_path / "cells.csv"))
+    assert (cell, black) == ("", "black")
+    assert large.startswith("480x480 px")
+    assert "warning: 2 of 3 images are unlike the study's, as" in capfd.readouterr().err
+
+
+def test_dvc_s_model_registry_has_the_bundle_of_a_tag(study: Study, made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, study.root / "bundle")
+    study.run("dvc", "add", "bundle")
+    study.run("git", "add", "bundle.dvc")
+    study.run("git", "commit", "--quiet", "--message", "Bundle")
+    study.run("git", "tag", "--annotate", "--message", "1.0.0", "classifier@v1.0.0")
+    study.run("dvc", "artifacts", "get", ".", "classifier", "--out", str(tmp_path / "got"))
+    assert manifest.read(tmp_path / "got") == manifest.read(made)
+    assert study.run("git", "status", "--porcelain") == ""
+    assert study.stages_run(study.run("dvc", "repro")) == ["code"]

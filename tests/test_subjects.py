@@ -1,0 +1,64 @@
+"""What is said of a person is made of the person's cells, and every cell has one person."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from wen import subjects
+from wen.errors import WenError
+
+CLASSES = ("healthy", "blast")
+
+
+def test_a_person_is_called_by_the_mean_and_the_share_counts_cells() -> None:
+    row = subjects.row("P1", np.array([0.9, 0.6, 0.1]), 0.5, CLASSES, 1)
+    assert (row["cells"], row["share"], row["called"]) == (3, 2 / 3, "blast")
+    assert row["mean"] == pytest.approx(1.6 / 3)
+    assert subjects.row("P1", np.array([0.9, 0.6, 0.1]), 0.6, CLASSES, 1)["called"] == "healthy"
+
+
+def test_the_interval_is_the_percentile_bootstrap_s_of_the_mean() -> None:
+    probability = np.random.default_rng(0).beta(2, 1, 40)
+    row = subjects.row("P1", probability, 0.5, CLASSES, 1)
+    expected = stats.bootstrap((probability,), np.mean, n_resamples=20_000, method="percentile", rng=2)
+    low, high = expected.confidence_interval
+    assert (row["low"], row["high"]) == pytest.approx((low, high), abs=0.01)
+    assert row == subjects.row("P1", probability, 0.5, CLASSES, 1)
+
+
+def test_a_single_cell_has_no_interval() -> None:
+    row = subjects.row("P1", np.array([0.7]), 0.5, CLASSES, 1)
+    assert (row["mean"], row["low"], row["high"]) == (0.7, None, None)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("named", ["1.bmp", "cells/1.bmp", "{}/cells/1.bmp"])
+def test_a_file_is_found_by_its_path_or_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, separator: str, named: str
+) -> None:
+    (tmp_path / "table.csv").write_text(
+        f"note{separator}Subject{separator}path\n,x\n{separator}P 1{separator}{named.format(tmp_path)}\n",
+        encoding="utf-8-sig",
+    )
+    assert subjects.of_files(tmp_path / "table.csv", [str(tmp_path / "cells/1.bmp")]) == ["P 1"]
+    monkeypatch.chdir(tmp_path)
+    assert subjects.of_files(Path("table.csv"), ["cells/1.bmp"]) == ["P 1"]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"file,subject\n2.bmp,P1\n", r"no subject of 1\.bmp"),
+        (b"file,subject\n1.bmp,\n", r"no subject of 1\.bmp"),
+        (b"file,subject\n1.bmp,P1\n1.bmp,P2\n", r"gives 1\.bmp two subjects, P1 and P2"),
+        (b"file,label\n1.bmp,1\n", "needs columns file and subject; it has file, label"),
+        (b"", "not a CSV in UTF-8 with a header"),
+        (b"\xff\xfe1\x00", "not a CSV in UTF-8"),
+    ],
+)
+def test_a_table_that_leaves_a_doubt_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
+    (tmp_path / "table.csv").write_bytes(content)
+    with pytest.raises(WenError, match=problem):
+        subjects.of_files(tmp_path / "table.csv", ["1.bmp"])
