@@ -79,3 +79,22 @@ def test_a_signal_in_the_first_moments_ends_with_a_sentence(tmp_path: Path, numb
     _, said = process.communicate(timeout=10)
     assert said == f"stopped by {number.name}; `dvc repro` goes on, a training from its last finished epoch\n"
     assert process.returncode == 128 + number
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "unneeded"),
+    [
+        ("every", "wen.cli", "pandas scipy sklearn torch matplotlib rich"),
+        ("code", "wen.integrity.check", "pandas scipy sklearn torch matplotlib"),
+        ("split", "wen.data.split", "torch matplotlib"),
+        ("ensemble-inter", "wen.ensemble.inter", "scipy.stats sklearn torch matplotlib"),
+        ("report", "wen.report.page", "sklearn torch"),
+        ("classify", "wen.classify", "scipy.stats sklearn skops matplotlib openvino"),
+    ],
+)
+def test_a_command_imports_no_library_that_it_has_no_use_for(command: str, module: str, unneeded: str) -> None:
+    """Each takes a fifth of a second to two seconds, of everyone who waits for the command."""
+    script = f"import sys, {module}; print(*sorted(set({unneeded.split()}) & set(sys.modules)))"
+    env = os.environ | {"PYTHONPATH": str(PROJECT / "src")}
+    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [], f"imported by `wen {command}`"

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ class Study:
         """All networks of all learning rates."""
         return [member for members in self.models.values() for member in members]
 
-    @property
+    @cached_property
     def averages(self) -> dict[str, dict[str, dict[Hashable, Any]]]:
         """``mean`` and ``std`` (n - 1) of each recipe's single models."""
         averages = {}
@@ -194,7 +195,7 @@ def stages(members: Sequence[Predictions]) -> dict[str, int]:
 def _components(params: Params, paths: Paths, cells: pd.DataFrame) -> np.ndarray:
     if params.split.unit == "image":
         return np.arange(len(cells))
-    from wen.data.split import components  # only the report needs it, and it takes a second to import
+    from wen.data.components import components  # of splits by subject alone, and SciPy's graphs take time to import
 
     return components(cells, read_copies(paths))
 

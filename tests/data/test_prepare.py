@@ -9,8 +9,9 @@ import pytest
 from wen.config.params import Params, Split
 from wen.config.paths import Paths
 from wen.data import prepare
+from wen.data.components import components
 from wen.data.readers import cnmc
-from wen.data.split import assign, audit, components
+from wen.data.split import assign, audit
 from wen.data.table import COPIES
 from wen.errors import WenError
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from wen.config.params import Params, Split
 from wen.config.paths import Paths
 from wen.data import split
-from wen.data.split import assign, audit, components
+from wen.data.components import components
+from wen.data.split import assign, audit
 from wen.data.table import COPIES, DEVELOPMENT, EXCLUDED, TEST
 from wen.errors import WenError
 

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from wen.report import side_by_side
 from wen.report.drawing import plotted, write
 from wen.report.language import Text
 
@@ -66,3 +67,17 @@ def test_equal_figures_give_equal_bytes(tmp_path: Path) -> None:
         write({"losses": drawn()}, tmp_path / name, Text("en"))
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes()
+
+
+@pytest.mark.usefixtures("all_formats")
+def test_figures_have_the_same_bytes_however_many_processes_draw_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = []
+    for cores in (1, 3):
+        monkeypatch.setattr(side_by_side, "_cores", lambda cores=cores: cores)
+        elements = write({name: drawn() for name in "abcd"}, tmp_path / str(cores), Text("en"))
+        files.append({path.name: path.read_bytes() for path in (tmp_path / str(cores)).iterdir()})
+        assert list(elements) == list("abcd")
+    assert len(files[0]) == 16
+    assert files[0] == files[1]

@@ -4,14 +4,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
 from wen.config.params import Params, Split
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
 from wen.data import held_out
+from wen.data.components import components
 from wen.data.table import DEVELOPMENT, EXCLUDED, NEAR, NO_FOLD, TEST, has_subjects, read_copies, read_index
 from wen.errors import WenError
 from wen.files import atomic, read_json, write_json
@@ -111,32 +110,6 @@ def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int
     cells = index.assign(part=part, fold=fold)
     _two_classes_everywhere(cells)
     return cells
-
-
-def components(index: pd.DataFrame, copies: pd.DataFrame) -> np.ndarray:
-    """Number the connected components of "same person, or an exact copy, or a near-copy".
-
-    Parameters
-    ----------
-    index : DataFrame
-        data/index.csv: ``id``, ``subject`` and ``pixels`` of each image.
-    copies : DataFrame
-        data/copies.csv: ids ``one`` and ``other`` of each pair.
-
-    Returns
-    -------
-    ndarray of shape (images,)
-        Each image's component, from 0.
-    """
-    subject, names = pd.factorize(index.subject)
-    pixels, looks = pd.factorize(index.pixels)
-    of = pd.Series(subject, index=index.id)
-    one = np.concatenate([subject, of[copies.one]])
-    other = np.concatenate([len(names) + pixels, of[copies.other]])
-    size = len(names) + len(looks)
-    graph = coo_array((np.ones(len(one)), (one, other)), shape=(size, size))
-    _, component = connected_components(graph, directed=False)
-    return pd.factorize(component[subject])[0]
 
 
 def audit(cells: pd.DataFrame, copies: pd.DataFrame) -> dict[str, Any]:

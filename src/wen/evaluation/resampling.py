@@ -33,7 +33,8 @@ def resample(unit: np.ndarray, repeats: int, seed: int) -> np.ndarray:
     """
     units = int(unit.max()) + 1
     drawn = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), size=repeats)
-    return drawn.astype(np.float64)[:, unit]
+    # In memory, a row for each image, by which AUC sorts them.
+    return np.ascontiguousarray(drawn.T.astype(np.float64))[unit].T
 
 
 def resampled_measures(label: np.ndarray, probability: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -51,8 +52,8 @@ def resampled_measures(label: np.ndarray, probability: np.ndarray, counts: np.nd
         Each measure of `wen.evaluation.metrics.evaluate` but the counts, of shape (repeats,). AUC is NaN
         where a class is absent.
     """
-    cell = np.eye(4)[2 * np.asarray(label) + decide(probability)]
-    c = Confusion(*(counts @ cell).T)
+    cell = 2 * np.asarray(label) + decide(probability)
+    c = Confusion(*(counts.T[cell == k].sum(axis=0) for k in range(4)))
     values = {name: measure(c) for name, measure in OF_DECISIONS.items()}
     values["auc"] = _areas(np.asarray(label), np.asarray(probability), counts)
     return {name: values[name] for name in MEASURES}
@@ -130,11 +131,12 @@ def logit_interval(value: np.ndarray, without: np.ndarray, size: np.ndarray) -> 
 
 def _areas(label: np.ndarray, probability: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Mann-Whitney's statistic of each resampled test set: each ALL against the HEM below it, ties by half."""
-    order = np.argsort(probability, kind="stable")
-    _, start = np.unique(probability[order], return_index=True)
-    positive = np.add.reduceat(counts[:, order] * label[order], start, axis=1)
-    negative = np.add.reduceat(counts[:, order] * (1 - label[order]), start, axis=1)
-    below = np.cumsum(negative, axis=1) - negative / 2
-    pairs = positive.sum(axis=1) * negative.sum(axis=1)
-    wins = (positive * below).sum(axis=1)
+    hem = np.flatnonzero(label == 0)
+    hem, all_ = hem[np.argsort(probability[hem])], np.flatnonzero(label == 1)
+    positive = counts.T[all_]
+    negative = np.cumsum(counts.T[hem], axis=0)  # of the HEM up to each, and before it none
+    negative = np.concatenate([np.zeros((1, len(counts))), negative])
+    less, at_most = (np.searchsorted(probability[hem], probability[all_], side) for side in ("left", "right"))
+    wins = (positive * negative[less]).sum(axis=0) + (positive * negative[at_most]).sum(axis=0)
+    pairs = 2 * positive.sum(axis=0) * negative[-1]
     return np.divide(wins, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd  # not when it runs: `wen code`, which every `dvc repro` starts with, looks up names here
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Baseline(Protocol):
         """Give each image's numbers, of shape (n, k), which depend on that image alone."""
         ...
 
-    def estimator(self, cells: pd.DataFrame, seed: int) -> Any:
+    def estimator(self, cells: "pd.DataFrame", seed: int) -> Any:
         """Make an unfitted scikit-learn classifier that has ``predict_proba``.
 
         Parameters

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
 import torch
-from skops.io.exceptions import UntrustedTypesFoundException
 
 from wen.config.member import Member
 from wen.config.params import Params
@@ -73,6 +71,9 @@ class Fitted:
 
 def load(path: Path) -> Any:
     """Read a fitted classifier that `content` wrote; a `WenError` if it is missing, damaged or not safe to load."""
+    import skops.io  # here, not above: with scikit-learn it takes a second to import, and networks need neither
+    from skops.io.exceptions import UntrustedTypesFoundException
+
     with readable(path):
         data = path.read_bytes()
     try:
@@ -97,6 +98,8 @@ def content(model: Any) -> bytes:
 
     skops calls them by their addresses in memory.
     """
+    import skops.io
+
     written = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(skops.io.dumps(model))) as dumped, zipfile.ZipFile(written, "w") as archive:
         schema = dumped.read("schema.json").decode()

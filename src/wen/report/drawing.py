@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedFormatter, FuncFormatter, ScalarFormatter
 
 from wen.figure_style import render
+from wen.report import side_by_side
 from wen.report.language import Text
 
 FORMATS = ("svg", "pdf", "png")
@@ -23,19 +24,25 @@ FORMATS = ("svg", "pdf", "png")
 def write(figures: dict[str, Figure], folder: Path, t: Text) -> dict[str, str]:
     """Write every figure in `FORMATS` and its data, close it, and return its SVG elements for the page."""
     folder.mkdir()
-    elements = {}
-    for name, figure in figures.items():
+
+    def draw(name: str) -> None:
+        figure = figures[name]
         for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
             if type(axis.get_major_formatter()) is ScalarFormatter:
                 axis.set_major_formatter(_Marked(t))
         plotted(figure).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
-        drawn = {kind: render(figure, kind) for kind in FORMATS}
-        for kind, content in drawn.items():
-            (folder / f"{name}.{kind}").write_bytes(content)
+        for kind in FORMATS:
+            (folder / f"{name}.{kind}").write_bytes(render(figure, kind))
+
+    side_by_side.each(draw, list(figures))
+    for figure in figures.values():
         plt.close(figure)
-        text = drawn["svg"].decode()
-        elements[name] = text[text.index("<svg") :]
-    return elements
+    return {name: _element((folder / f"{name}.svg").read_text(encoding="utf-8")) for name in figures}
+
+
+def _element(svg: str) -> str:
+    """An SVG file without its head."""
+    return svg[svg.index("<svg") :]
 
 
 class _Marked(ScalarFormatter):

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
-from sklearn.metrics import precision_recall_curve, roc_curve
 
+from wen.evaluation import curves
 from wen.evaluation.metrics import auc, confusion
 from wen.evaluation.resampling import resample
 from wen.figure_style import COLOURS, LINES, MARKERS
@@ -112,7 +112,7 @@ def roc(study: Study, compared: list[Classifier], seed: int, t: Text) -> Figure:
     low, high = _roc_band(study, grid, seed)
     axes.fill_between(grid, low, high, color=COLOURS[0], alpha=0.15, linewidth=0)
     for k, classifier in enumerate(compared):
-        fpr, tpr, _ = roc_curve(study.label, classifier.probability)
+        fpr, tpr = curves.roc(study.label, classifier.probability)
         area = auc(study.label, classifier.probability)
         axes.plot(fpr, tpr, color=COLOURS[k], linestyle=LINES[k], label=f"{t.name(classifier)}: {area:.3f}")
     tn, fp, fn, tp = confusion(study.label, study.focus.probability)
@@ -127,7 +127,7 @@ def precision_recall(study: Study, compared: list[Classifier], t: Text) -> Figur
     """Precision-recall curves of a few classifiers."""
     figure, axes = plt.subplots(figsize=(5, 4.6))
     for k, classifier in enumerate(compared):
-        precision, recall, _ = precision_recall_curve(study.label, classifier.probability)
+        precision, recall = curves.precision_recall(study.label, classifier.probability)
         axes.plot(recall, precision, color=COLOURS[k], linestyle=LINES[k], label=t.name(classifier))
     axes.axhline(study.label.mean(), color="0.5", linestyle=":", linewidth=1)
     axes.set(xlabel=t("axis.recall"), ylabel=t("axis.precision"), ylim=(None, 1.01))
@@ -153,9 +153,9 @@ def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> Fig
     return figure
 
 
-def learning_curves(curves: pd.DataFrame, t: Text) -> Figure:
+def learning_curves(epochs: pd.DataFrame, t: Text) -> Figure:
     """Loss and accuracy of every model by epoch; a column for each LR, a thin line for each fold."""
-    rates = list(curves.recipe.unique())
+    rates = list(epochs.recipe.unique())
     figure, grid = plt.subplots(
         2, len(rates), figsize=(min(3.2 * len(rates), 13), 5), sharex="col", sharey="row", squeeze=False
     )  # fmt: skip
@@ -163,11 +163,11 @@ def learning_curves(curves: pd.DataFrame, t: Text) -> Figure:
         for row, measure in enumerate(("loss", "accuracy")):
             axes = grid[row, column]
             for part, colour, line in (("train", COLOURS[0], "--"), ("validation", COLOURS[1], "-")):
-                for fold, curve in curves[curves.recipe == recipe].groupby("fold"):
+                for fold, curve in epochs[epochs.recipe == recipe].groupby("fold"):
                     label = t(f"axis.{part}") if fold == 0 else None
                     values = curve[f"{part}_{measure}"]
                     axes.plot(curve.step + 1, values, line, color=colour, linewidth=0.8, label=label)
-            begins = curves[(curves.recipe == recipe) & (curves.stage == 2)].groupby("fold").step.min() + 1
+            begins = epochs[(epochs.recipe == recipe) & (epochs.stage == 2)].groupby("fold").step.min() + 1
             for begin in begins:
                 axes.axvline(begin - 0.5, color="0.8", linewidth=0.8, zorder=0)
             if column == 0:

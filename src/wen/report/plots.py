@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sklearn.metrics import roc_curve
 
+from wen.evaluation.curves import roc
 from wen.evaluation.metrics import decide
 from wen.files import atomic
 from wen.results import Study
@@ -21,7 +21,7 @@ def write(study: Study, curves: pd.DataFrame, folder: Path) -> None:
     the LR in focus; rates.csv compares LRs, schemes.csv the schemes of the ensemble in focus.
     """
     probability = study.focus.probability
-    fpr, tpr, _ = roc_curve(study.label, probability)
+    fpr, tpr = roc(study.label, probability)
     decisions = pd.DataFrame({"actual": study.label, "predicted": decide(probability)})
     learning = curves[curves.recipe == str(study.params.lr)].groupby("step").mean(numeric_only=True).reset_index()
     tables = {

@@ -76,7 +76,7 @@ class Training(Cells):
     label: np.ndarray
     """0 (HEM) or 1 (ALL)."""
     group: np.ndarray
-    """The component of people and copies that each image is of; see `wen.data.split.components`."""
+    """The component of people and copies that each image is of; see `wen.data.components.components`."""
     system: str
     fold: int
 

@@ -16,7 +16,7 @@ from wen import code
 from wen.config.member import SYSTEM, Member
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.data.split import components
+from wen.data.components import components
 from wen.data.table import DEVELOPMENT, TEST, read_cells, read_copies
 from wen.ensemble.combined import ensemble
 from wen.ensemble.wen import combine

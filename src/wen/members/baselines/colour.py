@@ -1,11 +1,13 @@
 """Logistic regression on a cell's area and colour: what anyone could measure without a network."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from wen.members.baseline import Batch, logistic_regression
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def numbers(batch: Batch) -> np.ndarray:
@@ -13,7 +15,7 @@ def numbers(batch: Batch) -> np.ndarray:
     return np.stack([_measured(image) for image in batch.images()])
 
 
-def estimator(cells: pd.DataFrame, seed: int) -> Any:
+def estimator(cells: "pd.DataFrame", seed: int) -> Any:
     return logistic_regression(1.0)
 
 

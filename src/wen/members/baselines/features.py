@@ -1,16 +1,18 @@
 """Logistic regression on the frozen network's pooled features: no network is trained."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from wen.members.baseline import Batch, logistic_regression
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def numbers(batch: Batch) -> np.ndarray:
     return batch.pooled()
 
 
-def estimator(cells: pd.DataFrame, seed: int) -> Any:
+def estimator(cells: "pd.DataFrame", seed: int) -> Any:
     return logistic_regression(0.01)  # a strong penalty, since features may outnumber images

@@ -6,8 +6,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from sklearn.metrics import roc_curve
 
+from wen.evaluation.curves import roc
 from wen.evaluation.metrics import THRESHOLD
 from wen.evaluation.people import (
     MIXED,
@@ -140,7 +140,7 @@ def _roc(study: Study, found: dict[str, Any], t: Text) -> Figure:
     for what, label, score, auc, colour, line in over:
         if len(np.unique(label)) < 2:
             continue
-        fpr, tpr, _ = roc_curve(label, score)
+        fpr, tpr = roc(label, score)
         name = t(f"people.over.{what}")
         axes.plot(fpr, tpr, color=colour, linestyle=line, label=f"{name}: AUC {t.number(auc)}")
         called = score >= THRESHOLD
