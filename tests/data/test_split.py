@@ -208,6 +208,11 @@ def test_people_who_share_a_copy_of_either_kind_are_one_component_also_by_way_of
     assert components(index, copies).tolist() == [0, 0, 0, 0, 1, 0, 0]
 
 
+def test_an_image_of_nobody_known_is_a_person_of_its_own_unless_copies_join_it() -> None:
+    index = pd.DataFrame({"id": list("abcd"), "subject": ["", "", "", "7"], "pixels": list("pqqr")})
+    assert components(index, make_copies(index)).tolist() == [0, 1, 1, 2]
+
+
 def test_the_audit_counts_what_a_split_by_image_lets_through() -> None:
     cells = pd.DataFrame(
         {
