@@ -1,0 +1,102 @@
+"""All of metrics/evidence.json, and the counts of metrics/dataset.json and split.json, from the files they are of."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recomputed import focus, members
+from recomputed.hypotheses import Hypotheses
+from recomputed.intervals import intervals
+from recomputed.readings import readings
+from recomputed.simulated import coverage
+from recomputed.source import Source
+
+
+def evidence(source: Source) -> dict[str, Any]:
+    params, own = source.params, Hypotheses(source)
+    tests, limits = own.tests(), intervals(source)
+    every = pd.read_csv(source.root / "data/index.csv", dtype=str)
+    return {
+        "reading": params.reading, "unit": params.split.unit, "images": len(source.label),
+        "units": len(set(source.unit.tolist())),
+        "effective_units": source.size.sum() ** 2 / (source.size**2).sum(), "alpha": 0.05,
+        "family": own.family, "level": own.level, "margin": params.report.margin,
+        "resamples": params.report.bootstrap,
+        "coverage": coverage(source), "tests": tests, "hypotheses": own.verdicts(tests), "control": own.control(),
+        "answer": own.answer(), "readings": readings(source), "stages": stages(source), "intervals": limits,
+        "classifier": source.focus.id,
+        "focus": {key: getattr(params, key) for key in ("lr", "weighting", "ensemble", "reading")},
+        "maps": focus.maps(source), "baselines": members.baselines(source), "champions": members.champions(source),
+        "people": focus.people(source), "calibration": focus.calibration(source),
+        "decisions": focus.decisions(source), "agreement": members.agreement(source),
+        "repeats": members.repeats(source),
+        "dataset": hashlib.sha256("".join(sorted(every.pixels)).encode()).hexdigest(),
+        "test_set": params.split.test, "subjects": source.cells.subject.nunique(), "network": params.backbone.name,
+        "summary": summary(source, limits), "beside": None,
+    }  # fmt: skip
+
+
+def stages(source: Source) -> dict[str, Any]:
+    def count(models: list[Any]) -> dict[str, int]:
+        return {stage: sum(str(model["stage"]) == stage for model in models) for stage in ("head", "finetune")}
+
+    every = [model for models in source.models.values() for model in models]
+    return count(every) | {"headline": count(source.focus.members)}
+
+
+def summary(source: Source, limits: dict[str, Any]) -> list[dict[str, Any]]:
+    params, averages, shown = source.params, source.averages(), ("accuracy", "kappa", "auc")
+    rows = [
+        {
+            "role": role, "recipe": recipe, **{key: averages[recipe]["mean"][key] for key in shown},
+            "deviation": averages[recipe]["std"]["accuracy"],
+        }
+        for role, recipes in (("rate", source.rates), ("baseline", source.recipes)) for recipe in recipes
+    ]  # fmt: skip
+    best = source.best_single(params.reading)
+    rate = str(best.members[0]["recipe"])
+    for role, recipe, id in (
+        ("single", rate, best.id), ("inter", rate, f"inter {rate} {params.weighting}"),
+        ("intra", None, f"intra {params.reading} {params.weighting}"),
+    ):  # fmt: skip
+        own = source.row(source.classifiers[id])
+        low, high = limits[id]["accuracy"]
+        rows.append(
+            {"role": role, "recipe": recipe, "id": id, "low": low, "high": high} | {key: own[key] for key in shown}
+        )
+    return rows
+
+
+def dataset(source: Source) -> dict[str, Any]:
+    cells = source.all_cells
+    twice = cells.pixels.value_counts()
+    return {
+        "images": len(cells), "ALL": int((cells.label == 1).sum()), "HEM": int((cells.label == 0).sum()),
+        "subjects": cells.subject.nunique(), "duplicate_pairs": int((twice * (twice - 1) // 2).sum()),
+    }  # fmt: skip
+
+
+def split(source: Source) -> dict[str, Any]:
+    cells = source.all_cells
+    development, test = cells[cells.part == "development"], cells[cells.part == "test"]
+    return {
+        "unit": source.params.split.unit, "test_set": source.params.split.test,
+        "test": {"images": len(test), "subjects": test.subject.nunique()},
+        "excluded": {"images": int((cells.part == "excluded").sum())},
+        "test_and_development": shared(test, development),
+        "validation_and_train": {
+            str(fold): shared(own, development[development.fold != fold]) for fold, own in development.groupby("fold")
+        },
+    }  # fmt: skip
+
+
+def shared(one: pd.DataFrame, other: pd.DataFrame) -> dict[str, int]:
+    """What both sides of a boundary share; the made-up study has no near-copies."""
+    both = np.isin(one.subject, other.subject)
+    return {
+        "images": len(one), "shared_subjects": one.subject[both].nunique(),
+        "images_of_shared_subjects": int(both.sum()), "duplicate_images": int(np.isin(one.pixels, other.pixels).sum()),
+        "near_copy_images": 0,
+    }  # fmt: skip

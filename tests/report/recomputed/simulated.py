@@ -1,0 +1,164 @@
+"""What the study simulates, simulated anew with other draws: equal within the error of both simulations."""
+
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+from scipy.stats import binom, t
+
+from recomputed.source import Source
+from recomputed.tests_of_pairs import freedom, quantile
+
+DRAWS = 2_000
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A value that the study's own may differ from by the tolerance."""
+
+    value: float
+    tolerance: float
+
+
+def smallest_by_exchange(source: Source, right: np.ndarray, level: float) -> Simulated | None:
+    """The gain of one scheme that the test of exchanges detects with 80% power; decisions of shape (e, k, n)."""
+    n, k, rng = right.shape[2], right.shape[1], np.random.default_rng(7)
+    units = source.unit.max() + 1
+    sums = np.stack([right[:, :, source.unit == u].sum(axis=2) for u in range(units)])
+    spread = np.array([(k * one.sum(axis=0) - one.sum(axis=0) ** 2).sum() for one in right])
+    orders = np.array(list(permutations(range(k))))
+
+    def drawn() -> tuple[np.ndarray, np.ndarray]:
+        """Totals of shape (DRAWS, e, k), and where the first scheme of each unit went."""
+        ways = rng.integers(len(orders), size=(DRAWS, units))
+        total = sum(row[:, orders[way]].transpose(1, 0, 2) for row, way in zip(sums, ways.T, strict=True))
+        return np.asarray(total), np.argmin(orders, axis=1)[ways]
+
+    def q(total: np.ndarray, amount: int) -> np.ndarray:
+        below = spread + (k - 1) * amount
+        between = k * k * (k - 1) * total.var(axis=2)
+        return np.divide(between, below, out=np.zeros(between.shape), where=below > 0).sum(axis=1)
+
+    def power(amount: int) -> float:
+        if source.by_image and not spread.any():
+            return float(k ** (1.0 - amount) < level)
+        (null, place), (found, _) = drawn(), drawn()
+        if source.by_image:
+            more = rng.multinomial(amount, [1 / k] * k, DRAWS)
+        else:
+            of_unit = rng.multinomial(amount, source.size / n, DRAWS)
+            more = np.stack([(of_unit * (place == scheme)).sum(axis=1) for scheme in range(k)], axis=1)
+        found[:, :, 0] += amount
+        of_null = np.sort(q(null + more[:, None], amount))
+        as_extreme = DRAWS - np.searchsorted(of_null, q(found, amount) - 1e-9)
+        return float(((1 + as_extreme) / (1 + DRAWS) < level).mean())
+
+    powers = np.ones(n + 1)
+    for amount in range(n + 1):
+        powers[amount] = power(amount)
+        if powers[amount] > 0.995:
+            break
+
+    def missing(gain: float) -> float:
+        return float(0.8 - binom.pmf(np.arange(n + 1), n, gain) @ powers)
+
+    if not missing(1) <= 0 <= missing(0):
+        return None
+    found = float(brentq(missing, 0, 1))
+    return Simulated(found, max(0.012, 0.12 * found))
+
+
+def coverage(source: Source) -> dict[str, Any]:
+    """How often the intervals hold the truth: by image summed over all outcomes, by subject simulated."""
+    one, other = (source.right(own) for own in (source.focus, source.best_single("leak_free")))
+    size, n = source.size, len(source.label)
+    units = len(size)
+    hits = np.array([one[source.unit == u].sum() for u in range(units)])
+    sick = np.array([2 * source.label[source.unit == u].sum() > size[u] for u in range(units)]).astype(int)
+    of_class = np.array([smoothed(one[source.label == kind]) for kind in (0, 1)])
+    mean = of_class[sick]
+    share, part = smoothed(one != other), smoothed((one > other)[one != other])
+    truth, lead = (mean * size).sum() / n, share * (2 * part - 1)
+    if source.by_image:
+        accuracy, gain, error = *exactly(n, truth, share, part, lead), 0.02
+        return {
+            "accuracy": Simulated(accuracy, error), "difference": Simulated(gain, error), "correlation": 0.0
+        }  # fmt: skip
+    gained = np.array([(one > other)[source.unit == u].sum() for u in range(units)])
+    lost = np.array([(one < other)[source.unit == u].sum() for u in range(units)])
+    rng = np.random.default_rng(5)
+    rho = correlation(hits, size, mean)
+    number = rng.binomial(size, shares(mean, rho, rng))
+    of_disputed = correlation(gained + lost, size, np.full(units, share))
+    disputed = rng.binomial(size, shares(np.full(units, share), of_disputed, rng))
+    of_first = correlation(gained, gained + lost, np.full(units, part))
+    first = rng.binomial(disputed, shares(np.full(units, part), of_first, rng))
+    held = [holds_accuracy(source, row, truth) for row in number]
+    led = [holds_lead(source, a, b - a, lead) for a, b in zip(first, disputed, strict=True)]
+    return {
+        "accuracy": Simulated(float(np.mean(held)), 0.03), "difference": Simulated(float(np.mean(led)), 0.03),
+        "correlation": rho,
+    }  # fmt: skip
+
+
+def exactly(n: int, truth: float, share: float, part: float, lead: float) -> tuple[float, float]:
+    counts = np.arange(n + 1)
+    low, high = (binom.ppf(q, n, counts / n) / n for q in (0.025, 0.975))
+    accuracy = binom.pmf(counts, n, truth)[(low <= truth) & (truth <= high)].sum()
+    gain = 0.0
+    for disputed in counts:
+        first = np.arange(disputed + 1)
+        a, b = (first + 1) / (n + 2), (disputed - first + 1) / (n + 2)
+        reach = 1.959964 * np.sqrt((a + b - (a - b) ** 2) / (n + 2))
+        inside = (a - b - reach <= lead) & (lead <= a - b + reach)
+        gain += binom.pmf(disputed, n, share) * binom.pmf(first, disputed, part)[inside].sum()
+    return float(accuracy), float(gain)
+
+
+def smoothed(hits: np.ndarray) -> float:
+    return float((np.sum(hits) + 1) / (len(hits) + 2))
+
+
+def correlation(number: np.ndarray, size: np.ndarray, mean: np.ndarray) -> float:
+    """Of two images of a subject, from Pearson's statistic over subjects of several images; kept in [0.01, 0.5]."""
+    several = size > 1
+    if not several.any():
+        return 0.01
+    number, size, mean = number[several], size[several], mean[several]
+    chi = ((number - size * mean) ** 2 / (size * mean * (1 - mean))).sum()
+    return float(min(max((chi - len(size)) / (size - 1).sum(), 0.01), 0.5))
+
+
+def shares(mean: np.ndarray, rho: float, rng: np.random.Generator) -> np.ndarray:
+    total = (1 - rho) / rho
+    return rng.beta(mean * total, (1 - mean) * total, (DRAWS, len(mean)))
+
+
+def holds_accuracy(source: Source, number: np.ndarray, truth: float) -> bool:
+    size, n = source.size, source.size.sum()
+    low, high = logit_limits(source, number.sum() / n, (number.sum() - number) / (n - size))
+    return bool(low <= truth <= high)
+
+
+def logit_limits(source: Source, value: float, without: np.ndarray) -> tuple[float, float]:
+    """Interval of a share over subjects on the logit scale, by the jackknife and t."""
+    n, units = source.size.sum(), len(source.size)
+    inside = min(max(value, 1 / (2 * n)), 1 - 1 / (2 * n))
+    variance = (units - 1) / units * ((without - without.mean()) ** 2).sum()
+    variance = max(variance, inside * (1 - inside) / n) if np.isfinite(variance) else np.inf
+    reach = t.isf(0.025, freedom(source.size)) * np.sqrt(variance) / (inside * (1 - inside))
+    return min(expit(logit(inside) - reach), value), max(expit(logit(inside) + reach), value)
+
+
+def holds_lead(source: Source, gained: np.ndarray, lost: np.ndarray, lead: float) -> bool:
+    n, units = source.size.sum(), len(source.size)
+    a, b = (gained.sum() + 1) / (n + 2), (lost.sum() + 1) / (n + 2)
+    net = gained - lost
+    without = (net.sum() - net) / (n - source.size)
+    variance = max(
+        (a + b - (a - b) ** 2) / (n + 2), (units - 1) / units * ((without - without.mean()) ** 2).sum()
+    )  # fmt: skip
+    return bool(abs(a - b - lead) <= quantile(source) * np.sqrt(variance))
