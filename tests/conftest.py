@@ -16,8 +16,8 @@ SHARED = PROJECT.parent / "shared"
 SLOW = (
     "pipeline/test_study.py", "network/test_thesis.py", "pipeline/test_images.py", "pipeline/test_cluster.py",
     "pipeline/test_run.py", "pipeline/test_store.py", "pipeline/test_classify.py", "test_verify.py",
-    "report/test_page.py", "report/test_evidence.py", "network/test_training.py", "network/test_finite.py",
-    "members/test_classical.py", "data/test_split.py", "test_start.py", "test_selftest.py",
+    "report/test_page.py", "report/test_evidence.py", "network/test_training.py", "report/test_recomputed.py",
+    "network/test_finite.py", "members/test_classical.py", "data/test_split.py", "test_start.py", "test_selftest.py",
 )  # fmt: skip
 """The files that take longest, in the order in which the workers take them.
 
