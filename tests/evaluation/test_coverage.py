@@ -1,5 +1,9 @@
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
+from recomputed import simulated
 
 from wen.evaluation.coverage import coverage
 from wen.evaluation.units import effective
@@ -48,3 +52,47 @@ def test_test_sets_that_tell_nothing_have_a_coverage(size: list[int], value: int
     found = coverage(constant, constant, np.zeros(len(unit), dtype=int), unit, 0)
     assert 0 <= found.accuracy <= 1
     assert found.difference > 0.9
+
+
+def source(one: np.ndarray, other: np.ndarray, label: np.ndarray, unit: np.ndarray) -> Any:
+    """A study of two classifiers, as the second computation takes it."""
+    size = np.bincount(unit)
+    return SimpleNamespace(
+        right=lambda own: own, focus=one, best_single=lambda _: other, label=label, unit=unit, size=size,
+        by_image=bool((size == 1).all()),
+    )  # fmt: skip
+
+
+def uneven(size: list[int], seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """As `study`, but HEM are decided worse than ALL, and some subjects have cells of both classes."""
+    one, other, label, unit = study(size)
+    rng = np.random.default_rng(seed)
+    label = np.where(rng.random(len(unit)) < 0.1, 1 - label, label)
+    return np.where((label == 0) & (rng.random(len(unit)) < 0.4), 0, one), other, label, unit
+
+
+@pytest.mark.parametrize(
+    "size", [[1] * 9, [1] * 14, [1] * 60, [3, 4, 5, 6, 2, 8], [1, 1, 12, 3], [30, 2, 2, 2, 2], PRELIMINARY]
+)
+def test_coverage_is_what_another_simulation_or_the_sum_over_all_outcomes_gives(size: list[int]) -> None:
+    made = uneven(size, seed=len(size))
+    found, expected = coverage(*made, seed=3), simulated.coverage(source(*made))
+    assert found.accuracy == pytest.approx(expected["accuracy"].value, abs=expected["accuracy"].tolerance)
+    assert found.difference == pytest.approx(expected["difference"].value, abs=expected["difference"].tolerance)
+    assert found.correlation == pytest.approx(expected["correlation"])
+
+
+@pytest.mark.parametrize(("right", "expected"), [([1, 1, 1, 1, 0, 0, 0, 0], 0.5), ([1, 0, 1, 0, 1, 0, 1, 0], 0.01)])
+def test_the_correlation_is_kept_between_a_hundredth_and_a_half(right: list[int], expected: float) -> None:
+    one, unit = np.array(right), np.arange(8) // 4
+    assert coverage(one, one, np.ones(8, dtype=int), unit, 0).correlation == expected
+
+
+def test_a_subject_with_as_many_cells_of_both_classes_counts_as_healthy() -> None:
+    """Of ALL all are right, of HEM none: so the mean of such a subject is that of HEM, 1 of 2 + 4."""
+    label = np.array([0, 0, 1, 1, 0, 0, 1, 1, 1, 1])
+    unit = np.array([0, 0, 0, 0, 1, 1, 2, 2, 2, 2])
+    hits, size, mean = np.array([2, 0, 4]), np.array([4, 2, 4]), np.array([1 / 6, 1 / 6, 7 / 8])
+    expected = simulated.correlation(hits, size, mean)
+    assert 0.01 < expected < 0.5
+    assert coverage(label, label, label, unit, 0).correlation == pytest.approx(expected)

@@ -1,12 +1,15 @@
 """The test of weighting schemes over all ensembles against every exchange, counted."""
 
 from itertools import permutations, product
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from recomputed import simulated
 from statsmodels.stats.contingency_tables import cochrans_q
 
 from wen.evaluation.schemes import compare_schemes, smallest_scheme_difference
@@ -101,3 +104,29 @@ def test_where_all_decide_alike_five_images_of_one_scheme_are_needed() -> None:
 
 def test_a_test_set_of_one_subject_detects_no_difference_however_large() -> None:
     assert smallest_scheme_difference(np.ones((4, 3, 40), dtype=int), np.zeros(40, dtype=int), 0.0125, 0) is None
+
+
+@pytest.mark.parametrize(("e", "k", "n", "people"), [(1, 2, 30, 0), (3, 3, 60, 0), (1, 2, 40, 7), (2, 3, 60, 9)])
+@pytest.mark.parametrize("disputed", [0.05, 0.3])
+def test_the_smallest_difference_is_what_another_simulation_gives(
+    e: int, k: int, n: int, people: int, disputed: float
+) -> None:
+    rng = np.random.default_rng(n)
+    unit = np.unique(rng.integers(people, size=n), return_inverse=True)[1] if people else np.arange(n)
+    right = (rng.random(n) < 0.8).astype(int) ^ (rng.random((e, k, n)) < disputed)
+    source: Any = SimpleNamespace(unit=unit, size=np.bincount(unit), by_image=not people)
+    expected, found = (
+        simulated.smallest_by_exchange(source, right, 0.05), smallest_scheme_difference(right, unit, 0.05, 0)
+    )  # fmt: skip
+    if expected is None:
+        assert found is None
+    else:
+        assert found == pytest.approx(expected.value, abs=0.7 * expected.tolerance)
+
+
+def test_each_ensemble_has_its_own_p_by_the_same_exchanges() -> None:
+    right = (np.random.default_rng(4).random((2, 2, 9)) < [[[0.9], [0.4]]]).astype(int)
+    found = compare_schemes(right, np.arange(9), 0)
+    alone = [brute_force(right[[k]], np.arange(9)) for k in range(2)]
+    assert found.p_of_each == pytest.approx(alone)
+    assert found.p == pytest.approx(brute_force(right, np.arange(9)))
