@@ -46,3 +46,12 @@ def test_without_options_a_view_is_the_image() -> None:
     images = torch.rand(4, 3, 8, 8)
     still = Augment(views=1, horizontal_flip=0, vertical_flip=0, brightness=0, contrast=0)
     torch.testing.assert_close(augment(images, draw(still, 1, 0, np.arange(4))), images)
+
+
+def test_flips_and_factors_are_drawn_each_on_its_own_and_fill_their_ranges() -> None:
+    options = Augment(views=3, horizontal_flip=0.2, vertical_flip=0.7, brightness=0.3, contrast=0.4)
+    drawn = draw(options, seed=1, view=0, rows=np.arange(4000))
+    torch.testing.assert_close(drawn.mean(0), torch.tensor([0.2, 0.7, 1, 1]), rtol=0, atol=0.03)
+    torch.testing.assert_close(drawn.amin(0), torch.tensor([0, 0, 0.7, 0.6]), rtol=0, atol=0.01)
+    torch.testing.assert_close(drawn.amax(0), torch.tensor([1, 1, 1.3, 1.4]), rtol=0, atol=0.01)
+    assert (torch.corrcoef(drawn.T) - torch.eye(4)).abs().max() < 0.06

@@ -113,7 +113,7 @@ def cut(network: nn.Module, unfreeze_from: str, dtype: torch.dtype = torch.float
 
 
 def is_traceable(network: nn.Module) -> bool:
-    """Whether torch.fx can follow what the network calls, and there is any place where one tensor crosses."""
+    """Whether torch.fx can follow what the network calls, and one tensor crosses at more places than one."""
     try:
         _Graph(network, "forward_head", "")
         return len(_cuttable(network)) > 1

@@ -97,7 +97,7 @@ class Source:
         return found
 
     def seed(self, what: str) -> int:
-        """The seed of a draw, see docs/DECISIONS.md: of the study's seed and a word."""
+        """The seed of a draw, from the study's seed and what is drawn, as `wen.config.seeds` says."""
         return int.from_bytes(hashlib.sha256(f"{self.params.seed!r}|{what}".encode()).digest()[:4], "big")
 
 
