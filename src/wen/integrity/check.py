@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from wen.config import grid
-from wen.config.params import Params
+from wen.config.params import Backbone, Params
 from wen.config.paths import Paths
 from wen.ensemble import weights
 from wen.errors import Message, WenError
@@ -32,7 +32,14 @@ def check(params: Params, paths: Paths) -> None:
         baseline(name)
     for name in params.systems:
         settings_of(params, name)
-    network = [params.backbone.model_dump(), params.images.size, params.finetune.unfreeze_from, version("timm")]
+    networks = {name: options.model_dump() for name, options in params.pretrained.items()}
+    network = [
+        params.backbone.model_dump(),
+        params.images.size,
+        params.finetune.unfreeze_from,
+        version("timm"),
+        networks,
+    ]
     asked = f"{json.dumps(network)}\n"
     known = _known(asked, paths)
     if known is None:
@@ -53,6 +60,8 @@ def _network(params: Params) -> Message:
 
     if params.backbone.weights == "hub":
         pretrained.check_hub(params.backbone.name)
+    for name, options in params.pretrained.items():
+        _of_systems(Backbone(name=name, **options.model_dump()), params.images.size)
     try:
         return "" if count(params).is_traced else notice(params.backbone.name)
     except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:
@@ -60,6 +69,21 @@ def _network(params: Params) -> Message:
             f"images.size: {params.images.size} px, or finetune.unfreeze_from: {params.finetune.unfreeze_from}: "
             f"{params.backbone.name} does not run with them: {' '.join(str(error).split())[:200]}"
         ) from None
+
+
+def _of_systems(options: Backbone, size: int) -> None:
+    """Build a network of the published systems, and cut its classifier off."""
+    import torch
+
+    from wen.network.backbone import build, head_name
+    from wen.network.cut import cut
+
+    try:
+        with torch.device("meta"):
+            network = build(options, size).eval()
+            cut(network, head_name(network))
+    except WenError as error:
+        raise WenError(f"params.yaml: pretrained: {str(error).removeprefix('backbone.name: ')}") from None
 
 
 def _known(asked: str, paths: Paths) -> Message | None:

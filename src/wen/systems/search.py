@@ -114,8 +114,14 @@ class _Journal:
         else:
             self.path.unlink(missing_ok=True)
         backend = JournalFileBackend(str(self.path), cast(Any, _NoLock()))
-        storage = JournalStorage(backend)
-        return optuna.create_study(storage=storage, study_name="search", direction="maximize", load_if_exists=True)
+        try:
+            storage = JournalStorage(backend)
+            return optuna.create_study(storage=storage, study_name="search", direction="maximize", load_if_exists=True)
+        except Exception:  # of many kinds, where the file is spoiled
+            if not end:
+                raise
+            self.end.unlink()
+            return self.study()
 
     def mark(self) -> None:
         """Note that a trial is finished."""

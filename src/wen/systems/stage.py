@@ -95,7 +95,8 @@ def predictions_of(member: Member, model: Model, source: Source, cells: pd.DataF
     probability = [model.probability(Cells(source, rows)) for rows in (validates, tests)]
     if not all(np.isfinite(values).all() for values in probability):
         raise WenError(
-            f"system {member.recipe}, fold {member.fold}: a probability is undefined; lower its rate in params.yaml"
+            f"system {member.recipe.removeprefix(SYSTEM)}, fold {member.fold}: a probability is undefined; lower its "
+            "rate in params.yaml"
         )
     return _predictions(member, cells, (validates, tests), probability)
 

@@ -212,7 +212,8 @@ def judged(training: Training, options: Trained, head: Head) -> float:
         model = fit(training.part(inside), options.model_copy(update={"depth": "frozen"}), head)
     except Diverged:
         return 0.0
-    return float((decide(model.probability(judge)) == judge.label).mean())
+    found = model.probability(judge)
+    return float((decide(found) == judge.label).mean()) if np.isfinite(found).all() else 0.0
 
 
 def outputs(network: str, kind: Kind) -> Feed:

@@ -1,0 +1,143 @@
+"""A search: seeded, resumed after a kill to the same result, and a sentence where it finds nothing."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from made_up import computed, made_up
+
+from wen.config.params import Params
+from wen.config.paths import Paths
+from wen.errors import WenError
+from wen.systems import stage
+from wen.systems.fold import Source, Training
+from wen.systems.search import SAMPLERS, Between, Found, OneOf, search
+
+SPACE = {"x": Between(0.0, 1.0), "rate": Between(1e-4, 1e-1, log=True), "kind": OneOf(("a", "b", "c"))}
+TRIALS = {"gp": 7, "genetic": 13, "random": 4}
+"""More than the random trials of the Gaussian process, and than a generation of the genetic algorithm."""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def training(root: Path, fold: int = 0) -> Training:
+    params = Params.model_construct(seed=1)
+    rows = np.arange(8)
+    return Training(Source(params, Paths(root)), rows, rows % 2, rows, "system", fold)
+
+
+def score(values: dict[str, Any]) -> float:
+    away = abs(values["x"] - 0.3) + abs(np.log10(values["rate"]) + 2) / 3 + 0.2 * (values["kind"] != "b")
+    return float(np.exp(-away))
+
+
+def searched(root: Path, sampler: str, dies_at: int = 99, fold: int = 0) -> Found:
+    calls = 0
+
+    def until(values: dict[str, Any]) -> float:
+        nonlocal calls
+        calls += 1
+        if calls > dies_at:
+            raise KeyboardInterrupt
+        return score(values)
+
+    return search(training(root, fold), "search", SPACE, until, TRIALS[sampler], sampler)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_search_that_stops_in_any_trial_ends_as_if_it_had_not(tmp_path: Path, sampler: str) -> None:
+    expected = searched(tmp_path / "once", sampler)
+    for stop in {1, TRIALS[sampler] - 2, TRIALS[sampler] - 1}:
+        root = tmp_path / f"stopped-{stop}"
+        with pytest.raises(KeyboardInterrupt):
+            searched(root, sampler, dies_at=stop)
+        assert searched(root, sampler, dies_at=TRIALS[sampler] - stop) == expected
+    best = max(expected.history, key=lambda row: row["score"])
+    assert expected.best == {key: best[key] for key in SPACE}
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_samplers_differ_and_folds_do(tmp_path: Path, sampler: str) -> None:
+    one = searched(tmp_path / "one", sampler).history
+    other = searched(tmp_path / "one", sampler, fold=1).history
+    assert one != other
+    assert [row["trial"] for row in one] == list(range(1, TRIALS[sampler] + 1))
+    assert all(row["score"] == pytest.approx(score(row)) for row in one)
+    assert all(0 <= row["x"] <= 1 and 1e-4 <= row["rate"] <= 1e-1 for row in one)
+
+
+def test_a_gaussian_process_finds_a_better_value_than_its_random_trials(tmp_path: Path) -> None:
+    scores = [row["score"] for row in searched(tmp_path, "gp").history]
+    assert max(scores[5:]) > max(scores[:5])
+
+
+@pytest.mark.parametrize("spoil", ["torn", "emptied", "of another file", "no end"])
+def test_a_journal_that_is_spoiled_is_made_again(tmp_path: Path, spoil: str) -> None:
+    expected = searched(tmp_path / "once", "genetic")
+    with pytest.raises(KeyboardInterrupt):
+        searched(tmp_path / "spoiled", "genetic", dies_at=7)
+    (journal,) = (tmp_path / "spoiled").rglob("*.journal")
+    if spoil == "torn":
+        with journal.open("ab") as file:
+            file.write(b'{"op_code": 5, "wor')
+    elif spoil == "emptied":
+        journal.write_bytes(b"")
+    elif spoil == "of another file":
+        journal.write_bytes(b"\0" * journal.stat().st_size)
+    else:
+        journal.with_suffix(".end").unlink()
+    assert searched(tmp_path / "spoiled", "genetic") == expected
+
+
+def test_a_search_whose_every_training_diverged_names_its_system(tmp_path: Path) -> None:
+    with pytest.raises(WenError, match=r"system system, fold 0: no trial of its search ended"):
+        search(training(tmp_path), "search", SPACE, lambda values: 0.0, 3, "random")
+
+
+def test_a_system_that_is_killed_in_its_search_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    params, paths = made_up(tmp_path, wibowo2024={"trials": 6})
+    stage.run(params, paths, "wibowo2024")
+    expected = paths.system("wibowo2024").read_bytes()
+    script = (
+        "import os, signal, sys\n"
+        "from wen.config.params import Params\nfrom wen.config.paths import Paths\n"
+        "from wen.systems import searched, stage\n"
+        "judged, calls = searched.judged, []\n"
+        "def kill(*arguments):\n"
+        "    calls.append(1)\n"
+        "    if len(calls) == 5: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return judged(*arguments)\n"
+        "searched.judged = kill\n"
+        "stage.run(Params.model_validate_json(sys.argv[1]), Paths(sys.argv[2]), 'wibowo2024')\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, params.model_dump_json(), str(tmp_path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (journal,) = paths.searches("wibowo2024").glob("*.journal")
+    assert journal.stat().st_size > 0
+    stage.run(params, paths, "wibowo2024")
+    assert paths.system("wibowo2024").read_bytes() == expected
+    assert not paths.searches("wibowo2024").exists()
+
+
+def test_a_search_of_other_settings_does_not_go_on_from_these(tmp_path: Path) -> None:
+    params, paths = made_up(tmp_path, wibowo2024={"trials": 2})
+    source = Source(params, paths, fingerprint="one")
+    rows = np.arange(8)
+    one, other = (
+        Training(made, rows, rows % 2, rows, "wibowo2024", 0).journal("gp", [7])
+        for made in (source, Source(params, paths, fingerprint="other"))
+    )
+    assert one != other
+    computed(params, paths)
