@@ -14,7 +14,6 @@ import torch
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.data import prepare, split
 from wen.data.table import read_cells
 from wen.errors import WenError
 from wen.members import finetune, predict
@@ -29,20 +28,9 @@ LITE0 = "tf_efficientnet_lite0"
 KEY = "blocks.3.0.conv_pw.weight"
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("study")
-
-
 @pytest.fixture
-def paths(root: Path, values: dict[str, Any], tmp_path: Path) -> Paths:
-    """A copy of a study up to its features, which is made once."""
-    params, made = Params.model_validate(values), Paths(root)
-    made.params.touch()
-    if not made.features.exists():
-        for stage in (prepare, split, pretrained, features):
-            stage.run(params, made)
-    shutil.copytree(root, tmp_path / "study")
+def paths(featured: Path, tmp_path: Path) -> Paths:
+    shutil.copytree(featured, tmp_path / "study")
     return Paths(tmp_path / "study")
 
 

@@ -1,6 +1,7 @@
 """A training that is interrupted after any of its epochs ends as if it had not been."""
 
 import contextlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,8 @@ from wen import code
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.data import prepare, split
 from wen.members import finetune, predict
-from wen.network import backbone, features, fit, pretrained
+from wen.network import backbone, fit
 from wen.network.checkpoint import DEPENDS_ON, Checkpoint, Progress, fingerprint
 
 MEMBER = Member("0.001", 0)
@@ -28,22 +28,17 @@ class Interrupted(Exception):
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("study")
+def root(featured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("resumed") / "study"
+    shutil.copytree(featured, root)
+    return root
 
 
 @pytest.fixture
 def study(root: Path, values: dict[str, Any]) -> tuple[Params, Paths]:
-    """A study up to its features, made once."""
+    """A study up to its features."""
     values["head"]["epochs"], values["finetune"]["epochs"] = 3, 2
-    params, paths = Params.model_validate(values), Paths(root)
-    paths.params.touch()
-    if not paths.features.exists():
-        prepare.run(params, paths)
-        split.run(params, paths)
-        pretrained.run(params, paths)
-        features.run(params, paths)
-    return params, paths
+    return Params.model_validate(values), Paths(root)
 
 
 def outputs(paths: Paths) -> dict[str, bytes]:

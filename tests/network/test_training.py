@@ -18,12 +18,11 @@ from torch import nn
 from wen.config.member import Member
 from wen.config.params import Compute, Head, Params
 from wen.config.paths import Paths
-from wen.data import prepare, split
 from wen.data.table import read_cells
 from wen.errors import WenError
 from wen.files import read_json, read_npz
 from wen.members import finetune, predict
-from wen.network import device, features, frozen, pretrained
+from wen.network import device, features, frozen
 from wen.network.cut import Convolutions
 from wen.network.fit import Curves, Stage, fit
 from wen.network.inputs import Stored, batches
@@ -32,16 +31,23 @@ from wen.network.steps import Task, class_weights
 MEMBER = Member("0.001", 0)
 
 
-def run_study(values: dict[str, Any], root: Path, **features_options: Any) -> dict[str, np.ndarray]:
+def run_study(values: dict[str, Any], featured: Path, root: Path, **features_options: Any) -> dict[str, np.ndarray]:
+    """Train and predict in a copy of the tiny study, on features of other values than its own."""
     values["features"] |= features_options
     params, paths = Params.model_validate(values), Paths(root)
-    prepare.run(params, paths)
-    split.run(params, paths)
-    pretrained.run(params, paths)
+    shutil.copytree(featured, root, dirs_exist_ok=True)
+    shutil.rmtree(paths.features)
     features.run(params, paths)
     finetune.run(params, paths, MEMBER, "cpu")
     predict.run(params, paths, MEMBER, "cpu")
     return read_npz(paths.predictions(MEMBER))
+
+
+@pytest.fixture
+def values(values: dict[str, Any]) -> dict[str, Any]:
+    """With OpenVINO, whose features of an image depend on no other image of its batch."""
+    values["compute"]["cpu_engine"] = "openvino"
+    return values
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +56,10 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def predictions(study: Path, values: dict[str, Any]) -> dict[str, np.ndarray]:
+def predictions(study: Path, featured: Path, values: dict[str, Any]) -> dict[str, np.ndarray]:
     """Of the tiny study; run once for the module."""
     path = Paths(study).predictions(MEMBER)
-    return read_npz(path) if path.exists() else run_study(values, study)
+    return read_npz(path) if path.exists() else run_study(values, featured, study)
 
 
 def test_predictions_are_of_the_own_validation_fold_and_of_the_test_set(
@@ -87,9 +93,10 @@ def test_the_saved_model_is_a_whole_timm_network(study: Path, predictions: dict[
 
 @pytest.mark.parametrize("switched_off", [["pooled"], ["activations"], ["pooled", "activations"]])
 def test_the_shared_frozen_network_gives_what_the_plain_path_gives(
-    tmp_path: Path, values: dict[str, Any], predictions: dict[str, np.ndarray], switched_off: list[str]
-) -> None:
-    plain = run_study(values, tmp_path, **dict.fromkeys(switched_off, False))
+    tmp_path: Path, featured: Path, values: dict[str, Any], predictions: dict[str, np.ndarray],
+    switched_off: list[str],
+) -> None:  # fmt: skip
+    plain = run_study(values, featured, tmp_path, **dict.fromkeys(switched_off, False))
     for kind in switched_off:
         assert not list(Paths(tmp_path).features.glob(f"{kind}-*"))
     for key, value in predictions.items():
@@ -100,11 +107,11 @@ def test_the_shared_frozen_network_gives_what_the_plain_path_gives(
 
 
 def test_openvino_gives_what_torch_gives(
-    tmp_path: Path, study: Path, values: dict[str, Any], predictions: dict[str, np.ndarray]
+    tmp_path: Path, study: Path, featured: Path, values: dict[str, Any], predictions: dict[str, np.ndarray]
 ) -> None:
     """The features to float tolerance, of which training, by Adam's first steps above all, makes more."""
     values["compute"]["cpu_engine"] = "torch"
-    torch_only = run_study(values, tmp_path)
+    torch_only = run_study(values, featured, tmp_path)
     for kind in ("pooled", "activations"):
         with_openvino, without = (np.load(Paths(root).features / f"{kind}-0.npy") for root in (study, tmp_path))
         np.testing.assert_allclose(without, with_openvino, rtol=1e-4, atol=2e-4)
@@ -188,9 +195,9 @@ def test_training_in_a_repository_without_a_commit_says_what_to_do(
 
 
 def test_half_precision_storage_stays_close(
-    tmp_path: Path, values: dict[str, Any], predictions: dict[str, np.ndarray]
+    tmp_path: Path, featured: Path, values: dict[str, Any], predictions: dict[str, np.ndarray]
 ) -> None:
-    half = run_study(values, tmp_path, dtype="float16")
+    half = run_study(values, featured, tmp_path, dtype="float16")
     assert np.load(Paths(tmp_path).features / "activations-0.npy").dtype == np.float16
     np.testing.assert_allclose(half["test_probability"], predictions["test_probability"], atol=0.02)
 
