@@ -1,20 +1,52 @@
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
+from jinja2 import Environment, FileSystemBytecodeCache
 from report_study import make_study
 
-from wen.report import drawing
+from wen.report import drawing, page
 
 __all__ = ["make_study"]
-FORMATS = drawing.FORMATS
+FORMATS, RENDER = drawing.FORMATS, drawing.render
+
+
+def _empty(*_: object) -> bytes:
+    return b"<svg></svg>"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _the_page_alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Draw figures for the page alone where a module says `DRAWN`, and elsewhere leave them empty.
+
+    To draw them takes half of a page's time, and most modules read what stands around them. test_drawing and the
+    pipeline's tests draw all formats.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "FORMATS", ("svg",))
+        if not getattr(request.module, "DRAWN", False):
+            patch.setattr(drawing, "render", _empty)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
-def the_page_alone() -> Iterator[None]:
-    """Draw what the page needs: test_drawing and the pipeline's tests draw the other formats."""
+def _templates_compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drawing, "FORMATS", ("svg",))
+        cache = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+        patch.setattr(page, "Environment", partial(Environment, bytecode_cache=cache))
         yield
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw figures in a module that leaves them empty."""
+    monkeypatch.setattr(drawing, "render", RENDER)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave figures empty in a module that draws them."""
+    monkeypatch.setattr(drawing, "render", _empty)
 
 
 @pytest.fixture

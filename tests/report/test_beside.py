@@ -1,7 +1,10 @@
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
-from report_study import MakeStudy
+from conftest import study_values
+from report_study import write_study
 
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -10,10 +13,10 @@ from wen.report import page
 from wen.report.language import Text
 
 
-@pytest.fixture
-def by_subject(make_study: MakeStudy) -> tuple[Params, Paths]:
-    """A study split by subject whose evidence is committed under the tag ``people``."""
-    params, paths = make_study(split={"unit": "subject"})
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Paths]:
+    """A study split by subject whose evidence is committed under the tag ``people``; for tests to copy."""
+    params, paths = write_study(tmp_path_factory.mktemp("study"), study_values(), split={"unit": "subject"})
     page.run(params, paths)
     for command in (["init"], ["add", "metrics"], ["commit", "-m", "A study by subject"], ["tag", "people"]):
         subprocess.run(
@@ -21,6 +24,13 @@ def by_subject(make_study: MakeStudy) -> tuple[Params, Paths]:
             capture_output=True,
         )  # fmt: skip
     return params, paths
+
+
+@pytest.fixture
+def by_subject(committed: tuple[Params, Paths], tmp_path: Path) -> tuple[Params, Paths]:
+    params, paths = committed
+    shutil.copytree(paths.root, tmp_path, dirs_exist_ok=True)
+    return params, Paths(tmp_path)
 
 
 def written(params: Params, paths: Paths, revision: str) -> str:

@@ -189,6 +189,7 @@ def numbers(found: Any) -> list[float | None]:
     return [] if isinstance(found, str | bool) else [found]
 
 
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize("language", ["en", "id"])
 def test_the_page_of_a_classifier_that_always_says_the_same_has_dashes(make_study: MakeStudy, language: str) -> None:
     params, paths = make_study(report={"language": language}, cells=45, subjects=9)

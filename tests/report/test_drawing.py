@@ -12,6 +12,8 @@ from wen.report import side_by_side
 from wen.report.drawing import plotted, write
 from wen.report.language import Text
 
+DRAWN = True
+
 
 def drawn() -> Figure:
     figure, (left, right) = plt.subplots(1, 2)

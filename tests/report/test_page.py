@@ -29,6 +29,7 @@ from wen.report import page
 from wen.report.language import Text
 from wen.results import gather
 
+DRAWN = True
 SECTIONS = [
     "answer", "questions", "baselines", "readings", "champions", "repeats", "leaks", "copies", "people",
     "tables", "weights", "figures", "calibration", "decisions", "agreement", "cells", "published", "images",
@@ -142,6 +143,7 @@ def test_a_file_name_with_markup_in_it_shows_as_text(make_study: MakeStudy) -> N
     assert [tag for tag, _ in made.elements].count("script") == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("language", ["en", "id"])
 def test_pairs_of_copies_are_shown_side_by_side_with_their_people(make_study: MakeStudy, language: str) -> None:
     params, paths = make_study(report={"language": language})
@@ -167,6 +169,7 @@ def test_pairs_of_copies_are_shown_side_by_side_with_their_people(make_study: Ma
         assert text in section
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_near_copies_that_were_not_searched_for_are_not_counted_as_none(make_study: MakeStudy) -> None:
     params, paths = make_study()
     dataset = read_json(paths.dataset_metrics)
@@ -175,6 +178,7 @@ def test_near_copies_that_were_not_searched_for_are_not_counted_as_none(make_stu
     assert Text("en")("copies.not_searched") in run(params, paths).text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_training_that_diverged_is_named_at_the_top(make_study: MakeStudy) -> None:
     params, paths = make_study()
     path = paths.predictions(Member("0.0001", 1))
@@ -183,6 +187,7 @@ def test_a_training_that_diverged_is_named_at_the_top(make_study: MakeStudy) -> 
     assert Text("en")("diverged", models="0.0001-1") in top
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("language", ["en", "id"])
 def test_it_says_what_was_chosen_on_test_data(make_study: MakeStudy, language: str) -> None:
     params, paths = make_study(report={"language": language})
@@ -200,6 +205,7 @@ def test_it_says_what_was_chosen_on_test_data(make_study: MakeStudy, language: s
     assert optimistic not in free
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("folds", "language"), [(2, "en"), (5, "id")])
 def test_it_says_what_the_runs_can_show_and_what_the_thesis_would_have_tested(
     make_study: MakeStudy, language: str, folds: int
@@ -260,6 +266,7 @@ def test_synthetic_figures_never_stand_beside_published_ones(made: Page) -> None
     assert ">this study<" not in made.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_real_figures_stand_beside_published_ones_with_how_they_were_split(make_study: MakeStudy) -> None:
     made = run(*make_study(dataset={"source": "cnmc"}))
     groups = made.text.split("data-group=")
