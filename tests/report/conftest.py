@@ -3,11 +3,11 @@ from functools import partial
 
 import pytest
 from jinja2 import Environment, FileSystemBytecodeCache
-from report_study import make_study
+from report_study import make_study, page_of
 
 from wen.report import drawing, page
 
-__all__ = ["make_study"]
+__all__ = ["make_study", "page_of"]
 FORMATS, RENDER = drawing.FORMATS, drawing.render
 
 

@@ -2,13 +2,14 @@
 
 import html
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import study_values
 from PIL import Image
 
 from wen.config.member import Member
@@ -24,6 +25,7 @@ from wen.repeats import table
 from wen.report import page
 
 MakeStudy = Callable[..., tuple[Params, Paths]]
+PageOf = Callable[..., tuple[Params, Paths]]
 
 
 @pytest.fixture
@@ -51,9 +53,30 @@ def write_study(
     return params, paths
 
 
+@pytest.fixture(scope="session")
+def page_of(tmp_path_factory: pytest.TempPathFactory) -> PageOf:
+    """Give a study and its page; each is written once, for tests that change nothing of it."""
+
+    @cache
+    def written(language: str, unit: str, source: str) -> tuple[Params, Paths]:
+        params, paths = write_study(
+            tmp_path_factory.mktemp("study"), study_values(),
+            report={"language": language}, split={"unit": unit}, dataset={"source": source},
+        )  # fmt: skip
+        page.run(params, paths)
+        return params, paths
+
+    return lambda language="en", unit="image", source="synthetic": written(language, unit, source)
+
+
 def section(params: Params, paths: Paths, name: str) -> str:
     """Write a study's page and return one section of it."""
     page.run(params, paths)
+    return section_of(paths, name)
+
+
+def section_of(paths: Paths, name: str) -> str:
+    """One section of a page that is written."""
     text = (paths.report / "index.html").read_text(encoding="utf-8")
     return html.unescape(text.split(f'<section id="{name}">')[1].split("</section>")[0])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report_study import MakeStudy
+from report_study import MakeStudy, PageOf
 
 from wen.config.member import Member
 from wen.config.params import Params
@@ -113,9 +113,8 @@ def sentences(evidence: dict[str, Any], study: Study, t: Text) -> list[str]:
     ]  # fmt: skip
 
 
-def test_the_model_card_has_the_calibration_of_the_classifier_in_focus(make_study: MakeStudy) -> None:
-    params, paths = make_study()
-    page.run(params, paths)
+def test_the_model_card_has_the_calibration_of_the_classifier_in_focus(page_of: PageOf) -> None:
+    params, paths = page_of()
     study = gather(params, paths)
     ece = expected_error(study.label, study.focus.probability)
     assert f"ECE {ece:.3f}" in (paths.report / "model-card.md").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from report_study import MakeStudy
+from report_study import MakeStudy, PageOf
 from ruamel.yaml import YAML
 
 from wen.config.params import Params
@@ -20,21 +20,20 @@ HEADINGS = ("details", "use", "factors", "metrics", "evaluation", "training", "r
 
 def card(params: Params, paths: Paths) -> tuple[dict[str, Any], str]:
     """The front matter and the text of a study's model card."""
-    page.run(params, paths)
     _, front, text = (paths.report / "model-card.md").read_text(encoding="utf-8").split("---\n", 2)
     return YAML(typ="safe").load(front), text
 
 
 @pytest.mark.parametrize("language", ["en", "id"])
-def test_it_has_the_nine_headings_of_mitchell_et_al_in_their_order(make_study: MakeStudy, language: str) -> None:
-    _, text = card(*make_study(report={"language": language}))
+def test_it_has_the_nine_headings_of_mitchell_et_al_in_their_order(page_of: PageOf, language: str) -> None:
+    _, text = card(*page_of(language))
     t = Text(language)
     assert re.findall("^## (.+)$", text, re.M) == [t(f"card.{name}") for name in HEADINGS]
     assert t("synthetic") in text
 
 
-def test_its_figures_in_the_front_matter_are_those_of_the_headline(make_study: MakeStudy) -> None:
-    params, paths = make_study()
+def test_its_figures_in_the_front_matter_are_those_of_the_headline(page_of: PageOf) -> None:
+    params, paths = page_of()
     front, _ = card(params, paths)
     (model,) = front["model-index"]
     (result,) = model["results"]
@@ -49,16 +48,16 @@ def test_an_undefined_measure_is_left_out_of_the_front_matter(make_study: MakeSt
     study.focus.row["auc"] = None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "gather", lambda *_: study)
-        front, _ = card(params, paths)
+        page.run(params, paths)
+    front, _ = card(params, paths)
     metrics = {own["type"]: own["value"] for own in front["model-index"][0]["results"][0]["metrics"]}
     assert set(metrics) == set(MEASURES) - {"auc"}
     assert all(math.isfinite(value) for value in metrics.values())
 
 
 @pytest.mark.parametrize(("source", "name"), [("synthetic", "Synthetic cells"), ("cnmc", "C-NMC 2019")])
-def test_it_names_licence_library_and_data_as_the_hub_expects(make_study: MakeStudy, source: str, name: str) -> None:
-    params, paths = make_study(dataset={"source": source})
-    front, text = card(params, paths)
+def test_it_names_licence_library_and_data_as_the_hub_expects(page_of: PageOf, source: str, name: str) -> None:
+    front, text = card(*page_of(source=source))
     dataset = front["model-index"][0]["results"][0]["dataset"]
     assert (front["license"], front["library_name"]) == ("mit", "timm")
     assert front["datasets"] == [dataset["type"]] == [name.lower().replace(" ", "-")]

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 
 import pytest
-from report_study import MakeStudy, section
+from report_study import PageOf, section_of
 
 from wen.report import checklist
 from wen.report.language import Text, listed
@@ -36,9 +36,9 @@ def test_each_item_is_filled_or_open_or_not_applicable_in_both_languages() -> No
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("unit", ["image", "subject"])
-def test_the_page_shows_every_item_with_the_numbers_of_the_run(make_study: MakeStudy, language: str, unit: str) -> None:
-    params, paths = make_study(report={"language": language}, split={"unit": unit}, dataset={"source": "cnmc"})
-    text, t = section(params, paths, "checklist"), Text(language)
+def test_the_page_shows_every_item_with_the_numbers_of_the_run(page_of: PageOf, language: str, unit: str) -> None:
+    params, paths = page_of(language, unit, "cnmc")
+    text, t = section_of(paths, "checklist"), Text(language)
     assert Counter(re.findall(r'<th scope="row">([^<]+)</th>', text)) == {"CLAIM 2024": 44, "TRIPOD+AI": 52}
     for state in checklist.STATES:
         (title,) = (found for found in re.findall("<summary>([^<]+)</summary>", text) if found.startswith(

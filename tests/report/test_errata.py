@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 from conftest import PROJECT
-from report_study import MakeStudy, section
+from report_study import PageOf, section_of
 
 from wen.report import errata
 
@@ -18,16 +18,14 @@ def test_the_docs_hold_the_errata_that_the_page_holds(language: str, name: str) 
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_known_error_of_the_thesis_is_on_the_page_with_the_decision_taken(
-    make_study: MakeStudy, language: str
-) -> None:
+def test_every_known_error_of_the_thesis_is_on_the_page_with_the_decision_taken(page_of: PageOf, language: str) -> None:
     known = (
         "(2.9)", "(2.13)", "(2.17)", "(2.20)", "(2.22)", "2.10.6", "2.12", "3.1,", "3.3,", "3.3 (4)", "3.5", "Intra-LR",
     )  # fmt: skip
     entries = errata.errata(language)
     for place in known:
         assert any(place in own["place"] for own in entries), place
-    text = section(*make_study(report={"language": language}), "errata")
+    text = section_of(page_of(language)[1], "errata")
     for own in entries:
         assert all(own[column] for column in errata.COLUMNS)
         assert all(own[column] in text for column in ("place", "says", "meant", "decision"))

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from report_study import MakeStudy, section
+from report_study import MakeStudy, PageOf, section_of
 
 from wen.report import published
 from wen.report.language import Text
@@ -64,10 +64,9 @@ def test_this_study_stands_in_the_group_of_its_own_split_and_in_no_other(make_st
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_page_has_a_table_for_each_group_and_marks_what_is_second_hand_or_recalled(
-    make_study: MakeStudy, language: str
+    page_of: PageOf, language: str
 ) -> None:
-    params, paths = make_study(report={"language": language}, dataset={"source": "cnmc"})
-    text, t = section(params, paths, "published"), Text(language)
+    text, t = section_of(page_of(language, source="cnmc")[1], "published"), Text(language)
     assert re.findall(r'<table class="sortable" data-group="(\w+)">', text) == list(published.GROUPS)
     table = published.results()
     for basis in ("quoted", "recalled"):

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 
 import pytest
-from report_study import MakeStudy, section
+from report_study import MakeStudy, PageOf, section_of
 
 from wen.report import page, published
 from wen.report.language import Text, listed
@@ -31,9 +31,8 @@ def test_every_published_result_that_has_a_reference_has_it_among_the_references
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_references_end_the_page_with_a_link_each(make_study: MakeStudy, language: str) -> None:
-    params, paths = make_study(report={"language": language})
-    text = section(params, paths, "references")
+def test_the_references_end_the_page_with_a_link_each(page_of: PageOf, language: str) -> None:
+    text = section_of(page_of(language)[1], "references")
     entries = listed("references.yaml", language)
     assert text.count("<li id=") == len(entries)
     assert set(re.findall(rf'href="https://doi\.org/({DOI})">', text)) == {own["doi"] for own in entries} - {""}

@@ -6,8 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import study_values
-from report_study import MakeStudy, write_study
+from report_study import MakeStudy, PageOf
 
 from wen.config.member import Member
 from wen.config.params import Params
@@ -54,11 +53,9 @@ def test_models_off_the_grid_count_as_well(make_study: MakeStudy) -> None:
     assert len(study.networks) == 4 * 2
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Paths]:
-    params, paths = write_study(tmp_path_factory.mktemp("study"), study_values())
-    page.run(params, paths)
-    return params, paths
+@pytest.fixture
+def written(page_of: PageOf) -> tuple[Params, Paths]:
+    return page_of()
 
 
 def expected(paths: Paths) -> dict[str, list[str]]:
