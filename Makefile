@@ -5,7 +5,7 @@ COMPLETE ?= true
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test study results bench plain chaos fuzz mutants lock clean data-given
+.PHONY: help demo test study results bench plain chaos fuzz mutants docs lock clean data-given
 
 help:  ## List these targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,10 @@ data-given:
 results: $(BIN)/installed  ## Print the result table of the last run
 	wen results
 
+docs: $(BIN)/mkdocs  ## Build the documentation into build/docs and check its links
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+	@echo build/docs/index.html
+
 bench: $(BIN)/installed  ## Measure the study against its peers: make bench [SAMPLE=part of C-NMC]
 	python bench/run.py $(if $(SAMPLE),--sample "$(SAMPLE)")
 
@@ -53,7 +57,7 @@ mutants: $(BIN)/installed  ## Change the statistics' code in one place at a time
 lock:  ## Write constraints.txt anew: the newest releases that pyproject.toml allows
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
-	build/lock/bin/pip install --quiet --disable-pip-version-check '.[dev,xgboost]'
+	build/lock/bin/pip install --quiet --disable-pip-version-check '.[dev,docs,xgboost]'
 	{ grep '^#' constraints.txt; build/lock/bin/pip freeze --exclude wen | LC_ALL=C sort; } > build/lock.txt
 	mv build/lock.txt constraints.txt
 
@@ -67,4 +71,8 @@ $(BIN)/installed: pyproject.toml constraints.txt
 	@git config user.email >/dev/null || ! git rev-parse --git-dir >/dev/null 2>&1 || { \
 	  git config user.name 'wen study' && git config user.email 'wen@localhost' && \
 	  echo 'git has no identity here, and dvc exp run needs one: this clone now has "wen study"'; }
+	touch $@
+
+$(BIN)/mkdocs: $(BIN)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
 	touch $@

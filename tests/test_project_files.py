@@ -13,6 +13,8 @@ from ruamel.yaml import YAML
 
 from wen.installed import STUDY
 
+DOCS = sorted((PROJECT / "docs").glob("*.md"))
+
 
 def read(name: str) -> str:
     return (PROJECT / name).read_text(encoding="utf-8")
@@ -82,3 +84,16 @@ def test_workflows_run_on_a_python_that_the_project_takes(project: dict[str, Any
             lowest
         }
     assert re.search(rf"^FROM python:{lowest}-slim$", read("Dockerfile"), re.MULTILINE)
+
+
+def test_every_page_of_docs_is_in_the_site_s_navigation_and_on_its_first_page() -> None:
+    pages = {path.name for path in (PROJECT / "docs").glob("*.md")} - {"index.md"}
+    assert set(re.findall(r": ([\w.]+\.md)$", read("mkdocs.yml"), re.MULTILINE)) == pages | {"index.md"}
+    assert set(re.findall(r"\]\(([\w.]+\.md)\)", read("docs/index.md"))) == pages
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in DOCS)])
+def test_every_link_of_a_page_leads_to_a_file(page: str) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", read(page))
+    missing = [link for link in links if not (PROJECT / page).parent.joinpath(link).exists()]
+    assert missing == []

@@ -50,7 +50,9 @@ class Synthetic(Section):
     subjects: Annotated[Integer, Field(ge=4)]
     cells: Annotated[Integer, Field(ge=20)]
     preliminary_subjects: Annotated[Integer, Field(ge=2)]
+    """Of the preliminary set."""
     preliminary_cells: Annotated[Integer, Field(ge=4)]
+    """Of the preliminary set."""
     duplicates: Count
     altered: Count
     separation: Annotated[float, Field(ge=0, le=10)]
@@ -107,9 +109,13 @@ class Pretrained(Section):
 
     weights: Annotated[str, Field(min_length=1)]
     kwargs: dict[str, Scalar] = {}
+    """Arguments of `timm.create_model` besides the name."""
     mean: Colour | None = None
+    """Of red, green and blue, by which images are normalised; null: as timm says of the network."""
     std: Colour | None = None
+    """As ``mean``."""
     channels: Literal["rgb", "bgr"] = "rgb"
+    """The order of colours that the weights learned from."""
 
 
 class Backbone(Pretrained):
@@ -147,12 +153,14 @@ class Train(Section):
     """What both training stages share."""
 
     batch_size: Annotated[Integer, Field(ge=2)]
+    """Images of a step of training."""
 
 
 class Head(Section):
     """Stage 1: the head alone, on the frozen backbone."""
 
     epochs: Positive
+    """At most."""
     patience: Positive
 
 
@@ -160,7 +168,9 @@ class Finetune(Section):
     """Stage 2: the head and the backbone from the module ``unfreeze_from`` upwards."""
 
     epochs: Count
+    """At most; 0: no stage 2."""
     patience: Positive
+    """Epochs without a better validation accuracy before it stops."""
     keep: Literal["best", "always"] = "best"
     """``always`` keeps the best epoch of stage 2 even if one of stage 1 was better."""
     unfreeze_from: Annotated[str, Field(min_length=1)]
@@ -202,6 +212,7 @@ class Params(Section):
     lr_grid: Annotated[list[LearningRate], Field(min_length=2, max_length=8)]
     folds: Annotated[list[Count], Field(min_length=2)]
     schemes: Annotated[list[str], Field(min_length=1)]
+    """By what ensembles weigh their members: accuracy, f1, kappa, auc, or uniform, a plain average."""
     calibration: Literal["none", "temperature"]
     baselines: list[str]
     systems: dict[str, dict[str, Any]]
@@ -209,6 +220,7 @@ class Params(Section):
     pretrained: dict[NetworkName, Annotated[Pretrained, BeforeValidator(_weights)]]
     """The networks of the systems, by timm's names."""
     seed: Annotated[int, Field(ge=0, lt=2**32)]
+    """Of every random draw: synthetic cells, split, first weights, order of images, random views."""
     dataset: Dataset
     images: Images
     split: Split

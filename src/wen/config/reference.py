@@ -1,0 +1,204 @@
+"""docs/PARAMS.md, the reference of params.yaml: ``python -m wen.config.reference`` writes it.
+
+Type and range of a key come from the models of `wen.config.params`, its meaning from the comments of profiles/demo.yaml
+or, of a key that is not there, from the docstring under its field, and the stages that rerun from dvc.yaml.
+"""
+
+import ast
+import inspect
+import json
+import re
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from wen.config import params
+from wen.config.params import Params
+from wen.config.paths import Paths
+from wen.config.stages import STAGES
+
+NO_LIMIT = 2**31
+"""The upper bound of an integer that no one reaches; see `wen.config.params.Integer`."""
+HEAD = """# params.yaml, key by key
+
+Made by `python -m wen.config.reference` from the code, the comments of [profiles/demo.yaml](../profiles/demo.yaml) and
+dvc.yaml; do not edit it. params.yaml is checked as a whole before any stage runs: an unknown key, a missing one or a
+value out of range is named, and nothing runs (`wen check` does that alone). A key with a default may be left out.
+
+A stage reruns if a key that it reads changes. Then those follow that read what it wrote, if that changed (last table).
+Of a stage with a run for each model, those runs are new whose learning rate, fold or system is. `report` reruns at
+every change.
+"""
+FOLLOW = """## What follows a stage
+
+| stage | stages that read what it writes, directly or through others |
+|---|---|
+"""
+
+
+def page(root: Path) -> str:
+    """Write the reference of the project in a folder, as Markdown."""
+    said = comments((root / "profiles/demo.yaml").read_text(encoding="utf-8"))
+    stages = YAML(typ="safe").load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    schema = Params.model_json_schema()
+    top: list[str] = []
+    sections: list[str] = []
+    for key, field in schema["properties"].items():
+        name = _section(field)
+        if name is None:
+            top.append(_row(key, field, schema, said, stages))
+        else:
+            text = "\n".join(_rows(f"{key}.", schema["$defs"][name], schema, said, stages))
+            about = " ".join(schema["$defs"][name]["description"].replace("``", "`").split())
+            sections.append(f"## {key}\n\n{about}\n\n{_COLUMNS}{text}\n")
+    follow = "\n".join(f"| `{stage}` | {_listed(_after(stage, stages))} |" for stage in STAGES if stage in stages)
+    first = "## At the top\n\n" + _COLUMNS + "\n".join(top) + "\n"
+    return "\n".join([HEAD, first, *sections, FOLLOW + follow + "\n"])
+
+
+_COLUMNS = "| key | values | what it is | read by |\n|---|---|---|---|\n"
+
+
+def comments(text: str) -> dict[str, str]:
+    """The comment beside each key of a profile, by the key with those that it is in: ``images.size``."""
+    found: dict[str, str] = {}
+    path: list[tuple[int, str]] = []
+    key = ""
+    for line in text.splitlines():
+        if match := re.match(r"( *)([\w-]+):(?:\s.*?)?(?:\s#\s+(.*))?$", line):
+            depth = len(match[1])
+            path = [(indent, name) for indent, name in path if indent < depth] + [(depth, match[2])]
+            key = ".".join(name for _, name in path)
+            found[key] = match[3] or ""
+        elif (match := re.match(r" {20,}# (.*)$", line)) and key:
+            found[key] += f" {match[1]}"
+    return found
+
+
+def _section(field: Mapping[str, Any]) -> str | None:
+    """The model that a field holds, if it is a section."""
+    references = [part["$ref"] for part in (field, *field.get("anyOf", [])) if "$ref" in part]
+    return references[0].rsplit("/", 1)[-1] if references else None
+
+
+def _rows(
+    prefix: str, model: Mapping[str, Any], schema: Mapping[str, Any], said: Mapping[str, str], stages: Mapping[str, Any]
+) -> Iterator[str]:
+    for name, field in model["properties"].items():
+        inner = _section(field)
+        if inner is None:
+            yield _row(prefix + name, field | {"of": model["title"]}, schema, said, stages)
+        else:
+            yield from _rows(f"{prefix}{name}.", schema["$defs"][inner], schema, said, stages)
+
+
+def _row(
+    key: str, field: Mapping[str, Any], schema: Mapping[str, Any], said: Mapping[str, str], stages: Mapping[str, Any]
+) -> str:
+    values = _values(field, schema)
+    if "default" in field:
+        values += f"; default {_literal(field['default'])}"
+    about = (said.get(key) or _docstring(field.get("of", "Params"), key.rsplit(".", 1)[-1])).replace("|", r"\|")
+    return f"| `{key}` | {values} | {about} | {_listed(_readers(key, stages))} |"
+
+
+def _docstring(model: str, name: str) -> str:
+    """The text under a field, in the model or in the one that it extends."""
+    for kind in inspect.getmro(getattr(params, model)):
+        if kind.__module__ != params.__name__:
+            continue
+        body = ast.parse(inspect.getsource(kind)).body[0].body  # type: ignore[attr-defined]
+        for field, text in pairwise(body):
+            is_field = isinstance(field, ast.AnnAssign) and getattr(field.target, "id", "") == name
+            if is_field and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                said = " ".join(str(text.value.value).replace("``", "`").split()).rstrip(".")
+                return said if said[:2].isupper() else said[0].lower() + said[1:]
+    return ""
+
+
+def _values(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    """Type and range in words."""
+    if "anyOf" in field:
+        return " or ".join(_values(part, schema) for part in field["anyOf"])
+    if "enum" in field or "const" in field:
+        return ", ".join(_literal(value) for value in field.get("enum", [field.get("const")]))
+    if "$ref" in field:
+        return f"a mapping as of `{field['$ref'].rsplit('/', 1)[-1].lower()}`"
+    kind = field.get("type", "")
+    if kind == "array":
+        least, most = field.get("minItems"), field.get("maxItems")
+        span = f", {least} of them" if least == most else f", {least} to {most}" if most else f", at least {least}"
+        return f"list ({_values(field.get('items', {}), schema)}){span if least or most else ''}"
+    if kind == "object":
+        inner = (
+            _values(field["additionalProperties"], schema)
+            if isinstance(field.get("additionalProperties"), dict)
+            else ""
+        )
+        return f"mapping of names to {inner}" if inner else "mapping"
+    words = {"integer": "integer", "number": "number", "boolean": "true, false", "string": "text", "null": "null"}
+    return words.get(kind, "number, text, true or false") + _range(field)
+
+
+def _range(field: Mapping[str, Any]) -> str:
+    words = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
+    shown = {key: field[key] for key in words if key in field and field[key] != NO_LIMIT}
+    return "".join(
+        f" {words[key]} {format(value, ',' if isinstance(value, int) else 'g')}" for key, value in shown.items()
+    )
+
+
+def _literal(value: Any) -> str:
+    return f"`{json.dumps(value)}`" if value is None or isinstance(value, bool | list | dict) else f"`{value}`"
+
+
+def _readers(key: str, stages: Mapping[str, Any]) -> list[str]:
+    """Stages whose ``params`` name a key, one that it is in or one in it, or that are made from it."""
+    found = []
+    for name, stage in stages.items():
+        body = stage.get("do", stage)
+        read = [text for entry in body.get("params", []) for text in (entry if isinstance(entry, dict) else [entry])]
+        read = [re.sub(r"\.\$\{key\}$", "", str(text)) for text in read]
+        made_from = re.findall(r"\$\{(\w+)", str([stage.get("matrix"), stage.get("foreach"), body.get("deps")]))
+        related = any(text == key or key.startswith(f"{text}.") or text.startswith(f"{key}.") for text in read)
+        if related or key in made_from or "params.yaml" in body.get("deps", []):
+            found.append(name)
+    return found
+
+
+def _after(stage: str, stages: Mapping[str, Any]) -> list[str]:
+    """The stages behind one, in the order of dvc.yaml."""
+    bodies = {name: found.get("do", found) for name, found in stages.items()}
+    behind: set[str] = set()
+    left = [stage]
+    while left:
+        outs = [_path(out) for kind in ("outs", "metrics", "plots") for out in bodies[left[-1]].get(kind, [])]
+        left.pop()
+        for name, body in bodies.items():
+            deps = [_path(dep) for dep in body.get("deps", [])]
+            if name not in behind and any(_within(out, dep) or _within(dep, out) for out in outs for dep in deps):
+                behind.add(name)
+                left.append(name)
+    return [name for name in stages if name in behind]
+
+
+def _path(entry: Any) -> list[str]:
+    """The parts of a path of dvc.yaml; whatever a template gives is one and the same."""
+    text = next(iter(entry)) if isinstance(entry, dict) else str(entry)
+    return re.sub(r"\$\{[^}]*\}", "*", text).split("/")
+
+
+def _within(inner: list[str], outer: list[str]) -> bool:
+    return inner[: len(outer)] == outer
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"
+
+
+if __name__ == "__main__":
+    root = Paths().root
+    (root / "docs/PARAMS.md").write_text(page(root), encoding="utf-8", newline="\n")
