@@ -14,6 +14,7 @@ from tiny_study import set_params
 from wen import doctor
 from wen.config.params import load
 from wen.config.paths import Paths
+from wen.config.stages import STAGES
 from wen.files import write_json
 
 ALWAYS = ["code", "Python", "packages", "parameters", "device", "memory", "disk", "git", "DVC", "remote"]
@@ -139,3 +140,11 @@ def test_version_names_release_and_commit(tmp_path: Path) -> None:
 def test_a_shell_completes_commands(tmp_path: Path) -> None:
     done = wen(tmp_path, _WEN_COMPLETE="complete_bash", COMP_WORDS="wen do", COMP_CWORD="1")
     assert done.stdout.split() == ["doctor"]
+
+
+def test_help_lists_the_stages_apart_from_what_a_person_calls(tmp_path: Path) -> None:
+    people, stages = wen(tmp_path, "--help", COLUMNS="100").stdout.split("Stages of dvc.yaml")
+    for stage in ("code", *STAGES):
+        assert f"│ {stage} " in stages
+        assert f"│ {stage} " not in people
+    assert "│ doctor " in people

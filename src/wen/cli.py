@@ -407,3 +407,8 @@ def verify(
         from wen.integrity import verify
 
         verify.run(Paths())
+
+
+for command in app.registered_commands:
+    if command.callback and (command.name or command.callback.__name__.replace("_", "-")) in ("code", *STAGES):
+        command.rich_help_panel = "Stages of dvc.yaml, which `dvc repro` runs"
