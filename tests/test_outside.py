@@ -63,7 +63,7 @@ def test_a_clone_without_the_images_keeps_the_list_of_them(tmp_path: Path, real:
     outside.run(real, Paths(tmp_path))
     assert listed(tmp_path) == before
     (tmp_path / "data/raw.csv").unlink()
-    with pytest.raises(WenError, match=r"holds no images.*`make study DATA=...` brings images, `dvc pull` the results"):
+    with pytest.raises(WenError, match=r"holds no images.*`wen study DATA` brings images, `dvc pull` the results"):
         outside.run(real, Paths(tmp_path))
 
 

@@ -123,7 +123,7 @@ def _expected(params: Params, paths: Paths) -> tuple[int, int, list[Cell]]:
     else:
         total, preliminary = len(cells), sum(cell.source == "preliminary" for cell in cells)
     if not total:
-        raise WenError(f"{paths.raw}: holds no labelled image to count; `make study DATA=...` brings images here")
+        raise WenError(f"{paths.raw}: holds no labelled image to count; `wen study DATA` brings images here")
     return total, preliminary, cells if len(cells) == total else []
 
 

@@ -128,7 +128,7 @@ def test_what_calls_itself_complete_must_have_the_published_counts(tmp_path: Pat
 
 
 def test_an_empty_folder_says_how_to_bring_data(tmp_path: Path) -> None:
-    assert "make study DATA=" in problems(tmp_path)
+    assert "wen study DATA" in problems(tmp_path)
 
 
 def test_duplicates_are_counted_by_their_pixels_whatever_the_header(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def survey(folder: Path, root: Path, params: Params) -> tuple[pd.DataFrame, pd.D
         counts = [f"{int((index.label == value).sum()):,} {name}" for value, name in enumerate(dataset.classes)]
         problems.append(
             f"{folder}: holds {len(index)} labelled images, {' and '.join(counts)}; both classes are needed. "
-            "`make study DATA=...` brings images here"
+            "`wen study DATA` brings images here"
         )
     if problems:
         raise WenError(f"{len(problems)} problem(s) with the images:\n" + "\n".join(problems + listing.left_out))
@@ -190,6 +190,6 @@ def _gaps(listing: Listing) -> list[str]:
     if gaps or listing.missing:  # which the listing names
         gaps.append(
             "to study the images that are here, set dataset.complete: false in params.yaml "
-            "(make study ... COMPLETE=false)"
+            "(`wen study ... --incomplete`)"
         )
     return gaps

@@ -44,7 +44,7 @@ def _list_images(params: Params, paths: Paths) -> None:
         return
     elif not files:
         raise WenError(
-            f"{paths.raw}: holds no images, and {paths.raw_list} is not here; `make study DATA=...` brings images, "
+            f"{paths.raw}: holds no images, and {paths.raw_list} is not here; `wen study DATA` brings images, "
             "`dvc pull` the results of a study that has run"
         )
     digests = _md5(files, paths, "raw")
