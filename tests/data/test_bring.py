@@ -157,7 +157,12 @@ def test_real_cells_are_refused_as_incomplete_and_read_when_that_is_said(
     bring.run(real_sample, "laptop", incomplete=True, paths=paths)
     params = load(paths.params)
     ((index, _, summary),) = surveys
-    assert (len(index), summary["positive"], summary["negative"], summary["unlabelled_final_images"]) == (1301, 856, 445, 7)
+    assert (len(index), summary["positive"], summary["negative"], summary["unlabelled_final_images"]) == (
+        1301,
+        856,
+        445,
+        7,
+    )
     assert summary["duplicate_pairs_by_subjects"] == {"20 and 21": 71}
     no_copies = pd.DataFrame(columns=list(COPIES))
     leaks = {
