@@ -6,10 +6,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recomputed import focus, members
+from recomputed.agreement import agreement
+from recomputed.baselines import baselines
+from recomputed.calibration import calibration
+from recomputed.champions import champions
+from recomputed.decisions import decisions
 from recomputed.hypotheses import Hypotheses
 from recomputed.intervals import intervals
+from recomputed.maps import maps
+from recomputed.people import people
 from recomputed.readings import readings
+from recomputed.repeats import repeats
 from recomputed.simulated import coverage
 from recomputed.source import Source
 
@@ -28,10 +35,10 @@ def evidence(source: Source) -> dict[str, Any]:
         "answer": own.answer(), "readings": readings(source), "stages": stages(source), "intervals": limits,
         "classifier": source.focus.id,
         "focus": {key: getattr(params, key) for key in ("lr", "weighting", "ensemble", "reading")},
-        "maps": focus.maps(source), "baselines": members.baselines(source), "champions": members.champions(source),
-        "people": focus.people(source), "calibration": focus.calibration(source),
-        "decisions": focus.decisions(source), "agreement": members.agreement(source),
-        "repeats": members.repeats(source),
+        "maps": maps(source), "baselines": baselines(source), "champions": champions(source),
+        "people": people(source), "calibration": calibration(source),
+        "decisions": decisions(source), "agreement": agreement(source),
+        "repeats": repeats(source),
         "dataset": hashlib.sha256("".join(sorted(every.pixels)).encode()).hexdigest(),
         "test_set": params.split.test, "subjects": source.cells.subject.nunique(), "network": params.backbone.name,
         "summary": summary(source, limits), "beside": None,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score, precision_recall_curve, roc_curve
 
-from recomputed.focus import cost
+from recomputed.decisions import cost
 from recomputed.source import Classifier, Source
 
 Shown = tuple[list[str], list[Any]]

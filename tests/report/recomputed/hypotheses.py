@@ -5,6 +5,7 @@ from math import factorial
 from typing import Any
 
 import numpy as np
+from scipy.stats import chi2
 
 from recomputed.runs import runs
 from recomputed.simulated import Simulated, smallest_by_exchange
@@ -142,8 +143,6 @@ class Hypotheses:
         return _about(hypothesis, "areas", "auc", [one, other]) | found | {"effect": effect, "smallest": None}
 
     def _several(self, hypothesis: str, family: str, own: list[Classifier]) -> Test:
-        from scipy.stats import chi2
-
         right, k = np.stack([self.source.right(one) for one in own], axis=1), len(own)
         statistic = cochran(right)
         if self.source.by_image:
