@@ -86,6 +86,7 @@ def study_values() -> dict[str, Any]:
     study["images"] = {"crop": 48, "size": 32}
     study["folds"] = [0, 1]
     study["schemes"] = ["accuracy", "kappa", "uniform"]
+    study["systems"] = study["pretrained"] = {}
     study["augment"]["views"] = 2
     study["head"]["epochs"] = 2
     study["finetune"] |= {"epochs": 1, "unfreeze_from": "blocks.5"}

@@ -138,6 +138,7 @@ def tiny_values(rates: Sequence[float] = (0.001, 0.0001)) -> dict[str, Any]:
     values["lr_grid"] = list(rates)
     values["folds"] = [0, 1]
     values["schemes"] = ["accuracy", "f1", "kappa"]
+    values["systems"] = values["pretrained"] = {}  # four more stages, each of which starts a process
     values["augment"]["views"] = 1
     values["head"]["epochs"] = 2
     values["finetune"]["epochs"] = 1

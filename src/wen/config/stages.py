@@ -1,5 +1,8 @@
 """The stages of dvc.yaml, in the study's order; each is a command of `wen`."""
 
+from dataclasses import dataclass
+
+from wen.config.member import Member
 from wen.config.params import Params
 
 STAGES = (
@@ -10,6 +13,32 @@ STAGES = (
 BEFORE = ("code", "prepare", "split", "backbone", "features")
 """What all networks need."""
 OF_NETWORKS = ("train-fold", "predict-fold")
+
+
+@dataclass(frozen=True)
+class System:
+    """A published system, as something to run that depends on no other."""
+
+    system: str
+    networks: tuple[str, ...]
+    """Those of params.yaml's ``pretrained`` that it reads."""
+
+    @property
+    def name(self) -> str:
+        return f"system@{self.system}"
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        return (self.name,)
+
+
+Job = Member | System
+"""What is run side by side: a network on a fold, with its two stages, or a published system."""
+
+
+def before(params: Params) -> list[str]:
+    """What DVC calls the stages that jobs need."""
+    return [*BEFORE, *(f"network@{name}" for name in params.pretrained), "systems"]
 
 
 def addresses(params: Params) -> list[str]:

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.config.stages import BEFORE, OF_NETWORKS, addresses
+from wen.config.stages import OF_NETWORKS, addresses, before
 from wen.errors import WenError
 from wen.times import spent
 
@@ -29,21 +29,24 @@ def run(params: Params, paths: Paths, workers: list[int]) -> None:
             "are needed; run the study on this machine first"
         )
     last = {stage: seconds[-1] for stage, seconds in times.items()}
-    before = sum(last.get(stage, 0.0) for stage in BEFORE)
-    stages = (stage.split("@")[0] for stage in addresses(params))
-    after = sum(last.get(stage, 0.0) for stage in stages if stage not in (*BEFORE, *OF_NETWORKS))
-    models = [sum(pair) for pair in zip(trainings[-number:], predictions[-number:], strict=True)]
-    alone = before + after + makespan(models, 1)
-    print(f"{number} models, by the times in {paths.times}; the start of each process comes on top")
+    first = before(params)
+    systems = times.get("system", [])[-len(params.systems) :] if params.systems else []
+    begins = sum(last.get(stage.split("@")[0], 0.0) for stage in first)
+    stages = (stage.split("@")[0] for stage in addresses(params) if stage not in first)
+    after = sum(last.get(stage, 0.0) for stage in stages if stage not in (*OF_NETWORKS, "system"))
+    models = [*(sum(pair) for pair in zip(trainings[-number:], predictions[-number:], strict=True)), *systems]
+    alone = begins + after + makespan(models, 1)
+    beside = f" and {len(systems)} published systems" if systems else ""
+    print(f"{number} models{beside}, by the times in {paths.times}; the start of each process comes on top")
     table = Table("workers", "minutes", "times faster", box=None)
     for count in workers:
-        seconds = before + after + makespan(models, count)
+        seconds = begins + after + makespan(models, count)
         table.add_row(str(count), f"{seconds / 60:.2f}", f"{alone / seconds:.2f}")
     Console().print(table)
     print(
-        f"not below {(before + max(models) + after) / 60:.2f} minutes: {before / 60:.2f} before the models, "
+        f"not below {(begins + max(models) + after) / 60:.2f} minutes: {begins / 60:.2f} before the models, "
         f"{max(models) / 60:.2f} for the longest of them, {after / 60:.2f} after them; "
-        f"more workers than {number} have nothing to do"
+        f"more workers than {len(models)} have nothing to do"
     )
 
 

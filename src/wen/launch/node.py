@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,12 +25,12 @@ from ruamel.yaml import YAML
 
 from wen.config.member import Member
 from wen.config.paths import Paths
-from wen.config.stages import BEFORE
+from wen.config.stages import Job
 from wen.dvc import DVC, configure_copy, environment, output_of
 from wen.errors import WenError
 
 NEEDED = (Paths().code, Paths().index, Paths().split, Paths().features, Paths().backbone)
-"""Outputs that every model reads."""
+"""Outputs that every network and system reads."""
 NOT_PULLED = "it does not see {root}, and no DVC remote gave what models need: dvc remote add -d NAME URL"
 POLL = 1.0
 """Seconds between two looks at how far a training is."""
@@ -71,13 +71,13 @@ class Outcome:
     """Its rows for logs/times.csv."""
 
 
-def reproduce(project: Project, model: Member, device: str, tell: Callable[[str, str, str], object]) -> Outcome:
-    """Run the stages of one model and leave their outputs in the run-cache.
+def reproduce(project: Project, model: Job, device: str, tell: Callable[[str, str, str], object]) -> Outcome:
+    """Run the stages of one network or published system and leave their outputs in the run-cache.
 
     Parameters
     ----------
     project : Project
-    model : Member
+    model : Member or System
     device : str
         What the model runs on, to be shown.
     tell : callable
@@ -105,10 +105,10 @@ def reproduce(project: Project, model: Member, device: str, tell: Callable[[str,
         root = Path(name)
         _unpack(project, root, project.cache if shared else str(home / "cache"))
         (root / ".checkpoints").symlink_to(checkpoints)
-        checkpoint = Paths(root).checkpoint(model)
+        checkpoint = Paths(root).checkpoint(model) if isinstance(model, Member) else None
         dvc = partial(_dvc, root, project.device, lambda: tell(model.name, outcome.where, _epoch(checkpoint)))
         with _locked(home / "lock"):
-            code, output = dvc("checkout" if shared else "pull", *map(str, NEEDED))
+            code, output = dvc("checkout" if shared else "pull", *map(str, needed(model)))
         if code:
             outcome.error = output if shared else f"{output}\n{NOT_PULLED.format(root=project.root)}"
             return outcome
@@ -124,19 +124,30 @@ def reproduce(project: Project, model: Member, device: str, tell: Callable[[str,
     return outcome
 
 
+def needed(model: Job) -> list[Path]:
+    """The outputs of earlier stages that a network or published system reads."""
+    if isinstance(model, Member):
+        return [*NEEDED]
+    paths = Paths()
+    networks = [
+        folder for name in model.networks for folder in (paths.network(name), paths.network_weights(name).parent)
+    ]
+    return [*NEEDED, paths.copies, paths.systems_inputs, *networks]
+
+
 def node_folder() -> Path:
     """Where a node that does not share the repository keeps its cache and its checkpoints."""
     return Path(os.environ.get("WEN_NODE_DIR") or Path(tempfile.gettempdir()) / f"wen-{os.getuid()}").resolve()
 
 
-def pack(root: Path) -> bytes:
+def pack(root: Path, stages: Iterable[str]) -> bytes:
     """Put what a node needs of a repository into a zip: no outputs, which DVC brings.
 
-    Of dvc.lock, what comes before the models: DVC writes the whole file anew after every stage, which takes its time.
-    In dvc.yaml all outputs are cached, also those that git keeps here: so `dvc push` takes them along.
+    Of dvc.lock, the ``stages`` that come before the models: DVC writes the whole file anew after every stage, which
+    takes its time. In dvc.yaml all outputs are cached, also those that git keeps here: so `dvc push` takes them along.
     """
     lock = YAML(typ="safe").load((root / "dvc.lock").read_text(encoding="utf-8"))
-    lock["stages"] = {name: lock["stages"][name] for name in BEFORE}
+    lock["stages"] = {name: lock["stages"][name] for name in stages}
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = output_of(command, root).split("\0")[:-1]
     replaced = {
@@ -201,7 +212,9 @@ def _ends_with_this(process: "subprocess.Popen[bytes]") -> Iterator[None]:
             process.wait()
 
 
-def _epoch(checkpoint: Path) -> str:
+def _epoch(checkpoint: Path | None) -> str:
+    if checkpoint is None:
+        return ""
     try:
         with safetensors.safe_open(checkpoint, "np") as file:
             progress = json.loads((file.metadata() or {})["wen"])

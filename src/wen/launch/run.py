@@ -19,10 +19,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.config.stages import BEFORE, addresses
+from wen.config.stages import Job, System, addresses, before
 from wen.dvc import DVC, dvc, environment
 from wen.errors import WenError
 from wen.integrity.lock import set_aside_if_torn
@@ -30,6 +29,7 @@ from wen.launch.board import Board
 from wen.launch.connect import connected, installed
 from wen.launch.node import Outcome, Project, pack, reproduce
 from wen.signals import STOPPING
+from wen.systems.system import settings_of
 
 MEMORY = 100 * 2**20
 """Bytes that Ray keeps on this machine, for the project's files."""
@@ -57,10 +57,11 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
     """
     installed(address)
     root = paths.root.resolve()
-    models = params.networks
+    models = jobs_of(params)
     of_models = {stage for model in models for stage in model.stages}
-    after = [stage for stage in addresses(params) if stage not in (*BEFORE, *of_models)]
-    names = [*BEFORE, *(model.name for model in models), *after]
+    first = before(params)
+    after = [stage for stage in addresses(params) if stage not in (*first, *of_models)]
+    names = [*first, *(model.name for model in models), *after]
     epochs = {"head": params.head.epochs, "finetune": params.finetune.epochs}
     threads = params.compute.threads
     cores = jobs * threads if jobs else max(_cores(), threads)
@@ -68,18 +69,18 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
     begin = time.monotonic()
     with _interruptible(command), Board(names, epochs) as board:
         set_aside_if_torn(root / "dvc.lock")
-        _repro(root, board, *BEFORE)
+        _repro(root, board, *first)
         changed = _changed(root, models)
         for model in models:
             if model not in changed:
                 board.set(model.name, "done")
-        outcomes: dict[Member, Outcome] = {}
+        outcomes: dict[Job, Outcome] = {}
         if changed:
             # Ray takes the signals to itself when it starts.
             with (
                 connected(address, cores, MEMORY) as ray,
                 _interruptible(command),
-                _project(root, push=bool(address)) as project,
+                _project(root, first, push=bool(address)) as project,
             ):
                 gpus = _gpus(ray, gpus_per_job, project.device, address)
                 outcomes = _side_by_side(ray, project, changed, threads, gpus, board)
@@ -97,6 +98,16 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
     if failed:
         raise WenError(_summary(failed, len(models), command))
     print(f"{board.counts()}; {(time.monotonic() - begin) / 60:.1f} minutes. `wen results` prints the result table")
+
+
+def jobs_of(params: Params) -> list[Job]:
+    """What can run side by side: every network on every fold, and every published system."""
+    read = {name: settings_of(params, name).networks for name in params.systems}
+    systems = [
+        System(name, tuple(network for network in networks if network in params.pretrained))
+        for name, networks in read.items()
+    ]
+    return [*params.networks, *systems]
 
 
 @contextmanager
@@ -123,26 +134,26 @@ def _interruptible(command: str) -> Iterator[None]:
 
 
 @contextmanager
-def _project(root: Path, push: bool) -> Iterator[Project]:
+def _project(root: Path, stages: list[str], push: bool) -> Iterator[Project]:
     """What nodes get; the folder by which they know whether they share the repository lives as long."""
     token = f"wen-{uuid.uuid4().hex}"
     if push and dvc(root, "remote", "list").strip():
         try:
-            dvc(root, "push", *BEFORE)
+            dvc(root, "push", *stages)
         except WenError as error:
             print(f"not pushed, so only nodes that see {root} can work: {error}", file=sys.stderr)
     sign = root / ".dvc/tmp" / token
     sign.mkdir(parents=True)
     try:
         cache, device = dvc(root, "cache", "dir").strip(), os.environ.get("WEN_DEVICE", "").replace("auto", "")
-        yield Project(str(root), token, cache, pack(root), device)
+        yield Project(str(root), token, cache, pack(root, stages), device)
     finally:
         shutil.rmtree(sign, ignore_errors=True)
 
 
 def _side_by_side(
-    ray: ModuleType, project: Project, models: list[Member], threads: int, gpus: float, board: Board
-) -> dict[Member, Outcome]:
+    ray: ModuleType, project: Project, models: list[Job], threads: int, gpus: float, board: Board
+) -> dict[Job, Outcome]:
     """Give every model to a node; a model whose node is lost begins again on another."""
     progress = ray.remote(_Progress).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
     task = ray.remote(_on_node).options(
@@ -150,7 +161,7 @@ def _side_by_side(
     )
     held = ray.put(project)
     waiting = {task.remote(held, model, progress): model for model in models}
-    outcomes: dict[Member, Outcome] = {}
+    outcomes: dict[Job, Outcome] = {}
     try:
         while waiting:
             ready, _ = ray.wait(list(waiting), timeout=1.0)
@@ -200,7 +211,7 @@ class _Progress:
         return self.known
 
 
-def _on_node(project: Project, model: Member, progress: Any) -> Outcome:
+def _on_node(project: Project, model: Job, progress: Any) -> Outcome:
     import ray
 
     gpus = ray.get_gpu_ids()
@@ -218,7 +229,7 @@ def _outcome(ray: ModuleType, reference: Any) -> Outcome:
         return Outcome("a lost node", shared=True, error=f"Ray gave it up after {RETRIES} retries: {error}")
 
 
-def _changed(root: Path, models: list[Member]) -> list[Member]:
+def _changed(root: Path, models: list[Job]) -> list[Job]:
     """The models that `dvc repro` would make or fetch."""
     stages = json.loads(dvc(root, "status", "--json", *(stage for model in models for stage in model.stages)))
     return [model for model in models if not stages.keys().isdisjoint(model.stages)]
@@ -259,9 +270,9 @@ def _repro(root: Path, board: Board, *arguments: str) -> None:
         raise WenError(f"dvc repro {' '.join(arguments)} failed:\n{''.join(printed[-20:]).strip()}")
 
 
-def _summary(failed: dict[Member, Outcome], number: int, command: str) -> str:
+def _summary(failed: dict[Job, Outcome], number: int, command: str) -> str:
     lines = [f"{len(failed)} of {number} models failed; the others are done and are not run again"]
     for model, outcome in failed.items():
         error = "\n    ".join(outcome.error.splitlines()[-8:])
-        lines.append(f"  {model.name} on {outcome.where}:\n    {error}\n  alone: dvc repro {model.stages[1]}")
+        lines.append(f"  {model.name} on {outcome.where}:\n    {error}\n  alone: dvc repro {model.stages[-1]}")
     return "\n".join([*lines, f"when mended: {command}"])
