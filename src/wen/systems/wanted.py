@@ -35,7 +35,8 @@ def run(params: Params, paths: Paths, weights: Callable[[Backbone], Weights]) ->
             {"network": backbone.model_dump(mode="json"), "weights": known, "missing": missing, "kinds": kinds}
         )
     found = {path.relative_to(paths.wanted).as_posix(): path for path in paths.wanted.rglob("*.json")}
-    if {name: path.read_text(encoding="utf-8", errors="replace") for name, path in found.items()} == texts:
+    written = {name: path.read_text(encoding="utf-8", errors="replace") for name, path in found.items()}
+    if paths.wanted.is_dir() and written == texts:
         return
     with atomic(paths.wanted) as partial:
         for folder in ("networks", "systems"):
