@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wen.config.member import TRAINING
+from wen.config.member import SYSTEM, TRAINING
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.table import TEST, has_subjects, read_cells, read_copies
@@ -21,6 +21,11 @@ from wen.evaluation.metrics import decide, evaluate
 from wen.files import read_npz
 from wen.members.predictions import Predictions, load
 from wen.repeats import table
+from wen.systems import replication
+from wen.systems.replication import Replication
+
+Averages = dict[str, dict[Hashable, Any]]
+"""``mean`` and ``std`` of each measure."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +36,7 @@ class Classifier:
     """
 
     kind: str
-    """``single``, ``inter`` or ``intra``."""
+    """``single``, ``inter``, ``intra``, or ``system``: the average of a published system's fold models."""
     probability: np.ndarray
     """Of ALL, of each test image."""
     row: dict[str, Any]
@@ -53,6 +58,8 @@ class Classifier:
         """Its name in metrics/evidence.json, such as ``single 0.001-0``, ``inter 0.001 f1``, ``intra leak_free f1``."""
         if self.kind == "single":
             return f"single {self.recipe}-{self.fold}"
+        if self.kind == "system":
+            return str(self.recipe).replace("/", " ", 1)
         return f"{self.kind} {self.recipe or self.reading} {self.scheme}"
 
 
@@ -71,6 +78,8 @@ class Study:
     classifiers: list[Classifier]
     repeats: pd.DataFrame
     """data/repeats.csv: classifiers on frozen features over many other splits."""
+    systems: dict[str, Replication]
+    """The published systems, by their names; no champion or deciding test is about them."""
 
     @property
     def label(self) -> np.ndarray:
@@ -97,13 +106,12 @@ class Study:
         return [member for members in self.models.values() for member in members]
 
     @cached_property
-    def averages(self) -> dict[str, dict[str, dict[Hashable, Any]]]:
+    def averages(self) -> dict[str, Averages]:
         """``mean`` and ``std`` (n - 1) of each recipe's single models."""
-        averages = {}
-        for recipe, members in (self.models | self.baselines).items():
-            rows = pd.DataFrame([self.single(member).row for member in members], dtype=float)
-            averages[recipe] = {"mean": rows.mean().to_dict(), "std": rows.std(ddof=1).to_dict()}
-        return averages
+        return {
+            recipe: _averages([self.single(member).row for member in members])
+            for recipe, members in (self.models | self.baselines).items()
+        }
 
     def right(self, classifier: Classifier) -> np.ndarray:
         """1 where the classifier's decision is right, else 0."""
@@ -118,6 +126,24 @@ class Study:
 
     def intra(self, reading: str, scheme: str) -> Classifier:
         return self._find(kind="intra", reading=reading, scheme=scheme)
+
+    def system(self, name: str, variant: str) -> Classifier:
+        """The unweighted average of the fold models of a published system's variant."""
+        found = self.systems[name]
+        probability, alone = found.average(variant), np.ones(len(found.members[variant]))
+        row, weight, recipe = _row(self.label, probability), alone / len(alone), f"{SYSTEM}{name}/{variant}"
+        return Classifier("system", probability, row, found.members[variant], weight, alone, alone, recipe)
+
+    @property
+    def over_networks(self) -> list[tuple[Classifier, Classifier]]:
+        """Each published system that weights two networks or more, and the best of these on validation data."""
+        pairs = []
+        for name, found in self.systems.items():
+            for variant in found.about["variants"]:
+                if variant["name"] == found.about["shown"] and len(variant["members"]) > 1:
+                    single = found.best(variant["members"])
+                    pairs.append((self.system(name, variant["name"]), self.system(name, single)))
+        return pairs
 
     def with_scheme(self, ensemble: Classifier, scheme: str) -> Classifier:
         """The ensemble of the same members by another weighting scheme."""
@@ -170,8 +196,16 @@ def gather(params: Params, paths: Paths) -> Study:
     )
     for members in (*models.values(), *baselines.values()):  # `load` has compared each with the first
         _check_test_set(paths.predictions(members[0].member), members[0].test_id, cells, paths)
+    systems = replication.gather(params, paths)
+    for members in (members for system in systems.values() for members in system.members.values()):
+        _check_test_set(paths.predictions(members[0].member), members[0].test_id, cells, paths)
     classifiers = [*_singles(models), *_singles(baselines), *_ensembles(params, paths, models, cells)]
-    return Study(params, cells, models, baselines, classifiers, table.read(paths.repeats))
+    return Study(params, cells, models, baselines, classifiers, table.read(paths.repeats), systems)
+
+
+def over_folds(members: Sequence[Predictions]) -> Averages:
+    """``mean`` and ``std`` (n - 1) of the measures of fold models on test data."""
+    return _averages([_row(found.test_label, found.test_probability) for found in members])
 
 
 def curves(params: Params, paths: Paths) -> pd.DataFrame:
@@ -190,6 +224,11 @@ def curves(params: Params, paths: Paths) -> pd.DataFrame:
 def stages(members: Sequence[Predictions]) -> dict[str, int]:
     """Count the networks whose weights are of each stage of training, ``head`` and ``finetune``."""
     return {stage: sum(str(member.stage) == stage for member in members) for stage in TRAINING}
+
+
+def _averages(rows: list[dict[str, Any]]) -> Averages:
+    table = pd.DataFrame(rows, dtype=float)
+    return {"mean": table.mean().to_dict(), "std": table.std(ddof=1).to_dict()}
 
 
 def _components(params: Params, paths: Paths, cells: pd.DataFrame) -> np.ndarray:

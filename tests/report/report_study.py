@@ -6,6 +6,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import made_up_systems
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,6 +38,7 @@ def write_study(
     root: Path, values: dict[str, Any], skill: float = 1.0, cells: int = 240, subjects: int = 24, **changes: Any
 ) -> tuple[Params, Paths]:
     """Write what a study has before its ensembles; a model's logit is right by ``skill`` deviations."""
+    values["systems"] = changes.pop("systems", {})
     for key, value in changes.items():
         values[key] = values[key] | value if isinstance(value, dict) else value
     params, paths = Params.model_validate(values), Paths(root)
@@ -50,6 +52,7 @@ def write_study(
         inter.run(params, paths, recipe)
     intra.run(params, paths)
     _repeats(params, paths)
+    made_up_systems.write(params, paths, lambda member: _model(params, paths, images, member, skill))
     return params, paths
 
 
@@ -110,7 +113,8 @@ def _cells(params: Params, paths: Paths, cells: int, subjects: int) -> None:
 
 
 def _model(params: Params, paths: Paths, table: pd.DataFrame, member: Member, skill: float) -> None:
-    rng = np.random.default_rng(seed_for(params.seed, member.baseline or member.lr, member.fold, what="made up"))
+    known = member.recipe if member.system else member.baseline or member.lr
+    rng = np.random.default_rng(seed_for(params.seed, known, member.fold, what="made up"))
     arrays: dict[str, np.ndarray] = {}
     validates = (table.part == "development") & (table.fold == member.fold)
     for name, own in (("validation", table[validates]), ("test", table[table.part == "test"])):
@@ -120,10 +124,12 @@ def _model(params: Params, paths: Paths, table: pd.DataFrame, member: Member, sk
         arrays[f"{name}_label"] = own.label.to_numpy()
         arrays[f"{name}_probability"] = 1 / (1 + np.exp(-2 * logit.to_numpy()))
     arrays["test_map"] = rng.normal(size=(len(arrays["test_id"]), 2, 2)).astype(np.float16)
-    origin = ("", 0) if member.baseline else (("head", 3), ("finetune", 2))[member.fold % 2]
+    origin = ("", 0) if member.baseline or member.system else (("head", 3), ("finetune", 2))[member.fold % 2]
     arrays |= {"diverged": np.array(False), "stage": np.array(origin[0]), "epoch": np.array(origin[1])}
     predictions = Predictions(member, **arrays)
     write(predictions, paths.predictions(member))
+    if member.system:
+        return
     write_row(predictions, paths.single_metrics(member.recipe, member.fold))
     for name, header in (("stage", "stage"), *((f"{m}/{p}", p) for m in ("loss", "accuracy") for p in PARTS)):
         path = paths.training(member) / f"plots/metrics/{name}.tsv"

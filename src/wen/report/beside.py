@@ -37,7 +37,8 @@ def other_study(revision: str | None, paths: Paths, evidence: dict[str, Any]) ->
         print(f"report.beside: {revision}: {problem}; the page is written without it", file=sys.stderr)
         return None
     assert isinstance(found, dict)
-    return {"revision": revision} | {key: found[key] for key in NEEDED}
+    # A study of before the published systems has none.
+    return {"revision": revision, "systems": found.get("systems", [])} | {key: found[key] for key in NEEDED}
 
 
 def _read(revision: str, root: Path) -> dict[str, Any] | Message:

@@ -121,12 +121,16 @@ class Evidence:
         return [self._several("H1", "champions", champions), *pairs, *self._areas("H1", combinations(champions, 2))]
 
     def _h2(self) -> list[dict[str, Any]]:
-        """Both ensembles against the best single model on validation data, and against the best on the test set."""
+        """Both ensembles against the best single model on validation data, and against the best on the test set.
+
+        What weights the networks of a published system is compared with the best of these, and decides nothing.
+        """
         chosen, on_test = self.study.best_single(VALIDATION), self.study.best_single("as_written")
         ensembles = (self.study.intra(self.reading, self.scheme), self._best_inter())
         deciding = [self._powered("H2", "decides", one, chosen, self.level) for one in ensembles]
         thesis = [self._pair("H2", "best_on_test", one, on_test) for one in ensembles]
-        return [*deciding, *thesis, *self._areas("H2", [(one, chosen) for one in ensembles])]
+        networks = [self._pair("H2", "networks", one, other) for one, other in self.study.over_networks]
+        return [*deciding, *thesis, *networks, *self._areas("H2", [(one, chosen) for one in ensembles])]
 
     def _h3(self) -> list[dict[str, Any]]:
         """Intra-LR against every other; ``upper`` limits hold all at once."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from wen.config.member import Member
+from wen.config.member import SYSTEM, Member
 from wen.results import Classifier, Study
 
 ABSENT = "\N{EN DASH}"
@@ -66,13 +66,14 @@ class Text:
         """Name each classifier, the average of each recipe's single models, and each scheme over ensembles, by id."""
         averages = {f"average {recipe}": self.recipe(recipe) for recipe in study.averages}
         schemes = {f"scheme {scheme}": self("name.scheme", scheme=scheme) for scheme in study.params.schemes}
-        return {classifier.id: self.name(classifier) for classifier in study.classifiers} | averages | schemes
+        weighted = [classifier for pair in study.over_networks for classifier in pair]
+        return {own.id: self.name(own) for own in (*study.classifiers, *weighted)} | averages | schemes
 
     def question(self, test: dict[str, Any]) -> str:
         """What a test of metrics/evidence.json is about: its hypothesis, or a part of it that decides nothing."""
         if test["hypothesis"] == "H1" and not test["decides"]:
             return self("runs.thesis")
-        if test["family"] in ("best_on_test", "schemes"):
+        if test["family"] in ("best_on_test", "networks", "schemes"):
             return self(f"questions.family.{test['family']}")
         return str(test["hypothesis"])
 
@@ -85,7 +86,14 @@ class Text:
         """Name a row of `wen.report.summary.summary`."""
         if row["role"] in ("rate", "baseline"):
             return self(f"role.{row['role']}", name=self.recipe(row["recipe"]))
+        if row["role"] == "system":
+            return self("role.system", name=self.system(row["recipe"].removeprefix(SYSTEM)))
         return self(f"role.{row['role']}")
+
+    def system(self, name: str) -> str:
+        """What a published system is called, such as Baby 2022; one that systems.yaml does not have, by its name."""
+        known = {entry["name"]: entry["study"] for entry in _yaml("systems.yaml")}
+        return str(known.get(name, name))
 
     def baseline(self, id: str) -> str:
         """What a baseline does: the majority class, a classical classifier by its recipe; else its name."""
@@ -97,6 +105,9 @@ class Text:
         about = {key: getattr(classifier, key) for key in ("fold", "scheme", "reading")}
         if classifier.kind == "single":
             return self("name.single", recipe=self.recipe(str(classifier.recipe)), **about)
+        if classifier.kind == "system":
+            name, variant = classifier.members[0].member.system or ("", "")
+            return self("name.system", name=self.system(name), variant=variant)
         return self(f"name.{classifier.kind}", lr=classifier.recipe, **about)
 
 
@@ -113,7 +124,7 @@ def catalogue() -> dict[str, dict[str, str]]:
 
 
 def listed(name: str, language: str) -> list[dict[str, Any]]:
-    """Read a list of entries from a YAML file of this package; of a value in several languages, take one.
+    """Read a list of entries from a YAML file of this package; of every text in several languages, take one.
 
     Parameters
     ----------
@@ -122,11 +133,18 @@ def listed(name: str, language: str) -> list[dict[str, Any]]:
     language : str
         ``en`` or ``id``.
     """
-    return [
-        {key: value[language] if isinstance(value, dict) else value for key, value in entry.items()}
-        for entry in _yaml(name)
-    ]
+    found: list[dict[str, Any]] = _in(_yaml(name), language)
+    return found
 
 
+def _in(value: Any, language: str) -> Any:
+    if isinstance(value, list):
+        return [_in(part, language) for part in value]
+    if isinstance(value, dict):
+        return value[language] if language in value else {key: _in(part, language) for key, part in value.items()}
+    return value
+
+
+@cache
 def _yaml(name: str) -> Any:
     return YAML(typ="safe").load(files("wen.report").joinpath(name).read_text(encoding="utf-8"))

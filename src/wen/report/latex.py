@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 LONG = 24
 """Rows beyond which a table may break over pages."""
+BREAK = "\N{ZERO WIDTH SPACE}"
+"""Where a long word may go on in the next line."""
 SPECIAL = {
     "η²": r"$\eta^2$", "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "|": r"\textbar{}", "Δ": r"$\Delta$", "Σ": r"$\Sigma$", "±": r"$\pm$", "\N{EN DASH}": "--",
     "<": r"\textless{}", ">": r"\textgreater{}", "²": r"\textsuperscript{2}",
+    BREAK: r"\allowbreak{}",
 } | {c: rf"\{c}" for c in "&%$#_{}"}  # fmt: skip
 _MINUS = r"(?<!\w)-(?=\d)"
 _POWER = r"\b(\d+(?:[.,]\d+)?)e-(\d+)\b"

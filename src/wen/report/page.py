@@ -13,20 +13,20 @@ from wen.data.images import sha256
 from wen.evaluation.metrics import MEASURES, evaluate
 from wen.files import atomic, read_json, write_json, write_text
 from wen.identity import identity
-from wen.report import beside, drawing, figures, hard_cases, pairs, plots, published, tables
+from wen.report import beside, claims, drawing, figures, hard_cases, pairs, plots, published, tables
 from wen.report.checklist import checklist
 from wen.report.errata import errata
 from wen.report.evidence import Evidence
 from wen.report.language import Text, listed
 from wen.report.provenance import provenance
-from wen.report.sections import MEASURED
+from wen.report.sections import MEASURED, systems
 from wen.report.summary import SHOWN, file_name, summary
 from wen.results import Classifier, Study, curves, gather
 
 SECTIONS = (
     "answer", "questions", "baselines", "readings", "champions", "beside", "repeats", "leaks", "copies", "people",
-    "tables", "weights", "figures", "calibration", "decisions", "agreement", "cells", "published", "images",
-    "provenance", "errata", "checklist", "references",
+    "tables", "weights", "figures", "calibration", "decisions", "agreement", "cells", "systems", "published",
+    "images", "provenance", "errata", "checklist", "references",
 )  # fmt: skip
 """From the top of the page to its end."""
 
@@ -123,6 +123,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "references": listed("references.yaml", t.language),
         "provenance": {"study": evidence["study"]} | provenance(paths, t) | {"training": t.count(len(epochs))},
         "montage": hard_cases.png_uri((paths.dataset_plots / "montage.png").read_bytes()),
+        "systems": {name: claims.entry(name, t.language) for name in params.systems},
         "sections": [name for name in SECTIONS if _is_shown(name, params, evidence)],
     }
 
@@ -151,6 +152,8 @@ def _figures(study: Study, evidence: dict[str, Any], epochs: pd.DataFrame, t: Te
         drawn["published"] = figures.published(published.grouped(published.beside(study, t("axis.this"))), t)
     for name, section in MEASURED.items():
         drawn |= section.figures(study, evidence[name], t)
+    if evidence["systems"]:
+        drawn["systems"] = systems.forest(study, evidence, t)
     if evidence["beside"]:
         drawn["beside"] = figures.beside(evidence, t)
     return drawn
@@ -160,7 +163,7 @@ def _is_shown(name: str, params: Params, evidence: dict[str, Any]) -> bool:
     """Whether a section has something to say of these data; the thesis and the published results are of C-NMC."""
     if name in ("published", "errata"):
         return params.dataset.of_cnmc
-    return name not in ("beside", "people") or evidence[name] is not None
+    return name not in ("beside", "people", "systems") or bool(evidence[name])
 
 
 def _best(classifiers: list[Classifier], measure: str) -> float:

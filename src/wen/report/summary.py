@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from wen.results import Classifier, Study
+from wen.config.member import SYSTEM
+from wen.results import Averages, Classifier, Study, over_folds
 
 SHOWN = ("accuracy", "kappa", "auc")
 
 
 def summary(study: Study, intervals: dict[str, dict[str, list[float]]]) -> list[dict[str, Any]]:
-    """Measure learning rates and baselines by the mean of their fold models, and the study's main classifiers.
+    """Measure rates, baselines and published systems by the mean of their fold models, and the main classifiers.
 
     Parameters
     ----------
@@ -19,17 +20,18 @@ def summary(study: Study, intervals: dict[str, dict[str, list[float]]]) -> list[
     Returns
     -------
     list of dict
-        ``role`` (``rate``, ``baseline``, ``single``, ``inter`` or ``intra``), ``recipe`` (none of ``intra``),
-        `SHOWN` measures, and of accuracy its ``deviation`` over the folds or its 95% interval, ``low`` and ``high``.
+        ``role`` (``rate``, ``baseline``, ``system``, ``single``, ``inter`` or ``intra``), ``recipe`` (none of
+        ``intra``; of a system without its variant), `SHOWN` measures, and of accuracy its ``deviation`` over the folds
+        or its 95% interval, ``low`` and ``high``.
     """
     params = study.params
     best = study.best_single(params.reading)
-    averages = [
-        {"role": role, "recipe": recipe}
-        | {measure: study.averages[recipe]["mean"][measure] for measure in SHOWN}
-        | {"deviation": study.averages[recipe]["std"]["accuracy"]}
-        for role, recipes in (("rate", study.models), ("baseline", study.baselines))
-        for recipe in recipes
+    of_recipes, systems = study.averages, [found for found in study.systems.values() if not found.skipped]
+    averages = [_average("rate", recipe, of_recipes[recipe]) for recipe in study.models]
+    averages += [_average("baseline", recipe, of_recipes[recipe]) for recipe in study.baselines]
+    averages += [
+        _average("system", f"{SYSTEM}{found.name}", over_folds(found.members[found.about["shown"]]))
+        for found in systems
     ]
     chosen = {
         "single": best,
@@ -42,7 +44,12 @@ def summary(study: Study, intervals: dict[str, dict[str, list[float]]]) -> list[
 def file_name(row: dict[str, Any]) -> str:
     """What a row is called among the files of metrics/summary/."""
     recipe = str(row["recipe"]).replace("/", "-")
-    return {"rate": f"rate-{recipe}", "baseline": recipe}.get(row["role"], row["role"])
+    return {"rate": f"rate-{recipe}", "baseline": recipe, "system": recipe}.get(row["role"], row["role"])
+
+
+def _average(role: str, recipe: str, found: Averages) -> dict[str, Any]:
+    shown = {measure: found["mean"][measure] for measure in SHOWN}
+    return {"role": role, "recipe": recipe} | shown | {"deviation": found["std"]["accuracy"]}
 
 
 def _row(role: str, classifier: Classifier, intervals: dict[str, dict[str, list[float]]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pandas as pd
 from wen.ensemble.selection import JUDGED_BY
 from wen.evaluation.metrics import MEASURES
 from wen.files import write_text
+from wen.report import system_table
 from wen.report.language import Text
 from wen.report.latex import Cell, Column, latex
 from wen.results import Classifier, Study
@@ -19,7 +20,10 @@ Rows = list[list[str | Cell]]
 
 
 def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> None:
-    """Write single (Table 3.2), average, ensemble (Table 3.3), weight, champion and test, each as .csv and as .tex."""
+    """Write single (Table 3.2), average, ensemble (Table 3.3), weight, champion and test, each as .csv and as .tex.
+
+    And systems, if the study has any.
+    """
     folder.mkdir()
     single = [classifier for classifier in study.classifiers if classifier.kind == "single"]
     ensembles = [classifier for classifier in study.classifiers if classifier.kind != "single"]
@@ -31,6 +35,8 @@ def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> None
         "champion": _champions(evidence["champions"]["models"]),
         "test": _tests(evidence),
     }
+    if evidence["systems"]:
+        data["systems"] = system_table.of_variants(evidence["systems"])
     for name, table in data.items():
         table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     measures = [Column(t(f"measure.{measure}")) for measure in PRINTED]
@@ -44,6 +50,8 @@ def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> None
         "champion": _champion_table(evidence["champions"]["models"], t),
         "test": _test_table(study, evidence, t),
     }
+    if evidence["systems"]:
+        printed["systems"] = system_table.printed(evidence["systems"], t)
     for name, (columns, rows) in printed.items():
         write_text(
             folder / f"{name}.tex", latex(name, t(f"latex.{name}", repeats=evidence["resamples"]), columns, rows)

@@ -1,6 +1,7 @@
 """``wen results``: the result table and the verdicts, in the terminal."""
 
 import sys
+from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -20,7 +21,7 @@ WIDTH = 100
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Print single models, averages, ensembles, verdicts and the headline, and say where the report is.
+    """Print single models, averages, ensembles, verdicts, systems and the headline, and say where the report is.
 
     Accuracy stands on validation beside test, with its 95% interval; a star marks the champion of each learning rate.
 
@@ -37,6 +38,8 @@ def run(params: Params, paths: Paths) -> None:
     terminal.print(t("results.champion"))
     for key in ("H1", "H2", "H3", "H4"):
         terminal.print(f"{t(key)} {t('verdict.' + evidence['hypotheses'][key]['verdict'])}")
+    for row in evidence["systems"]:
+        terminal.print(_system(row, t))
     focus = study.focus
     shown = ", ".join(f"{t('measure.' + name)} {t.number(focus.row[name])}" for name in ("accuracy", *SHOWN))
     terminal.print(t("results.headline", focus=t.name(focus), shown=shown), style="bold")
@@ -73,6 +76,21 @@ def _table(study: Study, intervals: dict[str, dict[str, list[float]]], measures:
         shown = [t.number(mean[measure]) for measure in measures]
         table.add_row(f"{t.recipe(recipe)}: {average}", "", spread, *shown)
     return table
+
+
+def _system(row: dict[str, Any], t: Text) -> str:
+    """A published system in a line: what its average reaches, and what becomes of its paper's first claim."""
+    name = t.system(row["name"])
+    if row["state"] == "skipped":
+        return t("results.skipped", name=name, networks=", ".join(row["missing"]))
+    accuracy = row["estimates"]["accuracy"]
+    low, high = (t.number(accuracy[limit], 2) for limit in ("low", "high"))
+    line = t("results.system", name=name, accuracy=t.number(accuracy["value"]), low=low, high=high)
+    if not row["verdict"]:
+        return line
+    first = row["claims"][0]
+    claimed = t("systems.of", measure=t(f"measure.{first['measure']}"), value=t.number(first["value"]))
+    return f"{line}; {t('systems.column.claimed')} {claimed}: {t('systems.verdict.' + row['verdict'])}"
 
 
 def _validated(classifier: Classifier, t: Text) -> str:

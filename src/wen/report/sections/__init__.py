@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from matplotlib.figure import Figure
 
 from wen.report.language import Text
-from wen.report.sections import agreement, baselines, calibration, champions, decisions, people, repeats
+from wen.report.sections import agreement, baselines, calibration, champions, decisions, people, repeats, systems
 from wen.results import Study
 
 
@@ -32,4 +32,5 @@ MEASURED: dict[str, Section] = {
     "decisions": decisions,
     "agreement": agreement,
     "repeats": repeats,
+    "systems": systems,
 }

@@ -1,0 +1,211 @@
+"""Published systems on this study's images and split: what each paper claims, and what its system reaches here."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from wen.config.seeds import seed_for
+from wen.evaluation.metrics import MEASURES
+from wen.evaluation.proportion import share
+from wen.evaluation.resampling import interval, resample, resampled_measures, subject_intervals
+from wen.evaluation.statistics import ALPHA, accuracy_difference, bonferroni, compare_two
+from wen.evaluation.units import each_image_alone
+from wen.figure_style import COLOURS, LINES, MARKERS
+from wen.report import claims
+from wen.report.language import Text
+from wen.results import Classifier, Study, over_folds
+from wen.systems.replication import Replication
+
+BETTER, WORSE, OPEN = "better", "worse", "open"  # values of ``result``
+Row = dict[str, Any]
+
+
+def measure(study: Study) -> list[Row]:
+    """Compare every published system with its paper's claims, with its control and with the headline.
+
+    Returns
+    -------
+    list of dict
+        A row for each system of params.yaml: its ``name``; the ``state``, ``missing``, ``depth``, ``networks``,
+        ``stand_ins``, ``settings`` of system.json; ``shown``, ``best`` and ``control``, three of its ``variants``, each
+        of these with ``validation`` accuracy, ``mean`` and ``std`` over fold models and the measures of their
+        ``average``; ``estimates`` of the average of the variant that is shown, with 95% intervals; its difference in
+        accuracy ``over_control`` and ``over_headline``, with ``p_adjusted`` over the systems, and a ``result``; the
+        ``claims`` of the paper, each with its ``verdict``; and the ``verdict`` on the first. See `wen.report.claims`.
+    """
+    rows = [_row(study, found) for found in study.systems.values()]
+    for key in ("over_control", "over_headline"):
+        compared = [row[key] for row in rows if row[key]]
+        for found, p in zip(compared, bonferroni([found["p"] for found in compared]), strict=True):
+            found["p_adjusted"] = p
+            found["result"] = OPEN if p >= ALPHA else BETTER if found["difference"] > 0 else WORSE
+    return rows
+
+
+def figures(study: Study, found: list[Row], t: Text) -> dict[str, Figure]:
+    """Every search, if there was one; `forest`, which may show another study beside this one, is drawn by the page."""
+    searches = [
+        (f"{t.system(row['name'])}\n{variant['name']}", variant["searches"])
+        for row in found
+        for variant in row["variants"]
+        if variant["searches"]
+    ]
+    return {"searches": _searches(searches, t)} if searches else {}
+
+
+def forest(study: Study, evidence: dict[str, Any], t: Text) -> Figure:
+    """Accuracy of each system with its interval, what its paper claims, its control, and the headline."""
+    rows: list[Row] = evidence["systems"]
+    other = evidence["beside"] or {"systems": []}
+    figure, axes = plt.subplots(figsize=(7, 0.5 * len(rows) + 1.5))
+    axes.axvline(study.focus.row["accuracy"], color="0.5", linestyle=":", linewidth=1.2, label=t("systems.headline"))
+    place = {row["name"]: float(y) for y, row in enumerate(reversed(rows))}
+    above = 0.2 if other["systems"] else 0.0
+    _estimates(axes, rows, {name: y + above for name, y in place.items()}, 0, _of_study(t("axis.this"), evidence, t))
+    if other["systems"]:
+        below = {name: y - above for name, y in place.items()}
+        _estimates(axes, other["systems"], below, 1, _of_study(other["revision"], other, t))
+    controls = {row["name"]: variant["average"]["accuracy"] for row in rows for variant in row["variants"]
+                if variant["name"] == row["control"]}  # fmt: skip
+    axes.plot(list(controls.values()), [place[name] + above - 0.2 for name in controls], "v", color="black",
+              markerfacecolor="white", markersize=5, label=t("systems.control"))  # fmt: skip
+    _claims(axes, rows, place, t)
+    skipped = {row["name"]: f"\n{t('systems.skipped')}" for row in rows if row["state"] == "skipped"}
+    axes.set(yticks=list(place.values()), yticklabels=[t.system(name) + skipped.get(name, "") for name in place],
+             ylim=(-0.6, len(rows) - 0.4), xlabel=t("axis.accuracy"))  # fmt: skip
+    axes.grid(axis="x", color="0.92")
+    axes.legend(fontsize="small", ncols=2, loc="lower center", bbox_to_anchor=(0.4, 1))
+    return figure
+
+
+def _row(study: Study, found: Replication) -> Row:
+    about, described = found.about, claims.entry(found.name)
+    row: Row = {"name": found.name} | {
+        key: about[key]
+        for key in ("state", "missing", "depth", "networks", "paper", "stand_ins", "settings", "shown", "best")
+    }
+    row |= {"control": found.best(found.controls) if found.controls else None, "variants": [], "estimates": None}
+    row |= {"over_control": None, "over_headline": None}
+    if not found.skipped:
+        shown = study.system(found.name, about["shown"])
+        row["variants"] = [_variant(study, found, variant) for variant in about["variants"]]
+        row["estimates"] = _estimated(study, shown)
+        row["over_headline"] = _compared(study, shown, study.focus)
+        if row["control"]:
+            row["over_control"] = _compared(study, shown, study.system(found.name, row["control"]))
+    hindered = claims.obstacles(about, described, study.params)
+    row["claims"] = [_claim(study, claim, row["estimates"], hindered) for claim in described["claims"]]
+    if row["over_control"] and described["difference"]:
+        over = row["over_control"]
+        row["over_control"] |= {"claimed": described["difference"]["value"], "mark": described["difference"]["mark"]}
+        row["over_control"] |= claims.judged(described["difference"], over, hindered, study.params)
+    row["verdict"] = row["claims"][0]["verdict"] if row["claims"] else None
+    return row
+
+
+def _variant(study: Study, found: Replication, about: dict[str, Any]) -> Row:
+    averages = over_folds(found.members[about["name"]])
+    return {
+        **{key: about[key] for key in ("name", "role", "validation", "members", "scheme")},
+        **{kind: {name: _defined(averages[kind][name]) for name in MEASURES} for kind in ("mean", "std")},
+        "average": {name: study.system(found.name, about["name"]).row[name] for name in MEASURES},
+        "searches": [_best_so_far(fold) for fold in about["folds"] if _is_search(fold["history"])],
+    }
+
+
+def _is_search(history: Sequence[dict[str, Any]]) -> bool:
+    """Whether it is of the trials of a search, and not of the epochs of a training."""
+    return bool(history) and "trial" in history[0]
+
+
+def _best_so_far(fold: dict[str, Any]) -> Row:
+    scores = [trial["score"] for trial in fold["history"]]
+    return {"fold": fold["fold"], "best": np.maximum.accumulate(scores).tolist()}
+
+
+def _estimated(study: Study, shown: Classifier) -> dict[str, dict[str, float | None]]:
+    """Every measure with its 95% interval, by the method of all classifiers of the study."""
+    if each_image_alone(study.unit):
+        counts = resample(study.unit, study.params.report.bootstrap, _seed(study))
+        limits = {
+            name: interval(values)
+            for name, values in resampled_measures(study.label, shown.probability, counts).items()
+        }
+    else:
+        limits = subject_intervals(study.label, shown.probability, study.unit)
+    return {
+        name: {"value": shown.row[name], "low": _defined(low), "high": _defined(high)}
+        for name, (low, high) in limits.items()
+    }
+
+
+def _compared(study: Study, one: Classifier, other: Classifier) -> Row:
+    right = study.right(one), study.right(other)
+    outcome, difference = compare_two(*right, study.unit, _seed(study)), accuracy_difference(*right, study.unit)
+    limits = {"difference": difference.value, "low": difference.low, "high": difference.high}
+    return {"id": other.id, "test": outcome.name, "p": outcome.p} | limits
+
+
+def _claim(study: Study, claim: Row, estimates: dict[str, Any] | None, hindered: list[str]) -> Row:
+    """A claim with its verdict; and the interval that its own cells give it, if it says of how many it may be."""
+    estimate = estimates[claim["measure"]] if estimates else None
+    cells = claim.get("cells")
+    of_cells = None
+    if cells:
+        found = share(np.arange(cells["of"]) < cells["right"], np.arange(cells["of"]))
+        of_cells = cells | {"low": found.low, "high": found.high}
+    return claim | {"cells": of_cells, "run": estimate} | claims.judged(claim, estimate, hindered, study.params)
+
+
+def _seed(study: Study) -> int:
+    """That of the report's other tests and intervals."""
+    return seed_for(study.params.seed, what="evidence")
+
+
+def _defined(value: float | None) -> float | None:
+    return None if value is None or np.isnan(value) else float(value)
+
+
+def _of_study(title: str, evidence: dict[str, Any], t: Text) -> str:
+    return f"{title}, {t('split.' + evidence['unit'])}"
+
+
+def _estimates(axes: Axes, rows: Sequence[Row], place: dict[str, float], k: int, label: str) -> None:
+    ran = [row for row in rows if row["estimates"] and row["name"] in place]
+    found, places = [row["estimates"]["accuracy"] for row in ran], [place[row["name"]] for row in ran]
+    axes.hlines(places, [one["low"] for one in found], [one["high"] for one in found], COLOURS[k], linewidth=1.5)
+    axes.plot([one["value"] for one in found], places, MARKERS[k], color=COLOURS[k], label=label)
+
+
+def _claims(axes: Axes, rows: Sequence[Row], place: dict[str, float], t: Text) -> None:
+    """Mark the first claim of each paper, filled if it is on these data; none beside synthetic cells."""
+    first = [(row["name"], row["claims"][0]) for row in rows if row["claims"] and row["verdict"]]
+    for where in ("same", "other"):
+        marks = {
+            name: claim["value"]
+            for name, claim in first
+            if claim["measure"] == "accuracy" and ("other_data" in claim["reasons"]) == (where == "other")
+        }
+        if marks:
+            axes.plot(list(marks.values()), [place[name] for name in marks], "D", color=COLOURS[3], markersize=6,
+                      markerfacecolor=COLOURS[3] if where == "same" else "none",
+                      label=t(f"systems.claimed.{where}"))  # fmt: skip
+
+
+def _searches(searches: list[tuple[str, list[Row]]], t: Text) -> Figure:
+    """A panel for each search; in it a line for each fold."""
+    figure, panels = plt.subplots(1, len(searches), figsize=(1 + 2.6 * len(searches), 2.6), sharey=True, squeeze=False)
+    for axes, (title, folds) in zip(panels[0], searches, strict=True):
+        for k, found in enumerate(folds):
+            trials = range(1, len(found["best"]) + 1)
+            axes.plot(trials, found["best"], color=COLOURS[k % 5], linestyle=LINES[k % 5], linewidth=1.2,
+                      drawstyle="steps-post", label=f"fold {found['fold']}")  # fmt: skip
+        axes.set_title(title, fontsize="small")
+        axes.set_xlabel(t("systems.trial"))
+    panels[0, 0].set_ylabel(t("systems.score"))
+    panels[0, -1].legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return figure

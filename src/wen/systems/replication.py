@@ -1,0 +1,70 @@
+"""What became of a published system on this study's images: what ran, and what its fold models predict."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wen.config.member import SYSTEM
+from wen.config.params import Params
+from wen.config.paths import Paths
+from wen.ensemble.wen import combine
+from wen.errors import WenError
+from wen.files import read_json
+from wen.members.predictions import Predictions, load
+
+KEYS = {"state", "missing", "depth", "networks", "paper", "stand_ins", "settings", "shown", "best", "variants"}
+
+
+@dataclass(frozen=True, eq=False)
+class Replication:
+    """A published system as it was run."""
+
+    name: str
+    about: dict[str, Any]
+    """The content of system.json; see `wen.systems.stage.summary`."""
+    members: dict[str, list[Predictions]]
+    """The fold models of each variant, by its name; empty if the system was skipped."""
+
+    @property
+    def skipped(self) -> bool:
+        return not self.members
+
+    def average(self, variant: str) -> np.ndarray:
+        """Probability of the positive class, of each test image: the unweighted mean over a variant's fold models."""
+        members = self.members[variant]
+        uniform = np.full(len(members), 1 / len(members))
+        return combine(uniform, np.stack([member.test_probability for member in members]))
+
+    @property
+    def controls(self) -> list[str]:
+        """The variants that are the same without what the paper proposes."""
+        return [variant["name"] for variant in self.about["variants"] if variant["role"] == "control"]
+
+    def best(self, names: Collection[str]) -> str:
+        """Of these variants the one that is the most accurate on validation data, the first of several."""
+        found = [variant for variant in self.about["variants"] if variant["name"] in names]
+        return str(max(found, key=lambda variant: variant["validation"])["name"])
+
+
+def gather(params: Params, paths: Paths) -> dict[str, Replication]:
+    """Read every system of params.yaml, by its name.
+
+    Raises
+    ------
+    WenError
+        If what one predicts is missing or damaged.
+    """
+    return {name: _read(params, paths, name) for name in params.systems}
+
+
+def _read(params: Params, paths: Paths, name: str) -> Replication:
+    about = read_json(paths.system(name))
+    if not isinstance(about, dict) or not about.keys() >= KEYS:
+        raise WenError(f"{paths.system(name)}: not what `wen system {name}` writes; run `dvc repro`")
+    members = {
+        variant["name"]: load(paths, params.members(f"{SYSTEM}{name}/{variant['name']}"))
+        for variant in about["variants"]
+    }
+    return Replication(name, about, members)
