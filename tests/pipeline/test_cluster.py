@@ -78,7 +78,8 @@ def test_a_cluster_gives_the_bytes_of_dvc_repro(study: Study, serial: Study, clu
 def test_images_that_are_spread_over_a_cluster_are_classified_as_here(serial: Study, cluster: Cluster) -> None:
     images = sorted(str(path) for path in (serial.root / "data/synthetic").rglob("*.bmp"))
     listed = ["wen", "classify", *images, str(serial.root / "params.yaml"), "--format", "csv", "--members"]
-    user = Study(serial.root, Path(serial.env["HOME"]), installed=True)
+    user = Study(serial.root, Path(serial.env["HOME"]))
+    user.installed = True
     here, spread = (user.run(*listed, *more, fails=True) for more in ([], ["--address", cluster.address]))
     tables = []
     for output in (here, spread):

@@ -24,14 +24,13 @@ OUTPUTS = ("data/code", "data/features", "data/predictions", "models", "metrics"
 
 
 class Study:
-    """A clone of the project in a folder of its own, with nothing of the user's around it.
+    """A clone of the project in a folder of its own, with nothing of the user's around it."""
 
-    Its `wen` and `dvc` are those of `warm`, unless ``installed``: then the ones that a user starts.
-    """
+    installed = True
+    """Whether `run` starts the `wen` and `dvc` that a user starts, and not those of `warm`, as in most tests."""
 
-    def __init__(self, root: Path, home: Path, installed: bool = False) -> None:
+    def __init__(self, root: Path, home: Path) -> None:
         self.root = root
-        self.installed = installed
         others = ("GIT_", "DVC_", "WEN_", "PYTHON")
         self.env = {
             **{key: value for key, value in os.environ.items() if not key.startswith(others)},
