@@ -2,6 +2,7 @@
 
 import copy
 import io
+import shutil
 from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from wen.network.cut import cut, is_traceable
 from wen.network.inputs import batches
 from wen.network.steps import class_weights, initialise, shuffled
 from wen.network.views import augment, draw
+from wen.selftest.trial import stopped_after
 
 CPU = torch.device("cpu")
 MEMBER = Member("0.01", 0)
@@ -182,6 +184,19 @@ def test_what_lies_before_the_named_module_keeps_every_bit(trained: Trained) -> 
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     assert changed == {key for key in before if key.startswith("layer4.")}
     assert {"layer4.0.bn1.running_mean", "layer4.0.conv1.weight"} < changed
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_stopped_training_goes_on_to_the_same_bytes(trained: Trained, tmp_path: Path, epochs: int) -> None:
+    params, paths, _ = trained
+    again = Paths(tmp_path / "again")
+    shutil.copytree(paths.root, again.root)
+    again.model(MEMBER).unlink()
+    with stopped_after(epochs):
+        finetune.run(params, again, MEMBER, "cpu")
+    assert not again.model(MEMBER).exists()
+    finetune.run(params, again, MEMBER, "cpu")
+    assert again.model(MEMBER).read_bytes() == paths.model(MEMBER).read_bytes()
 
 
 def test_other_images_are_classified_by_the_same_numbers(trained: Trained) -> None:
