@@ -129,7 +129,7 @@ def test_a_full_disk_and_a_read_only_folder_leave_earlier_outputs_as_they_were(
 def test_too_little_memory_ends_with_a_sentence(
     error: Exception, remedy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail() -> None:
+    def fail(prog_name: str) -> None:
         raise error
 
     monkeypatch.setattr(cli, "app", fail)
@@ -149,7 +149,7 @@ def test_the_time_of_a_stage_that_failed_is_not_kept(prepared: Path) -> None:
 
 
 def test_an_error_of_the_program_itself_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
+    def fail(prog_name: str) -> None:
         raise RuntimeError("shapes differ")
 
     monkeypatch.setattr(cli, "app", fail)

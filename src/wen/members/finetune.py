@@ -17,7 +17,7 @@ from wen.network.checkpoint import Checkpoint, fingerprint
 from wen.network.cut import cut
 from wen.network.fit import Best, Curves, Stage, fit
 from wen.network.inputs import inputs_for
-from wen.network.progress import place
+from wen.network.progress import Place, place
 from wen.network.steps import Task, initialise
 
 
@@ -55,10 +55,10 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
         train_rows=np.flatnonzero(development & ~validates),
         validation_rows=np.flatnonzero(development & validates),
         device=where,
-        place=place(params, paths, member),
     )
     pooled = inputs_for("pooled", params, paths, network, where)
     activations = inputs_for("activations", params, paths, network, where)
+    among = place(params, paths, member)
     checkpoint = Checkpoint(paths.checkpoint(member), fingerprint(params, paths, member))
     with (
         atomic(paths.training(member)) as folder,
@@ -68,19 +68,18 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
         left = checkpoint.load()
         for row in left.rows if left else ():
             curves.log(row)
-        best = fit(task, Stage("head", parts.head, pooled, params.head), curves, None, checkpoint)
+        best = fit(task, Stage("head", parts.head, pooled, params.head), curves, None, checkpoint, among)
         if not best.diverged:
             second = Stage("finetune", parts.tail, activations, params.finetune, params.finetune.keep == "always")
-            best = fit(task, second, curves, best, checkpoint)
+            best = fit(task, second, curves, best, checkpoint, among)
     parts.tail.load_state_dict(best.weights)
     backbone.save(network.state_dict(), _about(task, best), paths.model(member))
-    print(_result(task, best))
+    print(_result(among, best))
 
 
-def _result(task: Task, best: Best) -> Message:
+def _result(among: Place, best: Best) -> Message:
     """One line for the log of `dvc repro`, where the bar is not seen."""
-    where = task.place.title if task.place else task.member.name
-    return f"{where}: validation accuracy {best.accuracy:.3f}, of epoch {best.epoch} of {best.stage}"
+    return f"{among.title}: validation accuracy {best.accuracy:.3f}, of epoch {best.epoch} of {best.stage}"
 
 
 def _about(task: Task, best: Best) -> dict[str, object]:

@@ -70,7 +70,12 @@ class Curves:
 
 
 def fit(
-    task: Task, stage: Stage, curves: Curves, best: Best | None = None, checkpoint: Checkpoint | None = None
+    task: Task,
+    stage: Stage,
+    curves: Curves,
+    best: Best | None = None,
+    checkpoint: Checkpoint | None = None,
+    where: Place | None = None,
 ) -> Best:
     """Train a stage's module for up to ``stage.options.epochs``.
 
@@ -84,6 +89,8 @@ def fit(
         The best epoch of an earlier stage: training starts from it, and has to beat it unless ``stage.keeps_own``.
     checkpoint : Checkpoint, optional
         Where each epoch is kept, and where an interrupted training goes on from.
+    where : Place, optional
+        What the progress bar says of the model.
 
     Returns
     -------
@@ -104,7 +111,7 @@ def fit(
     if left and left.stage == stage.name:
         best = training.go_on(left)
     training.best = best
-    where = task.place or Place(f"LR {task.member.recipe}, fold {task.member.fold}")
+    where = where or Place(f"LR {task.member.recipe}, fold {task.member.fold}")
     with epoch_bar(where, stage.name, stage.options.epochs, training.epoch) as advance:
         while training.goes_on:
             row = training.next_epoch()

@@ -14,7 +14,6 @@ from wen.errors import WenError
 from wen.network.cut import Convolutions
 from wen.network.device import to_device
 from wen.network.inputs import Inputs, Rows, batches
-from wen.network.progress import Place
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,6 @@ class Task:
     train_rows: np.ndarray
     validation_rows: np.ndarray
     device: torch.device
-    place: Place | None = None
-    """For the progress bar."""
 
 
 class Steps:
