@@ -70,8 +70,9 @@ def _started() -> tuple[Path, "subprocess.Popen[bytes]"]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     env |= {"HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}  # libgit2 looks there when it is imported
     server = subprocess.Popen(
-        [sys.executable, "-P", __file__, folder], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+        [sys.executable, "-P", __file__, folder], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
     assert server.stdout
     assert server.stdout.readline() == b"ready\n"
     return folder, server
