@@ -22,6 +22,7 @@ from wen.files import write_json
 from wen.network import cost as costs
 from wen.network import device
 from wen.network.cost import FROZEN, STORED, TAIL, TRAINING, Cost, count, memory_of_stage_2
+from wen.systems.cost import described
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
     print(fit(memory_of_stage_2(params, cost), memory_of(where), where, params))
     rates = costs.rates(params, cost, where) if calibrate else None
     console.print(_work_table(shared, alone, rates))
-    stages = 2 + 2 * len(params.networks)
+    print(described(params, images.total, images.train, None if rates is None else float(STORED @ rates)), end="")
+    stages = 2 + 2 * len(params.networks) + len(params.pretrained) + len(params.systems)
     print(f"Starting the {stages} stages that load a network takes {start:.0f} s each besides.")
 
 

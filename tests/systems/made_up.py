@@ -41,7 +41,9 @@ def made_up(root: Path, **systems: dict[str, Any]) -> tuple[Params, Paths]:
     Half of the people have ALL, each person has four images, and images of ALL are a little brighter.
     """
     values = study_values() | {
-        "systems": {name: {"networks": NETWORKS[:1]} | FEW[name] | settings for name, settings in systems.items()},
+        "systems": {
+            name: {"networks": NETWORKS[:1]} | FEW.get(name, {}) | settings for name, settings in systems.items()
+        },
         "pretrained": {name: str(root / f"{name}.safetensors") for name in NETWORKS},
         "folds": [0, 1],
     }

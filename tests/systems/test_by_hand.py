@@ -165,7 +165,7 @@ def test_mondal_s_networks_are_one_neuron_each_kept_at_the_epoch_of_lowest_inner
     module = nn.Sequential(nn.Linear(hand.values("pooled", name).shape[1], 1))
 
     def adamax(weights: Any) -> torch.optim.Optimizer:
-        return torch.optim.Adamax(weights, 2e-4)
+        return torch.optim.Adamax(weights, 2e-3)
 
     states = hand.trained(
         "mondal2021", module, "pooled", name, learn, optimizer=adamax, epochs=2, batch=32, sampler=more

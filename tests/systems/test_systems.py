@@ -1,13 +1,16 @@
 """Every published system at every depth it has: what it leaves, and that it learns from training images alone."""
 
 import json
+import re
 import shutil
+import types
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import PROJECT
 from made_up import CASES, CLASSICAL, made_up, run
 
 from wen.config.params import Params
@@ -16,7 +19,7 @@ from wen.data.table import read_cells
 from wen.files import read_json
 from wen.members.predictions import load
 from wen.network.arrays import array_path
-from wen.systems import stage
+from wen.systems import stage, system, wanted
 
 Studies = dict[str, tuple[Params, Paths]]
 
@@ -114,3 +117,16 @@ def test_at_depth_finetune_the_network_itself_learns(studies: Studies, name: str
 
 def test_those_that_train_no_network_have_no_depth_finetune() -> None:
     assert {name for name, _ in CASES} - {name for name, depth in CASES if depth == "finetune"} == set(CLASSICAL)
+
+
+def test_the_system_of_the_manual_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (PROJECT / "docs/SYSTEMS.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    module = types.ModuleType("someone2025")
+    exec(compile(example, "someone2025", "exec"), module.__dict__)
+    for place in (system, stage, wanted):
+        monkeypatch.setattr(place, "find", lambda name: module)
+    params, paths = made_up(tmp_path, someone2025={"epochs": 1})
+    run(params, paths)
+    assert [variant["name"] for variant in about(paths, "someone2025")["variants"]] == ["dropout", "no-dropout"]
+    assert module.seconds(module.Settings()) > 0

@@ -69,6 +69,7 @@ def fit(
     source, name = training.source, options.networks[0]
     torch.manual_seed(training.seed(what="start"))
     if options.depth == "frozen":
+        options = options.model_copy(update={"lr": options.frozen_lr or options.lr})
         module, feed = head(source.channels(name, kind)), outputs(name, kind)
     else:
         network = source.network(name)

@@ -49,6 +49,10 @@ def variants(settings: Settings) -> list[Variant]:
     return [main, *rows[1:], Variant("regression", "control", partial(regression, every))]
 
 
+def seconds(settings: Settings) -> float:
+    return 6.0 * (2 ** len(settings.networks) - 1)  # half of it for boosting
+
+
 def projected(settings: Settings, kind: str, networks: list[str], training: "Training") -> Model:
     from sklearn.decomposition import PCA
     from sklearn.pipeline import make_pipeline

@@ -30,6 +30,10 @@ def variants(settings: Any) -> list[Variant]:
     return votes + [Variant(f"regression-{name}", "control", partial(regression, name)) for name in settings.networks]
 
 
+def seconds(settings: Settings) -> float:
+    return 2.0 * len(settings.networks)  # most of it for the forest
+
+
 def vote(settings: Any, network: str, training: "Training") -> Model:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.ensemble import RandomForestClassifier, VotingClassifier

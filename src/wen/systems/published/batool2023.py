@@ -41,6 +41,10 @@ def variants(settings: Settings) -> list[Variant]:
     ]
 
 
+def seconds(settings: Settings) -> float:
+    return 0.6 * settings.epochs
+
+
 def trained(settings: Settings, convolution: bool, training: "Training") -> Model:
     from torch import nn
 

@@ -23,6 +23,7 @@ class Settings(system.Trained):
     networks: list[NetworkName] = Field(default=list(PAPER))
     optimiser: system.Optimiser = "adamax"
     lr: system.Rate = 2e-4
+    frozen_lr: system.Rate | None = 2e-3
     epochs: Positive = 50
     patience: Positive | None = 10
     plateau_patience: Count | None = 5
@@ -36,6 +37,10 @@ def variants(settings: Settings) -> list[Variant]:
     names = tuple(settings.networks)
     weighted = [Variant(f"wen-{by}", "main", members=names, scheme=by) for by in ("kappa", "accuracy", "f1", "auc")]
     return [*alone, *weighted, Variant("average", "control", members=names, scheme="uniform")]
+
+
+def seconds(settings: Settings) -> float:
+    return 1.5 * len(settings.networks)
 
 
 def trained(settings: Settings, network: str, training: "Training") -> Model:

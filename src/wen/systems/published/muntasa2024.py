@@ -36,6 +36,10 @@ def variants(settings: Settings) -> list[Variant]:
     ]
 
 
+def seconds(settings: Settings) -> float:
+    return 3.0 * settings.epochs
+
+
 def trained(settings: Settings, block: bool, training: "Training") -> Model:
     from torch import nn
 

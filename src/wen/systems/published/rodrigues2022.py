@@ -38,6 +38,10 @@ def variants(settings: Settings) -> list[Variant]:
     ]
 
 
+def seconds(settings: Settings) -> float:
+    return 0.7 * settings.trials  # most of it for the Gaussian process
+
+
 def searched(settings: Settings, sampler: str, training: "Training") -> Model:
     from wen.systems.search import Between
     from wen.systems.searched import fit_searched

@@ -34,6 +34,10 @@ def variants(settings: Settings) -> list[Variant]:
     ]
 
 
+def seconds(settings: Settings) -> float:
+    return 0.7 * settings.trials  # most of it for the Gaussian process
+
+
 def searched(settings: Settings, training: "Training") -> Model:
     from wen.systems.search import Between, OneOf, Space
     from wen.systems.searched import fit_searched

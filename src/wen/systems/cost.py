@@ -1,0 +1,59 @@
+"""What published systems cost, before any of them runs: counted where a network runs, as measured where none does."""
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from wen.config.params import Backbone, Params
+from wen.network.backbone import build
+from wen.systems.system import Trained, find, settings_of
+
+
+def described(params: Params, images: int, train: float, rate: float | None) -> str:
+    """Say what the stages ``network`` and ``system`` cost.
+
+    Parameters
+    ----------
+    params : Params
+    images : int
+        Of the study.
+    train : float
+        Images that a fold trains on.
+    rate : float, optional
+        Multiply-adds a second of a network in inference on this device, for hours.
+    """
+    if not params.systems:
+        return ""
+    macs = {name: multiply_adds(params, name) for name in params.pretrained}
+    frozen, finetune = 0.0, 0.0
+    for name in params.systems:
+        settings, system = settings_of(params, name), find(name)
+        fitted = [variant for variant in system.variants(settings) if variant.fit]
+        if settings.depth == "frozen" or "pooled" in system.READS[settings.depth]:
+            frozen += len(params.folds) * train / 1000 * system.seconds(settings)
+        if settings.depth == "finetune" and isinstance(settings, Trained):
+            passes = len(params.folds) * len(fitted) * settings.epochs * 3 * train
+            known = [macs[network] for network in settings.networks if network in macs]
+            finetune += passes * sum(known) / max(1, len(settings.networks))
+    lines = [
+        f"Published systems: {len(params.systems)}, with {len(macs)} networks",
+        f"  network, every image once: {_cost(images * sum(macs.values()), rate)}",
+        f"  at depth frozen: {frozen / 60:,.1f} minutes of one core",
+    ]
+    if finetune:
+        lines.append(f"  at depth finetune, at most: {_cost(finetune, rate)}")
+    return "\n".join(lines) + "\n"
+
+
+def multiply_adds(params: Params, name: str) -> int:
+    """Of one image in one of params.yaml's ``pretrained``, counted on PyTorch's meta device."""
+    options, size = Backbone(name=name, **params.pretrained[name].model_dump()), params.images.size
+    with torch.device("meta"):
+        network = build(options, size).eval()
+        with FlopCounterMode(display=False) as counter:
+            network(torch.empty(1, 3, size, size))
+    return int(counter.get_total_flops()) // 2  # a multiply-add is two operations
+
+
+def _cost(work: float, rate: float | None) -> str:
+    hours = "" if rate is None else f", {work / rate / 3600:,.2f} hours"
+    return f"{work / 1e12:,.2f} T multiply-adds{hours}"
