@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
+from safetensors.torch import load as tensors_of
+from safetensors.torch import save as bytes_of
 from torch import nn
 from torch.nn.functional import affine_grid, binary_cross_entropy_with_logits, grid_sample
 
@@ -86,7 +87,7 @@ def fit(
     weights = {key: value.cpu().contiguous() for key, value in module.state_dict().items()}
     return Model(
         lambda cells: probability(module, feed, cells, options.batch_size),
-        safetensors.torch.save(weights),
+        bytes_of(weights),
         "safetensors",
         {"epoch": epoch},
         rows,
@@ -98,7 +99,7 @@ def fit_in_two_stages(training: Training, options: Trained, head: Head) -> Model
     first = fit(training, options.model_copy(update={"depth": "frozen"}), head)
     if options.depth == "frozen":
         return first
-    return fit(training, options, head, start=safetensors.torch.load(first.content))
+    return fit(training, options, head, start=tensors_of(first.content))
 
 
 def train(module: nn.Module, feed: Feed, training: Training, options: Trained) -> tuple[list[Row], int]:
