@@ -37,7 +37,10 @@ def make_study(tmp_path: Path, values: dict[str, Any]) -> MakeStudy:
 def write_study(
     root: Path, values: dict[str, Any], skill: float = 1.0, cells: int = 240, subjects: int = 24, **changes: Any
 ) -> tuple[Params, Paths]:
-    """Write what a study has before its ensembles; a model's logit is right by ``skill`` deviations."""
+    """Write what a study has before its ensembles; a model's logit is right by ``skill`` deviations.
+
+    With no ``subjects``, nobody knows whose cells they are.
+    """
     values["systems"] = changes.pop("systems", {})
     for key, value in changes.items():
         values[key] = values[key] | value if isinstance(value, dict) else value
@@ -64,7 +67,8 @@ def page_of(tmp_path_factory: pytest.TempPathFactory) -> PageOf:
     def written(language: str, unit: str, source: str) -> tuple[Params, Paths]:
         params, paths = write_study(
             tmp_path_factory.mktemp("study"), study_values(),
-            report={"language": language}, split={"unit": unit}, dataset={"source": source},
+            report={"language": language}, split={"unit": unit},
+            dataset={"source": source, "name": "C-NMC 2019" if source == "cnmc" else "Synthetic cells"},
         )  # fmt: skip
         page.run(params, paths)
         return params, paths
@@ -86,9 +90,10 @@ def section_of(paths: Paths, name: str) -> str:
 
 def _cells(params: Params, paths: Paths, cells: int, subjects: int) -> None:
     rng = np.random.default_rng(0)
-    subject = rng.permutation(np.arange(cells) % subjects)
+    kind = rng.permutation(np.arange(cells) % (subjects or 24))
+    subject = kind if subjects else np.full(cells, "")
     table = {
-        "id": [f"cell-{k}" for k in range(cells)], "path": "", "label": subject % 3 < 2, "subject": subject,
+        "id": [f"cell-{k}" for k in range(cells)], "path": "", "label": kind % 3 < 2, "subject": subject,
         "source": "fold_0", "width": 32, "height": 32, "sha256": "", "pixels": np.arange(cells),
     }  # fmt: skip
     paths.index.parent.mkdir()
@@ -100,8 +105,8 @@ def _cells(params: Params, paths: Paths, cells: int, subjects: int) -> None:
     gallery.write(paths.test_cells, {id: pictures[k % 4] for k, id in enumerate(table["id"])})
     paths.weights_list.write_text("a network, its weights\n")
     dataset = {
-        "images": cells, "positive": 160, "negative": 80, "subjects": subjects, "duplicate_pairs": 0,
-        "people": {"of_both_classes": []}, "width": [32, 32], "height": [32, 32], "padded": 0,
+        "images": cells, "positive": 160, "negative": 80, "subjects": subjects or None, "duplicate_pairs": 0,
+        "people": {"of_both_classes": []} if subjects else None, "width": [32, 32], "height": [32, 32], "padded": 0,
         "unlike": {"count": 0, "examples": []},
     }  # fmt: skip
     none = {"pairs": 0, "pairs_across_subjects": 0, "pairs_by_subjects": {}, "between_classes": []}

@@ -29,6 +29,8 @@ SECTIONS = (
     "images", "provenance", "errata", "checklist", "references",
 )  # fmt: skip
 """From the top of the page to its end."""
+OF_CNMC = ("data", "results")
+"""Groups of references that are about C-NMC."""
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -120,7 +122,11 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "measures_given": published.given,
         "errata": errata(t.language) if params.dataset.of_cnmc else [],
         "checklist": checklist(params, {"dataset": dataset, "split": split, "stages": evidence["stages"]}, t),
-        "references": listed("references.yaml", t.language),
+        "references": [
+            entry
+            for entry in listed("references.yaml", t.language)
+            if params.dataset.of_cnmc or entry["group"] not in OF_CNMC
+        ],
         "provenance": {"study": evidence["study"]} | provenance(paths, t) | {"training": t.count(len(epochs))},
         "montage": hard_cases.png_uri((paths.dataset_plots / "montage.png").read_bytes()),
         "systems": {name: claims.entry(name, t.language) for name in params.systems},

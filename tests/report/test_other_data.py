@@ -1,0 +1,75 @@
+"""What is said of a laboratory's cells comes from the data: nothing is C-NMC's, ALL's or HEM's."""
+
+import html
+import re
+
+import pytest
+from report_study import MakeStudy
+
+from wen.config.params import Params
+from wen.config.paths import Paths
+from wen.files import read_json, write_json
+from wen.report import page, terminal
+
+FOREIGN = re.compile(
+    r"C-NMC|CNMC|ISBI|Gupta|\b(ALL|HEM)\b|[Ll]euk|[Bb]last|sel blas|[Oo]ne laboratory|[Ss]atu laboratorium"
+)
+LAB = {"source": "folder", "name": "Lab 7", "classes": ["well", "sick"], "side": None, "complete": False}
+
+
+def written(study: tuple[Params, Paths]) -> dict[str, str]:
+    """The text of everything that the report writes, without its scripts, styles, pictures and parameters."""
+    params, paths = study
+    page.run(params, paths)
+    text = (paths.report / "index.html").read_text(encoding="utf-8")
+    for part in ("style", "script", "svg", "pre"):
+        text = re.sub(rf"<{part}\b.*?</{part}>", " ", text, flags=re.DOTALL)
+    files = [path for path in paths.report.rglob("*") if path.suffix in (".md", ".tex", ".csv")]
+    texts = {path.name: path.read_text(encoding="utf-8") for path in [*files, *paths.plots.glob("*.csv")]}
+    return texts | {"index.html": html.unescape(re.sub(r"<[^>]+>", " ", text))}
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+@pytest.mark.parametrize("subjects", [24, 0])
+def test_nothing_is_said_of_data_that_they_are_not(make_study: MakeStudy, language: str, subjects: int) -> None:
+    repeats = {} if subjects else {"repeats": {"subject": 0}}
+    texts = written(make_study(dataset=LAB, report={"language": language}, subjects=subjects, **repeats))
+    for name, text in texts.items():
+        lines = [line for line in text.splitlines() if not re.search(r"doi:|https?:|10\.[0-9]{4}", line)]
+        assert not [line.strip() for line in lines if FOREIGN.search(line)], name
+    for name in ("index.html", "model-card.md"):
+        assert "Lab 7" in texts[name]
+        assert "sick" in texts[name]
+        assert "well" in texts[name]
+    assert "well" in texts["confusion.csv"]
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_without_subjects_nothing_is_said_of_people(make_study: MakeStudy, language: str) -> None:
+    params, paths = make_study(dataset=LAB, report={"language": language}, repeats={"subject": 0}, subjects=0)
+    text = written((params, paths))["index.html"]
+    assert {"en": "cannot tell whether a person", "id": "tidak dapat memastikan apakah seseorang"}[language] in text
+    assert not re.search(r"[0-9] (people|subjects|orang|subjek)\b", text)
+    assert not re.search(r"(subject|subjek) *,", text)
+    evidence = read_json(paths.evidence)
+    assert evidence["people"] is None
+    assert evidence["subjects"] is None
+
+
+def test_the_terminal_names_the_data_set(make_study: MakeStudy, capsys: pytest.CaptureFixture[str]) -> None:
+    params, paths = make_study(dataset=LAB)
+    page.run(params, paths)
+    terminal.run(params, paths)
+    assert "Lab 7" in capsys.readouterr().out
+
+
+def test_images_that_are_unlike_the_others_or_padded_are_named_on_the_page(make_study: MakeStudy) -> None:
+    params, paths = make_study(dataset=LAB)
+    about = read_json(paths.dataset_metrics)
+    unlike = {"count": 1, "examples": [{"id": "well/7.png", "reasons": ["black"]}]}
+    write_json(paths.dataset_metrics, about | {"unlike": unlike, "padded": 12, "width": [20, 40]})
+    text = written((params, paths))["index.html"]
+    assert (
+        "1 images are unlike the others in size, colour or contrast, and may show no cell: well/7.png (black)" in text
+    )
+    assert "They measure 20\N{EN DASH}40 by 32 px. 12 of them are not square" in text
