@@ -200,3 +200,16 @@ def write_tiny(path: Path, look: bytes) -> None:
     header = b"BM" + (102).to_bytes(4, "little") + bytes(4) + (54).to_bytes(4, "little")
     info = (40).to_bytes(4, "little") + (4).to_bytes(4, "little") * 2 + b"\x01\x00\x18\x00" + bytes(24)
     path.write_bytes(header + info + (look * 2)[:48])
+
+
+def test_images_of_another_format_or_size_are_one_line_for_all(tmp_path: Path) -> None:
+    fold = layouts.kaggle(tmp_path) / "training_data/fold_0/all"
+    for k in range(20):
+        layouts.write_image(fold / f"UID_5_{k}_1_all.bmp", 300 + k, side=layouts.SIDE + 1)
+        (fold / f"UID_6_{k}_1_all.png").touch()
+    (tmp_path / "testing_data/C-NMC_test_final_phase_data/7.png").touch()
+    _, formats, sizes = problems(tmp_path).splitlines()
+    assert formats.startswith(f"21 files or rows: of C-NMC only BMP is read, not .png: {tmp_path}")
+    assert sizes.startswith("20 files or rows: expected 8x8 px: ")
+    assert "UID_5_0_1_all.bmp (9x9 px), " in sizes
+    assert sizes.endswith(" and 17 more")

@@ -22,8 +22,7 @@ def test_efficientnetv2_m_takes_a_training_step_of_both_stages_at_450_px(tmp_pat
     network = untrained(thesis["backbone"]["name"])
     safetensors.torch.save_file(network.state_dict(), tmp_path / "weights.safetensors")
     thesis["backbone"]["weights"] = str(tmp_path / "weights.safetensors")
-    thesis["dataset"]["complete"] = False
-    thesis["features"]["pooled"] = False
+    thesis["dataset"]["complete"] = thesis["features"]["pooled"] = False
     thesis["augment"]["views"] = thesis["head"]["epochs"] = thesis["finetune"]["epochs"] = 1
     thesis["train"]["batch_size"] = 2
     thesis["compute"]["cpu_engine"] = "torch"  # OpenVINO would translate the network for the longer half of the test

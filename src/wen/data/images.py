@@ -75,7 +75,7 @@ def decode_bmp(data: bytes, side: int | None = None) -> Image.Image:
     """
     image = _opened(data, ("BMP",))
     if side is not None and image.size != (side, side):
-        raise BadImage(f"expected {side}x{side}", f"{image.width}x{image.height} px")
+        raise BadImage(f"expected {side}x{side} px", f"{image.width}x{image.height} px")
     if image.mode != "RGB" or _depth(data) != 24:
         raise BadImage(f"colour mode {image.mode} of {_depth(data)} bits, expected RGB of 24")
     with _readable():

@@ -161,7 +161,7 @@ def _sort(path: Path, within: Path, files: _Files) -> None:
 def _sort_numbered(path: Path, folders: list[str], files: _Files) -> None:
     name = path.name.lower()
     if not _NUMBERED.fullmatch(name):
-        files.problems.add(f"misnamed, expected a number like 17.bmp{_hint(path)}", path)
+        files.problems.add(_misnamed(path, "a number like 17.bmp"), path)
     elif FINAL.lower() in folders:
         files.final.append(path)
     elif name in files.preliminary:
@@ -173,7 +173,7 @@ def _sort_numbered(path: Path, folders: list[str], files: _Files) -> None:
 def _training_cell(path: Path, folders: list[str]) -> Cell | str:
     parsed = parse_name(path.stem)
     if parsed is None or path.suffix.lower() != ".bmp":
-        return f"misnamed, expected UID_<subject>_<image>_<cell>_all.bmp or UID_H<...>_hem.bmp{_hint(path)}"
+        return _misnamed(path, "UID_<subject>_<image>_<cell>_all.bmp or UID_H<...>_hem.bmp")
     subject, label = parsed
     if folders[-1] != ("all" if label else "hem"):
         return "misnamed or misplaced, its name and its folder give different classes"
@@ -181,12 +181,14 @@ def _training_cell(path: Path, folders: list[str]) -> Cell | str:
     return Cell(path.stem, path, label, subject, fold)
 
 
-def _hint(path: Path) -> str:
-    """The cause, where the ending shows it."""
+def _misnamed(path: Path, expected: str) -> str:
+    """What is wrong with a file among C-NMC's images: its format, where the ending shows it, else its name."""
     ending = path.suffix.lower()
     if ARCHIVE.fullmatch(ending):
-        return "; an archive has to be unpacked"
-    return f"; only BMP is read, not {ending}" if ending != ".bmp" and IMAGE.fullmatch(ending) else ""
+        return "an archive has to be unpacked"
+    if ending != ".bmp" and IMAGE.fullmatch(ending):
+        return f"of C-NMC only BMP is read, not {ending}"
+    return f"misnamed, expected {expected}"
 
 
 def _refuse_outside(paths: list[Path], problems: Problems) -> None:
