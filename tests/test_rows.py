@@ -29,6 +29,7 @@ def test_every_form_names_the_classifier_and_the_study(tmp_path: Path) -> None:
     table = write(tmp_path / "1", "table", ["a.bmp", "b.bmp"]).decode().splitlines()
     assert table == [
         "# classifier inter 0.001 kappa, study 0123456789ab",
+        "# probability  called  0.001-0  file",
         "0.7500  ALL  0.5000  a.bmp",
         "0.7500  ALL  0.5000  b.bmp",
     ]
@@ -67,7 +68,7 @@ def test_json_lines_give_each_name_back_to_the_byte_in_plain_ascii(tmp_path: Pat
 def test_a_table_has_a_printable_line_a_name(tmp_path: Path, names: list[bytes]) -> None:
     content = write(tmp_path / "x.txt", "table", [os.fsdecode(name) for name in names]).decode()
     lines = content.removesuffix("\n").split("\n")
-    assert len(lines) == len(names) + 1
+    assert len(lines) == len(names) + 2
     assert all(line.isprintable() for line in lines)
 
 
@@ -147,4 +148,4 @@ def test_where_pyarrow_is_not_installed_a_sentence_says_how_to_install_it(monkey
 def test_a_warning_ends_the_line_of_a_table_and_what_is_not_known_is_a_dash(tmp_path: Path) -> None:
     with rows("table", tmp_path / "x.txt", ABOUT) as row:
         row({"file": "a.bmp", "probability": 0.75, "called": "ALL", "spread": None, "warning": "black"})
-    assert (tmp_path / "x.txt").read_text().splitlines()[1] == "0.7500  ALL  -  a.bmp  (black)"
+    assert (tmp_path / "x.txt").read_text().splitlines()[2] == "0.7500  ALL  -  a.bmp  (black)"

@@ -59,8 +59,8 @@ def rows(form: str, output: Path | None, about: Mapping[str, str | float]) -> It
     r"""Open the output, or standard output, and yield the function that writes one row.
 
     A row begins with a name, of a file or a person, and holds ``called``; all rows have the same keys. ``about`` (the
-    classifier, the study, the threshold) is in all forms: in a table's first line, and in each row of the others,
-    behind ``called``. None is an empty value.
+    classifier, the study, the threshold) is in all forms: in a table's first line, above the names of its columns, and
+    in each row of the others, behind ``called``. None is an empty value.
 
     A table shows names escaped, see `wen.names.shown`, and so does Parquet if a name is not UTF-8. The others write
     them exactly:
@@ -107,9 +107,10 @@ def _table(stream: TextIO, about: Mapping[str, str | float]) -> Write:
     first = [f"# {', '.join(f'{key} {value}' for key, value in about.items())}\n"]
 
     def write(row: Row) -> None:
+        (kind, name), *others = row.items()
         if first:
-            stream.write(first.pop())
-        (_, name), *others = row.items()
+            columns = "  ".join([*(key for key, _ in others if key != "warning"), kind])
+            stream.write(f"{first.pop()}# {columns}\n")
         warning = f"  ({row['warning']})" if row.get("warning") else ""
         values = [_short(value) for key, value in others if key != "warning"]
         stream.write("  ".join([*values, shown(name)]) + f"{warning}\n")

@@ -195,7 +195,7 @@ def test_whatever_a_folder_holds_all_images_are_classified_and_none_under_anothe
         run(study, str(tmp_path), form="table")
     table = capfd.readouterr().out
     assert "\x1b" not in table
-    assert len(table.splitlines()) == len(names) + 1
+    assert len(table.splitlines()) == len(names) + 2
 
 
 def edited(**changes: Any) -> Callable[[Study], None]:
@@ -303,8 +303,8 @@ def test_after_an_experiment_the_output_names_the_other_classifier(
     Image.new("RGB", (48, 48)).save(tmp_path / "1.bmp")
     run(study, str(tmp_path / "1.bmp"))
     identity = evidence(study)["study"]
-    assert f"# classifier inter 0.001 kappa, study {identity}\n" in capfd.readouterr().out
+    assert f"# classifier inter 0.001 kappa, study {identity}, threshold 0.5\n" in capfd.readouterr().out
     study.run("dvc", "exp", "run", "--set-param", "lr=1e-4")
     run(study, str(tmp_path / "1.bmp"))
     study.restore()
-    assert f"# classifier inter 0.0001 kappa, study {identity}\n" in capfd.readouterr().out
+    assert f"# classifier inter 0.0001 kappa, study {identity}, threshold 0.5\n" in capfd.readouterr().out
