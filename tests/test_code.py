@@ -61,6 +61,8 @@ RERUN: dict[str, set[str]] = {
     "report/texts/page.yaml": {"report"},
     "report/templates/report.html": {"report"},
     "report/published.csv": {"report"},
+    "report/systems.yaml": {"report"},
+    "systems/replication.py": {"report"},
 }
 NEVER = (
     "config/stages.py",

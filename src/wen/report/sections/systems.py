@@ -71,7 +71,7 @@ def forest(study: Study, evidence: dict[str, Any], t: Text) -> Figure:
         _estimates(axes, other["systems"], below, 1, _of_study(other["revision"], other, t))
     controls = {row["name"]: variant["average"]["accuracy"] for row in rows for variant in row["variants"]
                 if variant["name"] == row["control"]}  # fmt: skip
-    axes.plot(list(controls.values()), [place[name] + above - 0.2 for name in controls], "v", color="black",
+    axes.plot(list(controls.values()), [place[name] + above + 0.17 for name in controls], "v", color="black",
               markerfacecolor="white", markersize=5, label=t("systems.control"))  # fmt: skip
     _claims(axes, rows, place, t)
     skipped = {row["name"]: f"\n{t('systems.skipped')}" for row in rows if row["state"] == "skipped"}
