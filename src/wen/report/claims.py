@@ -73,8 +73,8 @@ def judged(
     dict
         ``verdict`` and its ``reasons``. Borne out: the interval lies above the claim less ``report.margin``. Not borne
         out: it lies below the claim. Cannot judge: there are obstacles (beside `obstacles`, ``other_data`` and
-        ``easier``, a split by image where the claim is by subject), the measure is ``undefined``, or the ``interval``
-        leaves it open. None for synthetic cells, of which nothing is claimed.
+        ``easier``, a split by image where the claim is by subject), the measure is ``undefined`` or its interval has no
+        width, or the ``interval`` leaves it open. None for synthetic cells, of which nothing is claimed.
     """
     if params.dataset.source == SYNTHETIC:
         return {"verdict": None, "reasons": [SYNTHETIC]}
@@ -97,7 +97,7 @@ def _on_other_data(claim: Entry, params: Params) -> bool:
 
 def _by_interval(claimed: float, estimate: Mapping[str, float | None], margin: float) -> tuple[str, list[str]]:
     low, high = estimate["low"], estimate["high"]
-    if low is None or high is None:
+    if low is None or high is None or low == high:  # the bootstrap of a measure that no image can lower
         return CANNOT_JUDGE, ["undefined"]
     if low > claimed - margin:
         return BORNE_OUT, []
