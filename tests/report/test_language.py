@@ -6,7 +6,7 @@ import pytest
 from conftest import PROJECT
 
 from wen.config.params import load
-from wen.report.language import catalogue
+from wen.report.language import Text, catalogue
 
 REPORT = PROJECT / "src/wen/report"
 
@@ -31,3 +31,10 @@ def test_every_text_that_templates_and_code_name_is_in_the_catalogue_and_no_othe
 @pytest.mark.parametrize("profile", sorted((PROJECT / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_profile_names_a_language(profile: Path) -> None:
     assert load(profile).report.language in ("en", "id")
+
+
+def test_limits_have_a_dash_between_them_unless_a_minus_would_stand_beside_it() -> None:
+    t, u = Text("en"), Text("id")
+    assert t.between([0.25, 0.5]) == "0.25–0.50"
+    assert (t.between([-0.5, -0.25]), u.between([-0.5, 0.25])) == ("-0.50 to -0.25", "-0,50 sampai 0,25")
+    assert t.between([None, None]) == "–"

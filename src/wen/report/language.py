@@ -41,6 +41,13 @@ class Text:
         """Write a number, or a dash for one that is undefined."""
         return ABSENT if value is None or math.isnan(value) else self.marked(f"{value:,.{digits}f}")
 
+    def between(self, limits: Sequence[float | None], digits: int = 2) -> str:
+        """Write two limits with a dash between them, or a word where a minus would stand beside it; a dash if one is undefined."""
+        low, high = (self.number(limit, digits) for limit in limits)
+        if ABSENT in (low, high):
+            return ABSENT
+        return f"{low} {self('to')} {high}" if "-" in low + high else f"{low}{ABSENT}{high}"
+
     def points(self, value: float) -> str:
         """Write a difference in percentage points."""
         return self.marked(f"{100 * value:+.1f}")

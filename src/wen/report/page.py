@@ -89,7 +89,14 @@ def _environment(t: Text) -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["t"] = t
-    environment.filters |= {"number": t.number, "points": t.points, "p": t.p, "percent": t.percent, "count": t.count}
+    environment.filters |= {
+        "number": t.number,
+        "points": t.points,
+        "p": t.p,
+        "percent": t.percent,
+        "count": t.count,
+        "between": t.between,
+    }
     environment.filters["row_name"] = t.row
     environment.filters["given"] = t.given
     return environment
