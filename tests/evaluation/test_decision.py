@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recomputed import decisions
 
 from wen.evaluation.decision import (
     at_thresholds,
@@ -63,6 +64,17 @@ def test_a_limit_is_where_the_contrast_of_both_shares_could_be_nothing(
             a, b = prevalence * (1 - limit), (1 - prevalence) * limit
             distance = abs(a * right.value - b * wrong.value)
             assert distance == pytest.approx(np.hypot(a * gap_right, b * gap_wrong), abs=1e-9)
+
+
+@given(st.integers(0, 20), st.integers(0, 20), st.floats(0.01, 0.99))
+def test_the_interval_is_that_of_a_ratio_by_donner_and_zou(found: int, false: int, prevalence: float) -> None:
+    right, wrong = (share(np.arange(20) < hits, np.arange(20)) for hits in (found, false))
+    expected = decisions.predictive(right._asdict(), exchanged(wrong)._asdict(), prevalence)
+    value = predictive_value(right, wrong, prevalence)
+    if expected["value"] is None:
+        assert np.isnan(value).all()
+    else:
+        assert value == pytest.approx(tuple(expected.values()), abs=1e-7)
 
 
 def test_intervals_of_predictive_values_hold_the_truth_about_as_often_as_they_say() -> None:

@@ -124,6 +124,16 @@ def test_the_smallest_difference_is_what_another_simulation_gives(
         assert found == pytest.approx(expected.value, abs=0.7 * expected.tolerance)
 
 
+@pytest.mark.parametrize("people", [60, 9])
+def test_equal_seeds_give_equal_smallest_differences_and_others_nearly_equal_ones(people: int) -> None:
+    right = (np.random.default_rng(2).random((2, 3, 60)) < 0.8).astype(int)
+    unit = np.arange(60) % people
+    one, again, other = (smallest_scheme_difference(right, unit, 0.05, seed) for seed in (0, 0, 1))
+    assert one == again
+    assert one != other
+    assert one == pytest.approx(other, rel=0.1)
+
+
 def test_each_ensemble_has_its_own_p_by_the_same_exchanges() -> None:
     right = (np.random.default_rng(4).random((2, 2, 9)) < [[[0.9], [0.4]]]).astype(int)
     found = compare_schemes(right, np.arange(9), 0)
