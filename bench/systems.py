@@ -2,6 +2,7 @@
 
     python bench/systems.py --dvc
     python bench/systems.py --study FOLDER --weights FOLDER [--unit image] [--unit subject] [--seeds 3]
+        [--test-fraction 0.2] [--systems NAME ...]
 
 With --dvc all eight run at each depth they have, by `dvc repro`, on random weights that are saved to files: it prints
 which stages ran the first time, the second time, and after one parameter of one system changed; no figure of theirs.
@@ -76,6 +77,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="a folder of NAME.safetensors")
     parser.add_argument("--unit", action="append", choices=["image", "subject"])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--test-fraction", type=float, default=0.2)
     parser.add_argument("--systems", nargs="*", help="these alone")
     options = parser.parse_args()
     if options.dvc:
@@ -136,6 +138,8 @@ def on_real_images(options: argparse.Namespace) -> None:
                 for which, systems in enumerate(STUDIES):
                     chosen = {key: its for key, its in systems.items() if key in (options.systems or systems)}
                     params = of(values, unit, 2019 + seed, chosen, options.weights)
+                    part = params.split.model_copy(update={"test_fraction": options.test_fraction})
+                    params = params.model_copy(update={"split": part})
                     rows += run(params, paths, f"{unit} {which}")
                     show(rows)
 

@@ -18,6 +18,8 @@ from wen.network.backbone import build
 from wen.network.cost import Cost, count, memory_of_stage_2
 from wen.network.cut import cut
 from wen.plan import Images, count_images, fit, hours, work
+from wen.systems.cost import count as count_system
+from wen.systems.cost import described
 
 
 def test_efficientnetv2_m_costs_what_is_known_of_it() -> None:
@@ -184,3 +186,33 @@ def test_attention_is_counted(tiny: Params) -> None:
     values["images"] = {"crop": 48, "size": 56}
     values["finetune"]["unfreeze_from"] = "blocks.11"
     assert count(Params.model_validate(values)).tail == pytest.approx(block + width, rel=0.01)
+
+
+def test_the_plan_counts_published_systems_by_hand(tiny: Params) -> None:
+    values = tiny.model_dump()
+    values["pretrained"] = {"vgg16": "hub", "tf_efficientnet_lite0": "pip"}
+    values["systems"] = {"ullah2021": {"networks": ["vgg16"]}, "wibowo2024": {"trials": 6}}
+    values["images"] = {"crop": 48, "size": 32}
+    text = described(Params.model_validate(values), 1000, 500, 1e9)
+    vgg, lite = (
+        count_system(Params.model_validate(values), "vgg16"),
+        count_system(Params.model_validate(values), "tf_efficientnet_lite0"),
+    )
+    assert vgg["macs"] == sum(
+        9 * inside * outside * (32 // scale) ** 2
+        for inside, outside, scale in [
+            (3, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 2), (128, 256, 4), (256, 256, 4), (256, 256, 4),
+            (256, 512, 8), (512, 512, 8), (512, 512, 8), (512, 512, 16), (512, 512, 16), (512, 512, 16),
+        ]
+    )  # fmt: skip
+    assert (vgg["maps"], lite["pooled"]) == (512, 1280)
+    assert f"network, every image once: {1000 * (vgg['macs'] + lite['macs']) / 1e12:.2f} T" in text
+    assert f"disk, outputs of the networks as float32: {4 * 1000 * (512 + 1280) / 1e9:.2f} GB" in text
+    assert "at depth finetune" not in text
+    values["systems"] = {"ullah2021": {"networks": ["vgg16"], "depth": "finetune", "epochs": 4}}
+    work = 2 * 2 * 4 * 3 * 500 * vgg["macs"]  # folds, variants, epochs, forward and backward, images
+    assert f"at depth finetune, at most: {work / 1e12:,.2f} T" in described(
+        Params.model_validate(values), 1000, 500, None
+    )
+    values["systems"] = {}
+    assert described(Params.model_validate(values), 1000, 500, None) == ""

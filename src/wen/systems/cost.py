@@ -1,11 +1,14 @@
 """What published systems cost, before any of them runs: counted where a network runs, as measured where none does."""
 
+from typing import Any
+
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from wen.config.params import Backbone, Params
 from wen.network.backbone import build
 from wen.systems.system import Trained, find, settings_of
+from wen.systems.wanted import reads
 
 
 def described(params: Params, images: int, train: float, rate: float | None) -> str:
@@ -23,7 +26,14 @@ def described(params: Params, images: int, train: float, rate: float | None) -> 
     """
     if not params.systems:
         return ""
-    macs = {name: multiply_adds(params, name) for name in params.pretrained}
+    counted = {name: count(params, name) for name in params.pretrained}
+    macs = {name: one["macs"] for name, one in counted.items()}
+    read = {
+        (network, kind) for name in params.systems for network, kinds in reads(params, name).items() for kind in kinds
+    }
+    kept = sum(
+        4 * images * counted[network][kind] for network, kind in read if network in counted and kind != "weights"
+    )
     frozen, finetune = 0.0, 0.0
     for name in params.systems:
         settings, system = settings_of(params, name), find(name)
@@ -37,6 +47,7 @@ def described(params: Params, images: int, train: float, rate: float | None) -> 
     lines = [
         f"Published systems: {len(params.systems)}, with {len(macs)} networks",
         f"  network, every image once: {_cost(images * sum(macs.values()), rate)}",
+        f"  disk, outputs of the networks as float32: {kept / 1e9:,.2f} GB",
         f"  at depth frozen: {frozen / 60:,.1f} minutes of one core",
     ]
     if finetune:
@@ -44,14 +55,19 @@ def described(params: Params, images: int, train: float, rate: float | None) -> 
     return "\n".join(lines) + "\n"
 
 
-def multiply_adds(params: Params, name: str) -> int:
-    """Of one image in one of params.yaml's ``pretrained``, counted on PyTorch's meta device."""
+def count(params: Params, name: str) -> dict[str, int]:
+    """Multiply-adds (``macs``) of an image in one of the networks, and numbers in its ``maps`` and ``pooled`` features.
+
+    Counted on PyTorch's meta device, which computes nothing.
+    """
     options, size = Backbone(name=name, **params.pretrained[name].model_dump()), params.images.size
     with torch.device("meta"):
-        network = build(options, size).eval()
+        network: Any = build(options, size).eval()
         with FlopCounterMode(display=False) as counter:
-            network(torch.empty(1, 3, size, size))
-    return int(counter.get_total_flops()) // 2  # a multiply-add is two operations
+            maps = network.forward_features(torch.empty(1, 3, size, size))
+        pooled = network.forward_head(maps, pre_logits=True)
+    macs = int(counter.get_total_flops()) // 2  # a multiply-add is two operations
+    return {"macs": macs, "maps": maps.numel(), "pooled": pooled.numel()}
 
 
 def _cost(work: float, rate: float | None) -> str:

@@ -31,7 +31,7 @@ def variants(settings: Any) -> list[Variant]:
 
 
 def seconds(settings: Settings) -> float:
-    return 2.0 * len(settings.networks)  # most of it for the forest
+    return 3.0 * len(settings.networks)  # most of it for the forest
 
 
 def vote(settings: Any, network: str, training: "Training") -> Model:

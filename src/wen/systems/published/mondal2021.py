@@ -40,7 +40,7 @@ def variants(settings: Settings) -> list[Variant]:
 
 
 def seconds(settings: Settings) -> float:
-    return 1.5 * len(settings.networks)
+    return 0.6 * len(settings.networks)
 
 
 def trained(settings: Settings, network: str, training: "Training") -> Model:
