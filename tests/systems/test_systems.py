@@ -13,6 +13,7 @@ import pytest
 from conftest import PROJECT
 from made_up import CASES, CLASSICAL, made_up, run
 
+from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.table import read_cells
@@ -20,6 +21,7 @@ from wen.files import read_json
 from wen.members.predictions import load
 from wen.network.arrays import array_path
 from wen.systems import stage, system, wanted
+from wen.systems.fold import Source, Training
 
 Studies = dict[str, tuple[Params, Paths]]
 
@@ -98,6 +100,34 @@ def test_equal_runs_leave_equal_bytes(studies: Studies, tmp_path: Path, name: st
     for path in files:
         assert path.read_bytes() == (again.root / path.relative_to(paths.root)).read_bytes(), path
     assert not again.searches(name).exists()
+
+
+@pytest.mark.parametrize("spoil", ["", "model", "about.json", "predictions.npz"])
+def test_a_system_that_is_stopped_goes_on_with_the_next_model(
+    studies: Studies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: str
+) -> None:
+    params, paths = studies["frozen"]
+    shutil.copytree(paths.root, tmp_path / "stopped")
+    stopped = Paths(tmp_path / "stopped")
+    fitted: list[int] = []
+    fit = stage.training_of
+
+    def until(member: Member, source: Source, cells: pd.DataFrame) -> Training:
+        fitted.append(member.fold)
+        if len(fitted) == 3:
+            raise KeyboardInterrupt
+        return fit(member, source, cells)
+
+    monkeypatch.setattr(stage, "training_of", until)
+    with pytest.raises(KeyboardInterrupt):
+        stage.run(params, stopped, "ullah2021")
+    if spoil:
+        (stopped.searches("ullah2021") / f"attention-0/{spoil}").unlink()
+    stage.run(params, stopped, "ullah2021")
+    assert fitted == [0, 1, 0, *[0] * bool(spoil), 0, 1]
+    assert stopped.system("ullah2021").read_bytes() == paths.system("ullah2021").read_bytes()
+    for path in paths.of_system("ullah2021")[0].rglob("*.safetensors"):
+        assert path.read_bytes() == (stopped.root / path.relative_to(paths.root)).read_bytes()
 
 
 @pytest.mark.parametrize("name", [name for name, depth in CASES if depth == "finetune"])

@@ -152,7 +152,7 @@ class Paths:
         return self.root / f"data/predictions/system/{name}/system.json"
 
     def searches(self, name: str) -> Path:
-        """Where the unfinished searches of a published system are."""
+        """Where a published system that is not done keeps its searches, and the models that it has fitted."""
         return self.root / f".checkpoints/system/{name}"
 
     def training(self, member: Member) -> Path:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import warnings
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from wen.config.member import SYSTEM, Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.components import components
+from wen.data.images import sha256
 from wen.data.table import DEVELOPMENT, TEST, read_cells, read_copies
 from wen.ensemble.combined import ensemble
 from wen.ensemble.wen import combine
@@ -26,6 +28,7 @@ from wen.members.predictions import Predictions, write, write_averages, write_ro
 from wen.network import device
 from wen.systems.fold import Cells, Source, Training
 from wen.systems.system import Model, Settings, System, Variant, find, settings_of, stand_ins
+from wen.systems.unfinished import One, load, save
 
 Results = dict[str, list[Predictions]]
 """The fold models of each variant."""
@@ -60,19 +63,30 @@ def run(params: Params, paths: Paths, name: str, device_name: str = "auto") -> N
 def _fitted(variant: Variant, name: str, source: Source, cells: pd.DataFrame, earlier: list["Fitted"]) -> "Fitted":
     """Fit a variant on every fold, or combine earlier ones."""
     fitted = Fitted(variant, [], [], {})
-    about: dict[str, Any]
     for member in source.params.members(f"{SYSTEM}{name}/{variant.name}"):
         if variant.fit:
-            model = variant.fit(training_of(member, source, cells))
-            predictions = predictions_of(member, model, source, cells)
-            about = {"chosen": model.chosen, "history": model.history}
-            fitted.files[f"{member.fold}.{model.ending}"] = model.content
+            one = _one(variant.fit, member, source, cells)
+            predictions, about = one.predictions, one.about
+            fitted.files[f"{member.fold}.{one.ending}"] = one.content
         else:
             predictions, chosen = combined(member, variant, {one.variant.name: one.predictions for one in earlier})
             about = {"chosen": chosen, "history": []}
         fitted.predictions.append(predictions)
         fitted.about.append({"fold": member.fold, **about})
     return fitted
+
+
+def _one(fit: Callable[[Training], Model], member: Member, source: Source, cells: pd.DataFrame) -> One:
+    """Fit a variant to one fold, or take it from a run that was stopped."""
+    name, variant = member.system or ("", "")
+    folder = source.paths.searches(name) / f"{variant}-{member.fold}"
+    if known := load(folder, source.fingerprint, member):
+        return known
+    model = fit(training_of(member, source, cells))
+    about = {"chosen": model.chosen, "history": model.history}
+    one = One(predictions_of(member, model, source, cells), about, model.ending, model.content)
+    save(one, folder, source.fingerprint)
+    return one
 
 
 def training_of(member: Member, source: Source, cells: pd.DataFrame) -> Training:
@@ -213,6 +227,7 @@ def _fingerprint(params: Params, paths: Paths, name: str) -> str:
         params.seed,
         params.images.model_dump(),
         params.compute.model_dump(),
+        *(sha256(path.read_bytes()) for path in (paths.index, paths.copies, paths.split)),
         (paths.systems_inputs / f"{name}.json").read_text(encoding="utf-8"),
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
