@@ -27,6 +27,8 @@ from wen.report.language import Text
 from wen.report.provenance import provenance
 from wen.results import Classifier, gather
 
+STATISTICS = ("width", "height", "cell_area_share", "cell_intensity")
+"""Of metrics/dataset.json: least and greatest size, px, and means of each class."""
 COMPARED = 24
 """Images of the test set on which ONNX Runtime is compared with torch, as many of noise besides."""
 
@@ -123,7 +125,7 @@ def _content(params: Params, paths: Paths, classifier: Classifier, assembly: Ass
             "all": {key: value for key, value in dataset.items() if isinstance(value, int | float)},
             "development": split["development"],
             "test": split["test"],
-            "statistics": {key: dataset[key] for key in ("cell_area_share", "cell_intensity") if key in dataset},
+            "statistics": {key: dataset.get(key) for key in STATISTICS},
             "usual": dataset.get("usual"),
         },
         "test": {key: None if value is None else float(value) for key, value in classifier.row.items()},

@@ -5,10 +5,13 @@ with the study's images: by ``wen prepare`` with its own, and by ``wen classify`
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from PIL import Image
+
+if TYPE_CHECKING:
+    import pandas as pd  # which a bundle's classifier does not need
 
 BLACK = 16  # levels; up to this in all channels is background, as are the specks that JPEG leaves there
 REDUCED = 64  # px; an image is measured at the whole fraction of its size that is next above this
@@ -47,7 +50,7 @@ def not_black(pixels: np.ndarray) -> np.ndarray:
     return pixels.max(axis=2) > BLACK
 
 
-def ranges(looks: pd.DataFrame) -> dict[str, list[float]]:
+def ranges(looks: "pd.DataFrame") -> dict[str, list[float]]:
     """Where nearly all images of a study lie: between its tails, and `REACH` or the floor beyond them.
 
     Parameters
