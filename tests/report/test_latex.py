@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_study import PageOf
+from report_study import MakeStudy
 
+from wen.report import page
 from wen.report.latex import LONG, Cell, Column, escaped, latex
 
 THESIS = r"""\documentclass[12pt,a4paper]{article}
@@ -45,11 +46,13 @@ def test_a_table_has_rules_a_caption_and_a_label_and_breaks_over_pages_only_if_l
 
 
 @pytest.mark.parametrize("language", ["en", "id"])
-def test_every_table_fits_between_the_margins_of_a_thesis(page_of: PageOf, tmp_path: Path, language: str) -> None:
+def test_every_table_fits_between_the_margins_of_a_thesis(make_study: MakeStudy, tmp_path: Path, language: str) -> None:
     compiler = shutil.which("pdflatex")
     if not compiler:
         pytest.skip("pdflatex is not installed")
-    _, paths = page_of(language)
+    systems = {"baby2022": {"networks": ["tf_efficientnet_lite0"]}, "mondal2021": {}, "muntasa2024": {}}
+    params, paths = make_study(report={"language": language}, systems=systems)
+    page.run(params, paths)
     tables = sorted((paths.report / "tables").glob("*.tex"))
     (tmp_path / "all.tex").write_text(THESIS % "\n".join(table.read_text() for table in tables))
     command = [compiler, "-interaction=nonstopmode", "-halt-on-error", "all.tex"]

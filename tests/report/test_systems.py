@@ -295,6 +295,21 @@ def test_a_clear_difference_from_the_control_is_called_better_or_worse(by_image:
     assert found == {"mondal2021": "open", "baby2022": result, "wibowo2024": "open"}
 
 
+def test_a_test_set_of_one_class_or_of_one_subject_is_described_without_a_number_that_is_none(
+    by_image: Made, by_subject: Made
+) -> None:
+    study = by_image.study
+    study.cells["label"] = 1
+    found = {row["name"]: row for row in systems.measure(study)}["mondal2021"]
+    assert found["estimates"]["auc"] == {"value": None, "low": None, "high": None}
+    assert next(claim for claim in found["claims"] if claim["measure"] == "auc")["verdict"] == "cannot_judge"
+    study = by_subject.study
+    study.cells["component"] = 0
+    found = {row["name"]: row for row in systems.measure(study)}["mondal2021"]
+    assert (found["over_control"]["low"], found["over_control"]["high"]) == (-1, 1)
+    assert found["over_control"]["result"] == "open"
+
+
 def test_the_interval_of_a_claim_on_few_cells_is_wilson_s(rows: dict[str, Row]) -> None:
     (claim,) = rows["baby2022"]["claims"]
     low, high = proportion_confint(256, 260, method="wilson")
