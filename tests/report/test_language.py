@@ -35,6 +35,6 @@ def test_every_profile_names_a_language(profile: Path) -> None:
 
 def test_limits_have_a_dash_between_them_unless_a_minus_would_stand_beside_it() -> None:
     t, u = Text("en"), Text("id")
-    assert t.between([0.25, 0.5]) == "0.25–0.50"
+    assert t.between([0.25, 0.5]) == "0.25\N{EN DASH}0.50"
     assert (t.between([-0.5, -0.25]), u.between([-0.5, 0.25])) == ("-0.50 to -0.25", "-0,50 sampai 0,25")
-    assert t.between([None, None]) == "–"
+    assert t.between([None, None]) == "\N{EN DASH}"

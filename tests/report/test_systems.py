@@ -32,6 +32,8 @@ from wen.results import Study, gather
 from wen.systems import replication
 from wen.systems.system import names
 
+DRAWN = True
+
 LITE = ["tf_efficientnet_lite0"]
 SYSTEMS = {
     "mondal2021": {"networks": ["vgg16", "densenet121"]},

@@ -42,7 +42,7 @@ class Text:
         return ABSENT if value is None or math.isnan(value) else self.marked(f"{value:,.{digits}f}")
 
     def between(self, limits: Sequence[float | None], digits: int = 2) -> str:
-        """Write two limits with a dash between them, or a word where a minus would stand beside it; a dash if one is undefined."""
+        """Write two limits with a dash between them, or a word beside a minus; a dash alone if one is undefined."""
         low, high = (self.number(limit, digits) for limit in limits)
         if ABSENT in (low, high):
             return ABSENT
