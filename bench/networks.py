@@ -109,7 +109,8 @@ def study_of(name: str, folder: Path) -> tuple[dict[str, Any], str]:
     params = Params.model_validate(values)
     torch.manual_seed(0)
     network = build(params.backbone, size)
-    safetensors.torch.save_file(network.state_dict(), folder / "weights.safetensors")
+    weights = {key: tensor.clone() for key, tensor in network.state_dict().items()}  # CoaT has some by two names
+    safetensors.torch.save_file(weights, folder / "weights.safetensors")
     return values, cut(network, "auto").unfreeze_from
 
 

@@ -30,7 +30,7 @@ from wen.members import finetune, predict
 from wen.members.apply import Networks
 from wen.members.predict import Located
 from wen.network import features, pretrained
-from wen.network.backbone import load
+from wen.network.backbone import load, save
 from wen.network.cost import count
 from wen.network.cut import cut, is_traceable
 from wen.network.inputs import batches
@@ -252,6 +252,14 @@ def test_what_is_trained_follows_the_order_of_calls_not_of_registration() -> Non
     images = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(parts.tail.eval()(parts.trunk(images)), network(images))
+
+
+def test_a_network_with_a_weight_by_two_names_is_saved(tmp_path: Path) -> None:
+    network = untrained("coat_lite_tiny")
+    assert network.cpe1.proj.weight is network.serial_blocks1[0].cpe.proj.weight  # type: ignore[union-attr, index]
+    save(network.state_dict(), {}, tmp_path / "weights.safetensors")
+    found = safetensors.torch.load_file(tmp_path / "weights.safetensors")
+    assert all(torch.equal(found[key], tensor) for key, tensor in network.state_dict().items())
 
 
 @pytest.mark.parametrize(

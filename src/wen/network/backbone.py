@@ -144,10 +144,11 @@ def save(weights: Weights, about: dict[str, object], path: Path) -> None:
     """
     if found := flaw(weights):
         raise WenError(f"{path}: not written: {found}")
-    # safetensors orders several metadata keys at random; one key keeps the bytes equal.
+    # safetensors orders several metadata keys at random; one key keeps the bytes equal. Of a weight by two names, as
+    # CoaT has some, it takes nothing but copies.
     with atomic(path) as partial:
         content = safetensors.torch.save(
-            {key: tensor.contiguous().cpu() for key, tensor in weights.items()},
+            {key: tensor.contiguous().cpu().clone() for key, tensor in weights.items()},
             metadata={"wen": json.dumps(about, sort_keys=True)},
         )
         partial.write_bytes(content)
