@@ -1,8 +1,14 @@
-"""What a node is told of the device."""
+"""What a node is told of the device, and what it gets of the study."""
+
+from typing import Any
 
 import pytest
 
-from wen.launch.node import wen_device
+from wen.config.member import Member
+from wen.config.params import Params
+from wen.config.stages import System, addresses, before
+from wen.launch.node import NEEDED, needed, wen_device
+from wen.launch.run import jobs_of
 
 
 @pytest.mark.parametrize(("here", "there"), [("cuda:1", "cuda"), ("cuda", "cuda"), ("cpu", "cpu"), ("mps", "mps")])
@@ -12,3 +18,21 @@ def test_a_gpu_by_number_is_the_one_that_ray_gives(here: str, there: str) -> Non
 
 def test_without_a_device_the_node_chooses() -> None:
     assert wen_device("") == {}
+
+
+def test_published_systems_run_beside_the_networks_on_what_they_read_alone(values: dict[str, Any]) -> None:
+    systems = {"mondal2021": {"networks": ["vgg16", "resnet18"]}, "wibowo2024": {}}
+    pretrained = {"vgg16": "hub", "tf_efficientnet_lite0": "pip"}
+    params = Params.model_validate(values | {"systems": systems, "pretrained": pretrained})
+    jobs = jobs_of(params)
+    # resnet18 has no entry: the system is skipped, and the node needs nothing of it.
+    beside = [System("mondal2021", ("vgg16",)), System("wibowo2024", ("tf_efficientnet_lite0",))]
+    assert jobs == [*params.networks, *beside]
+    extra = {str(path) for path in needed(jobs[-2])} - set(map(str, NEEDED))
+    assert extra == {
+        "data/copies.csv", "data/predictions/system/inputs", "data/networks/vgg16", "models/networks/vgg16",
+    }  # fmt: skip
+    assert needed(Member("0.001", 0)) == list(NEEDED)
+    assert before(params)[-3:] == ["network@vgg16", "network@tf_efficientnet_lite0", "systems"]
+    stages = {stage for job in jobs for stage in job.stages}
+    assert stages | set(before(params)) < set(addresses(params))
