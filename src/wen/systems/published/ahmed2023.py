@@ -50,7 +50,7 @@ def variants(settings: Settings) -> list[Variant]:
 
 
 def seconds(settings: Settings) -> float:
-    return 6.0 * (2 ** len(settings.networks) - 1)  # half of it for boosting
+    return 12.0 * (2 ** len(settings.networks) - 1)  # half of it for boosting
 
 
 def projected(settings: Settings, kind: str, networks: list[str], training: "Training") -> Model:
