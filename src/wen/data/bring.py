@@ -11,6 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -61,7 +62,9 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
     about = about or About()
     if data.suffix.lower() in (".csv", ".tsv") and data.is_file() and about.table is None:
         about, data = about.with_table(data), data.parent
-    of_cnmc = about == About() and cnmc.is_layout(_names(data))
+    of_cnmc = replace(about, name=None) == About() and cnmc.is_layout(_names(data))
+    if of_cnmc and about.name:
+        raise WenError(f"--name {about.name}: these are C-NMC's images, or named and filed as they are; leave it out")
     target = paths.raw / ("cnmc" if of_cnmc else "cells")
     with _brought(data, target) as folder:
         try:
