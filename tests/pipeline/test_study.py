@@ -33,7 +33,8 @@ def test_the_study_runs_once_and_then_has_nothing_to_do(study: Study) -> None:
     ran = study.stages_run(Path(study.env["HOME"], "repro.txt").read_text())
     assert ran[0] == "code"
     assert sorted(ran) == sorted({
-        "code", "prepare", "split", "backbone", "features", "baselines", "repeats", "ensemble-intra", "report",
+        "code", "prepare", "split", "backbone", "features", "baselines", "repeats", "systems", "ensemble-intra",
+        "report",
         *(f"{stage}@{lr}-{fold}" for stage in ("train-fold", "predict-fold") for lr, fold in MODELS),
         *(f"ensemble-inter@{lr}" for lr in LRS),
     })  # fmt: skip
@@ -367,7 +368,9 @@ def test_the_real_profiles_list_the_whole_study(study: Study, profile: str) -> N
     study.run("git", "checkout", "--quiet", "--", "params.yaml")
     assert len([stage for stage in stages if stage.startswith("train-fold@")]) == 15
     assert len([stage for stage in stages if stage.startswith("predict-fold@")]) == 15
-    assert len(stages) == 7 + 15 + 15 + 3 + 1 + 1
+    assert len([stage for stage in stages if stage.startswith("system@")]) == 8
+    assert len([stage for stage in stages if stage.startswith("network@")]) == 11
+    assert len(stages) == 8 + 15 + 15 + 3 + 1 + 1 + 8 + 11
 
 
 def test_bad_parameters_end_in_one_line_without_a_traceback(study: Study) -> None:
