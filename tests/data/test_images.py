@@ -93,7 +93,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "half a PNG": (lambda: encoded(Image.effect_noise((64, 64), 50), "PNG")[:900], "unreadable"),
     "nothing": (lambda: b"", "empty file"),
     "text": (lambda: b"This is no picture.", "not a BMP, PNG, TIFF or JPEG image"),
-    "many pixels": (lambda: encoded(Image.new("1", (9_000, 9_000)), "PNG"), "9000x9000 px, more than"),
+    "many pixels": (lambda: encoded(Image.new("1", (9_000, 9_000)), "PNG"), "9000x9000 px, more pixels than"),
 }
 
 

@@ -186,7 +186,7 @@ def test_whatever_a_folder_holds_all_images_are_classified_and_none_under_anothe
     assert done.returncode == 1
     assert "Traceback" not in said
     assert "\x1b" not in said
-    for name in ("pipe.bmp: a pipe (FIFO), not a file", "zero.bmp: a device, not a file", "bomb.bmp: unreadable"):
+    for name in ("pipe.bmp: a pipe (FIFO), not a file", "zero.bmp: a device, not a file", "bomb.bmp: more pixels than"):
         assert f"error: {tmp_path}/{name}" in said
     assert "3 of 9 images could not be classified" in said
     rows = list(csv.DictReader(io.StringIO(done.stdout.decode("utf-8", "surrogateescape"), newline="")))
@@ -237,7 +237,7 @@ EDITS = {
     "calibration": (edited(calibration="temperature"), 'calibration is "temperature", but ensemble-inter@0.001 ran'),
     "schemes": (edited(schemes=["kappa", "auc"]), 'schemes is ["kappa", "auc"], but ensemble-inter@0.001 ran with'),
     "more folds": (edited(folds=[0, 1, 2]), "dvc.lock: stage train-fold@0.001-2 has not run"),
-    "images": (edited(images={"crop": 40}), "params.yaml: images.crop is 40, but features ran with 48"),
+    "images": (edited(images={"crop": 40}), "params.yaml: images.crop is 40, but prepare ran with 48"),
     "unit": (edited(split={"unit": "subject"}), 'split.unit is "subject", but split ran with "image"'),
     "epochs": (edited(head={"epochs": 3}), "head.epochs is 3, but train-fold@0.001-0 ran with 2"),
     "batch": (edited(train={"batch_size": 8}), "train.batch_size is 8, but train-fold@0.001-0 ran with 16"),

@@ -14,6 +14,7 @@ from wen.errors import WenError
 
 FORMATS = ("BMP", "JPEG", "PNG", "TIFF")
 ENDINGS = (".bmp", ".dib", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff")
+TOO_LARGE = "more pixels than the image of a cell has"
 LARGEST = 64_000_000  # px; a cell's image is far smaller, and this one takes 200 MB
 
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of tags that Pillow does not know
@@ -44,7 +45,7 @@ def decode(data: bytes) -> Image.Image:
     """
     image = _opened(data, FORMATS)
     if image.width * image.height > LARGEST:
-        raise BadImage("more than the image of a cell has", f"{image.width}x{image.height} px")
+        raise BadImage(TOO_LARGE, f"{image.width}x{image.height} px")
     with _readable():
         if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # a JPEG with a preview
             raise BadImage("several frames or pages; save the one that shows the cell")
@@ -100,6 +101,8 @@ def _readable() -> Iterator[None]:
         yield
     except (BadImage, MemoryError, UnidentifiedImageError):
         raise
+    except Image.DecompressionBombError:
+        raise BadImage(TOO_LARGE) from None
     except Exception as error:
         raise BadImage("unreadable", " ".join(str(error).split())[:200] or type(error).__name__) from None
 
