@@ -215,7 +215,7 @@ def test_a_logit_that_is_none_is_told_by_model_and_image(paths: Paths, tiny: Par
 
 
 def test_a_fold_without_a_class_to_train_on_is_refused() -> None:
-    with pytest.raises(WenError, match=r"data/split\.csv: no HEM image to train on"):
+    with pytest.raises(WenError, match=r"data/split\.csv: no negative image to train on"):
         class_weights(np.array([1, 1]))
-    with pytest.raises(WenError, match=r"data/split\.csv: no ALL image to train on"):
+    with pytest.raises(WenError, match=r"data/split\.csv: no positive image to train on"):
         class_weights(np.array([0, 0]))

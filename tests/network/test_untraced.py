@@ -27,7 +27,7 @@ from wen.errors import WenError
 from wen.files import read_npz
 from wen.integrity import check
 from wen.members import finetune, predict
-from wen.members.apply import Networks
+from wen.members.networks import Networks
 from wen.members.predict import Located
 from wen.network import features, pretrained
 from wen.network.backbone import load, save

@@ -60,7 +60,7 @@ def recall(c: Confusion) -> float:
 
 
 def specificity(c: Confusion) -> float:
-    """TN / (TN + FP); 0 if there is no HEM."""
+    """TN / (TN + FP); 0 if there is no negative image."""
     return _ratio(c.tn, c.tn + c.fp)
 
 
