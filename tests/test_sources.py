@@ -25,19 +25,22 @@ def files(*names: str) -> None:
 
 
 class TestFolders:
-    """All .bmp, in linked folders too; everything else is counted."""
+    """All images, in linked folders too; everything else is counted."""
 
-    def test_other_formats_are_counted_and_named(self, capsys: pytest.CaptureFixture[str]) -> None:
-        files("c/1.bmp", "c/2.BMP", *(f"c/{k}.png" for k in range(9)), *(f"c/{k}.TIF" for k in range(5)), "c/cells")
+    def test_every_format_is_found_and_what_is_no_image_is_counted_and_named(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        files("c/1.bmp", "c/2.BMP", "c/3.png", "c/4.TIF", "c/5.Jpeg", "c/cells")
+        files(*(f"c/{k}.csv" for k in range(9)), *(f"c/{k}.XML" for k in range(5)))
         files("c/.DS_Store", "c/Thumbs.db", "c/._1.bmp", "c/__MACOSX/1.bmp")
-        assert sources.find(["c"]) == ["c/1.bmp", "c/2.BMP"]
+        assert sources.find(["c"]) == ["c/1.bmp", "c/2.BMP", "c/3.png", "c/4.TIF", "c/5.Jpeg"]
         assert capsys.readouterr().err == (
-            "c: 2 .bmp; left out, as only .bmp is read: 9 .png, 5 .tif, 1 without an ending\n"
+            "c: 5 images; left out, as they are none: 9 .csv, 5 .xml, 1 without an ending\n"
         )
 
     def test_a_folder_without_images_says_what_it_holds_instead(self) -> None:
-        files(*(f"c/{k}.png" for k in range(9)), "c/notes.txt")
-        with pytest.raises(WenError, match=r"c: no \.bmp image in this folder, but 9 \.png, 1 \.txt$"):
+        files(*(f"c/{k}.csv" for k in range(9)), "c/notes.txt")
+        with pytest.raises(WenError, match=r"c: no image in this folder \(\.bmp, .*\), but 9 \.csv, 1 \.txt$"):
             sources.find(["c"])
 
     def test_of_many_endings_the_most_frequent_are_named(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,7 +73,7 @@ class TestFolders:
 
     def test_names_in_messages_are_escaped(self) -> None:
         Path("a\x1b[31m").mkdir()
-        with pytest.raises(WenError, match=r"a\\x1b\[31m: no \.bmp"):
+        with pytest.raises(WenError, match=r"a\\x1b\[31m: no image"):
             sources.find(["a\x1b[31m"])
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from wen.data.folder import is_litter
-from wen.data.images import BadImage
+from wen.data.images import ENDINGS, BadImage
 from wen.errors import WenError
 from wen.names import shown
 
@@ -33,8 +33,8 @@ def find(sources: Iterable[str]) -> list[str]:
     Parameters
     ----------
     sources : iterable of str
-        Files; folders, for all .bmp in them and in linked folders; patterns such as ``cells/*.bmp``; ``-`` for names on
-        standard input, one a line, or each ended by NUL.
+        Files; folders, for all images in them and in linked folders, by their ending; patterns such as
+        ``cells/*.bmp``; ``-`` for names on standard input, one a line, or each ended by NUL.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def _listed(content: bytes) -> Iterator[str]:
 
 
 def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
-    """All .bmp in a folder; each folder in it is read once, even if several links lead to it."""
+    """All images in a folder, by their ending; each folder in it is read once, even if several links lead to it."""
     images: list[str] = []
     others: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
@@ -131,7 +131,7 @@ def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
         for path in (Path(place, name) for name in sorted(names)):
             if is_litter(path):
                 continue
-            if path.suffix.lower() == ".bmp":
+            if path.suffix.lower() in ENDINGS:
                 images.append(str(path))
             elif path.is_symlink() and not path.exists():
                 print(f"{shown(path)}: a broken link", file=sys.stderr)
@@ -139,10 +139,10 @@ def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
                 others[path.suffix.lower()] += 1
     if not images and not may_be_empty:
         found = f", but {_count(others)}" if others else ""
-        raise WenError(f"{shown(folder)}: no .bmp image in this folder{found}")
+        raise WenError(f"{shown(folder)}: no image in this folder (.bmp, .jpg, .png, .tif){found}")
     if others:
         skipped = _count(others)
-        print(f"{shown(folder)}: {len(images):,} .bmp; left out, as only .bmp is read: {skipped}", file=sys.stderr)
+        print(f"{shown(folder)}: {len(images):,} images; left out, as they are none: {skipped}", file=sys.stderr)
     return sorted(images)
 
 

@@ -141,7 +141,7 @@ def run(study: Study, *sources: str, **options: Any) -> None:
     ("source", "options", "problem"),
     [
         ("nowhere.bmp", {}, "no such file, folder or pattern"),
-        ("src", {}, r"no \.bmp image in this folder, but "),
+        ("src", {}, r"no image in this folder \(.*\), but "),
         ("good.bmp", {"classifier": "inter 0.01 kapa"}, "did you mean 'inter 0.001 kappa'"),
         ("good.bmp", {"classifier": "best"}, "LR: 0.001, 0.0001; FOLD: 0, 1;"),
         ("good.bmp", {"output": Path("r.xlsx")}, r"end the name in \.csv, \.jsonl, \.parquet, \.txt, or give --format"),
