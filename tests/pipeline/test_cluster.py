@@ -62,7 +62,7 @@ def ends_well(study: Study, serial: Study, process: "subprocess.Popen[str]", fol
     """`wen run` ends with the bytes of `dvc repro`, made on GPUs and from what the store gave."""
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
-    assert "15 done" in output
+    assert "16 done" in output
     assert "GPU 0" in output
     assert list((folders / "second/cache/files").rglob("*"))
     assert not processes_in(folders / "third")

@@ -99,7 +99,7 @@ class TestHere:
         assert [line.split(":")[0] for line in output.splitlines() if "running" in line and "CPU" in line] == [
             "0.001-0"
         ]
-        assert "15 done" in output
+        assert "16 done" in output
         same(study, serial)
         assert not list((study.root / ".dvc/tmp").glob("wen-*"))
 

@@ -154,7 +154,7 @@ def test_draws_that_give_no_split_are_left_out_and_counted(
     assert set(table.read(paths.repeats).split) == {"image", "image_without_copies"}
     printed = capsys.readouterr().out
     assert "repeats: 3 of 6 draws gave no split, so they are left out" in printed
-    assert "1 independent groups of HEM images are too few" in printed
+    assert "1 independent groups of negative images are too few" in printed
 
 
 def test_a_test_set_of_nothing_but_copies_has_no_row_without_copies(study: tuple[Params, Paths]) -> None:

@@ -101,6 +101,7 @@ def _cells(params: Params, paths: Paths, cells: int, subjects: int) -> None:
     pd.DataFrame(columns=list(COPIES)).to_csv(paths.copies, index=False)
     split.run(params, paths)
     images = rng.integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)  # to encode one for each cell takes seconds
+    images[:, :8] = 0  # a background that is black
     pictures = [gallery.png(gallery.thumbnail(image)) for image in images]
     gallery.write(paths.test_cells, {id: pictures[k % 4] for k, id in enumerate(table["id"])})
     paths.weights_list.write_text("a network, its weights\n")

@@ -35,6 +35,7 @@ def evidence(source: Source) -> dict[str, Any]:
         "answer": own.answer(), "readings": readings(source), "stages": stages(source), "intervals": limits,
         "classifier": source.focus.id,
         "focus": {key: getattr(params, key) for key in ("lr", "weighting", "ensemble", "reading")},
+        "systems": [],  # none in this study; test_systems.py computes the numbers of some
         "maps": maps(source), "baselines": baselines(source), "champions": champions(source),
         "people": people(source), "calibration": calibration(source),
         "decisions": decisions(source), "agreement": agreement(source),
@@ -80,7 +81,7 @@ def dataset(source: Source) -> dict[str, Any]:
     cells = source.all_cells
     twice = cells.pixels.value_counts()
     return {
-        "images": len(cells), "ALL": int((cells.label == 1).sum()), "HEM": int((cells.label == 0).sum()),
+        "images": len(cells), "positive": int((cells.label == 1).sum()), "negative": int((cells.label == 0).sum()),
         "subjects": cells.subject.nunique(), "duplicate_pairs": int((twice * (twice - 1) // 2).sum()),
     }  # fmt: skip
 

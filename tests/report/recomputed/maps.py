@@ -18,7 +18,7 @@ def maps(source: Source) -> dict[str, Any]:
     )
     inside, size = [], []
     for id, values, called in zip(source.cells.id, np.asarray(total), focus.probability >= 0.5, strict=True):
-        cell = (shown[id] > 0).any(axis=2)
+        cell = (shown[id] > 16).any(axis=2)
         size.append(cell.mean())
         signed = (values if called else -values).astype(np.float32)
         large = np.asarray(Image.fromarray(signed).resize(cell.shape[::-1], Image.Resampling.BICUBIC), float)
@@ -32,10 +32,11 @@ def maps(source: Source) -> dict[str, Any]:
 
 
 def pictures(source: Source) -> dict[str, np.ndarray]:
+    """Each test image's thumbnail; a pixel of which no colour is above 16 is background."""
     with np.load(source.root / "data/test-cells.npz") as arrays:
         ends = arrays["end"].tolist()
         content, ids = arrays["content"].tobytes(), arrays["id"].tolist()
     return {
-        id: np.asarray(Image.open(io.BytesIO(content[begin:end])))
+        id: np.asarray(Image.open(io.BytesIO(content[begin:end])).convert("RGB"))
         for id, begin, end in zip(ids, [0, *ends], ends, strict=False)
     }
