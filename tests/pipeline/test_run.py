@@ -127,10 +127,11 @@ class TestHere:
 WORKER = """
 from pathlib import Path
 from wen.config.member import Member
+from wen.config.stages import BEFORE
 from wen.launch.node import reproduce
 from wen.launch.run import _project
 
-with _project(Path.cwd(), push=False) as project:
+with _project(Path.cwd(), list(BEFORE), push=False) as project:
     outcome = reproduce(project, Member("0.001", 0), "CPU", lambda *about: print(*about, flush=True))
 print("failed" if outcome.error else "done", outcome.error)
 """
