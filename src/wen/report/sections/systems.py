@@ -198,7 +198,8 @@ def _claims(axes: Axes, rows: Sequence[Row], place: dict[str, float], t: Text) -
 
 def _searches(searches: list[tuple[str, list[Row]]], t: Text) -> Figure:
     """A panel for each search; in it a line for each fold."""
-    figure, panels = plt.subplots(1, len(searches), figsize=(1 + 2.6 * len(searches), 2.6), sharey=True, squeeze=False)
+    width = max(6.4, 1 + 2.6 * len(searches))
+    figure, panels = plt.subplots(1, len(searches), figsize=(width, 2.6), sharey=True, squeeze=False)
     for axes, (title, folds) in zip(panels[0], searches, strict=True):
         for k, found in enumerate(folds):
             trials = range(1, len(found["best"]) + 1)
