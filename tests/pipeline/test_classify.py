@@ -160,7 +160,7 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_written(
     Image.new("RGB", (48, 48)).save("good.bmp")
     for folder in ("folder", "src"):
         Path(folder).mkdir()
-    Path("src/1.png").touch()
+    Path("src/1.txt").touch()
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(WenError, match=problem):
         run(study, source, **options)
