@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,6 +42,12 @@ def study(tmp_path: Path, values: dict[str, Any], monkeypatch: pytest.MonkeyPatc
                     "commit --quiet --message Study"):  # fmt: skip
         subprocess.run(["git", *command.split()], cwd=root, check=True)
     return root
+
+
+@pytest.fixture(autouse=True)
+def _room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk with 50 GB free, whatever this machine's has."""
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: SimpleNamespace(free=50e9))
 
 
 def states(root: Path) -> dict[str, str]:
