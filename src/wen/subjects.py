@@ -1,12 +1,12 @@
 """An answer for each person, from the probabilities of the person's cells."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from wen.config.seeds import seed_for
+from wen.data.readers import csv_file
 from wen.errors import WenError
 from wen.names import shown
 from wen.rows import Row
@@ -41,21 +41,15 @@ def of_files(table: Path, files: Sequence[str]) -> list[str]:
     return found
 
 
-def _listed(table: Path) -> list[tuple[str, str]]:
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-        header, *rows = csv.reader(text.splitlines(), delimiter=max(",;\t", key=text.split("\n", 1)[0].count))
-    except OSError as error:
-        raise WenError(f"{shown(table)}: {error.strerror}") from None
-    except (ValueError, csv.Error):
-        raise WenError(f"{shown(table)}: not a CSV in UTF-8 with a header and rows") from None
-    names = [name.strip().lower() for name in header]
+def _listed(path: Path) -> list[tuple[str, str]]:
+    table = csv_file.read(path)
+    names = [name.lower() for name in table.columns]
     columns = [next((names.index(name) for name in known if name in names), -1) for known in (FILE, SUBJECT)]
     if -1 in columns:
         raise WenError(
-            f"{shown(table)}: needs columns {FILE[0]} and {SUBJECT[0]}; it has {shown(', '.join(names)[:200])}"
+            f"{shown(path)}: needs columns {FILE[0]} and {SUBJECT[0]}; it has {shown(', '.join(names)[:200])}"
         )
-    return [(row[columns[0]].strip(), row[columns[1]].strip()) for row in rows if len(row) > max(columns)]
+    return [(row[columns[0]], row[columns[1]]) for _, row in table.rows]
 
 
 def row(subject: str, probability: np.ndarray, threshold: float, classes: tuple[str, str], seed: int) -> Row:

@@ -20,7 +20,7 @@ from wen.files import atomic
 from wen.members.baseline import Batch
 from wen.members.baselines import baseline
 from wen.members.fitted import content, probability
-from wen.members.predictions import Predictions, write, write_averages, write_row
+from wen.members.predictions import Predictions, without_maps, write, write_averages, write_row
 from wen.network import backbone, device
 from wen.network.arrays import array_path, read
 from wen.network.inputs import Inputs, batches, inputs_for
@@ -159,19 +159,7 @@ def fit(member: Member, numbers: np.ndarray, cells: pd.DataFrame, seed: int) -> 
 
 def predictions_of(member: Member, model: Any, numbers: np.ndarray, cells: pd.DataFrame) -> Predictions:
     """What a fitted baseline predicts for the fold that validates it and for the test set; see `fit`."""
-    ids, label = cells.id.to_numpy().astype(str), cells.label.to_numpy()
-    validates = ((cells.part == DEVELOPMENT) & (cells.fold == member.fold)).to_numpy()
-    tests = (cells.part == TEST).to_numpy()
-    return Predictions(
-        member,
-        validation_id=ids[validates],
-        validation_label=label[validates],
-        validation_probability=probability(model, numbers[validates]),
-        test_id=ids[tests],
-        test_label=label[tests],
-        test_probability=probability(model, numbers[tests]),
-        test_map=np.empty((tests.sum(), 0, 0), np.float16),
-        diverged=np.array(False),
-        stage=np.array(""),
-        epoch=np.array(0),
-    )
+    validates = np.flatnonzero((cells.part == DEVELOPMENT) & (cells.fold == member.fold))
+    tests = np.flatnonzero(cells.part == TEST)
+    found = [probability(model, numbers[rows]) for rows in (validates, tests)]
+    return without_maps(member, cells, (validates, tests), found)

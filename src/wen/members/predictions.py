@@ -52,6 +52,40 @@ class Predictions:
         return evaluate(self.test_label, self.test_probability)
 
 
+def without_maps(
+    member: Member, cells: pd.DataFrame, rows: Sequence[np.ndarray], probability: Sequence[np.ndarray], stage: str = ""
+) -> Predictions:
+    """Predictions of a classifier that has no maps and kept no epoch.
+
+    Parameters
+    ----------
+    member : Member
+    cells : DataFrame
+        ``id`` and ``label`` of each image.
+    rows : sequence of 2 ndarrays of int
+        Rows of ``cells``: those that validate, and the test set.
+    probability : sequence of 2 ndarrays
+        Of the positive class, of each of these.
+    stage : str
+        ``head`` of a network's head; none of what is no network.
+    """
+    (validates, tests), (on_validation, on_test) = rows, probability
+    ids, label = cells.id.to_numpy().astype(str), cells.label.to_numpy()
+    return Predictions(
+        member,
+        validation_id=ids[validates],
+        validation_label=label[validates],
+        validation_probability=on_validation,
+        test_id=ids[tests],
+        test_label=label[tests],
+        test_probability=on_test,
+        test_map=np.empty((len(tests), 0, 0), np.float16),
+        diverged=np.array(False),
+        stage=np.array(stage),
+        epoch=np.array(0),
+    )
+
+
 ARRAYS = tuple(field.name for field in fields(Predictions) if field.name != "member")
 
 

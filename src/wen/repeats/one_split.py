@@ -13,7 +13,7 @@ from wen.data.split import assign, audit
 from wen.data.table import DEVELOPMENT, TEST
 from wen.errors import WenError
 from wen.members import classical
-from wen.members.predictions import Predictions
+from wen.members.predictions import Predictions, without_maps
 from wen.repeats import heads
 from wen.repeats.scores import Models, scored
 from wen.repeats.table import IMAGE, WITHOUT_COPIES
@@ -89,28 +89,8 @@ def _networks(material: Material, params: Params, cells: pd.DataFrame) -> dict[s
         weight = heads.train(params, fold, material.values, label, (trains, validates))
         on_validation, on_test = (heads.probability(weight, material.values[rows]).T for rows in (validates, tests))
         for recipe, *probability in zip(params.grid, on_validation, on_test, strict=True):
-            found[recipe].append(_predictions(Member(recipe, fold), cells, (validates, tests), probability))
+            found[recipe].append(without_maps(Member(recipe, fold), cells, (validates, tests), probability, "head"))
     return found
-
-
-def _predictions(
-    member: Member, cells: pd.DataFrame, rows: tuple[np.ndarray, np.ndarray], probability: list[np.ndarray]
-) -> Predictions:
-    ids, label = cells.id.to_numpy().astype(str), cells.label.to_numpy()
-    validates, tests = rows
-    return Predictions(
-        member,
-        validation_id=ids[validates],
-        validation_label=label[validates],
-        validation_probability=probability[0],
-        test_id=ids[tests],
-        test_label=label[tests],
-        test_probability=probability[1],
-        test_map=np.empty((len(tests), 0, 0), np.float16),
-        diverged=np.array(False),
-        stage=np.array("head"),
-        epoch=np.array(0),  # of no interest here
-    )
 
 
 def _baselines(material: Material, params: Params, cells: pd.DataFrame) -> dict[str, list[Predictions]]:

@@ -24,7 +24,7 @@ from wen.ensemble.combined import ensemble
 from wen.ensemble.wen import combine
 from wen.errors import WenError
 from wen.files import atomic, read_json, write_json
-from wen.members.predictions import Predictions, write, write_averages, write_row
+from wen.members.predictions import Predictions, without_maps, write, write_averages, write_row
 from wen.network import device
 from wen.systems.fold import Cells, Source, Training
 from wen.systems.system import Model, Settings, System, Variant, find, settings_of, stand_ins
@@ -112,7 +112,7 @@ def predictions_of(member: Member, model: Model, source: Source, cells: pd.DataF
             f"system {member.recipe.removeprefix(SYSTEM)}, fold {member.fold}: a probability is undefined; lower its "
             "rate in params.yaml"
         )
-    return _predictions(member, cells, (validates, tests), probability)
+    return without_maps(member, cells, (validates, tests), probability)
 
 
 def combined(member: Member, variant: Variant, found: Results) -> tuple[Predictions, dict[str, Any]]:
@@ -129,26 +129,6 @@ def combined(member: Member, variant: Variant, found: Results) -> tuple[Predicti
         test_probability=weighted.probability,
     )
     return predictions, {"weights": dict(zip(variant.members, weighted.weight.tolist(), strict=True))}
-
-
-def _predictions(
-    member: Member, cells: pd.DataFrame, rows: tuple[np.ndarray, np.ndarray], probability: list[np.ndarray]
-) -> Predictions:
-    ids, label = cells.id.to_numpy().astype(str), cells.label.to_numpy()
-    validates, tests = rows
-    return Predictions(
-        member,
-        validation_id=ids[validates],
-        validation_label=label[validates],
-        validation_probability=probability[0],
-        test_id=ids[tests],
-        test_label=label[tests],
-        test_probability=probability[1],
-        test_map=np.empty((len(tests), 0, 0), np.float16),
-        diverged=np.array(False),
-        stage=np.array(""),
-        epoch=np.array(0),
-    )
 
 
 def summary(system: System, settings: Settings, missing: dict[str, str], fitted: list["Fitted"]) -> dict[str, Any]:
