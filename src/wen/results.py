@@ -38,7 +38,7 @@ class Classifier:
     kind: str
     """``single``, ``inter``, ``intra``, or ``system``: the average of a published system's fold models."""
     probability: np.ndarray
-    """Of ALL, of each test image."""
+    """Of the positive class, of each test image."""
     row: dict[str, Any]
     """Its row of the result table, on test data; None where a measure is undefined."""
     members: list[Predictions]

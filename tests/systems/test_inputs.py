@@ -192,7 +192,10 @@ def test_a_network_or_system_that_is_not_of_the_study_is_named(tmp_path: Path) -
     ("change", "problem"),
     [
         ({"label": 1}, "system baby2022: the training images of fold 0 are all of one class"),
-        ({"subject": "one"}, "system baby2022: the training images of fold 0 are of 1 people with HEM and 1 with ALL"),
+        (
+            {"subject": "one"},
+            r"fold 0 are of 1 people \(negative class\) and 1 \(positive class\)",
+        ),
     ],
 )
 def test_images_that_are_too_few_for_a_system_are_told(tmp_path: Path, change: dict[str, Any], problem: str) -> None:

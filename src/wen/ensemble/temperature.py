@@ -13,7 +13,7 @@ def fit(label: np.ndarray, probability: np.ndarray) -> float:
     Parameters
     ----------
     label : ndarray of shape (n,)
-        0 (HEM) or 1 (ALL), of images that the model has not learned from.
+        0 (negative) or 1 (positive), of images that the model has not learned from.
     probability : ndarray of shape (n,)
         Kept `CLIP` away from 0 and 1, as in `wen.evaluation.calibration`.
 

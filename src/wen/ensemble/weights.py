@@ -20,7 +20,7 @@ def accuracy(label: np.ndarray, probability: np.ndarray) -> float:
 
 
 def f1(label: np.ndarray, probability: np.ndarray) -> float:
-    """M_k is the F1 score of ALL (2.23)."""
+    """M_k is the F1 score of the positive class (2.23)."""
     return metrics.f1(metrics.confusion(label, probability))
 
 

@@ -46,7 +46,7 @@ def combine(weights: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n_images,)
-        The ensemble's probability of ALL; `wen.evaluation.metrics.decide` applies (2.22).
+        The ensemble's probability of the positive class; `wen.evaluation.metrics.decide` applies (2.22).
     """
     # Not weights @ probabilities, whose last digits depend on the linear algebra library's choice for the processor.
     return (weights[:, None] * probabilities).sum(axis=0)

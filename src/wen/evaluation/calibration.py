@@ -1,4 +1,4 @@
-"""Calibration: of the cells given an 80% probability of ALL, four in five should be ALL."""
+"""Calibration: of the cells given an 80% probability of the positive class, four in five should be ALL."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ class Bin(NamedTuple):
 
     images: int
     predicted: float
-    """Mean probability of ALL."""
+    """Mean probability of the positive class."""
     observed: float
     """Share that is ALL, and its 95% interval."""
     low: float
@@ -36,16 +36,16 @@ class Recalibration(NamedTuple):
     intercept: Estimate
     """0 if calibrated."""
     in_the_large: Estimate
-    """The intercept where the slope is 1: 0 if calibrated, below 0 if probabilities of ALL are too high."""
+    """The intercept where the slope is 1: 0 if calibrated, below 0 if probabilities are too high."""
 
 
 def reliability(label: np.ndarray, probability: np.ndarray, unit: np.ndarray, bins: int = BINS) -> list[Bin]:
-    """Bin images by their probability of ALL, in bins of equal width; empty ones are left out.
+    """Bin images by their probability of the positive class, in bins of equal width; empty ones are left out.
 
     Parameters
     ----------
     label : ndarray of shape (n,)
-        0 (HEM) or 1 (ALL).
+        0 (negative) or 1 (positive).
     probability : ndarray of shape (n,)
     unit : ndarray of shape (n,)
         Each image's unit, for the intervals, which are those of `wen.evaluation.proportion.share`.

@@ -36,7 +36,7 @@ def coverage(right: np.ndarray, other: np.ndarray, label: np.ndarray, unit: np.n
         1 where two classifiers are right, else 0: the truth that is put in is the first one's accuracy in each class,
         and the shares of images on which either alone is right.
     label : ndarray of shape (n,)
-        0 (HEM) or 1 (ALL). A subject has the class of most of its images.
+        0 (negative) or 1 (positive). A subject has the class of most of its images.
     unit : ndarray of shape (n,)
         Each image's unit, numbered from 0.
     seed : int

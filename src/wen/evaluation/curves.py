@@ -9,9 +9,9 @@ def roc(label: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndar
     Parameters
     ----------
     label : ndarray of shape (n,)
-        0 (HEM) or 1 (ALL).
+        0 (negative) or 1 (positive).
     probability : ndarray of shape (n,)
-        Of ALL.
+        Of the positive class.
 
     Returns
     -------
@@ -31,9 +31,9 @@ def precision_recall(label: np.ndarray, probability: np.ndarray) -> tuple[np.nda
     Parameters
     ----------
     label : ndarray of shape (n,)
-        0 (HEM) or 1 (ALL).
+        0 (negative) or 1 (positive).
     probability : ndarray of shape (n,)
-        Of ALL.
+        Of the positive class.
 
     Returns
     -------

@@ -12,7 +12,7 @@ def at_thresholds(label: np.ndarray, probability: np.ndarray, thresholds: np.nda
     Parameters
     ----------
     label : ndarray of shape (n,)
-        0 (HEM) or 1 (ALL).
+        0 (negative) or 1 (positive).
     probability : ndarray of shape (n,)
     thresholds : ndarray of shape (k,)
 

@@ -13,7 +13,7 @@ THRESHOLD = 0.5
 
 
 class Confusion(NamedTuple):
-    """Counts of decisions: true and false, negative (HEM) and positive (ALL).
+    """Counts of decisions: true and false, negative and positive.
 
     Numbers, or arrays of them (of resampled test sets): the measures below take both.
     """
@@ -35,9 +35,9 @@ def confusion(label: np.ndarray, probability: np.ndarray, threshold: float = THR
     Parameters
     ----------
     label : ndarray of shape (n,)
-        0 (HEM) or 1 (ALL).
+        0 (negative) or 1 (positive).
     probability : ndarray of shape (n,)
-        Of ALL, in [0, 1].
+        Of the positive class, in [0, 1].
     """
     pair = 2 * np.asarray(label, dtype=np.int64) + decide(probability, threshold)
     tn, fp, fn, tp = np.bincount(pair, minlength=4).tolist()
@@ -109,9 +109,9 @@ def evaluate(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
     Parameters
     ----------
     label : ndarray of shape (n,)
-        0 (HEM) or 1 (ALL).
+        0 (negative) or 1 (positive).
     probability : ndarray of shape (n,)
-        Of ALL, in [0, 1].
+        Of the positive class, in [0, 1].
 
     Returns
     -------

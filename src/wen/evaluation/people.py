@@ -29,14 +29,14 @@ class People:
     person: np.ndarray
     """Ids, in ascending order."""
     label: np.ndarray
-    """0 (HEM), 1 (ALL), or `MIXED`."""
+    """0 (negative), 1 (positive), or `MIXED`."""
     cells: np.ndarray
     right: np.ndarray
     """How many of the cells are classified rightly."""
     called: np.ndarray
     """How many of the cells are called ALL."""
     probability: np.ndarray
-    """Mean probability of ALL over the cells."""
+    """Mean probability of the positive class over the cells."""
 
     @property
     def accuracy(self) -> np.ndarray:
@@ -56,9 +56,9 @@ def by_person(person: np.ndarray, label: np.ndarray, probability: np.ndarray) ->
     person : ndarray of shape (n,)
         Whose each cell is.
     label : ndarray of shape (n,)
-        0 (HEM) or 1 (ALL).
+        0 (negative) or 1 (positive).
     probability : ndarray of shape (n,)
-        Of ALL, in [0, 1].
+        Of the positive class, in [0, 1].
     """
     names, index = np.unique(person, return_inverse=True)
     decision = decide(probability)

@@ -185,9 +185,9 @@ def auc_difference(
     Parameters
     ----------
     label : ndarray of shape (n,)
-        0 (HEM) or 1 (ALL), both present and, by subject, of two subjects or more.
+        0 (negative) or 1 (positive), both present and, by subject, of two subjects or more.
     one, other : ndarray of shape (n,)
-        Probabilities of ALL.
+        Probabilities of the positive class.
     unit : ndarray of shape (n,)
 
     Returns

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 AHEAD = 2
 """Batches that are read while the network is at work."""
 Predictor = Callable[[np.ndarray], np.ndarray]
-"""From 8-bit RGB images of shape (n, size, size, 3) to probabilities of ALL, of shape (images, members)."""
+"""From 8-bit RGB images of shape (n, size, size, 3) to probabilities, of shape (images, members)."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Answer:
     """What a classifier says of an image."""
 
     probability: np.ndarray
-    """Of ALL by each member, of shape (members,)."""
+    """Of the positive class by each member, of shape (members,)."""
     warning: str
     """In what the image is unlike the study's; empty if it is not."""
 

@@ -49,7 +49,7 @@ class Fitted:
         self.members = [(baseline(str(member.baseline)), load(paths.model(member))) for member in members]
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Probabilities of ALL, of shape (images, members), from 8-bit RGB images of shape (n, size, size, 3).
+        """Probabilities of the positive class, (images, members), from 8-bit RGB images, (images, size, size, 3).
 
         NaN is the probability of an image of which a number is infinite or undefined.
         """
@@ -88,7 +88,7 @@ def load(path: Path) -> Any:
 
 
 def probability(model: Any, numbers: np.ndarray) -> np.ndarray:
-    """Probability of ALL, of each image."""
+    """Probability of the positive class, of each image."""
     found: np.ndarray = model.predict_proba(numbers.astype(np.float64))[:, 1]
     return found
 

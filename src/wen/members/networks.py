@@ -46,7 +46,7 @@ class Networks:
         self.logits = logits_of(networks, cut_from, params.images.size, where, params.compute)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Probabilities of ALL, of shape (images, members), from 8-bit RGB images of shape (n, size, size, 3).
+        """Probabilities of the positive class, (images, members), from 8-bit RGB images, (images, size, size, 3).
 
         NaN is the probability of an image whose activations or logits are infinite or undefined.
         """
@@ -73,6 +73,6 @@ def logits_of(networks: Sequence[nn.Module], cut_from: str, size: int, where: to
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of ALL, in float64, from logits in float32."""
+    """Probabilities of the positive class, in float64, from logits in float32."""
     found: np.ndarray = expit(logits.astype(np.float64))
     return found

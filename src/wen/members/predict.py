@@ -1,4 +1,4 @@
-"""Stage ``predict-fold``: one model's probabilities of ALL on its validation fold and on the test set."""
+"""Stage ``predict-fold``: one model's probabilities on its validation fold and on the test set."""
 
 import numpy as np
 import torch

@@ -16,7 +16,7 @@ from wen.files import read_npz, write_json, write_npz
 
 @dataclass(frozen=True)
 class Predictions:
-    """One member's probabilities of ALL, on the fold that validates it and on the test set."""
+    """One member's probabilities of the positive class, on the fold that validates it and on the test set."""
 
     member: Member
     validation_id: np.ndarray

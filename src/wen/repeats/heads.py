@@ -28,7 +28,7 @@ def train(
     values : ndarray of shape (images, channels + 1), float32
         Pooled features; the last column is 1, for the bias.
     label : ndarray of shape (images,), int
-        0 (HEM) or 1 (ALL).
+        0 (negative) or 1 (positive).
     parts : tuple of ndarray of int
         Rows of the training images, and of the validation images.
 
@@ -64,7 +64,7 @@ def train(
 
 
 def probability(weight: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Probability of ALL, of shape (images, heads), from `train`'s weights and values."""
+    """Probability of the positive class, of shape (images, heads), from `train`'s weights and values."""
     found: np.ndarray = expit((values @ weight.T).astype(np.float64))
     return found
 

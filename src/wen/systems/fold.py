@@ -74,7 +74,7 @@ class Training(Cells):
     """Images that a system trains on; it never gets another that it may learn from."""
 
     label: np.ndarray
-    """0 (HEM) or 1 (ALL)."""
+    """0 (negative) or 1 (positive)."""
     group: np.ndarray
     """The component of people and copies that each image is of; see `wen.data.components.components`."""
     system: str
@@ -114,6 +114,7 @@ class Training(Cells):
             if all(len(np.unique(self.label[side])) == 2 for pair in found for side in pair):
                 return found
         raise WenError(
-            f"system {self.system}: the training images of fold {self.fold} are of {people[0]} people with HEM and "
-            f"{people[1]} with ALL, too few for an inner split; take more images, or remove it from params.yaml"
+            f"system {self.system}: the training images of fold {self.fold} are of {people[0]} people (negative class) "
+            f"and {people[1]} (positive class), too few for an inner split; take more images, or remove the system "
+            "from params.yaml"
         )

@@ -71,7 +71,7 @@ class Model:
     """A fitted classifier."""
 
     probability: Callable[["Cells"], np.ndarray]
-    """Of ALL, of each of some images."""
+    """Of the positive class, of each of some images."""
     content: bytes
     """Of its file."""
     ending: Literal["skops", "safetensors"]

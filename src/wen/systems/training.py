@@ -196,7 +196,7 @@ def logits(module: nn.Module, feed: Feed, cells: Cells, size: int) -> torch.Tens
 
 
 def probability(module: nn.Module, feed: Feed, cells: Cells, size: int) -> np.ndarray:
-    """Probability of ALL, of each image."""
+    """Probability of the positive class, of each image."""
     found: np.ndarray = torch.sigmoid(logits(module, feed, cells, size)).numpy()
     return found
 
