@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import warm
 from ray.cluster_utils import Cluster
 from tiny_study import Study, finished_study, prepared_study, processes_in, same, started
 
@@ -36,6 +37,7 @@ def cluster(folders: Path) -> Iterator[Cluster]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setattr("sys.executable", str(warm.python()))  # that of the nodes
         node = {"num_cpus": 1, "num_gpus": 1}
         made = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
         for name in NODES:
@@ -79,7 +81,6 @@ def test_images_that_are_spread_over_a_cluster_are_classified_as_here(serial: St
     images = sorted(str(path) for path in (serial.root / "data/synthetic").rglob("*.bmp"))
     listed = ["wen", "classify", *images, str(serial.root / "params.yaml"), "--format", "csv", "--members"]
     user = Study(serial.root, Path(serial.env["HOME"]))
-    user.installed = True
     here, spread = (user.run(*listed, *more, fails=True) for more in ([], ["--address", cluster.address]))
     tables = []
     for output in (here, spread):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tiny_study import Study, finished_study, new_study, prepared_study, processes_in, same, started
+from tiny_study import Study, finished_study, prepared_study, processes_in, same, started
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +52,15 @@ class TestHere:
     @pytest.fixture(scope="class")
     @classmethod
     def study(cls, tmp_path_factory: pytest.TempPathFactory) -> Study:
-        study = new_study(tmp_path_factory.mktemp("here"), "study")
-        study.installed = True
+        study = prepared_study(tmp_path_factory, tmp_path_factory.mktemp("here"))
         study.env["RAY_ADDRESS"] = "127.0.0.1:1"  # a cluster that is not asked for is not joined
         return study
 
     @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-    def test_a_signal_stops_all_within_seconds_and_says_how_to_go_on(self, study: Study, name: str) -> None:
+    def test_a_signal_stops_all_within_seconds_and_says_how_to_go_on(
+        self, study: Study, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(study, "installed", True)
         process = started(study, "--jobs", "2")
         assert process.stdout
         output = ""

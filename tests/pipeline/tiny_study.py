@@ -40,10 +40,13 @@ class Study:
             "GIT_CONFIG_NOSYSTEM": "1",
         }
 
+    def variables(self) -> dict[str, str]:
+        """Those that `run` gives to commands."""
+        return self.env if self.installed else warm.variables(self.env)
+
     def run(self, *command: str, fails: bool = False) -> str:
-        env = self.env if self.installed else warm.variables(self.env)
         done = subprocess.run(
-            command, cwd=self.root, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            command, cwd=self.root, env=self.variables(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )  # fmt: skip
         output = done.stdout + done.stderr
         assert (done.returncode != 0) == fails, output
@@ -91,14 +94,13 @@ def new_study(folder: Path, name: str, values: dict[str, Any] | None = None) -> 
 
 
 def finished_study(factory: pytest.TempPathFactory, name: str) -> Study:
-    """Copy a tiny study that the installed `dvc repro` ran and that was committed.
+    """Copy a tiny study that `dvc repro` ran and that was committed.
 
     It is made once for all tests, by whichever worker is first. What DVC printed is in ``home/repro.txt``.
     """
 
     def finish(folder: Path) -> None:
         study = new_study(folder, "study")
-        study.installed = True
         (folder / "home/repro.txt").write_text(study.run("dvc", "repro"))
         study.commit("Result")
 
@@ -106,10 +108,12 @@ def finished_study(factory: pytest.TempPathFactory, name: str) -> Study:
 
 
 def prepared_study(factory: pytest.TempPathFactory, folder: Path) -> Study:
-    """Copy a tiny study in which `dvc repro` ran all that comes before the models: made once for all tests, too."""
-    return _copied(
-        factory, "prepared", lambda folder: new_study(folder, "study").run("dvc", "repro", "features"), folder
-    )
+    """Copy a tiny study in which `dvc repro` ran all that needs no model: made once for all tests, too."""
+
+    def prepare(folder: Path) -> None:
+        new_study(folder, "study").run("dvc", "repro", "features", "baselines", "repeats", "systems")
+
+    return _copied(factory, "prepared", prepare, folder)
 
 
 def _copied(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object], folder: Path) -> Study:
@@ -176,7 +180,7 @@ def same(study: Study, serial: Study) -> None:
 
 def started(study: Study, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        ["wen", "run", *arguments], cwd=study.root, env=study.env, text=True,
+        ["wen", "run", *arguments], cwd=study.root, env=study.variables(), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 

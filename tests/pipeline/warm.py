@@ -1,8 +1,9 @@
 """`wen` and `dvc` without their start-up, for tests: each is a fork of a process that has imported the libraries.
 
-It runs `main()` of the command, as its console script does, in a process of its own, with the caller's arguments,
+It runs `main()` of the command, as its console script does, in a session of its own, with the caller's arguments,
 folder, variables, standard streams and exit code. The project's own modules are imported in the fork, from where
-PYTHONPATH says. Tests of how commands start, are killed or are signalled run the installed ones.
+PYTHONPATH says. `python -m dvc`, by the Python of the same folder, is such a fork, too; any other use of that Python
+starts the environment's. Tests of how commands start or are signalled run the installed ones.
 """
 
 import atexit
@@ -38,7 +39,11 @@ LIBRARIES = (
 
 CLIENT = """#!{python} -IS
 import marshal, os, socket, sys
-if any(name.startswith("PYTHON") and name != "PYTHONPATH" for name in os.environ):
+if {name!r} == "python":
+    if sys.argv[1:3] != ["-m", "dvc"]:
+        os.execv({real!r}, sys.argv)  # which takes the name by which it was called as its own
+    del sys.argv[1:3]
+elif any(name.startswith("PYTHON") and name != "PYTHONPATH" for name in os.environ):
     os.execv({real!r}, sys.argv)  # these set up an interpreter
 with socket.socket(socket.AF_UNIX) as link:
     link.connect({address!r})
@@ -54,19 +59,27 @@ def variables(env: dict[str, str]) -> dict[str, str]:
     """Variables with which `wen` and `dvc` are these."""
     if sys.platform != "linux":
         return env
+    return env | {"PATH": f"{python().parent}{os.pathsep}{env['PATH']}"}
+
+
+def python() -> Path:
+    """The Python of which `-m dvc` is such a fork, and beside which `wen` and `dvc` are."""
     folder, _ = _started()
-    return env | {"PATH": f"{folder}{os.pathsep}{env['PATH']}"}
+    return folder / "bin/python"
 
 
 @cache
 def _started() -> tuple[Path, "subprocess.Popen[bytes]"]:
-    """Start the process, which ends with its input, so with this one; give the folder of the two commands, and it."""
+    """Start the process, which ends with its input, so with this one; give its folder, a virtual environment, and it."""
     folder = Path(tempfile.mkdtemp(prefix="warm-"))
-    for name in ("wen", "dvc"):
+    (folder / "bin").mkdir()
+    (folder / "lib").symlink_to(Path(sys.prefix) / "lib")
+    shutil.copy(Path(sys.prefix) / "pyvenv.cfg", folder)
+    for name in ("wen", "dvc", "python"):
         real = str(Path(sys.executable).parent / name)
         text = CLIENT.format(python=sys.executable, real=real, address=str(folder / "socket"), name=name)
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
+        (folder / "bin" / name).write_text(text)
+        (folder / "bin" / name).chmod(0o755)
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     env |= {"HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}  # libgit2 looks there when it is imported
     server = subprocess.Popen(
@@ -109,6 +122,7 @@ def _begun(link: socket.socket) -> tuple[str, list[str]]:
     with link.makefile("rb") as file:
         name, arguments, folder, variables = marshal.loads(file.read(int.from_bytes(size)))
     if not (command := os.fork()):
+        os.setsid()
         link.close()
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
@@ -122,7 +136,8 @@ def _begun(link: socket.socket) -> tuple[str, list[str]]:
         os.close(stream)
     ended = os.pidfd_open(command)
     if link in select.select([link, ended], [], [])[0]:  # whoever asked is gone
-        os.kill(command, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(command, signal.SIGTERM)
     _, status = os.waitpid(command, 0)
     code = os.waitstatus_to_exitcode(status)
     with contextlib.suppress(BrokenPipeError):
@@ -145,7 +160,9 @@ def _code(name: str) -> int:
 
 
 if __name__ == "__main__":
-    name, sys.argv[:] = _serve(sys.argv[1])
+    folder = sys.argv[1]
+    name, sys.argv[:] = _serve(folder)
+    sys.executable = f"{folder}/bin/python"  # what the command starts by it is a fork, too
     code = _code(name)
     threading._shutdown()
     atexit._run_exitfuncs()
