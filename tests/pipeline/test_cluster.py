@@ -2,7 +2,6 @@
 
 import io
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,23 +59,6 @@ def study(folders: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactor
     return study
 
 
-def ends_well(study: Study, serial: Study, process: "subprocess.Popen[str]", folders: Path) -> None:
-    """`wen run` ends with the bytes of `dvc repro`, made on GPUs and from what the store gave."""
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-    assert "16 done" in output
-    assert "GPU 0" in output
-    assert list((folders / "second/cache/files").rglob("*"))
-    assert not processes_in(folders / "third")
-    same(study, serial)
-
-
-def test_a_cluster_gives_the_bytes_of_dvc_repro(study: Study, serial: Study, cluster: Cluster, folders: Path) -> None:
-    ends_well(study, serial, started(study, "--address", cluster.address), folders)
-    times = (study.root / "logs/times.csv").read_text()  # nothing was made again here
-    assert (times.count("train-fold,"), times.count("predict-fold,")) == (4, 4)
-
-
 def test_images_that_are_spread_over_a_cluster_are_classified_as_here(serial: Study, cluster: Cluster) -> None:
     images = sorted(str(path) for path in (serial.root / "data/synthetic").rglob("*.bmp"))
     listed = ["wen", "classify", *images, str(serial.root / "params.yaml"), "--format", "csv", "--members"]
@@ -92,12 +74,21 @@ def test_images_that_are_spread_over_a_cluster_are_classified_as_here(serial: St
     pd.testing.assert_frame_equal(*tables, rtol=1e-5)
 
 
-def test_a_cluster_that_loses_a_node_gives_the_same_bytes(
+def test_a_cluster_gives_the_bytes_of_dvc_repro_even_if_it_loses_a_node(
     study: Study, serial: Study, cluster: Cluster, folders: Path
 ) -> None:
+    """They are made on GPUs and from what the store gave."""
     process = started(study, "--address", cluster.address)
     while process.poll() is None and not list((folders / "third/.checkpoints").rglob("*.safetensors")):
         time.sleep(0.05)
     assert process.poll() is None
     cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
-    ends_well(study, serial, process, folders)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert "16 done" in output
+    assert "GPU 0" in output
+    assert list((folders / "second/cache/files").rglob("*"))
+    assert not processes_in(folders / "third")
+    same(study, serial)
+    times = (study.root / "logs/times.csv").read_text()  # nothing was made again here
+    assert (times.count("train-fold,"), times.count("predict-fold,")) == (4, 4)

@@ -46,7 +46,8 @@ class Study:
 
     def run(self, *command: str, fails: bool = False) -> str:
         done = subprocess.run(
-            command, cwd=self.root, env=self.variables(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            command, cwd=self.root, env=self.variables(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            check=False,
         )  # fmt: skip
         output = done.stdout + done.stderr
         assert (done.returncode != 0) == fails, output

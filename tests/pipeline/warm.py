@@ -37,13 +37,16 @@ LIBRARIES = (
 )  # fmt: skip
 """What the commands spend most of their start on; another one is imported in each fork, which takes its time."""
 
+HARMLESS = ("PYTHONPATH", "PYTHONBREAKPOINT", "PYTHONUNBUFFERED")
+"""Variables that a fork obeys or has no use for; Ray sets the last two."""
+
 CLIENT = """#!{python} -IS
 import marshal, os, socket, sys
 if {name!r} == "python":
     if sys.argv[1:3] != ["-m", "dvc"]:
         os.execv({real!r}, sys.argv)  # which takes the name by which it was called as its own
     del sys.argv[1:3]
-elif any(name.startswith("PYTHON") and name != "PYTHONPATH" for name in os.environ):
+elif any(name.startswith("PYTHON") and name not in {harmless} for name in os.environ):
     os.execv({real!r}, sys.argv)  # these set up an interpreter
 with socket.socket(socket.AF_UNIX) as link:
     link.connect({address!r})
@@ -70,14 +73,16 @@ def python() -> Path:
 
 @cache
 def _started() -> tuple[Path, "subprocess.Popen[bytes]"]:
-    """Start the process, which ends with its input, so with this one; give its folder, a virtual environment, and it."""
+    """Start the process, which ends with its input, so with this one; give its virtual environment, and it."""
     folder = Path(tempfile.mkdtemp(prefix="warm-"))
     (folder / "bin").mkdir()
     (folder / "lib").symlink_to(Path(sys.prefix) / "lib")
     shutil.copy(Path(sys.prefix) / "pyvenv.cfg", folder)
     for name in ("wen", "dvc", "python"):
         real = str(Path(sys.executable).parent / name)
-        text = CLIENT.format(python=sys.executable, real=real, address=str(folder / "socket"), name=name)
+        text = CLIENT.format(
+            python=sys.executable, real=real, address=str(folder / "socket"), name=name, harmless=HARMLESS
+        )
         (folder / "bin" / name).write_text(text)
         (folder / "bin" / name).chmod(0o755)
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}

@@ -69,6 +69,7 @@ def made(study: tuple[Params, Paths]) -> Page:
     return Page(study[1].report / "index.html")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_section_is_there_in_both_languages(made: Page, make_study: MakeStudy) -> None:
     for language, written in (("en", made), ("id", run(*make_study(report={"language": "id"})))):
         assert [own["id"] for tag, own in written.elements if tag == "section"] == SECTIONS
@@ -126,6 +127,7 @@ def test_the_tables_are_exported_as_csv_and_latex(study: tuple[Params, Paths]) -
     assert r"leak\_free" in (folder / "ensemble.tex").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_file_name_with_markup_in_it_shows_as_text(make_study: MakeStudy) -> None:
     params, paths = make_study(skill=0.3)
     name = '<script>alert("x")</script>'
