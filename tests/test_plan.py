@@ -8,7 +8,7 @@ from conftest import PROJECT
 from torch.distributed._tools.mem_tracker import MemTracker
 
 from wen import plan
-from wen.config.params import Params, Synthetic, load
+from wen.config.params import Params, Predict, Synthetic, load
 from wen.config.paths import Paths
 from wen.data import synthetic
 from wen.errors import WenError
@@ -48,6 +48,19 @@ def test_a_linear_cost_model_is_right_for_a_study_counted_by_hand(tiny: Params) 
     assert alone["train-fold, stage 1"] == 6 * params.head.epochs * 40 * 110
     assert alone["train-fold, stage 2, frozen part"] == 6 * params.finetune.epochs * 40 * 100
     assert alone["predict-fold"] == 6 * 30 * 110
+
+
+def test_turned_images_are_passes_of_all_of_them_and_as_many_predictions_more(tiny: Params) -> None:
+    cost = Cost(trunk=100, tail=10, activations=5, pooled=3, parameters=1, trained=1, kept=1, unfreeze_from="blocks.5")
+    images = Images(total=50, test=10, train=20, validation=20)
+    flips = tiny.model_copy(update={"predict": Predict(tta="flips")})
+    plain, more = ({name: k.sum() for name, k in work(params, images, cost).items()} for params in (tiny, flips))
+    assert more.pop("features") - plain.pop("features") == 3 * 50 * 110
+    assert more.pop("predict-fold") == 4 * plain.pop("predict-fold")
+    assert more == plain  # nothing of the training
+    kept = [{what: size for what, size, _ in plan._kept(params, images, cost)} for params in (tiny, flips)]
+    grown = {what: kept[1][what] - size for what, size in kept[0].items() if kept[1][what] != size}
+    assert grown == {"pooled features": 3 * 50 * 3 * 4, "activations at the cut": 3 * 50 * 5 * 4}
 
 
 def test_the_memory_of_stage_2_is_the_peak_of_its_tensors(tiny: Params) -> None:

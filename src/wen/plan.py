@@ -38,9 +38,10 @@ class Images:
     estimated: str = ""
     """Why ``test`` is an estimate, if it is one."""
 
-    def in_features(self, views: int) -> float:
-        """How often an image passes the frozen network: all as they are, and random views of those not for test."""
-        return self.total + views * (self.train + self.validation)
+    def in_features(self, params: Params) -> float:
+        """How often an image passes the frozen network: all of them as they are and turned, for `predict.tta`; and
+        random views of those not for test."""
+        return len(params.predict.turns) * self.total + params.augment.views * (self.train + self.validation)
 
 
 def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto") -> None:
@@ -142,13 +143,16 @@ def work(params: Params, images: Images, cost: Cost, sharing: bool = True) -> di
     stored = full if pooled else cost.trunk if activations else 0
     head, tune = models * params.head.epochs, models * params.finetune.epochs
     return {
-        "features": images.in_features(params.augment.views) * stored * STORED,
+        "features": images.in_features(params) * stored * STORED,
         "train-fold, stage 1": 0 * FROZEN if pooled else head * seen * full * FROZEN,
         "train-fold, stage 2, frozen part": 0 * FROZEN if activations else tune * seen * cost.trunk * FROZEN,
         "train-fold, stage 2, trained part": tune
         * cost.tail
         * (images.validation * TAIL + 3 * images.train * TRAINING),
-        "predict-fold": models * judged * (cost.tail * TAIL + (0 if activations else cost.trunk) * FROZEN),
+        "predict-fold": len(params.predict.turns)
+        * models
+        * judged
+        * (cost.tail * TAIL + (0 if activations else cost.trunk) * FROZEN),
     }
 
 
@@ -185,12 +189,14 @@ def _disk_table(params: Params, images: Images, cost: Cost) -> Table:
 def _kept(params: Params, images: Images, cost: Cost) -> list[tuple[str, float, str]]:
     """What a study keeps on disk: its name, its bytes, and how they are counted."""
     width = {"float32": 4, "float16": 2}[params.features.dtype]
-    passes, models = images.in_features(params.augment.views), len(params.networks)
+    passes, models = images.in_features(params), len(params.networks)
+    turned = f" + {len(params.predict.turns) - 1} turned" * (len(params.predict.turns) > 1)
     view = (images.train + images.validation) * cost.activations * width
     return [
         ("decoded images", images.total * 3 * params.images.size**2, "uint8"),
         ("pooled features", passes * cost.pooled * width * params.features.pooled,
-         f"features.pooled: {params.features.pooled}, {params.features.dtype}, {params.augment.views} views + 1"),
+         f"features.pooled: {params.features.pooled}, {params.features.dtype}, {params.augment.views} views + 1"
+         + turned),
         ("activations at the cut", passes * cost.activations * width * params.features.activations,
          f"features.activations: {params.features.activations}; {view / 1e9:.3g} GB a random view as "
          f"{params.features.dtype}"),

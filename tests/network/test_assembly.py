@@ -9,15 +9,17 @@ import onnxruntime
 import pytest
 import torch
 from conftest import untrained
+from scipy.special import expit, logit
 from torch import nn
 
 from wen.bundle import onnx_file
 from wen.bundle.onnx_file import Answering
-from wen.config.params import Compute
+from wen.config.params import Compute, Predict
+from wen.data.symmetry import turned
 from wen.ensemble.combined import combined
 from wen.errors import WenError
 from wen.members.networks import logits_of, probabilities
-from wen.network.assembly import Assembly
+from wen.network.assembly import Assembly, of_mean
 
 SIZE = 32
 CUT = "blocks.4"
@@ -110,3 +112,59 @@ def test_onnx_gives_the_probability_of_an_ensemble_scaled_by_its_temperatures(
     answering.weight *= 1.01
     with pytest.raises(WenError, match=r"one\.onnx: ONNX Runtime's probabilities differ from torch's by 0\.0"):
         onnx_file.difference(answering, images, tmp_path / "one.onnx")
+
+
+def mean_over_turns(networks: list[nn.Module], images: np.ndarray, turns: list[int]) -> np.ndarray:
+    """Probabilities by timm's own forward pass on images that numpy turns."""
+    mean, std = (torch.tensor(networks[0].pretrained_cfg[key]) for key in ("mean", "std"))
+    found = []
+    for turn in turns:
+        copies = torch.from_numpy(np.stack([turned(image, turn) for image in images]))
+        normalised = ((copies / 255 - mean) / std).permute(0, 3, 1, 2)
+        with torch.inference_mode():
+            found.append(torch.cat([network(normalised) for network in networks], 1).double().numpy())
+    return expit(found).mean(0)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("tta", "views"), [("flips", 4), ("dihedral", 8)])
+def test_over_turned_copies_each_network_gives_its_mean_probability(
+    networks: list[nn.Module], runs: dict[str, Run], images: np.ndarray, engine: str, tta: str, views: int
+) -> None:
+    turns = Predict.model_validate({"tta": tta}).turns
+    options = Compute(threads=1, cpu_engine=engine, precision="float32")
+    run = logits_of(networks, CUT, SIZE, torch.device("cpu"), options, turns)
+    assert len(set(turns)) == views
+    expected = mean_over_turns(networks, images, turns)
+    np.testing.assert_allclose(probabilities(run(images)), expected, atol=1e-5)
+    assert np.abs(expected - probabilities(runs[engine](images))).max() > 1e-3
+
+
+def test_flips_are_left_to_right_top_to_bottom_and_both() -> None:
+    image = np.random.default_rng(1).integers(0, 256, (5, 5, 3))
+    for turn, expected in zip(
+        Predict(tta="flips").turns, (image, image[:, ::-1], image[::-1], image[::-1, ::-1]), strict=True
+    ):
+        np.testing.assert_array_equal(turned(image, turn), expected)
+
+
+def test_onnx_means_over_turned_copies_too(networks: list[nn.Module], images: np.ndarray, tmp_path: Path) -> None:
+    weight, temperature, turns = np.array([0.3, 0.7]), np.array([2.5, 0.4]), Predict(tta="dihedral").turns
+    answering = Answering(Assembly(networks, CUT, turns=turns), weight, temperature).eval()
+    onnx_file.write(answering, SIZE, {"study": "wen-0"}, tmp_path / "one.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "one.onnx", providers=["CPUExecutionProvider"])
+    probability, members = session.run(None, {"images": images})
+    expected = mean_over_turns(networks, images, turns)
+    np.testing.assert_allclose(members, expected, atol=1e-5)
+    np.testing.assert_allclose(probability, combined(weight, temperature, expected.T), atol=1e-5)
+    one_by_one = np.concatenate([session.run(None, {"images": image[None]})[0] for image in images])
+    np.testing.assert_allclose(one_by_one, probability, atol=1e-6)
+
+
+def test_the_logit_of_a_mean_probability_is_finite_where_probabilities_are_rounded_to_0_or_1() -> None:
+    logits = np.random.default_rng(1).normal(scale=4, size=(4, 50))
+    np.testing.assert_allclose(of_mean(torch.from_numpy(logits)), logit(expit(logits).mean(0)), rtol=1e-9, atol=1e-12)
+    extreme = torch.tensor([[200.0, -200.0], [300.0, -300.0]])
+    # The smaller of two rare chances rules: 1 - p is the mean of exp(-200) and exp(-300).
+    torch.testing.assert_close(of_mean(extreme)[0], torch.tensor(200 + np.log(2)).float())
+    torch.testing.assert_close(of_mean(extreme)[1], torch.tensor(-200 - np.log(2)).float())

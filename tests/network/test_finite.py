@@ -172,6 +172,24 @@ def test_a_stored_number_that_is_none_ends_training_and_names_the_image(
     assert not paths.training(MEMBER).exists()
 
 
+def test_a_stored_number_of_a_turned_image_that_is_none_ends_prediction_and_says_which(
+    paths: Paths, values: dict[str, Any]
+) -> None:
+    values["predict"] = {"tta": "flips"}
+    params = Params.model_validate(values)
+    features.run(params, paths, "cpu")
+    finetune.run(params, paths, MEMBER, "cpu")
+    cells = read_cells(paths)
+    row = int(np.flatnonzero(cells.part == "test")[0])
+    file = paths.turned / "activations-turned-4.npy"
+    array = np.load(file)
+    array[row].reshape(-1)[5] = np.nan
+    np.save(file, array)
+    with pytest.raises(WenError, match=rf"activations of image {cells.id[row]} \(turned-4\): NaN"):
+        predict.run(params, paths, MEMBER, "cpu")
+    assert not paths.predictions(MEMBER).exists()
+
+
 def test_a_number_that_is_none_and_computed_anew_ends_training_and_prediction(
     paths: Paths, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,9 @@ from wen.data.table import read_cells
 from wen.errors import WenError
 from wen.files import read_json, read_npz
 from wen.members import finetune, predict
-from wen.network import device, features, frozen
+from wen.members.networks import Networks
+from wen.network import backbone, device, features, frozen
+from wen.network.arrays import array_path
 from wen.network.cut import Convolutions
 from wen.network.fit import Curves, Stage, fit
 from wen.network.inputs import Stored, batches
@@ -89,6 +91,36 @@ def test_the_saved_model_is_a_whole_timm_network(study: Path, predictions: dict[
     with torch.inference_mode():
         probability = torch.sigmoid(model(images)[:, 0])
     np.testing.assert_allclose(predictions["test_probability"], probability.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("activations", [True, False])
+def test_over_flips_a_prediction_is_the_mean_of_the_saved_model_s(
+    tmp_path: Path, study: Path, featured: Path, values: dict[str, Any], predictions: dict[str, np.ndarray],
+    activations: bool,
+) -> None:  # fmt: skip
+    """Kept in data/turned or computed anew; and so `wen classify` predicts. Training sees none of it."""
+    values["predict"] = {"tta": "flips"}
+    found = run_study(values, featured, tmp_path, activations=activations)
+    params, paths = Params.model_validate(values), Paths(tmp_path)
+    where = {path.name for path in paths.turned.iterdir()}
+    kept = {f"{kind}-turned-{turn}.npy" for kind in ("pooled", "activations") for turn in (2, 4, 6)}
+    assert where == {"turns.json"} | {name for name in kept if activations or name.startswith("pooled")}
+    cells = read_cells(paths)
+    pixels = np.load(array_path(paths.features, "images"))
+    network = backbone.load(params, paths.model(MEMBER), torch.device("cpu"))
+    for name, rows in (("validation", cells.fold == MEMBER.fold), ("test", cells.part == "test")):
+        images = (torch.from_numpy(pixels[rows]).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
+        with torch.inference_mode():
+            logits = [network(images.flip(axes))[:, 0] for axes in ([], [2], [3], [2, 3])]
+        expected = torch.stack(logits).sigmoid().mean(0).numpy()
+        np.testing.assert_allclose(found[f"{name}_probability"], expected, atol=1e-5)
+        by_classify = Networks([MEMBER], params, paths, torch.device("cpu"))(pixels[rows])[:, 0]
+        np.testing.assert_allclose(by_classify, expected, atol=1e-5)
+        assert np.abs(expected - logits[0].sigmoid().numpy()).max() > 1e-3
+    if activations:
+        for path in paths.features.iterdir():
+            assert path.read_bytes() == (Paths(study).features / path.name).read_bytes()
+        assert paths.model(MEMBER).read_bytes() == Paths(study).model(MEMBER).read_bytes()
 
 
 @pytest.mark.parametrize("switched_off", [["pooled"], ["activations"], ["pooled", "activations"]])

@@ -3,7 +3,8 @@ import torch
 from torchvision.transforms.v2 import functional
 
 from wen.config.params import Augment
-from wen.network.views import augment, draw
+from wen.data import symmetry
+from wen.network.views import augment, draw, turned
 
 OPTIONS = Augment(views=3, horizontal_flip=0.5, vertical_flip=0.5, brightness=0.3, contrast=0.4)
 
@@ -55,3 +56,10 @@ def test_flips_and_factors_are_drawn_each_on_its_own_and_fill_their_ranges() -> 
     torch.testing.assert_close(drawn.amin(0), torch.tensor([0, 0, 0.7, 0.6]), rtol=0, atol=0.01)
     torch.testing.assert_close(drawn.amax(0), torch.tensor([1, 1, 1.3, 1.4]), rtol=0, atol=0.01)
     assert (torch.corrcoef(drawn.T) - torch.eye(4)).abs().max() < 0.06
+
+
+def test_images_are_turned_as_copies_of_cells_are() -> None:
+    images = np.random.default_rng(1).integers(0, 256, (3, 5, 5, 2))
+    for turn in symmetry.TURNS:
+        expected = np.stack([symmetry.turned(image, turn) for image in images])
+        np.testing.assert_array_equal(turned(torch.from_numpy(images), turn).numpy(), expected)

@@ -159,7 +159,7 @@ SPOILT = {
     "short": (lambda bundle: os.truncate(bundle / manifest.ONNX, 100), r"classifier\.onnx: damaged"),
     "missing": (lambda bundle: (bundle / manifest.WEIGHTS).unlink(), "missing, so the bundle is incomplete"),
     "edited": (lambda bundle: edited(bundle, threshold=0.1), r"classifier\.json: damaged \(its hash differs\)"),
-    "version": (lambda bundle: edited(bundle, version=2), "a bundle of version 2, and this wen reads version 1"),
+    "version": (lambda bundle: edited(bundle, version=1), "a bundle of version 1, and this wen reads version 2"),
     "no JSON": (lambda bundle: os.truncate(bundle / manifest.MANIFEST, 100), r"classifier\.json: damaged \(not JSON\)"),
     "other JSON": (lambda bundle: (bundle / manifest.MANIFEST).write_text("[]"), "not of a bundle"),
     "no bundle": (lambda bundle: (bundle / manifest.MANIFEST).unlink(), "no bundle, as it has no classifier.json"),

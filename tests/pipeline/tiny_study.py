@@ -19,7 +19,7 @@ from dvc.repo import Repo
 from filelock import FileLock
 from ruamel.yaml import YAML
 
-OUTPUTS = ("data/code", "data/features", "data/predictions", "models", "metrics", "plots")
+OUTPUTS = ("data/code", "data/features", "data/turned", "data/predictions", "models", "metrics", "plots")
 """What is compared; not report/: its page says how long the stages took."""
 
 

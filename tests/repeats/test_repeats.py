@@ -1,18 +1,18 @@
 """The study over many splits: who is on which side, what is written, and what happens where a draw gives no split."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from wen.config.params import Params, Repeats
+from wen.config.params import Params, Predict, Repeats
 from wen.config.paths import Paths
 from wen.data.table import COPIES, read_copies, read_index
 from wen.members import classical
-from wen.network.arrays import array_path
+from wen.network.arrays import Turned, array_path
 from wen.repeats import heads, stage, table
 from wen.repeats.one_split import Material, divided, drawn, studied
 
@@ -40,6 +40,10 @@ def made_up(root: Path, values: dict[str, Any], **changes: Any) -> tuple[Params,
     np.save(array_path(paths.features, "images"), images.astype(np.uint8))
     pooled = rng.normal(size=(IMAGES, 20)) + 0.4 * label[:, None]
     np.save(array_path(paths.features, "pooled"), pooled.astype(np.float32))
+    paths.turned.mkdir(exist_ok=True)
+    for turn in (2, 4, 6):
+        turned = pooled + rng.normal(size=pooled.shape)
+        np.save(array_path(paths.turned, "pooled", Turned(turn)), turned.astype(np.float32))
     return params, paths
 
 
@@ -100,8 +104,12 @@ def test_it_has_a_row_for_each_classifier_on_each_split(study: tuple[Params, Pat
     assert (rows[rows.classifier.str.startswith("best_single")].lr.isin(params.grid)).all()
 
 
-def test_measures_are_scikit_learns_of_a_plain_average_by_hand(study: tuple[Params, Paths]) -> None:
+@pytest.mark.parametrize(("tta", "views"), [("none", 1), ("flips", 4)])
+def test_measures_are_scikit_learns_of_a_plain_average_by_hand(
+    study: tuple[Params, Paths], tta: Literal["none", "flips"], views: int
+) -> None:
     params, paths = study
+    params = params.model_copy(update={"predict": Predict(tta=tta)})
     stage.run(params, paths, "cpu")
     rows, found = table.read(paths.repeats), material(params, paths)
     cells, own = divided(found, "image", 0), drawn(found.params, "image", 0)
@@ -109,8 +117,9 @@ def test_measures_are_scikit_learns_of_a_plain_average_by_hand(study: tuple[Para
     of_folds = []
     for fold in params.folds:
         parts = (np.flatnonzero((cells.fold >= 0) & (cells.fold != fold)), np.flatnonzero(cells.fold == fold))
-        weight = heads.train(own, fold, found.values, label, parts)
-        of_folds.append(heads.probability(weight, found.values[tests])[:, 1])
+        weight = heads.train(own, fold, found.values[0], label, parts)
+        assert len(found.values) == views
+        of_folds += [heads.probability(weight, values[tests])[:, 1] for values in found.values]
     copied = set(found.copies.one) | set(found.copies.other)
     partner = dict(zip(found.copies.one, found.copies.other, strict=True))
     partner |= {other: one for one, other in partner.items()}

@@ -60,7 +60,7 @@ def run(params: Params, paths: Paths, target: Path, name: str | None = None) -> 
     one_run.check_models(models(members, paths), paths)
     device.settle(params.compute)
     networks = [backbone.load(params, paths.model(member), torch.device("cpu")) for member in members]
-    assembly = Assembly(networks, params.finetune.unfreeze_from).eval()
+    assembly = Assembly(networks, params.finetune.unfreeze_from, turns=params.predict.turns).eval()
     if not assembly.is_traced:
         raise WenError(
             f"{params.backbone.name}: torch.fx cannot trace it, so it is not exported; classify in the study"
@@ -115,6 +115,7 @@ def _content(params: Params, paths: Paths, classifier: Classifier, assembly: Ass
             "backbone": params.backbone.model_dump(),
             "unfreeze_from": params.finetune.unfreeze_from,
         },
+        "predict": params.predict.model_dump(),
         "compute": params.compute.model_dump(),
         "batch_size": params.train.batch_size,
         "seed": params.seed,

@@ -9,7 +9,7 @@ from wen.errors import WenError
 from wen.files import write_json
 
 FORMAT = "wen bundle"
-VERSION = 1
+VERSION = 2
 MANIFEST = "classifier.json"
 WEIGHTS = "weights.safetensors"
 OPENVINO = "classifier.xml"

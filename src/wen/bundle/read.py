@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from wen.bundle.manifest import OPENVINO, WEIGHTS, read
-from wen.config.params import Backbone, Compute
-from wen.members.apply import Applied, Predictor, Preparation, classify
+from wen.config.params import Backbone, Compute, Predict
+from wen.members.apply import Applied, Predictor, Preparation, batch_of, classify
 from wen.network.compiled import Logits, compiled
 
 
@@ -22,7 +22,8 @@ def opened(folder: Path, device_name: str) -> Applied:
     """
     content = read(folder)
     members, images, classes = content["members"], content["images"], content["classes"]
-    how = Preparation(images["crop"], images["size"], content["batch_size"], content["data"]["usual"])
+    batch = batch_of(content["batch_size"], Predict.model_validate(content["predict"]))
+    how = Preparation(images["crop"], images["size"], batch, content["data"]["usual"])
     return Applied(
         about={"classifier": content["classifier"], "study": content["study"]},
         members=[member["name"] for member in members],
@@ -63,4 +64,5 @@ def _by_torch(path: Path, content: dict[str, Any], device_name: str) -> Logits:
     names = [member["name"] for member in content["members"]]
     network = content["network"]
     networks = weights.load(path, names, Backbone.model_validate(network["backbone"]), size, where)
-    return logits_of(networks, network["unfreeze_from"], size, where, options)
+    turns = Predict.model_validate(content["predict"]).turns
+    return logits_of(networks, network["unfreeze_from"], size, where, options, turns)

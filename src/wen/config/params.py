@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from wen.config.member import BASELINE, Member
+from wen.data.symmetry import TURNS
 from wen.errors import Message, WenError
 from wen.names import shown
 
@@ -176,6 +177,18 @@ class Finetune(Section):
     unfreeze_from: Annotated[str, Field(min_length=1)]
 
 
+class Predict(Section):
+    """How the networks' probabilities of an image are made."""
+
+    tta: Literal["none", "flips", "dihedral"] = "none"
+    """Mean probability over turned copies of an image."""
+
+    @property
+    def turns(self) -> list[int]:
+        """How an image is turned, as `wen.data.symmetry.turned` counts; 0, the image as it is, comes first."""
+        return {"none": [0], "flips": [0, 4, 6, 2], "dihedral": [*TURNS]}[self.tta]
+
+
 class Repeats(Section):
     """How many other splits the frozen features are studied on, by image and by subject; 0 is none."""
 
@@ -230,6 +243,7 @@ class Params(Section):
     train: Train
     head: Head
     finetune: Finetune
+    predict: Predict = Predict()
     repeats: Repeats
     compute: Compute
     report: Report

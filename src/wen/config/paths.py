@@ -110,6 +110,11 @@ class Paths:
     def features(self) -> Path:
         return self.root / "data/features"
 
+    @property
+    def turned(self) -> Path:
+        """Outputs of the frozen network on turned images, as predictions average over them: see `predict.tta`."""
+        return turned_beside(self.features)
+
     def model(self, member: Member) -> Path:
         return self.root / f"models/{member.recipe}/{member.fold}.{'skops' if member.baseline else 'safetensors'}"
 
@@ -217,3 +222,8 @@ class Paths:
     @property
     def report(self) -> Path:
         return self.root / "report"
+
+
+def turned_beside(features: Path) -> Path:
+    """Where the outputs of turned images are, beside a folder of `Paths.features`."""
+    return features.with_name("turned")

@@ -29,7 +29,7 @@ from wen.config.stages import Job
 from wen.dvc import DVC, configure_copy, environment, output_of
 from wen.errors import WenError
 
-NEEDED = (Paths().code, Paths().index, Paths().split, Paths().features, Paths().backbone)
+NEEDED = (Paths().code, Paths().index, Paths().split, Paths().features, Paths().turned, Paths().backbone)
 """Outputs that every network and system reads."""
 NOT_PULLED = "it does not see {root}, and no DVC remote gave what models need: dvc remote add -d NAME URL"
 POLL = 1.0

@@ -13,7 +13,7 @@ import numpy as np
 
 from wen import sources
 from wen.config.member import Member
-from wen.config.params import Params
+from wen.config.params import Params, Predict
 from wen.config.paths import Paths
 from wen.data.images import BadImage, central_square, decode
 from wen.files import read_json
@@ -39,7 +39,7 @@ class Preparation:
     size: int
     """What it is resized to, px."""
     batch: int
-    """Images that the network is given at once."""
+    """Images whose probabilities are asked for at once."""
     usual: "Ranges | None" = None
     """What the study's images look like (`wen.data.outliers.ranges`), if it is known."""
 
@@ -75,7 +75,13 @@ class Applied:
 def preparation(params: Params, paths: Paths) -> Preparation:
     """Prepare images as the study's were."""
     usual = read_json(paths.dataset_metrics).get("usual")
-    return Preparation(params.images.crop, params.images.size, params.train.batch_size, usual)
+    batch = batch_of(params.train.batch_size, params.predict)
+    return Preparation(params.images.crop, params.images.size, batch, usual)
+
+
+def batch_of(size: int, options: Predict) -> int:
+    """Of how many images a network sees ``size`` turned ones, at most: its memory is the same whatever ``tta`` is."""
+    return max(1, size // len(options.turns))
 
 
 def models(members: Sequence[Member], paths: Paths) -> list[Path]:

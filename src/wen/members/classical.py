@@ -22,7 +22,7 @@ from wen.members.baselines import baseline
 from wen.members.fitted import content, probability
 from wen.members.predictions import Predictions, without_maps, write, write_averages, write_row
 from wen.network import backbone, device
-from wen.network.arrays import array_path, read
+from wen.network.arrays import View, array_path, read
 from wen.network.inputs import Inputs, batches, inputs_for
 
 BATCH = 32
@@ -87,9 +87,9 @@ class Stored:
         (images,) = read(array_path(self.paths.features, "images"), [rows])
         return images
 
-    def pooled(self, rows: np.ndarray) -> np.ndarray:
-        """The frozen network's pooled features of some rows, of images as they are: float32, (rows, channels)."""
-        (pooled,) = self._inputs.batches([rows], None)
+    def pooled(self, rows: np.ndarray, view: View = None) -> np.ndarray:
+        """The frozen network's pooled features of some rows: float32, (rows, channels)."""
+        (pooled,) = self._inputs.batches([rows], view)
         found: np.ndarray = pooled.cpu().numpy()
         return found
 

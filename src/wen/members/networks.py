@@ -43,7 +43,7 @@ class Networks:
             if then != now:
                 raise WenError(f"{file}: was trained with {then}, but params.yaml says {now}")
         networks = [backbone.load(params, paths.model(member), where) for member in members]
-        self.logits = logits_of(networks, cut_from, params.images.size, where, params.compute)
+        self.logits = logits_of(networks, cut_from, params.images.size, where, params.compute, params.predict.turns)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Probabilities of the positive class, (images, members), from 8-bit RGB images, (images, size, size, 3).
@@ -53,13 +53,21 @@ class Networks:
         return probabilities(self.logits(images))
 
 
-def logits_of(networks: Sequence[nn.Module], cut_from: str, size: int, where: torch.device, options: Compute) -> Logits:
+def logits_of(
+    networks: Sequence[nn.Module],
+    cut_from: str,
+    size: int,
+    where: torch.device,
+    options: Compute,
+    turns: Sequence[int] = (0,),
+) -> Logits:
     """Make the function that runs networks with one trunk on images of ``size`` px: by OpenVINO on a CPU, or by torch.
 
+    Of an image that is turned by several ``turns``, it gives the logit of the mean probability.
     Torch also runs half types, in which OpenVINO would compute the heads, too, and networks that cannot be traced.
     """
     dtype = device.precision(where, options)
-    assembly = Assembly(networks, cut_from, dtype).eval()
+    assembly = Assembly(networks, cut_from, dtype, turns).eval()
     openvino = where.type == "cpu" and options.cpu_engine == "openvino" and dtype == torch.float32
     if openvino and assembly.is_traced:
         return compiled(*to_openvino(assembly, size), options)

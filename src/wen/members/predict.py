@@ -10,9 +10,10 @@ from wen.config.paths import Paths
 from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.members.predictions import Predictions, write, write_row
 from wen.network import backbone, device
+from wen.network.arrays import View
 from wen.network.cut import Cut, cut
 from wen.network.finite import kind_of, overflow, refusal
-from wen.network.inputs import inputs_for
+from wen.network.inputs import inputs_for, views_of
 from wen.network.steps import logits
 
 OVERFLOW = (
@@ -23,6 +24,8 @@ OVERFLOW = (
 
 def run(params: Params, paths: Paths, member: Member, device_name: str = "auto") -> None:
     """Write data/predictions/LR/FOLD.npz and the model's row of the result table, on test data.
+
+    A probability is the mean over the views of ``predict.tta``; a map is of the image as it is.
 
     Raises
     ------
@@ -40,29 +43,36 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
     tail = Located(cut(network, params.finetune.unfreeze_from, device.precision(where, params.compute)))
     inputs = inputs_for("activations", params, paths, network, where)
 
-    def outputs(rows: np.ndarray) -> torch.Tensor:
+    def outputs(rows: np.ndarray, view: View) -> torch.Tensor:
         """Logits and maps of some rows, all of them finite numbers."""
-        found = logits(tail, inputs, rows, params.train.batch_size).reshape(len(rows), -1)
+        found = logits(tail, inputs, rows, params.train.batch_size, view).reshape(len(rows), -1)
         finite = found.isfinite().all(1)
         if not finite.all():
             reason = overflow(device.precision(where, params.compute), "train it again with a lower learning rate")
             images = ids[rows[~finite.numpy()]]
-            raise refusal(f"{path}: logit", images, None, kind_of(found[~finite]), reason)
+            raise refusal(f"{path}: logit", images, view, kind_of(found[~finite]), reason)
         return found
 
     ids, label = cells.id.to_numpy().astype(str), cells.label.to_numpy()
     validates = np.flatnonzero((cells.part == DEVELOPMENT) & (cells.fold == member.fold))
     tests = np.flatnonzero(cells.part == TEST)
-    of_validation, of_test = outputs(validates), outputs(tests)
+    as_it_is, *turned = views_of(params.predict)
+    of_validation, of_test = outputs(validates, as_it_is), outputs(tests, as_it_is)
+
+    def probability(rows: np.ndarray, first: torch.Tensor) -> np.ndarray:
+        found = [first[:, 0].sigmoid(), *(outputs(rows, view)[:, 0].sigmoid() for view in turned)]
+        mean: np.ndarray = torch.stack(found).mean(0).numpy()
+        return mean
+
     limit = np.finfo(np.float16).max
     predictions = Predictions(
         member,
         validation_id=ids[validates],
         validation_label=label[validates],
-        validation_probability=torch.sigmoid(of_validation[:, 0]).numpy(),
+        validation_probability=probability(validates, of_validation),
         test_id=ids[tests],
         test_label=label[tests],
-        test_probability=torch.sigmoid(of_test[:, 0]).numpy(),
+        test_probability=probability(tests, of_test),
         test_map=of_test[:, 1:].reshape(len(tests), *tail.shape).numpy().clip(-limit, limit).astype(np.float16),
         **{key: np.array(about[key]) for key in ("diverged", "stage", "epoch")},
     )

@@ -6,6 +6,7 @@ An array has a row for each image of data/index.csv; that of a random view, for 
 import mmap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,21 @@ def read(path: Path, rows: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         stored.base.madvise(mmap.MADV_DONTNEED)  # or memory would hold all that was ever read
 
 
-def array_path(folder: Path, kind: str, view: int | None = None) -> Path:
+@dataclass(frozen=True)
+class Turned:
+    """The view of an image turned by one of `wen.data.symmetry.TURNS`."""
+
+    turn: int
+
+    def __str__(self) -> str:
+        return f"turned-{self.turn}"
+
+
+View = Turned | int | None
+"""A turned image, a random view by its number, or the image as it is."""
+
+
+def array_path(folder: Path, kind: str, view: View = None) -> Path:
     """Where the features stage keeps one kind of array for one view."""
     return folder / f"{kind}-{'clean' if view is None else view}.npy"
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.functional import softplus
 
 from wen.network.cut import cut
+from wen.network.views import turned
 
 
 class Assembly(nn.Module):
@@ -27,6 +29,9 @@ class Assembly(nn.Module):
         Where they are cut.
     dtype : torch.dtype
         What the convolutions compute in.
+    turns : sequence of int
+        How each image is turned, as `wen.data.symmetry.turned` counts. Of several, a logit is that of the mean
+        probability.
     """
 
     is_traced: bool
@@ -34,8 +39,15 @@ class Assembly(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, networks: Sequence[nn.Module], unfreeze_from: str, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        networks: Sequence[nn.Module],
+        unfreeze_from: str,
+        dtype: torch.dtype = torch.float32,
+        turns: Sequence[int] = (0,),
+    ) -> None:
         super().__init__()
+        self.turns = tuple(turns)
         pretrained: Any = networks[0].pretrained_cfg
         parts = [cut(network, unfreeze_from, dtype) for network in networks]
         self.is_traced = parts[0].is_traced
@@ -45,11 +57,24 @@ class Assembly(nn.Module):
         self.register_buffer("std", torch.tensor(pretrained["std"], device=device))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        values = (images.float() / 255 - self.mean) / self.std
+        if len(self.turns) > 1:
+            values = torch.cat([turned(values, turn) for turn in self.turns])
         # Not movedim(-1, 1), of which ONNX's exporter makes an axis that ONNX Runtime refuses.
-        activations = self.trunk(((images.float() / 255 - self.mean) / self.std).permute(0, 3, 1, 2))
+        activations = self.trunk(values.permute(0, 3, 1, 2))
         logits = torch.cat([tail(activations) for tail in self.tails], 1)
         known = activations.isfinite().flatten(1).all(1, keepdim=True) & logits.isfinite()
-        return logits.where(known, torch.nan)
+        logits = logits.where(known, torch.nan)
+        return logits if len(self.turns) == 1 else of_mean(logits.reshape(len(self.turns), -1, len(self.tails)))
+
+
+def of_mean(logits: torch.Tensor) -> torch.Tensor:
+    """The logit of the mean, over the first dimension, of the probabilities that logits stand for.
+
+    The same to rounding as ``logit(sigmoid(logits).mean(0))``, but finite where a probability is rounded to 0 or 1.
+    """
+    # The logarithms of sigmoid(x) and of 1 - sigmoid(x) are -softplus(-x) and -softplus(x).
+    return torch.logsumexp(-softplus(-logits), 0) - torch.logsumexp(-softplus(logits), 0)
 
 
 def example(size: int) -> torch.Tensor:

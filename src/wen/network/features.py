@@ -1,6 +1,7 @@
 """Stage ``features``: decode the images and run the frozen network once for all models.
 
-It sees every image as it is, and random views of those that are ever trained on: never of a test image.
+It sees every image as it is, turned as `predict.tta` asks, and random views of those that are ever trained on: never
+of a test image.
 """
 
 import os
@@ -21,12 +22,12 @@ from wen.data import gallery
 from wen.data.images import network_input
 from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.errors import WenError
-from wen.files import atomic
+from wen.files import atomic, write_json
 from wen.network import backbone, device
-from wen.network.arrays import array_path, rows_of_views_path, writers
+from wen.network.arrays import Turned, View, array_path, rows_of_views_path, writers
 from wen.network.finite import kind_of, overflow, refusal
 from wen.network.frozen import KINDS
-from wen.network.inputs import UNTRAINED, Rows, batches, computed, is_kept
+from wen.network.inputs import UNTRAINED, Rows, batches, computed, is_kept, views_of
 from wen.network.untraced import notice
 
 BATCH = 32
@@ -45,6 +46,9 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     says which row is whose there. A kind that params.yaml's ``features`` switches off is not written: training
     computes it anew each time. Nor are activations of a network that cannot be traced; the stage says so.
 
+    data/turned/ has ``pooled-turned-T.npy`` and ``activations-turned-T.npy``, of all images turned by each T of
+    `predict.tta`: in a folder of its own, so that another ``tta`` trains nothing anew. turns.json lists them.
+
     With ``compute.precision: auto`` all of it is computed in float32, on a GPU too, and stored as ``features.dtype``
     says; bfloat16 or float16 there is obeyed here as well, but for the pooled features, which are float32 means of
     what the convolutions give.
@@ -61,8 +65,10 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     learns = (cells.part == DEVELOPMENT).to_numpy()
     every, learnt = batches(np.arange(len(cells)), BATCH), batches(np.flatnonzero(learns), BATCH)
     asked = any(getattr(params.features, kind) for kind in KINDS)
-    with atomic(paths.features) as partial:
+    with atomic(paths.features) as partial, atomic(paths.turned) as beside:
         partial.mkdir()
+        beside.mkdir()
+        write_json(beside / "turns.json", {"turns": params.predict.turns})
         pictures: dict[str, bytes] = {}
         decoded = _collecting(_decoded(cells, every, params, paths), cells, every, pictures)
         _write(partial, ("images",), None, ((images,) for images in decoded), len(cells))
@@ -72,13 +78,14 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
             frozen = computed(kinds, params, partial, network, where)
             reason = overflow(device.precision(where, params.compute), UNTRAINED)
             np.save(rows_of_views_path(partial), np.where(learns, learns.cumsum() - 1, -1))
-            views = [None, *range(params.augment.views)]
+            views = [*views_of(params.predict), *range(params.augment.views)]
             for view in track(views, "frozen network, views", transient=True):
-                rows = every if view is None else learnt
+                rows = learnt if isinstance(view, int) else every
                 outputs = _on_cpu(_ahead(frozen.outputs(rows, view)))
                 images = [cells.id.to_numpy()[batch] for batch in rows]
                 stored = _as_stored(outputs, kinds, params.features.dtype, images, view, reason)
-                _write(partial, kinds, view, _differing(stored, kinds[-1]), sum(map(len, rows)))
+                folder = beside if isinstance(view, Turned) else partial
+                _write(folder, kinds, view, _differing(stored, kinds[-1]), sum(map(len, rows)))
 
 
 def _kept(params: Params, network: nn.Module) -> tuple[str, ...]:
@@ -129,7 +136,7 @@ def _as_stored(
     kinds: tuple[str, ...],
     dtype: str,
     images: list[np.ndarray],
-    view: int | None,
+    view: View,
     reason: str,
 ) -> Iterator[Arrays]:
     """Bring outputs to the type that they are stored in; all have to be finite numbers, before it and after it."""
@@ -162,7 +169,7 @@ def _differing(outputs: Iterator[Arrays], kind: str) -> Iterator[Arrays]:
         raise WenError(f"{kind}: the same for all images; {UNTRAINED}")
 
 
-def _write(folder: Path, kinds: tuple[str, ...], view: int | None, outputs: Iterator[Arrays], rows: int) -> None:
+def _write(folder: Path, kinds: tuple[str, ...], view: View, outputs: Iterator[Arrays], rows: int) -> None:
     with writers([array_path(folder, kind, view) for kind in kinds], rows) as files:
         for batch in outputs:
             for file, values in zip(files, batch, strict=True):

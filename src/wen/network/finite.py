@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from wen.errors import Message, WenError
+from wen.network.arrays import Turned, View
 
 
 def flaw(weights: Mapping[str, torch.Tensor]) -> Message:
@@ -38,10 +39,10 @@ def overflow(dtype: torch.dtype, remedy: str) -> Message:
     return f"computed in {name} from finite weights, which are too large; {remedy}"
 
 
-def refusal(source: str, images: Sequence[str], view: int | None, problem: str, reason: str) -> WenError:
+def refusal(source: str, images: Sequence[str], view: View, problem: str, reason: str) -> WenError:
     """Make the error that some images' numbers are none, which names the first of them."""
     more = f" and of {len(images) - 1} more images" if len(images) > 1 else ""
-    which = "" if view is None else f" (random view {view})"
+    which = f" ({view})" if isinstance(view, Turned) else "" if view is None else f" (random view {view})"
     return WenError(f"{source} of image {images[0]}{which}{more}: {problem}; {reason}")
 
 

@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from wen.config.params import Features, Params
-from wen.config.paths import Paths
+from wen.config.params import Features, Params, Predict
+from wen.config.paths import Paths, turned_beside
 from wen.data.table import read_index
 from wen.errors import WenError
-from wen.network.arrays import array_path, read, rows_of_views_path
+from wen.network.arrays import Turned, View, array_path, read, rows_of_views_path
 from wen.network.cut import is_traceable
 from wen.network.device import precision, to_device
 from wen.network.finite import kind_of, overflow, refusal
 from wen.network.frozen import Frozen, Run, runner
-from wen.network.views import augment, draw
+from wen.network.views import augment, draw, turned
 
 Rows = Sequence[np.ndarray]
 UNTRAINED = "models/backbone.safetensors is no trained network: set backbone.weights to another checkpoint"
@@ -27,8 +27,8 @@ UNTRAINED = "models/backbone.safetensors is no trained network: set backbone.wei
 class Inputs(Protocol):
     """A source of batches on the device."""
 
-    def batches(self, rows: Rows, view: int | None) -> Iterator[torch.Tensor]:
-        """Yield one batch for each array of row numbers; ``view`` None is the image as it is."""
+    def batches(self, rows: Rows, view: View) -> Iterator[torch.Tensor]:
+        """Yield one batch for each array of row numbers."""
         ...
 
 
@@ -38,7 +38,7 @@ class Stored:
     Parameters
     ----------
     folder : Path
-        data/features.
+        data/features; that of turned images is beside it.
     kind : str
         ``images``, ``pooled`` or ``activations``.
     device : torch.device
@@ -47,7 +47,7 @@ class Stored:
     def __init__(self, folder: Path, kind: str, device: torch.device) -> None:
         self.folder, self.kind, self.device = folder, kind, device
 
-    def batches(self, rows: Rows, view: int | None) -> Iterator[torch.Tensor]:
+    def batches(self, rows: Rows, view: View) -> Iterator[torch.Tensor]:
         """Yield the batches.
 
         Raises
@@ -55,14 +55,15 @@ class Stored:
         WenError
             If the array is missing or damaged, or has no random view of an image.
         """
-        if view is not None:
+        folder = turned_beside(self.folder) if isinstance(view, Turned) else self.folder
+        if isinstance(view, int):
             rows = list(read(rows_of_views_path(self.folder), rows))
             if any((batch < 0).any() for batch in rows):
                 raise WenError(
                     f"{self.folder}: made for another data/split.csv, without random views of images that this one "
                     "trains on; run `dvc repro features`"
                 )
-        for values in read(array_path(self.folder, self.kind, view), rows):
+        for values in read(array_path(folder, self.kind, view), rows):
             yield to_device(torch.from_numpy(values), self.device).float().movedim(-1, 1)
 
 
@@ -82,17 +83,18 @@ class Computed:
     def __init__(self, images: Stored, run: Run, params: Params) -> None:
         self.images, self.run, self.params = images, run, params
 
-    def batches(self, rows: Rows, view: int | None) -> Iterator[torch.Tensor]:
+    def batches(self, rows: Rows, view: View) -> Iterator[torch.Tensor]:
         for (values,) in self.outputs(rows, view):
             yield values.movedim(-1, 1)
 
-    def outputs(self, rows: Rows, view: int | None) -> Iterator[tuple[torch.Tensor, ...]]:
+    def outputs(self, rows: Rows, view: View) -> Iterator[tuple[torch.Tensor, ...]]:
         """Yield all outputs of the frozen network for each batch, channels last."""
         for batch, pixels in zip(rows, self.images.batches(rows, None), strict=True):
             images = pixels / 255
-            if view is not None:
+            if isinstance(view, int):
                 images = augment(images, draw(self.params.augment, self.params.seed, view, batch))
-            yield self.run(images.movedim(1, -1).contiguous())
+            images = images.movedim(1, -1)
+            yield self.run((turned(images, view.turn) if isinstance(view, Turned) else images).contiguous())
 
 
 class Checked:
@@ -112,7 +114,7 @@ class Checked:
     def __init__(self, inputs: Inputs, paths: Paths, source: str, reason: str) -> None:
         self.inputs, self.paths, self.source, self.reason = inputs, paths, source, reason
 
-    def batches(self, rows: Rows, view: int | None) -> Iterator[torch.Tensor]:
+    def batches(self, rows: Rows, view: View) -> Iterator[torch.Tensor]:
         """Yield the batches.
 
         Raises
@@ -157,6 +159,11 @@ def computed(
     frozen = Frozen(network, params.finetune.unfreeze_from, kinds)
     run = runner(frozen, params.images.size, device, params.compute)
     return Computed(Stored(folder, "images", device), run, params)
+
+
+def views_of(options: Predict) -> list[View]:
+    """The views of an image over which its probability is the mean: first, as it is."""
+    return [Turned(turn) if turn else None for turn in options.turns]
 
 
 def batches(rows: np.ndarray, size: int) -> list[np.ndarray]:

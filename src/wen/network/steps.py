@@ -11,6 +11,7 @@ from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.seeds import seed_for
 from wen.errors import WenError
+from wen.network.arrays import View
 from wen.network.cut import Convolutions
 from wen.network.device import to_device
 from wen.network.inputs import Inputs, Rows, batches
@@ -110,8 +111,8 @@ def class_weights(label: np.ndarray) -> np.ndarray:
     return len(label) / (2 * count)
 
 
-def logits(module: nn.Module, inputs: Inputs, rows: np.ndarray, size: int) -> torch.Tensor:
-    """Run ``module`` in inference mode over rows as they are, without a random view.
+def logits(module: nn.Module, inputs: Inputs, rows: np.ndarray, size: int, view: View = None) -> torch.Tensor:
+    """Run ``module`` in inference mode over rows, as they are if no view is asked for.
 
     Returns
     -------
@@ -120,7 +121,7 @@ def logits(module: nn.Module, inputs: Inputs, rows: np.ndarray, size: int) -> to
     module.eval()
     outputs = []
     with torch.inference_mode():
-        for values in inputs.batches(batches(rows, size), None):
+        for values in inputs.batches(batches(rows, size), view):
             outputs.append(module(values).squeeze(1))
     return torch.cat(outputs).cpu().double()
 

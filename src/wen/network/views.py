@@ -14,6 +14,16 @@ from wen.network.device import to_device
 GREY = (0.2989, 0.587, 0.114)  # of red, green and blue, as torchvision weighs them
 
 
+def turned(images: torch.Tensor, turn: int) -> torch.Tensor:
+    """Turn images of shape (n, height, width, channels) as `wen.data.symmetry.turned` turns one; they are square."""
+    if turn >= 4:
+        images = images.flip(2)
+    if turn % 2:
+        images = images.transpose(1, 2)
+    axes = {0: [], 1: [1], 2: [1, 2], 3: [2]}[turn % 4]
+    return images.flip(axes) if axes else images
+
+
 def draw(options: Augment, seed: int, view: int, rows: np.ndarray) -> torch.Tensor:
     """Draw one view of some images.
 

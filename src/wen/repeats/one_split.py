@@ -28,8 +28,9 @@ class Material:
     """data/index.csv."""
     copies: pd.DataFrame
     """data/copies.csv."""
-    values: np.ndarray
-    """Pooled features of each image as it is, and a last column of 1: (images, channels + 1), float32."""
+    values: list[np.ndarray]
+    """Pooled features of each image as it is, then turned as `predict.tta` says, and a last column of 1: each of shape
+    (images, channels + 1), float32."""
     numbers: dict[str, np.ndarray]
     """What each baseline measures on every image, by its name."""
 
@@ -86,8 +87,11 @@ def _networks(material: Material, params: Params, cells: pd.DataFrame) -> dict[s
     for fold in params.folds:
         validates = np.flatnonzero(cells.fold == fold)
         trains = np.flatnonzero((cells.part == DEVELOPMENT) & (cells.fold != fold))
-        weight = heads.train(params, fold, material.values, label, (trains, validates))
-        on_validation, on_test = (heads.probability(weight, material.values[rows]).T for rows in (validates, tests))
+        weight = heads.train(params, fold, material.values[0], label, (trains, validates))
+        on_validation, on_test = (
+            np.mean([heads.probability(weight, values[rows]).T for values in material.values], axis=0)
+            for rows in (validates, tests)
+        )
         for recipe, *probability in zip(params.grid, on_validation, on_test, strict=True):
             found[recipe].append(without_maps(Member(recipe, fold), cells, (validates, tests), probability, "head"))
     return found

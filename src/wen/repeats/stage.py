@@ -1,7 +1,7 @@
 """Stage ``repeats``: the study of frozen features over many splits, and so the distribution behind the one it reports.
 
 Stage 1's heads, both kinds of ensembles and the baselines are trained and chosen anew on every split. They learn from
-images as they are: random views exist of this study's development images alone.
+images as they are: random views exist of this study's development images alone. Heads predict as `predict.tta` says.
 """
 
 import os
@@ -23,7 +23,7 @@ from wen.errors import WenError
 from wen.members.baseline import Batch
 from wen.members.classical import BATCH, Stored, numbers_of
 from wen.network import device
-from wen.network.inputs import batches
+from wen.network.inputs import batches, views_of
 from wen.repeats import table
 from wen.repeats.one_split import Material, studied
 from wen.repeats.table import IMAGE, SUBJECT
@@ -62,8 +62,12 @@ def _material(params: Params, paths: Paths, device_name: str) -> Material:
     index, copies = read_index(paths), read_copies(paths)
     device.settle(params.compute)
     stored = Stored(params, paths, device_name)
-    pooled = np.concatenate([stored.pooled(rows) for rows in batches(np.arange(len(index)), BATCH)])
-    values = np.column_stack([pooled, np.ones(len(pooled), np.float32)])
+    every = batches(np.arange(len(index)), BATCH)
+    values = []
+    for view in views_of(params.predict):
+        features = np.concatenate([stored.pooled(rows, view) for rows in every])
+        values.append(np.column_stack([features, np.ones(len(features), np.float32)]))
+    pooled = values[0][:, :-1]
 
     def batch(rows: np.ndarray) -> Batch:
         return Batch(lambda: stored.images(rows), lambda: pooled[rows])
