@@ -1,10 +1,14 @@
+from typing import Any
+
 import numpy as np
+import pytest
 import torch
 from torchvision.transforms.v2 import functional
 
 from wen.config.params import Augment
+from wen.config.seeds import seed_for
 from wen.data import symmetry
-from wen.network.views import augment, draw, turned
+from wen.network.views import augment, draw, quarter_turned, random_view, turned
 
 OPTIONS = Augment(views=3, horizontal_flip=0.5, vertical_flip=0.5, brightness=0.3, contrast=0.4)
 
@@ -63,3 +67,81 @@ def test_images_are_turned_as_copies_of_cells_are() -> None:
     for turn in symmetry.TURNS:
         expected = np.stack([symmetry.turned(image, turn) for image in images])
         np.testing.assert_array_equal(turned(torch.from_numpy(images), turn).numpy(), expected)
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.rand(24, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+STILL = Augment(views=2, horizontal_flip=0, vertical_flip=0, brightness=0, contrast=0)
+ROWS = np.arange(24)
+
+
+def view_of(images: torch.Tensor, **options: Any) -> torch.Tensor:
+    return random_view(images, STILL.model_copy(update=options), 1, 0, ROWS)
+
+
+def test_what_is_not_asked_for_changes_no_pixel(images: torch.Tensor) -> None:
+    plain = augment(images, draw(OPTIONS, 1, 0, ROWS))
+    assert torch.equal(random_view(images, OPTIONS, 1, 0, ROWS), plain)
+
+
+def test_a_quarter_turn_is_numpys_and_each_number_is_as_frequent(images: torch.Tensor) -> None:
+    quarters = torch.arange(24) % 4
+    for image, found, quarter in zip(images, quarter_turned(images, quarters), quarters, strict=True):
+        np.testing.assert_array_equal(found, np.rot90(image.numpy(), int(quarter), (1, 2)))
+    marked = torch.zeros(4000, 1, 2, 2)
+    marked[:, 0, 0, 0] = 1  # the corner that it moves to tells the turn
+    corner = random_view(marked.expand(-1, 3, -1, -1), STILL.model_copy(update={"turns": True}), 1, 0, np.arange(4000))
+    counts = corner[:, 0].reshape(4000, 4).sum(0)
+    assert (counts / 4000 - 0.25).abs().max() < 0.03
+
+
+def test_a_rotation_is_torchvisions_on_black(images: torch.Tensor) -> None:
+    bright = images / 2 + 0.5
+    angles = np.random.default_rng(seed_for(1, 0, what="rotate")).random(24) * 60 - 30
+    found = view_of(bright, rotate=30.0)
+    for image, own, angle in zip(bright, found, angles, strict=True):
+        expected = functional.rotate(image, angle, functional.InterpolationMode.BILINEAR)
+        inside = functional.rotate(torch.ones(1, 16, 16), angle, functional.InterpolationMode.BILINEAR)[0] == 1
+        torch.testing.assert_close(own[:, inside], expected[:, inside], atol=1e-4, rtol=0)
+    assert (found[:, :, 0, 0] < 0.5).any()
+    assert ((found >= 0) & (found <= 1)).all()
+
+
+def test_hue_and_saturation_are_torchvisions_and_keep_black_black(images: torch.Tensor) -> None:
+    images[:, :, :4] = 0
+    hue = np.random.default_rng(seed_for(1, 0, what="hue")).random(24) * 0.2 - 0.1
+    saturation = np.random.default_rng(seed_for(1, 0, what="saturation")).random(24) * 0.6 + 0.7
+    found = view_of(images, hue=0.1, saturation=0.3)
+    for image, own, shift, factor in zip(images, found, hue, saturation, strict=True):
+        expected = functional.adjust_saturation(functional.adjust_hue(image, shift), factor)
+        torch.testing.assert_close(own, expected, atol=1e-5, rtol=0)
+    assert (found[:, :, :4] == 0).all()
+    assert (found - images).abs().max() > 0.05
+
+
+def test_one_kind_of_change_leaves_what_is_drawn_for_the_others(images: torch.Tensor) -> None:
+    flipped = {"horizontal_flip": 0.5, "brightness": 0.3}
+    expected = quarter_turned(view_of(images, **flipped), quarters_of(images))
+    torch.testing.assert_close(view_of(images, turns=True, **flipped), expected)
+
+
+def quarters_of(images: torch.Tensor) -> torch.Tensor:
+    """How each image is turned where nothing else changes it."""
+    turned_alone = view_of(images, turns=True)
+    return torch.tensor(
+        [
+            [torch.equal(own, image.rot90(k, (1, 2))) for k in range(4)].index(True)
+            for image, own in zip(images, turned_alone, strict=True)
+        ]
+    )
+
+
+def test_what_is_drawn_for_an_image_of_any_kind_does_not_depend_on_the_others(images: torch.Tensor) -> None:
+    options = OPTIONS.model_copy(update={"turns": True, "rotate": 40.0, "hue": 0.1, "saturation": 0.2})
+    of_all = random_view(images, options, 1, 0, ROWS)
+    rows = np.array([17, 2, 9])
+    torch.testing.assert_close(random_view(images[rows], options, 1, 0, rows), of_all[rows])
+    assert not torch.equal(random_view(images, options, 1, 1, ROWS), of_all)

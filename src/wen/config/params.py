@@ -140,6 +140,10 @@ class Augment(Section):
     vertical_flip: Annotated[float, Field(ge=0, le=1)]
     brightness: Jitter
     contrast: Jitter
+    turns: bool = False
+    rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    saturation: Jitter = 0.0
 
 
 class Features(Section):

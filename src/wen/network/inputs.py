@@ -17,7 +17,7 @@ from wen.network.cut import is_traceable
 from wen.network.device import precision, to_device
 from wen.network.finite import kind_of, overflow, refusal
 from wen.network.frozen import Frozen, Run, runner
-from wen.network.views import augment, draw, turned
+from wen.network.views import random_view, turned
 
 Rows = Sequence[np.ndarray]
 UNTRAINED = "models/backbone.safetensors is no trained network: set backbone.weights to another checkpoint"
@@ -92,7 +92,7 @@ class Computed:
         for batch, pixels in zip(rows, self.images.batches(rows, None), strict=True):
             images = pixels / 255
             if isinstance(view, int):
-                images = augment(images, draw(self.params.augment, self.params.seed, view, batch))
+                images = random_view(images, self.params.augment, self.params.seed, view, batch)
             images = images.movedim(1, -1)
             yield self.run((turned(images, view.turn) if isinstance(view, Turned) else images).contiguous())
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load as tensors_of
 from safetensors.torch import save as bytes_of
 from torch import nn
-from torch.nn.functional import affine_grid, binary_cross_entropy_with_logits, grid_sample
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from wen.config.params import Augment
 from wen.config.seeds import seed_for
@@ -20,7 +20,7 @@ from wen.network.backbone import head_name
 from wen.network.cut import cut
 from wen.network.inputs import batches
 from wen.network.steps import class_weights
-from wen.network.views import augment, draw
+from wen.network.views import augment, draw, rotated
 from wen.systems.fold import Cells, Training
 from wen.systems.samplers import SAMPLERS
 from wen.systems.system import Kind, Model, Trained
@@ -252,14 +252,6 @@ def images(options: Trained) -> Feed:
         return batch
 
     return of
-
-
-def rotated(pixels: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
-    """Turn each image about its centre by a part of a full turn; what comes in from outside is black."""
-    cosine, sine = torch.cos(2 * math.pi * turns), torch.sin(2 * math.pi * turns)
-    zero = torch.zeros_like(turns)
-    maps = torch.stack([cosine, -sine, zero, sine, cosine, zero], dim=1).reshape(-1, 2, 3)
-    return grid_sample(pixels, affine_grid(maps, list(pixels.shape), align_corners=False), align_corners=False)
 
 
 class WithHead(nn.Module):
