@@ -83,6 +83,22 @@ def test_after_an_interruption_the_outputs_are_the_same_bytes(
         paths.checkpoint(MEMBER).unlink()
 
 
+def test_a_schedule_and_a_moving_average_go_on_where_they_were(
+    study: tuple[Params, Paths], values: dict[str, Any]
+) -> None:
+    values["train"] |= {"schedule": "cosine", "weight_decay": 0.1, "label_smoothing": 0.1, "ema": 0.9}
+    params, paths = Params.model_validate(values), study[1]
+    written = []
+    for epochs in (EPOCHS + 1, 2, 4):  # the first is never reached
+        paths.checkpoint(MEMBER).unlink(missing_ok=True)
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Interrupted):
+            interrupt_after(patch, epochs)
+            finetune.run(params, paths, MEMBER, "cpu")
+        finetune.run(params, paths, MEMBER, "cpu")
+        written.append(outputs(paths))
+    assert all(own == written[0] for own in written)
+
+
 @pytest.mark.parametrize(("keep", "stage"), [("best", "head"), ("always", "finetune")])
 def test_a_resumed_training_keeps_the_stage_that_it_would_have_kept(
     study: tuple[Params, Paths], values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, keep: str, stage: str

@@ -1,6 +1,7 @@
 """params.yaml as typed, validated models: the whole file is checked before any stage runs."""
 
 import difflib
+import math
 import re
 import reprlib
 from pathlib import Path
@@ -159,6 +160,14 @@ class Train(Section):
 
     batch_size: Annotated[Integer, Field(ge=2)]
     """Images of a step of training."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def rate_in(self, epoch: int, epochs: int) -> float:
+        """By what the learning rate is multiplied in an epoch of a stage, counted from 0, of at most ``epochs``."""
+        return (1 + math.cos(math.pi * epoch / epochs)) / 2 if self.schedule == "cosine" else 1.0
 
 
 class Head(Section):

@@ -36,7 +36,7 @@ class Progress:
     """The best epoch: its stage, number, accuracy and loss."""
     scaler: dict[str, Any] = field(default_factory=dict)
     tensors: Weights = field(default_factory=dict)
-    """``trained.KEY`` and ``best.KEY`` of the tail's weights, ``optimizer.INDEX.KEY``."""
+    """``trained.KEY`` and ``best.KEY`` of the tail, ``average.KEY`` of the module, ``optimizer.INDEX.KEY``."""
 
     def part(self, name: str) -> Weights:
         """The tensors under one name."""

@@ -146,6 +146,8 @@ class _Training:
         self.epoch, self.waited = left.epoch, left.waited
         self.task.tail.load_state_dict(self.begun | left.part("trained"))
         restore_optimizer(self.steps.optimizer, left.part("optimizer"))
+        if self.steps.average:
+            self.steps.average.restore(left.part("average"))
         if left.scaler:  # none, if the device that it began on needed no scaling
             self.steps.scaler.load_state_dict(left.scaler)
         return Best(**left.best, weights=self.begun | left.part("best"))
@@ -155,8 +157,10 @@ class _Training:
         task, params = self.task, self.task.params
         order = shuffled(task.train_rows, params.seed, task.member.fold, self.stage.name, self.epoch)
         rows = batches(order, params.train.batch_size)
-        trained = self.steps.run(self.stage.inputs, rows, self.epoch % params.augment.views)
-        validated = evaluate(self.stage.module, self.stage.inputs, task)
+        rate = params.train.rate_in(self.epoch, self.stage.options.epochs)
+        trained = self.steps.run(self.stage.inputs, rows, self.epoch % params.augment.views, rate)
+        with self.steps.judged():
+            validated = evaluate(self.stage.module, self.stage.inputs, task)
         return {
             "stage": TRAINING[self.stage.name],
             "loss/train": trained[0],
@@ -170,8 +174,9 @@ class _Training:
         self.epoch += 1
         accuracy, loss, rival = row["accuracy/validation"], row["loss/validation"], self._rival
         if self.steps.any_made and (rival is None or (accuracy, -loss) > (rival.accuracy, -rival.loss)):
-            now = self.task.tail.state_dict()
-            weights = self.begun | {key: now[key].clone() for key in self.trained}
+            with self.steps.judged():
+                now = self.task.tail.state_dict()
+                weights = self.begun | {key: now[key].clone() for key in self.trained}
             self.best, self.waited = Best(self.stage.name, self.epoch, accuracy, loss, weights), 0
         else:
             self.waited += 1
@@ -202,6 +207,8 @@ class _Training:
         kept = {"best": self.best.weights, "trained": state}
         tensors = {f"{part}.{key}": held[key] for part, held in kept.items() for key in self.trained if held}
         tensors |= optimizer_tensors(self.steps.optimizer) if self.goes_on else {}
+        if self.steps.average and self.goes_on:
+            tensors |= {f"average.{key}": value for key, value in self.steps.average.weights.items()}
         return Progress(
             self.stage.name, self.epoch, self.waited, curves.rows, self.best.figures,
             self.steps.scaler.state_dict(), tensors,

@@ -1,5 +1,6 @@
 """One pass over images: training steps on random views, or logits of images as they are."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from wen.config.params import Params
 from wen.config.seeds import seed_for
 from wen.errors import WenError
 from wen.network.arrays import View
+from wen.network.average import Average
 from wen.network.cut import Convolutions
 from wen.network.device import to_device
 from wen.network.inputs import Inputs, Rows, batches
@@ -33,7 +35,7 @@ class Task:
 
 
 class Steps:
-    """Trains a module by Adam, one pass after another.
+    """Trains a module by Adam, one pass after another, as params.yaml's ``train`` says.
 
     Parameters
     ----------
@@ -44,38 +46,57 @@ class Steps:
 
     def __init__(self, task: Task, module: nn.Module) -> None:
         self.module = module
-        lr = task.member.lr
-        self.optimizer = torch.optim.Adam(module.parameters(), lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
+        self.lr, options = task.member.lr, task.params.train
+        self.optimizer = torch.optim.Adam(
+            module.parameters(), lr=self.lr, betas=(0.9, 0.999), eps=1e-8, fused=True,
+            weight_decay=options.weight_decay, decoupled_weight_decay=True,
+        )  # fmt: skip
+        self.smoothing = options.label_smoothing
+        self.average = Average(module, options.ema) if options.ema else None
         self.half = any(isinstance(part, Convolutions) and part.dtype == torch.float16 for part in module.modules())
         self.scaler = torch.amp.GradScaler(task.device.type, enabled=self.half)
         self.target = torch.tensor(task.label).float().to(task.device)
         self.weight = torch.from_numpy(class_weights(task.label[task.train_rows])).float().to(task.device)
 
-    def run(self, inputs: Inputs, rows: Rows, view: int) -> tuple[float, float]:
-        """Make one pass over batches of rows, and return mean loss and accuracy.
+    def run(self, inputs: Inputs, rows: Rows, view: int, rate: float = 1.0) -> tuple[float, float]:
+        """Make one pass over batches of rows at ``rate`` times the learning rate, and return mean loss and accuracy.
 
         Their sums stay on the device until the pass ends, so no step waits for it.
         """
         self.module.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr * rate
         total = torch.zeros(2, device=self.target.device)
         order = to_device(torch.from_numpy(np.concatenate(rows)), self.target.device)
         labels = self.target[order].split([len(batch) for batch in rows])
         for label, values in zip(labels, inputs.batches(rows, view), strict=True):
             logit = self.module(values).squeeze(1)
-            loss = binary_cross_entropy_with_logits(logit, label, weight=self.weight[label.long()])
+            target = smoothed(label, self.smoothing)
+            loss = binary_cross_entropy_with_logits(logit, target, weight=self.weight[label.long()])
             self.optimizer.zero_grad(set_to_none=True)
             self.scaler.scale(loss).backward()
             self.scaler.step(self.optimizer)
             self.scaler.update()
+            if self.average:
+                self.average.step()
             correct = ((logit.detach() >= 0) == (label == 1)).sum()
             total += torch.stack([loss.detach() * len(label), correct.float()])
         loss_sum, correct_sum = total.tolist()
         return loss_sum / len(order), correct_sum / len(order)
 
+    def judged(self) -> AbstractContextManager[None]:
+        """Put what is judged and kept into the module until a block ends: its average, if there is one."""
+        return self.average.in_place() if self.average else nullcontext()
+
     @property
     def any_made(self) -> bool:
         """Whether any step was made; those with infinite gradients in float16 are left out."""
         return not self.half or any(int(state["step"]) > 0 for state in self.optimizer.state.values())
+
+
+def smoothed(label: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """Spread a part of each label evenly over both classes (Szegedy et al. 2016)."""
+    return label * (1 - smoothing) + smoothing / 2 if smoothing else label
 
 
 def initialise(head: nn.Linear, seed: int, fold: int) -> None:

@@ -8,7 +8,7 @@ from torch import nn
 from wen.config.params import Params
 from wen.errors import WenError
 from wen.network.inputs import batches
-from wen.network.steps import class_weights, initialise, shuffled
+from wen.network.steps import class_weights, initialise, shuffled, smoothed
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam, as in `wen.network.steps.Steps`
 
@@ -23,7 +23,7 @@ def train(
     Parameters
     ----------
     params : Params
-        ``lr_grid``, ``head``, ``train.batch_size``, and ``seed`` for the start and the order of the batches.
+        ``lr_grid``, ``head``, ``train``, and ``seed`` for the start and the order of the batches.
     fold : int
     values : ndarray of shape (images, channels + 1), float32
         Pooled features; the last column is 1, for the bias.
@@ -44,21 +44,27 @@ def train(
     """
     train_rows, validation_rows = parts
     weight = np.tile(_start(params.seed, fold, values.shape[1]), (len(params.lr_grid), 1))
-    adam, judge = _Adam(weight, params.lr_grid), _Judge(weight, params.head.patience)
+    options = params.train
+    adam, average = _Adam(weight, params.lr_grid, options.weight_decay), weight.copy() if options.ema else weight
+    judge = _Judge(average, params.head.patience)
     balance = class_weights(label[train_rows]).astype(np.float32)
-    sizes = [len(batch) for batch in batches(train_rows, params.train.batch_size)]
+    sizes = [len(batch) for batch in batches(train_rows, options.batch_size)]
     ends = np.cumsum(sizes)
     unseen, truth = values[validation_rows], label[validation_rows]
     for epoch in range(params.head.epochs):
         order = shuffled(train_rows, params.seed, fold, "head", epoch)
-        seen, target = values[order], label[order].astype(np.float32)[:, None]
+        seen = values[order]
+        target = smoothed(torch.from_numpy(label[order]).float(), options.label_smoothing).numpy()[:, None]
+        rate = options.rate_in(epoch, params.head.epochs)
         share = balance[label[order]][:, None]
         for size, end in zip(sizes, ends, strict=True):
             now = slice(end - size, end)
             # Gradient of the mean weighted cross entropy (2.8) by the logit.
             error = (expit(seen[now] @ weight.T) - target[now]) * share[now] / np.float32(size)
-            adam.step(error.T @ seen[now])
-        if not judge.goes_on((unseen @ weight.T).astype(np.float64), truth):
+            adam.step(error.T @ seen[now], rate)
+            if options.ema:
+                average += np.float32(1 - options.ema) * (weight - average)
+        if not judge.goes_on((unseen @ average.T).astype(np.float64), truth):
             break
     return judge.kept
 
@@ -79,13 +85,17 @@ def _start(seed: int, fold: int, width: int) -> np.ndarray:
 class _Adam:
     """Adam (Kingma & Ba 2015) on several heads, each at its own learning rate; changes ``weight`` in place."""
 
-    def __init__(self, weight: np.ndarray, rates: list[float]) -> None:
+    def __init__(self, weight: np.ndarray, rates: list[float], decay: float) -> None:
+        self.decay = decay
         self.weight, self.rates = weight, np.array(rates, np.float32)[:, None]
         self.mean, self.square = np.zeros_like(weight), np.zeros_like(weight)
         self.steps = 0
 
-    def step(self, gradient: np.ndarray) -> None:
-        """Make one step."""
+    def step(self, gradient: np.ndarray, rate: float) -> None:
+        """Make one step at ``rate`` times each head's learning rate."""
+        rates = self.rates * np.float32(rate)
+        if self.decay:
+            self.weight *= 1 - rates * np.float32(self.decay)
         self.steps += 1
         first, second = BETAS
         self.mean += np.float32(1 - first) * (gradient - self.mean)
@@ -93,7 +103,7 @@ class _Adam:
         root = np.sqrt(self.square)
         root *= np.float32((1 - second**self.steps) ** -0.5)
         root += np.float32(EPSILON)
-        self.weight -= self.rates * np.float32(1 / (1 - first**self.steps)) * (self.mean / root)
+        self.weight -= rates * np.float32(1 / (1 - first**self.steps)) * (self.mean / root)
 
 
 class _Judge:
