@@ -109,6 +109,13 @@ def test_a_part_of_c_nmc_is_counted_and_has_to_be_there(tmp_path: Path) -> None:
     assert count_images(params, Paths(tmp_path)).total == 25
 
 
+@pytest.mark.parametrize(("part", "images"), [("fold_0", 3527), ("fold_2", 3553), ("preliminary", 1867)])
+def test_an_official_part_that_tests_has_its_published_size(tmp_path: Path, part: str, images: int) -> None:
+    values = load(PROJECT / "profiles/thesis.yaml").model_dump()
+    values["split"]["test"] = part
+    assert count_images(Params.model_validate(values), Paths(tmp_path)).test == images
+
+
 def lab(subject_of: list[int], root: Path) -> None:
     """Cells of people of one class each, as a lab brings them."""
     for number, subject in enumerate(subject_of):

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,13 +85,13 @@ def count_images(params: Params, paths: Paths) -> Images:
     parameters; else as many as the same draw gives by the subjects of the images that are there, whose copies are not
     known yet; else as many as are asked for.
     """
-    total, preliminary, cells = _expected(params, paths)
+    total, parts, cells = _expected(params, paths)
     folds, options = len(params.folds), params.split
     report, estimated = split.audited(params, paths), ""
     if report and sum(report[part]["images"] for part in ("development", "test", "excluded")) == total:
         test, development = report["test"]["images"], report["development"]["images"]
     else:
-        test = preliminary if options.test == "preliminary" else math.ceil(options.test_fraction * total)
+        test = math.ceil(options.test_fraction * total) if options.test == "random" else parts[options.test]
         if (options.unit, options.test) == ("subject", "random"):
             estimated = "as asked for; whole people may give another number"
             if cells:
@@ -107,8 +108,8 @@ def _by_subject(cells: list[Cell], params: Params) -> int:
     return int((split.assign(index, no_copies, params.split, len(params.folds), params.seed).part == TEST).sum())
 
 
-def _expected(params: Params, paths: Paths) -> tuple[int, int, list[Cell]]:
-    """How many images there will be, how many of the preliminary set, and those of them that are there.
+def _expected(params: Params, paths: Paths) -> tuple[int, Counter[str], list[Cell]]:
+    """How many images there will be, how many of each part of the challenge's data, and those of them that are there.
 
     Raises
     ------
@@ -118,16 +119,17 @@ def _expected(params: Params, paths: Paths) -> tuple[int, int, list[Cell]]:
     dataset = params.dataset
     cells = readers.read(dataset, readers.place(dataset, paths)).cells
     if dataset.source == "synthetic" and dataset.synthetic:
-        preliminary = dataset.synthetic.preliminary_cells
-        total = dataset.synthetic.cells + dataset.synthetic.duplicates + dataset.synthetic.altered + preliminary
+        options = dataset.synthetic
+        training = options.cells + options.duplicates + options.altered
+        parts = Counter(dict.fromkeys(cnmc.PARTS, training // 3) | {"preliminary": options.preliminary_cells})
+        total = training + options.preliminary_cells
     elif dataset.complete:
-        total = sum(cnmc.PUBLISHED.values())
-        preliminary = sum(n for part, n in cnmc.PUBLISHED.items() if part.startswith("preliminary"))
+        total, parts = sum(cnmc.PARTS.values()), Counter(cnmc.PARTS)
     else:
-        total, preliminary = len(cells), sum(cell.source == "preliminary" for cell in cells)
+        total, parts = len(cells), Counter(cell.source for cell in cells)
     if not total:
         raise WenError(f"{paths.raw}: holds no labelled image to count; `wen study DATA` brings images here")
-    return total, preliminary, cells if len(cells) == total else []
+    return total, parts, cells if len(cells) == total else []
 
 
 def work(params: Params, images: Images, cost: Cost, sharing: bool = True) -> dict[str, np.ndarray]:

@@ -37,7 +37,7 @@ def make_index(seed: int, subjects: int, duplicates: int, of_both_classes: int =
             "id": [f"{k:04}" for k in range(len(owner))],
             "label": label,
             "subject": [str(own) for own in owner],
-            "source": np.where(preliminary, "preliminary", "fold_0"),
+            "source": np.where(preliminary, "preliminary", np.where(owner < 20, "fold_2", "fold_0")),
             "pixels": pixels.astype(str),
         }
     )
@@ -91,7 +91,7 @@ def belonging(index: pd.DataFrame, near: Iterable[tuple[str, str]]) -> list[str]
 @settings(deadline=None, max_examples=120)
 @given(
     st.integers(0, 10**6), st.integers(40, 60), st.integers(0, 12), st.integers(0, 12), st.integers(0, 20),
-    st.sampled_from(["image", "subject"]), st.sampled_from(["random", "preliminary"]),
+    st.sampled_from(["image", "subject"]), st.sampled_from(["random", "preliminary", "fold_2"]),
 )  # fmt: skip
 def test_no_leak_by_subject_and_by_image_each_leak_is_counted(
     seed: int, subjects: int, duplicates: int, altered: int, of_both_classes: int, unit: str, test: str
@@ -106,7 +106,10 @@ def test_no_leak_by_subject_and_by_image_each_leak_is_counted(
     for fold in range(5):
         inside = development.fold == fold
         boundaries.append((development[inside], development[~inside], report["validation_and_train"][str(fold)]))
-    assert (cells.part != EXCLUDED).all() or (unit, test) == ("subject", "preliminary")
+    assert (cells.part != EXCLUDED).all() or (unit == "subject" and test != "random")
+    if test != "random":
+        assert set(cells.source[cells.part == TEST]) == {test}
+        assert test not in set(cells.source[cells.part != TEST])
     for one, other, counted in boundaries:
         people, looks, pairs = set(one.subject) & set(other.subject), list(other.pixels), 0
         ids, others, nearby = set(one.id), set(other.id), defaultdict(set)
@@ -252,6 +255,11 @@ def test_the_audit_counts_the_images_of_each_class_and_the_people_of_each_part()
     assert report["test"] == {"images": 4, "positive": 1, "negative": 3, "subjects": 3}
     assert report["development"] == {"images": 4, "positive": 3, "negative": 1, "subjects": 3}
     assert report["excluded"] == {"images": 5, "positive": 4, "negative": 1, "subjects": 2}
+
+
+def test_an_official_fold_that_is_not_there_cannot_test() -> None:
+    with pytest.raises(WenError, match=r"split\.test: fold_1, but the index holds no image of fold_1"):
+        assign(make_index(1, 60, 0), make_copies(make_index(1, 60, 0)), by("image", "fold_1"), 5, seed=1)
 
 
 def test_what_a_preliminary_test_set_shares_with_training_is_excluded_from_it() -> None:

@@ -102,7 +102,7 @@ class Split(Section):
     """Which images are the test set, and what may not straddle a boundary."""
 
     unit: Literal["image", "subject"]
-    test: Literal["random", "preliminary"]
+    test: Literal["random", "preliminary", "fold_0", "fold_1", "fold_2"]
     test_fraction: Annotated[float, Field(ge=0.05, le=0.5)]
 
 
@@ -299,8 +299,8 @@ class Params(Section):
                 raise ValueError(f"dataset.subject: {dataset.subject} is no regular expression ({error})") from None
             if groups != 1:
                 raise ValueError(f"dataset.subject: {dataset.subject} needs one group, as in P([0-9]+)_")
-        if not dataset.of_cnmc and self.split.test == "preliminary":
-            raise ValueError("split.test: only C-NMC has a preliminary set; set random")
+        if not dataset.of_cnmc and self.split.test != "random":
+            raise ValueError("split.test: only C-NMC has a preliminary set and official folds; set random")
 
     @property
     def grid(self) -> list[str]:

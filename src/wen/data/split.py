@@ -65,8 +65,8 @@ def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int
         data/copies.csv.
     options : Split
         ``unit: subject`` never divides `components`. ``test: random`` holds out ``test_fraction`` of the images, by
-        subject as nearly as components allow (`wen.data.held_out`); ``test: preliminary`` the challenge's
-        preliminary set.
+        subject as nearly as components allow (`wen.data.held_out`); ``test: preliminary``, ``fold_0``, ``fold_1`` or
+        ``fold_2`` that part of the challenge's data.
     folds : int
         Number of folds.
     seed : int
@@ -76,12 +76,12 @@ def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int
     -------
     DataFrame
         ``index`` with ``part`` (test, development, or excluded: in a component that reaches into a
-        preliminary test set) and ``fold`` (0..folds-1, or -1 outside development).
+        test set that is such a part) and ``fold`` (0..folds-1, or -1 outside development).
 
     Raises
     ------
     WenError
-        If there are too few images, subjects or preliminary images to do so.
+        If there are too few images or subjects to do so, or none of the part that is to test.
     """
     if options.unit == "subject" and not has_subjects(index):
         raise WenError(
@@ -90,10 +90,10 @@ def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int
         )
     group = components(index, copies) if options.unit == "subject" else np.arange(len(index))
     part = np.full(len(index), DEVELOPMENT, dtype=object)
-    if options.test == "preliminary":
-        test = (index.source == "preliminary").to_numpy()
+    if options.test != "random":
+        test = (index.source == options.test).to_numpy()
         if not test.any():
-            raise WenError("split.test: preliminary, but the index holds no preliminary image")
+            raise WenError(f"split.test: {options.test}, but the index holds no image of {options.test}")
         part[np.isin(group, group[test])] = EXCLUDED
         part[test] = TEST
     else:

@@ -31,6 +31,7 @@ PUBLISHED = {
     "preliminary ALL": 1219,
     "preliminary HEM": 648,
 }
+PARTS = {"fold_0": 3527, "fold_1": 3581, "fold_2": 3553, "preliminary": 1867}
 
 _NAME = re.compile(r"UID_(?P<subject>H?[0-9]+)_[0-9]+_[0-9]+_(?P<cls>all|hem)", re.IGNORECASE | re.ASCII)
 _NUMBERED = re.compile(r"[0-9]+\.bmp")
