@@ -2,14 +2,17 @@
 
     python bench/systems.py --dvc
     python bench/systems.py --study FOLDER --weights FOLDER [--unit image] [--unit subject] [--seeds 3]
-        [--test-fraction 0.2] [--systems NAME ...]
+        [--test-fraction 0.2] [--systems NAME ...] [--keep FOLDER]
 
 With --dvc all eight run at each depth they have, by `dvc repro`, on random weights that are saved to files: it prints
 which stages ran the first time, the second time, and after one parameter of one system changed; no figure of theirs.
 
 With --study the images of a finished study are read, resized from the central 300 px to 160 px, and split anew for each
-unit and seed. It prints for each variant accuracy, kappa and AUC of the out-of-fold predictions of the development
-images, and of the average of the fold models on the test images; the mean over seeds, and the CPU time of each system.
+unit and seed. Each network runs over them once; what it gives, and every system that has ended, stay in --keep, from
+where a second run goes on. It prints for each variant accuracy, kappa and AUC of the out-of-fold predictions of the
+development images, and of the average of the fold models on the test images, the mean over seeds; by how much what a
+paper proposes is more accurate than each control, out of fold, with its 95% interval over people; and the CPU time of
+each network and each system beside what `wen plan` says.
 """
 
 import argparse
@@ -37,15 +40,19 @@ from tiny_study import new_study, set_params, tiny_values  # noqa: E402
 from wen.config.params import Backbone, Params  # noqa: E402
 from wen.config.paths import Paths  # noqa: E402
 from wen.data import split  # noqa: E402
-from wen.evaluation.metrics import evaluate  # noqa: E402
-from wen.files import read_json  # noqa: E402
+from wen.data.components import components  # noqa: E402
+from wen.data.table import DEVELOPMENT, read_cells, read_copies, read_index  # noqa: E402
+from wen.evaluation.metrics import decide, evaluate  # noqa: E402
+from wen.evaluation.statistics import accuracy_difference  # noqa: E402
+from wen.files import read_json, write_json  # noqa: E402
 from wen.members.predictions import load as read_predictions  # noqa: E402
 from wen.network import features  # noqa: E402
 from wen.network.backbone import build  # noqa: E402
-from wen.systems import inputs, network, stage, wanted  # noqa: E402
+from wen.systems import cost, inputs, network, stage, wanted  # noqa: E402
 
 MEASURES = ("accuracy", "kappa", "auc")
-LITE0, MOBILENET, XCEPTION, VGG = "tf_efficientnet_lite0", "mobilenetv1_100", "legacy_xception", "vgg16"
+LITE = [f"tf_efficientnet_lite{size}" for size in range(3)]
+MOBILENET, XCEPTION, VGG = "mobilenetv1_100", "legacy_xception", "vgg16"
 HALF = [0.5, 0.5, 0.5]
 OPTIONS: dict[str, dict[str, Any]] = {
     MOBILENET: {"kwargs": {"pad_type": "same", "bn_eps": 0.001}, "mean": HALF, "std": HALF},
@@ -53,21 +60,25 @@ OPTIONS: dict[str, dict[str, Any]] = {
     VGG: {"channels": "bgr", "mean": [0.485, 0.458, 0.408], "std": [0.00392157] * 3},
 }
 """How each file of --weights wants its network built and its images normalised."""
-STUDIES: list[dict[str, dict[str, Any]]] = [
-    {
-        "baby2022": {"networks": [LITE0]},
-        "ahmed2023": {"networks": [LITE0, MOBILENET]},
-        "mondal2021": {"networks": [LITE0, MOBILENET]},
-        "wibowo2024": {"networks": [LITE0]},
-        "muntasa2024": {"networks": [LITE0]},
-        "batool2023": {"networks": [LITE0]},
-        "ullah2021": {"networks": [VGG]},
+STUDIES: dict[str, dict[str, dict[str, Any]]] = {
+    "eight": {
+        "baby2022": {"networks": list(LITE)},
+        "ahmed2023": {"networks": [LITE[0], MOBILENET]},
+        "mondal2021": {"networks": [LITE[0], MOBILENET]},
+        "wibowo2024": {"networks": [LITE[0]]},
+        "muntasa2024": {"networks": [LITE[0]]},
+        "batool2023": {"networks": [LITE[0]]},
         "rodrigues2022": {"networks": [MOBILENET]},
+        "ullah2021": {"networks": [VGG]},
     },
-    {"mondal2021": {"networks": [XCEPTION, MOBILENET]}},
-    {"mondal2021": {"networks": [XCEPTION, VGG, MOBILENET]}},
-]
-"""Which networks of those with weights each system gets; all but Ullah's and Mondal's are stand-ins."""
+    "two of its own": {"mondal2021": {"networks": [XCEPTION, MOBILENET]}},
+    "three of its own": {"mondal2021": {"networks": [XCEPTION, VGG, MOBILENET]}},
+    "and Lite0": {"mondal2021": {"networks": [XCEPTION, VGG, MOBILENET, LITE[0]]}},
+}
+"""Which networks of those with weights each system gets; all but Ullah's, Ahmed's MobileNet and Mondal's own three are
+stand-ins."""
+EVERY = STUDIES["eight"] | {"mondal2021": {"networks": [*LITE, MOBILENET, XCEPTION, VGG]}}
+"""Systems that together read all that any of the studies reads."""
 
 
 def main() -> None:
@@ -79,6 +90,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--test-fraction", type=float, default=0.2)
     parser.add_argument("--systems", nargs="*", help="these alone")
+    parser.add_argument("--keep", type=Path, help="where features and ended systems stay; else nothing does")
     options = parser.parse_args()
     if options.dvc:
         by_dvc()
@@ -124,75 +136,127 @@ def random_weights(name: str, folder: Path) -> str:
 
 def on_real_images(options: argparse.Namespace) -> None:
     """The table of the variants that have weights."""
-    rows: list[dict[str, Any]] = []
+    values = YAML(typ="safe").load(options.study / "params.yaml")
     with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        paths = Paths(root)
-        (root / "data").mkdir()
-        for file in (paths.index, paths.copies):
-            shutil.copy(options.study / file.relative_to(root), file)
-        paths.raw.symlink_to((options.study / "data/raw").resolve())
-        values = YAML(typ="safe").load(options.study / "params.yaml")
+        root = (options.keep or Path(name)).resolve()
+        whole = Paths(root / "images")
+        costs = [networks(of(values, options, "subject", 2019, EVERY), whole, options.study)]
+        rows: list[dict[str, Any]] = []
         for unit in options.unit or ["image", "subject"]:
-            for seed in range(options.seeds):
-                for which, systems in enumerate(STUDIES):
-                    chosen = {key: its for key, its in systems.items() if key in (options.systems or systems)}
-                    params = of(values, unit, 2019 + seed, chosen, options.weights)
-                    part = params.split.model_copy(update={"test_fraction": options.test_fraction})
-                    params = params.model_copy(update={"split": part})
-                    rows += run(params, paths, f"{unit} {which}")
-                    show(rows)
+            for seed in range(2019, 2019 + options.seeds):
+                for which, systems in STUDIES.items():
+                    chosen = {name: systems[name] for name in systems if name in (options.systems or systems)}
+                    paths = Paths(root / f"{unit}-{seed}-{options.test_fraction}-{which.replace(' ', '-')}")
+                    rows += on_one_split(of(values, options, unit, seed, chosen), paths, whole, f"by {unit}, {which}")
+                    show(rows, costs)
 
 
-def of(first: dict[str, Any], unit: str, seed: int, systems: dict[str, dict[str, Any]], weights: Path) -> Params:
+def of(first: dict[str, Any], options: argparse.Namespace, unit: str, seed: int, systems: dict[str, Any]) -> Params:
     """The study's parameters with another split, and the published systems."""
     used = sorted({network for settings in systems.values() for network in settings["networks"]})
-    files = {name: {"weights": str((weights / f"{name}.safetensors").resolve())} | OPTIONS[name] for name in OPTIONS}
+    weights = {name: str((options.weights / f"{name}.safetensors").resolve()) for name in OPTIONS}
     values = first | {
         "seed": seed,
         "systems": systems,
-        "pretrained": {name: files.get(name, {"weights": "pip"}) for name in used},
+        "pretrained": {
+            name: {"weights": weights[name]} | OPTIONS[name] if name in OPTIONS else {"weights": "pip"} for name in used
+        },
         "images": {"crop": 300, "size": 160},
+        "split": {"unit": unit, "test": "random", "test_fraction": options.test_fraction},
+        "features": first["features"] | {"pooled": False, "activations": False},
+        "compute": first["compute"] | {"threads": 1},
     }
-    values["split"] = {"unit": unit, "test": "random", "test_fraction": 0.2}
-    values["features"] = first["features"] | {"pooled": False, "activations": False}
     return Params.model_validate(values)
 
 
-def run(params: Params, paths: Paths, key: str) -> list[dict[str, Any]]:
-    """Run each system on one split; a row for each variant."""
-    split.run(params, paths)
+def networks(params: Params, paths: Paths, study: Path) -> dict[str, dict[str, float]]:
+    """Run every network over the images, but those that have; for each its CPU seconds and counted multiply-adds."""
+    (paths.root / "data").mkdir(parents=True, exist_ok=True)
     if not paths.features.exists():
+        for file in (paths.index, paths.copies):
+            shutil.copy(study / file.relative_to(paths.root), file)
+        if not paths.raw.exists():
+            paths.raw.symlink_to((study / "data/raw").resolve())
+        split.run(params, paths)
         features.run(params, paths)
     wanted.run(params, paths, lambda options: ("", ""))
+    images = len(read_index(paths))
+    costs = {}
     for name in params.pretrained:
-        kinds = read_json(paths.wanted / f"networks/{name}.json")["kinds"]
-        if not paths.network(name).exists() or not set(kinds) <= read_json(paths.network_about(name)).keys():
+        kept = paths.root / f"{name}.json"
+        if not (kept.exists() and paths.network(name).exists()):
             begin = time.process_time()
             network.run(params, paths, name)
-            print(f"{name}: {time.process_time() - begin:.0f} s of CPU", file=sys.stderr)
+            if missing := read_json(paths.network_about(name))["missing"]:
+                sys.exit(f"{name}: {missing}")
+            work = images * cost.count(params, name)["macs"] / 1e9
+            write_json(kept, {"s": time.process_time() - begin, "G multiply-adds": work})
+        costs[name] = read_json(kept)
+    return costs
+
+
+def on_one_split(params: Params, paths: Paths, whole: Paths, key: str) -> list[dict[str, Any]]:
+    """Run each system on one split, but those that have; a row for each variant."""
+    for folder in (paths.root / "data/networks", paths.root / "models/networks", paths.root / "rows"):
+        folder.mkdir(parents=True, exist_ok=True)
+    links = [(paths.index, whole.index), (paths.copies, whole.copies), (paths.features, whole.features)]
+    links += [(paths.network(name), whole.network(name)) for name in params.pretrained]
+    for link, target in links:
+        if not link.exists():
+            link.symlink_to(target)
+    if not paths.split.exists():
+        split.run(params, paths)
+    wanted.run(params, paths, lambda options: ("", ""))
     inputs.run(params, paths)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in params.systems:
-        begin = time.process_time()
-        stage.run(params, paths, name)
-        seconds = time.process_time() - begin
-        for variant in read_json(paths.system(name))["variants"]:
-            found = read_predictions(paths, params.members(f"system/{name}/{variant['name']}"))
-            label, outside = (
-                np.concatenate([getattr(one, f"validation_{what}") for one in found])
-                for what in ("label", "probability")
-            )
-            average = np.mean([one.test_probability for one in found], axis=0)
-            about = {"key": key, "system": name, "variant": variant["name"], "role": variant["role"], "s": seconds}
-            inner, test = evaluate(label, outside), evaluate(found[0].test_label, average)
-            rows.append(about | {f"oof {m}": inner[m] for m in MEASURES} | {f"test {m}": test[m] for m in MEASURES})
+        kept = paths.root / f"rows/{name}.json"
+        if not kept.exists():
+            goes_on, begin = paths.searches(name).exists(), time.process_time()
+            stage.run(params, paths, name)
+            seconds = time.process_time() - begin
+            write_json(kept, measured(params, paths, name, {"key": key, "s": None if goes_on else seconds}))
+        rows += read_json(kept)
     return rows
 
 
-def show(rows: list[dict[str, Any]]) -> None:
-    table = pd.DataFrame(rows).groupby(["key", "system", "variant", "role"], sort=False).mean().round(3)
-    print(table.to_string(), flush=True)
+def measured(params: Params, paths: Paths, name: str, about: dict[str, Any]) -> list[dict[str, Any]]:
+    """Measure every variant of a system that has run."""
+    cells = read_cells(paths)
+    component = components(cells, read_copies(paths))
+    development = pd.factorize(np.concatenate([component[fold(cells, k)] for k in params.folds]))[0]
+    train = (cells.part == DEVELOPMENT).sum() * (1 - 1 / len(params.folds))
+    about |= {"system": name, "plan": cost.fitting(params, name, train)}
+    rows, main = [], np.empty(0)
+    for variant in read_json(paths.system(name))["variants"]:
+        found = read_predictions(paths, params.members(f"system/{name}/{variant['name']}"))
+        label, outside = (
+            np.concatenate([getattr(one, f"validation_{what}") for one in found]) for what in ("label", "probability")
+        )
+        average = np.mean([one.test_probability for one in found], axis=0)
+        inner, test = evaluate(label, outside), evaluate(found[0].test_label, average)
+        right = decide(outside) == label
+        row = about | {"variant": variant["name"], "role": variant["role"], "calls positive": decide(outside).mean()}
+        row |= {f"oof {m}": inner[m] for m in MEASURES} | {f"test {m}": test[m] for m in MEASURES}
+        main = main if main.size else right
+        if variant["role"] == "control":
+            gain = accuracy_difference(main, right, development)
+            row |= {"gain of main": gain.value, "low": gain.low, "high": gain.high}
+        rows.append(row)
+    return rows
+
+
+def fold(cells: pd.DataFrame, number: int) -> np.ndarray:
+    return ((cells.part == DEVELOPMENT) & (cells.fold == number)).to_numpy()
+
+
+def show(rows: list[dict[str, Any]], costs: list[dict[str, Any]]) -> None:
+    table = pd.DataFrame(rows)
+    keys = ["key", "system", "variant", "role"]
+    print(table.drop(columns=["s", "plan"]).groupby(keys, sort=False).mean().round(3).to_string())
+    of_systems = table.drop_duplicates(["key", "system", "s"]).groupby(keys[:2], sort=False)[["s", "plan"]].mean()
+    print("\nCPU seconds of a split\n" + of_systems.round(0).to_string())
+    print("\nCPU seconds of a network\n" + pd.DataFrame(costs[0]).T.round(0).to_string(), flush=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from wen.network.cost import Cost, count, memory_of_stage_2
 from wen.network.cut import cut
 from wen.plan import Images, count_images, fit, hours, work
 from wen.systems.cost import count as count_system
-from wen.systems.cost import described
+from wen.systems.cost import described, fitting
+from wen.systems.system import find, settings_of
 
 
 def test_efficientnetv2_m_costs_what_is_known_of_it() -> None:
@@ -236,3 +237,18 @@ def test_the_plan_counts_published_systems_by_hand(tiny: Params) -> None:
     )
     values["systems"] = {}
     assert described(Params.model_validate(values), 1000, 500, None) == ""
+
+
+def test_the_plan_counts_what_is_fitted_on_stored_outputs_and_no_more(tiny: Params) -> None:
+    """Wibowo's search reads stored features at either depth; Ullah's network is trained on images at finetune."""
+    systems = {"ullah2021": {"networks": ["vgg16"]}, "wibowo2024": {"trials": 6}}
+    deep = {name: settings | {"depth": "finetune"} for name, settings in systems.items()}
+    values = tiny.model_dump() | {"pretrained": {"vgg16": "hub", "tf_efficientnet_lite0": "pip"}}
+    frozen, finetune = (Params.model_validate(values | {"systems": its}) for its in (systems, deep))
+    for params in (frozen, finetune):
+        assert fitting(params, "wibowo2024", 500) == 2 * 0.5 * find("wibowo2024").seconds(
+            settings_of(params, "wibowo2024")
+        )
+    assert fitting(frozen, "ullah2021", 500) > 0
+    assert fitting(finetune, "ullah2021", 500) == 0
+    assert "at depth frozen: 0.0 minutes" not in described(finetune, 1000, 500, None)

@@ -38,8 +38,7 @@ def described(params: Params, images: int, train: float, rate: float | None) -> 
     for name in params.systems:
         settings, system = settings_of(params, name), find(name)
         fitted = [variant for variant in system.variants(settings) if variant.fit]
-        if settings.depth == "frozen" or "pooled" in system.READS[settings.depth]:
-            frozen += len(params.folds) * train / 1000 * system.seconds(settings)
+        frozen += fitting(params, name, train)
         if settings.depth == "finetune" and isinstance(settings, Trained):
             passes = len(params.folds) * len(fitted) * settings.epochs * 3 * train
             known = [macs[network] for network in settings.networks if network in macs]
@@ -53,6 +52,14 @@ def described(params: Params, images: int, train: float, rate: float | None) -> 
     if finetune:
         lines.append(f"  at depth finetune, at most: {_cost(finetune, rate)}")
     return "\n".join(lines) + "\n"
+
+
+def fitting(params: Params, name: str, train: float) -> float:
+    """Seconds of one core that a system takes on stored outputs of networks, all folds of ``train`` images each."""
+    settings, system = settings_of(params, name), find(name)
+    if settings.depth == "finetune" and "pooled" not in system.READS["finetune"]:
+        return 0.0
+    return len(params.folds) * train / 1000 * system.seconds(settings)
 
 
 def count(params: Params, name: str) -> dict[str, int]:
