@@ -116,9 +116,9 @@ def test_its_card_is_what_the_hub_reads_and_its_example_runs(
     assert found == {name: expected[name] for name in MEASURES if expected[name] is not None}
     example = card.text.split("```python\n")[1].split("```")[0]
     monkeypatch.chdir(made)
-    Image.open(cells[0]).save(tmp_path / "cell.bmp")
+    Image.open(cells[0]).save(tmp_path / "cell.png")
     values: dict[str, Any] = {}
-    exec(example.replace('"cell.bmp"', repr(str(tmp_path / "cell.bmp"))), values)
+    exec(example.replace('"cell.png"', repr(str(tmp_path / "cell.png"))), values)
     run_bundle(made, Request(cells[:1], output=tmp_path / "one.csv"))
     np.testing.assert_allclose(values["probability"], probabilities(tmp_path / "one.csv"), atol=1e-4)
 

@@ -4,12 +4,14 @@ import html
 import re
 
 import pytest
+from conftest import PROJECT
 from report_study import MakeStudy
 
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.files import read_json, write_json
 from wen.report import page, terminal
+from wen.report.language import Text
 
 FOREIGN = re.compile(
     r"C-NMC|CNMC|ISBI|Gupta|\b(ALL|HEM)\b|[Ll]euk|[Bb]last|sel blas|[Oo]ne laboratory|[Ss]atu laboratorium"
@@ -73,3 +75,32 @@ def test_images_that_are_unlike_the_others_or_padded_are_named_on_the_page(make_
         "1 images are unlike the others in size, colour or contrast, and may show no cell: well/7.png (black)" in text
     )
     assert "They measure 20\N{EN DASH}40 by 32 px. 12 of them are not square" in text
+
+
+NOT_KNOWN = re.compile(
+    r"the disease\.|penyakitnya|worst error|terburuk\.|[Cc]ode and weights are under|license: mit|"
+    r"published, de-identified|data publik yang|(?<!often )share stain|[Ee]very labelled|berlabel yang dapat dibaca"
+)
+"""What only somebody who knows the cells, their people and their licence could say."""
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+@pytest.mark.parametrize("subjects", [24, 0])
+def test_what_only_the_laboratory_knows_is_not_claimed(make_study: MakeStudy, language: str, subjects: int) -> None:
+    repeats = {} if subjects else {"repeats": {"subject": 0}}
+    texts = written(make_study(dataset=LAB, report={"language": language}, subjects=subjects, **repeats))
+    assert {name: found[0] for name, text in texts.items() if (found := NOT_KNOWN.search(text))} == {}
+    card = texts["model-card.md"]
+    assert ({"en": "subject's id", "id": "kode subjek"}[language] in card) == bool(subjects)
+    assert "license: other" in card
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_what_separates_people_says_so_of_known_people_alone(language: str) -> None:
+    for text in re.findall(rf'{language}: "([^"]*)"', (PROJECT / "src/wen/report/systems.yaml").read_text()):
+        assert not re.search(r"shares? no person|tidak berbagi orang(?! yang dikenal)", text)
+
+
+def test_a_claim_on_other_data_names_both_and_takes_neither_for_the_other() -> None:
+    assert "other cells" not in Text("en")("systems.why.other_data", data="ALL-IDB", dataset="ALL_IDB2")
+    assert "ALL_IDB2" in Text("id")("systems.why.other_data", data="ALL-IDB", dataset="ALL_IDB2")
