@@ -69,7 +69,7 @@ OTHER = {
     "no schema": (WHOLE.split("\n", 1)[1], "schema: Field required"),
     "a key misspelt": (WHOLE.replace("    cmd:", "    cdm:", 1), "cmd: Field required"),
     "a list": ("- a\n- b\n", "the file: "),
-    "no YAML": (WHOLE.replace("deps:", "deps: [", 1), "not readable as YAML"),
+    "no YAML": (WHOLE.replace("deps:", "deps: [", 1), "not valid YAML"),
     "a web page": ("<!DOCTYPE html>\n<html>\n</html>\n", "DVC did not write it"),
 }
 

@@ -228,7 +228,7 @@ def intra_metrics(study: Study) -> dict[str, bytes]:
 def test_a_grid_that_dvc_yaml_has_no_places_for_says_what_to_type_and_then_has_them(study: Study) -> None:
     rates = ["0.001", "0.0001", "1e-05", "0.01", "0.003"]
     refused = study.run("dvc", "exp", "run", "--set-param", f"lr_grid=[{', '.join(rates)}]", fails=True)
-    assert f"type `wen grid {' '.join(rates)}` first" in refused
+    assert f"run `wen grid {' '.join(rates)}`" in refused
     study.restore()
     study.run("wen", "grid", *rates)
     study.run("wen", "check")

@@ -29,7 +29,8 @@ def check(params: Params, paths: Paths) -> None:
     if reached != set(range(number)) or not places <= set(range(-number, number)):
         rates = " ".join(params.grid)
         raise WenError(
-            f"params.yaml: lr_grid: dvc.yaml is not written for {number} rates; type `wen grid {rates}` first"
+            f"params.yaml: lr_grid has {number} rates, and dvc.yaml is written for another number; run `wen grid "
+            f"{rates}`"
         )
 
 
@@ -45,7 +46,7 @@ def write(rates: Sequence[float], paths: Paths) -> None:
     listed = ", ".join(format(Decimal(repr(rate)), "f") for rate in rates)
     new, found = LIST.subn(f"lr_grid: [{listed}]", text)
     if found != 1:
-        raise WenError(f"{paths.params}: has no list lr_grid")
+        raise WenError(f"{paths.params}: the list lr_grid is missing; write e.g. lr_grid: [0.001, 0.0001, 0.00001]")
     parse(new, paths.params)
     half = max(2, -(-len(rates) // 2))
     places = [f"${{lr_grid[{place}]}}" for place in (*range(half), *range(-half, 0))]
@@ -57,6 +58,6 @@ def write(rates: Sequence[float], paths: Paths) -> None:
     write_text(paths.dvc, IN_A_LINE.sub(", ".join(f'"{place}"' for place in places), stages))
     write_text(paths.params, new)
     print(
-        f"wrote {len(rates)} learning rates to params.yaml and dvc.yaml; `dvc repro` trains the new ones. "
-        f"params.yaml alone can now change lr_grid to {half} to {min(2 * half, 8)} rates"
+        f"Wrote {len(rates)} learning rates to params.yaml and dvc.yaml. `dvc repro` trains the new ones. Grids of "
+        f"{half} to {min(2 * half, 8)} rates can now be set in params.yaml alone."
     )

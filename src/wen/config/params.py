@@ -20,13 +20,13 @@ from wen.names import shown
 def _with_a_point(value: Any) -> Any:
     """Refuse 10 where 10.0 is meant: DVC would call an output models/10, the stage writes models/10.0."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 100:
-        raise ValueError(f"write {float(value)}, not {value}")
+        raise ValueError(f"write {float(value)} instead of {value}")
     return value
 
 
 def _scalar(value: Any) -> Any:
     if not isinstance(value, bool | int | float | str):
-        raise ValueError(f"must be a number, a word, true or false, found {_SHORT.repr(value)}")
+        raise ValueError(f"must be a number, text, true or false, found {_SHORT.repr(value)}")
     return value
 
 
@@ -265,16 +265,19 @@ class Params(Section):
     def _hang_together(self) -> "Params":
         """Check what one key alone cannot tell; each message starts with the key to mend."""
         if self.weighting not in self.schemes:
-            raise ValueError(f"weighting: {self.weighting!r} is not in schemes {self.schemes}")
+            raise ValueError(
+                f"weighting: {self.weighting!r} is not one of schemes, {self.schemes}; choose one of these or add it "
+                "to schemes"
+            )
         if self.folds != list(range(len(self.folds))):
-            raise ValueError(f"folds: {self.folds} must count up from 0, e.g. [0, 1, 2, 3, 4]")
+            raise ValueError(f"folds: {self.folds} must count up from 0 without gaps, e.g. [0, 1, 2, 3, 4]")
         for key in ("lr_grid", "schemes", "baselines"):
             values = getattr(self, key)
             if len(set(values)) < len(values):
-                raise ValueError(f"{key}: {values} holds a value twice")
+                raise ValueError(f"{key}: {values} lists a value twice; remove the second")
         crop, side = self.images.crop, self.dataset.side
         if crop and side and crop > side:
-            raise ValueError(f"images.crop: {crop} px is more than dataset.side, {side} px")
+            raise ValueError(f"images.crop: {crop} px is larger than dataset.side, {side} px; lower images.crop")
         self._check_source()
         return self
 
@@ -282,23 +285,28 @@ class Params(Section):
         dataset = self.dataset
         negative, positive = (name.casefold() for name in dataset.classes)
         if negative == positive:
-            raise ValueError(f"dataset.classes: {dataset.classes} names one class twice")
+            raise ValueError(f"dataset.classes: {dataset.classes} names the same class twice; name two classes")
         if dataset.source == "synthetic":
             if dataset.synthetic is None:
-                raise ValueError("dataset.synthetic: missing; source: synthetic needs it")
+                raise ValueError(
+                    "dataset.synthetic: missing, and dataset.source: synthetic needs it; copy it from "
+                    "profiles/demo.yaml"
+                )
             if dataset.side is None:
-                raise ValueError("dataset.side: null, but source: synthetic needs a number of px")
+                raise ValueError("dataset.side: null, but dataset.source: synthetic needs a side in px")
         if dataset.complete and dataset.source != "cnmc":
-            raise ValueError("dataset.complete: only C-NMC's published counts are known; set false")
+            raise ValueError("dataset.complete: only the published counts of C-NMC can be checked; set false")
         if (dataset.source == "table") != (dataset.table is not None):
-            raise ValueError("dataset.table: names the CSV of source: table, and of no other source")
+            raise ValueError(
+                "dataset.table: must name a CSV if dataset.source is table, and must be left out otherwise"
+            )
         if dataset.subject is not None:
             try:
                 groups = re.compile(dataset.subject).groups
             except re.error as error:
-                raise ValueError(f"dataset.subject: {dataset.subject} is no regular expression ({error})") from None
+                raise ValueError(f"dataset.subject: {dataset.subject} is not a regular expression ({error})") from None
             if groups != 1:
-                raise ValueError(f"dataset.subject: {dataset.subject} needs one group, as in P([0-9]+)_")
+                raise ValueError(f"dataset.subject: {dataset.subject} must contain exactly one group, as in P([0-9]+)_")
         if not dataset.of_cnmc and self.split.test != "random":
             raise ValueError("split.test: only C-NMC has a preliminary set and official folds; set random")
 
@@ -330,7 +338,7 @@ class Params(Section):
         """Raise `WenError` unless the member is one of `networks`."""
         if member not in self.networks:
             raise WenError(
-                f"--lr {member.recipe} --fold {member.fold}: not in this study; params.yaml has the LRs "
+                f"--lr {member.recipe} --fold {member.fold}: not in this study; params.yaml has the learning rates "
                 f"{', '.join(self.rates)} and the folds {self.folds}"
             )
 
@@ -369,12 +377,12 @@ def parse(content: str | bytes, path: Path) -> Params:
         text = content if isinstance(content, str) else content.decode("utf-8")
         values = YAML(typ="safe", pure=True).load(text)
     except UnicodeDecodeError as error:
-        raise WenError(f"{path}: not UTF-8 ({error})") from None
+        raise WenError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from None
     except YAMLError as error:
-        raise WenError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+        raise WenError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     except Exception as error:  # ruamel raises many kinds on a value that is not of its tag, as KeyError on !!bool x
         found = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise WenError(f"{path}: not readable as YAML: a value cannot be read ({found})") from None
+        raise WenError(f"{path}: not valid YAML: a value cannot be read ({found})") from None
     if not isinstance(values, dict):
         raise WenError(f"{path}: expected keys and values, found {type(values).__name__}")
     try:
@@ -391,7 +399,7 @@ class _Short(reprlib.Repr):
         try:
             return super().repr_int(x, level)
         except ValueError:
-            return "a number of thousands of digits"
+            return "a number with thousands of digits"
 
 
 _SHORT = _Short()
