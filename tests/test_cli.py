@@ -34,7 +34,7 @@ def test_a_signal_ends_a_stage_within_seconds_with_one_line_that_says_how_to_go_
     process.send_signal(number)
     _, said = process.communicate(timeout=10)
     assert process.returncode == 128 + number
-    assert said == f"stopped by {number.name}; `dvc repro` goes on, a training from its last finished epoch\n"
+    assert said == f"stopped by {number.name}; `dvc repro` resumes each training from its last finished epoch\n"
     assert not (tmp_path / "data/synthetic").exists()
     assert not (tmp_path / "data/index.csv").exists()
 
@@ -118,11 +118,11 @@ def test_a_full_disk_and_a_read_only_folder_leave_earlier_outputs_as_they_were(
 @pytest.mark.parametrize(
     ("error", "remedy"),
     [
-        (MemoryError(), ". The experiment stays as it is if you end what else"),
-        (MemoryError("Unable to allocate 7 TiB"), ". The experiment stays as it is if you end what else"),
+        (MemoryError(), ". End other programs or train fewer models"),
+        (MemoryError("Unable to allocate 7 TiB"), ". End other programs or train fewer models"),
         (
             RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
-            " on the GPU. The experiment stays as it is if you end what else",
+            " on the GPU. End other programs on it",
         ),
     ],
 )
@@ -162,7 +162,7 @@ def test_without_ray_wen_run_says_what_to_install(tmp_path: Path, values: dict[s
     (tmp_path / "ray.py").write_text("raise ImportError")  # `python -m` looks here first
     done = wen(tmp_path, "run")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: this needs Ray, which is not installed here: pip install")
+    assert done.stderr.startswith("error: Ray is not installed here: pip install")
     assert "Traceback" not in done.stderr
 
 
@@ -170,4 +170,4 @@ def test_jobs_and_a_cluster_together_are_refused(tmp_path: Path, values: dict[st
     set_params(tmp_path, values)
     done = wen(tmp_path, "run", "--jobs", "2", "--address", "auto")
     assert done.returncode == 2
-    assert "--jobs is for this machine" in " ".join(done.stderr.replace("│", " ").split())
+    assert "--jobs applies to this machine only" in " ".join(done.stderr.replace("│", " ").split())

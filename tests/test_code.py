@@ -185,9 +185,9 @@ def test_whatever_a_stage_executes_counts(source: Path, name: str, old: str, new
         ("config/params.py", ": unknown key", ": there is no such key"),
         ("config/params.py", "no such file; run this in the project's folder", "not found"),
         ("files.py", "not found; run `dvc repro` first", "missing; `dvc repro` makes it"),
-        ("cli.py", "Learning rate, one of params.yaml's.", "The learning rate."),
+        ("cli.py", "Learning rate, one of those in params.yaml.", "The learning rate."),
         ("__main__.py", "stopped by {name}; ", "{name}: "),
-        ("cli.py", "Run the study as dvc repro does, its models side by side.", "Run it all."),
+        ("cli.py", "Run the study like `dvc repro`, but train models in parallel.", "Run it all."),
         ("launch/run.py", "RETRIES = 5", "RETRIES = 50"),
     ],
 )

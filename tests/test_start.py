@@ -59,8 +59,8 @@ def test_code_that_cannot_be_started_is_refused_with_a_sentence(clone: Path) -> 
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == (
-        f"error: this is `wen` of {PROJECT / 'src'}, and the code of this folder, {clone / 'src'}, cannot be started "
-        "from it; install this folder in an environment of its own (`make demo` does so) and use that\n"
+        f"error: `wen` is installed from {PROJECT / 'src'} and cannot run the code of this folder, {clone / 'src'}; "
+        "install this folder in an environment of its own (`make demo` does this) and use that\n"
     )
 
 
@@ -77,7 +77,7 @@ def test_a_signal_in_the_first_moments_ends_with_a_sentence(tmp_path: Path, numb
         time.sleep(0.02)
     process.send_signal(number)
     _, said = process.communicate(timeout=10)
-    assert said == f"stopped by {number.name}; `dvc repro` goes on, a training from its last finished epoch\n"
+    assert said == f"stopped by {number.name}; `dvc repro` resumes each training from its last finished epoch\n"
     assert process.returncode == 128 + number
 
 

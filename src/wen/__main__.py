@@ -13,7 +13,7 @@ from wen.signals import STOPPING, end_with_parent
 def _stop(number: int, _: object) -> NoReturn:
     """End at once, as a shell expects of a signal; what is unfinished was never in its place."""
     name = signal.Signals(number).name
-    text: Message = f"stopped by {name}; `dvc repro` goes on, a training from its last finished epoch\n"
+    text: Message = f"stopped by {name}; `dvc repro` resumes each training from its last finished epoch\n"
     os.write(2, text.encode())  # not print: the signal may have come while that was at work
     os._exit(128 + number)
 
@@ -43,8 +43,8 @@ def _change_to_code_here() -> None:
         return
     if os.environ.get("WEN_CODE") == str(here) or not (here / "__main__.py").is_file():
         sys.exit(
-            f"error: this is `wen` of {running.parent}, and the code of this folder, {here.parent}, cannot be started "
-            "from it; install this folder in an environment of its own (`make demo` does so) and use that"
+            f"error: `wen` is installed from {running.parent} and cannot run the code of this folder, {here.parent}; "
+            "install this folder in an environment of its own (`make demo` does this) and use that"
         )
     os.environ["WEN_CODE"] = str(here)
     paths = [str(here.parent), os.environ.get("PYTHONPATH", "")]

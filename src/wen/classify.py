@@ -78,7 +78,7 @@ def run_bundle(folder: Path, request: Request) -> None:
     images = Images.of(request)
     for option, given in (("--classifier", request.classifier), ("--address", request.address)):
         if given:
-            raise WenError(f"{option}: is of a study; a bundle holds one classifier, and runs here")
+            raise WenError(f"{option}: applies to a study only; a bundle holds one classifier and runs on this machine")
     write(opened(folder, request.device), images, request)
 
 
@@ -95,7 +95,7 @@ class Images:
         _check_request(request)
         files = sources.find(request.sources)
         if not files:
-            raise WenError(f"{', '.join(map(shown, request.sources))}: names no image")
+            raise WenError(f"{', '.join(map(shown, request.sources))}: no image found")
         if request.submission:
             files = _numbered(files)
         if not request.subjects:
@@ -175,14 +175,14 @@ class Seen:
     def close(self, submission: Path | None) -> None:
         """Say which images are unlike the study's, and write the submission, unless an image has no answer."""
         if self.unlike:
-            some = f"{self.unlike:,} of {len(self.labels):,} images are unlike the study's"
-            print(f"warning: {some}, as {self.example}", file=sys.stderr)
+            some = f"{self.unlike:,} of {len(self.labels):,} images differ from those of the study"
+            print(f"warning: {some}; for example {self.example}", file=sys.stderr)
         if failed := self.labels.count(None):
             raise WenError(f"{failed} of {len(self.labels)} images could not be classified")
         if submission:
             write_text(submission, "".join(f"{label}\n" for label in self.labels))
             about = self.applied.about
-            print(f"{shown(submission)}: by {about['classifier']} of study {about['study']}", file=sys.stderr)
+            print(f"{shown(submission)}: written by {about['classifier']} of study {about['study']}", file=sys.stderr)
 
 
 def _people(seen: Seen, answers: Iterable[tuple[str, Answer | str]], subject_of: list[str]) -> list[Row]:
@@ -207,9 +207,11 @@ def _check_request(request: Request) -> None:
         if place and place.exists() and not place.is_file():
             raise WenError(f"{shown(place)}: exists and is not a regular file")
     if request.output and request.submission and request.output.absolute() == request.submission.absolute():
-        raise WenError(f"{shown(request.output)}: --output and --submission need a file each")
+        raise WenError(f"{shown(request.output)}: --output and --submission name the same file; give each its own")
     if request.subjects and request.members:
-        raise WenError("--members: has a column for each member in rows of images; with --subjects, rows are of people")
+        raise WenError(
+            "--members: not available with --subjects, which writes one row per person; leave out one of the two"
+        )
     form_of(request.form, request.output)
 
 
@@ -280,11 +282,12 @@ def _numbered(files: list[str]) -> list[str]:
     """In the order of their numbers, which have to be 1, 2, 3, ...: a submission says of no line whose it is."""
     for file in files:
         if not Path(file).stem.isdecimal():
-            raise WenError(f"{shown(file)}: --submission needs images that are named by their number, e.g. 17.bmp")
+            raise WenError(f"{shown(file)}: --submission needs images named by their number, e.g. 17.bmp")
     ordered = sorted(files, key=lambda file: int(Path(file).stem))
     for number, file in enumerate(ordered, 1):
         if int(Path(file).stem) != number:
             raise WenError(
-                f"--submission: needs each number from 1 once, but where {number} should be is {shown(file)}"
+                f"--submission: the images must be numbered 1, 2, 3, ... without gaps; instead of {number}, found "
+                f"{shown(file)}"
             )
     return ordered

@@ -18,31 +18,34 @@ from wen.config.stages import STAGES
 from wen.errors import Message, WenError
 
 app = typer.Typer(
-    help="Weighted ensembles of EfficientNets on leukaemic blasts: a reproducible study.",
+    help="Weighted ensembles of networks that tell leukaemic blasts from healthy cells: a reproducible study.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
-LR = Annotated[float, typer.Option(help="Learning rate, one of params.yaml's.")]
-Fold = Annotated[int, typer.Option(help="Fold that validates, from 0.")]
-Device = Annotated[str, typer.Option(envvar="WEN_DEVICE", help="auto, cuda, cuda:1, mps or cpu.", show_default=True)]
+LR = Annotated[float, typer.Option(help="Learning rate, one of those in params.yaml.")]
+Fold = Annotated[int, typer.Option(help="Validation fold, counted from 0.")]
+Device = Annotated[
+    str, typer.Option(envvar="WEN_DEVICE", help=("Device: auto, cuda, cuda:1, mps or cpu."), show_default=True)
+]
 
 
 NO_MEMORY = r"out of memory|allocate.* memory|bad_alloc|alloc_failed|can't start new thread|failed to map segment"
 
 MEMORY: Message = (
-    "not enough memory. The experiment stays as it is if you end what else runs here or train fewer models at once "
-    "(wen run --jobs 1). Otherwise lower train.batch_size or images.size"
+    "not enough memory. End other programs or train fewer models at once (wen run --jobs 1). Only if that is not "
+    "enough, lower train.batch_size or images.size: this changes the study"
 )
 GPU_MEMORY: Message = (
-    "not enough memory on the GPU. The experiment stays as it is if you end what else runs there (see nvidia-smi), "
-    "train one model a GPU (wen run --gpus-per-job 1), or set compute.precision: auto (half of float32's) or "
-    "features.activations: true (the frozen part then runs once). Otherwise lower train.batch_size or images.size"
+    "not enough memory on the GPU. End other programs on it (see nvidia-smi), train one model per GPU "
+    "(wen run --gpus-per-job 1), or set compute.precision: auto (half of float32's) or features.activations: true "
+    "(the frozen part then runs once). Only if that is not enough, lower train.batch_size or images.size: this "
+    "changes the study"
 )
 
 
 def main() -> None:
-    """Run the command line; what a person can mend becomes one message and exit code 1."""
+    """Run the command line; what a user can correct becomes one message and exit code 1."""
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a file's name can be any bytes
     try:
@@ -50,7 +53,7 @@ def main() -> None:
     except WenError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename or 'a file'}: {error.strerror or error}; no output is half written")
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}; no partial output was written")
     except (ImportError, MemoryError, RuntimeError) as error:  # which of them depends on who asks for memory
         if not isinstance(error, MemoryError) and not re.search(NO_MEMORY, str(error), re.IGNORECASE):
             raise
@@ -73,7 +76,10 @@ def _print_release(wanted: bool) -> None:
 def _before(
     context: typer.Context,
     release: Annotated[
-        bool, typer.Option("--version", callback=_print_release, is_eager=True, help="Print release, commit and place.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_release, is_eager=True, help=("Print the version, commit and folder.")
+        ),
     ] = False,
 ) -> None:
     stage = context.invoked_subcommand
@@ -90,10 +96,12 @@ def _study() -> tuple[Params, Paths]:
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="The folder to make.")],
-    profile: Annotated[str, typer.Option(help="demo, thesis, honest or laptop: what params.yaml begins as.")] = "demo",
+    folder: Annotated[Path, typer.Argument(help="Folder to create.")],
+    profile: Annotated[
+        str, typer.Option(help=("Profile to copy to params.yaml: demo, thesis, honest or laptop."))
+    ] = "demo",
 ) -> None:
-    """Make a new study in a folder of its own, as a git and DVC repository."""
+    """Create a new study in its own folder, as a git and DVC repository."""
     from wen import init
 
     init.run(folder, profile)
@@ -101,22 +109,25 @@ def init(
 
 @app.command()
 def study(
-    data: Annotated[
-        Path, typer.Argument(help="A folder or zip: C-NMC 2019 as TCIA or Kaggle gives it, or images of your own.")
-    ],
-    profile: Annotated[str, typer.Option(help="thesis, honest or laptop.")] = "thesis",
-    incomplete: Annotated[bool, typer.Option("--incomplete", help="Accept a part of C-NMC.")] = False,
+    data: Annotated[Path, typer.Argument(help="Folder or zip: C-NMC 2019 from TCIA or Kaggle, or your own images.")],
+    profile: Annotated[str, typer.Option(help="Profile to copy to params.yaml: thesis, honest or laptop.")] = "thesis",
+    incomplete: Annotated[bool, typer.Option("--incomplete", help="Accept an incomplete C-NMC.")] = False,
     table: Annotated[Path | None, typer.Option(help="CSV of images, labels and subjects.")] = None,
     classes: Annotated[
-        tuple[str, str] | None, typer.Option(help="Negative and positive class, by folder or label.")
+        tuple[str, str] | None, typer.Option(help="Names of the negative and the positive class, as folders or labels.")
     ] = None,
-    positive: Annotated[str | None, typer.Option(help="Positive class, if its name does not tell.")] = None,
-    name: Annotated[str | None, typer.Option(help="What the report calls the data (default: the folder).")] = None,
+    positive: Annotated[
+        str | None, typer.Option(help=("Name of the positive class, if it cannot be told from the names."))
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help=("Name of the data set in the report (default: name of the folder)."))
+    ] = None,
     subject: Annotated[
-        str | None, typer.Option(help=r"Regular expression; its group in a path is the subject, e.g. 'P(\d+)_'.")
+        str | None,
+        typer.Option(help=("Regular expression whose group is the subject in an image's path, e.g. 'P(\\d+)_'.")),
     ] = None,
 ) -> None:
-    """Bring images under data/raw, check them, and put a profile in place as params.yaml."""
+    """Copy images to data/raw, check them, and write a profile to params.yaml."""
     from wen.data import bring, recognise
 
     about = recognise.About(table, classes, positive, name, subject)
@@ -134,7 +145,7 @@ def check() -> None:
 
 @app.command()
 def doctor() -> None:
-    """Look at what a study needs here, and say what to do where something is missing."""
+    """Check that this machine and folder have what a study needs, and say how to get what is missing."""
     from wen import doctor
 
     doctor.run(Paths())
@@ -152,11 +163,13 @@ def write_grid(
 
 @app.command()
 def plan(
-    file: Annotated[Path, typer.Option("--params", help="A params.yaml or a profile.")] = Path("params.yaml"),
-    calibrate: Annotated[bool, typer.Option(help="Run the network for a moment to tell hours.")] = True,
+    file: Annotated[
+        Path, typer.Option("--params", help=("Parameters to plan for: a params.yaml or a profile."))
+    ] = Path("params.yaml"),
+    calibrate: Annotated[bool, typer.Option(help="Run the network briefly to estimate hours.")] = True,
     device: Device = "auto",
 ) -> None:
-    """Say what the study will cost, before anything runs."""
+    """Estimate time, memory and disk of the study before it runs."""
     from wen import plan
 
     plan.run(load(file), Paths(), calibrate, device)
@@ -171,14 +184,17 @@ def list_inputs() -> None:
     params, paths = _study()
     check(params, paths)
     if damaged := verify.check(paths):
-        print(f"damaged, so restored or made again: {verify.listed(damaged)}", file=sys.stderr)
+        print(
+            f"damaged outputs restored from the cache or scheduled to be made again: {verify.listed(damaged)}",
+            file=sys.stderr,
+        )
     code.run(paths)
     outside.run(params, paths)
 
 
 @app.command()
 def prepare() -> None:
-    """Check every image and list them in data/index.csv."""
+    """Check every image and list the images in data/index.csv."""
     from wen.data import prepare
 
     prepare.run(*_study())
@@ -186,7 +202,7 @@ def prepare() -> None:
 
 @app.command()
 def split() -> None:
-    """Divide the images into test and folds, and audit what leaks."""
+    """Split the images into a test set and folds, and audit leaks."""
     from wen.data import split
 
     split.run(*_study())
@@ -218,7 +234,7 @@ def baselines(device: Device = "auto") -> None:
 
 @app.command()
 def repeats(device: Device = "auto") -> None:
-    """Study the frozen features on many other splits."""
+    """Train heads on the frozen features over many other splits."""
     from wen.repeats import stage
 
     stage.run(*_study(), device)
@@ -226,9 +242,10 @@ def repeats(device: Device = "auto") -> None:
 
 @app.command()
 def network(
-    name: Annotated[str, typer.Argument(help="One of params.yaml's `pretrained`.")], device: Device = "auto"
+    name: Annotated[str, typer.Argument(help=("Network, one of those under `pretrained` in params.yaml."))],
+    device: Device = "auto",
 ) -> None:
-    """Run a network of the published systems once for all of them."""
+    """Compute a network's features once for all published systems that use it."""
     from wen.systems import network
 
     network.run(*_study(), name, device)
@@ -236,7 +253,7 @@ def network(
 
 @app.command()
 def systems() -> None:
-    """List what each published system reads."""
+    """List the inputs of each published system."""
     from wen.systems import inputs
 
     inputs.run(*_study())
@@ -244,7 +261,8 @@ def systems() -> None:
 
 @app.command()
 def system(
-    name: Annotated[str, typer.Argument(help="One of params.yaml's `systems`.")], device: Device = "auto"
+    name: Annotated[str, typer.Argument(help=("System, one of those under `systems` in params.yaml."))],
+    device: Device = "auto",
 ) -> None:
     """Run a published system on this study's images and split."""
     from wen.systems import stage
@@ -254,7 +272,7 @@ def system(
 
 @app.command()
 def train_fold(lr: LR, fold: Fold, device: Device = "auto") -> None:
-    """Train one model in two stages."""
+    """Train a model in two stages."""
     from wen.members import finetune
 
     finetune.run(*_study(), Member(str(lr), fold), device)
@@ -262,7 +280,7 @@ def train_fold(lr: LR, fold: Fold, device: Device = "auto") -> None:
 
 @app.command()
 def predict_fold(lr: LR, fold: Fold, device: Device = "auto") -> None:
-    """Write one model's probabilities for its validation fold and the test set."""
+    """Predict a model's validation fold and the test set."""
     from wen.members import predict
 
     predict.run(*_study(), Member(str(lr), fold), device)
@@ -286,7 +304,7 @@ def ensemble_intra() -> None:
 
 @app.command()
 def report() -> None:
-    """Write the headline, the plots and report/index.html."""
+    """Write metrics, plots, tables and report/index.html."""
     import gc
 
     from wen.report import page
@@ -314,23 +332,38 @@ class Form(StrEnum):
 
 @app.command()
 def classify(
-    sources: Annotated[list[str], typer.Argument(help="Images, folders, patterns, or - for names on standard input.")],
-    classifier: Annotated[str | None, typer.Option(help="e.g. 'inter 0.001 kappa'; else the headline's.")] = None,
-    form: Annotated[Form | None, typer.Option("--format", help="Else as --output ends, else a table.")] = None,
-    output: Annotated[Path | None, typer.Option(help=".csv, .jsonl, .parquet or .txt; else standard output.")] = None,
-    members: Annotated[bool, typer.Option("--members", help="Also the probability of each member.")] = False,
-    submission: Annotated[Path | None, typer.Option(help="The challenge's file, for images named 1.bmp, ...")] = None,
+    sources: Annotated[
+        list[str], typer.Argument(help=("Images, folders or patterns; - reads names from standard input."))
+    ],
+    classifier: Annotated[
+        str | None, typer.Option(help=("Classifier, e.g. 'inter 0.001 kappa' (default: the one in focus)."))
+    ] = None,
+    form: Annotated[
+        Form | None,
+        typer.Option("--format", help=("Format of the rows (default: by the ending of --output, otherwise a table).")),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help=("File to write: .csv, .jsonl, .parquet or .txt (default: standard output)."))
+    ] = None,
+    members: Annotated[bool, typer.Option("--members", help="Add the probability of each member.")] = False,
+    submission: Annotated[
+        Path | None, typer.Option(help=("File in the challenge's format, for images named 1.bmp, 2.bmp, ..."))
+    ] = None,
     device: Device = "auto",
     address: Annotated[
-        str | None, typer.Option(help="A Ray cluster to spread the images over: auto, on its node.")
+        str | None, typer.Option(help="Ray cluster to spread the images over: auto, on one of its nodes.")
     ] = None,
-    bundle: Annotated[Path | None, typer.Option(help="A folder of wen export, in place of a study.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help=("Folder written by `wen export`, used instead of a study."))
+    ] = None,
     threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Probability from which on a cell is positive (default: 0.5).")
+        float | None, typer.Option(min=0, max=1, help="Lowest probability that is called positive (default: 0.5).")
     ] = None,
-    subjects: Annotated[Path | None, typer.Option(help="A CSV of file and subject: an answer for each person.")] = None,
+    subjects: Annotated[
+        Path | None, typer.Option(help=("CSV of file and subject: gives one row per person instead of per image."))
+    ] = None,
 ) -> None:
-    """Classify images that were not in the study."""
+    """Classify new images with a trained classifier."""
     from wen import classify
 
     request = classify.Request(
@@ -344,10 +377,12 @@ def classify(
 
 @app.command()
 def export(
-    bundle: Annotated[Path, typer.Argument(help="The folder to write.")],
-    classifier: Annotated[str | None, typer.Option(help="e.g. 'inter 0.001 kappa'; else the headline's.")] = None,
+    bundle: Annotated[Path, typer.Argument(help="Folder to write.")],
+    classifier: Annotated[
+        str | None, typer.Option(help=("Classifier, e.g. 'inter 0.001 kappa' (default: the one in focus)."))
+    ] = None,
 ) -> None:
-    """Write a classifier as a folder that needs the study no more."""
+    """Export a classifier to a folder that can be used without the study."""
     from wen.bundle import export
 
     export.run(*_study(), bundle, classifier)
@@ -355,25 +390,33 @@ def export(
 
 @app.command()
 def run(
-    jobs: Annotated[int | None, typer.Option(min=1, help="Models at once here; else what the machine holds.")] = None,
-    address: Annotated[str | None, typer.Option(help="A Ray cluster: ray://HOST:PORT, or auto on its node.")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help=("Number of models to train in parallel on this machine (default: as many as fit).")),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help=("Ray cluster: ray://HOST:PORT, or auto on one of its nodes."))
+    ] = None,
     gpus_per_job: Annotated[
-        float | None, typer.Option(min=0.01, help="Below 1, several models share a GPU; else one each, where any are.")
+        float | None,
+        typer.Option(
+            min=0.01, help=("GPUs per model; below 1, several models share a GPU (default: 1, or 0 without GPUs).")
+        ),
     ] = None,
 ) -> None:
-    """Run the study as dvc repro does, its models side by side."""
+    """Run the study like `dvc repro`, but train models in parallel."""
     from wen.launch import run
 
     if jobs and address:
-        raise typer.BadParameter("--jobs is for this machine; with --address the cluster's resources decide")
+        raise typer.BadParameter("--jobs applies to this machine only; with --address, the cluster's resources decide")
     if gpus_per_job and gpus_per_job > 1 and gpus_per_job != int(gpus_per_job):
-        raise typer.BadParameter(f"--gpus-per-job {gpus_per_job}: above 1 it has to be a whole number")
+        raise typer.BadParameter(f"--gpus-per-job {gpus_per_job}: above 1, it must be an integer")
     run.run(*_study(), jobs, address, gpus_per_job)
 
 
 @app.command()
 def makespan(
-    workers: Annotated[list[int], typer.Option(min=1, help="May be given several times.")] = [1, 2, 4, 8, 15, 45],  # noqa: B006
+    workers: Annotated[list[int], typer.Option(min=1, help="Workers; may be repeated.")] = [1, 2, 4, 8, 15, 45],  # noqa: B006
 ) -> None:
     """Predict how long the study takes with more workers, from the times of the last run."""
     from wen.launch import makespan
@@ -383,7 +426,7 @@ def makespan(
 
 @app.command()
 def selftest(device: Device = "auto") -> None:
-    """Try in about a minute whether a device computes what the CPU does, and the same each time."""
+    """Test in about a minute whether a device computes the same as the CPU, and the same every time."""
     from wen.selftest import checks
 
     checks.run(device)
@@ -392,13 +435,15 @@ def selftest(device: Device = "auto") -> None:
 @app.command()
 def verify(
     remote: Annotated[
-        bool, typer.Option("--remote", help="Compare with the DVC remote, and push what it lacks.")
+        bool, typer.Option("--remote", help="Compare with the DVC remote and push what it lacks.")
     ] = False,
-    name: Annotated[str | None, typer.Argument(help="With --remote: which one (default: DVC's default).")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help=("Name of the remote, with --remote (default: DVC's default remote)."))
+    ] = None,
 ) -> None:
-    """Hash outputs and cache, compare them with dvc.lock, and restore or remove what is damaged."""
+    """Compare the hashes of outputs and cache with dvc.lock; restore or remove what is damaged."""
     if name and not remote:
-        raise typer.BadParameter(f"{name}: to compare with this remote, say `wen verify --remote {name}`")
+        raise typer.BadParameter(f"{name}: to compare with this remote, run `wen verify --remote {name}`")
     if remote:
         from wen.integrity import remote as store
 
@@ -411,4 +456,4 @@ def verify(
 
 for command in app.registered_commands:
     if command.callback and (command.name or command.callback.__name__.replace("_", "-")) in ("code", *STAGES):
-        command.rich_help_panel = "Stages of dvc.yaml, which `dvc repro` runs"
+        command.rich_help_panel = "Stages of dvc.yaml, run by `dvc repro`"

@@ -74,14 +74,19 @@ def test_another_length_up_to_four_needs_no_command(number: int, study: Paths) -
 def test_a_longer_grid_is_told_what_to_type(study: Paths) -> None:
     grid.write(RATES[:3], study)
     set_grid(study, RATES[:5], RATES[0])
-    with pytest.raises(WenError, match=r"lr_grid has 5 rates, and dvc.yaml is written for another number; run `wen grid 0\.3 0\.1 0\.03 0\.01 0\.003`"):
+    with pytest.raises(
+        WenError,
+        match=r"lr_grid has 5 rates, and dvc.yaml is written for another number; run `wen grid 0\.3 0\.1 0\.03 0\.01 0\.003`",
+    ):
         grid.check(load(study.params), study)
 
 
 def test_a_grid_too_short_for_its_places_is_told_what_to_type(study: Paths) -> None:
     grid.write(RATES, study)
     set_grid(study, RATES[:2], RATES[0])
-    with pytest.raises(WenError, match=r"lr_grid has 2 rates, and dvc.yaml is written for another number; run `wen grid 0\.3 0\.1`"):
+    with pytest.raises(
+        WenError, match=r"lr_grid has 2 rates, and dvc.yaml is written for another number; run `wen grid 0\.3 0\.1`"
+    ):
         grid.check(load(study.params), study)
 
 

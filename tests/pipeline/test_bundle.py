@@ -181,8 +181,8 @@ def test_a_bundle_that_is_not_whole_is_refused_in_a_sentence_and_nothing_is_writ
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"classifier": "single 0.001-0"}, "--classifier: is of a study"),
-        ({"address": "auto"}, "--address: is of a study"),
+        ({"classifier": "single 0.001-0"}, "--classifier: applies to a study"),
+        ({"address": "auto"}, "--address: applies to a study"),
         ({"device": "tpu"}, "--device tpu: not available here"),
         ({"form": "parquet"}, "needs --output FILE"),
         ({"subjects": Path("nowhere.csv")}, r"nowhere\.csv: No such file"),
@@ -263,7 +263,7 @@ def test_an_image_that_is_no_cell_is_answered_with_a_warning(
     cell, black, large = (row["warning"] for row in table(tmp_path / "cells.csv"))
     assert (cell, black) == ("", "black")
     assert large.startswith("480x480 px")
-    assert "warning: 2 of 3 images are unlike the study's, as" in capfd.readouterr().err
+    assert "warning: 2 of 3 images differ from those of the study; for example" in capfd.readouterr().err
 
 
 def test_dvc_s_model_registry_has_the_bundle_of_a_tag(study: Study, made: Path, tmp_path: Path) -> None:

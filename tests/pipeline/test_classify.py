@@ -127,7 +127,7 @@ def test_final_images_of_another_size_are_classified_and_submitted_by_number(
     said = capfd.readouterr().err
     assert f"isbi_valid.predict: by inter 0.001 kappa of study {evidence(study)['study']}\n" in said
     (tmp_path / "7.bmp").unlink()
-    with pytest.raises(WenError, match=f"where 7 should be is {tmp_path}/8.bmp"):
+    with pytest.raises(WenError, match=f"instead of 7, found {tmp_path}/8.bmp"):
         wen("classify", str(tmp_path), "--submission", str(tmp_path / "other"))
     assert not (tmp_path / "other").exists()
 
@@ -148,8 +148,8 @@ def run(study: Study, *sources: str, **options: Any) -> None:
         ("good.bmp", {"output": Path("folder")}, "exists and is not a regular file"),
         ("good.bmp", {"submission": Path("folder")}, "exists and is not a regular file"),
         ("good.bmp", {"submission": Path("x")}, "named by their number"),
-        ("good.bmp", {"output": Path("x.csv"), "submission": Path("x.csv")}, "need a file each"),
-        ("-", {}, "-: names no image"),
+        ("good.bmp", {"output": Path("x.csv"), "submission": Path("x.csv")}, "name the same file"),
+        ("-", {}, "-: no image found"),
     ],
 )
 def test_what_cannot_be_done_is_refused_and_nothing_is_written(

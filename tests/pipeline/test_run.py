@@ -71,7 +71,7 @@ class TestHere:
         output += process.communicate(timeout=60)[0]
         assert process.returncode == 128 + getattr(signal, name), output
         assert time.monotonic() - begin < 15
-        assert output.endswith(f"stopped by {name}; `wen run` goes on, a training from its last finished epoch\n")
+        assert output.endswith(f"stopped by {name}; `wen run` resumes each training from its last finished epoch\n")
         assert "Traceback" not in output
         assert not processes_in(study.root)
 
@@ -80,13 +80,16 @@ class TestHere:
         output = study.run("wen", "run", "--jobs", "2", fails=True)
         del study.env["WEN_NODE_DIR"]
         assert "4 of 4 models failed" in output
-        assert f"does not see {study.root}, and no DVC remote gave what models need: dvc remote add -d" in output
+        assert (
+            f"cannot read {study.root}, and no DVC remote holds the inputs of the models; add one with `dvc remote add -d"
+            in output
+        )
         assert "Traceback" not in output
 
     def test_one_failed_model_does_not_stop_the_others(self, study: Study) -> None:
         (study.root / ".checkpoints/0.001/0.safetensors").mkdir(parents=True)  # where a file has to be
         output = study.run("wen", "run", "--jobs", "2", fails=True)
-        assert "1 of 4 models failed; the others are done" in output
+        assert "1 of 4 models failed; the others are finished" in output
         assert "0.001-0 on " in output
         assert "error: a file: No such device" in output
         assert "dvc repro predict-fold@0.001-0" in output

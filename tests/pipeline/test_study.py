@@ -430,7 +430,9 @@ def test_on_a_full_disk_every_stage_ends_with_a_sentence_and_leaves_all_as_it_wa
     """
     said = study.run(*own_mounts(), script, "sh", ONE_BY_ONE, *STAGES)
     ends = [line for line in said.splitlines() if not line.startswith("on cpu: ")]
-    assert ends == ["error: a file: No space left on device; no output is half written", "ended with 1"] * len(STAGES)
+    assert ends == ["error: a file: No space left on device; no partial output was written", "ended with 1"] * len(
+        STAGES
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -453,7 +455,7 @@ def test_a_signal_during_training_ends_dvc_within_seconds_and_says_how_to_go_on(
     checkpoint.unlink()
     study.restore()
     assert process.returncode
-    assert f"stopped by {number.name}; `dvc repro` goes on, a training from its last finished epoch" in said
+    assert f"stopped by {number.name}; `dvc repro` resumes each training from its last finished epoch" in said
     assert "Traceback" not in said
 
 

@@ -36,8 +36,8 @@ def installed(address: str | None) -> ModuleType:
         import ray
     except ImportError:
         raise WenError(
-            "this needs Ray, which is not installed here: pip install -c constraints.txt -e '.[cluster]'. "
-            "`dvc repro` runs the study without it, one model after another"
+            "Ray is not installed here: pip install -c constraints.txt -e '.[cluster]'. Without it, `dvc repro` "
+            "trains the models one after another"
         ) from None
     return ray
 
@@ -84,7 +84,11 @@ def connected(address: str | None, cores: int | None = None, memory: int | None 
                         raise
         except (ConnectionError, RuntimeError, ValueError) as error:
             cause = " ".join(str(error).split())
-            problem = f"--address {address}: no Ray cluster there, or it asks for a token" if address else "no Ray here"
+            problem = (
+                (f"--address {address}: no Ray cluster answers there, or it requires a token")
+                if address
+                else "no Ray here"
+            )
             raise WenError(f"{problem} ({cause})") from None
         try:
             yield ray
@@ -102,4 +106,4 @@ def _warn_of_an_open_token() -> None:
     """Ray writes ~/.ray/auth_token so that other users of the machine can read it."""
     token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray/auth_token")
     if "RAY_AUTH_TOKEN" not in os.environ and token.exists() and token.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        print(f"warning: {token}: others can read this token; `chmod 600 {token}` ends that", file=sys.stderr)
+        print(f"warning: {token}: other users can read this token; run `chmod 600 {token}`", file=sys.stderr)

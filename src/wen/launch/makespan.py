@@ -25,8 +25,8 @@ def run(params: Params, paths: Paths, workers: list[int]) -> None:
     trainings, predictions = times.get("train-fold", []), times.get("predict-fold", [])
     if min(len(trainings), len(predictions)) < number:
         raise WenError(
-            f"{paths.times}: knows {len(trainings)} trainings and {len(predictions)} predictions, {number} of each "
-            "are needed; run the study on this machine first"
+            f"{paths.times}: has the times of {len(trainings)} trainings and {len(predictions)} predictions, "
+            f"{number} of each are needed; run the study on this machine first"
         )
     last = {stage: seconds[-1] for stage, seconds in times.items()}
     first = before(params)
@@ -37,16 +37,16 @@ def run(params: Params, paths: Paths, workers: list[int]) -> None:
     models = [*(sum(pair) for pair in zip(trainings[-number:], predictions[-number:], strict=True)), *systems]
     alone = begins + after + makespan(models, 1)
     beside = f" and {len(systems)} published systems" if systems else ""
-    print(f"{number} models{beside}, by the times in {paths.times}; the start of each process comes on top")
+    print(f"{number} models{beside}, from the times in {paths.times}; the start of each process is not counted")
     table = Table("workers", "minutes", "times faster", box=None)
     for count in workers:
         seconds = begins + after + makespan(models, count)
         table.add_row(str(count), f"{seconds / 60:.2f}", f"{alone / seconds:.2f}")
     Console().print(table)
     print(
-        f"not below {(begins + max(models) + after) / 60:.2f} minutes: {begins / 60:.2f} before the models, "
-        f"{max(models) / 60:.2f} for the longest of them, {after / 60:.2f} after them; "
-        f"more workers than {len(models)} have nothing to do"
+        f"lower bound: {(begins + max(models) + after) / 60:.2f} minutes ({begins / 60:.2f} before the models, "
+        f"{max(models) / 60:.2f} for the longest model, {after / 60:.2f} after them); more than {len(models)} "
+        "workers do not help"
     )
 
 

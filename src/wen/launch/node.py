@@ -31,7 +31,9 @@ from wen.errors import WenError
 
 NEEDED = (Paths().code, Paths().index, Paths().split, Paths().features, Paths().turned, Paths().backbone)
 """Outputs that every network and system reads."""
-NOT_PULLED = "it does not see {root}, and no DVC remote gave what models need: dvc remote add -d NAME URL"
+NOT_PULLED = (
+    "cannot read {root}, and no DVC remote holds the inputs of the models; add one with `dvc remote add -d NAME URL`"
+)
 POLL = 1.0
 """Seconds between two looks at how far a training is."""
 
@@ -98,7 +100,7 @@ def reproduce(project: Project, model: Job, device: str, tell: Callable[[str, st
     checkpoints = (Path(project.root) if shared else home).resolve() / ".checkpoints"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if home.stat().st_uid != os.getuid():
-        raise WenError(f"{home}: belongs to another user; name a folder of your own by WEN_NODE_DIR")
+        raise WenError(f"{home}: belongs to another user; set WEN_NODE_DIR to a folder of your own")
     checkpoints.mkdir(exist_ok=True)
     outcome = Outcome(f"{socket.gethostname()} {device}", shared)
     with tempfile.TemporaryDirectory(dir=home, ignore_cleanup_errors=True) as name:

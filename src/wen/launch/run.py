@@ -128,7 +128,7 @@ def _interruptible(command: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         print(
-            f"stopped by {caught.name}; `{command}` goes on, a training from its last finished epoch", file=sys.stderr
+            f"stopped by {caught.name}; `{command}` resumes each training from its last finished epoch", file=sys.stderr
         )
         sys.exit(128 + caught)
 
@@ -141,7 +141,9 @@ def _project(root: Path, stages: list[str], push: bool) -> Iterator[Project]:
         try:
             dvc(root, "push", *stages)
         except WenError as error:
-            print(f"not pushed, so only nodes that see {root} can work: {error}", file=sys.stderr)
+            print(
+                f"warning: `dvc push` failed, so only nodes that see {root} can train models: {error}", file=sys.stderr
+            )
     sign = root / ".dvc/tmp" / token
     sign.mkdir(parents=True)
     try:
@@ -187,9 +189,9 @@ def _gpus(ray: ModuleType, asked: float | None, device: str, address: str | None
     if asked is None:
         return 1 if most and (not device or device.startswith("cuda")) else 0
     if asked > most and not address:
-        raise WenError(f"--gpus-per-job {asked:g}: this machine has {most:g}")
+        raise WenError(f"--gpus-per-job {asked:g}: this machine has only {most:g} GPU(s); ask for fewer")
     if asked > most:  # which a cluster may still start
-        print(f"no node has {asked:g} GPU(s) yet; the models wait for one", file=sys.stderr)
+        print(f"no node has {asked:g} GPU(s) yet; the models wait until one joins the cluster", file=sys.stderr)
     return asked
 
 
@@ -271,8 +273,8 @@ def _repro(root: Path, board: Board, *arguments: str) -> None:
 
 
 def _summary(failed: dict[Job, Outcome], number: int, command: str) -> str:
-    lines = [f"{len(failed)} of {number} models failed; the others are done and are not run again"]
+    lines = [f"{len(failed)} of {number} models failed; the others are finished and will not be trained again"]
     for model, outcome in failed.items():
         error = "\n    ".join(outcome.error.splitlines()[-8:])
-        lines.append(f"  {model.name} on {outcome.where}:\n    {error}\n  alone: dvc repro {model.stages[-1]}")
-    return "\n".join([*lines, f"when mended: {command}"])
+        lines.append(f"{model.name} on {outcome.where}:\n    {error}\n  to run it alone: dvc repro {model.stages[-1]}")
+    return "\n".join([*lines, f"when fixed, run: {command}"])

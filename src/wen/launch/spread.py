@@ -76,7 +76,9 @@ def on_cluster(files: Sequence[str], work: Work, paths: Paths, address: str) -> 
                 yield row["problem"] or Answer(np.asarray(row["probability"]), row["warning"])
         except ray.exceptions.RayError as error:
             last = str(error).strip().splitlines()[-1]
-            raise WenError(f"--address {address}: a node failed: {last}. Each needs this `wen`, of this code") from None
+            raise WenError(
+                f"--address {address}: a node failed: {last}. Every node needs `wen` at the same commit"
+            ) from None
 
 
 def code() -> str:
@@ -98,8 +100,8 @@ class _Worker:
         self.how, self.width, self.refused = work.how, 0, ""
         if code() != work.code:
             self.refused = (
-                f"node {socket.gethostname()} runs other code: its {Path(wen.__file__).parent} differs from that of "
-                "the machine that sends the images; bring both to one commit"
+                f"node {socket.gethostname()} runs other code: {Path(wen.__file__).parent} differs from that of the "
+                "machine that sends the images; check out the same commit on both"
             )
             return
         params = work.params
