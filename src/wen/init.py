@@ -40,7 +40,7 @@ def run(folder: Path, profile: str) -> None:
         If the folder exists, there is no such profile, or git fails.
     """
     if folder.exists() or folder.is_symlink():
-        raise WenError(f"{folder}: exists already; choose the name of a new folder")
+        raise WenError(f"{folder}: already exists; choose a new folder")
     files = installed.study_files()
     chosen = files / f"profiles/{profile}.yaml"
     if not chosen.is_file():
@@ -52,7 +52,7 @@ def run(folder: Path, profile: str) -> None:
         text = README.format(release=version("wen"), profile=profile)
         (partial / "README.md").write_text(text, encoding="utf-8", newline="\n")
         identity = _commit(partial)
-    print(f"{folder}: a study with the profile {profile}{identity}. Start it with: cd {folder} && dvc repro")
+    print(f"{folder}: new study with profile {profile}{identity}. Start it with: cd {folder} && dvc repro")
 
 
 def _copy(files: Path, folder: Path) -> None:
@@ -72,7 +72,7 @@ def _commit(folder: Path) -> str:
     except WenError:
         output_of(["git", "config", "user.name", "wen study"], folder)
         output_of(["git", "config", "user.email", "wen@localhost"], folder)
-        said = ', whose commits are by "wen study", since git has no identity here'
+        said = ', committed as "wen study", because git has no identity here'
     output_of(["git", "add", "--all"], folder)
     output_of(["git", "commit", "--quiet", "--message", f"A study by wen {version('wen')}"], folder)
     return said

@@ -60,13 +60,13 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
     console = Console(width=110)
     where = device.choose(device_name, params.compute)
     print(
-        f"Network: {params.backbone.name} at {params.images.size} px, unfrozen from {cost.unfreeze_from}; "
-        f"{cost.trained / 1e6:.1f} of {cost.parameters / 1e6:.1f} M parameters trained;\n"
-        f"  {cost.trunk / 1e9:.3g} (frozen) + {cost.tail / 1e9:.3g} (trained) G multiply-adds an image\n"
-        f"Study: {len(params.rates)} learning rates x {len(params.folds)} folds, at most "
-        f"{params.head.epochs} + {params.finetune.epochs} epochs over {params.augment.views} views\n"
-        f"Images: {images.total:,}, of which {images.test:,} test{estimate}, and a fold trains on {images.train:,.0f} "
-        f"and validates on {images.validation:,.0f}\n"
+        f"Network: {params.backbone.name} at {params.images.size} px, trained from {cost.unfreeze_from} on; "
+        f"{cost.trained / 1e6:.1f} of {cost.parameters / 1e6:.1f} M parameters;\n"
+        f"  {cost.trunk / 1e9:.3g} (frozen) + {cost.tail / 1e9:.3g} (trained) G multiply-adds per image\n"
+        f"Study: {len(params.rates)} learning rates x {len(params.folds)} folds, at most {params.head.epochs} + "
+        f"{params.finetune.epochs} epochs over {params.augment.views} views\n"
+        f"Images: {images.total:,}; test: {images.test:,}{estimate}; per fold {images.train:,.0f} for training and "
+        f"{images.validation:,.0f} for validation\n"
     )
     console.print(_disk_table(params, images, cost))
     _remember(params, images, cost, paths)
@@ -75,7 +75,7 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
     console.print(_work_table(shared, alone, rates))
     print(described(params, images.total, images.train, None if rates is None else float(STORED @ rates)), end="")
     stages = 2 + 2 * len(params.networks) + len(params.pretrained) + len(params.systems)
-    print(f"Starting the {stages} stages that load a network takes {start:.0f} s each besides.")
+    print(f"Starting the {stages} stages that load a network adds about {start:.0f} s each.")
 
 
 def count_images(params: Params, paths: Paths) -> Images:
@@ -93,10 +93,10 @@ def count_images(params: Params, paths: Paths) -> Images:
     else:
         test = math.ceil(options.test_fraction * total) if options.test == "random" else parts[options.test]
         if (options.unit, options.test) == ("subject", "random"):
-            estimated = "as asked for; whole people may give another number"
+            estimated = "as requested; a split by subject may give another number"
             if cells:
                 test = _by_subject(cells, params)
-                estimated = "by subjects; copies of images, which `wen prepare` finds, may change it"
+                estimated = "by subject; copies of images, which `wen prepare` finds, may change it"
         development = total - test
     return Images(total, test, development * (1 - 1 / folds), development / folds, estimated)
 
@@ -128,7 +128,7 @@ def _expected(params: Params, paths: Paths) -> tuple[int, Counter[str], list[Cel
     else:
         total, parts = len(cells), Counter(cell.source for cell in cells)
     if not total:
-        raise WenError(f"{paths.raw}: holds no labelled image to count; `wen study DATA` brings images here")
+        raise WenError(f"{paths.raw}: contains no labelled image to count; bring images here with `wen study DATA`")
     return total, parts, cells if len(cells) == total else []
 
 
@@ -167,13 +167,17 @@ def fit(needed: int, free: int, where: torch.device, params: Params) -> Message:
     """Say whether stage 2 fits into a device's memory; if not, what to do, and last what changes the study."""
     dtype = device.precision(where, params.compute)
     needed = needed if dtype == torch.float32 else needed // 2
-    text = f"Stage 2 of one model takes about {needed / 1e9:.2f} GB on {where}, where {free / 1e9:.2f} GB are free: "
+    text = f"Stage 2 of one model needs about {needed / 1e9:.2f} GB on {where}; {free / 1e9:.2f} GB are free: "
     if needed <= free:
-        return text + f"{free // max(needed, 1)} at once fit.\n" if free // max(needed, 1) > 1 else text + "it fits.\n"
+        return (
+            text + (f"{free // max(needed, 1)} models fit at once.\n")
+            if free // max(needed, 1) > 1
+            else text + "it fits.\n"
+        )
     half = "set compute.precision: auto (half of it), " if dtype == torch.float32 and where.type == "cuda" else ""
     return (
-        f"{text}it does not fit. Free memory, {half}or take a device with more; "
-        "only then unfreeze less (finetune.unfreeze_from) or lower train.batch_size, which change the study.\n"
+        f"{text}it does not fit. Free memory, {half}or use a device with more. Only if that is not possible, lower "
+        "train.batch_size or unfreeze less (finetune.unfreeze_from): this changes the study.\n"
     )
 
 
@@ -182,7 +186,7 @@ def _disk_table(params: Params, images: Images, cost: Cost) -> Table:
     for heading in ("what", "GB", "how"):
         table.add_column(heading, justify="right" if heading == "GB" else "left")
     memory = ("device memory, stage 2", memory_of_stage_2(params, cost),
-              f"batch {params.train.batch_size}, float32; about half of it in mixed precision")  # fmt: skip
+              f"batch {params.train.batch_size}, float32; about half in mixed precision")  # fmt: skip
     for what, size, how in (*_kept(params, images, cost), memory):
         table.add_row(what, f"{size / 1e9:,.2f}", how)
     return table
@@ -200,7 +204,7 @@ def _kept(params: Params, images: Images, cost: Cost) -> list[tuple[str, float, 
          f"features.pooled: {params.features.pooled}, {params.features.dtype}, {params.augment.views} views + 1"
          + turned),
         ("activations at the cut", passes * cost.activations * width * params.features.activations,
-         f"features.activations: {params.features.activations}; {view / 1e9:.3g} GB a random view as "
+         f"features.activations: {params.features.activations}; {view / 1e9:.3g} GB per random view as "
          f"{params.features.dtype}"),
         ("models", models * 4 * cost.parameters, f"{models} x {cost.parameters / 1e6:.1f} M float32"),
     ]  # fmt: skip
@@ -214,11 +218,11 @@ def _remember(params: Params, images: Images, cost: Cost, paths: Paths) -> None:
 
 
 def _work_table(shared: dict[str, np.ndarray], alone: dict[str, np.ndarray], rates: np.ndarray | None) -> Table:
-    table = Table(title="Work, at most (early stopping leaves some out)", title_justify="left")
+    table = Table(title="Work, at most (early stopping reduces it)", title_justify="left")
     table.add_column("stage")
-    headings = ["T multiply-adds", "if nothing were shared"]
+    headings = ["T multiply-adds", "without sharing"]
     if rates is not None:
-        headings = ["T multiply-adds", "hours", "if nothing were shared", "hours"]
+        headings = ["T multiply-adds", "hours", "without sharing", "hours"]
     for heading in headings:
         table.add_column(heading, justify="right")
 
@@ -233,7 +237,7 @@ def _work_table(shared: dict[str, np.ndarray], alone: dict[str, np.ndarray], rat
     if rates is not None:
         frozen, tail, training, stored = rates / 1e9
         table.caption = (
-            f"G multiply-adds a second here: frozen network {stored:,.0f} for data/features, "
+            f"G multiply-adds per second on this device: frozen network {stored:,.0f} for data/features, "
             f"{frozen:,.0f} in training; trained part {tail:,.0f} forward, {training:,.0f} in training"
         )
     return table

@@ -81,7 +81,7 @@ class TestHere:
         del study.env["WEN_NODE_DIR"]
         assert "4 of 4 models failed" in output
         assert (
-            f"cannot read {study.root}, and no DVC remote holds the inputs of the models; add one with `dvc remote add -d"
+            f"cannot read {study.root}, and no DVC remote holds the inputs of the models; add one with `dvc remote add"
             in output
         )
         assert "Traceback" not in output

@@ -45,12 +45,12 @@ def described(params: Params, images: int, train: float, rate: float | None) -> 
             finetune += passes * sum(known) / max(1, len(settings.networks))
     lines = [
         f"Published systems: {len(params.systems)}, with {len(macs)} networks",
-        f"  network, every image once: {_cost(images * sum(macs.values()), rate)}",
+        f"  networks, every image once: {_cost(images * sum(macs.values()), rate)}",
         f"  disk, outputs of the networks as float32: {kept / 1e9:,.2f} GB",
-        f"  at depth frozen: {frozen / 60:,.1f} minutes of one core",
+        f"  depth frozen: {frozen / 60:,.1f} minutes on one core",
     ]
     if finetune:
-        lines.append(f"  at depth finetune, at most: {_cost(finetune, rate)}")
+        lines.append(f"  depth finetune, at most: {_cost(finetune, rate)}")
     return "\n".join(lines) + "\n"
 
 
