@@ -55,7 +55,7 @@ def test_a_file_is_found_by_its_path_or_its_name(
         (b"file,subject\n1.bmp,P1\n1.bmp,P2\n", r"gives 1\.bmp two subjects, P1 and P2"),
         (b"file,label\n1.bmp,1\n", "needs columns file and subject; it has file, label"),
         (b"", "empty, expected a header and rows"),
-        (b"\0\0", "not a CSV"),
+        (b"\0\0", "not a valid CSV"),
     ],
 )
 def test_a_table_that_leaves_a_doubt_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:

@@ -154,7 +154,7 @@ def test_a_cell_that_is_there_twice_is_told(project: Project, data: Path, other:
     copy = data / "C-NMC_training_data/fold_2/all" / other
     copy.parent.mkdir(exist_ok=True)
     copy.write_bytes((data / FOLD / "UID_1_1_1_all.bmp").read_bytes())
-    project.refuses(*project.study(data), named="the same image name again")
+    project.refuses(*project.study(data), named="same image name in several folders")
 
 
 def test_equal_pixels_with_two_labels_are_told(project: Project, data: Path) -> None:

@@ -57,7 +57,7 @@ def test_of_many_files_a_few_are_named_and_all_are_counted(tmp_path: Path) -> No
     }
     assert cnmc.read(tmp_path).left_out == [
         "not read: images of other formats than BMP (9): blast/0.png, blast/1.png, blast/2.png and 6 more; "
-        "other files (2): 0.h5, 1.h5. Cells are read from BMP files alone"
+        "other files (2): 0.h5, 1.h5. Cells are read from BMP files only"
     ]
 
 
@@ -93,12 +93,12 @@ def test_cells_and_archives_in_a_program_s_own_folder_are_named(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
-        (f"{FOLD}/more.zip", "an archive has to be unpacked"),
-        (f"{FOLD}/UID_1_9_1_all.png", "only BMP is read, not .png"),
-        (f"{FOLD}/UID_1_9_1_all.bmp.part", "misnamed"),
-        (f"{FOLD}/UID_1_9_1_all.txt", "misnamed"),
-        (f"{PRELIMINARY}/3.tif", "only BMP is read, not .tif"),
-        (f"{PRELIMINARY}/3.bmp.gz", "an archive has to be unpacked"),
+        (f"{FOLD}/more.zip", "an archive; unpack it"),
+        (f"{FOLD}/UID_1_9_1_all.png", "read from BMP files only, not .png"),
+        (f"{FOLD}/UID_1_9_1_all.bmp.part", "unexpected name"),
+        (f"{FOLD}/UID_1_9_1_all.txt", "unexpected name"),
+        (f"{PRELIMINARY}/3.tif", "read from BMP files only, not .tif"),
+        (f"{PRELIMINARY}/3.bmp.gz", "an archive; unpack it"),
         ("training_data/fold_3/all/UID_1_9_1_all.bmp", "outside fold_0..2"),
     ],
 )

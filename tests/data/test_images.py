@@ -81,7 +81,7 @@ def pages(kind: str) -> bytes:
 
 
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
-    "16-bit grey": (sixteen, "colour mode I;16; convert it to RGB of 8 bits"),
+    "16-bit grey": (sixteen, "colour mode I;16; convert it to 8-bit RGB"),
     "floating point": (lambda: encoded(Image.new("F", (6, 4)), "TIFF"), "colour mode F; convert"),
     "CMYK JPEG": (lambda: encoded(picture("CMYK"), "JPEG"), "colour mode CMYK; convert"),
     "CMYK TIFF": (lambda: encoded(picture("CMYK"), "TIFF"), "colour mode CMYK; convert"),

@@ -144,7 +144,7 @@ def test_two_of_four_classes_are_taken_if_they_are_named(tmp_path: Path, project
     prepare.run(load(project.params), project)
     about = read_json(project.dataset_metrics)
     assert about["images"] == 24
-    assert about["not_read"]["images in no folder of Benign or Pre"]["count"] == 24
+    assert about["not_read"]["images outside the folders Benign and Pre"]["count"] == 24
 
 
 def test_names_of_ones_own_are_written_so_that_they_are_read_back(tmp_path: Path, project: Paths) -> None:
@@ -211,7 +211,7 @@ def test_one_cause_among_many_images_is_one_line(tmp_path: Path, project: Paths)
     with pytest.raises(WenError) as refused:
         study(project, data)
     line = (
-        f"50 files or rows: colour mode CMYK; convert it to RGB of 8 bits: {data}/blast/cmyk00.jpg, "
+        f"50 files or rows: colour mode CMYK; convert it to 8-bit RGB: {data}/blast/cmyk00.jpg, "
         f"{data}/blast/cmyk01.jpg, {data}/blast/cmyk02.jpg and 47 more"
     )
     assert str(refused.value).splitlines() == ["1 problem(s) with the images:", line]

@@ -105,7 +105,7 @@ def test_a_blast_of_a_healthy_donor_is_misnamed() -> None:
 
 def test_complete_c_nmc_has_no_hem_image_without_h() -> None:
     cells = [Cell("UID_1_1_1_hem", Path("UID_1_1_1_hem.bmp"), 0, "1", "fold_0")]
-    assert "HEM images without H in their names: 1 of 0 published (UID_1_1_1_hem.bmp)" in cnmc.incomplete(cells)[0]
+    assert "HEM images without H in their names: 1, published: 0 (UID_1_1_1_hem.bmp)" in cnmc.incomplete(cells)[0]
 
 
 def test_the_table_of_c_nmc_s_subjects_is_that_of_the_real_file_names(real_manifest: Path) -> None:

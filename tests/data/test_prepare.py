@@ -92,8 +92,8 @@ def test_equal_images_of_two_classes_are_refused(tmp_path: Path) -> None:
     ("old", "new", "said"),
     [
         ("1.bmp,1", "1.bmp,2", "not a valid row"),
-        ("1.bmp,1", "1.bmp,0", "against its name"),
-        ("2.bmp,0", "1.bmp,0", "labelled a second time"),
+        ("1.bmp,1", "1.bmp,0", "contradicts its name"),
+        ("2.bmp,0", "1.bmp,0", "second label for this image"),
         ("labels", "class", "expected Patient_ID,new_names,labels"),
     ],
 )
@@ -107,7 +107,7 @@ def test_a_bad_label_csv_is_refused(tmp_path: Path, old: str, new: str, said: st
 def test_preliminary_images_without_their_csv_are_unlabelled(tmp_path: Path) -> None:
     layouts.tcia(tmp_path)
     (tmp_path / layouts.LABELS).unlink()
-    assert "2 preliminary images are unlabelled" in problems(tmp_path)
+    assert "2 preliminary images have no label" in problems(tmp_path)
 
 
 def test_a_csv_with_byte_order_mark_and_windows_line_ends_is_read(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_images_of_another_format_or_size_are_one_line_for_all(tmp_path: Path) -
         (fold / f"UID_6_{k}_1_all.png").touch()
     (tmp_path / "testing_data/C-NMC_test_final_phase_data/7.png").touch()
     _, formats, sizes = problems(tmp_path).splitlines()
-    assert formats.startswith(f"21 files or rows: of C-NMC only BMP is read, not .png: {tmp_path}")
+    assert formats.startswith(f"21 files or rows: C-NMC is read from BMP files only, not .png: {tmp_path}")
     assert sizes.startswith("20 files or rows: expected 8x8 px: ")
     assert "UID_5_0_1_all.bmp (9x9 px), " in sizes
     assert sizes.endswith(" and 17 more")

@@ -53,9 +53,9 @@ def test_what_is_in_no_folder_of_a_class_is_counted_with_examples(tmp_path: Path
     listing = class_folders.read(put(tmp_path, *LAB, *(f"monocyte/{k}.png" for k in range(9)), "a.webp"), CLASSES, None)
     assert len(listing.cells) == 4
     assert listing.left_out == [
-        "not read: images in no folder of normal or blast (9): monocyte/0.png, monocyte/1.png, monocyte/2.png and "
+        "not read: images outside the folders normal and blast (9): monocyte/0.png, monocyte/1.png, monocyte/2.png and "
         "6 more; images of other formats than BMP, PNG, TIFF and JPEG (1): a.webp. Cells are read from BMP, PNG, TIFF "
-        "and JPEG files alone"
+        "and JPEG files only"
     ]
 
 
@@ -103,7 +103,7 @@ def test_a_subject_is_a_group_of_the_path_and_one_without_is_a_problem(tmp_path:
     assert listing.people["of_both_classes"] == ["P07"]
     put(tmp_path, "normal/stray.png")
     listing = class_folders.read(tmp_path, CLASSES, r"(?i)(p\d+)_")
-    assert listing.problems == [r"normal/stray.png: dataset.subject, (?i)(p\d+)_, is not in its name"]
+    assert listing.problems == [r"normal/stray.png: its path does not match dataset.subject, (?i)(p\d+)_"]
 
 
 ROWS = "file,label,patient\n1.png,blast,7\n2.TIF,blast,007\n3.jpeg,normal,7\n4.BMP,normal,UID_8\n"
@@ -160,19 +160,19 @@ def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> N
     assert not problems
     assert cells == {"blast/1.png": (1, "1"), "normal/1.png": (0, "2")}
     _, problems = read(tmp_path, "file,label,patient\n1.png,blast,1\n")
-    assert "several images have that name" in problems[0]
+    assert "several images have this name; add the folder" in problems[0]
 
 
 PROBLEMS = {
     "a missing file": (ROWS + "".join(f"{k}.png,blast,7\n" for k in range(10, 19)),
-                       "9 files or rows: named in cells.csv, but no such image is there: 10.png (line 6), 11.png ("),
+                       "9 files or rows: listed in cells.csv, but no such image exists: 10.png (line 6), 11.png ("),
     "a doubled row": (ROWS + "1.png,blast,7\n", "1.png (line 6): has a second row in cells.csv"),
     "two labels": (ROWS + "1.png,normal,7\n", "1.png (line 6): has a second label in cells.csv"),
-    "an unknown label": (ROWS.replace("1.png,blast", "1.png,Pre-B"), "blast/1.png: labelled 'Pre-B' in cells.csv; the"),
-    "no label": (ROWS.replace("1.png,blast", "1.png,"), "blast/1.png: without a label in cells.csv"),
-    "no subject": (ROWS.replace("UID_8", ""), "normal/4.BMP: no subject in cells.csv; fill its column patient"),
-    "no name": (ROWS + ",blast,7\n", "line 6: no name of an image in cells.csv"),
-    "a value more": (ROWS + "1.png,blast,7,8\n", "line 6: not 3 values, as many as the header of cells.csv has"),
+    "an unknown label": (ROWS.replace("1.png,blast", "1.png,Pre-B"), "blast/1.png: label 'Pre-B' in cells.csv; the"),
+    "no label": (ROWS.replace("1.png,blast", "1.png,"), "blast/1.png: no label in cells.csv"),
+    "no subject": (ROWS.replace("UID_8", ""), "normal/4.BMP: no subject in cells.csv; fill in the column patient"),
+    "no name": (ROWS + ",blast,7\n", "line 6: no image name in cells.csv"),
+    "a value more": (ROWS + "1.png,blast,7,8\n", "line 6: the number of values differs from the 3 columns"),
 }  # fmt: skip
 
 
@@ -186,7 +186,7 @@ def test_each_problem_of_a_table_is_one_line(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("", "empty"), ("a,b\n1,2\n", "none of them names the images"), ("file,file\n1,2\n", "two columns are named file"),
+    [("", "empty"), ("a,b\n1,2\n", "no column names the images"), ("file,file\n1,2\n", "columns are named file"),
      (bytes(100), "nothing but zeros")],
 )  # fmt: skip
 def test_what_is_no_table_is_refused_in_one_sentence(tmp_path: Path, text: str | bytes, reason: str) -> None:

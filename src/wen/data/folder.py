@@ -65,7 +65,7 @@ def files(root: Path) -> tuple[list[Path], list[str]]:
             elif path.is_file():
                 found.append(path)
             elif not path.is_dir():
-                problems.append(f"{named}: neither a file nor a folder")
+                problems.append(f"{named}: neither a file nor a folder; remove it")
     return sorted(found), sorted(problems)
 
 

@@ -48,10 +48,10 @@ def decode(data: bytes) -> Image.Image:
         raise BadImage(TOO_LARGE, f"{image.width}x{image.height} px")
     with _readable():
         if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # a JPEG with a preview
-            raise BadImage("several frames or pages; save the one that shows the cell")
+            raise BadImage("several frames or pages; save only the one that shows the cell")
         image.load()
         if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
-            raise BadImage(f"colour mode {image.mode}; convert it to RGB of 8 bits")
+            raise BadImage(f"colour mode {image.mode}; convert it to 8-bit RGB")
         image = ImageOps.exif_transpose(image)
     if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -78,7 +78,7 @@ def decode_bmp(data: bytes, side: int | None = None) -> Image.Image:
     if side is not None and image.size != (side, side):
         raise BadImage(f"expected {side}x{side} px", f"{image.width}x{image.height} px")
     if image.mode != "RGB" or _depth(data) != 24:
-        raise BadImage(f"colour mode {image.mode} of {_depth(data)} bits, expected RGB of 24")
+        raise BadImage(f"colour mode {image.mode} of {_depth(data)} bits, expected 24-bit RGB")
     with _readable():
         image.load()
     return image

@@ -61,16 +61,18 @@ def read(root: Path, table: Path, classes: Sequence[str], subject: str | None) -
     else:
         label, outside = class_folders.classify(named, classes, problems)
         for _, name in outside:
-            problems.add(f"neither has {table.name} a column of labels nor is the image in a folder of a class", name)
+            problems.add(
+                f"{table.name} has no column of labels, and the image is not in a folder named after a class", name
+            )
     written = {name: row.subject for name, row in named.items()}
     if "subject" not in columns:
         written = class_folders.subjects(named, subject, problems)
     elif empty := [name for name, text in written.items() if not text]:
         for name in empty:
-            problems.add(f"no subject in {table.name}; fill its column {columns['subject']}, or remove it", name)
+            problems.add(f"no subject in {table.name}; fill in the column {columns['subject']} or remove it", name)
     of = people.unite(written)
     cells = [Cell(name, found.images[name], label[name], of[name], SOURCE) for name in sorted(label)]
-    unnamed = [(f"images that {table.name} does not name", name) for name in found.images if name not in named]
+    unnamed = [(f"images not listed in {table.name}", name) for name in found.images if name not in named]
     return Listing(
         cells=cells,
         problems=found.unlisted + problems.lines(),
@@ -96,11 +98,14 @@ def rows_of(table: Path, problems: Problems) -> tuple[list[Row], dict[str, str]]
             columns[role] = present[0]
     if "path" not in columns:
         raise WenError(
-            f"{table}: columns {', '.join(filter(None, content.columns))}; none of them names the images. "
-            "Call it path, and those of the class and of the person label and subject"
+            f"{table}: no column names the images (columns: {', '.join(filter(None, content.columns))}). Name this "
+            "column path, that of the class label, and that of the person subject"
         )
     for line in content.uneven:
-        problems.add(f"not {len(content.columns)} values, as many as the header of {table.name} has", f"line {line}")
+        problems.add(
+            f"the number of values differs from the {len(content.columns)} columns in the header of {table.name}",
+            f"line {line}",
+        )
     places = [content.columns.index(columns[role]) if role in columns else None for role in COLUMNS]
     rows = [Row(line, *("" if k is None else row[k] for k in places)) for line, row in content.rows]
     return rows, columns
@@ -113,17 +118,19 @@ def _named(rows: Sequence[Row], images: Sequence[str], table: Path, problems: Pr
     for row in rows:
         place = f"{row.path} (line {row.line})"
         if not row.path:
-            problems.add(f"no name of an image in {table.name}", f"line {row.line}")
+            problems.add(f"no image name in {table.name}", f"line {row.line}")
             continue
         candidates = search(row.path)
         if not candidates:
-            problems.add(f"named in {table.name}, but no such image is there", place)
+            problems.add(f"listed in {table.name}, but no such image exists", place)
         elif len(candidates) > 1:
-            problems.add(f"named in {table.name} without its folder, and several images have that name", place)
+            problems.add(
+                f"listed in {table.name} without its folder, and several images have this name; add the folder", place
+            )
         elif candidates[0] in named:
             first = named[candidates[0]]
             what = "label" if normal(first.label) != normal(row.label) else "row"
-            problems.add(f"has a second {what} in {table.name}", place)
+            problems.add(f"has a second {what} in {table.name}; keep one", place)
         else:
             named[candidates[0]] = row
     return named
@@ -134,7 +141,7 @@ def _labels(named: dict[str, Row], classes: Sequence[str], table: Path, problems
     for name, row in named.items():
         label = label_of(row.label, classes)
         if label is None:
-            found = f"labelled {row.label!r}" if row.label else "without a label"
+            found = f"label {row.label!r}" if row.label else "no label"
             problems.add(f"{found} in {table.name}; the classes are {' and '.join(classes)}", name)
         else:
             labels[name] = label

@@ -64,11 +64,11 @@ def classify(
         parts = [_all_idb2(name)] if by_name else PurePosixPath(name).parts[:-1]
         found = {label_of(part, classes) for part in parts} - {None}
         if len(found) > 1:
-            problems.add(f"in folders of both classes, {' and '.join(classes)}", name)
+            problems.add(f"in folders of both classes, {' and '.join(classes)}; keep it in one", name)
         elif found:
             labels[name] = int(found.pop() or 0)
         else:
-            other.append((f"images in no folder of {' or '.join(classes)}", name))
+            other.append((f"images outside the folders {' and '.join(classes)}", name))
     return labels, other
 
 
@@ -80,7 +80,7 @@ def subjects(names: Iterable[str], pattern: str | None, problems: Problems) -> d
             match = re.search(pattern, name)
             written[name] = match[1] if match and match[1] else ""
             if not written[name]:
-                problems.add(f"dataset.subject, {pattern}, is not in its name", name)
+                problems.add(f"its path does not match dataset.subject, {pattern}", name)
     return written
 
 

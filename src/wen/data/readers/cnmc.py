@@ -73,12 +73,12 @@ def read(root: Path) -> Listing:
     _refuse_outside(files.outside, problems)
     labels, valid = _read_labels(csvs, problems)
     if preliminary and not csvs:
-        problems.add(f"no {LABELS_CSV}, so {len(preliminary)} preliminary images are unlabelled", root)
+        problems.add(f"no {LABELS_CSV}, so {len(preliminary)} preliminary images have no label; add this file", root)
     for name, path in preliminary.items():
         if name in labels:
             cells.append(Cell(path=path, source="preliminary", **labels[name]))
         elif csvs and valid:
-            problems.add(f"unlabelled, {csvs[0]} has no row for it", path)
+            problems.add(f"no label, because {csvs[0]} has no row for it", path)
     _refuse_twice(cells, problems)
     joined = sorted(people.join(cells), key=lambda cell: cell.id)
     return Listing(
@@ -100,7 +100,7 @@ def incomplete(cells: list[Cell]) -> list[str]:
         found[f"{part} {'ALL' if cell.label else 'HEM'}"] += 1
     without = [cell.path.name for cell in cells if not cell.label and not cell.id.split("_")[1].upper().startswith("H")]
     unlike = (
-        [f"HEM images without H in their names: {len(without):,} of 0 published ({some(without)})"] if without else []
+        [f"HEM images without H in their names: {len(without):,}, published: 0 ({some(without)})"] if without else []
     )
     return unlike + [
         f"{part}: {found[part]:,} of {published:,} images"
@@ -143,7 +143,7 @@ def _sort(path: Path, within: Path, files: _Files) -> None:
         if in_litter(within) and not path.name.startswith("._") and (ARCHIVE.fullmatch(ending) or ending == ".bmp"):
             files.not_read.append(("files in folders of a system or program", str(within)))
     elif not str(path).isprintable():
-        files.problems.add("an unprintable character in its name", repr(str(path)))
+        files.problems.add("unprintable character in the name; rename it", repr(str(path)))
     elif path.name.lower() == LABELS_CSV.lower():
         files.csvs.append(path)
     elif DOCUMENT.fullmatch(ending) and not path.name.upper().startswith("UID_"):
@@ -166,7 +166,7 @@ def _sort_numbered(path: Path, folders: list[str], files: _Files) -> None:
     elif FINAL.lower() in folders:
         files.final.append(path)
     elif name in files.preliminary:
-        files.problems.add(f"a second {name}, the other is {files.preliminary[name]}", path)
+        files.problems.add(f"second image named {name}, the other is {files.preliminary[name]}; keep one", path)
     else:
         files.preliminary[name] = path
 
@@ -177,7 +177,7 @@ def _training_cell(path: Path, folders: list[str]) -> Cell | str:
         return _misnamed(path, "UID_<subject>_<image>_<cell>_all.bmp or UID_H<...>_hem.bmp")
     subject, label = parsed
     if folders[-1] != ("all" if label else "hem"):
-        return "misnamed or misplaced, its name and its folder give different classes"
+        return "its name and its folder give different classes; correct one of them"
     fold = next(folder for folder in reversed(folders) if folder.startswith("fold_"))
     return Cell(path.stem, path, label, subject, fold)
 
@@ -186,10 +186,10 @@ def _misnamed(path: Path, expected: str) -> str:
     """What is wrong with a file among C-NMC's images: its format, where the ending shows it, else its name."""
     ending = path.suffix.lower()
     if ARCHIVE.fullmatch(ending):
-        return "an archive has to be unpacked"
+        return "an archive; unpack it"
     if ending != ".bmp" and IMAGE.fullmatch(ending):
-        return f"of C-NMC only BMP is read, not {ending}"
-    return f"misnamed, expected {expected}"
+        return f"C-NMC is read from BMP files only, not {ending}"
+    return f"unexpected name, expected {expected}"
 
 
 def _refuse_outside(paths: list[Path], problems: Problems) -> None:
@@ -214,7 +214,7 @@ def _read_labels(csvs: list[Path], problems: Problems) -> tuple[dict[str, dict[s
         return {}, True
     path = csvs[0]
     if any(other.read_bytes() != path.read_bytes() for other in csvs[1:]):
-        problems.add(f"differs from {', '.join(map(str, csvs[1:]))}", path)
+        problems.add(f"differs from {', '.join(map(str, csvs[1:]))}; keep one", path)
         return {}, False
     try:
         table = csv_file.read(path)
@@ -223,14 +223,17 @@ def _read_labels(csvs: list[Path], problems: Problems) -> tuple[dict[str, dict[s
         return {}, False
     if absent := set(COLUMNS) - set(table.columns):
         problems.add(
-            f"columns {', '.join(table.columns)}; expected {','.join(COLUMNS)}, without {', '.join(sorted(absent))}",
+            f"columns {', '.join(sorted(absent))} missing; expected {','.join(COLUMNS)}, found "
+            f"{', '.join(table.columns)}",
             path,
         )
         return {}, False
     labels: dict[str, dict[str, Any]] = {}
     valid = not table.uneven
     for line in table.uneven:
-        problems.add(f"not {len(table.columns)} values, as many as the header has", f"{path}:{line}")
+        problems.add(
+            f"the number of values differs from the {len(table.columns)} columns in the header", f"{path}:{line}"
+        )
     order = [table.columns.index(name) for name in COLUMNS]
     for line, row in table.rows:
         stem, name, written = (row[place] for place in order)
@@ -240,9 +243,9 @@ def _read_labels(csvs: list[Path], problems: Problems) -> tuple[dict[str, dict[s
         if parsed is None or not _NUMBERED.fullmatch(name) or label is None:
             problems.add("not a valid row", place, found)
         elif parsed[1] != label:
-            problems.add("labelled against its name", place, found)
+            problems.add("its label contradicts its name", place, found)
         elif name in labels:
-            problems.add("labelled a second time", place, found)
+            problems.add("second label for this image", place, found)
         else:
             labels[name] = {"id": stem, "subject": parsed[0], "label": label}
             continue
@@ -256,4 +259,4 @@ def _refuse_twice(cells: list[Cell], problems: Problems) -> None:
         paths[cell.id.lower()].append(str(cell.path))
     for twice in paths.values():
         if len(twice) > 1:
-            problems.add("the same image name again", " and ".join(twice))
+            problems.add("same image name in several folders; keep one", " and ".join(twice))

@@ -40,15 +40,15 @@ def read(path: Path) -> Table:
         text = _decoded(path.read_bytes())
         header, *lines = _lines(text)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise WenError(f"{path}: not a CSV ({error})") from None
+        raise WenError(f"{path}: not a valid CSV ({error})") from None
     except ValueError:
-        raise WenError(f"{path}: empty, expected a header and rows") from None
+        raise WenError(f"{path}: empty; expected a header and rows") from None
     except OSError as error:
         raise WenError(f"{path}: {error.strerror}") from None
     columns = header[1]
     named = [column for column in columns if column]
     if twice := sorted({column for column in named if named.count(column) > 1}):
-        raise WenError(f"{path}: two columns are named {', '.join(twice)}")
+        raise WenError(f"{path}: several columns are named {', '.join(twice)}; rename or remove the others")
     rows, uneven = [], []
     for line, values in lines:
         kept = values[: len(columns)] + [""] * (len(columns) - len(values))

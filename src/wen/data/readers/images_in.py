@@ -44,7 +44,7 @@ def find(root: Path, problems: Problems, known: Iterable[Path] = ()) -> Found:
             if in_litter(within) and ARCHIVE.fullmatch(ending):
                 not_read.append(("files in folders of a system or program", name))
         elif not name.isprintable():
-            problems.add("an unprintable character in its name", repr(name))
+            problems.add("unprintable character in the name; rename it", repr(name))
         elif ending in ENDINGS:
             images[name] = path
         elif path not in aside:

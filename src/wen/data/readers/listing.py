@@ -34,7 +34,9 @@ class Listing:
             f"{kind} ({found['count']:,}): {some(found['examples'], found['count'])}"
             for kind, found in self.not_read.items()
         ]
-        lines = [f"not read: {'; '.join(kinds)}. Cells are read from {self.formats} files alone"] if kinds else []
+        lines = [f"not read: {'; '.join(kinds)}. Cells are read from {self.formats} files only"] if kinds else []
         if self.missing:
-            lines.append(f"preliminary images labelled but missing ({len(self.missing):,}): {some(self.missing)}")
+            lines.append(
+                f"preliminary images with a label but no image file ({len(self.missing):,}): {some(self.missing)}"
+            )
         return lines
