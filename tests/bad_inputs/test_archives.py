@@ -70,15 +70,15 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "a byte changed in LZMA": (broken_lzma, "nor a complete zip"),
     "a name that is not the UTF-8 it should be": (name_in_latin_1, "nor a complete zip"),
     "an entry beyond any file": (entry_beyond_any_file, "nor a complete zip"),
-    "member above": (with_member("../outside.bmp"), "unsafe member '../outside.bmp'"),
-    "member without a name": (with_member(""), "unsafe member ''"),
-    "member above, deep": (with_member("a/../../outside.bmp"), "unsafe member"),
-    "member above, windows": (with_member("..\\outside.bmp"), "unsafe member"),
-    "member at the root": (with_member("/outside.bmp"), "unsafe member '/outside.bmp'"),
-    "member at windows' root": (with_member("\\outside.bmp"), "unsafe member"),
-    "member on a drive": (with_member("C:\\outside.bmp"), "unsafe member"),
-    "symbolic link": (with_member("link.bmp", b"/etc/passwd", stat.S_IFLNK | 0o777), "unsafe member 'link.bmp'"),
-    "device": (with_member("device.bmp", b"", stat.S_IFCHR | 0o666), "unsafe member 'device.bmp'"),
+    "member above": (with_member("../outside.bmp"), "unsafe path '../outside.bmp'"),
+    "member without a name": (with_member(""), "unsafe path ''"),
+    "member above, deep": (with_member("a/../../outside.bmp"), "unsafe path"),
+    "member above, windows": (with_member("..\\outside.bmp"), "unsafe path"),
+    "member at the root": (with_member("/outside.bmp"), "unsafe path '/outside.bmp'"),
+    "member at windows' root": (with_member("\\outside.bmp"), "unsafe path"),
+    "member on a drive": (with_member("C:\\outside.bmp"), "unsafe path"),
+    "symbolic link": (with_member("link.bmp", b"/etc/passwd", stat.S_IFLNK | 0o777), "unsafe path 'link.bmp'"),
+    "device": (with_member("device.bmp", b"", stat.S_IFCHR | 0o666), "unsafe path 'device.bmp'"),
     "the same member twice": (with_member("C-NMC_test_prelim_phase_data/1.bmp"), "1.bmp' 2 times"),
     "a file where a folder is": (with_member("C-NMC_training_data"), "C-NMC_training_data"),
     "a name too long": (with_member("a" * 300 + ".bmp"), "cannot be unpacked"),
@@ -103,7 +103,7 @@ def test_a_zip_that_unpacks_to_more_than_fits_is_refused(
 ) -> None:
     path = zipped(data)
     monkeypatch.setattr("wen.data.bring.LARGEST_ZIP", 1000)
-    assert "unpacks to" in project.refuses(*project.study(path), named=str(path))
+    assert "GB unpacked" in project.refuses(*project.study(path), named=str(path))
 
 
 FOLD = "C-NMC_training_data/fold_0/all"
@@ -173,7 +173,7 @@ def test_a_class_without_an_image_is_told(project: Project, data: Path, cls: str
 
 def test_an_empty_folder_and_one_that_is_not_there_are_told(project: Project, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
-    project.refuses(*project.study(tmp_path / "nothing"), named="holds no image to study")
+    project.refuses(*project.study(tmp_path / "nothing"), named="contains no image to study")
     project.refuses(*project.study(tmp_path / "nowhere"), named="no such folder or zip")
     os.mkfifo(tmp_path / "pipe")
     project.refuses(*project.study(tmp_path / "pipe"), named="no such folder or zip")

@@ -196,7 +196,7 @@ def test_data_in_other_formats_alone_are_refused_with_what_they_are(project: Pro
         *project.study(tmp_path / "lab"),
         named="images of other formats than BMP, PNG, TIFF and JPEG (100): blast/0.webp",
     )
-    assert "holds no image to study" in said
+    assert "contains no image to study" in said
 
 
 def test_data_that_are_linked_to_are_brought_as_they_are(project: Project, data: Path) -> None:

@@ -118,7 +118,7 @@ def test_a_zip_is_unpacked_however_it_is_packed(tmp_path: Path, project: Paths, 
 def test_a_zip_member_that_leads_outside_is_refused(tmp_path: Path, project: Paths, name: str) -> None:
     with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
         archive.writestr(name, b"x")
-    with pytest.raises(WenError, match="unsafe member"):
+    with pytest.raises(WenError, match="unsafe path"):
         bring.run(tmp_path / "bad.zip", "laptop", incomplete=True, paths=project)
     assert not list(tmp_path.rglob("outside.bmp"))
     assert not (project.raw / "cnmc").exists()
@@ -129,7 +129,7 @@ def test_a_symbolic_link_in_a_zip_is_refused(tmp_path: Path, project: Paths) -> 
         link = zipfile.ZipInfo("link")
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, "/etc/passwd")
-    with pytest.raises(WenError, match="unsafe member"):
+    with pytest.raises(WenError, match="unsafe path"):
         bring.run(tmp_path / "bad.zip", "laptop", incomplete=True, paths=project)
 
 

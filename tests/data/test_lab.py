@@ -64,7 +64,7 @@ def test_a_folder_for_each_class_becomes_a_study_of_them(tmp_path: Path, project
     assert (dataset.source, dataset.name, dataset.classes) == ("folder", "Lab 7", ["normal", "blast"])
     assert (dataset.complete, dataset.side, params.images.crop, params.repeats.subject) == (False, None, None, 0)
     text = project.params.read_text()
-    assert text.startswith("# laptop, put in place by `make study` for 'Lab 7'.")
+    assert text.startswith("# laptop, adapted by `make study` to 'Lab 7'.")
     assert "# which" not in text.splitlines()[0]
     prepare.run(params, project)
     index, about = read_index(project), read_json(project.dataset_metrics)
@@ -161,20 +161,20 @@ def test_a_black_image_is_named_when_it_is_brought(
     data = lab(tmp_path / "lab")
     Image.new("RGB", (22, 22)).save(data / "normal/void.png")
     study(project, data)
-    assert "images unlike the others (1), which may show no cell; look at them: normal/void.png (black)" in (
+    assert "images that differ from the others and may show no cell (1); check them: normal/void.png (black)" in (
         capsys.readouterr().err
     )
 
 
 REFUSED = {
-    "one class": (("blast",), About(), "all images are of one class, blast (18); both classes are needed"),
+    "one class": (("blast",), About(), "all images are of one class, blast (18); images of two classes are needed"),
     "four classes": (("Benign", "Early", "Pre", "Xro"), About(), "the images are of 4 classes: Benign (18), "),
-    "no telling": (("monocyte", "lymphocyte"), About(), "which is the positive one? Name it: make study ... POSITIVE="),
+    "no telling": (("monocyte", "lymphocyte"), About(), "name the positive one: make study ... POSITIVE="),
     "no such class": (("monocyte", "lymphocyte"), About(positive="blast"), "--positive blast: no such class"),
     "no such classes": (("a", "b"), About(classes=("a", "c")), "--classes: no image is of class c"),
     "a class twice": (("a", "b"), About(classes=("a", "A")), "--classes: a twice"),
     "no table": (("blast", "normal"), About(table=Path("cells.csv")), "cells.csv: no such table"),
-    "a spreadsheet": (("blast", "normal"), About(table=Path("cells.xlsx")), "cells.xlsx: save the sheet as CSV"),
+    "a spreadsheet": (("blast", "normal"), About(table=Path("cells.xlsx")), "cells.xlsx: a spreadsheet; save"),
     "no pattern": (("blast", "normal"), About(subject="P(("), "dataset.subject: P(( is not a regular expression"),
 }  # fmt: skip
 
@@ -200,7 +200,7 @@ def test_a_split_by_subject_without_subjects_says_what_to_bring(tmp_path: Path, 
     study(project, data)
     params = load(project.params)
     prepare.run(params, project)
-    with pytest.raises(WenError, match=r"split\.unit: subject needs to know whose cells"):
+    with pytest.raises(WenError, match=r"split\.unit: subject needs the subjects of the images"):
         split.run(params.model_copy(update={"split": params.split.model_copy(update={"unit": "subject"})}), project)
 
 
@@ -224,7 +224,7 @@ def test_a_table_in_the_folder_that_is_not_asked_for_is_named(
     patients(data)
     study(project, data)
     said = capsys.readouterr().out
-    assert "patients.csv names images (Image, Patient) and is not used; TABLE=patients.csv uses it" in said
+    assert "patients.csv lists images (Image, Patient) but is not used; to use it, set TABLE=patients.csv" in said
 
 
 def test_c_nmc_in_data_raw_is_not_disturbed_by_images_beside_it(tmp_path: Path, project: Paths) -> None:

@@ -30,7 +30,7 @@ def usual() -> dict[str, list[float]]:
     ("image", "reason"),
     [
         (Image.new("RGB", (450, 450)), "black"),
-        (Image.new("RGB", (450, 450), "white"), "of one colour"),
+        (Image.new("RGB", (450, 450), "white"), "a single colour"),
         (cell(120), "120x120 px"),
         (cell(1500), "1500x1500 px"),
         (cell(colour=(200, 190, 60)), "mean colour"),

@@ -318,7 +318,7 @@ def test_a_fraction_that_people_do_not_allow_is_said_and_written(
     split.run(params_by(tiny, 0.2), Paths(tmp_path))
     report = json.loads(Paths(tmp_path).split_metrics.read_text())
     assert report["test_fraction"] == {"asked": 0.2, "reached": pytest.approx(1 / 3)}
-    assert "the test set holds 33.3% of the images, where split.test_fraction asks for 20.0%" in capsys.readouterr().out
+    assert "the test set contains 33.3% of the images instead of split.test_fraction, 20.0%" in capsys.readouterr().out
 
 
 def test_a_fraction_that_is_reached_is_written_and_needs_no_word(
@@ -375,7 +375,7 @@ def test_an_audit_is_read_back_for_the_parameters_that_it_was_made_with_and_no_o
         (lambda text: text.replace("0001,0005", "0005,0001"), "one must come before other"),
         (lambda text: text.replace("0001,0005", "0001,9999"), "other is not an image of"),
         (lambda text: text + text.splitlines()[1] + "\n", "pair occurs twice"),
-        (lambda text: text.replace(",3,", ",left,"), "turn must be a whole number"),
+        (lambda text: text.replace(",3,", ",left,"), "turn must be an integer"),
         (lambda text: text.replace("0.99", "much"), "correlation must be a number"),
         (lambda _: "", "damaged"),
     ],

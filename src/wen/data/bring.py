@@ -64,7 +64,7 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
         about, data = about.with_table(data), data.parent
     of_cnmc = replace(about, name=None) == About() and cnmc.is_layout(_names(data))
     if of_cnmc and about.name:
-        raise WenError(f"--name {about.name}: these are C-NMC's images, or named and filed as they are; leave it out")
+        raise WenError(f"--name {about.name}: not used for C-NMC, or images named and filed like C-NMC; leave it out")
     target = paths.raw / ("cnmc" if of_cnmc else "cells")
     with _brought(data, target) as folder:
         try:
@@ -77,7 +77,7 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
     if _is_edited(paths) and paths.params.read_bytes() != content:
         old = _old_name(paths.params)
         paths.params.replace(old)
-        print(f"your own params.yaml is kept as {old.name}")
+        print(f"the previous params.yaml was kept as {old.name}")
     with atomic(paths.params) as partial:
         partial.write_bytes(content)
     dataset, subjects = params.dataset, summary["subjects"]
@@ -191,18 +191,18 @@ def _unzip(source: Path, target: Path) -> None:
             members = [member for member in members if not member.filename.endswith("/")]
             for name, times in Counter(member.filename for member in members).items():
                 if times > 1:
-                    raise WenError(f"{source}: holds {name!r} {times} times")
+                    raise WenError(f"{source}: contains {name!r} {times} times; keep one")
             size = sum(member.file_size for member in members)
             free = shutil.disk_usage(target.parent).free
             if size > min(LARGEST_ZIP, free):
-                raise WenError(f"{source}: unpacks to {size / 1e9:.1f} GB; {free / 1e9:.1f} GB are free here")
+                raise WenError(f"{source}: needs {size / 1e9:.1f} GB unpacked; {free / 1e9:.1f} GB are free")
             for member in track(members, "unpacking images", transient=True):
                 archive.extract(member, target)
     except DAMAGE as error:
         raise WenError(f"{source}: neither a folder nor a complete zip ({_text(error)})") from None
     except UNFIT as error:
         raise WenError(
-            f"{source}: cannot be unpacked ({_text(error)}); unpack it yourself and give the folder"
+            f"{source}: cannot be unpacked ({_text(error)}); unpack it yourself and name the folder"
         ) from None
 
 
@@ -214,4 +214,4 @@ def _check(member: zipfile.ZipInfo, source: Path) -> None:
     """Refuse a member that would be unpacked outside the target, or is not a regular file."""
     path, kind = PureWindowsPath(member.filename), stat.S_IFMT(member.external_attr >> 16)
     if not member.filename or path.root or path.drive or ".." in path.parts or kind not in (0, stat.S_IFREG):
-        raise WenError(f"{source}: unsafe member {member.filename!r}; nothing was unpacked")
+        raise WenError(f"{source}: unsafe path {member.filename!r} in the archive; nothing was unpacked")

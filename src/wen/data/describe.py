@@ -93,16 +93,17 @@ def remarks(summary: dict[str, Any]) -> list[str]:
     if (unlike := summary["unlike"])["count"]:
         named = [f"{image['id']} ({'; '.join(image['reasons'])})" for image in unlike["examples"]]
         lines.append(
-            f"images unlike the others ({unlike['count']:,}), which may show no cell; look at them: "
+            f"images that differ from the others and may show no cell ({unlike['count']:,}); check them: "
             f"{some(named, unlike['count'])}"
         )
     if summary["padded"]:
         lines.append(
-            f"{summary['padded']:,} of {summary['images']:,} images are not square, or smaller than the square that is "
-            "cut out; black is put around them"
+            f"{summary['padded']:,} of {summary['images']:,} images are not square, or are smaller than images.crop; "
+            "they are padded with black"
         )
     if summary["subjects"] is None:
         lines.append(
-            "no subjects are known, so nobody can tell whether a person has cells in both the training and the test set"
+            "subjects are unknown, so a person may have cells in both training and test; bring a table with a "
+            "column subject to rule this out"
         )
     return lines

@@ -85,23 +85,23 @@ def reasons(found: Mapping[str, float], usual: Ranges) -> list[str]:
     if not found["area"]:
         return ["black"]
     if found["contrast"] < PLAIN:
-        return ["of one colour"]
+        return ["a single colour"]
     lines = []
     if _is_outside(found, usual, *_SIZES):
         (least, lowest), (most, highest) = (tuple(usual[name][end] for name in _SIZES) for end in (0, 1))
         lines.append(
-            f"{found['width']:.0f}x{found['height']:.0f} px, the study's images {least:.0f}x{lowest:.0f} to "
-            f"{most:.0f}x{highest:.0f}"
+            f"{found['width']:.0f}x{found['height']:.0f} px, {least:.0f}x{lowest:.0f} to {most:.0f}x{highest:.0f} in "
+            "the study"
         )
     if _is_outside(found, usual, "area"):
         low, high = (min(max(end, 0), 1) for end in usual["area"])
-        lines.append(f"{found['area']:.0%} of it not black, in the study {low:.0%} to {high:.0%}")
+        lines.append(f"{found['area']:.0%} of it not black, {low:.0%} to {high:.0%} in the study")
     if _is_outside(found, usual, "red", "green", "blue"):
         colour, darkest, lightest = (
             ", ".join(f"{min(max(value, 0), 255):.0f}" for value in values)
             for values in zip(*((found[name], *usual[name]) for name in ("red", "green", "blue")), strict=True)
         )
-        lines.append(f"mean colour {colour}, in the study {darkest} to {lightest}")
+        lines.append(f"mean colour {colour}, {darkest} to {lightest} in the study")
     return lines
 
 

@@ -55,7 +55,7 @@ def _class_balance(index: pd.DataFrame, classes: Classes, path: Path) -> None:
 def _cells_per_subject(index: pd.DataFrame, classes: Classes, path: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 3))
     if not has_subjects(index):
-        axes.set(title="Subjects are not known", xticks=[], yticks=[])
+        axes.set(title="Subjects unknown", xticks=[], yticks=[])
         save(figure, path)
         return
     counts = index.groupby(["subject", "label"]).size().reset_index(name="cells")
@@ -71,8 +71,8 @@ def _cells_per_subject(index: pd.DataFrame, classes: Classes, path: Path) -> Non
 def _cell_statistics(index: pd.DataFrame, looks: pd.DataFrame, classes: Classes, path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(8, 3))
     for ax, measured, title in (
-        (axes[0], looks.area, "Share of the frame that is not black"),
-        (axes[1], looks[["red", "green", "blue"]].mean(axis=1), "Mean level of what is not black"),
+        (axes[0], looks.area, "Share of the image that is not black"),
+        (axes[1], looks[["red", "green", "blue"]].mean(axis=1), "Mean level of the pixels that are not black"),
     ):
         bins = np.histogram_bin_edges(measured, bins=30)
         for label, name, colour in classes:

@@ -113,8 +113,8 @@ def remarks(about: Mapping[str, Any]) -> list[str]:
         lines.append(f"people with cells of both classes, each counted as one person ({len(both):,}): {some(both)}")
     if several := [f"{' and '.join(names)} ({subject})" for subject, names in about["with_several_ids"].items()]:
         lines.append(
-            f"people with several ids, each counted as one person ({len(several):,}): {some(several)}; "
-            "if two of them are not the same person, give one another number"
+            f"people with several ids, each counted as one person ({len(several):,}): {some(several)}; if two of "
+            "them are different people, give one another number"
         )
     return lines
 

@@ -106,8 +106,8 @@ def survey(folder: Path, root: Path, params: Params) -> tuple[pd.DataFrame, pd.D
     if not problems and index.label.nunique() < 2:
         counts = [f"{int((index.label == value).sum()):,} {name}" for value, name in enumerate(dataset.classes)]
         problems.append(
-            f"{folder}: holds {len(index)} labelled images, {' and '.join(counts)}; both classes are needed. "
-            "`wen study DATA` brings images here"
+            f"{folder}: contains {len(index)} labelled images, {' and '.join(counts)}; both classes are needed. "
+            "Bring images here with `wen study DATA`"
         )
     if problems:
         raise WenError(f"{len(problems)} problem(s) with the images:\n" + "\n".join(problems + listing.left_out))
@@ -139,8 +139,8 @@ def _warn_of_classes(index: pd.DataFrame, pairs: pd.DataFrame) -> None:
     if len(joined):
         lines = [f"{path[one]} and {path[other]}" for one, other in zip(joined.one, joined.other, strict=True)]
         warnings.warn(
-            f"{len(lines)} near-copies have different labels; look at them and correct the wrong label, or lower "
-            "dataset.near_difference if they are different cells:\n" + "\n".join(lines),
+            f"{len(lines)} near-copies have different labels; look at them, and correct the wrong label or, if they "
+            "show different cells, lower dataset.near_difference:\n" + "\n".join(lines),
             stacklevel=2,
         )
 
@@ -158,7 +158,7 @@ def _open(cell: Cell, root: Path, dataset: Dataset) -> _Row | images.BadImage:
         data = cell.path.read_bytes()
         image = images.decode_bmp(data, dataset.side) if dataset.of_cnmc else images.decode(data)
         if dataset.side and image.size != (dataset.side, dataset.side):
-            raise images.BadImage(f"dataset.side is {dataset.side}", f"{image.width}x{image.height} px")
+            raise images.BadImage(f"differs from dataset.side, {dataset.side}", f"{image.width}x{image.height} px")
     except images.BadImage as error:
         return error
     except OSError as error:
@@ -182,14 +182,15 @@ def _refuse_contradictions(index: pd.DataFrame, problems: Problems) -> None:
     """Name images with equal pixels and different labels."""
     classes = index.groupby("pixels").label.transform("nunique")
     for _, group in index[classes > 1].groupby("pixels"):
-        problems.add("equal images with different labels", " and ".join(group.path))
+        problems.add(
+            "equal images with different labels; correct the label or remove one image", " and ".join(group.path)
+        )
 
 
 def _gaps(listing: Listing) -> list[str]:
     gaps = [f"incomplete C-NMC 2019, {line}" for line in cnmc.incomplete(listing.cells)]
     if gaps or listing.missing:  # which the listing names
         gaps.append(
-            "to study the images that are here, set dataset.complete: false in params.yaml "
-            "(`wen study ... --incomplete`)"
+            "to study these images only, set dataset.complete: false in params.yaml (`wen study ... --incomplete`)"
         )
     return gaps

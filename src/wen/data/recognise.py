@@ -63,7 +63,7 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
     names = list(inside.images)
     if not names:
         others = Listing([], [], tally(inside.not_read), {}, images_in.FORMATS).left_out
-        raise WenError("\n".join([f"{folder}: holds no image to study", *inside.unlisted, *others]))
+        raise WenError("\n".join([f"{folder}: contains no image to study", *inside.unlisted, *others]))
     found = cell_table.found_classes(folder / table, names) if table else class_folders.found_classes(names)
     of_all_idb2 = not table and class_folders.is_all_idb2(names)
     classes = _classes(found, about, ("healthy", "blast") if of_all_idb2 else ("negative", "positive"))
@@ -82,16 +82,17 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
     if len(names) > NEAR_MOST:
         values["dataset.near_copies"] = False
         print(
-            f"near-copies are not searched for among {len(names):,} images; dataset.near_copies: true would take hours"
+            f"warning: near-copies are not searched for, because {len(names):,} images would take hours; to search "
+            "for them, set dataset.near_copies: true"
         )
-    header = f"{profile}, put in place by `make study` for {name!r}. Start the study with `dvc repro`."
+    header = f"{profile}, adapted by `make study` to {name!r}. Start the study with `dvc repro`."
     text = rewritten(content.decode(), header, values)
     params = parse(text, Path("params.yaml"))
     if not any(cell.subject for cell in readers.read(params.dataset, folder).cells):
         if params.split.unit == "subject":
             raise WenError(
-                f"--profile {profile} splits by subject, and these data do not say whose cells the images show; bring "
-                "a table with a column subject (make study DATA=... TABLE=cells.csv), or take another profile"
+                f"--profile {profile} splits by subject, and these data do not name the subjects; bring a table with "
+                "a column subject (make study DATA=... TABLE=cells.csv), or choose another profile"
             )
         text = rewritten(content.decode(), header, values | {"repeats.subject": 0})
     if table:
@@ -107,13 +108,13 @@ def _bring_table(table: Path | None, data: Path, folder: Path) -> str | None:
     if table is None:
         return None
     if table.suffix.lower() in (".xlsx", ".xls", ".ods"):
-        raise WenError(f"{table}: save the sheet as CSV, and give that")
+        raise WenError(f"{table}: a spreadsheet; save it as CSV and name that file")
     if table.is_file() and data.is_dir() and table.resolve().is_relative_to(data.resolve()):
         return table.resolve().relative_to(data.resolve()).as_posix()
     if table.is_file():
         place = folder / table.name
         if place.exists() and place.read_bytes() != table.read_bytes():
-            raise WenError(f"{table}: the images' folder has another file of this name; rename the table")
+            raise WenError(f"{table}: the folder of images contains another file of this name; rename the table")
         if not place.exists():
             shutil.copyfile(table, place)
         return table.name
@@ -127,11 +128,11 @@ def _classes(found: Mapping[str, int], about: About, numbered: tuple[str, str]) 
     listed = ", ".join(f"{name} ({count:,})" for name, count in found.items())
     if not found:
         raise WenError(
-            "the images have no classes: put those of each class into a folder of its name, or bring a table with a "
-            "column label (make study DATA=... TABLE=cells.csv)"
+            "the images have no classes; put the images of each class into a folder named after it, or bring a "
+            "table with a column label (make study DATA=... TABLE=cells.csv)"
         )
     if len(found) == 1:
-        raise WenError(f"all images are of one class, {listed}; both classes are needed")
+        raise WenError(f"all images are of one class, {listed}; images of two classes are needed")
     if about.classes:
         return _given(found, about.classes, listed)
     if len(found) > 2:
@@ -150,15 +151,15 @@ def _classes(found: Mapping[str, int], about: About, numbered: tuple[str, str]) 
     positive = positive_of(found)
     if positive is None:
         raise WenError(
-            f"the classes are {listed}; which is the positive one? Name it: make study ... "
-            f"POSITIVE='{next(iter(found))}' (wen study ... --positive NAME)"
+            f"the classes are {listed}, and neither name shows which is positive; name the positive one: make study "
+            f"... POSITIVE='{next(iter(found))}' (wen study ... --positive NAME)"
         )
     return [name for name in found if name != positive] + [positive]
 
 
 def _given(found: Mapping[str, int], classes: Sequence[str], listed: str) -> list[str]:
     if normal(classes[0]) == normal(classes[1]):
-        raise WenError(f"--classes: {classes[0]} twice; name the negative and the positive class")
+        raise WenError(f"--classes: {classes[0]} is named twice; name the negative and the positive class")
     if set(found) != {"0", "1"}:
         for name in classes:
             if not any(label_of(other, [name, ""]) == 0 for other in found):
@@ -176,4 +177,4 @@ def _name_tables(folder: Path, names: Sequence[str]) -> None:
             continue
         if any(Path(row.path.replace("\\", "/")).name.casefold() in known for row in rows):
             name = path.relative_to(folder)
-            print(f"{name} names images ({', '.join(columns.values())}) and is not used; TABLE={name} uses it")
+            print(f"{name} lists images ({', '.join(columns.values())}) but is not used; to use it, set TABLE={name}")

@@ -30,8 +30,8 @@ def run(params: Params, paths: Paths) -> None:
     write_json(paths.split_metrics, {**_settings(params), "test_fraction": fraction, **audit(cells, copies)})
     if options.test == "random" and abs(reached - asked) > POINT:
         print(
-            f"split: the test set holds {reached:.1%} of the images, where split.test_fraction asks for {asked:.1%}; "
-            "no test set that keeps people and their copies together comes nearer"
+            f"split: the test set contains {reached:.1%} of the images instead of split.test_fraction, {asked:.1%}; "
+            "no test set that keeps people and their copies together comes closer"
         )
 
 
@@ -85,7 +85,7 @@ def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int
     """
     if options.unit == "subject" and not has_subjects(index):
         raise WenError(
-            "split.unit: subject needs to know whose cells the images show, and these data do not say; bring a table "
+            "split.unit: subject needs the subjects of the images, and these data do not name them; bring a table "
             "with a column subject (make study DATA=... TABLE=cells.csv), or set split.unit: image"
         )
     group = components(index, copies) if options.unit == "subject" else np.arange(len(index))
@@ -93,7 +93,7 @@ def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int
     if options.test != "random":
         test = (index.source == options.test).to_numpy()
         if not test.any():
-            raise WenError(f"split.test: {options.test}, but the index holds no image of {options.test}")
+            raise WenError(f"split.test: {options.test}, but there are no images of {options.test}; set random, or bring them")
         part[np.isin(group, group[test])] = EXCLUDED
         part[test] = TEST
     else:
@@ -153,7 +153,9 @@ def _random_test(label: np.ndarray, group: np.ndarray, options: Split, folds: in
                 random_state=seed_for(seed, what="test"),
             )
         except ValueError as error:
-            raise WenError(f"split: {len(label)} images are too few for a test set of each class ({error})") from None
+            raise WenError(
+                f"split: {len(label)} images are too few for a test set with both classes ({error}); bring more"
+            ) from None
         return test
     _enough(label, group, folds + 1, f"a test set and {folds} folds")
     counts = np.stack([np.bincount(group[label == value], minlength=group.max() + 1) for value in (1, 0)], axis=1)
@@ -166,8 +168,8 @@ def _enough(label: np.ndarray, group: np.ndarray, parts: int, purpose: str) -> N
         found = len(np.unique(group[label == value]))
         if found < parts:
             raise WenError(
-                f"split: {found} independent groups of {name} images are too few for {purpose}; "
-                "use fewer folds, split.unit: image, or more data"
+                f"split: {found} independent groups of {name} images are too few for {purpose}; use fewer folds, set "
+                "split.unit: image, or bring more data"
             )
 
 
@@ -176,8 +178,8 @@ def _two_classes_everywhere(cells: pd.DataFrame) -> None:
         if images.label.nunique() < 2:
             where = "the test set" if part == TEST else f"fold {fold}"
             raise WenError(
-                f"split: {where} holds only one class ({len(images)} images); change seed, use fewer folds "
-                "or split.unit: image"
+                f"split: {where} contains only one class ({len(images)} images); change seed, use fewer folds or set "
+                "split.unit: image"
             )
 
 

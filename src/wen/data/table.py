@@ -93,9 +93,9 @@ def _read(
     if tuple(table.columns) != columns:
         raise WenError(f"{path}: columns {','.join(table.columns)}; expected {','.join(columns)}; {remedy}")
     if table.empty and not may_be_empty:
-        raise WenError(f"{path}: lists no image; {remedy}")
+        raise WenError(f"{path}: lists no images; {remedy}")
     for name in numbers:
-        _check(table[name].str.fullmatch(r"-?[0-9]{1,9}"), path, f"{name} must be a whole number")
+        _check(table[name].str.fullmatch(r"-?[0-9]{1,9}"), path, f"{name} must be an integer")
     return table.astype(dict.fromkeys(numbers, int))
 
 
@@ -103,4 +103,4 @@ def _check(valid: pd.Series, path: Path, problem: str) -> None:
     """Refuse a table with an invalid row, and name the first one's line."""
     if not valid.all():
         line = int((~valid).to_numpy().argmax()) + 2
-        raise WenError(f"{path}:{line}: {problem}; the table was changed by hand, make it again")
+        raise WenError(f"{path}:{line}: {problem}. The table was edited by hand; delete it and run `dvc repro`")
