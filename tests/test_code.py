@@ -180,7 +180,7 @@ def test_whatever_a_stage_executes_counts(source: Path, name: str, old: str, new
     ("name", "old", "new"),
     [
         ("config/params.py", "not in this study; params.yaml has ", "no such model. There are "),
-        ("network/fit.py", "training stops, and epoch ", "it stops with epoch "),
+        ("network/fit.py", "training stopped, and epoch ", "it stops with epoch "),
         ("network/features.py", '"decoding images"', '"reading the images"'),
         ("config/params.py", ": unknown key", ": there is no such key"),
         ("config/params.py", "no such file; run this in the project's folder", "not found"),

@@ -264,10 +264,10 @@ def test_the_head_alone_can_be_trained() -> None:
 @pytest.mark.parametrize(
     ("name", "module", "message"),
     [
-        ("resnet50", "layer5", r"no such module; did you mean .*layer4.*cut before conv1, bn1, layer1"),
-        ("resnet50", "layer4.0.conv2", r"several tensors cross.* before layer4\.0\.conv1 and before layer4\.1$"),
-        ("densenet121", "features.denseblock3.denselayer2", "several tensors cross"),
-        ("mobilenetv3_small_100", "classifier", "runs behind conv_head, with which the head begins: write that"),
+        ("resnet50", "layer5", r"no such module; did you mean .*layer4.*trained from conv1, bn1, layer1"),
+        ("resnet50", "layer4.0.conv2", r"several tensors pass.* before layer4\.0\.conv1 and before layer4\.1$"),
+        ("densenet121", "features.denseblock3.denselayer2", "several tensors pass"),
+        ("mobilenetv3_small_100", "classifier", "runs after conv_head, where the head begins; write conv_head"),
         ("tf_efficientnet_lite0", "blocks.7", r"no such module; did you mean blocks\.6"),
     ],
 )

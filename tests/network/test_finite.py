@@ -74,7 +74,7 @@ def test_a_checkpoint_of_numbers_that_are_none_is_refused_by_its_file_and_key(
 
 def test_how_many_tensors_are_like_the_first_is_said() -> None:
     weights = {"a": torch.ones(2), "b": torch.full((2,), torch.nan), "c": torch.full((2,), torch.inf)}
-    assert flaw(weights) == "b holds NaN, and 1 more of its 3 tensors are like it"
+    assert flaw(weights) == "b holds NaN, and 1 more of its 3 tensors have the same problem"
     assert flaw({"a": torch.ones(2), "counter": torch.tensor(3)}) == ""
 
 
@@ -127,7 +127,7 @@ def test_float16_that_holds_too_little_on_disk_is_told_with_the_type_that_holds_
     shutil.rmtree(paths.features)
     values["features"]["dtype"] = "float16"
     monkeypatch.setattr(Computed, "outputs", outputs_with(70_000, 3, 0))
-    said = r"70000, where float16 holds no number above 65504; set features\.dtype: float32"
+    said = r"70000, but the largest number in float16 is 65504; set features\.dtype: float32"
     with pytest.raises(WenError, match=rf"^activations of image {read_cells(paths).id[3]}: {said}"):
         features.run(Params.model_validate(values), paths, "cpu")
     assert not paths.features.exists()
@@ -144,7 +144,9 @@ def test_weights_of_zero_give_features_that_nothing_can_be_learnt_from(paths: Pa
     weights = safetensors.torch.load_file(paths.backbone)
     zeros = {key: torch.zeros_like(own) for key, own in weights.items()}
     safetensors.torch.save_file(zeros, paths.backbone, {"wen": "{}"})
-    with pytest.raises(WenError, match=r"pooled: the same for all images; models/backbone\.safetensors is no trained"):
+    with pytest.raises(
+        WenError, match=r"pooled: the same for every image; models/backbone\.safetensors contains no trained"
+    ):
         features.run(tiny, paths, "cpu")
 
 

@@ -108,7 +108,7 @@ def test_a_loss_that_is_no_number_stops_training_and_keeps_the_best_epoch_before
     assert (best.epoch, best.diverged, steps) == (1, True, 2)
     said = capsys.readouterr().err
     assert "LR 0.001, fold 0: after epoch 2 of head the loss is" in said
-    assert "training stops, and epoch 1 of head is kept" in said
+    assert "training stopped, and epoch 1 of head is kept" in said
 
 
 @pytest.mark.parametrize("first", [[math.inf, -math.inf], [math.nan, 1.0]])
@@ -188,7 +188,7 @@ def test_a_stage_2_that_diverges_at_once_keeps_stage_1_and_says_so(
     best, _ = of_both_stages(tmp_path, values, [RIGHT], [[math.nan, math.nan], SURER], keep)
     assert (best.stage, best.epoch, best.diverged) == ("head", 1, True)
     assert "after epoch 1 of finetune the loss is" in (said := capsys.readouterr().err)
-    assert "training stops, and epoch 1 of head is kept" in said
+    assert "training stopped, and epoch 1 of head is kept" in said
 
 
 def test_a_stage_2_that_diverges_later_keeps_its_own_best_epoch_if_always(

@@ -219,7 +219,7 @@ def test_a_pickle_that_runs_code_is_not_loaded(tmp_path: Path, tiny: Params) -> 
     file = tmp_path / "harmful.pth"
     torch.save({"x": Harmful()}, file)
     with pytest.raises(
-        WenError, match=r"an object that code would have to make.*save model\.state_dict\(\) alone"
+        WenError, match=r"an object that only code can create.*save model\.state_dict\(\) alone"
     ) as caught:
         fetch(tiny, tmp_path, weights=str(file))
     assert "weights_only" not in str(caught.value)
@@ -238,11 +238,11 @@ NO_CHECKPOINTS = {
     "a login page": (b"\n<!DOCTYPE html><html><body>Sign in</body></html>", "a web page"),
     "Keras' HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5"),
     "ONNX": (b"\x08\x07\x12\x07pytorch\x1a\x04onnx", "ONNX"),
-    "a pointer of git-lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"),
+    "a git-lfs pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"),
     "a zip of files": (zipped(), r"a zip archive of 1 other files \(weights/model\.pth\): unpack it"),
     "a gzip": (b"\x1f\x8b\x08" + bytes(30), "gzip"),
-    "text": (b"epoch 1 loss 0.3\n", "neither safetensors nor written by torch.save"),
-    "bytes": (bytes(range(256)), "neither safetensors nor written by torch.save"),
+    "text": (b"epoch 1 loss 0.3\n", "neither safetensors nor a torch.save file"),
+    "bytes": (bytes(range(256)), "neither safetensors nor a torch.save file"),
     "half a safetensors": (b'\x40\0\0\0\0\0\0\0{"a":', r"damaged safetensors \(Error"),
 }
 
@@ -261,7 +261,7 @@ def test_what_is_no_checkpoint_is_refused_with_its_cause(tmp_path: Path, tiny: P
 def test_tensors_without_names_are_told(tmp_path: Path, tiny: Params) -> None:
     file = tmp_path / "numbered.pth"
     torch.save({0: torch.zeros(1)}, file)
-    with pytest.raises(WenError, match=r"numbered\.pth holds something else than named tensors"):
+    with pytest.raises(WenError, match=r"numbered\.pth contains something other than named tensors"):
         fetch(tiny, tmp_path, weights=str(file))
 
 
@@ -269,10 +269,13 @@ def test_tensors_without_names_are_told(tmp_path: Path, tiny: Params) -> None:
     ("options", "message"),
     [
         ({"weights": "nowhere.pth"}, "no such file"),
-        ({"name": "tf_efficientnet_b0"}, "come as packages"),
+        ({"name": "tf_efficientnet_b0"}, "are available as packages"),
         ({"name": "efficientnot_b0"}, "timm has no"),
-        ({"name": "mixer_s16_224", "weights": "hub"}, "timm has no weights of mixer_s16_224; it has those of mixer_"),
-        ({"name": "deit_tiny_distilled_patch16_224"}, "no classifier of one linear layer"),
+        (
+            {"name": "mixer_s16_224", "weights": "hub"},
+            "timm has no weights for mixer_s16_224; it has weights for mixer_",
+        ),
+        ({"name": "deit_tiny_distilled_patch16_224"}, "no single linear layer as classifier"),
         (
             {"kwargs": {"bn_epsilon": 1}},
             "does not build tf_efficientnet_lite0 for 32 px and {'bn_epsilon': 1}: .*bn_epsilon",

@@ -40,7 +40,7 @@ from wen.selftest.trial import stopped_after
 
 CPU = torch.device("cpu")
 MEMBER = Member("0.01", 0)
-NOTICE = "features.activations: none are kept, since torch.fx cannot trace looped_resnet: stage 2 and prediction run"
+NOTICE = "features.activations: not stored, because torch.fx cannot trace looped_resnet: stage 2 and prediction run"
 
 
 class Looped(ResNet):

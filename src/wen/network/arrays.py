@@ -77,8 +77,8 @@ def read(path: Path, rows: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             values = stored[batch]
         except IndexError:
             raise WenError(
-                f"{path}: of shape {stored.shape}, too short for row {max(batch)} of data/index.csv; "
-                "delete it and run `dvc repro`"
+                f"{path}: shape {stored.shape} is too short for row {max(batch)} of data/index.csv; delete it and "
+                "run `dvc repro`"
             ) from None
         yield values
         stored.base.madvise(mmap.MADV_DONTNEED)  # or memory would hold all that was ever read

@@ -57,7 +57,7 @@ def build(options: Backbone, size: int, pretrained: bool = False) -> nn.Module:
         if pretrained:
             raise
         asked = f" and {dict(options.kwargs)}" if options.kwargs else ""
-        raise WenError(f"backbone.name: timm does not build {name} for {size} px{asked}: {error}") from None
+        raise WenError(f"backbone.name: timm cannot build {name} for {size} px{asked}: {error}") from None
     for module in network.modules():
         if eps is not None and isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eps = float(eps)
@@ -86,7 +86,9 @@ def _give_linear_head(network: nn.Module) -> None:
     name = head_name(network)
     head = network.get_submodule(name) if name else None
     if not isinstance(head, nn.Linear | nn.Conv2d):
-        raise WenError(f"backbone.name: {type(network).__name__} has no classifier of one linear layer to replace")
+        raise WenError(
+            f"backbone.name: {type(network).__name__} has no single linear layer as classifier; choose another network"
+        )
     if isinstance(network, VGG):
         network.set_submodule(name, nn.Linear(network.num_features, 1))
     elif isinstance(head, nn.Conv2d):
@@ -115,9 +117,9 @@ def load(params: Params, path: Path, device: torch.device) -> nn.Module:
         expected = without(head, expected)
     differing = difference(weights, expected)
     if differing:
-        raise WenError(f"{path}: is of another network than backbone.name.\n{differing}")
+        raise WenError(f"{path}: belongs to another network than backbone.name.\n{differing}")
     if found := flaw(weights):
-        raise WenError(f"{path}: {found}, which was not so when it was written; delete it and run `dvc repro`")
+        raise WenError(f"{path}: {found}, so it changed since it was written; delete it and run `dvc repro`")
     network.load_state_dict(weights, strict=False)
     return network.eval().to(device).to(memory_format=torch.channels_last)
 
@@ -143,7 +145,7 @@ def save(weights: Weights, about: dict[str, object], path: Path) -> None:
         If a weight is infinite or undefined; nothing is written.
     """
     if found := flaw(weights):
-        raise WenError(f"{path}: not written: {found}")
+        raise WenError(f"{path}: not written, because {found}")
     # safetensors orders several metadata keys at random; one key keeps the bytes equal. Of a weight by two names, as
     # CoaT has some, it takes nothing but copies.
     with atomic(path) as partial:

@@ -96,7 +96,10 @@ def cut(network: nn.Module, unfreeze_from: str, dtype: torch.dtype = torch.float
         _check_in_head(network, name)
         at = features.end
     elif not features.is_legal(at):
-        raise WenError(f"{KEY}: {name}: several tensors cross there, where one has to; {_near(features, name, at)}")
+        raise WenError(
+            f"{KEY}: {name}: several tensors pass between the modules before and after it, but only one may; "
+            f"{_near(features, name, at)}"
+        )
     pooled = head.before(head_name(network))
     if pooled is None:
         raise WenError(f"backbone.name: {type(network).__name__}'s classifier, {head_name(network)}, is never called")
@@ -136,7 +139,7 @@ class _Graph:
             graphs = [_Tracer(inner).trace(self.root.train(mode)) for mode in (True, False)]
         except Exception as error:  # torch.fx raises many kinds, and timm's code may raise any on a proxy
             raise WenError(
-                f"{KEY}: {name}: {type(network).__name__} cannot be traced so far in: "
+                f"{KEY}: {name}: {type(network).__name__} cannot be traced that deep: "
                 f"{' '.join(str(error).split())[:200]}" + (f"; {_offer(network, name)}" if "." in name else "")
             ) from None
         finally:
@@ -144,7 +147,9 @@ class _Graph:
         for graph in graphs:
             _follow_training(graph)
         if str(graphs[0]) != str(graphs[1]):
-            raise WenError(f"{KEY}: {name}: what runs there differs between training and inference; cut elsewhere")
+            raise WenError(
+                f"{KEY}: {name}: this part runs differently in training and inference; choose another module"
+            )
         *self.nodes, self.output = graphs[0].nodes
         self.end = len(self.nodes)
 
@@ -243,10 +248,10 @@ def _check_in_head(network: nn.Module, name: str) -> None:
     graph = _Graph(network, "forward_head", name)
     at = graph.before(name)
     if at is None:
-        raise WenError(f"{KEY}: {name}: no module that the network calls by itself; {_offer(network, name)}")
+        raise WenError(f"{KEY}: {name}: the network never calls this module; {_offer(network, name)}")
     earlier = [_path(node) for k, node in enumerate(graph.nodes[:at]) if graph.has_weights(k)]
     if earlier:
-        raise WenError(f"{KEY}: {name}: runs behind {earlier[0]}, with which the head begins: write that")
+        raise WenError(f"{KEY}: {name}: runs after {earlier[0]}, where the head begins; write {earlier[0]}")
 
 
 def _near(graph: _Graph, name: str, at: int) -> str:
@@ -254,7 +259,7 @@ def _near(graph: _Graph, name: str, at: int) -> str:
     legal = graph.places()
     nearest = [max((k for k in legal if k < at), default=None), min((k for k in legal if k > at), default=None)]
     places = [_path(graph.nodes[k]) for k in nearest if k is not None]
-    return f"one does before {' and before '.join(places)}" if places else _offer(graph.root.network, name)
+    return f"possible: before {' and before '.join(places)}" if places else _offer(graph.root.network, name)
 
 
 def _offer(network: nn.Module, name: str) -> str:
@@ -262,7 +267,7 @@ def _offer(network: nn.Module, name: str) -> str:
     near = difflib.get_close_matches(name, [path for path, _ in network.named_modules() if path], n=3)
     meant = f"did you mean {', '.join(near)}? " if near else ""
     legal = ", ".join(_cuttable(network))
-    return f"{meant}it can be cut before {legal}, or inside one of them; auto cuts before the last stage"
+    return f"{meant}it can be trained from {legal} on, or from a module inside one of them; auto trains the last stage"
 
 
 def _cuttable(network: nn.Module) -> list[str]:

@@ -23,7 +23,7 @@ def choose(name: str, options: Compute) -> torch.device:
         name = "cuda" if here["cuda"] else "cpu"
     if not here.get(name.split(":")[0], False):
         available = ", ".join(kind for kind, there in here.items() if there)
-        raise WenError(f"--device {name}: not available here; there is {available} (or auto)")
+        raise WenError(f"--device {name}: not available here; choose {available} or auto")
     try:
         device = torch.device(name)
         if device.type == "cuda":

@@ -155,7 +155,7 @@ def _cause(values: torch.Tensor, dtype: str, reason: str) -> tuple[str, str]:
     if not values.isfinite().all():
         return kind_of(values), reason
     limit = np.finfo(dtype).max
-    return f"{values.abs().max():.6g}, where {dtype} holds no number above {limit:g}", "set features.dtype: float32"
+    return f"{values.abs().max():.6g}, but the largest number in {dtype} is {limit:g}", "set features.dtype: float32"
 
 
 def _differing(outputs: Iterator[Arrays], kind: str) -> Iterator[Arrays]:
@@ -166,7 +166,7 @@ def _differing(outputs: Iterator[Arrays], kind: str) -> Iterator[Arrays]:
         alike = alike and bool((batch[-1] == first).all())
         yield batch
     if alike:
-        raise WenError(f"{kind}: the same for all images; {UNTRAINED}")
+        raise WenError(f"{kind}: the same for every image; {UNTRAINED}")
 
 
 def _write(folder: Path, kinds: tuple[str, ...], view: View, outputs: Iterator[Arrays], rows: int) -> None:

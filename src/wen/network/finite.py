@@ -14,7 +14,9 @@ def flaw(weights: Mapping[str, torch.Tensor]) -> Message:
     if not found:
         return ""
     key, problem = next(iter(found.items()))
-    others = f", and {len(found) - 1} more of its {len(weights)} tensors are like it" if len(found) > 1 else ""
+    others = (
+        (f", and {len(found) - 1} more of its {len(weights)} tensors have the same problem") if len(found) > 1 else ""
+    )
     return f"{key} holds {problem}{others}"
 
 
@@ -34,9 +36,9 @@ def overflow(dtype: torch.dtype, remedy: str) -> Message:
         What to do about the weights, where no other type has more range.
     """
     if dtype == torch.float16:
-        return "computed in float16, which holds no number above 65504; set compute.precision: float32"
+        return "computed in float16, whose largest number is 65504; set compute.precision: float32"
     name = str(dtype).removeprefix("torch.")
-    return f"computed in {name} from finite weights, which are too large; {remedy}"
+    return f"computed in {name} from weights that are finite but too large; {remedy}"
 
 
 def refusal(source: str, images: Sequence[str], view: View, problem: str, reason: str) -> WenError:

@@ -197,7 +197,7 @@ class _Training:
         ends = self.epoch + 1 == options.epochs or self.waited + 1 == options.patience
         # The scale halves with every step whose gradients are infinite.
         if (ends and not self.steps.any_made) or (scaler.is_enabled() and scaler.get_scale() < 1):
-            return "no step has finite gradients in float16 (compute.precision: float32 has more range)"
+            return "no step has finite gradients in float16 (compute.precision: float32 has a larger range)"
         return ""
 
     def progress(self, curves: Curves) -> Progress:
@@ -221,10 +221,10 @@ def _stopped(training: _Training, problem: Message) -> Best:
     model = f"LR {member.recipe}, fold {member.fold}"
     where: Message = f"{model}: after epoch {training.epoch + 1} of {stage.name} {problem}"
     if training.best is None:
-        raise WenError(f"{where}; no epoch was better, so no model is saved; {_remedy(stage.module)}")
+        raise WenError(f"{where}; no epoch improved before that, so no model was saved; {_remedy(stage.module)}")
     best = training.best
-    kept: Message = f"training stops, and epoch {best.epoch} of {best.stage} is kept"
-    print(f"{where}; {kept}; to train on, {_remedy(stage.module)}", file=sys.stderr)
+    kept: Message = f"training stopped, and epoch {best.epoch} of {best.stage} is kept"
+    print(f"{where}; {kept}; to train further, {_remedy(stage.module)}", file=sys.stderr)
     return replace(best, diverged=True)
 
 

@@ -20,7 +20,7 @@ from wen.network.frozen import Frozen, Run, runner
 from wen.network.views import random_view, turned
 
 Rows = Sequence[np.ndarray]
-UNTRAINED = "models/backbone.safetensors is no trained network: set backbone.weights to another checkpoint"
+UNTRAINED = "models/backbone.safetensors contains no trained network; set backbone.weights to another checkpoint"
 """What to do where its weights are finite and its outputs are not."""
 
 
@@ -60,8 +60,8 @@ class Stored:
             rows = list(read(rows_of_views_path(self.folder), rows))
             if any((batch < 0).any() for batch in rows):
                 raise WenError(
-                    f"{self.folder}: made for another data/split.csv, without random views of images that this one "
-                    "trains on; run `dvc repro features`"
+                    f"{self.folder}: made for another data/split.csv, without random views of some training images; "
+                    "run `dvc repro features`"
                 )
         for values in read(array_path(folder, self.kind, view), rows):
             yield to_device(torch.from_numpy(values), self.device).float().movedim(-1, 1)
@@ -178,5 +178,5 @@ def batches(rows: np.ndarray, size: int) -> list[np.ndarray]:
         If there are no rows.
     """
     if not len(rows):
-        raise WenError("data/split.csv: no image in this part or fold of params.yaml; run `dvc repro split`")
+        raise WenError("data/split.csv: no image in this part or fold; run `dvc repro split`")
     return np.array_split(rows, min(-(-len(rows) // size), max(1, len(rows) // 2)))

