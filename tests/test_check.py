@@ -14,12 +14,12 @@ from wen.integrity import check
 @pytest.mark.parametrize(
     ("section", "key", "value", "message"),
     [
-        ("", "schemes", ["kappa", "gini"], "params.yaml: schemes: no scheme 'gini'; there are accuracy, f1, "),
+        ("", "schemes", ["kappa", "gini"], "params.yaml: schemes: unknown scheme 'gini'; choose from accuracy, f1, "),
         (
             "",
             "baselines",
             ["color"],
-            "params.yaml: baselines: no baseline 'color' (did you mean 'colour'?); there are colour, features",
+            "params.yaml: baselines: unknown baseline 'color' (did you mean 'colour'?); choose from colour, features",
         ),
         (
             "backbone",

@@ -112,7 +112,7 @@ def test_the_form_is_as_asked_or_as_the_output_ends(form: str | None, output: st
 
 @pytest.mark.parametrize("output", ["r.xlsx", "r", "r.json", "r.csv.gz"])
 def test_an_ending_that_stands_for_no_form_is_refused(output: str) -> None:
-    with pytest.raises(WenError, match=r"end the name in \.csv, \.jsonl, \.parquet, \.txt, or give --format"):
+    with pytest.raises(WenError, match=r"unknown ending; use \.csv, \.jsonl, \.parquet, \.txt, or give --format"):
         form_of(None, Path(output))
 
 
@@ -141,7 +141,7 @@ def test_of_many_rows_parquet_holds_groups_and_of_none_a_file(tmp_path: Path) ->
 
 def test_where_pyarrow_is_not_installed_a_sentence_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(WenError, match=r"needs pyarrow.*\[parquet\]"):
+    with pytest.raises(WenError, match=r"pyarrow, which Parquet needs, .*\[parquet\]"):
         form_of(None, Path("cells.parquet"))
 
 

@@ -34,9 +34,7 @@ class TestFolders:
         files(*(f"c/{k}.csv" for k in range(9)), *(f"c/{k}.XML" for k in range(5)))
         files("c/.DS_Store", "c/Thumbs.db", "c/._1.bmp", "c/__MACOSX/1.bmp")
         assert sources.find(["c"]) == ["c/1.bmp", "c/2.BMP", "c/3.png", "c/4.TIF", "c/5.Jpeg"]
-        assert capsys.readouterr().err == (
-            "c: 5 images; left out, as they are none: 9 .csv, 5 .xml, 1 without an ending\n"
-        )
+        assert capsys.readouterr().err == ("c: 5 images; skipped other files: 9 .csv, 5 .xml, 1 without an ending\n")
 
     def test_a_folder_without_images_says_what_it_holds_instead(self) -> None:
         files(*(f"c/{k}.csv" for k in range(9)), "c/notes.txt")
@@ -46,7 +44,7 @@ class TestFolders:
     def test_of_many_endings_the_most_frequent_are_named(self, capsys: pytest.CaptureFixture[str]) -> None:
         files("c/1.bmp", *(f"c/1.x{k}" for k in range(20)))
         sources.find(["c"])
-        assert "12 of other endings" in capsys.readouterr().err
+        assert "12 with other endings" in capsys.readouterr().err
 
     def test_a_linked_folder_is_followed_and_a_circle_of_links_is_named(
         self, capsys: pytest.CaptureFixture[str]

@@ -86,8 +86,8 @@ def check(stage: str, paths: Paths) -> None:
     if differing:
         names = ", ".join(differing[:5]) + (f" and {len(differing) - 5} more" if len(differing) > 5 else "")
         raise WenError(
-            f"{paths.code_of(stage)}: written for other code or libraries than this stage would run with ({names}); "
-            "run `dvc repro`, which lists them anew"
+            f"{paths.code_of(stage)}: lists other code or libraries than this stage would run with ({names}); run "
+            "`dvc repro`, which updates the list"
         )
 
 

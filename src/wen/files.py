@@ -45,7 +45,7 @@ def atomic(path: Path) -> Iterator[Path]:
         If something of another kind is at ``path``.
     """
     if not path.name or (path.exists() and not path.is_file() and not path.is_dir()):
-        raise WenError(f"{path}: cannot be replaced; choose the path of a regular file or a folder")
+        raise WenError(f"{path}: not a regular file or folder, so it cannot be replaced; choose another path")
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     partial, earlier = _beside(path), _beside(path, f"{EARLIER}.")
@@ -53,7 +53,7 @@ def atomic(path: Path) -> Iterator[Path]:
         yield partial
         if path.exists() and path.is_dir() != partial.is_dir():
             found, expected = ("folder", "file") if path.is_dir() else ("file", "folder")
-            raise WenError(f"{path}: is a {found}; a {expected} is to be written there. Move it away")
+            raise WenError(f"{path}: is a {found}, but a {expected} must be written there; move it away")
         flush(partial)
         if partial.is_dir() and path.exists():
             path.replace(earlier)

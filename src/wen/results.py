@@ -285,13 +285,13 @@ def _row(label: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
 def _check_test_set(path: Path, test_id: np.ndarray, cells: pd.DataFrame, paths: Paths) -> None:
     """Compare ids, in their order: labels alone can be equal by chance."""
     if not np.array_equal(test_id, cells.id.to_numpy().astype(str)):
-        raise WenError(f"{path}: made for another test set than {paths.split}; run `dvc repro`")
+        raise WenError(f"{path}: made for another test set than that of {paths.split}; run `dvc repro`")
 
 
 def _check_calibration(path: Path, arrays: Mapping[str, np.ndarray], params: Params) -> None:
     if (made_with := str(arrays.get("calibration", "unknown"))) != params.calibration:
         raise WenError(
-            f"{path}: its calibration is {made_with}, params.yaml says {params.calibration}; run `dvc repro`"
+            f"{path}: made with calibration {made_with}, but params.yaml has {params.calibration}; run `dvc repro`"
         )
 
 

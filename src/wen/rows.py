@@ -35,7 +35,8 @@ def form_of(form: str | None, output: Path | None) -> str:
         if ending not in ENDINGS:
             known = ", ".join(f".{name}" for name in ENDINGS)
             raise WenError(
-                f"--output {shown(output)}: end the name in {known}, or give --format. Spreadsheets open .csv"
+                f"--output {shown(output)}: unknown ending; use {known}, or give --format. Spreadsheet programs open "
+                ".csv"
             )
         form = ENDINGS[ending]
     if form == "parquet":
@@ -45,12 +46,12 @@ def form_of(form: str | None, output: Path | None) -> str:
 
 def _check_parquet(output: Path | None) -> None:
     if not output:
-        raise WenError("--format parquet: needs --output FILE, as Parquet is no text")
+        raise WenError("--format parquet: a binary format; name the file with --output FILE")
     try:
         import pyarrow  # noqa: F401
     except ImportError:
         raise WenError(
-            "Parquet needs pyarrow, which is not installed here: pip install -c constraints.txt -e '.[parquet]'"
+            "pyarrow, which Parquet needs, is not installed here: pip install -c constraints.txt -e '.[parquet]'"
         ) from None
 
 

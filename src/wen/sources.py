@@ -68,7 +68,7 @@ def read(file: str) -> bytes:
         if is_kind(about.st_mode):
             raise BadImage(kind if os.access(file, os.R_OK) else f"{kind}, and not readable")
     if about.st_size > LARGEST:
-        raise BadImage(f"{about.st_size:,} bytes, more than the {LARGEST:,} that an image may have")
+        raise BadImage(f"{about.st_size:,} bytes, more than the limit of {LARGEST:,} for an image")
     if not about.st_size:  # so do the files of /proc, and reading some of them never ends
         raise BadImage("empty file")
     with open(file, "rb") as stream:
@@ -120,7 +120,7 @@ def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
     for place, folders, names in os.walk(folder, onerror=unread, followlinks=True):
         about = os.stat(place)
         if (about.st_dev, about.st_ino) in seen:
-            print(f"{shown(place)}: a link to a folder that was already read", file=sys.stderr)
+            print(f"{shown(place)}: skipped, a link to a folder that was already read", file=sys.stderr)
             folders.clear()
             continue
         seen.add((about.st_dev, about.st_ino))
@@ -134,7 +134,7 @@ def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
             if path.suffix.lower() in ENDINGS:
                 images.append(str(path))
             elif path.is_symlink() and not path.exists():
-                print(f"{shown(path)}: a broken link", file=sys.stderr)
+                print(f"{shown(path)}: skipped, a broken link", file=sys.stderr)
             else:
                 others[path.suffix.lower()] += 1
     if not images and not may_be_empty:
@@ -142,11 +142,11 @@ def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
         raise WenError(f"{shown(folder)}: no image in this folder (.bmp, .jpg, .png, .tif){found}")
     if others:
         skipped = _count(others)
-        print(f"{shown(folder)}: {len(images):,} images; left out, as they are none: {skipped}", file=sys.stderr)
+        print(f"{shown(folder)}: {len(images):,} images; skipped other files: {skipped}", file=sys.stderr)
     return sorted(images)
 
 
 def _count(kinds: Counter[str]) -> str:
     named = [f"{number:,} {shown(kind) or 'without an ending'}" for kind, number in kinds.most_common(KINDS)]
     rest = sum(kinds.values()) - sum(number for _, number in kinds.most_common(KINDS))
-    return ", ".join([*named, f"{rest:,} of other endings"] if rest else named)
+    return ", ".join([*named, f"{rest:,} with other endings"] if rest else named)

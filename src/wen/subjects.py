@@ -33,11 +33,13 @@ def of_files(table: Path, files: Sequence[str]) -> list[str]:
         places = {Path(file).absolute(), (table.parent / file).absolute()} if Path(file).parent.name else {file}
         for place in map(str, places):
             if subject_of.setdefault(place, subject) != subject:
-                raise WenError(f"{shown(table)}: gives {shown(file)} two subjects, {subject_of[place]} and {subject}")
+                raise WenError(
+                    f"{shown(table)}: {shown(file)} has two subjects, {subject_of[place]} and {subject}; keep one"
+                )
     found = [subject_of.get(str(Path(file).absolute()), subject_of.get(Path(file).name, "")) for file in files]
     if missing := [file for file, subject in zip(files, found, strict=True) if not subject]:
-        more = f" and of {len(missing) - 1:,} more images" if len(missing) > 1 else ""
-        raise WenError(f"{shown(table)}: no subject of {shown(missing[0])}{more}")
+        more = f" and {len(missing) - 1:,} more images" if len(missing) > 1 else ""
+        raise WenError(f"{shown(table)}: no subject for {shown(missing[0])}{more}")
     return found
 
 
@@ -47,7 +49,7 @@ def _listed(path: Path) -> list[tuple[str, str]]:
     columns = [next((names.index(name) for name in known if name in names), -1) for known in (FILE, SUBJECT)]
     if -1 in columns:
         raise WenError(
-            f"{shown(path)}: needs columns {FILE[0]} and {SUBJECT[0]}; it has {shown(', '.join(names)[:200])}"
+            f"{shown(path)}: columns {FILE[0]} and {SUBJECT[0]} are needed; found {shown(', '.join(names)[:200])}"
         )
     return [(row[columns[0]], row[columns[1]]) for _, row in table.rows]
 

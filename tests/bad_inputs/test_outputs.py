@@ -142,7 +142,7 @@ def test_predictions_that_are_not_there_are_named(predicted: Project) -> None:
 
 
 def test_outside_a_dvc_repository_nothing_is_verified(predicted: Project) -> None:
-    predicted.refuses("verify", named="not a DVC repository; run this in the project's folder")
+    predicted.refuses("verify", named="not a DVC repository; run this in the folder of a study")
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,7 @@ def test_the_audit_counts_the_images_of_each_class_and_the_people_of_each_part()
 
 
 def test_an_official_fold_that_is_not_there_cannot_test() -> None:
-    with pytest.raises(WenError, match=r"split\.test: fold_1, but the index holds no image of fold_1"):
+    with pytest.raises(WenError, match=r"split\.test: fold_1, but there are no images of fold_1"):
         assign(make_index(1, 60, 0), make_copies(make_index(1, 60, 0)), by("image", "fold_1"), 5, seed=1)
 
 

@@ -67,7 +67,7 @@ def test_beside_a_good_member_a_useless_one_weighs_no_more_than_it(name: str, sc
 
 @pytest.mark.parametrize("name", PROBABILITIES)
 def test_if_all_are_useless_by_kappa_they_weigh_alike_and_it_is_said(name: str) -> None:
-    with pytest.warns(UserWarning, match="no member has a positive score; weights are equal"):
+    with pytest.warns(UserWarning, match="no member has a positive score, so all get equal weights"):
         made = ensemble([member(PROBABILITIES[name])] * 3, "kappa", "none")
     assert made.weight == pytest.approx([1 / 3] * 3)
 

@@ -46,7 +46,7 @@ def test_negative_and_undefined_scores_count_as_nothing() -> None:
 
 
 def test_without_a_positive_score_weights_are_equal_with_a_warning() -> None:
-    with pytest.warns(UserWarning, match="weights are equal"):
+    with pytest.warns(UserWarning, match="all get equal weights"):
         np.testing.assert_allclose(normalised([0, -0.1]), [0.5, 0.5])
 
 

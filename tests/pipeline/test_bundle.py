@@ -134,7 +134,7 @@ def test_equal_studies_give_equal_bundles(study: Study, made: Path, monkeypatch:
     export.run(load(Path("params.yaml")), Paths(), again, NAME)  # an earlier bundle is replaced
     assert (again / manifest.CARD).read_bytes() == (made / manifest.CARD).read_bytes()
     (again / "notes.txt").touch()
-    with pytest.raises(WenError, match="holds other files than a bundle's"):
+    with pytest.raises(WenError, match="contains files that are not part of a bundle"):
         export.run(load(Path("params.yaml")), Paths(), again, NAME)
     assert (again / "notes.txt").exists()
 
@@ -157,12 +157,12 @@ SPOILT = {
     "weights": (damaged(manifest.WEIGHTS), r"weights\.safetensors: damaged \(its hash differs\)"),
     "network": (damaged(manifest.OPENVINO), r"classifier\.xml: damaged \(its hash differs\)"),
     "short": (lambda bundle: os.truncate(bundle / manifest.ONNX, 100), r"classifier\.onnx: damaged"),
-    "missing": (lambda bundle: (bundle / manifest.WEIGHTS).unlink(), "missing, so the bundle is incomplete"),
+    "missing": (lambda bundle: (bundle / manifest.WEIGHTS).unlink(), "missing; copy the bundle again"),
     "edited": (lambda bundle: edited(bundle, threshold=0.1), r"classifier\.json: damaged \(its hash differs\)"),
-    "version": (lambda bundle: edited(bundle, version=1), "a bundle of version 1, and this wen reads version 2"),
+    "version": (lambda bundle: edited(bundle, version=1), "a bundle of version 1, but this wen reads version 2"),
     "no JSON": (lambda bundle: os.truncate(bundle / manifest.MANIFEST, 100), r"classifier\.json: damaged \(not JSON\)"),
-    "other JSON": (lambda bundle: (bundle / manifest.MANIFEST).write_text("[]"), "not of a bundle"),
-    "no bundle": (lambda bundle: (bundle / manifest.MANIFEST).unlink(), "no bundle, as it has no classifier.json"),
+    "other JSON": (lambda bundle: (bundle / manifest.MANIFEST).write_text("[]"), "not a bundle's"),
+    "no bundle": (lambda bundle: (bundle / manifest.MANIFEST).unlink(), "not a bundle, because it has no"),
     "nothing": (lambda bundle: shutil.rmtree(bundle), "no such folder"),
 }  # fmt: skip
 
@@ -184,7 +184,7 @@ def test_a_bundle_that_is_not_whole_is_refused_in_a_sentence_and_nothing_is_writ
         ({"classifier": "single 0.001-0"}, "--classifier: applies to a study"),
         ({"address": "auto"}, "--address: applies to a study"),
         ({"device": "tpu"}, "--device tpu: not available here"),
-        ({"form": "parquet"}, "needs --output FILE"),
+        ({"form": "parquet"}, "with --output FILE"),
         ({"subjects": Path("nowhere.csv")}, r"nowhere\.csv: No such file"),
     ],
 )
@@ -198,7 +198,7 @@ def test_what_a_bundle_cannot_do_is_refused(
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("single baseline/colour-0", "a baseline, colour; only networks are exported"),
+        ("single baseline/colour-0", "a baseline, colour; only ensembles of networks can be exported"),
         ("intra leak_fre f1", "did you mean 'intra leak_free f1'"),
     ],
 )
@@ -208,7 +208,7 @@ def test_what_cannot_be_exported_is_refused_and_nothing_is_written(
     monkeypatch.chdir(study.root)
     with pytest.raises(WenError, match=problem):
         export.run(load(Path("params.yaml")), Paths(), tmp_path / "bundle", name)
-    with pytest.raises(WenError, match="a file; name a folder"):
+    with pytest.raises(WenError, match="a file; choose a folder"):
         export.run(load(Path("params.yaml")), Paths(), study.root / "params.yaml", name)
     assert list(tmp_path.iterdir()) == []
 

@@ -144,7 +144,11 @@ def run(study: Study, *sources: str, **options: Any) -> None:
         ("src", {}, r"no image in this folder \(.*\), but "),
         ("good.bmp", {"classifier": "inter 0.01 kapa"}, "did you mean 'inter 0.001 kappa'"),
         ("good.bmp", {"classifier": "best"}, "LR: 0.001, 0.0001; FOLD: 0, 1;"),
-        ("good.bmp", {"output": Path("r.xlsx")}, r"end the name in \.csv, \.jsonl, \.parquet, \.txt, or give --format"),
+        (
+            "good.bmp",
+            {"output": Path("r.xlsx")},
+            r"unknown ending; use \.csv, \.jsonl, \.parquet, \.txt, or give --format",
+        ),
         ("good.bmp", {"output": Path("folder")}, "exists and is not a regular file"),
         ("good.bmp", {"submission": Path("folder")}, "exists and is not a regular file"),
         ("good.bmp", {"submission": Path("x")}, "named by their number"),
@@ -241,9 +245,9 @@ EDITS = {
     "unit": (edited(split={"unit": "subject"}), 'split.unit is "subject", but split ran with "image"'),
     "epochs": (edited(head={"epochs": 3}), "head.epochs is 3, but train-fold@0.001-0 ran with 2"),
     "batch": (edited(train={"batch_size": 8}), "train.batch_size is 8, but train-fold@0.001-0 ran with 16"),
-    "metrics": (overwritten("metrics/headline.json", "metrics/split.json"), "headline.json: is not what it was when"),
-    "weights": (overwritten("data/predictions/inter/0.001.npz", "data/predictions/intra.npz"), "npz: is not what"),
-    "a model alone": (trained_anew, "train-fold@0.001-0 wrote it anew since predict-fold@0.001-0 read it"),
+    "metrics": (overwritten("metrics/headline.json", "metrics/split.json"), "headline.json: changed since"),
+    "weights": (overwritten("data/predictions/inter/0.001.npz", "data/predictions/intra.npz"), "npz: changed since"),
+    "a model alone": (trained_anew, "train-fold@0.001-0 rewrote it after predict-fold@0.001-0 had read it"),
     "no lock": (lambda study: (study.root / "dvc.lock").unlink(), "dvc.lock: not found"),
     "conflict": (
         lambda study: (study.root / "dvc.lock").write_text("<<<<<<< HEAD\nschema: '2.0'\n"),
@@ -289,10 +293,12 @@ def test_the_command_refuses_an_edit_and_a_replaced_model(study: Study, tmp_path
     edited(lr=1e-4)(study)
     said = study.run("wen", "classify", str(tmp_path / "1.bmp"), fails=True)
     study.restore()
-    assert "of one run:\n  params.yaml: lr is 0.0001, but the report is about 0.001\n`dvc repro` brings" in said
+    assert (
+        "from different runs:\n  params.yaml: lr is 0.0001, but the report is about 0.001\n`dvc repro` updates" in said
+    )
     assert "1.bmp" not in said
     overwritten("models/0.001/1.safetensors", "models/0.001/0.safetensors")(study)
-    with pytest.raises(WenError, match=r"models/0.001/1.safetensors: is not the model that DVC recorded"):
+    with pytest.raises(WenError, match=r"models/0.001/1.safetensors: not the model recorded by DVC"):
         run(study, str(tmp_path / "1.bmp"))
     study.restore()
 

@@ -36,7 +36,7 @@ def test_a_clone_without_the_images_has_nothing_to_do_and_loses_nothing(brought:
     second.run("dvc", "pull", "--with-deps", "features")
     output = second.run("dvc", "repro", "features")
     assert second.stages_run(output) == ["code"]
-    assert "data/raw: no images here; data/raw.csv lists those that the study is of" in output
+    assert "data/raw: no images here; using the list in data/raw.csv" in output
     assert (second.root / "data/index.csv").read_bytes() == (brought.root / "data/index.csv").read_bytes()
     assert second.run("git", "status", "--porcelain") == ""
 

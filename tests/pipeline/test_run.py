@@ -117,7 +117,7 @@ class TestHere:
         assert "'./dvc.lock'" in study.run("dvc", "repro", fails=True)
         study.env |= TOKEN
         output = study.run("wen", "run", "--address", head)
-        assert "dvc.lock was half written" in output
+        assert "dvc.lock was incomplete" in output
         assert "0.001-0: cached" in output
         same(study, serial)
 

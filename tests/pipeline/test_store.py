@@ -92,7 +92,7 @@ def test_a_damaged_file_of_a_verified_remote_is_refused(trained: Study, tmp_path
 
 def test_a_damaged_file_of_the_cache_is_found_and_made_again(trained: Study, tmp_path: Path) -> None:
     good = (trained.root / MODEL).read_bytes()
-    assert "are what dvc.lock says" in trained.run("wen", "verify")
+    assert "match dvc.lock" in trained.run("wen", "verify")
     damage(trained.root / ".dvc/cache", trained)
     (trained.root / MODEL).unlink()
     trained.run("dvc", "checkout", MODEL)

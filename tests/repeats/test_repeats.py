@@ -162,7 +162,7 @@ def test_draws_that_give_no_split_are_left_out_and_counted(
     stage.run(params, paths, "cpu")
     assert set(table.read(paths.repeats).split) == {"image", "image_without_copies"}
     printed = capsys.readouterr().out
-    assert "repeats: 3 of 6 draws gave no split, so they are left out" in printed
+    assert "repeats: 3 of 6 draws gave no valid split and are left out" in printed
     assert "1 independent groups of negative images are too few" in printed
 
 

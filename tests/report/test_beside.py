@@ -54,7 +54,7 @@ def test_two_studies_of_the_same_images_stand_side_by_side(by_subject: tuple[Par
     assert (paths.report / "figures/beside.svg").is_file()
 
 
-@pytest.mark.parametrize("case", ["no such revision", "no study", "other images", "another version", "not JSON"])
+@pytest.mark.parametrize("case", ["no such revision", "no study", "other images", "another version", "not valid JSON"])
 def test_what_cannot_stand_beside_gets_a_sentence_and_the_page_is_written_without_it(
     by_subject: tuple[Params, Paths], capsys: pytest.CaptureFixture[str], case: str
 ) -> None:
@@ -64,7 +64,7 @@ def test_what_cannot_stand_beside_gets_a_sentence_and_the_page_is_written_withou
         write_json(paths.evidence, evidence | {"dataset": "other"})
     elif case == "another version":
         write_json(paths.evidence, {key: value for key, value in evidence.items() if key != "summary"})
-    elif case == "not JSON":
+    elif case == "not valid JSON":
         paths.evidence.write_text("{")
     elif case == "no study":
         paths.evidence.unlink()
@@ -73,8 +73,8 @@ def test_what_cannot_stand_beside_gets_a_sentence_and_the_page_is_written_withou
     text = written(params, paths, "nowhere" if case == "no such revision" else "HEAD")
     found = capsys.readouterr().err
     assert found.startswith("report.beside: ")
-    assert found.endswith("the page is written without it\n")
+    assert found.endswith("the report is written without it\n")
     assert {"no such revision": "unknown Git revision", "no study": "does not exist", "other images": "other images",
-            "another version": "summary", "not JSON": "not JSON"}[case] in found  # fmt: skip
+            "another version": "summary", "not valid JSON": "not valid JSON"}[case] in found  # fmt: skip
     assert 'id="beside"' not in text
     assert "</html>" in text

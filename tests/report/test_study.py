@@ -94,7 +94,7 @@ def test_a_study_without_baselines_has_none(make_study: MakeStudy) -> None:
 def test_ensembles_of_another_calibration_than_params_are_refused(make_study: MakeStudy) -> None:
     params, paths = make_study()
     other = params.model_copy(update={"calibration": "temperature"})
-    problem = r"inter/0\.001\.npz: its calibration is none, params\.yaml says temperature; run `dvc repro`"
+    problem = r"inter/0\.001\.npz: made with calibration none, but params\.yaml has temperature; run `dvc repro`"
     with pytest.raises(WenError, match=problem):
         gather(other, paths)
     arrays = read_npz(paths.intra_predictions)

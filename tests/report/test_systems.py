@@ -379,7 +379,7 @@ def test_a_damaged_summary_of_a_system_gets_a_sentence(tmp_path: Path, content: 
     path = Paths(tmp_path).system("baby2022")
     path.parent.mkdir(parents=True)
     write_json(path, content)
-    with pytest.raises(WenError, match=r"not what `wen system baby2022` writes; run `dvc repro`"):
+    with pytest.raises(WenError, match=r"not as written by `wen system baby2022`; run `dvc repro`"):
         replication.gather(_params(systems={"baby2022": {}}), Paths(tmp_path))
 
 

@@ -45,16 +45,16 @@ def test_the_defaults_are_the_paper_s_networks_and_its_variants_have_names_of_th
 @pytest.mark.parametrize(
     ("systems", "problem"),
     [
-        ({"ulah2021": {}}, r"systems: no system 'ulah2021' \(did you mean 'ullah2021'\?\)"),
-        ({"zhang": {}}, r"systems: no system 'zhang'; there are ahmed2023, baby2022"),
+        ({"ulah2021": {}}, r"systems: unknown system 'ulah2021' \(did you mean 'ullah2021'\?\)"),
+        ({"zhang": {}}, r"systems: unknown system 'zhang'; choose from ahmed2023, baby2022"),
         ({"wibowo2024": {"trails": 3}}, r"systems\.wibowo2024\.trails: unknown key; did you mean 'trials'\?"),
         ({"wibowo2024": {"trials": 0}}, r"systems\.wibowo2024\.trials: .*greater than or equal to 1, found 0"),
         ({"wibowo2024": {"depth": "deep"}}, r"systems\.wibowo2024\.depth: .*'frozen' or 'finetune'"),
         (
             {"baby2022": {"depth": "finetune"}},
-            r"systems\.baby2022\.depth: finetune: it trains no network; write frozen",
+            r"systems\.baby2022\.depth: finetune is not possible, because it trains no network; set frozen",
         ),
-        ({"mondal2021": {"networks": ["vgg16", "vgg16"]}}, "systems.mondal2021.networks: .* holds a network twice"),
+        ({"mondal2021": {"networks": ["vgg16", "vgg16"]}}, "systems.mondal2021.networks: .* lists a network twice"),
         ({"ahmed2023": {"boosting": "xgbost"}}, r"systems\.ahmed2023\.boosting: "),
         ({"batool2023": {"views": {"flip": 1.0}}}, r"systems\.batool2023\.views\.flip: unknown key"),
     ],
@@ -105,13 +105,13 @@ def test_a_system_without_weights_is_skipped_and_named(tmp_path: Path, capsys: p
     for name in params.pretrained:
         network.run(params, paths, name)
     inputs.run(params, paths)
-    assert "ullah2021: skipped, without weights of vgg16" in capsys.readouterr().out
+    assert "ullah2021: skipped, because weights are missing for vgg16" in capsys.readouterr().out
     for name in params.systems:
         stage.run(params, paths, name)
     found = read_json(paths.system("ullah2021"))
     assert (found["state"], found["shown"], found["variants"]) == ("skipped", None, [])
     assert found["missing"] == {
-        "vgg16": "params.yaml names no weights of it; write `vgg16: hub` (or a file) in `pretrained`"
+        "vgg16": "params.yaml has no weights for it; add `vgg16: hub` or a file under `pretrained`"
     }
     assert read_json(paths.system("mondal2021"))["missing"] == {
         "resnet18": f"no such file: {tmp_path}/nowhere.safetensors"
@@ -182,7 +182,7 @@ def test_pooled_features_are_the_mean_of_the_maps(tmp_path: Path) -> None:
 
 def test_a_network_or_system_that_is_not_of_the_study_is_named(tmp_path: Path) -> None:
     params, paths = made_up(tmp_path, baby2022={})
-    with pytest.raises(WenError, match=r"network vgg16: params.yaml has no `pretrained.vgg16`"):
+    with pytest.raises(WenError, match=r"network vgg16: params.yaml has no weights for it"):
         network.run(params, paths, "vgg16")
     with pytest.raises(WenError, match=r"system ullah2021: not in this study; params.yaml has baby2022"):
         stage.run(params, paths, "ullah2021")
@@ -194,7 +194,7 @@ def test_a_network_or_system_that_is_not_of_the_study_is_named(tmp_path: Path) -
         ({"label": 1}, "system baby2022: the training images of fold 0 are all of one class"),
         (
             {"subject": "one"},
-            r"fold 0 are of 1 people \(negative class\) and 1 \(positive class\)",
+            r"fold 0 show 1 people \(negative class\) and 1 \(positive class\)",
         ),
     ],
 )
@@ -219,5 +219,5 @@ def test_a_rate_at_which_training_diverges_is_named(tmp_path: Path) -> None:
     params, paths = made_up(tmp_path, rodrigues2022={"trials": 1})
     array = paths.network(NETWORKS[0]) / "pooled-clean.npy"
     np.save(array, np.load(array) * np.float32(1e38))
-    with pytest.raises(WenError, match=r"system rodrigues2022, fold 0: no trial of its search ended"):
+    with pytest.raises(WenError, match=r"system rodrigues2022, fold 0: every trial of its search diverged"):
         stage.run(params, paths, "rodrigues2022")

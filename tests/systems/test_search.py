@@ -102,7 +102,7 @@ def test_a_journal_that_is_spoiled_is_made_again(tmp_path: Path, spoil: str) -> 
 
 
 def test_a_search_whose_every_training_diverged_names_its_system(tmp_path: Path) -> None:
-    with pytest.raises(WenError, match=r"system system, fold 0: no trial of its search ended"):
+    with pytest.raises(WenError, match=r"system system, fold 0: every trial of its search diverged"):
         search(training(tmp_path), "search", SPACE, lambda values: 0.0, 3, "random")
 
 

@@ -56,14 +56,18 @@ def run(params: Params, paths: Paths, target: Path, name: str | None = None) -> 
     classifier = choose(gather(params, paths), name)
     members = [predictions.member for predictions in classifier.members]
     if classical := [member for member in members if member.baseline]:
-        raise WenError(f"--classifier {classifier.id}: a baseline, {classical[0].baseline}; only networks are exported")
+        raise WenError(
+            f"--classifier {classifier.id}: a baseline, {classical[0].baseline}; only ensembles of networks can be "
+            "exported"
+        )
     one_run.check_models(models(members, paths), paths)
     device.settle(params.compute)
     networks = [backbone.load(params, paths.model(member), torch.device("cpu")) for member in members]
     assembly = Assembly(networks, params.finetune.unfreeze_from, turns=params.predict.turns).eval()
     if not assembly.is_traced:
         raise WenError(
-            f"{params.backbone.name}: torch.fx cannot trace it, so it is not exported; classify in the study"
+            f"{params.backbone.name}: torch.fx cannot trace it, so it cannot be exported; use `wen classify` in the "
+            "study"
         )
     answering = onnx_file.Answering(assembly, classifier.weight, classifier.temperature).eval()
     content = _content(params, paths, classifier, assembly)
@@ -85,9 +89,9 @@ def run(params: Params, paths: Paths, target: Path, name: str | None = None) -> 
 
 def _check_target(target: Path) -> None:
     if target.exists() and not target.is_dir():
-        raise WenError(f"{shown(target)}: a file; name a folder for the bundle")
+        raise WenError(f"{shown(target)}: a file; choose a folder for the bundle")
     if target.is_dir() and not manifest.is_bundle(target):
-        raise WenError(f"{shown(target)}: holds other files than a bundle's; name another folder")
+        raise WenError(f"{shown(target)}: contains files that are not part of a bundle; choose another folder")
 
 
 def _content(params: Params, paths: Paths, classifier: Classifier, assembly: Assembly) -> dict[str, Any]:

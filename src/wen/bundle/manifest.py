@@ -37,15 +37,15 @@ def read(folder: Path) -> dict[str, Any]:
     content = _read(folder)
     if content.get("version") != VERSION:
         raise WenError(
-            f"{folder}: a bundle of version {content.get('version')}, and this wen reads version {VERSION}; export it "
-            "with this release, or use the one that wrote it"
+            f"{folder}: a bundle of version {content.get('version')}, but this wen reads version {VERSION}; export "
+            "it again with this release, or use the release that wrote it"
         )
     if content.pop("sha256", None) != _own(content):
         raise WenError(f"{folder / MANIFEST}: damaged (its hash differs); copy the bundle again, or export it again")
     for name, expected in content["files"].items():
         path = folder / name
         if not path.is_file():
-            raise WenError(f"{path}: missing, so the bundle is incomplete; copy it again, or export it again")
+            raise WenError(f"{path}: missing; copy the bundle again, or export it again")
         if path.stat().st_size != expected["bytes"] or _sha256(path) != expected["sha256"]:
             raise WenError(f"{path}: damaged (its hash differs); copy the bundle again, or export it again")
     return content
@@ -60,15 +60,17 @@ def is_bundle(folder: Path) -> bool:
 def _read(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not folder.is_dir():
-        raise WenError(f"{folder}: no such folder; `wen export {folder}` in a study writes a bundle")
+        raise WenError(f"{folder}: no such folder; write a bundle with `wen export {folder}` in a study")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise WenError(f"{folder}: no bundle, as it has no {MANIFEST}; `wen export` in a study writes one") from None
+        raise WenError(
+            f"{folder}: not a bundle, because it has no {MANIFEST}; write one with `wen export` in a study"
+        ) from None
     except (ValueError, RecursionError):
         raise WenError(f"{path}: damaged (not JSON); copy the bundle again, or export it again") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise WenError(f"{path}: not of a bundle; `wen export` in a study writes one")
+        raise WenError(f"{path}: not a bundle's; write one with `wen export` in a study")
     return content
 
 

@@ -15,7 +15,8 @@ LARGEST = 1e-4
 """How far a probability may be from torch's."""
 OPSET = 18
 MISSING = (
-    "wen export needs onnx and onnxruntime, which are not installed here: pip install -c constraints.txt -e '.[export]'"
+    "onnx and onnxruntime, which wen export needs, are not installed here: pip install -c constraints.txt -e "
+    "'.[export]'"
 )
 
 
@@ -93,5 +94,7 @@ def difference(network: Answering, images: np.ndarray, path: Path) -> float:
     found, _ = session.run(None, {"images": images})
     largest = float(np.abs(found - expected.numpy()).max())
     if not largest <= LARGEST:
-        raise WenError(f"{path.name}: ONNX Runtime's probabilities differ from torch's by {largest:.1g}; not written")
+        raise WenError(
+            f"{path.name}: not written, because ONNX Runtime's probabilities differ from torch's by {largest:.1g}"
+        )
     return largest

@@ -19,7 +19,7 @@ def run(params: Params, paths: Paths, recipe: str) -> None:
     the mean and the standard deviation (n - 1) of the single models, metrics/single/LR/mean.json and std.json.
     """
     if recipe not in params.rates:
-        raise WenError(f"--lr {recipe}: not in this study; params.yaml has {', '.join(params.rates)}")
+        raise WenError(f"--lr {recipe}: not in this study; choose one of {', '.join(params.rates)}")
     members = load(paths, params.members(recipe))
     label = members[0].test_label
     arrays = {

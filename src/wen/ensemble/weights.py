@@ -51,5 +51,5 @@ SCHEMES: dict[str, Scheme] = {
 def scheme(name: str) -> Scheme:
     """Find a scheme by its name in params.yaml; an unknown name is a `WenError` that lists the known ones."""
     if name not in SCHEMES:
-        raise WenError(f"params.yaml: schemes: no scheme {name!r}; there are {', '.join(SCHEMES)}")
+        raise WenError(f"params.yaml: schemes: unknown scheme {name!r}; choose from {', '.join(SCHEMES)}")
     return SCHEMES[name]

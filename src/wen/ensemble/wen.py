@@ -29,7 +29,7 @@ def normalised(scores: Sequence[float] | np.ndarray) -> np.ndarray:
     if m.size == 0:
         raise ValueError("an ensemble needs at least one member")
     if not m.any():
-        warnings.warn("no member has a positive score; weights are equal", stacklevel=2)
+        warnings.warn("no member has a positive score, so all get equal weights", stacklevel=2)
         return np.full(m.size, 1 / m.size)
     m = m / m.max()  # so that the sum of very small scores does not vanish
     return m / m.sum()

@@ -66,8 +66,8 @@ def _network(params: Params) -> Message:
         return "" if count(params).is_traced else notice(params.backbone.name)
     except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:
         raise WenError(
-            f"images.size: {params.images.size} px, or finetune.unfreeze_from: {params.finetune.unfreeze_from}: "
-            f"{params.backbone.name} does not run with them: {' '.join(str(error).split())[:200]}"
+            f"images.size: {params.images.size} px or finetune.unfreeze_from: {params.finetune.unfreeze_from} does "
+            f"not work with {params.backbone.name}: {' '.join(str(error).split())[:200]}"
         ) from None
 
 

@@ -79,21 +79,22 @@ def set_aside_if_torn(path: Path) -> None:
         aside = next(place for place in (path.with_name(f"{path.name}.{end}") for end in beside) if not place.exists())
         path.rename(aside)
         print(
-            f"{path.name} was half written, so it is made again: DVC's cache has what is done. Kept as {aside.name}",
+            f"{path.name} was incomplete and will be written again; DVC's cache still has all finished outputs. The "
+            f"old file is kept as {aside.name}",
             file=sys.stderr,
         )
 
 
 def _text(path: Path) -> str:
     if path.is_symlink() and not path.exists():
-        raise WenError(f"{path}: a link to nothing ({path.readlink()}); put the file there, or remove the link")
+        raise WenError(f"{path}: a broken link to {path.readlink()}; put the file there or remove the link")
     if not path.exists():
-        raise WenError(f"{path}: not found, so nothing says which run the models are of; run `dvc repro`")
+        raise WenError(f"{path}: not found, so the run that produced the models is unknown; run `dvc repro`")
     if not path.is_file():
         raise WenError(f"{path}: not a file; move it away")
     content = path.read_bytes()
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise WenError(f"{path}: UTF-16, as some editors save; save it as UTF-8, or {_again(path)}")
+        raise WenError(f"{path}: UTF-16, as some editors save it; save it as UTF-8, or {_again(path)}")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -101,8 +102,8 @@ def _text(path: Path) -> str:
     if found := CONFLICT.search(text):
         line = text.count("\n", 0, found.start()) + 1
         raise WenError(
-            f"{path}:{line}: merge-conflict markers. Take one side whole, `git checkout --ours {path.name}` or "
-            "`--theirs`, and run again: what either side has run is taken from DVC's cache"
+            f"{path}:{line}: merge-conflict markers. Take one side with `git checkout --ours {path.name}` or "
+            "`--theirs` and run again; the outputs of both sides are in DVC's cache"
         )
     return text
 
@@ -113,7 +114,7 @@ def _parsed(path: Path, text: str) -> dict[str, Stage]:
     except YAMLError as error:
         place = getattr(error, "problem_mark", None)
         where = f":{place.line + 1}" if place else ""
-        raise WenError(f"{path}{where}: not readable as YAML; {_again(path)}") from None
+        raise WenError(f"{path}{where}: not valid YAML; {_again(path)}") from None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "the file"
@@ -121,4 +122,4 @@ def _parsed(path: Path, text: str) -> dict[str, Stage]:
 
 
 def _again(path: Path) -> str:
-    return f"mend it, or take it from git again: `git checkout HEAD -- {path.name}`"
+    return f"correct it or restore it from git: `git checkout HEAD -- {path.name}`"

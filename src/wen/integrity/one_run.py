@@ -60,7 +60,7 @@ def check_models(models: Iterable[Path], paths: Paths) -> None:
         return bool(known) and outs[known[0].as_posix()] == _digest(paths.root / known[0])
 
     _refuse([
-        f"{path}: is not the model that DVC recorded" for path in models if path.exists() and not recorded(path)
+        f"{path}: not the model recorded by DVC" for path in models if path.exists() and not recorded(path)
     ])  # fmt: skip
 
 
@@ -69,9 +69,9 @@ def _refuse(problems: list[str]) -> None:
         more = [f"and {len(problems) - MOST:,} more"] * (len(problems) > MOST)
         listed = "\n".join(f"  {line}" for line in [*problems[:MOST], *more])
         raise WenError(
-            f"params.yaml, models and metrics are not of one run:\n{listed}\n"
-            "`dvc repro` brings them together, `git checkout params.yaml` takes an edit back; "
-            "`dvc status` says more"
+            "params.yaml, models and metrics come from different runs:\n"
+            f"{listed}\n"
+            "`dvc repro` updates them, `git checkout params.yaml` undoes an edit, and `dvc status` shows details"
         )
 
 
@@ -108,7 +108,7 @@ def _recorded(ran: dict[str, Stage]) -> Iterator[str]:
         for dep in stage.deps:
             writer, md5 = written.get(dep.path, ("", dep.md5))
             if md5 != dep.md5:
-                yield f"{dep.path}: {writer} wrote it anew since {name} read it"
+                yield f"{dep.path}: {writer} rewrote it after {name} had read it"
 
 
 def _files(ran: dict[str, Stage], paths: Paths) -> Iterator[str]:
@@ -123,14 +123,14 @@ def _files(ran: dict[str, Stage], paths: Paths) -> Iterator[str]:
             if known[item.path] is None:
                 yield f"{item.path}: not found"
             elif known[item.path] != item.md5:
-                yield f"{item.path}: is not what it was when {name} ran"
+                yield f"{item.path}: changed since {name} ran"
 
 
 def _focus(params: Params, paths: Paths) -> Iterator[str]:
     """How what is in focus differs from what the report is about."""
     reported = read_json(paths.evidence).get("focus")
     if not isinstance(reported, dict):
-        yield f"{paths.evidence}: does not say which classifier it is about"
+        yield f"{paths.evidence}: does not name the classifier it reports on"
         return
     for key in FOCUS:
         now, then = getattr(params, key), reported.get(key)

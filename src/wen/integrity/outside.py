@@ -40,12 +40,12 @@ def _list_images(params: Params, paths: Paths) -> None:
     if params.dataset.source == "synthetic":
         files = []
     elif not files and paths.raw_list.is_file():
-        print(f"{paths.raw}: no images here; {paths.raw_list} lists those that the study is of")
+        print(f"{paths.raw}: no images here; using the list in {paths.raw_list}")
         return
     elif not files:
         raise WenError(
-            f"{paths.raw}: holds no images, and {paths.raw_list} is not here; `wen study DATA` brings images, "
-            "`dvc pull` the results of a study that has run"
+            f"{paths.raw}: contains no images, and {paths.raw_list} does not exist; bring images with `wen study "
+            "DATA`, or results of an earlier run with `dvc pull`"
         )
     digests = _md5(files, paths, "raw")
     with io.StringIO(newline="") as text:
@@ -82,10 +82,10 @@ def _list_weights(options: Backbone, paths: Paths) -> None:
     name = f"{options.name} {options.weights}"
     text = _weights(options, paths)
     if text is None and _recorded(paths.weights_list).startswith(f"{name} "):
-        print(f"{file}: not here; {paths.weights_list} names the weights that the study is of")
+        print(f"{file}: not here; using the record in {paths.weights_list}")
         return
     if text is None:
-        raise WenError(f"backbone.weights: no such file: {file} (or write hub or pip)")
+        raise WenError(f"backbone.weights: no such file: {file}; correct the path, or set hub or pip")
     _replace(paths.weights_list, f"{name} {text}".strip() + "\n", "pretrained weights")
 
 
@@ -121,7 +121,7 @@ def packaged(network: str) -> str:
         return f"{library} {version(library)}"
     except PackageNotFoundError:
         raise WenError(
-            f"backbone.weights: pip: no package {library} is installed for {network}; write hub or a file"
+            f"backbone.weights: pip: the package {library} is not installed; install it, or set hub or a file"
         ) from None
 
 

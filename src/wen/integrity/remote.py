@@ -40,7 +40,7 @@ def run(paths: Paths, name: str | None) -> None:
     """
     root = paths.root.resolve()
     if not (root / ".dvc").is_dir():
-        raise WenError(f"{root}: not a DVC repository; run this in the project's folder")
+        raise WenError(f"{root}: not a DVC repository; run this in the folder of a study")
     name, url = _remote(root, name)
     store = None if "://" in url else Path(url)
     cache = cache_folder(root)
@@ -57,8 +57,8 @@ def run(paths: Paths, name: str | None) -> None:
     print(f"{len(pushed)} objects were missing or damaged in the remote and have been pushed")
     if lost := sorted(absent - pushed.keys()):
         raise WenError(
-            f"{len(lost)} objects are intact neither here nor in the remote: {listed(lost)}. "
-            "`dvc repro` makes them again; then run this command again"
+            f"{len(lost)} objects are intact neither here nor in the remote: {listed(lost)}. Make them again with "
+            "`dvc repro`, then run this command again"
         )
 
 
@@ -68,7 +68,9 @@ def _remote(root: Path, name: str | None) -> tuple[str, str]:
     name = name or options.get("core.remote")
     if url := options.get(f"remote.{name}.url"):
         return str(name), url
-    raise WenError(f"no DVC remote {name}" if name else "no default DVC remote: dvc remote add -d NAME URL")
+    raise WenError(
+        f"no DVC remote {name}" if name else ("no default DVC remote; add one with `dvc remote add -d NAME URL`")
+    )
 
 
 def _drop_lists(root: Path) -> None:

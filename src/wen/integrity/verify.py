@@ -44,14 +44,15 @@ def run(paths: Paths) -> None:
         If something was damaged, if dvc.lock is, or if there is no DVC repository.
     """
     if not (paths.root / ".dvc").is_dir():
-        raise WenError(f"{paths.root.resolve()}: not a DVC repository; run this in the project's folder")
+        raise WenError(f"{paths.root.resolve()}: not a DVC repository; run this in the folder of a study")
     inspection = _Inspection(paths.root, everything=True)
     if damaged := inspection.mend():
         raise WenError(
             f"{len(damaged)} of {len(inspection.found)} files were damaged: {listed(damaged)}. Those with an intact "
-            "copy are restored, the others removed: `dvc pull` fetches them from a remote, `dvc repro` makes them again"
+            "copy were restored, the others removed; `dvc pull` fetches these from a remote, `dvc repro` makes them "
+            "again"
         )
-    print(f"{len(inspection.found)} files hashed; outputs and cache are what dvc.lock says")
+    print(f"{len(inspection.found)} files checked; outputs and cache match dvc.lock")
 
 
 def check(paths: Paths) -> list[str]:

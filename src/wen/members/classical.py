@@ -113,7 +113,7 @@ def numbers_of(name: str, batch_of: Callable[[np.ndarray], Batch], ids: pd.Serie
     found = [classical.numbers(batch_of(batch)) for batch in rows]
     for batch, part in zip(rows, found, strict=True):
         if part.ndim != 2 or len(part) != len(batch):
-            raise WenError(f"baseline {name}: numbers() gives shape {part.shape}; it has to be a row for each image")
+            raise WenError(f"baseline {name}: numbers() returned shape {part.shape}; it must return one row per image")
     numbers = np.concatenate(found)
     finite = np.isfinite(numbers).all(axis=1)
     if not finite.all():
@@ -148,8 +148,8 @@ def fit(member: Member, numbers: np.ndarray, cells: pd.DataFrame, seed: int) -> 
     train = cells[rows]
     if train.label.nunique() < 2:
         raise WenError(
-            f"baseline {member.baseline}: the training images of fold {member.fold} are all of one class; "
-            "take more images, or set baselines: [] in params.yaml"
+            f"baseline {member.baseline}: the training images of fold {member.fold} are all of one class; add "
+            "images, or set baselines: [] in params.yaml"
         )
     estimator = baseline(str(member.baseline)).estimator(train, seed_for(seed, member.fold, what="baseline"))
     if not hasattr(estimator, "predict_proba"):

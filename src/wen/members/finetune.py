@@ -103,4 +103,4 @@ def _live(folder: Path) -> Live:
     try:
         return Live(str(folder), dvcyaml=None, save_dvc_exp=False)
     except SCMError as error:
-        raise WenError(f"git: {error}; DVCLive asks for a commit: git add --all && git commit -m 'The study'") from None
+        raise WenError(f"git: {error}; DVCLive needs a commit: git add --all && git commit -m 'The study'") from None

@@ -81,7 +81,9 @@ def load(path: Path) -> Any:
         return skops.io.loads(data, trusted=trusted)
     except UntrustedTypesFoundException as error:
         found = str(error).splitlines()[0]
-        raise WenError(f"{path}: may run code of its own, so it is not loaded ({found})") from None
+        raise WenError(
+            f"{path}: may run code when loaded, so it was not loaded ({found}); delete it and run `dvc repro`"
+        ) from None
     except Exception as error:  # of any kind, where the file is spoiled
         found = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise WenError(f"{path}: damaged ({found}); delete it and run `dvc repro`") from None

@@ -41,7 +41,7 @@ class Networks:
         for file in (paths.model(member) for member in members):
             then = {key: backbone.about(file).get(key) for key in now}
             if then != now:
-                raise WenError(f"{file}: was trained with {then}, but params.yaml says {now}")
+                raise WenError(f"{file}: trained with {then}, but params.yaml has {now}; run `dvc repro`")
         networks = [backbone.load(params, paths.model(member), where) for member in members]
         self.logits = logits_of(networks, cut_from, params.images.size, where, params.compute, params.predict.turns)
 

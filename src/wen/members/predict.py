@@ -17,8 +17,8 @@ from wen.network.inputs import inputs_for, views_of
 from wen.network.steps import logits
 
 OVERFLOW = (
-    "the network's numbers overflow; in float16, set compute.precision: float32, "
-    "else train the model again with a lower learning rate"
+    "the network's numbers overflow; in float16, set compute.precision: float32; otherwise train the model again "
+    "with a lower learning rate"
 )
 
 

@@ -120,7 +120,9 @@ def load(paths: Paths, members: Sequence[Member]) -> list[Predictions]:
         first = (loaded or [predictions])[0]
         same_images = np.array_equal(predictions.test_id, first.test_id)
         if not (same_images and np.array_equal(predictions.test_label, first.test_label)):
-            raise WenError(f"{paths.predictions(member)}: tested on other images than {first.name}; run `dvc repro`")
+            raise WenError(
+                f"{paths.predictions(member)}: its test images differ from those of {first.name}; run `dvc repro`"
+            )
         loaded.append(predictions)
     return loaded
 
@@ -129,7 +131,7 @@ def _load(paths: Paths, member: Member) -> Predictions:
     path = paths.predictions(member)
     arrays = read_npz(path)
     if set(arrays) != set(ARRAYS):
-        raise WenError(f"{path}: holds {', '.join(arrays)}; expected {', '.join(sorted(ARRAYS))}; run `dvc repro`")
+        raise WenError(f"{path}: contains {', '.join(arrays)}; expected {', '.join(sorted(ARRAYS))}; run `dvc repro`")
     predictions = Predictions(member, **arrays)
     if problem := _problem(predictions):
         raise WenError(f"{path}: {problem}; run `dvc repro`")
@@ -151,7 +153,7 @@ def _problem(found: Predictions) -> str:
     if not (named and maps.dtype.kind == "f" and maps.ndim == 3 and len(maps) == len(ids)):
         return "needs an id of its own and a map for each test image"
     if found.diverged.shape or found.diverged.dtype.kind != "b":
-        return "diverged must be one truth value"
+        return "diverged must be a single true or false"
     return "" if _has_origin(found) else "stage and epoch must be those of a training, or of none for a baseline"
 
 

@@ -58,7 +58,7 @@ def read(path: Path) -> tuple[Weights, str]:
         with path.open("rb") as file:
             start = file.read(512)
     except FileNotFoundError:
-        raise WenError(f"backbone.weights: no such file: {path} (or write hub or pip)") from None
+        raise WenError(f"backbone.weights: no such file: {path}; correct the path, or set hub or pip") from None
     except OSError as error:
         raise WenError(f"backbone.weights: {path}: {error.strerror}") from None
     if cause := _foreign(path, start):

@@ -47,13 +47,13 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     """
     numbers = {SUBJECT: params.repeats.subject, IMAGE: params.repeats.image}
     if numbers[SUBJECT] and not has_subjects(read_index(paths)):
-        raise WenError("repeats.subject: these data do not say whose cells the images show; set 0")
+        raise WenError("repeats.subject: the subjects of the images are unknown; set 0")
     draws = [(unit, repeat) for unit, number in numbers.items() for repeat in range(number)]
     found = _side_by_side(_material(params, paths, device_name), draws, params.compute.threads) if draws else []
     refused = [reason for reason in found if isinstance(reason, str)]
     table.write(paths.repeats, [row for rows in found if not isinstance(rows, str) for row in rows])
     if refused:
-        print(f"repeats: {len(refused)} of {len(draws)} draws gave no split, so they are left out. {refused[0]}")
+        print(f"repeats: {len(refused)} of {len(draws)} draws gave no valid split and are left out. {refused[0]}")
 
 
 def _material(params: Params, paths: Paths, device_name: str) -> Material:
@@ -88,8 +88,8 @@ def _side_by_side(material: Material, draws: Sequence[Draw], workers: int) -> li
             return [found for share in pool.map(partial(_in_turn, material), shares) for found in share]
     except BrokenProcessPool:
         raise WenError(
-            "repeats: a process was ended from outside, most likely for want of memory; end what else runs here, "
-            "then `dvc repro`"
+            "repeats: the system ended a process, most likely for lack of memory; end other programs, then run `dvc "
+            "repro`"
         ) from None
 
 

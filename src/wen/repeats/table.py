@@ -47,7 +47,7 @@ def read(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=kinds, keep_default_na=False)
     known = tuple(table.columns) == COLUMNS and table.split.isin(SPLITS).all()
     if not known or not all((table.classifier == name).sum() == len(_splits(table)) for name in ON_EVERY_SPLIT):
-        raise WenError(f"{path}: not as `wen repeats` wrote it; run `dvc repro`")
+        raise WenError(f"{path}: not as written by `wen repeats`; run `dvc repro`")
     return table
 
 

@@ -34,7 +34,7 @@ def other_study(revision: str | None, paths: Paths, evidence: dict[str, Any]) ->
     found = _read(revision, paths.root)
     problem = found if isinstance(found, str) else _problem(found, evidence)
     if problem:
-        print(f"report.beside: {revision}: {problem}; the page is written without it", file=sys.stderr)
+        print(f"report.beside: {revision}: {problem}; the report is written without it", file=sys.stderr)
         return None
     assert isinstance(found, dict)
     # A study of before the published systems has none.
@@ -49,17 +49,17 @@ def _read(revision: str, root: Path) -> dict[str, Any] | Message:
     try:
         found = json.loads(dvc.api.read(EVIDENCE, repo=str(root.resolve()), rev=revision))
     except ValueError:
-        return f"{EVIDENCE} is not JSON there"
+        return f"its {EVIDENCE} is not valid JSON"
     except DvcException as error:
         return " ".join(str(error).split())
     except OSError as error:
-        return f"{EVIDENCE} cannot be read there ({error.strerror})"
-    return found if isinstance(found, dict) else f"{EVIDENCE} is not that of a study there"
+        return f"its {EVIDENCE} cannot be read ({error.strerror})"
+    return found if isinstance(found, dict) else f"its {EVIDENCE} is not that of a study"
 
 
 def _problem(found: dict[str, Any], evidence: dict[str, Any]) -> Message:
     if missing := [key for key in NEEDED if key not in found]:
-        return f"{EVIDENCE} has no {', '.join(missing)} there: it is of another version of this study"
+        return f"its {EVIDENCE} lacks {', '.join(missing)}, as it was written by another version of wen"
     if found["dataset"] != evidence["dataset"]:
-        return "that study is of other images"
+        return "that study used other images"
     return ""

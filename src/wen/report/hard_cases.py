@@ -128,7 +128,7 @@ def _enlarged(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _picture(pictures: Mapping[str, Image.Image], id: str) -> Image.Image:
     if id not in pictures:
-        raise WenError(f"data/test-cells.npz: has no picture of {id}; run `dvc repro`")
+        raise WenError(f"data/test-cells.npz: contains no image of {id}; run `dvc repro`")
     return pictures[id]
 
 

@@ -68,8 +68,8 @@ def run(device_name: str = "auto", size: int = 96) -> None:
     Console(width=110).print(_table(results, where))
     if failed := [name for name, result in results.items() if result.passed is False]:
         raise WenError(
-            f"{len(failed)} of {len(results)} checks failed on {where}: {', '.join(failed)}; "
-            "do not trust results from this device"
+            f"{len(failed)} of {len(results)} checks failed on {where}: {', '.join(failed)}; do not trust results "
+            "computed on this device"
         )
 
 
@@ -128,7 +128,7 @@ def no_step_waits(study: Study) -> Result:
 
     waits(2)  # what is done once for a process
     few, many = waits(2), waits(4)
-    return Result(many == few, f"{few} waits in epochs of 2 steps, {many} of 4", "equal")
+    return Result(many == few, f"{few} waits in epochs of 2 steps, {many} in epochs of 4", "equal")
 
 
 def peak_memory_is_as_planned(study: Study) -> Result:
@@ -138,7 +138,7 @@ def peak_memory_is_as_planned(study: Study) -> Result:
     params = study.at(torch.float32).model_copy(update={"finetune": finetune, "train": batch})
     planned = memory_of_stage_2(params, count(params))
     if study.where.type != "cuda":
-        return Result(None, f"planned {planned / 1e9:.2f} GB", f"{MEMORY[0]:g} to {MEMORY[1]:g} times as much")
+        return Result(None, f"planned {planned / 1e9:.2f} GB", f"{MEMORY[0]:g} to {MEMORY[1]:g} times the plan")
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     network = backbone.load(params, study.first.backbone, study.where)
@@ -151,18 +151,18 @@ def peak_memory_is_as_planned(study: Study) -> Result:
 def memory(measured: float, planned: float) -> Result:
     """Judge a peak, in bytes, by what was planned."""
     ratio, (least, most) = measured / planned, MEMORY
-    text = f"{measured / 1e9:.2f} GB, {ratio:.2f} times as planned"
+    text = f"{measured / 1e9:.2f} GB, {ratio:.2f} times the plan"
     return Result(least <= ratio <= most, text, f"{least:g} to {most:g} times")
 
 
 CHECKS: dict[str, Callable[[Study], Result]] = {
-    "logits in float32, against timm on the CPU": logits_in_float32,
-    "logits in mixed precision, against the same": logits_in_mixed_precision,
+    "logits in float32 agree with timm on the CPU": logits_in_float32,
+    "logits in mixed precision agree with timm on the CPU": logits_in_mixed_precision,
     "logits in mixed precision keep their digits": logits_keep_their_digits,
     "equal runs give equal bytes": equal_runs_give_equal_bytes,
     "a resumed training gives equal bytes": a_resumed_training_gives_equal_bytes,
     "no step waits for the device": no_step_waits,
-    "peak memory of stage 2, against `wen plan`": peak_memory_is_as_planned,
+    "peak memory of stage 2 agrees with `wen plan`": peak_memory_is_as_planned,
 }
 
 
@@ -178,7 +178,7 @@ def _result(check: Callable[[Study], Result], study: Study) -> Result:
 def _table(results: dict[str, Result], where: torch.device) -> Table:
     about = torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
     table = Table(title=f"{where} ({about}), torch {torch.__version__}", title_justify="left")
-    for heading in ("check", "", "measured", "has to be"):
+    for heading in ("check", "", "required", "has to be"):
         table.add_column(heading)
     words = {True: "passed", False: "FAILED", None: "not applicable"}
     for name, result in results.items():

@@ -114,7 +114,7 @@ class Training(Cells):
             if all(len(np.unique(self.label[side])) == 2 for pair in found for side in pair):
                 return found
         raise WenError(
-            f"system {self.system}: the training images of fold {self.fold} are of {people[0]} people (negative class) "
-            f"and {people[1]} (positive class), too few for an inner split; take more images, or remove the system "
-            "from params.yaml"
+            f"system {self.system}: the training images of fold {self.fold} show {people[0]} people (negative class) "
+            f"and {people[1]} (positive class), too few for an inner split; add images, or remove the system from "
+            "params.yaml"
         )

@@ -20,7 +20,7 @@ def run(params: Params, paths: Paths) -> None:
             found: dict[str, Any] = {"arrays": {}, "missing": {}}
             for network, kinds in read_json(paths.wanted / f"systems/{name}.json").items():
                 if network not in params.pretrained:
-                    reason = f"params.yaml names no weights of it; write `{network}: hub` (or a file) in `pretrained`"
+                    reason = f"params.yaml has no weights for it; add `{network}: hub` or a file under `pretrained`"
                     found["missing"][network] = reason
                     continue
                 about = read_json(paths.network_about(network))
@@ -30,4 +30,4 @@ def run(params: Params, paths: Paths) -> None:
                     found["arrays"] |= {f"{network} {kind}": about[kind] for kind in kinds}
             write_json(partial / f"{name}.json", found)
             if found["missing"]:
-                print(f"{name}: skipped, without weights of {', '.join(found['missing'])}")
+                print(f"{name}: skipped, because weights are missing for {', '.join(found['missing'])}")

@@ -46,12 +46,14 @@ def run(params: Params, paths: Paths, name: str, device_name: str = "auto") -> N
             about |= _outputs(own, paths, wanted["kinds"], (partial / weights.name, outputs), device_name)
         (outputs / paths.network_about(name).name).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     if about["missing"]:
-        print(f"{name}: {about['missing']}; the systems that need it are skipped")
+        print(f"{name}: {about['missing']}; systems that use it are skipped")
 
 
 def _wanted(params: Params, paths: Paths, name: str) -> dict[str, Any]:
     if name not in params.pretrained:
-        raise WenError(f"network {name}: params.yaml has no `pretrained.{name}`; write `{name}: hub` there, or a file")
+        raise WenError(
+            f"network {name}: params.yaml has no weights for it; add `{name}: hub` or a file under `pretrained`"
+        )
     found: dict[str, Any] = read_json(paths.wanted / f"networks/{name}.json")
     return found
 

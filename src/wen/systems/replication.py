@@ -62,7 +62,7 @@ def gather(params: Params, paths: Paths) -> dict[str, Replication]:
 def _read(params: Params, paths: Paths, name: str) -> Replication:
     about = read_json(paths.system(name))
     if not isinstance(about, dict) or not about.keys() >= KEYS:
-        raise WenError(f"{paths.system(name)}: not what `wen system {name}` writes; run `dvc repro`")
+        raise WenError(f"{paths.system(name)}: not as written by `wen system {name}`; run `dvc repro`")
     members = {
         variant["name"]: load(paths, params.members(f"{SYSTEM}{name}/{variant['name']}"))
         for variant in about["variants"]

@@ -89,8 +89,8 @@ def search(
     best = max(study.trials, key=lambda trial: (trial.value, -trial.number))
     if not best.value:
         raise WenError(
-            f"system {training.system}, fold {training.fold}: no trial of its search ended: every training diverged; "
-            "allow more trials in params.yaml, or remove it from systems"
+            f"system {training.system}, fold {training.fold}: every trial of its search diverged; allow more trials "
+            "in params.yaml, or remove the system there"
         )
     return Found(dict(best.params), history)
 

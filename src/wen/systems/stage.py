@@ -96,8 +96,8 @@ def training_of(member: Member, source: Source, cells: pd.DataFrame) -> Training
     name, _ = member.system or ("", "")
     if len(np.unique(label)) < 2:
         raise WenError(
-            f"system {name}: the training images of fold {member.fold} are all of one class; "
-            "take more images, or remove it from params.yaml's systems"
+            f"system {name}: the training images of fold {member.fold} are all of one class; add images, or remove "
+            "the system from params.yaml"
         )
     return Training(source, rows, label, cells.component.to_numpy()[rows], name, member.fold)
 
@@ -110,7 +110,7 @@ def predictions_of(member: Member, model: Model, source: Source, cells: pd.DataF
     if not all(np.isfinite(values).all() for values in probability):
         raise WenError(
             f"system {member.recipe.removeprefix(SYSTEM)}, fold {member.fold}: a probability is undefined; lower its "
-            "rate in params.yaml"
+            "learning rate in params.yaml"
         )
     return without_maps(member, cells, (validates, tests), probability)
 

@@ -124,7 +124,7 @@ def find(name: str) -> System:
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
         meant = f" (did you mean {near[0]!r}?)" if near else ""
-        raise WenError(f"params.yaml: systems: no system {name!r}{meant}; there are {', '.join(names())}")
+        raise WenError(f"params.yaml: systems: unknown system {name!r}{meant}; choose from {', '.join(names())}")
     return cast(System, importlib.import_module(f"{published.__name__}.{name}"))
 
 
@@ -146,9 +146,12 @@ def settings_of(params: Params, name: str) -> Any:
         lines = [f"params.yaml: systems.{name}.{sentence(problem, known)}" for problem in error.errors()]
         raise WenError("\n".join(lines)) from None
     if len(set(settings.networks)) < len(settings.networks):
-        raise WenError(f"params.yaml: systems.{name}.networks: {settings.networks} holds a network twice")
+        raise WenError(f"params.yaml: systems.{name}.networks: {settings.networks} lists a network twice")
     if settings.depth not in find(name).READS:
-        raise WenError(f"params.yaml: systems.{name}.depth: {settings.depth}: it trains no network; write frozen")
+        raise WenError(
+            f"params.yaml: systems.{name}.depth: {settings.depth} is not possible, because it trains no network; set "
+            "frozen"
+        )
     return settings if settings.networks else settings.model_copy(update={"networks": [params.backbone.name]})
 
 

@@ -144,7 +144,7 @@ def train(module: nn.Module, feed: Feed, training: Training, options: Trained) -
             steps.plateau.step(judged)
     if not kept or not math.isfinite(rows[kept - 1]["loss"]) or (not judge and kept < len(rows)):
         raise Diverged(
-            f"system {training.system}, fold {training.fold}: the loss is infinite or undefined at the rate "
+            f"system {training.system}, fold {training.fold}: the loss is infinite or undefined at learning rate "
             f"{options.lr:g}; lower it in params.yaml"
         )
     if state:

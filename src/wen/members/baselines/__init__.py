@@ -14,7 +14,7 @@ def baseline(name: str) -> Baseline:
     if name not in BASELINES:
         near = difflib.get_close_matches(name, BASELINES, n=1)
         meant = f" (did you mean {near[0]!r}?)" if near else ""
-        raise WenError(f"params.yaml: baselines: no baseline {name!r}{meant}; there are {', '.join(BASELINES)}")
+        raise WenError(f"params.yaml: baselines: unknown baseline {name!r}{meant}; choose from {', '.join(BASELINES)}")
     for part in ("numbers", "estimator"):
         if not callable(getattr(BASELINES[name], part, None)):
             raise WenError(f"params.yaml: baselines: {name} has no function {part}(); see docs/EXTEND.md")
