@@ -67,7 +67,7 @@ def test_a_study_that_lacks_nothing_is_ok_in_every_line(study: Path) -> None:
 def test_a_folder_that_is_no_study_ends_with_1_and_names_what_to_do(tmp_path: Path) -> None:
     done = wen(tmp_path, "doctor")
     assert done.returncode == 1
-    assert done.stderr == "error: no study can run here yet: parameters, git, DVC\n"
+    assert done.stderr == "error: this study cannot run yet; fix first: parameters, git, DVC\n"
     assert "wen init FOLDER" in done.stdout
     assert "git init" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100

@@ -41,13 +41,13 @@ def test_a_new_study_is_a_repository_with_one_commit_and_nothing_left_over(
     assert git(study, "status", "--porcelain", "--ignored") == ""
     assert len(git(study, "log", "--oneline").splitlines()) == 1
     assert not (study / "src").exists()
-    assert "since git has no identity here" in capsys.readouterr().out
+    assert "because git has no identity here" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["study"]
 
 
 def test_a_folder_that_exists_and_an_unknown_profile_are_refused_and_nothing_is_made(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
-    with pytest.raises(WenError, match="there: exists already; choose the name of a new folder"):
+    with pytest.raises(WenError, match="there: already exists; choose a new folder"):
         init.run(tmp_path / "there", "demo")
     with pytest.raises(WenError, match="--profile theses: no such profile; choose one of demo, honest, laptop, thesis"):
         init.run(tmp_path / "new", "theses")
@@ -82,7 +82,7 @@ def test_the_wheel_holds_what_a_study_begins_with_and_init_finds_it(site: Path, 
     done = subprocess.run(
         [sys.executable, "-P", "-c", script, str(site)], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert done.stdout.startswith(f"{site / 'wen/study'}\nstudy: a study with the profile demo")
+    assert done.stdout.startswith(f"{site / 'wen/study'}\nstudy: new study with profile demo")
     assert (tmp_path / "study/params.yaml").read_bytes() == (PROJECT / "profiles/demo.yaml").read_bytes()
 
 

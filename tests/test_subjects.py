@@ -52,9 +52,9 @@ def test_a_file_is_found_by_its_path_or_its_name(
     [
         (b"file,subject\n2.bmp,P1\n", r"no subject for 1\.bmp"),
         (b"file,subject\n1.bmp,\n", r"no subject for 1\.bmp"),
-        (b"file,subject\n1.bmp,P1\n1.bmp,P2\n", r"gives 1\.bmp two subjects, P1 and P2"),
-        (b"file,label\n1.bmp,1\n", "needs columns file and subject; it has file, label"),
-        (b"", "empty, expected a header and rows"),
+        (b"file,subject\n1.bmp,P1\n1.bmp,P2\n", r"1\.bmp has two subjects, P1 and P2"),
+        (b"file,label\n1.bmp,1\n", "columns file and subject are needed; found file, label"),
+        (b"", "empty; expected a header and rows"),
         (b"\0\0", "not a valid CSV"),
     ],
 )

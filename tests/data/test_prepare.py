@@ -123,7 +123,7 @@ def test_what_calls_itself_complete_must_have_the_published_counts(tmp_path: Pat
     message = problems(tmp_path, complete=True)
     assert "training ALL: 3 of 7,272 images, 7,269 missing" in message
     assert "preliminary HEM: 0 of 648 images, 648 missing" in message
-    assert "labelled but missing (1): 2.bmp" in message
+    assert "with a label but no image file (1): 2.bmp" in message
     assert "dataset.complete: false" in message
 
 

@@ -53,8 +53,8 @@ def test_what_is_in_no_folder_of_a_class_is_counted_with_examples(tmp_path: Path
     listing = class_folders.read(put(tmp_path, *LAB, *(f"monocyte/{k}.png" for k in range(9)), "a.webp"), CLASSES, None)
     assert len(listing.cells) == 4
     assert listing.left_out == [
-        "not read: images outside the folders normal and blast (9): monocyte/0.png, monocyte/1.png, monocyte/2.png and "
-        "6 more; images of other formats than BMP, PNG, TIFF and JPEG (1): a.webp. Cells are read from BMP, PNG, TIFF "
+        "not read: images of other formats than BMP, PNG, TIFF and JPEG (1): a.webp; images outside the folders normal "
+        "and blast (9): monocyte/0.png, monocyte/1.png, monocyte/2.png and 6 more. Cells are read from BMP, PNG, TIFF "
         "and JPEG files only"
     ]
 
@@ -62,8 +62,8 @@ def test_what_is_in_no_folder_of_a_class_is_counted_with_examples(tmp_path: Path
 def test_an_image_in_folders_of_both_classes_is_a_problem(tmp_path: Path) -> None:
     listing = class_folders.read(put(tmp_path, *(f"blast/normal/{k}.png" for k in range(5))), CLASSES, None)
     assert listing.problems == [
-        "5 files or rows: in folders of both classes, normal and blast: blast/normal/0.png, blast/normal/1.png, "
-        "blast/normal/2.png and 2 more"
+        "5 files or rows: in folders of both classes, normal and blast; an image must be in one of them: "
+        "blast/normal/0.png, blast/normal/1.png, blast/normal/2.png and 2 more"
     ]
 
 

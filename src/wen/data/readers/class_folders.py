@@ -64,7 +64,7 @@ def classify(
         parts = [_all_idb2(name)] if by_name else PurePosixPath(name).parts[:-1]
         found = {label_of(part, classes) for part in parts} - {None}
         if len(found) > 1:
-            problems.add(f"in folders of both classes, {' and '.join(classes)}; keep it in one", name)
+            problems.add(f"in folders of both classes, {' and '.join(classes)}; an image must be in one of them", name)
         elif found:
             labels[name] = int(found.pop() or 0)
         else:
