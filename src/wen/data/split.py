@@ -93,7 +93,9 @@ def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int
     if options.test != "random":
         test = (index.source == options.test).to_numpy()
         if not test.any():
-            raise WenError(f"split.test: {options.test}, but there are no images of {options.test}; set random, or bring them")
+            raise WenError(
+                f"split.test: {options.test}, but there are no images of {options.test}; set random, or bring them"
+            )
         part[np.isin(group, group[test])] = EXCLUDED
         part[test] = TEST
     else:
