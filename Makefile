@@ -5,7 +5,7 @@ COMPLETE ?= true
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test study results bench plain chaos fuzz mutants docs lock clean data-given
+.PHONY: help demo test study results record bench plain chaos fuzz mutants docs lock clean data-given
 
 help:  ## List these targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ data-given:
 
 results: $(BIN)/installed  ## Print the result table of the last run
 	wen results
+
+record: $(BIN)/installed  ## Make the record on real cells, docs/results/, or go on with it: make record DATA=part or all of C-NMC
+	python bench/record.py $(if $(DATA),--data "$(DATA)")
 
 docs: $(BIN)/mkdocs  ## Build the documentation into build/docs and check its links
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet

@@ -1,0 +1,138 @@
+"""The record on real cells: each configuration of bench/record.yaml a study of its own, side by side in docs/results/.
+
+    make record DATA=FOLDER|ZIP        # of C-NMC 2019, whole or a part
+
+A study lies in build/record/NAME: a clone of this commit, in which `wen study` and `dvc repro` run. Whatever stops it,
+the same command goes on: DVC repeats no finished stage, and a model goes on from its last epoch.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from record_page import write
+from ruamel.yaml import YAML
+
+from wen.config.params import load
+from wen.config.paths import Paths
+from wen.data import readers
+from wen.errors import WenError
+from wen.files import atomic
+
+PROJECT = Path(__file__).resolve().parents[1]
+MISSING = """make record needs images of C-NMC 2019, and {where}.
+Get them from https://www.cancerimagingarchive.net/collection/c-nmc-2019/ (CC BY 3.0) or from Kaggle, where they are
+andrewmvd/leukemia-classification: about 11 GB unpacked; a part of the training folds will do. Leave the download as it
+is, a folder or a zip, and name it: make record DATA=FOLDER|ZIP"""
+
+
+def main() -> None:
+    """Run what is not done, and write the page after each study."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, help="a folder or zip of C-NMC 2019, whole or partial")
+    parser.add_argument("--configurations", type=Path, default=PROJECT / "bench/record.yaml")
+    parser.add_argument("--studies", type=Path, default=PROJECT / "build/record", help="where the studies lie")
+    parser.add_argument("--target", type=Path, default=PROJECT / "docs/results")
+    parser.add_argument("--only", nargs="+", help="names of configurations")
+    options = parser.parse_args()
+    chosen = YAML(typ="safe").load(options.configurations)
+    names = options.only or list(chosen)
+    if unknown := [name for name in names if name not in chosen]:
+        raise WenError(f"--only {' '.join(unknown)}: not in {options.configurations}, which has {', '.join(chosen)}")
+    if options.data is None or not options.data.exists():
+        where = "none are given" if options.data is None else f"there is no {options.data}"
+        raise WenError(MISSING.format(where=where))
+    commit = committed()
+    for name in names:
+        root = prepared(options.studies / name, commit, options.data.resolve(), chosen[name])
+        if reason := lacking(root):
+            print(f"{name}: left out: {reason}", flush=True)
+            continue
+        print(f"{name}: dvc repro in {root}", flush=True)
+        run(["dvc", "repro"], root)
+        write({own: options.studies / own for own in chosen}, options.target, commit)
+    print(options.target / "README.md")
+
+
+def committed() -> str:
+    """The commit that is checked out; a `WenError` if what would run is not what it holds."""
+    changed = output(["git", "status", "--porcelain", "--", "src", "dvc.yaml", "profiles", "bench"], PROJECT)
+    if changed:
+        raise WenError(f"make record is of a commit, and these differ from it:\n{changed}commit them first")
+    return output(["git", "rev-parse", "HEAD"], PROJECT).strip()
+
+
+def prepared(root: Path, commit: str, data: Path, values: Mapping[str, Any]) -> Path:
+    """The study of one configuration: as it is, if it has been begun; else a clone with the images and its params.yaml.
+
+    Raises
+    ------
+    WenError
+        If what has been begun is of another commit.
+    """
+    if root.is_dir():
+        begun = output(["git", "rev-parse", "begun^"], root).strip()
+        if begun != commit:
+            raise WenError(f"{root}: begun at commit {begun[:10]}, and this is {commit[:10]}; remove it to begin anew")
+        return root
+    with atomic(root) as partial:
+        run(["git", "clone", "--quiet", str(PROJECT), str(partial)], PROJECT)
+        run(["git", "checkout", "--quiet", commit], partial)
+        run(["dvc", "cache", "dir", "--local", str(root.parent.resolve() / "cache")], partial)
+        run(["wen", "study", str(data), "--profile", "laptop", "--incomplete"], partial)
+        set_values(partial / "params.yaml", values)
+        for key, value in (("user.name", "record"), ("user.email", "record@localhost")):
+            run(["git", "config", key, value], partial)
+        run(["git", "commit", "--quiet", "--all", "--message", f"The record: {root.name}"], partial)
+        run(["git", "tag", "begun"], partial)
+    return root
+
+
+def set_values(path: Path, values: Mapping[str, Any]) -> None:
+    """Put values into a params.yaml; of a section, only the keys that are given, but ``systems`` and ``pretrained``."""
+    yaml = YAML()
+    params = yaml.load(path)
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value and isinstance(params[key], Mapping):
+            params[key] |= value
+        else:
+            params[key] = value
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        yaml.dump(params, file)
+
+
+def lacking(root: Path) -> str:
+    """Why the images at hand do not give this study; empty if they do."""
+    params = load(root / "params.yaml")
+    part, cells = params.split.test, readers.read(params.dataset, readers.place(params.dataset, Paths(root))).cells
+    inside = sum(cell.source == part for cell in cells)
+    if part != "random" and inside in (0, len(cells)):
+        return f"it tests on {part}, of which {inside:,} of the {len(cells):,} labelled images are"
+    return ""
+
+
+def run(command: list[str], folder: Path) -> None:
+    """Run a command of the code in a folder; what it says goes to the terminal."""
+    if subprocess.run(command, cwd=folder, env=environment(folder), check=False).returncode:
+        raise WenError(f"{' '.join(command)}: failed in {folder}; once it is mended, the same make record goes on")
+
+
+def output(command: list[str], folder: Path) -> str:
+    """What a command says."""
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The study's own code comes first on the path, whatever is installed."""
+    return os.environ | {"PYTHONPATH": str(folder.resolve() / "src")}
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except WenError as error:
+        sys.exit(f"error: {error}")
