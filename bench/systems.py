@@ -11,8 +11,8 @@ With --study the images of a finished study are read, resized from the central 3
 unit and seed. Each network runs over them once; what it gives, and every system that has ended, stay in --keep, from
 where a second run goes on. It prints for each variant accuracy, kappa and AUC of the out-of-fold predictions of the
 development images, and of the average of the fold models on the test images, the mean over seeds; by how much what a
-paper proposes is more accurate than each control, out of fold, with its 95% interval over people; and the CPU time of
-each network and each system beside what `wen plan` says.
+paper proposes (of several, the most accurate on validation data) is more accurate than each control, out of fold, with
+its 95% interval over people; and the CPU time of each network and each system beside what `wen plan` says.
 """
 
 import argparse
@@ -214,34 +214,36 @@ def on_one_split(params: Params, paths: Paths, whole: Paths, key: str) -> list[d
         if not kept.exists():
             goes_on, begin = paths.searches(name).exists(), time.process_time()
             stage.run(params, paths, name)
-            seconds = time.process_time() - begin
-            write_json(kept, measured(params, paths, name, {"key": key, "s": None if goes_on else seconds}))
-        rows += read_json(kept)
+            write_json(kept, {"s": None if goes_on else time.process_time() - begin})
+        rows += measured(params, paths, name, {"key": key, "system": name} | read_json(kept))
     return rows
 
 
 def measured(params: Params, paths: Paths, name: str, about: dict[str, Any]) -> list[dict[str, Any]]:
-    """Measure every variant of a system that has run."""
+    """Measure every variant of a system that has run; the gain is that of the variant that is shown."""
     cells = read_cells(paths)
     component = components(cells, read_copies(paths))
-    development = pd.factorize(np.concatenate([component[fold(cells, k)] for k in params.folds]))[0]
+    unit = pd.factorize(np.concatenate([component[fold(cells, k)] for k in params.folds]))[0]
     train = (cells.part == DEVELOPMENT).sum() * (1 - 1 / len(params.folds))
-    about |= {"system": name, "plan": cost.fitting(params, name, train)}
-    rows, main = [], np.empty(0)
-    for variant in read_json(paths.system(name))["variants"]:
-        found = read_predictions(paths, params.members(f"system/{name}/{variant['name']}"))
-        label, outside = (
-            np.concatenate([getattr(one, f"validation_{what}") for one in found]) for what in ("label", "probability")
-        )
-        average = np.mean([one.test_probability for one in found], axis=0)
-        inner, test = evaluate(label, outside), evaluate(found[0].test_label, average)
-        right = decide(outside) == label
-        row = about | {"variant": variant["name"], "role": variant["role"], "calls positive": decide(outside).mean()}
+    run = read_json(paths.system(name))
+    found = {
+        variant["name"]: read_predictions(paths, params.members(f"system/{name}/{variant['name']}"))
+        for variant in run["variants"]
+    }
+    outside = {key: np.concatenate([one.validation_probability for one in its]) for key, its in found.items()}
+    label = np.concatenate([one.validation_label for one in found[run["shown"]]])
+    rows = []
+    for variant in run["variants"]:
+        key = variant["name"]
+        average = np.mean([one.test_probability for one in found[key]], axis=0)
+        inner, test = evaluate(label, outside[key]), evaluate(found[key][0].test_label, average)
+        row = about | {"plan": cost.fitting(params, name, train), "variant": key, "role": variant["role"]}
         row |= {f"oof {m}": inner[m] for m in MEASURES} | {f"test {m}": test[m] for m in MEASURES}
-        main = main if main.size else right
+        row |= {"calls ALL": decide(outside[key]).mean()}
         if variant["role"] == "control":
-            gain = accuracy_difference(main, right, development)
-            row |= {"gain of main": gain.value, "low": gain.low, "high": gain.high}
+            shown, other = (decide(outside[one]) == label for one in (run["shown"], key))
+            gain = accuracy_difference(shown, other, unit)
+            row |= {"gain": gain.value, "low": gain.low, "high": gain.high}
         rows.append(row)
     return rows
 
