@@ -5,7 +5,7 @@ COMPLETE ?= true
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test study results record bench plain chaos fuzz mutants docs lock clean data-given
+.PHONY: help demo test study results record bench plain chaos fuzz mutants chapter docs lock clean data-given
 
 help:  ## List these targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,13 @@ results: $(BIN)/installed  ## Print the result table of the last run
 
 record: $(BIN)/installed  ## Make the record on real cells, docs/results/, or go on with it: make record DATA=part or all of C-NMC
 	python bench/record.py $(if $(DATA),--data "$(DATA)")
+
+chapter:  ## Compile report's draft of chapter 4 into build/chapter/main.pdf (needs pdflatex)
+	@command -v pdflatex >/dev/null || { echo 'pdflatex not found: install TeX Live, or use report/chapter4.docx'; exit 1; }
+	@test -f report/main.tex || { echo 'report/main.tex not found: run dvc repro first'; exit 1; }
+	rm -rf build/chapter && mkdir -p build && cp -r report build/chapter
+	cd build/chapter && pdflatex -interaction=batchmode -halt-on-error main.tex && pdflatex -interaction=batchmode main.tex
+	@echo build/chapter/main.pdf
 
 docs: $(BIN)/mkdocs  ## Build the documentation into build/docs and check its links
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet

@@ -5,7 +5,7 @@ import pytest
 from jinja2 import Environment, FileSystemBytecodeCache
 from report_study import make_study, page_of
 
-from wen.report import drawing, page
+from wen.report import drawing, page, word
 
 __all__ = ["make_study", "page_of"]
 FORMATS, RENDER = drawing.FORMATS, drawing.render
@@ -26,6 +26,7 @@ def _the_page_alone(request: pytest.FixtureRequest) -> Iterator[None]:
         patch.setattr(drawing, "FORMATS", ("svg",))
         if not getattr(request.module, "DRAWN", False):
             patch.setattr(drawing, "render", _empty)
+        patch.setattr(word, "picture", _empty)
         yield
 
 

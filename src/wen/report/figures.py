@@ -114,7 +114,7 @@ def roc(study: Study, compared: list[Classifier], seed: int, t: Text) -> Figure:
     for k, classifier in enumerate(compared):
         fpr, tpr = curves.roc(study.label, classifier.probability)
         area = auc(study.label, classifier.probability)
-        axes.plot(fpr, tpr, color=COLOURS[k], linestyle=LINES[k], label=f"{t.name(classifier)}: {area:.3f}")
+        axes.plot(fpr, tpr, color=COLOURS[k], linestyle=LINES[k], label=f"{t.name(classifier)}: {t.number(area)}")
     tn, fp, fn, tp = confusion(study.label, study.focus.probability)
     axes.plot(fp / max(fp + tn, 1), tp / max(tp + fn, 1), "X", color="black", markersize=8)
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)

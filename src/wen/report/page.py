@@ -13,7 +13,19 @@ from wen.data.images import sha256
 from wen.evaluation.metrics import MEASURES, evaluate
 from wen.files import atomic, read_json, write_json, write_text
 from wen.identity import identity
-from wen.report import beside, claims, drawing, figures, hard_cases, pairs, plots, published, tables
+from wen.report import (
+    beside,
+    chapter,
+    claims,
+    drawing,
+    figures,
+    hard_cases,
+    pairs,
+    plots,
+    published,
+    statements,
+    tables,
+)  # fmt: skip
 from wen.report.checklist import checklist
 from wen.report.errata import errata
 from wen.report.evidence import Evidence
@@ -36,7 +48,8 @@ OF_CNMC = ("data", "results")
 def run(params: Params, paths: Paths) -> None:
     """Write metrics/headline.json, metrics/summary/, metrics/evidence.json, plots/headline/ and report/.
 
-    report/ holds index.html, model-card.md, figures/ as SVG, PDF, PNG and CSV, and tables/ as CSV and LaTeX.
+    report/ holds index.html, model-card.md, figures/ as SVG, PDF, PNG and CSV, tables/ as CSV and LaTeX, and a draft
+    of the thesis' chapter of results as LaTeX and for Word.
 
     Raises
     ------
@@ -61,7 +74,8 @@ def run(params: Params, paths: Paths) -> None:
         content["figures"] = drawing.write(drawn, partial / "figures", t)
         write_text(partial / "index.html", environment.get_template("report.html").render(content))
         write_text(partial / "model-card.md", environment.get_template("model-card.md").render(content))
-        tables.write(study, evidence, partial / "tables", t)
+        printed = tables.write(study, evidence, partial / "tables", t)
+        chapter.write(content, printed, drawn, partial, t)
     with atomic(paths.summary) as partial:
         for row in evidence["summary"]:
             write_json(partial / f"{file_name(row)}.json", {measure: row[measure] for measure in SHOWN})
@@ -88,7 +102,7 @@ def _environment(t: Text) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["t"] = t
+    environment.globals |= {"t": t, "says": statements}
     environment.filters |= {
         "number": t.number,
         "points": t.points,

@@ -1,6 +1,7 @@
 """The report's tables as files: CSV with full precision and all that a program filters by, and LaTeX for a thesis."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,19 @@ PRINTED = ("accuracy", "precision", "recall", "f1", "kappa", "auc")
 Rows = list[list[str | Cell]]
 
 
-def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> None:
+@dataclass(frozen=True)
+class Table:
+    """A table as a person reads it: in LaTeX, in Word."""
+
+    caption: str
+    columns: list[Column]
+    rows: Rows
+
+
+def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> dict[str, Table]:
     """Write single (Table 3.2), average, ensemble (Table 3.3), weight, champion and test, each as .csv and as .tex.
 
-    And systems, if the study has any.
+    And systems, if the study has any. Return them as they are printed.
     """
     folder.mkdir()
     single = [classifier for classifier in study.classifiers if classifier.kind == "single"]
@@ -42,7 +52,7 @@ def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> None
     measures = [Column(t(f"measure.{measure}")) for measure in PRINTED]
     model = Column(t("column.model"), 4.4)
     trained = [Column(t("column.stage")), Column(t("column.epoch"))]
-    printed: dict[str, tuple[list[Column], Rows]] = {
+    content: dict[str, tuple[list[Column], Rows]] = {
         "single": ([Column(t("column.model"), 3.4), *trained, *measures], _measured_rows(single, evidence, t)),
         "average": ([model, *measures], _average_rows(study, t)),
         "ensemble": ([model, *measures], _measured_rows(ensembles, evidence, t)),
@@ -51,11 +61,11 @@ def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> None
         "test": _test_table(study, evidence, t),
     }
     if evidence["systems"]:
-        printed["systems"] = system_table.printed(evidence["systems"], t)
-    for name, (columns, rows) in printed.items():
-        write_text(
-            folder / f"{name}.tex", latex(name, t(f"latex.{name}", repeats=evidence["resamples"]), columns, rows)
-        )
+        content["systems"] = system_table.printed(evidence["systems"], t)
+    printed = {name: Table(t(f"latex.{name}"), *parts) for name, parts in content.items()}
+    for name, shown in printed.items():
+        write_text(folder / f"{name}.tex", latex(name, shown.caption, shown.columns, shown.rows))
+    return printed
 
 
 def _measured(classifiers: Sequence[Classifier], evidence: dict[str, Any]) -> pd.DataFrame:

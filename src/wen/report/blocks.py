@@ -1,0 +1,47 @@
+"""What a chapter is made of, whatever it is written in."""
+
+from dataclasses import dataclass
+
+from wen.report.tables import Table
+
+WIDTH = 14.0
+"""Of the text on a thesis' page in cm: A4 less margins of 4 and 3 cm."""
+REFERENCE = r"\[(tab|fig):([\w-]+)\]"
+"""In running text, to a table or a figure by its name."""
+
+
+@dataclass(frozen=True)
+class Heading:
+    text: str
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Running text; ``[tab:single]`` and ``[fig:roc]`` in it refer to a table and a figure."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the author has to write."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A table or a figure at its place, with its width in cm."""
+
+    kind: str
+    """``tab`` or ``fig``."""
+    name: str
+    caption: str
+    table: Table | None = None
+    """None for a figure."""
+    width: float = WIDTH
+    height: float = 0.0
+    """Of a figure, in cm."""
+
+
+Block = Heading | Paragraph | Note | Placed

@@ -1,0 +1,70 @@
+"""The chapter as LaTeX: chapter4.tex for a thesis, and main.tex, which makes a PDF of it alone."""
+
+import re
+from collections.abc import Sequence
+
+from wen.report.blocks import REFERENCE, Block, Heading, Note, Paragraph, Placed
+from wen.report.language import Text
+from wen.report.latex import escaped
+
+LABEL = {"tab": "tab:wen-", "fig": "fig:wen-"}
+MAIN = r"""\documentclass[12pt,a4paper]{report}
+\usepackage[left=4cm,right=3cm,top=4cm,bottom=3cm]{geometry}
+\usepackage[T1]{fontenc}
+\usepackage[utf8]{inputenc}
+\usepackage{graphicx,booktabs,longtable} % \usepackage{mathptmx} gives Times
+LANGUAGE\setlength{\emergencystretch}{3em}
+\begin{document}
+\setcounter{chapter}{3}
+\input{chapter4}
+\end{document}
+"""
+LANGUAGE = {
+    "en": "",
+    "id": r"""\renewcommand{\chaptername}{BAB}
+\renewcommand{\tablename}{Tabel}
+\renewcommand{\figurename}{Gambar}
+""",
+}
+
+
+def document(t: Text) -> str:
+    """A document of 12 pt with a thesis' margins that holds the chapter and nothing else."""
+    return MAIN.replace("LANGUAGE", LANGUAGE[t.language])
+
+
+def chapter(blocks: Sequence[Block], draft: str, t: Text) -> str:
+    r"""Write the chapter; ``\wen`` is the folder in which tables/ and figures/ lie."""
+    title = escaped(t("chapter.title"))
+    head = [f"% {draft}", r"\providecommand{\wen}{.}", rf"\chapter{{{title}}}"]
+    return "\n\n".join(["\n".join(head), *map(_block, blocks)]) + "\n"
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading(text):
+            return rf"\section{{{escaped(text)}}}"
+        case Paragraph(text):
+            return _referring(text)
+        case Note(text):
+            return f"% {text}"
+        case Placed(kind="tab"):
+            return rf"\input{{\wen/tables/{block.name}}}"
+        case Placed():
+            return _figure(block)
+
+
+def _figure(block: Placed) -> str:
+    return "\n".join(
+        [
+            r"\begin{figure}[htbp]",
+            r"\centering",
+            rf"\includegraphics[width={block.width:.2f}cm]{{\wen/figures/{block.name}.pdf}}",
+            rf"\caption{{{escaped(block.caption)}}}\label{{{LABEL['fig']}{block.name}}}",
+            r"\end{figure}",
+        ]
+    )
+
+
+def _referring(text: str) -> str:
+    return re.sub(rf" {REFERENCE}", lambda found: rf"~\ref{{{LABEL[found[1]]}{found[2]}}}", escaped(text))
