@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -276,3 +277,20 @@ def test_dvc_s_model_registry_has_the_bundle_of_a_tag(study: Study, made: Path, 
     assert manifest.read(tmp_path / "got") == manifest.read(made)
     assert study.run("git", "status", "--porcelain") == ""
     assert study.stages_run(study.run("dvc", "repro")) == ["code"]
+
+
+def test_the_program_of_the_api_page_gives_what_wen_classify_gives(
+    bundle: Path, cells: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(bundle.parent)
+    Path("cells").mkdir()
+    for cell in cells[:3]:
+        shutil.copy(cell, "cells")
+    api = (PROJECT / "docs/API.md").read_text(encoding="utf-8")
+    program = next(text for text in re.findall(r"```python\n(.*?)```", api, re.DOTALL) if "opened" in text)
+    exec(program, {})
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    run_bundle(Path("bundle"), Request(["cells"], output=tmp_path / "cells.csv"))
+    assert [(row[0], float(row[1])) for row in printed] == [
+        (row["file"], round(float(row["probability"]), 3)) for row in table(tmp_path / "cells.csv")
+    ]

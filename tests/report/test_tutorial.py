@@ -1,4 +1,4 @@
-"""docs/TUTORIAL.md: each of its programs computes anew what the study reports."""
+"""docs/TUTORIAL.md: each program computes anew what the study reports. docs/API.md: its program reads the study."""
 
 import re
 from typing import Any
@@ -7,10 +7,16 @@ import numpy as np
 import pytest
 from conftest import PROJECT
 from report_study import MakeStudy
+from ruamel.yaml import YAML
 
 from wen.report import page
 
-PROGRAMS = re.findall(r"```python\n(.*?)```", (PROJECT / "docs/TUTORIAL.md").read_text(encoding="utf-8"), re.DOTALL)
+
+def programs(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (PROJECT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+PROGRAMS = programs("TUTORIAL.md")
 
 
 def test_every_program_of_the_tutorial_gives_the_number_that_is_reported(
@@ -26,3 +32,23 @@ def test_every_program_of_the_tutorial_gives_the_number_that_is_reported(
         assert np.isfinite(names["reported"]).all()
         np.testing.assert_allclose(names["recomputed"], names["reported"], rtol=1e-12)
     assert names["b"] + names["c"] > 0  # else every formula of p gives 1
+
+
+def test_the_program_of_the_api_page_reads_the_study_in_its_folder(
+    make_study: MakeStudy,
+    values: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, paths = make_study()
+    YAML().dump(values, paths.params)
+    monkeypatch.chdir(paths.root)
+    program = next(text for text in programs("API.md") if "gather" in text)
+    names: dict[str, Any] = {}
+    exec(program, names)
+    study, focus = names["study"], names["focus"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{focus.id} {focus.row['accuracy']}"
+    assert len(lines) == 2 + len(focus.members)
+    assert names["best"].row["auc"] == max(classifier.row["auc"] for classifier in study.classifiers)
+    assert len(names["wrong"]) == names["best"].row["fn"] + names["best"].row["fp"]
