@@ -64,7 +64,7 @@ def test_stages_are_those_of_dvc_yaml(page: str) -> None:
     assert row(page, "weighting")[2] == "`report`"
     assert row(page, "images.size")[2].startswith("`backbone`, `features`, `baselines`, `train-fold`")
     assert row(page, "split.test_fraction")[2] == "`split`, `repeats`, `report`"
-    follow = page.split("## What follows a stage")[1]
+    follow = page.split("## Stages that depend on a stage")[1]
     assert "| `train-fold` | `predict-fold`, `ensemble-inter`, `ensemble-intra`, `report` |" in follow
     assert "| `baselines` | `report` |" in follow
 

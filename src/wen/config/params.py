@@ -47,30 +47,30 @@ class Section(BaseModel):
 
 
 class Synthetic(Section):
-    """The embedded data set: how many cells of how many subjects, and how much the classes overlap."""
+    """The embedded data set: numbers of cells and subjects, and how well the classes are separated."""
 
     subjects: Annotated[Integer, Field(ge=4)]
     cells: Annotated[Integer, Field(ge=20)]
     preliminary_subjects: Annotated[Integer, Field(ge=2)]
-    """Of the preliminary set."""
+    """Subjects in the preliminary set."""
     preliminary_cells: Annotated[Integer, Field(ge=4)]
-    """Of the preliminary set."""
+    """Cells in the preliminary set."""
     duplicates: Count
     altered: Count
     separation: Annotated[float, Field(ge=0, le=10)]
 
 
 class Dataset(Section):
-    """Where the images come from, what they are called, and what is expected of them."""
+    """Source, names and expected properties of the images."""
 
     source: Literal["synthetic", "cnmc", "table", "folder"]
     name: Annotated[str, Field(min_length=1)]
     classes: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=2, max_length=2)]
-    """Names of the negative class, 0, and of the positive one, 1."""
+    """Names of the negative class, 0, and of the positive class, 1."""
     table: str | None = None
-    """CSV file of images, labels and subjects, by its path in data/raw/cells."""
+    """CSV of images, labels and subjects: its path in data/raw/cells."""
     subject: str | None = None
-    """Regular expression whose group in an image's path is its subject."""
+    """Regular expression for the path of an image; its group is the subject."""
     complete: bool
     side: Annotated[int, Field(ge=1, le=4096)] | None
     near_copies: bool
@@ -99,7 +99,7 @@ class Images(Section):
 
 
 class Split(Section):
-    """Which images are the test set, and what may not straddle a boundary."""
+    """Choice of the test set, and what must stay on one side of a boundary."""
 
     unit: Literal["image", "subject"]
     test: Literal["random", "preliminary", "fold_0", "fold_1", "fold_2"]
@@ -107,17 +107,17 @@ class Split(Section):
 
 
 class Pretrained(Section):
-    """Where a network's pretrained weights come from, and how they want it built and its images normalised."""
+    """Source of a network's pretrained weights, and the construction and normalisation that they require."""
 
     weights: Annotated[str, Field(min_length=1)]
     kwargs: dict[str, Scalar] = {}
-    """Arguments of `timm.create_model` besides the name."""
+    """Further arguments of `timm.create_model`."""
     mean: Colour | None = None
-    """Of red, green and blue, by which images are normalised; null: as timm says of the network."""
+    """Means of red, green and blue for normalisation; null: those that timm has for the network."""
     std: Colour | None = None
-    """As ``mean``."""
+    """Standard deviations of red, green and blue; null: as for ``mean``."""
     channels: Literal["rgb", "bgr"] = "rgb"
-    """The order of colours that the weights learned from."""
+    """Order of the colour channels that the weights were trained on."""
 
 
 class Backbone(Pretrained):
@@ -134,7 +134,7 @@ NetworkName = Annotated[str, Field(pattern=r"^\w[\w.]*$")]
 
 
 class Augment(Section):
-    """The random views of a training image; epoch e uses view e mod ``views``."""
+    """Random views of the training images; epoch e uses view e mod ``views``."""
 
     views: Positive
     horizontal_flip: Annotated[float, Field(ge=0, le=1)]
@@ -148,7 +148,7 @@ class Augment(Section):
 
 
 class Features(Section):
-    """Which outputs of the frozen network are computed once for all models, and how they are stored."""
+    """Outputs of the frozen network that are computed once for all models, and how they are stored."""
 
     pooled: bool
     activations: bool
@@ -156,10 +156,10 @@ class Features(Section):
 
 
 class Train(Section):
-    """What both training stages share."""
+    """Settings of both training stages."""
 
     batch_size: Annotated[Integer, Field(ge=2)]
-    """Images of a step of training."""
+    """Images per training step."""
     schedule: Literal["constant", "cosine"] = "constant"
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -171,20 +171,20 @@ class Train(Section):
 
 
 class Head(Section):
-    """Stage 1: the head alone, on the frozen backbone."""
+    """Stage 1: trains the head only, on the frozen backbone."""
 
     epochs: Positive
-    """At most."""
+    """Largest number of epochs."""
     patience: Positive
 
 
 class Finetune(Section):
-    """Stage 2: the head and the backbone from the module ``unfreeze_from`` upwards."""
+    """Stage 2: trains the head and the backbone from the module ``unfreeze_from`` on."""
 
     epochs: Count
-    """At most; 0: no stage 2."""
+    """Largest number of epochs; 0: no stage 2."""
     patience: Positive
-    """Epochs without a better validation accuracy before it stops."""
+    """Stop after this many epochs without a better validation accuracy."""
     keep: Literal["best", "always"] = "best"
     """``always`` keeps the best epoch of stage 2 even if one of stage 1 was better."""
     unfreeze_from: Annotated[str, Field(min_length=1)]
@@ -203,14 +203,14 @@ class Predict(Section):
 
 
 class Repeats(Section):
-    """How many other splits the frozen features are studied on, by image and by subject; 0 is none."""
+    """Number of other splits on which heads on the frozen features are trained; 0 for none."""
 
     image: Annotated[int, Field(ge=0, le=10_000)]
     subject: Annotated[int, Field(ge=0, le=10_000)]
 
 
 class Compute(Section):
-    """What the numbers may depend on in their last digits."""
+    """Settings that can change the last digits of results."""
 
     threads: Annotated[int, Field(ge=1, le=1024)]
     cpu_engine: Literal["openvino", "torch"]
@@ -218,7 +218,7 @@ class Compute(Section):
 
 
 class Report(Section):
-    """How the report speaks, what it calls a difference that matters, and the use for which it judges decisions."""
+    """Language of the report, the difference that matters, and the intended use for which decisions are judged."""
 
     language: Literal["en", "id"]
     margin: Annotated[float, Field(gt=0, lt=0.5)]
@@ -229,7 +229,7 @@ class Report(Section):
 
 
 class Params(Section):
-    """The whole of params.yaml."""
+    """All of params.yaml."""
 
     lr: LearningRate
     weighting: str
@@ -238,15 +238,15 @@ class Params(Section):
     lr_grid: Annotated[list[LearningRate], Field(min_length=2, max_length=8)]
     folds: Annotated[list[Count], Field(min_length=2)]
     schemes: Annotated[list[str], Field(min_length=1)]
-    """By what ensembles weigh their members: accuracy, f1, kappa, auc, or uniform, a plain average."""
+    """Measures that weight the members of ensembles: accuracy, f1, kappa, auc, or uniform for a plain average."""
     calibration: Literal["none", "temperature"]
     baselines: list[str]
     systems: dict[str, dict[str, Any]]
-    """The settings of each published system; `wen.systems.system.settings_of` checks them."""
+    """Settings of each published system; `wen.systems.system.settings_of` checks them."""
     pretrained: dict[NetworkName, Annotated[Pretrained, BeforeValidator(_weights)]]
-    """The networks of the systems, by timm's names."""
+    """Networks of the systems, by their names in timm."""
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    """Of every random draw: synthetic cells, split, first weights, order of images, random views."""
+    """Seed of every random draw: synthetic cells, split, initial weights, order of images, random views."""
     dataset: Dataset
     images: Images
     split: Split

@@ -24,17 +24,18 @@ NO_LIMIT = 2**31
 """The upper bound of an integer that no one reaches; see `wen.config.params.Integer`."""
 HEAD = """# params.yaml, key by key
 
-Made by `python -m wen.config.reference` from the code, the comments of [profiles/demo.yaml](../profiles/demo.yaml) and
-dvc.yaml; do not edit it. params.yaml is checked as a whole before any stage runs: an unknown key, a missing one or a
-value out of range is named, and nothing runs (`wen check` does that alone). A key with a default may be left out.
+Do not edit this page: `python -m wen.config.reference` writes it from the code, from dvc.yaml and from the comments of
+[profiles/demo.yaml](../profiles/demo.yaml). All of params.yaml is checked before any stage runs. If a key is unknown or
+missing, or a value out of range, the message names it and nothing runs; `wen check` only checks. A key with a default
+may be left out.
 
-A stage reruns if a key that it reads changes. Then those follow that read what it wrote, if that changed (last table).
-Of a stage with a run for each model, those runs are new whose learning rate, fold or system is. `report` reruns at
-every change.
+A stage reruns if a key that it reads changes; if its outputs change, so do the stages that read them (last table). A
+stage with one run per model reruns only the runs whose learning rate, fold or system is new. `report` reruns at every
+change.
 """
-FOLLOW = """## What follows a stage
+FOLLOW = """## Stages that depend on a stage
 
-| stage | stages that read what it writes, directly or through others |
+| stage | stages that read its outputs, directly or through other stages |
 |---|---|
 """
 
@@ -55,11 +56,11 @@ def page(root: Path) -> str:
             about = " ".join(schema["$defs"][name]["description"].replace("``", "`").split())
             sections.append(f"## {key}\n\n{about}\n\n{_COLUMNS}{text}\n")
     follow = "\n".join(f"| `{stage}` | {_listed(_after(stage, stages))} |" for stage in STAGES if stage in stages)
-    first = "## At the top\n\n" + _COLUMNS + "\n".join(top) + "\n"
+    first = "## Top level\n\n" + _COLUMNS + "\n".join(top) + "\n"
     return "\n".join([HEAD, first, *sections, FOLLOW + follow + "\n"])
 
 
-_COLUMNS = "| key | values | what it is | read by |\n|---|---|---|---|\n"
+_COLUMNS = "| key | values | meaning | read by |\n|---|---|---|---|\n"
 
 
 def comments(text: str) -> dict[str, str]:
