@@ -92,7 +92,7 @@ def test_every_problem_has_its_line(values: dict[str, Any]) -> None:
 
 def test_a_whole_learning_rate_is_to_be_written_with_a_point(values: dict[str, Any]) -> None:
     put(values, "lr", 10)
-    with pytest.raises(WenError, match=r"^params\.yaml: lr: write 10\.0, not 10$"):
+    with pytest.raises(WenError, match=r"^params\.yaml: lr: write 10\.0 instead of 10$"):
         parse(as_text(values), Path("params.yaml"))
     put(values, "lr", 10.0)
     assert parse(as_text(values), Path("params.yaml")).lr == 10

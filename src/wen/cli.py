@@ -117,7 +117,7 @@ def study(
         tuple[str, str] | None, typer.Option(help="Names of the negative and the positive class, as folders or labels.")
     ] = None,
     positive: Annotated[
-        str | None, typer.Option(help=("Name of the positive class, if it cannot be told from the names."))
+        str | None, typer.Option(help=("Name of the positive class, if the names do not show it."))
     ] = None,
     name: Annotated[
         str | None, typer.Option(help=("Name of the data set in the report (default: name of the folder)."))

@@ -276,5 +276,7 @@ def _summary(failed: dict[Job, Outcome], number: int, command: str) -> str:
     lines = [f"{len(failed)} of {number} models failed; the others are finished and will not be trained again"]
     for model, outcome in failed.items():
         error = "\n    ".join(outcome.error.splitlines()[-8:])
-        lines.append(f"{model.name} on {outcome.where}:\n    {error}\n  to run it alone: dvc repro {model.stages[-1]}")
+        lines.append(
+            f"  {model.name} on {outcome.where}:\n    {error}\n  to run it alone: dvc repro {model.stages[-1]}"
+        )
     return "\n".join([*lines, f"when fixed, run: {command}"])
