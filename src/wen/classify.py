@@ -95,7 +95,9 @@ class Images:
         _check_request(request)
         files = sources.find(request.sources)
         if not files:
-            raise WenError(f"{', '.join(map(shown, request.sources))}: no image found")
+            raise WenError(
+                f"{', '.join(map(shown, request.sources))}: no image found; name images, folders or patterns"
+            )
         if request.submission:
             files = _numbered(files)
         if not request.subjects:
@@ -178,7 +180,7 @@ class Seen:
             some = f"{self.unlike:,} of {len(self.labels):,} images differ from those of the study"
             print(f"warning: {some}; for example {self.example}", file=sys.stderr)
         if failed := self.labels.count(None):
-            raise WenError(f"{failed} of {len(self.labels)} images could not be classified")
+            raise WenError(f"{failed} of {len(self.labels)} images could not be classified; the errors above say why")
         if submission:
             write_text(submission, "".join(f"{label}\n" for label in self.labels))
             about = self.applied.about
@@ -205,7 +207,7 @@ def _people(seen: Seen, answers: Iterable[tuple[str, Answer | str]], subject_of:
 def _check_request(request: Request) -> None:
     for place in (request.output, request.submission):
         if place and place.exists() and not place.is_file():
-            raise WenError(f"{shown(place)}: exists and is not a regular file")
+            raise WenError(f"{shown(place)}: exists and is not a regular file; choose another path")
     if request.output and request.submission and request.output.absolute() == request.submission.absolute():
         raise WenError(f"{shown(request.output)}: --output and --submission name the same file; give each its own")
     if request.subjects and request.members:

@@ -85,7 +85,7 @@ def _files(source: str) -> Iterator[str]:
     else:
         found = [file for match in sorted(glob.glob(source, recursive=True)) for file in _matched(match)]
         if not found:
-            raise WenError(f"{shown(source)}: no such file, folder or pattern")
+            raise WenError(f"{shown(source)}: no such file, folder or pattern; correct the path")
         # `**` finds a folder once for each link to it.
         yield from {(os.path.realpath(os.path.dirname(file)), os.path.basename(file)): file for file in found}.values()
 

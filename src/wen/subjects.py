@@ -39,7 +39,7 @@ def of_files(table: Path, files: Sequence[str]) -> list[str]:
     found = [subject_of.get(str(Path(file).absolute()), subject_of.get(Path(file).name, "")) for file in files]
     if missing := [file for file, subject in zip(files, found, strict=True) if not subject]:
         more = f" and {len(missing) - 1:,} more images" if len(missing) > 1 else ""
-        raise WenError(f"{shown(table)}: no subject for {shown(missing[0])}{more}")
+        raise WenError(f"{shown(table)}: no subject for {shown(missing[0])}{more}; add the missing rows")
     return found
 
 

@@ -175,7 +175,7 @@ REFUSED = {
     "a class twice": (("a", "b"), About(classes=("a", "A")), "--classes: a is named twice"),
     "no table": (("blast", "normal"), About(table=Path("cells.csv")), "cells.csv: no such table"),
     "a spreadsheet": (("blast", "normal"), About(table=Path("cells.xlsx")), "cells.xlsx: a spreadsheet; save"),
-    "no pattern": (("blast", "normal"), About(subject="P(("), "dataset.subject: P(( is not a regular expression"),
+    "no pattern": (("blast", "normal"), About(subject="P(("), "dataset.subject: P(( is not a valid regular expression"),
 }  # fmt: skip
 
 

@@ -268,7 +268,7 @@ def test_a_network_with_a_weight_by_two_names_is_saved(tmp_path: Path) -> None:
         ("looped_resnet", "layer5", r"unfreeze_from: layer5: no module with weights; there are layer4"),
         ("twins_pcpvt_small", "auto", r"auto: timm names no stages of Twins; there are patch_embeds.*blocks\.3"),
         ("coat_tiny", "auto", r"backbone\.name: CoaT's forward_features gives several tensors"),
-        ("volo_d1_224", "auto", r"backbone\.name: VOLO has more classifiers than head"),
+        ("volo_d1_224", "auto", r"backbone\.name: VOLO has other classifiers than head"),
     ],
 )
 def test_what_cannot_be_trained_is_said(name: str, module: str, message: str) -> None:

@@ -304,7 +304,10 @@ class Params(Section):
             try:
                 groups = re.compile(dataset.subject).groups
             except re.error as error:
-                raise ValueError(f"dataset.subject: {dataset.subject} is not a regular expression ({error})") from None
+                raise ValueError(
+                    f"dataset.subject: {dataset.subject} is not a valid regular expression ({error}); write one such "
+                    "as P([0-9]+)_"
+                ) from None
             if groups != 1:
                 raise ValueError(f"dataset.subject: {dataset.subject} must contain exactly one group, as in P([0-9]+)_")
         if not dataset.of_cnmc and self.split.test != "random":
@@ -384,7 +387,9 @@ def parse(content: str | bytes, path: Path) -> Params:
         found = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise WenError(f"{path}: not valid YAML: a value cannot be read ({found})") from None
     if not isinstance(values, dict):
-        raise WenError(f"{path}: expected keys and values, found {type(values).__name__}")
+        raise WenError(
+            f"{path}: expected keys and values, found {type(values).__name__}; copy one of profiles/ and edit it"
+        )
     try:
         return Params.model_validate(values)
     except ValidationError as error:

@@ -199,7 +199,9 @@ def _unzip(source: Path, target: Path) -> None:
             for member in track(members, "unpacking images", transient=True):
                 archive.extract(member, target)
     except DAMAGE as error:
-        raise WenError(f"{source}: neither a folder nor a complete zip ({_text(error)})") from None
+        raise WenError(
+            f"{source}: neither a folder nor a complete zip ({_text(error)}); download or copy it again"
+        ) from None
     except UNFIT as error:
         raise WenError(
             f"{source}: cannot be unpacked ({_text(error)}); unpack it yourself and name the folder"

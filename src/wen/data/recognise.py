@@ -120,7 +120,7 @@ def _bring_table(table: Path | None, data: Path, folder: Path) -> str | None:
         return table.name
     if (folder / table).is_file() and not table.is_absolute() and ".." not in table.parts:
         return table.as_posix()
-    raise WenError(f"{table}: no such table")
+    raise WenError(f"{table}: no such table; correct the path")
 
 
 def _classes(found: Mapping[str, int], about: About, numbered: tuple[str, str]) -> list[str]:

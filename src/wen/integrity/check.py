@@ -67,7 +67,7 @@ def _network(params: Params) -> Message:
     except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:
         raise WenError(
             f"images.size: {params.images.size} px or finetune.unfreeze_from: {params.finetune.unfreeze_from} does "
-            f"not work with {params.backbone.name}: {' '.join(str(error).split())[:200]}"
+            f"not work with {params.backbone.name}; change one of them ({' '.join(str(error).split())[:200]})"
         ) from None
 
 

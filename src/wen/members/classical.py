@@ -118,7 +118,10 @@ def numbers_of(name: str, batch_of: Callable[[np.ndarray], Batch], ids: pd.Serie
     finite = np.isfinite(numbers).all(axis=1)
     if not finite.all():
         image = ids.to_numpy()[~finite][0]
-        raise WenError(f"baseline {name}: a number of image {image} is infinite or undefined")
+        raise WenError(
+            f"baseline {name}: a number of image {image} is infinite or undefined; correct numbers(), or remove it "
+            "from baselines"
+        )
     return numbers
 
 
@@ -153,7 +156,10 @@ def fit(member: Member, numbers: np.ndarray, cells: pd.DataFrame, seed: int) -> 
         )
     estimator = baseline(str(member.baseline)).estimator(train, seed_for(seed, member.fold, what="baseline"))
     if not hasattr(estimator, "predict_proba"):
-        raise WenError(f"baseline {member.baseline}: {type(estimator).__name__} gives no probabilities (predict_proba)")
+        raise WenError(
+            f"baseline {member.baseline}: {type(estimator).__name__} gives no probabilities; use an estimator with "
+            "predict_proba"
+        )
     return estimator.fit(numbers[rows].astype(np.float64), train.label.to_numpy())
 
 

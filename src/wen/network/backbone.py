@@ -117,7 +117,9 @@ def load(params: Params, path: Path, device: torch.device) -> nn.Module:
         expected = without(head, expected)
     differing = difference(weights, expected)
     if differing:
-        raise WenError(f"{path}: belongs to another network than backbone.name.\n{differing}")
+        raise WenError(
+            f"{path}: belongs to another network than backbone.name; delete it and run `dvc repro`.\n{differing}"
+        )
     if found := flaw(weights):
         raise WenError(f"{path}: {found}, so it changed since it was written; delete it and run `dvc repro`")
     network.load_state_dict(weights, strict=False)

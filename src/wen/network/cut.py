@@ -102,9 +102,15 @@ def cut(network: nn.Module, unfreeze_from: str, dtype: torch.dtype = torch.float
         )
     pooled = head.before(head_name(network))
     if pooled is None:
-        raise WenError(f"backbone.name: {type(network).__name__}'s classifier, {head_name(network)}, is never called")
+        raise WenError(
+            f"backbone.name: {type(network).__name__} never calls its classifier, {head_name(network)}; choose "
+            "another network"
+        )
     if len(head.crossing(pooled)) > 1:
-        raise WenError(f"backbone.name: {type(network).__name__} has more classifiers than {head_name(network)}")
+        raise WenError(
+            f"backbone.name: {type(network).__name__} has other classifiers than {head_name(network)}; choose "
+            "another network"
+        )
     return Cut(
         trunk=Convolutions(features.part(0, at), dtype=dtype),
         top=Convolutions(features.part(at, features.end), dtype=dtype),

@@ -98,7 +98,7 @@ def _from_package(params: Params) -> Weights:
     expected = timm.create_model(name).state_dict()
     packaged = list(read(file)[0].values())
     if len(expected) != len(packaged):
-        raise WenError(f"{file}: {len(packaged)} tensors, but {name} has {len(expected)}")
+        raise WenError(f"{file}: {len(packaged)} tensors, but {name} has {len(expected)}; install the package again")
     return dict(zip(expected, packaged, strict=True))
 
 
@@ -116,7 +116,10 @@ def _matched(weights: Weights, network: nn.Module, source: str, trail: str) -> W
     differing, found, prefix = min(tries, key=lambda tried: len(tried[0]))
     where = f", under {trail!r}" * bool(trail) + f", without the prefix {prefix!r}" * bool(prefix)
     if differing:
-        raise WenError(f"backbone.weights: {source}{where} belongs to another network than backbone.name.\n{differing}")
+        raise WenError(
+            f"backbone.weights: {source}{where} belongs to another network than backbone.name; correct one of them.\n"
+            f"{differing}"
+        )
     if where:
         print(f"backbone.weights: {source}{where}")
     return {key: found[key].to(tensor.dtype) for key, tensor in expected.items()}

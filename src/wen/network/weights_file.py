@@ -69,7 +69,10 @@ def read(path: Path) -> tuple[Weights, str]:
         raise WenError(f"backbone.weights: {path} is not a checkpoint of tensors: {_cause(error, start)}") from None
     weights, wrapper = _unwrapped(content)
     if not weights:
-        raise WenError(f"backbone.weights: {path} contains something other than named tensors: {_content(content)}")
+        raise WenError(
+            f"backbone.weights: {path} contains something other than named tensors ({_content(content)}); save "
+            "model.state_dict()"
+        )
     return weights, wrapper
 
 

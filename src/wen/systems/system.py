@@ -146,7 +146,9 @@ def settings_of(params: Params, name: str) -> Any:
         lines = [f"params.yaml: systems.{name}.{sentence(problem, known)}" for problem in error.errors()]
         raise WenError("\n".join(lines)) from None
     if len(set(settings.networks)) < len(settings.networks):
-        raise WenError(f"params.yaml: systems.{name}.networks: {settings.networks} lists a network twice")
+        raise WenError(
+            f"params.yaml: systems.{name}.networks: {settings.networks} lists a network twice; remove the second"
+        )
     if settings.depth not in find(name).READS:
         raise WenError(
             f"params.yaml: systems.{name}.depth: {settings.depth} is not possible, because it trains no network; set "
