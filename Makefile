@@ -1,4 +1,4 @@
-# What a person can do here. Everything installs itself into .venv on first use.
+# Targets for users; the first use installs everything into .venv.
 PYTHON ?= python3
 PROFILE ?= thesis
 COMPLETE ?= true
@@ -21,7 +21,7 @@ test: $(BIN)/installed  ## Lint, type-check and run the test suite
 	pytest
 
 USAGE = usage: make study DATA=FOLDER|ZIP [TABLE=cells.csv] [PROFILE=thesis|honest|laptop] [POSITIVE=CLASS] [CLASSES='NEGATIVE POSITIVE'] [NAME=...] [SUBJECT=REGEX] [COMPLETE=false]
-study: data-given $(BIN)/installed  ## Set up a study of C-NMC or of cells of your own: make study DATA=PATH [TABLE=cells.csv] [PROFILE=thesis|honest|laptop]
+study: data-given $(BIN)/installed  ## Set up a study of C-NMC or of your own cells: make study DATA=PATH [TABLE=cells.csv] [PROFILE=thesis|honest|laptop]
 	wen study "$(DATA)" --profile "$(PROFILE)" $(if $(filter false,$(COMPLETE)),--incomplete) $(if $(TABLE),--table "$(TABLE)") \
 	  $(if $(CLASSES),--classes $(CLASSES)) $(if $(POSITIVE),--positive "$(POSITIVE)") $(if $(NAME),--name "$(NAME)") \
 	  $(if $(SUBJECT),--subject '$(SUBJECT)')
@@ -46,10 +46,10 @@ docs: $(BIN)/mkdocs  ## Build the documentation into build/docs and check its li
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 	@echo build/docs/index.html
 
-bench: $(BIN)/installed  ## Measure the study against its peers: make bench [SAMPLE=part of C-NMC]
+bench: $(BIN)/installed  ## Compare speed with other code for the same work: make bench [SAMPLE=part of C-NMC]
 	python bench/run.py $(if $(SAMPLE),--sample "$(SAMPLE)")
 
-plain: $(BIN)/installed  ## Run the demo with nothing of the frozen network kept, and compare all its numbers
+plain: $(BIN)/installed  ## Run the demo without stored features and compare all its numbers
 	python bench/plain_path.py
 
 SEED ?= 1
@@ -61,10 +61,10 @@ MINUTES ?= 10
 fuzz: $(BIN)/installed  ## Read files changed at random: make fuzz [MINUTES=10] [SEED=1]
 	python chaos/fuzz.py --minutes $(MINUTES) --seed $(SEED)
 
-mutants: $(BIN)/installed  ## Change the statistics' code in one place at a time, and list what no test notices: make mutants [MINUTES=20]
+mutants: $(BIN)/installed  ## Mutation-test the code of the statistics: make mutants [MINUTES=20]
 	python chaos/mutants.py --minutes $(if $(filter command line,$(origin MINUTES)),$(MINUTES),20)
 
-lock:  ## Write constraints.txt anew: the newest releases that pyproject.toml allows
+lock:  ## Update constraints.txt to the newest versions that pyproject.toml allows
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/pip install --quiet --disable-pip-version-check '.[dev,docs,xgboost]'
@@ -75,12 +75,12 @@ clean:  ## Remove the environment and tool caches; results stay
 	rm -rf .venv build bench/.environments mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which with make PYTHON=...")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required; choose one with make PYTHON=...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@git config user.email >/dev/null || ! git rev-parse --git-dir >/dev/null 2>&1 || { \
 	  git config user.name 'wen study' && git config user.email 'wen@localhost' && \
-	  echo 'git has no identity here, and dvc exp run needs one: this clone now has "wen study"'; }
+	  echo 'dvc exp run needs a git identity, and there was none: this clone now commits as "wen study"'; }
 	touch $@
 
 $(BIN)/mkdocs: $(BIN)/installed
