@@ -63,7 +63,7 @@ def run(paths: Paths) -> None:
 
 def findings(paths: Paths) -> Iterator[Finding]:
     """Everything that is looked at, in the order of the screen."""
-    yield Finding("code", f"`wen` runs {installed.described()}")
+    yield Finding("code", installed.described())
     yield _python()
     yield _packages()
     params, problem = _params(paths)
