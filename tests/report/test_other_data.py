@@ -72,7 +72,7 @@ def test_images_that_are_unlike_the_others_or_padded_are_named_on_the_page(make_
     write_json(paths.dataset_metrics, about | {"unlike": unlike, "padded": 12, "width": [20, 40]})
     text = written((params, paths))["index.html"]
     assert (
-        "1 images are unlike the others in size, colour or contrast, and may show no cell: well/7.png (black)" in text
+        "1 images differ from the others in size, colour or contrast, and may show no cell: well/7.png (black)" in text
     )
     assert "They measure 20\N{EN DASH}40 by 32 px. 12 of them are not square" in text
 
