@@ -12,7 +12,6 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from wen.config.member import BASELINE, Member
-from wen.data.symmetry import TURNS
 from wen.errors import Message, WenError
 from wen.names import shown
 
@@ -199,7 +198,7 @@ class Predict(Section):
     @property
     def turns(self) -> list[int]:
         """How an image is turned, as `wen.data.symmetry.turned` counts; 0, the image as it is, comes first."""
-        return {"none": [0], "flips": [0, 4, 6, 2], "dihedral": [*TURNS]}[self.tta]
+        return {"none": [0], "flips": [0, 4, 6, 2], "dihedral": list(range(8))}[self.tta]
 
 
 class Repeats(Section):
