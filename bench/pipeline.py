@@ -54,7 +54,7 @@ def demo(folder: Path) -> Iterator[Row]:
     # It has done its models before it fetches them, which its next line comes after.
     models.append(_spent(side_by_side, r"\S+-\d: running", "ensemble", -1))
     yield Row("the demo's models: `wen run --jobs 2`", "`dvc repro`", models[:1], models[1:], "<= 0.65")
-    yield from _little_to_do(_floor(folder / "floor"), clone)
+    yield from _little_to_do(bare(folder / "floor"), clone)
     python = [_seconds([sys.executable, "-c", "import pandas"], clone) for _ in range(5)]
     stage = [_seconds(["wen", "ensemble-inter", "--lr", "0.001"], clone) for _ in range(5)]
     yield Row("a whole stage without a network: `wen ensemble-inter`", "`import pandas`", python, stage, "<= 2")
@@ -78,10 +78,10 @@ def _little_to_do(floor: Path, clone: Path) -> Iterator[Row]:
     nothing = [[_seconds(["dvc", "repro"], place) for _ in range(REPEATS)] for place in (floor, clone)]
     changed = [_reweighted(place) for place in (floor, clone)]
     report = [_seconds(["wen", "report"], clone) for _ in range(REPEATS)]
-    _idle(clone)
-    idle = [_seconds(["dvc", "repro"], clone) for _ in range(REPEATS)]
+    idle(clone)
+    unchanged = [_seconds(["dvc", "repro"], clone) for _ in range(REPEATS)]
     least = "DVC on the study's dependencies and outputs, commands replaced by `true`"
-    yield Row("`dvc repro`, nothing to do", peer, *nothing, "<= 1.3", least=(least, idle))
+    yield Row("`dvc repro`, nothing to do", peer, *nothing, "<= 1.3", least=(least, unchanged))
     both = [sum(pair) for pair in zip(_reweighted(clone), report, strict=True)]
     least = "the same, and `wen report` alone"
     yield Row("`dvc exp run -S weighting=...`", f"{peer}, one to run", *changed, "<= 1.3", least=(least, both))
@@ -163,13 +163,13 @@ def cloned(folder: Path) -> Path:
     return folder
 
 
-def _floor(folder: Path) -> Path:
-    """A repository of as many stages as the demo's that do nothing; one depends on params.yaml's ``weighting``."""
+def bare(folder: Path, count: int = STAGES) -> Path:
+    """A repository of stages that do nothing, by default as many as the demo's; one reads ``weighting``."""
     folder.mkdir()
     run(["git", "init", "--quiet"], folder)
     run(["dvc", "init", "--quiet"], folder)
     shutil.copy(PROJECT / ".dvc/config", folder / ".dvc/config")
-    stages = {f"nothing-{k}": {"cmd": "true", "deps": ["file"]} for k in range(STAGES - 1)}
+    stages = {f"nothing-{k}": {"cmd": "true", "deps": ["file"]} for k in range(count - 1)}
     stages["report"] = {"cmd": "true", "params": ["weighting"]}
     with (folder / "dvc.yaml").open("w") as file:
         YAML().dump({"stages": stages}, file)
@@ -184,10 +184,11 @@ def _floor(folder: Path) -> Path:
     return folder
 
 
-def _idle(clone: Path) -> None:
+def idle(clone: Path) -> None:
     """Make every command of the study do nothing, and keep every output: what is left is DVC's own work."""
     pipeline = YAML().load(clone / "dvc.yaml")
-    for stage in pipeline["stages"].values():
+    for entry in pipeline["stages"].values():
+        stage = entry.get("do", entry)
         stage["cmd"] = "true"
         for kind in ("outs", "metrics"):
             outputs = [own if isinstance(own, dict) else {own: {}} for own in stage.get(kind, [])]
