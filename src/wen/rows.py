@@ -5,7 +5,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -139,6 +139,15 @@ def _csv(stream: TextIO, about: Mapping[str, str | float]) -> Write:
         writer.writerow([_no_formula(name), *values])
 
     return write
+
+
+def csv_bytes(rows: Iterable[Row], about: Mapping[str, str | float]) -> bytes:
+    """Rows as a CSV, as `rows` writes it."""
+    stream = io.StringIO(newline="")
+    write = _csv(stream, about)
+    for row in rows:
+        write(row)
+    return stream.getvalue().encode("utf-8", "surrogateescape")
 
 
 def _no_formula(name: str) -> str:

@@ -1,12 +1,14 @@
 """An answer for each person, from the probabilities of the person's cells."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from wen.config.seeds import seed_for
 from wen.data.readers import csv_file
+from wen.data.readers.csv_file import Table
 from wen.errors import WenError
 from wen.names import shown
 from wen.rows import Row
@@ -18,33 +20,37 @@ BATCH = 100
 """Resamples at once, so that memory holds few of a person with many cells."""
 
 
-def of_files(table: Path, files: Sequence[str]) -> list[str]:
-    """Find the subject of each image in a CSV of ``file`` and ``subject``.
+def of_files(path: Path, files: Sequence[str]) -> list[str]:
+    """Find the subject of each image in a CSV file, see `in_table`."""
+    return in_table(csv_file.read(path), path, files)
+
+
+def in_table(table: Table, path: Path, files: Sequence[str]) -> list[str]:
+    """Find the subject of each image in a table of ``file`` and ``subject``, which is that of a path.
 
     A file is named by its path, from here or from the table's folder, or by its name alone.
 
     Raises
     ------
     WenError
-        If the table cannot be read, lacks a column, gives a file two subjects, or an image none.
+        If the table lacks a column, gives a file two subjects, or an image none.
     """
     subject_of: dict[str, str] = {}
-    for file, subject in _listed(table):
-        places = {Path(file).absolute(), (table.parent / file).absolute()} if Path(file).parent.name else {file}
+    for file, subject in _listed(table, path):
+        places = {Path(file).absolute(), (path.parent / file).absolute()} if Path(file).parent.name else {file}
         for place in map(str, places):
             if subject_of.setdefault(place, subject) != subject:
                 raise WenError(
-                    f"{shown(table)}: {shown(file)} has two subjects, {subject_of[place]} and {subject}; keep one"
+                    f"{shown(path)}: {shown(file)} has two subjects, {subject_of[place]} and {subject}; keep one"
                 )
     found = [subject_of.get(str(Path(file).absolute()), subject_of.get(Path(file).name, "")) for file in files]
     if missing := [file for file, subject in zip(files, found, strict=True) if not subject]:
         more = f" and {len(missing) - 1:,} more images" if len(missing) > 1 else ""
-        raise WenError(f"{shown(table)}: no subject for {shown(missing[0])}{more}; add the missing rows")
+        raise WenError(f"{shown(path)}: no subject for {shown(missing[0])}{more}; add the missing rows")
     return found
 
 
-def _listed(path: Path) -> list[tuple[str, str]]:
-    table = csv_file.read(path)
+def _listed(table: Table, path: Path) -> list[tuple[str, str]]:
     names = [name.lower() for name in table.columns]
     columns = [next((names.index(name) for name in known if name in names), -1) for known in (FILE, SUBJECT)]
     if -1 in columns:
@@ -52,6 +58,27 @@ def _listed(path: Path) -> list[tuple[str, str]]:
             f"{shown(path)}: columns {FILE[0]} and {SUBJECT[0]} are needed; found {shown(', '.join(names)[:200])}"
         )
     return [(row[columns[0]], row[columns[1]]) for _, row in table.rows]
+
+
+def rows(cells: Iterable[tuple[str, Row]], threshold: float, classes: tuple[str, str], seed: int) -> list[Row]:
+    """A row for each person, in their order in the cells: `row`, and the number of cells with a ``warning``.
+
+    Parameters
+    ----------
+    cells : iterable of tuple
+        The subject of each, and its row, of which ``probability`` and ``warning`` are read.
+    threshold, classes, seed
+        As of `row`.
+    """
+    found: dict[str, list[float]] = {}
+    warnings: Counter[str] = Counter()
+    for subject, cell in cells:
+        found.setdefault(subject, []).append(cell["probability"])
+        warnings[subject] += bool(cell["warning"])
+    return [
+        row(subject, np.array(values), threshold, classes, seed) | {"warnings": warnings[subject]}
+        for subject, values in found.items()
+    ]
 
 
 def row(subject: str, probability: np.ndarray, threshold: float, classes: tuple[str, str], seed: int) -> Row:

@@ -26,7 +26,15 @@ class Table:
 
 
 def read(path: Path) -> Table:
-    """Read a CSV with a header.
+    """Read a CSV with a header, see `parsed`."""
+    try:
+        return parsed(path.read_bytes(), path)
+    except OSError as error:
+        raise WenError(f"{path}: {error.strerror}") from None
+
+
+def parsed(data: bytes, name: Path) -> Table:
+    """Parse the bytes of a CSV with a header; messages call it by ``name``.
 
     The separator is a comma, semicolon, tab or bar, whichever the header has most of; the encoding UTF-8, UTF-16 or
     else Windows-1252. Blank rows count for nothing, nor do empty values at the end of a row.
@@ -34,21 +42,19 @@ def read(path: Path) -> Table:
     Raises
     ------
     WenError
-        If it cannot be read, is empty, or has two columns of one name.
+        If it is no CSV, is empty, or has two columns of one name.
     """
     try:
-        text = _decoded(path.read_bytes())
+        text = _decoded(data)
         header, *lines = _lines(text)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise WenError(f"{path}: not a valid CSV ({error})") from None
+        raise WenError(f"{name}: not a valid CSV ({error})") from None
     except ValueError:
-        raise WenError(f"{path}: empty; expected a header and rows") from None
-    except OSError as error:
-        raise WenError(f"{path}: {error.strerror}") from None
+        raise WenError(f"{name}: empty; expected a header and rows") from None
     columns = header[1]
     named = [column for column in columns if column]
     if twice := sorted({column for column in named if named.count(column) > 1}):
-        raise WenError(f"{path}: several columns are named {', '.join(twice)}; rename or remove the others")
+        raise WenError(f"{name}: several columns are named {', '.join(twice)}; rename or remove the others")
     rows, uneven = [], []
     for line, values in lines:
         kept = values[: len(columns)] + [""] * (len(columns) - len(values))
