@@ -2,13 +2,11 @@
 
 import difflib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from wen import sources
 from wen.config.params import Params
@@ -16,7 +14,8 @@ from wen.config.paths import Paths
 from wen.ensemble import temperature, wen
 from wen.errors import WenError
 from wen.files import write_text
-from wen.members.apply import Answer, Applied, classify, models, predictor_of, preparation
+from wen.members.apply import Answer, Applied, classify, models, networks_of, predictor_of, preparation
+from wen.members.located import Maps
 from wen.names import shown
 from wen.rows import Row, form_of, rows
 
@@ -61,7 +60,7 @@ def run(params: Params, paths: Paths, request: Request) -> None:
         classifier or image; or at the end, if an image was not readable.
     """
     images = Images.of(request)
-    write(_of_study(params, paths, request), images, request)
+    write(of_study(params, paths, request), images, request)
 
 
 def run_bundle(folder: Path, request: Request) -> None:
@@ -133,6 +132,19 @@ def write(applied: Applied, images: Images, request: Request) -> None:
     seen.close(request.submission)
 
 
+def row_of(file: str, answer: Answer, applied: Applied, threshold: float) -> Row:
+    """What is written of an image: ``file``, ``probability``, ``called``, ``spread`` and ``warning``; see `write`."""
+    scaled = temperature.scale(answer.probability, applied.temperature)
+    probability = float(wen.combine(applied.weight, scaled[:, None])[0])
+    return {
+        "file": file,
+        "probability": probability,
+        "called": applied.classes[int(probability >= threshold)],
+        "spread": float(scaled.max() - scaled.min()) if len(scaled) > 1 else None,
+        "warning": answer.warning,
+    }
+
+
 class Seen:
     """What was said of the images so far.
 
@@ -155,23 +167,13 @@ class Seen:
             print(f"error: {shown(file)}: {shown(answer)}", file=sys.stderr)
             self.labels.append(None)
             return None
-        applied = self.applied
-        scaled = temperature.scale(answer.probability, applied.temperature)
-        probability = float(wen.combine(applied.weight, scaled[:, None])[0])
-        label = int(probability >= self.threshold)
-        self.labels.append(label)
+        row = row_of(file, answer, self.applied, self.threshold)
+        self.labels.append(int(row["probability"] >= self.threshold))
         if answer.warning:
             self.unlike += 1
             self.example = self.example or f"{shown(file)}: {answer.warning}"
-        row = {
-            "file": file,
-            "probability": probability,
-            "called": applied.classes[label],
-            "spread": float(scaled.max() - scaled.min()) if len(scaled) > 1 else None,
-            "warning": answer.warning,
-        }
         if with_members:
-            row |= {name: float(value) for name, value in zip(applied.members, answer.probability, strict=True)}
+            row |= {name: float(value) for name, value in zip(self.applied.members, answer.probability, strict=True)}
         return row
 
     def close(self, submission: Path | None) -> None:
@@ -189,19 +191,14 @@ class Seen:
 
 def _people(seen: Seen, answers: Iterable[tuple[str, Answer | str]], subject_of: list[str]) -> list[Row]:
     """Classify all images, and give a row for each person, in their order in the images."""
-    from wen.subjects import row
+    from wen.subjects import rows
 
-    found: dict[str, list[float]] = {}
-    warnings = dict.fromkeys(subject_of, 0)
-    for subject, (file, answer) in zip(subject_of, answers, strict=True):
-        if cell := seen.row(file, answer):
-            found.setdefault(subject, []).append(cell["probability"])
-            warnings[subject] += bool(cell["warning"])
-    classes, seed = seen.applied.classes, seen.applied.seed
-    return [
-        row(subject, np.array(values), seen.threshold, classes, seed) | {"warnings": warnings[subject]}
-        for subject, values in found.items()
-    ]
+    cells = (
+        (subject, cell)
+        for subject, (file, answer) in zip(subject_of, answers, strict=True)
+        if (cell := seen.row(file, answer))
+    )
+    return rows(cells, seen.threshold, seen.applied.classes, seen.applied.seed)
 
 
 def _check_request(request: Request) -> None:
@@ -226,7 +223,14 @@ def _shown(files: list[str], found: Iterator[Answer | str]) -> Iterable[tuple[st
     return track(pairs, "classifying", len(files), console=Console(stderr=True), transient=True)
 
 
-def _of_study(params: Params, paths: Paths, request: Request) -> Applied:
+def of_study(params: Params, paths: Paths, request: Request) -> Applied:
+    """Load a classifier of the study; of the request, its name, the device and the cluster count.
+
+    Raises
+    ------
+    WenError
+        If the study has not run, or params.yaml, models and metrics are not of one run; or there is no such classifier.
+    """
     from wen.evaluation.metrics import THRESHOLD
     from wen.identity import study_id
     from wen.integrity import one_run
@@ -239,6 +243,7 @@ def _of_study(params: Params, paths: Paths, request: Request) -> Applied:
     members = [predictions.member for predictions in classifier.members]
     one_run.check_models(models(members, paths), paths)
     how = preparation(params, paths)
+    answers: Callable[[Any], Iterator[Answer | str]]
     if request.address:
         from wen.launch import spread
 
@@ -256,6 +261,11 @@ def _of_study(params: Params, paths: Paths, request: Request) -> Applied:
         threshold=THRESHOLD,
         seed=params.seed,
         answers=answers,
+        how=how,
+        synthetic=params.dataset.source == "synthetic",
+        maps=None
+        if members[0].baseline
+        else Maps(partial(networks_of, members, params, paths), params.finetune.unfreeze_from, classifier.weight),
     )
 
 

@@ -376,6 +376,30 @@ def classify(
 
 
 @app.command()
+def serve(
+    bundle: Annotated[Path | None, typer.Argument(help="A folder of wen export; else the study here.")] = None,
+    classifier: Annotated[str | None, typer.Option(help="e.g. 'inter 0.001 kappa'; else the headline's.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8017,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Probability from which on a cell is positive (default: 0.5).")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Classify images that are dropped on a page, on this computer alone."""
+    from wen.serve import load, run
+
+    if bundle:
+        run.run(load.of_bundle(bundle, classifier, device), run.Options(port, threshold, "en", open_browser))
+    else:
+        if not Paths().params.is_file():
+            raise WenError("no study here, as there is no params.yaml; name a bundle: wen serve BUNDLE")
+        params, paths = _study()
+        options = run.Options(port, threshold, params.report.language, open_browser)
+        run.run(load.of_study(params, paths, classifier, device), options)
+
+
+@app.command()
 def export(
     bundle: Annotated[Path, typer.Argument(help="Folder to write.")],
     classifier: Annotated[

@@ -17,15 +17,19 @@ import pytest
 from conftest import PROJECT
 from huggingface_hub import ModelCard
 from PIL import Image
+from starlette.testclient import TestClient
 from tiny_study import Study, finished_study
 
 from wen.bundle import export, manifest
-from wen.classify import Request, run_bundle
+from wen.bundle.read import opened
+from wen.classify import Request, choose, run_bundle
 from wen.config.params import load
 from wen.config.paths import Paths
 from wen.data.images import central_square, decode
 from wen.errors import WenError
 from wen.evaluation.metrics import MEASURES
+from wen.results import gather
+from wen.serve.app import page
 
 NAME = "intra leak_free f1"
 
@@ -106,6 +110,53 @@ def test_torch_and_onnx_runtime_give_its_probabilities(bundle: Path, cells: list
     np.testing.assert_allclose(probability, expected, atol=1e-4)
     assert members.shape == (len(cells), len(content["members"]))
     assert session.get_modelmeta().custom_metadata_map["study"] == content["study"]
+
+
+def test_the_page_s_files_are_those_of_wen_classify(made: Path, cells: list[str], tmp_path: Path) -> None:
+    (tmp_path / "subjects.csv").write_text(
+        "".join(["file,subject\n", *(f"{c},P{k % 3}\n" for k, c in enumerate(cells))])
+    )
+    run_bundle(made, Request(cells, output=tmp_path / "cells.csv"))
+    run_bundle(made, Request(cells, output=tmp_path / "people.csv", subjects=tmp_path / "subjects.csv"))
+    origin = "http://127.0.0.1:8017"
+    client = TestClient(page(opened(made, "auto"), 8017), base_url=origin, headers={"origin": origin})
+    size, rows = json.loads((made / manifest.MANIFEST).read_text())["batch_size"], []
+    for begin in range(0, len(cells), size):
+        files = cells[begin : begin + size]
+        found = client.post("/cells", content=framed(*(Path(file).read_bytes() for file in files))).json()
+        rows += [{"file": file, **{key: row[key] for key in ("probability", "spread", "warning")}}
+                 for file, row in zip(files, found, strict=True)]  # fmt: skip
+    sent = json.dumps(rows).encode()
+    assert client.post("/cells.csv", content=framed(sent)).content == (tmp_path / "cells.csv").read_bytes()
+    table = (tmp_path / "subjects.csv").read_bytes()
+    people = client.post("/people.csv", content=framed(sent, b"subjects.csv", table))
+    assert people.content == (tmp_path / "people.csv").read_bytes()
+
+
+def framed(*contents: bytes) -> bytes:
+    return json.dumps([len(content) for content in contents]).encode() + b"\n" + b"".join(contents)
+
+
+def test_its_maps_are_those_of_the_report(study: Study, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(study.root)
+    params, paths = load(Path("params.yaml")), Paths()
+    found = choose(gather(params, paths), NAME)
+    index = pd.read_csv("data/index.csv", dtype=str).set_index("id")
+    maps = opened(made, "auto").maps
+    assert maps is not None
+    for k, id in list(enumerate(found.members[0].test_id))[:5]:
+        image = central_square(decode(Path(index.path[id]).read_bytes()), params.images.crop, params.images.size)
+        expected = np.tensordot(found.weight, [member.test_map[k] for member in found.members], axes=1)
+        np.testing.assert_allclose(maps(image), expected, atol=0.02)
+
+
+def test_a_bundle_that_changed_gives_no_map(bundle: Path) -> None:
+    applied = opened(bundle, "auto")
+    content = manifest.read(bundle)
+    manifest.write({key: value for key, value in content.items() if key != "files"} | {"seed": 7}, bundle)
+    assert applied.maps is not None
+    with pytest.raises(WenError, match="another bundle than the one that was opened"):
+        applied.maps(np.zeros((32, 32, 3), np.uint8))
 
 
 def test_its_card_is_what_the_hub_reads_and_its_example_runs(

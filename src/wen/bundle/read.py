@@ -2,14 +2,20 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wen.bundle.manifest import OPENVINO, WEIGHTS, read
 from wen.config.params import Backbone, Compute, Predict
+from wen.errors import WenError
 from wen.members.apply import Applied, Predictor, Preparation, batch_of, classify
+from wen.members.located import Maps
 from wen.network.compiled import Logits, compiled
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 def opened(folder: Path, device_name: str) -> Applied:
@@ -33,7 +39,13 @@ def opened(folder: Path, device_name: str) -> Applied:
         threshold=content["threshold"],
         seed=content["seed"],
         answers=partial(classify, predictor=_predictor(folder, content, device_name), how=how),
-    )
+        how=how,
+        synthetic=content["data"]["synthetic"],
+        maps=Maps(
+            partial(_networks_again, folder, content), content["network"]["unfreeze_from"],
+            np.array([member["weight"] for member in members]),
+        ),
+    )  # fmt: skip
 
 
 def _predictor(folder: Path, content: dict[str, Any], device_name: str) -> Predictor:
@@ -42,7 +54,7 @@ def _predictor(folder: Path, content: dict[str, Any], device_name: str) -> Predi
     if on_cpu and options.cpu_engine == "openvino":
         logits = compiled(folder / OPENVINO, folder / WEIGHTS, options)
     else:
-        logits = _by_torch(folder / WEIGHTS, content, "cpu" if device_name == "auto" else device_name)
+        logits = _by_torch(folder, content, "cpu" if device_name == "auto" else device_name)
 
     def probabilities(images: np.ndarray) -> np.ndarray:
         from scipy.special import expit
@@ -53,16 +65,33 @@ def _predictor(folder: Path, content: dict[str, Any], device_name: str) -> Predi
     return probabilities
 
 
-def _by_torch(path: Path, content: dict[str, Any], device_name: str) -> Logits:
-    from wen.bundle import weights
+def _by_torch(folder: Path, content: dict[str, Any], device_name: str) -> Logits:
     from wen.members.networks import logits_of
     from wen.network import device
 
     options, size = Compute.model_validate(content["compute"]), content["images"]["size"]
     device.settle(options)
-    where = device.choose(device_name, options)
-    names = [member["name"] for member in content["members"]]
-    network = content["network"]
-    networks = weights.load(path, names, Backbone.model_validate(network["backbone"]), size, where)
+    where, cut_from = device.choose(device_name, options), content["network"]["unfreeze_from"]
     turns = Predict.model_validate(content["predict"]).turns
-    return logits_of(networks, network["unfreeze_from"], size, where, options, turns)
+    return logits_of(_networks(folder, content, where), cut_from, size, where, options, turns)
+
+
+def _networks(folder: Path, content: dict[str, Any], where: "torch.device") -> "list[nn.Module]":
+    """Build the members' networks by timm, for inference."""
+    from wen.bundle import weights
+
+    names = [member["name"] for member in content["members"]]
+    backbone = Backbone.model_validate(content["network"]["backbone"])
+    return weights.load(folder / WEIGHTS, names, backbone, content["images"]["size"], where)
+
+
+def _networks_again(folder: Path, content: dict[str, Any]) -> "list[nn.Module]":
+    """Build them on the CPU, if the bundle is still the one that was opened."""
+    import torch
+
+    from wen.network import device
+
+    if read(folder) != content:
+        raise WenError(f"{folder}: another bundle than the one that was opened")
+    device.settle(Compute.model_validate(content["compute"]))
+    return _networks(folder, content, torch.device("cpu"))

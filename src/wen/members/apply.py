@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,8 +21,10 @@ from wen.files import read_json
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
+    from torch import nn
 
     from wen.data.outliers import Ranges
+    from wen.members.located import Maps
 
 AHEAD = 2
 """Batches that are read while the network is at work."""
@@ -68,8 +70,13 @@ class Applied:
     threshold: float
     """From which probability on an image is called positive."""
     seed: int
-    answers: Callable[[list[str]], Iterator[Answer | str]]
-    """For files, an answer or why there is none."""
+    answers: Callable[[Any], Iterator[Answer | str]]
+    """For a list of files, their names or their contents, an answer or why there is none; a cluster takes names."""
+    how: Preparation
+    synthetic: bool
+    """Whether it was trained on made-up cells."""
+    maps: "Maps | None"
+    """Where in an image the answer comes from; None of a classifier that is no network."""
 
 
 def preparation(params: Params, paths: Paths) -> Preparation:
@@ -101,8 +108,17 @@ def predictor_of(members: Sequence[Member], params: Params, paths: Paths, where:
     return Networks(members, params, paths, where)
 
 
-def classify(files: Iterable[str], predictor: Predictor, how: Preparation) -> Iterator[Answer | str]:
-    """Answer for each image, or say why there is no answer."""
+def networks_of(members: Sequence[Member], params: Params, paths: Paths) -> list["nn.Module"]:
+    """Load the members' networks on the CPU, for inference."""
+    import torch
+
+    from wen.network import backbone
+
+    return [backbone.load(params, paths.model(member), torch.device("cpu")) for member in members]
+
+
+def classify(files: Iterable[str | bytes], predictor: Predictor, how: Preparation) -> Iterator[Answer | str]:
+    """Answer for each image, a file's name or its content, or say why there is no answer."""
     for batch in _read_ahead(files, how):
         good = [image for image, _ in batch if not isinstance(image, str)]
         rows = iter(predictor(np.stack(good)) if good else ())
@@ -122,7 +138,7 @@ Read = tuple[np.ndarray | str, str]
 """A decoded image, or why there is none, and a warning."""
 
 
-def _read_ahead(files: Iterable[str], how: Preparation) -> Iterator[list[Read]]:
+def _read_ahead(files: Iterable[str | bytes], how: Preparation) -> Iterator[list[Read]]:
     """Batches of decoded images, of which a few are read by other threads in the meantime."""
     waiting: deque[list[Future[Read]]] = deque()
     names = iter(files)
@@ -137,9 +153,9 @@ def _read_ahead(files: Iterable[str], how: Preparation) -> Iterator[list[Read]]:
                 yield [future.result() for future in waiting.popleft()]
 
 
-def _decoded(file: str, how: Preparation) -> Read:
+def _decoded(file: str | bytes, how: Preparation) -> Read:
     try:
-        image = decode(sources.read(file))
+        image = decode(file if isinstance(file, bytes) else sources.read(file))
         return central_square(image, how.crop, how.size), _unlike(image, how.usual)
     except BadImage as error:
         return str(error), ""

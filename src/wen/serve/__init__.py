@@ -1,0 +1,1 @@
+"""``wen serve``: a page on this computer that classifies dropped images."""

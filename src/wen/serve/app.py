@@ -1,0 +1,219 @@
+"""The page and what it asks: probabilities, pictures, people and CSV. Between two requests nothing is kept."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from wen import subjects
+from wen.classify import row_of
+from wen.data.gallery import png
+from wen.data.images import ENDINGS, LARGEST, BadImage, central_square, decode
+from wen.data.readers import csv_file
+from wen.ensemble import temperature
+from wen.errors import WenError
+from wen.members.apply import Answer, Applied
+from wen.rows import Row, csv_bytes
+from wen.serve import parts
+from wen.serve.guard import Guard
+from wen.serve.html import LANGUAGES, Text, phrases, rendered
+from wen.serve.parts import Refused
+
+MOST = 5000
+"""Images that the page takes at once."""
+IMAGE = 16 * 2**20
+"""Bytes of an image; C-NMC's have 0.6 million."""
+REQUEST = 64 * 2**20
+"""Bytes of a request with images."""
+ROWS = 16 * 2**20
+"""Bytes of a request with rows, or with a table of subjects."""
+KINDS = {"page.js": "text/javascript", "page.css": "text/css"}
+GONE = 499
+"""The status of a request whose sender has left; nobody sees it."""
+
+
+class Cell(BaseModel):
+    """A row that the page was given before; what an image is called follows from it."""
+
+    file: Annotated[str, Field(min_length=1, max_length=4096)]
+    probability: Annotated[float, Field(ge=0, le=1)]
+    spread: Annotated[float, Field(ge=0, le=1)] | None
+    warning: Annotated[str, Field(max_length=1000)]
+
+
+CELLS = TypeAdapter(Annotated[list[Cell], Field(max_length=MOST)])
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def page(applied: Applied, port: int, language: str = "en") -> Starlette:
+    """Make the application: the page of a classifier, and its answers.
+
+    Parameters
+    ----------
+    applied : Applied
+    port : int
+        Where it is served, which the browser has to name.
+    language : str
+        ``en`` or ``id``, until another is chosen on the page.
+    """
+    served = Served(applied, language)
+    posted = {
+        "/cells": served.cells,
+        "/picture": served.picture,
+        "/people": served.people,
+        "/people.csv": served.people_csv,
+        "/cells.csv": served.cells_csv,
+    }
+    routes = [Route(path, served.answering(handler), methods=["POST"]) for path, handler in posted.items()]
+    routes += [Route("/", served.index), *(Route(f"/{name}", _file) for name in KINDS)]
+    return Starlette(routes=routes, middleware=[Middleware(Guard, port=port)])
+
+
+class Served:
+    """A classifier behind the page.
+
+    Parameters
+    ----------
+    applied : Applied
+    language : str
+    """
+
+    def __init__(self, applied: Applied, language: str) -> None:
+        self.applied, self.language = applied, language
+        self.about = applied.about | {"threshold": applied.threshold}
+        self.one_batch, self.one_picture = asyncio.Lock(), asyncio.Lock()
+
+    async def index(self, request: Request) -> Response:
+        """The page itself."""
+        t, applied = self._text(request), self.applied
+        script = {
+            "texts": t.of_script(),
+            "phrases": phrases(t.language),
+            "limits": {
+                "batch": applied.how.batch, "number": MOST, "image": IMAGE, "request": REQUEST, "endings": ENDINGS,
+            },
+            "positive": applied.classes[1],
+            "threshold": applied.threshold,
+            "maps": applied.maps is not None,
+        }  # fmt: skip
+        return HTMLResponse(rendered(t, applied, script))
+
+    def _text(self, request: Request) -> Text:
+        wanted = request.query_params.get("language", "")
+        negative, positive = self.applied.classes
+        return Text(
+            wanted if wanted in LANGUAGES else self.language,
+            negative=negative, positive=positive,
+            most=MOST, megabytes=IMAGE >> 20, total=REQUEST >> 20, megapixels=LARGEST // 10**6,
+        )  # fmt: skip
+
+    def answering(self, handler: Handler) -> Handler:
+        """Answer what a person can mend with one sentence, in the language of the page."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except ClientDisconnect:
+                return Response(status_code=GONE)
+            except Refused as refused:
+                return JSONResponse({"problem": self._text(request)(refused.key)}, refused.status)
+            except WenError as error:
+                return JSONResponse({"problem": str(error)}, 400)
+
+        return answer
+
+    async def cells(self, request: Request) -> Response:
+        """Classify a batch of images: for each its row, or the problem with it."""
+        async with self.one_batch:  # so that memory holds one batch, whoever asks
+            images = await parts.read(request, max(self.applied.how.batch, 1), IMAGE, REQUEST)
+            return JSONResponse(await run_in_threadpool(self._rows, images))
+
+    def _rows(self, images: list[bytes]) -> list[Row]:
+        return [self._row(answer) for answer in self.applied.answers(images)]
+
+    def _row(self, answer: Answer | str) -> Row:
+        if isinstance(answer, str):
+            return {"problem": answer}
+        scaled = temperature.scale(answer.probability, self.applied.temperature)
+        return row_of("", answer, self.applied, self.applied.threshold) | {"members": scaled.tolist()}
+
+    async def picture(self, request: Request) -> Response:
+        """Show an image as the network is given it, and the map over it."""
+        async with self.one_picture:
+            (image,) = await parts.read(request, 1, IMAGE, IMAGE) or [b""]
+            return JSONResponse(await run_in_threadpool(self._picture, image))
+
+    def _picture(self, data: bytes) -> dict[str, str | None]:
+        from PIL import Image
+
+        from wen.report.hard_cases import overlay, png_uri
+
+        try:
+            square = central_square(decode(data), self.applied.how.crop, self.applied.how.size)
+        except BadImage:
+            raise
+        except Exception as error:  # whatever a decoder does with an image
+            raise BadImage("unreadable", type(error).__name__) from None
+        shown = Image.fromarray(square)
+        found = self.applied.maps(square) if self.applied.maps else None
+        return {"image": png_uri(png(shown)), "map": None if found is None else png_uri(png(overlay(shown, found)))}
+
+    async def people(self, request: Request) -> Response:
+        """A row for each person."""
+        return JSONResponse(await self._people(request))
+
+    async def people_csv(self, request: Request) -> Response:
+        """The same, as `wen classify --subjects --output people.csv` writes it."""
+        return _csv(await self._people(request), self.about)
+
+    async def cells_csv(self, request: Request) -> Response:
+        """The rows of images, as `wen classify --output cells.csv` writes them."""
+        (content,) = await parts.read(request, 1, ROWS, ROWS) or [b""]
+        rows = [self._row_again(cell) for cell in _cells(content)]
+        return _csv(rows, self.about)
+
+    def _row_again(self, cell: Cell) -> Row:
+        called = self.applied.classes[int(cell.probability >= self.applied.threshold)]
+        return {"file": cell.file, "probability": cell.probability, "called": called} | cell.model_dump(
+            include={"spread", "warning"}
+        )
+
+    async def _people(self, request: Request) -> list[Row]:
+        found = await parts.read(request, 3, ROWS, ROWS)
+        if len(found) < 2:
+            raise Refused("damaged")
+        cells, person = _cells(found[0]), found[1].decode("utf-8", "replace").strip()
+        if len(found) == 3:
+            name = Path(person)
+            names = subjects.in_table(csv_file.parsed(found[2], name), name, [cell.file for cell in cells])
+        else:
+            names = [person] * len(cells)
+        pairs = ((name, cell.model_dump()) for name, cell in zip(names, cells, strict=True))
+        return await run_in_threadpool(
+            subjects.rows, pairs, self.applied.threshold, self.applied.classes, self.applied.seed
+        )
+
+
+def _cells(content: bytes) -> list[Cell]:
+    try:
+        return CELLS.validate_json(content)
+    except ValidationError:
+        raise Refused("damaged") from None
+
+
+async def _file(request: Request) -> Response:
+    name = request.url.path.removeprefix("/")
+    return Response(files("wen.serve").joinpath(name).read_bytes(), media_type=KINDS[name])
+
+
+def _csv(rows: list[Row], about: dict[str, Any]) -> Response:
+    return Response(csv_bytes(rows, about), media_type="text/csv; charset=utf-8")
