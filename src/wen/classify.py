@@ -231,17 +231,36 @@ def of_study(params: Params, paths: Paths, request: Request) -> Applied:
     WenError
         If the study has not run, or params.yaml, models and metrics are not of one run; or there is no such classifier.
     """
-    from wen.evaluation.metrics import THRESHOLD
+    from wen.bundle import kept
+    from wen.bundle.read import opened
     from wen.identity import study_id
+    from wen.integrity import one_run
+
+    one_run.check(params, paths, focus=request.classifier is None)
+    study = study_id(params, paths)
+    place = kept.place_of(params, paths, study, request.classifier)
+    keeps = not request.address and kept.applies(params, request.device)
+    if keeps and (members := kept.members_of(place, paths)):
+        one_run.check_models(models(members, paths), paths)
+        return opened(place, "cpu")
+    return _by_torch(params, paths, request, study, place if keeps else None)
+
+
+def _by_torch(params: Params, paths: Paths, request: Request, study: str, place: Path | None) -> Applied:
+    """Make a classifier of the models, which takes torch, and keep it in ``place`` for the next time."""
+    from wen.bundle import kept
+    from wen.bundle.read import opened
+    from wen.evaluation.metrics import THRESHOLD
     from wen.integrity import one_run
     from wen.network import device
     from wen.results import gather
 
     device.settle(params.compute)
-    one_run.check(params, paths, focus=request.classifier is None)
     classifier = choose(gather(params, paths), request.classifier)
     members = [predictions.member for predictions in classifier.members]
     one_run.check_models(models(members, paths), paths)
+    if place and not members[0].baseline and kept.keep(place, classifier, study, params, paths):
+        return opened(place, "cpu")
     how = preparation(params, paths)
     answers: Callable[[Any], Iterator[Answer | str]]
     if request.address:
@@ -253,7 +272,7 @@ def of_study(params: Params, paths: Paths, request: Request) -> Applied:
         predictor = predictor_of(members, params, paths, device.choose(request.device, params.compute))
         answers = partial(classify, predictor=predictor, how=how)
     return Applied(
-        about={"classifier": classifier.id, "study": study_id(params, paths)},
+        about={"classifier": classifier.id, "study": study},
         members=[member.name for member in members],
         weight=classifier.weight,
         temperature=classifier.temperature,
@@ -276,6 +295,11 @@ def choose(study: "Study", name: str | None) -> "Classifier":
     if name is None:
         return study.focus
     by_name = {classifier.id: classifier for classifier in study.classifiers}
+    if name.startswith("system "):
+        raise WenError(
+            f"--classifier {shown(name)}: a published system, of which a study keeps predictions and no model, so it "
+            "classifies no other images; single, inter and intra classifiers do"
+        )
     if name not in by_name:
         nearest = difflib.get_close_matches(name, by_name, n=1, cutoff=0)[0]
         rates, folds, schemes = (

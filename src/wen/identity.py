@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.images import sha256
-from wen.results import Study
+
+if TYPE_CHECKING:
+    from wen.results import Study  # which `wen classify` does without
 
 FOCUS = ("lr", "weighting", "ensemble", "reading")
 """The parameters that choose the classifier in focus."""
@@ -29,7 +31,7 @@ def study_id(params: Params, paths: Paths) -> str:
     return f"wen-{hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]}"
 
 
-def identity(study: Study, paths: Paths) -> dict[str, Any]:
+def identity(study: "Study", paths: Paths) -> dict[str, Any]:
     """The entries of metrics/evidence.json that identify the study and the classifier of metrics/headline.json."""
     focus = {key: getattr(study.params, key) for key in FOCUS}
     return {"study": study_id(study.params, paths), "classifier": study.focus.id, "focus": focus}

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -314,3 +315,67 @@ def test_after_an_experiment_the_output_names_the_other_classifier(
     run(study, str(tmp_path / "1.bmp"))
     study.restore()
     assert f"# classifier inter 0.0001 kappa, study {identity}, threshold 0.5\n" in capfd.readouterr().out
+
+
+LOADED = "import runpy, sys\ntry:\n    runpy.run_module('wen', run_name='__main__')\nfinally:\n    {end}"
+HEAVY = ("torch", "timm", "sklearn", "pandas", "statsmodels", "matplotlib")
+
+
+def classified(study: Study, *options: str) -> tuple[str, set[str]]:
+    """What `wen classify` writes of a few cells, and which heavy libraries it imported."""
+    cells = [str(study.root / path) for path in pd.read_csv(study.root / "data/index.csv", dtype=str).path[:5]]
+    end = f"print('imported', *{set(HEAVY)} & set(sys.modules), file=sys.stderr)"
+    command = [sys.executable, "-c", LOADED.format(end=end), "classify", *cells, "--format", "csv", *options]
+    done = subprocess.run(command, cwd=study.root, env=study.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, set(done.stderr.split("imported")[-1].split())
+
+
+@pytest.fixture
+def kept(study: Study) -> Path:
+    folder = study.root / ".dvc/tmp/classifiers"
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", [(), ("--classifier", "intra leak_free f1")])
+def test_the_second_time_a_classifier_answers_with_equal_bytes_and_without_torch(
+    study: Study, kept: Path, name: tuple[str, ...]
+) -> None:
+    first, imported = classified(study, "--members", *name)
+    assert "torch" in imported
+    assert classified(study, "--members", *name) == (first, set())
+    weights = next(kept.glob("*/weights.safetensors"))
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    again, imported = classified(study, "--members", *name)  # what is damaged is made again
+    assert (again, "torch" in imported) == (first, True)
+    assert classified(study, "--members", *name) == (first, set())
+
+
+def test_two_classifiers_are_kept_and_the_disk_holds_no_more(study: Study, kept: Path) -> None:
+    rows = {name: classified(study, "--classifier", f"single 0.001-{name}")[0] for name in (0, 1)}
+    rows[2] = classified(study, "--classifier", "inter 0.0001 f1")[0]
+    assert len(set(rows.values())) == 3
+    assert len(list(kept.iterdir())) == 2
+    assert classified(study, "--classifier", "single 0.001-1") == (rows[1], set())
+
+
+def test_a_classifier_that_is_kept_is_refused_if_its_model_is_not_the_studys(study: Study, kept: Path) -> None:
+    classified(study)
+    model = study.root / "models/0.001/0.safetensors"
+    content = model.read_bytes()
+    model.unlink()  # a link into DVC's cache, maybe
+    model.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    try:
+        cell = pd.read_csv(study.root / "data/index.csv", dtype=str).path[0]
+        assert "is not the model that DVC recorded" in study.run("wen", "classify", cell, fails=True)
+    finally:
+        model.write_bytes(content)
+
+
+def test_a_published_system_is_refused_with_what_classifies(study: Study) -> None:
+    cell = pd.read_csv(study.root / "data/index.csv", dtype=str).path[0]
+    found = study.run("wen", "classify", cell, "--classifier", "system baby2022/vote-x", fails=True)
+    assert "a published system, of which a study keeps predictions and no model" in found

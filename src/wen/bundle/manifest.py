@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ HASHED = (WEIGHTS, OPENVINO, ONNX)
 """Files whose hashes the manifest has; the card may be edited."""
 
 
-def write(content: dict[str, Any], folder: Path) -> None:
+def write(content: dict[str, Any], folder: Path, hashed: Sequence[str] = HASHED) -> None:
     """Write classifier.json with the hashes of the other files, and of itself."""
-    files = {name: {"bytes": (folder / name).stat().st_size, "sha256": _sha256(folder / name)} for name in HASHED}
+    files = {name: {"bytes": (folder / name).stat().st_size, "sha256": _sha256(folder / name)} for name in hashed}
     whole = {"format": FORMAT, "version": VERSION, **content, "files": files}
     write_json(folder / MANIFEST, {**whole, "sha256": _own(whole)})
 

@@ -216,6 +216,11 @@ class Paths:
         return self.home / ".dvc/tmp/plan.json"
 
     @property
+    def classifiers(self) -> Path:
+        """Classifiers that `wen classify` keeps ready; this machine's alone."""
+        return self.home / ".dvc/tmp/classifiers"
+
+    @property
     def times(self) -> Path:
         return self.root / "logs/times.csv"
 

@@ -28,22 +28,13 @@ class Networks:
     Raises
     ------
     WenError
-        If a model was trained with another preparation of images or another cut than params.yaml now says.
+        As `loaded` does.
     """
 
     def __init__(self, members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> None:
-        cut_from = params.finetune.unfreeze_from
-        now = {
-            "images": params.images.model_dump(),
-            "backbone": params.backbone.model_dump(exclude={"weights"}),
-            "unfreeze_from": cut_from,
-        }
-        for file in (paths.model(member) for member in members):
-            then = {key: backbone.about(file).get(key) for key in now}
-            if then != now:
-                raise WenError(f"{file}: trained with {then}, but params.yaml has {now}; run `dvc repro`")
-        networks = [backbone.load(params, paths.model(member), where) for member in members]
-        self.logits = logits_of(networks, cut_from, params.images.size, where, params.compute, params.predict.turns)
+        networks = loaded(members, params, paths, where)
+        cut_from, turns = params.finetune.unfreeze_from, params.predict.turns
+        self.logits = logits_of(networks, cut_from, params.images.size, where, params.compute, turns)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Probabilities of the positive class, (images, members), from 8-bit RGB images, (images, size, size, 3).
@@ -51,6 +42,26 @@ class Networks:
         NaN is the probability of an image whose activations or logits are infinite or undefined.
         """
         return probabilities(self.logits(images))
+
+
+def loaded(members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> list[nn.Module]:
+    """Load the members' networks.
+
+    Raises
+    ------
+    WenError
+        If a model was trained with another preparation of images or another cut than params.yaml now says.
+    """
+    now = {
+        "images": params.images.model_dump(),
+        "backbone": params.backbone.model_dump(exclude={"weights"}),
+        "unfreeze_from": params.finetune.unfreeze_from,
+    }
+    for file in (paths.model(member) for member in members):
+        then = {key: backbone.about(file).get(key) for key in now}
+        if then != now:
+            raise WenError(f"{file}: trained with {then}, but params.yaml has {now}; run `dvc repro`")
+    return [backbone.load(params, paths.model(member), where) for member in members]
 
 
 def logits_of(

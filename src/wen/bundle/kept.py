@@ -1,0 +1,130 @@
+"""A study's classifiers, kept as a bundle keeps them, so that `wen classify` needs torch once and not each time.
+
+Torch and timm take most of the time before the first image. What they make of a classifier's models, the network for
+OpenVINO, depends on nothing that changes between two calls. It is kept in the study's .dvc/tmp and may be deleted.
+"""
+
+import hashlib
+import json
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wen import code
+from wen.bundle import manifest
+from wen.config.member import Member
+from wen.config.params import Params
+from wen.config.paths import Paths
+from wen.errors import WenError
+from wen.files import atomic, read_json
+
+if TYPE_CHECKING:
+    from wen.results import Classifier
+
+MOST = 2
+"""Classifiers that are kept; each takes the space of its members' weights."""
+FILES = (manifest.WEIGHTS, manifest.OPENVINO)
+GPU_DRIVERS = ("/proc/driver/nvidia", "/dev/kfd", "/dev/dxg")
+"""What is there where torch may find a GPU, of NVIDIA or AMD, or of either on Windows' Linux."""
+
+
+def applies(params: Params, device: str) -> bool:
+    """Whether OpenVINO runs the networks, as far as that is known without torch."""
+    on_cpu = device == "cpu" or (device == "auto" and not any(Path(name).exists() for name in GPU_DRIVERS))
+    compute = params.compute
+    return on_cpu and compute.cpu_engine == "openvino" and compute.precision in ("auto", "float32")
+
+
+def place_of(params: Params, paths: Paths, study: str, classifier: str | None) -> Path:
+    """The folder of a classifier, by its study, the code and its libraries, and its name or what puts it in focus.
+
+    Parameters
+    ----------
+    params, paths
+    study : str
+        `wen.identity.study_id`, which changes with the parameters and with all predictions.
+    classifier : str, optional
+        Its name; else it is the one in focus.
+    """
+    focus = None if classifier else [params.lr, params.ensemble, params.weighting, params.reading]
+    made_by = [code.fingerprint(), version("openvino")]
+    key = json.dumps([study, classifier, focus, *made_by], sort_keys=True)
+    return paths.classifiers / hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+def members_of(place: Path, paths: Paths) -> list[Member] | None:
+    """The members of a classifier that is kept, if it is whole and their models are still there."""
+    try:
+        content = manifest.read(place)
+    except WenError:
+        return None
+    names = [member["name"].rpartition("-") for member in content["members"]]
+    members = [Member(recipe, int(fold)) for recipe, _, fold in names]
+    return members if all(paths.model(member).is_file() for member in members) else None
+
+
+def keep(place: Path, classifier: "Classifier", study: str, params: Params, paths: Paths) -> bool:
+    """Keep a classifier of networks; False if these cannot be traced, or the disk refuses it.
+
+    Raises
+    ------
+    WenError
+        As `wen.members.networks.loaded` does.
+    """
+    import torch
+
+    from wen.bundle import weights
+    from wen.members.networks import loaded
+    from wen.network.assembly import Assembly, to_openvino
+
+    members = [found.member for found in classifier.members]
+    networks = loaded(members, params, paths, torch.device("cpu"))
+    assembly = Assembly(networks, params.finetune.unfreeze_from, turns=params.predict.turns).eval()
+    if not assembly.is_traced:
+        return False
+    xml, constants = to_openvino(assembly, params.images.size)
+    stored = weights.of_members(networks, [member.name for member in members])
+    try:
+        with atomic(place) as partial:
+            partial.mkdir()
+            xml = weights.write(stored, xml, constants, partial / manifest.WEIGHTS)
+            (partial / manifest.OPENVINO).write_bytes(xml)
+            manifest.write(_content(classifier, study, params, paths), partial, FILES)
+        _drop_oldest(place)
+    except OSError:  # a full disk, or a folder that is not to be written
+        return False
+    return True
+
+
+def _content(classifier: "Classifier", study: str, params: Params, paths: Paths) -> dict[str, Any]:
+    """What `wen.bundle.read.opened` reads."""
+    from wen.evaluation.metrics import THRESHOLD
+
+    described = zip(classifier.members, classifier.weight, classifier.temperature, strict=True)
+    return {
+        "classifier": classifier.id,
+        "study": study,
+        "classes": {"negative": params.dataset.negative, "positive": params.dataset.positive},
+        "threshold": THRESHOLD,
+        "members": [
+            {"name": member.name, "weight": float(weight), "temperature": float(temperature)}
+            for member, weight, temperature in described
+        ],
+        "images": {"crop": params.images.crop, "size": params.images.size},
+        "network": {"backbone": params.backbone.model_dump(), "unfreeze_from": params.finetune.unfreeze_from},
+        "predict": params.predict.model_dump(),
+        "compute": params.compute.model_dump(),
+        "batch_size": params.train.batch_size,
+        "seed": params.seed,
+        "data": {
+            "synthetic": params.dataset.source == "synthetic",
+            "usual": read_json(paths.dataset_metrics).get("usual"),
+        },
+    }
+
+
+def _drop_oldest(newest: Path) -> None:
+    others = [path for path in newest.parent.iterdir() if path != newest and not path.name.startswith(".")]
+    for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[MOST - 1 :]:
+        shutil.rmtree(path, ignore_errors=True)
