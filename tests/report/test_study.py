@@ -99,5 +99,5 @@ def test_ensembles_of_another_calibration_than_params_are_refused(make_study: Ma
         gather(other, paths)
     arrays = read_npz(paths.intra_predictions)
     write_npz(paths.intra_predictions, **{key: value for key, value in arrays.items() if key != "calibration"})
-    with pytest.raises(WenError, match=r"intra\.npz: its calibration is unknown"):
+    with pytest.raises(WenError, match=r"intra\.npz: made with calibration unknown"):
         gather(params, paths)

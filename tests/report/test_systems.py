@@ -421,7 +421,7 @@ def test_a_sentence_for_each_system_says_what_its_claim_is_worth(by_image: Made,
     text, t = by_image.section, Text("en")
     said = dict(re.findall(r"<li><strong>([\w ]+)\.</strong>(.*?)</li>", text, re.DOTALL))
     assert list(said) == ["Mondal 2021", "Baby 2022", "Wibowo 2024", "Ullah 2021"]
-    assert "tf_efficientnet_lite0 only stands in for the paper's network" in said["Baby 2022"]
+    assert "tf_efficientnet_lite0 only replaces the paper's network" in said["Baby 2022"]
     assert "it is 256 of 260, with a 95% interval of 0.961 to 0.994" in said["Baby 2022"]
     assert "2 of the paper's 5 networks ran" in said["Mondal 2021"]
     assert "gain of 3.8 points cannot be judged" in said["Wibowo 2024"]
@@ -492,7 +492,9 @@ def test_the_summary_has_a_row_for_each_system_that_ran(by_image: Made, rows: di
 def test_the_terminal_has_a_line_for_each_system(by_image: Made, capsys: pytest.CaptureFixture[str]) -> None:
     terminal.run(by_image.params, by_image.paths)
     lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if line.startswith("Ullah")] == ["Ullah 2021: skipped, without weights of vgg19"]
+    assert [line for line in lines if line.startswith("Ullah")] == [
+        "Ullah 2021: skipped, because weights are missing for vgg19"
+    ]
     (baby,) = (line for line in lines if line.startswith("Baby 2022"))
     assert baby.endswith("claimed accuracy 0.985: cannot be judged")
 

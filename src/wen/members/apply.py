@@ -109,12 +109,12 @@ def predictor_of(members: Sequence[Member], params: Params, paths: Paths, where:
 
 
 def networks_of(members: Sequence[Member], params: Params, paths: Paths) -> list["nn.Module"]:
-    """Load the members' networks on the CPU, for inference."""
+    """Load the members' networks on the CPU, for inference; raises as `wen.members.networks.loaded` does."""
     import torch
 
-    from wen.network import backbone
+    from wen.members.networks import loaded
 
-    return [backbone.load(params, paths.model(member), torch.device("cpu")) for member in members]
+    return loaded(members, params, paths, torch.device("cpu"))
 
 
 def classify(files: Iterable[str | bytes], predictor: Predictor, how: Preparation) -> Iterator[Answer | str]:
