@@ -307,9 +307,9 @@ def report() -> None:
     """Write metrics, plots, tables and report/index.html."""
     import gc
 
-    gc.disable()  # what it would free is a few MB, and its search takes a tenth of the report's time
     from wen.report import page
 
+    gc.freeze()  # else statsmodels searches all that is imported for garbage, at every correction of p-values
     page.run(*_study())
 
 
