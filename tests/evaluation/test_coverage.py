@@ -82,6 +82,22 @@ def test_coverage_is_what_another_simulation_or_the_sum_over_all_outcomes_gives(
     assert found.correlation == pytest.approx(expected["correlation"])
 
 
+def unlike(size: list[int], seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Subjects who differ very much in how well they are read, and in how often two classifiers dispute them."""
+    rng, unit = np.random.default_rng(seed), np.arange(len(size)).repeat(size)
+    one = (rng.random(len(unit)) < rng.beta(0.8, 0.5, len(size))[unit]).astype(int)
+    other = np.where(rng.random(len(unit)) < rng.beta(0.5, 0.8, len(size))[unit], 1 - one, one)
+    return one, other, (np.arange(len(size)) % 2)[unit], unit
+
+
+@pytest.mark.parametrize(("size", "seed"), [([15, 20, 18, 15], 23), ([22, 26, 18], 2), ([22, 26, 18], 17)])
+def test_subjects_who_are_disputed_unlike_each_other_cost_coverage(size: list[int], seed: int) -> None:
+    made = unlike(size, seed)
+    found, expected = coverage(*made, seed=3), simulated.coverage(source(*made))
+    assert found.difference == pytest.approx(expected["difference"].value, abs=0.03)
+    assert found.accuracy == pytest.approx(expected["accuracy"].value, abs=0.03)
+
+
 @pytest.mark.parametrize(("right", "expected"), [([1, 1, 1, 1, 0, 0, 0, 0], 0.5), ([1, 0, 1, 0, 1, 0, 1, 0], 0.01)])
 def test_the_correlation_is_kept_between_a_hundredth_and_a_half(right: list[int], expected: float) -> None:
     one, unit = np.array(right), np.arange(8) // 4
