@@ -1,19 +1,22 @@
 """What the tests of H2 to H4 and the intervals by subject do in simulated studies: python bench/nulls.py
 
 Decisions are drawn, not models: an image is hard or easy for all classifiers alike, and each has luck of its own. The
-verdicts are those that the report would print. Prints the tables of docs/STATISTICS.md.
+verdicts are those that the report would print. Prints the tables of docs/STATISTICS.md; `python bench/nulls.py power`
+prints one of them. Power by image and coverage of differences cost seconds, the rest minutes.
 """
 
 import argparse
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from learning_rates import study
-from scipy.stats import norm
+from scipy.optimize import brentq
+from scipy.stats import binom, multivariate_normal, norm
 
 from wen.config.params import Params, load
 from wen.config.seeds import seed_for
@@ -21,7 +24,7 @@ from wen.evaluation.metrics import MEASURES, evaluate
 from wen.evaluation.power import smallest_difference
 from wen.evaluation.resampling import subject_intervals
 from wen.evaluation.schemes import compare_schemes, smallest_scheme_difference
-from wen.evaluation.statistics import ALPHA, compare_two, difference_by_unit
+from wen.evaluation.statistics import ALPHA, compare_two, difference_by_unit, mcnemar_mid_p
 from wen.evaluation.units import effective
 from wen.report.evidence import Evidence
 from wen.report.verdicts import NOT_SUPPORTED, SUPPORTED, verdict
@@ -45,18 +48,19 @@ SHARED = 0.85  # of the variance of a decision: how hard its image is
 PERSON = 0.1  # of that of the rest: what a classifier has in common on a person's images
 LEVEL = ALPHA / 4  # four tests decide H1, H2 and H4
 ENSEMBLES, SCHEMES = 4, 3
-EACH = 10  # studies with an effect for each one that says what it detects
+EACH = 5  # studies with an effect for each one that says what it detects
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    tables = {"errors": errors, "power": power, "schemes": power_of_all_schemes, "coverages": coverages}
+    parser.add_argument("tables", nargs="*", help=f"any of {', '.join(tables)}; default: all")
     parser.add_argument("--studies", type=int, default=200, help="simulated studies for each cell of a table")
-    studies = parser.parse_args().studies
+    options = parser.parse_args()
     begin = time.perf_counter()
-    errors(studies)
-    power(studies)
-    coverages(studies)
-    print(f"\n{studies} studies a cell, {time.perf_counter() - begin:.0f} s.")
+    for name in options.tables or tables:
+        tables[name](options.studies)
+    print(f"\n{options.studies} studies a cell, {time.perf_counter() - begin:.0f} s.")
 
 
 def errors(studies: int) -> None:
@@ -184,36 +188,106 @@ def power(studies: int) -> None:
         for level, key in ((LEVEL, "H2"), (ALPHA, "H3")):
             cells = [power_of_two(units(size), disputed, level, studies) for size in TEST_SETS.values()]
             line(f"{key}, {100 * disputed:.0f}% of images disputed", *cells)
+    print("\nThe same by image, if the more accurate classifier is so by a shift of a normal latent variable\n")
+    images = [len(size) for size in TEST_SETS.values() if max(size) == 1]
+    heading("", *(f"{n:,} images" for n in images))
+    for disputed in (0.05, 0.1):
+        for level, key in ((LEVEL, "H2"), (ALPHA, "H3")):
+            cells = [of_images(n, disputed, level, of_shift) for n in images]
+            line(f"{key}, {100 * disputed:.0f}% of images disputed", *cells)
+
+
+def power_of_all_schemes(studies: int) -> None:
+    """As `power`, of the test of weighting schemes."""
+    print("\nH4: difference in points said to be detected with 80% power / power\n")
+    heading("", *TEST_SETS)
     for disputed in (0.0, 0.01):
         cells = [power_of_schemes(units(size), disputed, studies) for size in TEST_SETS.values()]
         line(f"H4, {100 * disputed:.0f}% disputed", *cells)
 
 
 def power_of_two(unit: np.ndarray, disputed: float, level: float, studies: int) -> str:
+    if int(unit.max()) + 1 == len(unit):
+        return of_images(len(unit), disputed, level, of_some)
     rng = np.random.default_rng(seed_for(7, disputed, level, int(unit.max()), what="power"))
     printed, found = [], []
     for _ in range(studies // EACH):
-        difference = detected(*pair(unit, disputed, 0.0, rng), unit, level)
+        difference = smallest_scheme_difference(np.stack(pair(unit, disputed, 0.0, rng))[None], unit, level, 0)
         if difference is not None:
             printed.append(difference)
-            for _ in range(EACH):
-                found.append(compare_two(*better(unit, disputed, difference, rng), unit, 0).p < level)
+            found.append(
+                [compare_two(*better(unit, disputed, difference, rng), unit, 0).p < level for _ in range(EACH)]
+            )
     return summary(printed, found, studies)
 
 
-def detected(one: np.ndarray, other: np.ndarray, unit: np.ndarray, level: float) -> float | None:
-    """As `Evidence` has it."""
-    if int(unit.max()) + 1 == len(unit):
-        return smallest_difference(int((one != other).sum()), len(unit), level)
-    return smallest_scheme_difference(np.stack([one, other])[None], unit, level, 0)
+def of_images(images: int, disputed: float, level: float, model: Callable[[float, float], tuple[float, float]]) -> str:
+    """Sum over all numbers of disputed images that a study may see, and over all that another one may."""
+    counts = np.arange(images + 1)
+    seen = np.flatnonzero(binom.pmf(counts, images, disputed) > 1e-6)
+    weight = binom.pmf(seen, images, disputed)
+    printed = np.array([smallest_difference(int(n), images, level) or np.nan for n in seen])
+    power = np.zeros(len(seen))
+    for k, difference in enumerate(printed):
+        gained, lost = model(disputed, difference)
+        of_count = binom.pmf(counts, images, gained + lost)
+        n = counts[of_count > 1e-9]
+        fewest = fewest_of_winner(images, level)[n]
+        first = gained / (gained + lost)
+        power[k] = of_count[n] @ (binom.sf(fewest - 1, n, first) + binom.cdf(n - fewest, n, first))
+    median = printed[np.searchsorted(np.cumsum(weight), 0.5)]
+    return f"{100 * median:.1f} / {100 * weight @ power / weight.sum():.1f}%"
+
+
+def of_some(alike: float, difference: float) -> tuple[float, float]:
+    """Shares of images that only the first, and only the second decides rightly: with the disputes of equals.
+
+    More only where the difference is larger than that.
+    """
+    share = max(alike, difference)
+    return (share + difference) / 2, (share - difference) / 2
+
+
+def of_shift(alike: float, difference: float) -> tuple[float, float]:
+    """As `of_some`, by the model of `decisions`."""
+    z = np.linspace(-8, 8, 4001)
+    weight = norm.pdf(z) / norm.pdf(z).sum()
+
+    def only(one: float, other: float, shared: float) -> float:
+        levels = ((norm.ppf(a) - np.sqrt(shared) * z) / np.sqrt(1 - shared) for a in (one, other))
+        return float(weight @ (norm.cdf(next(levels)) * norm.sf(next(levels))))
+
+    shared = shared_of(alike)
+    return only(ACCURACY + difference, ACCURACY, shared), only(ACCURACY, ACCURACY + difference, shared)
+
+
+@cache
+def shared_of(alike: float) -> float:
+    """The part of the variance that two equally accurate classifiers share if they dispute so many images."""
+
+    def missing(shared: float) -> float:
+        cell = multivariate_normal([0, 0], [[1, shared], [shared, 1]]).cdf([norm.ppf(ACCURACY), norm.ppf(ACCURACY)])
+        return 2 * (ACCURACY - float(cell)) - alike
+
+    return float(brentq(missing, 0, 0.9999))
+
+
+@cache
+def fewest_of_winner(images: int, level: float) -> np.ndarray:
+    """Of 0 to n disputed images, how many one classifier has to win so that mid-p is below the level."""
+    fewest = [0]
+    for n in range(1, images + 1):
+        wins = fewest[-1]
+        while wins <= n and (2 * wins <= n or mcnemar_mid_p(wins, n - wins) >= level):
+            wins += 1
+        fewest.append(wins)
+    return np.array(fewest)
 
 
 def better(
     unit: np.ndarray, disputed: float, difference: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Two classifiers of which the first is better: by image it is right on more of what they dispute anyway."""
-    if int(unit.max()) + 1 == len(unit):
-        return pair(unit, max(disputed, difference), difference, rng)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two classifiers, by subject, of which the first is right on so many more images, wherever they fall."""
     one, other = pair(unit, disputed, 0.0, rng)
     gained = rng.random(len(unit)) < difference
     return np.where(gained, 1, one), np.where(gained, 0, other)
@@ -231,7 +305,7 @@ def pair(
     return (is_disputed & is_first).astype(np.int64), (is_disputed & ~is_first).astype(np.int64)
 
 
-def beta(mean: float, correlation: float, people: int, rng: np.random.Generator) -> np.ndarray:
+def beta(mean: float, correlation: float, people: int | tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     strength = (1 - correlation) / correlation
     return rng.beta(mean * strength, (1 - mean) * strength, people)
 
@@ -243,12 +317,18 @@ def power_of_schemes(unit: np.ndarray, disputed: float, studies: int) -> str:
         difference = smallest_scheme_difference(background(unit, disputed, rng), unit, LEVEL, 0)
         if difference is not None:
             printed.append(difference)
-            for _ in range(EACH):
-                right = background(unit, disputed, rng)
-                gained = rng.random(len(unit)) < difference
-                right[:, :, gained] = (np.arange(SCHEMES) == 0)[:, None]
-                found.append(compare_schemes(right, unit, 0).p < LEVEL)
+            found.append(
+                [compare_schemes(one_better(unit, disputed, difference, rng), unit, 0).p < LEVEL for _ in range(EACH)]
+            )
     return summary(printed, found, studies)
+
+
+def one_better(unit: np.ndarray, disputed: float, difference: float, rng: np.random.Generator) -> np.ndarray:
+    """As `background`, but the first scheme is right on so many more images in every ensemble."""
+    right = background(unit, disputed, rng)
+    gained = rng.random(len(unit)) < difference
+    right[:, :, gained] = (np.arange(SCHEMES) == 0)[:, None]
+    return right
 
 
 def background(unit: np.ndarray, disputed: float, rng: np.random.Generator) -> np.ndarray:
@@ -260,10 +340,12 @@ def background(unit: np.ndarray, disputed: float, rng: np.random.Generator) -> n
     return (alike ^ different).astype(np.int64)
 
 
-def summary(printed: list[float], found: list[bool], studies: int) -> str:
+def summary(printed: list[float], found: list[list[bool]], studies: int) -> str:
+    """Median of what is printed, power, and its standard error, which is between the studies that print."""
     if len(printed) < studies // EACH / 2:
         return "none"
-    return f"{100 * np.median(printed):.1f} / {100 * np.mean(found):.0f}%"
+    error = np.mean(found, axis=1).std() / np.sqrt(len(found))
+    return f"{100 * np.median(printed):.1f} / {100 * np.mean(found):.1f}% ({100 * error:.1f})"
 
 
 def coverages(studies: int) -> None:
@@ -272,7 +354,7 @@ def coverages(studies: int) -> None:
     heading("", *(f"{name}, worth {effective(np.array(size)):.1f}" for name, size in PEOPLE.items()))
     for disputed in (0.1, 0.2):
         for difference in (0.0, 0.02):
-            cells = [of_difference(np.array(size), disputed, difference, 5 * studies) for size in PEOPLE.values()]
+            cells = [of_difference(np.array(size), disputed, difference, 100 * studies) for size in PEOPLE.values()]
             line(f"difference of {100 * difference:.0f} points, {100 * disputed:.0f}% disputed", *cells)
     of_measures = [measures(units(size), max(studies // 2, 1)) for size in PEOPLE.values()]
     for name in MEASURES:
@@ -280,13 +362,14 @@ def coverages(studies: int) -> None:
 
 
 def of_difference(size: np.ndarray, disputed: float, difference: float, studies: int) -> str:
-    rng, unit = np.random.default_rng(seed_for(7, disputed, difference, len(size), what="coverage")), units(list(size))
-    gained, lost = [], []
-    for _ in range(studies):
-        one, other = pair(unit, disputed, difference, rng)
-        gained.append(np.bincount(unit, one))
-        lost.append(np.bincount(unit, other))
-    _, _, low, high = difference_by_unit(np.array(gained), np.array(lost), size)
+    rng, people = np.random.default_rng(seed_for(7, disputed, difference, len(size), what="coverage")), len(size)
+    of_person, of_favour = (
+        beta(mean, PERSON, (studies, people), rng) for mean in (disputed, (1 + difference / disputed) / 2)
+    )
+    number = rng.binomial(size, of_person)
+    gained = rng.binomial(number, of_favour)
+    lost = number - gained
+    _, _, low, high = difference_by_unit(gained, lost, size)
     return f"{100 * np.mean((low <= difference) & (difference <= high)):.1f}%"
 
 
