@@ -316,8 +316,8 @@ class Mean(nn.Sequential):
 
 
 BLOCKS: list[tuple[str, str, Callable[[int], nn.Module], Any, int, int, bool]] = [
-    ("muntasa2024", "hybrid", lambda n: ThreeKernels(n, 8), lambda w: torch.optim.Adam(w, 1e-4), 32, 1, True),
-    ("muntasa2024", "no-block", lambda n: Mean(*head(n, 0, 0.2)), lambda w: torch.optim.Adam(w, 1e-4), 32, 1, True),
+    ("muntasa2024", "hybrid", lambda n: ThreeKernels(n, 8), lambda w: torch.optim.Adam(w, 1e-3), 32, 1, True),
+    ("muntasa2024", "no-block", lambda n: Mean(*head(n, 0, 0.2)), lambda w: torch.optim.Adam(w, 1e-3), 32, 1, True),
     ("batool2023", "separable", lambda n: Separable(n, 8), lambda w: torch.optim.Adamax(w, 1e-3), 40, 0, True),
     ("ullah2021", "attention", lambda n: Attention(n, 5), lambda w: torch.optim.Adam(w, 1e-4), 32, 0, False),
     ("ullah2021", "no-attention", lambda n: Mean(*head(n, 8, 0.5)), lambda w: torch.optim.Adam(w, 1e-4), 32, 0, False),
