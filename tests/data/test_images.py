@@ -1,6 +1,8 @@
 """What laboratories have becomes 8-bit RGB, or is refused in one sentence."""
 
 import io
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,3 +135,21 @@ def test_an_image_counts_as_padded_if_black_is_put_around_it(
     image = Image.new("RGB", size, "white")
     assert is_padded(*size, crop) == padded
     assert (not central_square(image, crop, crop or max(size)).all()) == padded
+
+
+def test_colours_of_16_bits_are_refused_and_not_cut_to_8() -> None:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0))
+    png = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(2 * 13))) + chunk(b"IEND", b"")
+    with pytest.raises(BadImage, match="16 bits a channel; convert it to RGB of 8 bits"):
+        decode(png)
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP", "JPEG"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "1"])
+def test_images_of_at_most_8_bits_are_read(form: str, mode: str) -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (4, 3), (200, 200, 200)).convert(mode).save(content, form)
+    assert decode(content.getvalue()).size == (4, 3)

@@ -238,3 +238,92 @@ def test_c_nmc_in_data_raw_is_not_disturbed_by_images_beside_it(tmp_path: Path, 
     assert params.dataset.source == "cnmc"
     prepare.run(params, project)
     assert pd.read_csv(project.index).path.str.startswith("data/raw/cnmc/").all()
+
+
+def table(root: Path, text: str, encoding: str = "utf-8") -> About:
+    path = root / "cells.csv"
+    path.write_bytes(text.encode(encoding))
+    return About(table=path)
+
+
+def listed(person: str = "P", separator: str = ",", label: str = "") -> str:
+    """A row for each image of `lab`; subjects are numbered, or all ``person``."""
+    rows = [
+        (f"{name[0]}{k}", label or name, f"P{k}" if person == "P" else person)
+        for name in ("blast", "normal")
+        for k in range(18)
+    ]
+    return "\n".join(separator.join(row) for row in [("path", "label", "subject"), *rows]) + "\n"
+
+
+def test_excels_line_that_names_the_separator_is_no_header(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "lab")
+    study(project, data, table(data, "sep=;\n" + listed(separator=";")))
+    prepare.run(load(project.params), project)
+    assert read_index(project).subject.nunique() == 18
+
+
+def test_a_table_in_a_folder_of_the_zip_is_found_by_its_name(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "lab")
+    (data / "cells.csv").write_text(listed())
+    with zipfile.ZipFile(tmp_path / "lab.zip", "w") as archive:
+        for path in data.rglob("*.*"):
+            archive.write(path, Path("top", path.relative_to(data)).as_posix())
+    study(project, tmp_path / "lab.zip", About(table=Path("cells.csv")))
+    assert load(project.params).dataset.table == "top/cells.csv"
+
+
+@pytest.mark.parametrize("unknown", ["NA", "unknown", "n/a", "None", "?"])
+def test_people_who_are_not_known_are_not_one_person(tmp_path: Path, project: Paths, unknown: str) -> None:
+    data = lab(tmp_path / "lab")
+    about = table(data, listed(person=unknown))
+    with pytest.raises(WenError, match=r"36 files or rows: no subject in cells\.csv.*b0\.png \(line 2\)"):
+        study(project, data, about)
+
+
+TABLES = {
+    "no rows": ("path,label\n", "cells.csv: a header and no rows"),
+    "no labels": (listed().replace("label", "malignant"), "no column label.*columns are path, malignant, subject"),
+    "one and two": (
+        listed().replace(",blast,", ",1,").replace(",normal,", ",2,"), r"the classes are 1 \(18\), 2 \(18\); which",
+    ),
+    "a spreadsheet": ("PK\x03\x04...", "a spreadsheet; save the sheet as CSV"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "problem"), TABLES.values(), ids=TABLES)
+def test_a_table_that_does_not_tell_is_refused_with_its_cause(
+    tmp_path: Path, project: Paths, text: str, problem: str
+) -> None:
+    data = tmp_path / "lab"
+    for name in ("blast", "normal"):  # in no folder of a class
+        for k in range(18):
+            cell(data / f"{name[0]}{k}.png", 100 * (name == "blast") + k)
+    with pytest.raises(WenError, match=problem):
+        study(project, data, table(data, text))
+    assert not project.params.exists()
+    assert not (project.raw / "cells").exists()
+
+
+def test_equal_images_of_two_classes_are_named_by_where_the_person_has_them(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "lab")
+    shutil.copy(data / "blast/b0.png", data / "normal/copy.png")
+    with pytest.raises(WenError, match="equal images with different labels") as caught:
+        study(project, data)
+    assert f"{data}/blast/b0.png and {data}/normal/copy.png" in str(caught.value)
+    assert "partial" not in str(caught.value)
+
+
+def test_archives_alone_are_refused_with_what_to_do(tmp_path: Path, project: Paths) -> None:
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab/inner.zip").write_bytes(b"PK")
+    with pytest.raises(WenError, match="holds no image to study; unpack its archives first"):
+        study(project, tmp_path / "lab")
+
+
+def test_too_few_images_to_divide_are_refused_before_anything_changes(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "lab", cells=4)
+    with pytest.raises(WenError, match=r"too few for 5 folds; use fewer folds or more data") as caught:
+        study(project, data)
+    assert "split.unit" not in str(caught.value)
+    assert not project.params.exists()

@@ -23,6 +23,7 @@ from wen.data.folder import files
 from wen.data.prepare import search, survey
 from wen.data.readers import cnmc
 from wen.data.recognise import About, recognised
+from wen.data.split import assign
 from wen.errors import WenError
 from wen.files import atomic
 
@@ -73,7 +74,7 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
             params = parse(content, paths.profiles / f"{profile}.yaml")
             summary = _checked(folder, paths.root, params)
         except WenError as error:
-            raise WenError(str(error).replace(str(folder), str(data))) from None
+            raise WenError(_of_data(str(error), folder, data, paths)) from None
     if _is_edited(paths) and paths.params.read_bytes() != content:
         old = _old_name(paths.params)
         paths.params.replace(old)
@@ -87,6 +88,14 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
         f"{'unknown' if subjects is None else subjects} subjects; {_copies(summary['copies'])}\n"
         f"params.yaml: profile {profile}. Start the study with: dvc repro"
     )
+
+
+def _of_data(message: str, folder: Path, data: Path, paths: Paths) -> str:
+    """Name images by where the person has them, not by where they were being brought to."""
+    within = [folder.relative_to(root) for root in (paths.root, paths.home) if folder.is_relative_to(root)]
+    for place in (folder, *within):
+        message = message.replace(f"{place.as_posix()}", str(data))
+    return message
 
 
 @contextmanager
@@ -116,7 +125,10 @@ def _names(data: Path) -> list[Path]:
 
 def _checked(folder: Path, root: Path, params: Params) -> dict[str, Any]:
     index, _, summary = survey(folder, root, params)
-    return summary | {"copies": search(index, root, params.dataset)[1]}
+    pairs, counts = search(index, root, params.dataset)
+    if not params.dataset.of_cnmc:  # whose parts are read for other reasons than to be divided
+        assign(index, pairs, params.split, len(params.folds), params.seed)
+    return summary | {"copies": counts}
 
 
 def _copies(counts: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from wen.errors import WenError
 
@@ -52,6 +53,8 @@ def decode(data: bytes) -> Image.Image:
         image.load()
         if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
             raise BadImage(f"colour mode {image.mode}; convert it to 8-bit RGB")
+        if (bits := _bits(image, data)) > 8:
+            raise BadImage(f"{bits} bits per channel; convert it to 8-bit RGB")
         image = ImageOps.exif_transpose(image)
     if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -110,6 +113,15 @@ def _readable() -> Iterator[None]:
 def read(path: Path) -> Image.Image:
     """Decode an image file that `wen prepare` has checked."""
     return decode(path.read_bytes())
+
+
+def _bits(image: Image.Image, data: bytes) -> int:
+    """Bits of a channel: Pillow opens colours of 16 bits as 8, without a word."""
+    if image.format == "PNG":
+        return data[24]
+    if isinstance(image, TiffImageFile):
+        return max(image.tag_v2.get(BITSPERSAMPLE, (1,)))
+    return 8
 
 
 def _depth(data: bytes) -> int:

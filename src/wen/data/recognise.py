@@ -11,7 +11,7 @@ from wen.data import readers
 from wen.data.folder import tally
 from wen.data.problems import Problems
 from wen.data.profile import rewritten
-from wen.data.readers import cell_table, class_folders, images_in
+from wen.data.readers import cell_table, class_folders, csv_file, images_in
 from wen.data.readers.labels import label_of, normal, positive_of
 from wen.data.readers.listing import Listing
 from wen.errors import WenError
@@ -63,8 +63,14 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
     names = list(inside.images)
     if not names:
         others = Listing([], [], tally(inside.not_read), {}, images_in.FORMATS).left_out
-        raise WenError("\n".join([f"{folder}: contains no image to study", *inside.unlisted, *others]))
+        packed = "; unpack its archives first" if any(kind == "archives" for kind, _ in inside.not_read) else ""
+        raise WenError("\n".join([f"{folder}: contains no image to study{packed}", *inside.unlisted, *others]))
     found = cell_table.found_classes(folder / table, names) if table else class_folders.found_classes(names)
+    if table and not found:
+        raise WenError(
+            f"{about.table}: has no column label, nor are the images in folders of their classes; its columns are "
+            f"{', '.join(filter(None, csv_file.read(folder / table).columns))}"
+        )
     of_all_idb2 = not table and class_folders.is_all_idb2(names)
     classes = _classes(found, about, ("healthy", "blast") if of_all_idb2 else ("negative", "positive"))
     name = about.name or (data.resolve().name if data.is_dir() else data.stem)
@@ -120,6 +126,9 @@ def _bring_table(table: Path | None, data: Path, folder: Path) -> str | None:
         return table.name
     if (folder / table).is_file() and not table.is_absolute() and ".." not in table.parts:
         return table.as_posix()
+    named = [path for path in folder.rglob(table.name) if path.is_file()] if table.name == str(table) else []
+    if len(named) == 1:  # inside a folder of the zip, say
+        return named[0].relative_to(folder).as_posix()
     raise WenError(f"{table}: no such table; correct the path")
 
 

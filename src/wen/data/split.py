@@ -170,8 +170,8 @@ def _enough(label: np.ndarray, group: np.ndarray, parts: int, purpose: str) -> N
         found = len(np.unique(group[label == value]))
         if found < parts:
             raise WenError(
-                f"split: {found} independent groups of {name} images are too few for {purpose}; use fewer folds, set "
-                "split.unit: image, or bring more data"
+                f"split: {found} independent groups of {name} images are too few for {purpose}; "
+                f"use fewer folds{', set split.unit: image,' * (len(np.unique(group)) < len(group))} or bring more data"
             )
 
 

@@ -5,7 +5,7 @@ What the table lacks may be in the folders: labels in the names of class folders
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from wen.data import folder, people
@@ -26,6 +26,9 @@ COLUMNS = {
                 "person id", "donor", "donor id", "case", "case id", "pid", "subjek", "pasien"),
 }  # fmt: skip
 """Names that a column may have, the first that is there counts; case, blanks, hyphens and underscores do not matter."""
+
+UNKNOWN = ("na", "n/a", "#n/a", "nan", "none", "null", "unknown", "?", "", "missing")
+"""Subjects that are none: were they a person's name, all cells of unknown people would be of one."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ def read(root: Path, table: Path, classes: Sequence[str], subject: str | None) -
         written = class_folders.subjects(named, subject, problems)
     elif empty := [name for name, text in written.items() if not text]:
         for name in empty:
-            problems.add(f"no subject in {table.name}; fill in the column {columns['subject']} or remove it", name)
+            place = f"{name} (line {named[name].line})"
+            problems.add(f"no subject in {table.name}; fill in the column {columns['subject']} or remove it", place)
     of = people.unite(written)
     cells = [Cell(name, found.images[name], label[name], of[name], SOURCE) for name in sorted(label)]
     unnamed = [(f"images not listed in {table.name}", name) for name in found.images if name not in named]
@@ -107,8 +111,10 @@ def rows_of(table: Path, problems: Problems) -> tuple[list[Row], dict[str, str]]
             f"line {line}",
         )
     places = [content.columns.index(columns[role]) if role in columns else None for role in COLUMNS]
+    if not content.rows and not content.uneven:
+        raise WenError(f"{table}: a header and no rows; write a row for each image")
     rows = [Row(line, *("" if k is None else row[k] for k in places)) for line, row in content.rows]
-    return rows, columns
+    return [replace(row, subject="") if normal(row.subject) in UNKNOWN else row for row in rows], columns
 
 
 def _named(rows: Sequence[Row], images: Sequence[str], table: Path, problems: Problems) -> dict[str, Row]:

@@ -1,13 +1,15 @@
 """CSV files as people have them: of a spreadsheet, a database or pandas."""
 
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from wen.errors import WenError
 
 SEPARATORS = ",;\t|"
-ENCODINGS = ("utf-8-sig", "cp1252")
+SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How files of Excel and LibreOffice begin, whatever they are called."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ def parsed(data: bytes, name: Path) -> Table:
 
 
 def _decoded(data: bytes) -> str:
+    if data.startswith(SPREADSHEETS):
+        raise csv.Error("a spreadsheet; save the sheet as CSV")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16")
     if b"\0" in data:  # UTF-16 without a mark: the other byte of an ASCII character is 0
@@ -80,9 +84,14 @@ def _decoded(data: bytes) -> str:
 
 def _lines(text: str) -> list[tuple[int, list[str]]]:
     """The rows that are not blank, with their lines."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(SEPARATORS, key=first.count)
-    reader = csv.reader(text.splitlines(), delimiter=separator, strict=False)
+    lines = text.splitlines()
+    first = next((line for line in lines if line.strip()), "")
+    if named := re.fullmatch(r'"?sep=(.)"?', first.strip(), re.IGNORECASE):  # Excel's own line above the header
+        separator = named[1]
+        lines[lines.index(first)] = ""
+    else:
+        separator = max(SEPARATORS, key=first.count)
+    reader = csv.reader(lines, delimiter=separator, strict=False)
     found = []
     for row in reader:
         values = [value.strip() for value in row]

@@ -29,6 +29,8 @@ def label_of(text: str, classes: Sequence[str]) -> int | None:
 def positive_of(names: Iterable[str]) -> str | None:
     """Guess the positive one of two classes by its name; None if the names do not tell."""
     one, other = names
+    if {normal(one), normal(other)} != {"0", "1"} and normal(one).isdecimal() and normal(other).isdecimal():
+        return None  # of 1 and 2, either may be meant
     for positive, negative in ((one, other), (other, one)):
         if _means(positive, POSITIVE) and not _means(negative, POSITIVE):
             return positive
