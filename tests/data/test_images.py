@@ -143,7 +143,7 @@ def test_colours_of_16_bits_are_refused_and_not_cut_to_8() -> None:
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0))
     png = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(2 * 13))) + chunk(b"IEND", b"")
-    with pytest.raises(BadImage, match="16 bits a channel; convert it to RGB of 8 bits"):
+    with pytest.raises(BadImage, match="16 bits per channel; convert it to 8-bit RGB"):
         decode(png)
 
 

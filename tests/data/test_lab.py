@@ -317,7 +317,7 @@ def test_equal_images_of_two_classes_are_named_by_where_the_person_has_them(tmp_
 def test_archives_alone_are_refused_with_what_to_do(tmp_path: Path, project: Paths) -> None:
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab/inner.zip").write_bytes(b"PK")
-    with pytest.raises(WenError, match="holds no image to study; unpack its archives first"):
+    with pytest.raises(WenError, match="contains no image to study; unpack its archives first"):
         study(project, tmp_path / "lab")
 
 
