@@ -2,7 +2,8 @@
 
 STUDY is a folder in which `wen study` and `dvc repro split backbone` have run. Only images that neither the study's
 split by subject nor its split by image tests on are looked at. Five folds keep people, and whoever shares a copy with
-them, together: three train heads, the fourth chooses each one's epoch, the fifth is what the table is of. The images'
+them, together: three train heads, the fourth chooses each one's epoch, the fifth is what the table is of; and that for
+several draws of the folds, the same for every setting. The images'
 crop and size are chosen first, by AUC; then each other setting is tried by itself.
 """
 
@@ -34,7 +35,8 @@ from wen.network.views import turned
 from wen.repeats import heads
 
 BATCH = 32
-FOLDS = 5
+FOLDS, DRAWS = 5, 6
+"""And how often people are dealt into folds: one draw tells little of so few people."""
 CROPS, SIZES = (450, 300, 240), (128, 160, 192)
 RATES = [0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00001]
 """Learning rates whose heads are tried, each table's best of them by AUC."""
@@ -60,7 +62,7 @@ def main() -> None:
     cells = searched(params, paths, options.images)
     people = cells.component.nunique()
     print(f"{len(cells):,} images ({int(cells.label.sum()):,} ALL) of {people} people or groups of them\n")
-    print("| setting | learning rate | AUC (sd over folds) | accuracy | kappa | seconds |\n|---|---|---|---|---|---|")
+    print("| setting | learning rate | AUC (sd over draws) | accuracy | kappa | seconds |\n|---|---|---|---|---|---|")
     tried = {}
     for crop in CROPS:
         for size in SIZES:
@@ -133,16 +135,18 @@ def row(name: str, params: Params, cells: pd.DataFrame, features: Features) -> f
     """
     begin = time.process_time()
     label = cells.label.to_numpy()
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed_for(params.seed, what="tune"))
-    parts = [test for _, test in folds.split(label, label, cells.component)]
     scores = []
-    for k, judge in enumerate(parts):
-        chooses = parts[(k + 1) % FOLDS]
-        trains = np.setdiff1d(np.arange(len(label)), np.concatenate([judge, chooses]))
-        weight = heads.train(params, k, features[0], label, (trains, chooses))
-        probability = np.mean([heads.probability(weight, values[judge]) for values in features], axis=0)
-        scores.append([measured(label[judge], own) for own in probability.T])
-    mean, spread = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=1)
+    for draw in range(DRAWS):
+        folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed_for(params.seed, draw, what="tune"))
+        parts = [test for _, test in folds.split(label, label, cells.component)]
+        for k, judge in enumerate(parts):
+            chooses = parts[(k + 1) % FOLDS]
+            trains = np.setdiff1d(np.arange(len(label)), np.concatenate([judge, chooses]))
+            weight = heads.train(params, k, features[0], label, (trains, chooses))
+            probability = np.mean([heads.probability(weight, values[judge]) for values in features], axis=0)
+            scores.append([measured(label[judge], own) for own in probability.T])
+    mean = np.mean(scores, axis=0)
+    spread = np.reshape(scores, (DRAWS, FOLDS, len(params.lr_grid), 3)).mean(axis=1).std(axis=0, ddof=1)
     best = int(mean[:, 0].argmax())
     auc, accuracy, kappa = mean[best]
     seconds = time.process_time() - begin

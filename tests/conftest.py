@@ -15,7 +15,8 @@ PROJECT = Path(__file__).parents[1]
 SHARED = PROJECT.parent / "shared"
 SLOW = (
     "pipeline/test_study.py", "network/test_thesis.py", "pipeline/test_images.py", "pipeline/test_store.py",
-    "pipeline/test_cluster.py", "pipeline/test_run.py", "pipeline/test_classify.py", "test_verify.py",
+    "pipeline/test_record.py", "pipeline/test_cluster.py", "pipeline/test_run.py", "pipeline/test_classify.py",
+    "test_verify.py",
     "report/test_page.py", "report/test_recomputed.py", "network/test_cut.py", "test_selftest.py",
     "data/test_bring.py",
     "network/test_training.py", "report/test_sections.py", "report/test_evidence.py", "report/test_calibration.py",
