@@ -425,7 +425,7 @@ def test_a_sentence_for_each_system_says_what_its_claim_is_worth(by_image: Made,
     assert "it is 256 of 260, with a 95% interval of 0.961 to 0.994" in said["Baby 2022"]
     assert "2 of the paper's 5 networks ran" in said["Mondal 2021"]
     assert "gain of 3.8 points cannot be judged" in said["Wibowo 2024"]
-    assert "no pretrained weights of vgg19" in said["Ullah 2021"]
+    assert "pretrained weights are missing: vgg19" in said["Ullah 2021"]
     assert "  vgg19: hub\n" in said["Ullah 2021"]
     over = rows["baby2022"]["over_control"]
     assert t.number(100 * over["difference"], 1) in said["Baby 2022"]
