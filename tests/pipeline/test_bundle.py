@@ -250,7 +250,7 @@ def test_what_a_bundle_cannot_do_is_refused(
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("single baseline/colour-0", "a baseline, colour; only ensembles of networks can be exported"),
+        ("single baseline/colour-0", "a baseline, colour; only networks can be exported"),
         ("intra leak_fre f1", "did you mean 'intra leak_free f1'"),
     ],
 )
