@@ -170,7 +170,7 @@ PROBLEMS = {
     "two labels": (ROWS + "1.png,normal,7\n", "1.png (line 6): has a second label in cells.csv"),
     "an unknown label": (ROWS.replace("1.png,blast", "1.png,Pre-B"), "blast/1.png: label 'Pre-B' in cells.csv; the"),
     "no label": (ROWS.replace("1.png,blast", "1.png,"), "blast/1.png: no label in cells.csv"),
-    "no subject": (ROWS.replace("UID_8", ""), "normal/4.BMP (line 5): no subject in cells.csv; fill in the column patient"),
+    "no subject": (ROWS.replace("UID_8", ""), "normal/4.BMP (line 5): no subject in cells.csv; fill in the column"),
     "no name": (ROWS + ",blast,7\n", "line 6: no image name in cells.csv"),
     "a value more": (ROWS + "1.png,blast,7,8\n", "line 6: the number of values differs from the 3 columns"),
 }  # fmt: skip

@@ -57,7 +57,7 @@ def run(params: Params, paths: Paths, target: Path, name: str | None = None) -> 
     members = [predictions.member for predictions in classifier.members]
     if classical := [member for member in members if member.baseline]:
         raise WenError(
-            f"--classifier {classifier.id}: a baseline, {classical[0].baseline}; only networks are exported (single "
+            f"--classifier {classifier.id}: a baseline, {classical[0].baseline}; only networks can be exported (single "
             "LR-FOLD, inter LR SCHEME, intra READING SCHEME). `wen classify` applies baselines in the study"
         )
     one_run.check_models(models(members, paths), paths)
