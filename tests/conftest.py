@@ -15,10 +15,9 @@ PROJECT = Path(__file__).parents[1]
 SHARED = PROJECT.parent / "shared"
 SLOW = (
     "pipeline/test_study.py", "network/test_thesis.py", "pipeline/test_images.py", "pipeline/test_store.py",
-    "pipeline/test_record.py", "pipeline/test_cluster.py", "pipeline/test_run.py", "pipeline/test_classify.py",
-    "test_verify.py",
-    "report/test_page.py", "report/test_recomputed.py", "network/test_cut.py", "test_selftest.py",
-    "data/test_bring.py",
+    "pipeline/test_record.py", "pipeline/test_cluster.py", "pipeline/test_run.py", "pipeline/test_notebook.py",
+    "pipeline/test_classify.py", "test_verify.py", "report/test_page.py", "report/test_chapter.py",
+    "report/test_recomputed.py", "network/test_cut.py", "test_selftest.py", "data/test_bring.py",
     "network/test_training.py", "report/test_sections.py", "report/test_evidence.py", "report/test_calibration.py",
     "network/test_frozen.py", "network/test_resume.py", "bad_inputs/test_tables.py", "test_cli.py", "test_start.py",
     "repeats/test_repeats.py", "network/test_finite.py", "data/test_split.py", "test_code.py",
