@@ -244,9 +244,9 @@ def test_people_are_read_from_a_table(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("table", "problem"),
     [
-        (b"file,subject\n0.bmp,B\n", "people.csv: no subject of cells/1.bmp"),
-        (b"a,b\n1,2\n", "people.csv: needs columns file and subject; it has a, b"),
-        (b"", "people.csv: empty, expected a header and rows"),
+        (b"file,subject\n0.bmp,B\n", "people.csv: no subject for cells/1.bmp; add the missing rows"),
+        (b"a,b\n1,2\n", "people.csv: columns file and subject are needed; found a, b"),
+        (b"", "people.csv: empty; expected a header and rows"),
     ],
 )
 def test_a_table_that_does_not_fit_is_named(client: TestClient, table: bytes, problem: str) -> None:

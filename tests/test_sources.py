@@ -55,14 +55,14 @@ class TestFolders:
         os.symlink(".", "c/self")
         assert sources.find(["c"]) == ["c/1.bmp", "c/link/2.bmp"]
         said = capsys.readouterr().err
-        assert "c/self: a link to a folder that was already read" in said
-        assert "c/link/up/c: a link to a folder that was already read" in said
+        assert "c/self: skipped, a link to a folder that was already read" in said
+        assert "c/link/up/c: skipped, a link to a folder that was already read" in said
 
     def test_a_link_that_may_have_led_to_images_is_named(self, capsys: pytest.CaptureFixture[str]) -> None:
         files("c/1.bmp")
         os.symlink("/gone/batch", "c/batch")
         assert sources.find(["c"]) == ["c/1.bmp"]
-        assert capsys.readouterr().err == "c/batch: a broken link\n"
+        assert capsys.readouterr().err == "c/batch: skipped, a broken link\n"
 
     def test_a_folder_is_read_once_under_its_own_name(self) -> None:
         files("c/sub/1.bmp")

@@ -378,7 +378,9 @@ def classify(
 @app.command()
 def serve(
     bundle: Annotated[Path | None, typer.Argument(help="A folder of wen export; else the study here.")] = None,
-    classifier: Annotated[str | None, typer.Option(help="e.g. 'inter 0.001 kappa'; else the headline's.")] = None,
+    classifier: Annotated[
+        str | None, typer.Option(help="For example 'inter 0.001 kappa' (default: the headline's).")
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8017,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     threshold: Annotated[

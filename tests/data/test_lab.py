@@ -285,7 +285,7 @@ TABLES = {
     "no rows": ("path,label\n", "cells.csv: a header and no rows"),
     "no labels": (listed().replace("label", "malignant"), "no column label.*columns are path, malignant, subject"),
     "one and two": (
-        listed().replace(",blast,", ",1,").replace(",normal,", ",2,"), r"the classes are 1 \(18\), 2 \(18\); which",
+        listed().replace(",blast,", ",1,").replace(",normal,", ",2,"), r"the classes are 1 \(18\), 2 \(18\), and neither name shows which",
     ),
     "a spreadsheet": ("PK\x03\x04...", "a spreadsheet; save the sheet as CSV"),
 }  # fmt: skip
@@ -323,7 +323,7 @@ def test_archives_alone_are_refused_with_what_to_do(tmp_path: Path, project: Pat
 
 def test_too_few_images_to_divide_are_refused_before_anything_changes(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab", cells=4)
-    with pytest.raises(WenError, match=r"too few for 5 folds; use fewer folds or more data") as caught:
+    with pytest.raises(WenError, match=r"too few for 5 folds; use fewer folds or bring more data") as caught:
         study(project, data)
     assert "split.unit" not in str(caught.value)
     assert not project.params.exists()

@@ -95,5 +95,5 @@ def test_members_are_scaled_by_their_temperatures_and_scored_without() -> None:
 
 
 def test_an_unknown_scheme_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(WenError, match="no scheme 'brier'; there are accuracy, f1, kappa, auc, uniform"):
+    with pytest.raises(WenError, match="unknown scheme 'brier'; choose from accuracy, f1, kappa, auc, uniform"):
         scheme("brier")

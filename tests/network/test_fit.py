@@ -115,7 +115,7 @@ def test_a_loss_that_is_no_number_stops_training_and_keeps_the_best_epoch_before
 def test_a_training_without_one_finite_loss_ends_in_an_error_and_not_in_a_model(
     tmp_path: Path, values: dict[str, Any], first: list[float]
 ) -> None:
-    said = r"LR 0\.001, fold 0: after epoch 1 of head the loss is .*no model is saved; lower this learning rate"
+    said = r"LR 0\.001, fold 0: after epoch 1 of head the loss is .*no model was saved; lower this learning rate"
     with pytest.raises(WenError, match=said) as caught:
         scripted_fit(tmp_path, values, [first, RIGHT], patience=10)
     assert "precision" not in str(caught.value)  # float32 is in use already

@@ -239,7 +239,7 @@ NO_CHECKPOINTS = {
     "Keras' HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5"),
     "ONNX": (b"\x08\x07\x12\x07pytorch\x1a\x04onnx", "ONNX"),
     "a git-lfs pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"),
-    "a zip of files": (zipped(), r"a zip archive of 1 other files \(weights/model\.pth\): unpack it"),
+    "a zip of files": (zipped(), r"a zip archive of 1 other files \(weights/model\.pth\); unpack it"),
     "a gzip": (b"\x1f\x8b\x08" + bytes(30), "gzip"),
     "text": (b"epoch 1 loss 0.3\n", "neither safetensors nor a torch.save file"),
     "bytes": (bytes(range(256)), "neither safetensors nor a torch.save file"),
@@ -278,7 +278,7 @@ def test_tensors_without_names_are_told(tmp_path: Path, tiny: Params) -> None:
         ({"name": "deit_tiny_distilled_patch16_224"}, "no single linear layer as classifier"),
         (
             {"kwargs": {"bn_epsilon": 1}},
-            "does not build tf_efficientnet_lite0 for 32 px and {'bn_epsilon': 1}: .*bn_epsilon",
+            "cannot build tf_efficientnet_lite0 for 32 px and {'bn_epsilon': 1}: .*bn_epsilon",
         ),
     ],
 )

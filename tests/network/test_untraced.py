@@ -265,8 +265,8 @@ def test_a_network_with_a_weight_by_two_names_is_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "module", "message"),
     [
-        ("looped_resnet", "layer5", r"unfreeze_from: layer5: no module with weights; there are layer4"),
-        ("twins_pcpvt_small", "auto", r"auto: timm names no stages of Twins; there are patch_embeds.*blocks\.3"),
+        ("looped_resnet", "layer5", r"unfreeze_from: layer5: no such module with weights; choose one of layer4"),
+        ("twins_pcpvt_small", "auto", r"auto: timm names no stages of Twins; choose one of patch_embeds.*blocks\.3"),
         ("coat_tiny", "auto", r"backbone\.name: CoaT's forward_features gives several tensors"),
         ("volo_d1_224", "auto", r"backbone\.name: VOLO has other classifiers than head"),
     ],

@@ -126,7 +126,7 @@ def test_final_images_of_another_size_are_classified_and_submitted_by_number(
     called = "".join(f"{int(row['called'] == 'ALL')}\n" for row in rows)
     assert (tmp_path / "isbi_valid.predict").read_text() == called
     said = capfd.readouterr().err
-    assert f"isbi_valid.predict: by inter 0.001 kappa of study {evidence(study)['study']}\n" in said
+    assert f"isbi_valid.predict: written by inter 0.001 kappa of study {evidence(study)['study']}\n" in said
     (tmp_path / "7.bmp").unlink()
     with pytest.raises(WenError, match=f"instead of 7, found {tmp_path}/8.bmp"):
         wen("classify", str(tmp_path), "--submission", str(tmp_path / "other"))
@@ -370,7 +370,7 @@ def test_a_classifier_that_is_kept_is_refused_if_its_model_is_not_the_studys(stu
     model.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     try:
         cell = pd.read_csv(study.root / "data/index.csv", dtype=str).path[0]
-        assert "is not the model that DVC recorded" in study.run("wen", "classify", cell, fails=True)
+        assert "not the model recorded by DVC" in study.run("wen", "classify", cell, fails=True)
     finally:
         model.write_bytes(content)
 

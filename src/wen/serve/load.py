@@ -16,7 +16,7 @@ def of_bundle(folder: Path, classifier: str | None, device: str) -> Callable[[],
     from wen.bundle.read import opened
 
     if classifier:
-        raise WenError("--classifier: is of a study; a bundle holds one classifier")
+        raise WenError("--classifier: only for a study; a bundle has one classifier")
     return partial(opened, folder, device)
 
 
