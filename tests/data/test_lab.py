@@ -285,7 +285,8 @@ TABLES = {
     "no rows": ("path,label\n", "cells.csv: a header and no rows"),
     "no labels": (listed().replace("label", "malignant"), "no column label.*columns are path, malignant, subject"),
     "one and two": (
-        listed().replace(",blast,", ",1,").replace(",normal,", ",2,"), r"the classes are 1 \(18\), 2 \(18\), and neither name shows which",
+        listed().replace(",blast,", ",1,").replace(",normal,", ",2,"),
+        r"the classes are 1 \(18\), 2 \(18\), and neither",
     ),
     "a spreadsheet": ("PK\x03\x04...", "a spreadsheet; save the sheet as CSV"),
 }  # fmt: skip
