@@ -318,7 +318,7 @@ def test_a_folder_that_is_no_bundle_and_a_place_without_a_study_give_a_sentence(
         )  # fmt: skip
         assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
         assert done.stderr.startswith(f"error: {problem}")
-    with pytest.raises(WenError, match="a bundle holds one classifier"):
+    with pytest.raises(WenError, match="a bundle has one classifier"):
         load.of_bundle(tmp_path, "single 0.001-3", "auto")
 
 
