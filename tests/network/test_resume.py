@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +84,10 @@ def test_after_an_interruption_the_outputs_are_the_same_bytes(
         paths.checkpoint(MEMBER).unlink()
 
 
-def test_a_schedule_and_a_moving_average_go_on_where_they_were(
-    study: tuple[Params, Paths], values: dict[str, Any]
-) -> None:
-    values["train"] |= {"schedule": "cosine", "weight_decay": 0.1, "label_smoothing": 0.1, "ema": 0.9}
-    params, paths = Params.model_validate(values), study[1]
+def assert_resumes(params: Params, paths: Paths, after: Sequence[int]) -> None:
+    """A training that is interrupted after some epochs writes, once it is resumed, what it writes without."""
     written = []
-    for epochs in (EPOCHS + 1, 2, 4):  # the first is never reached
+    for epochs in (EPOCHS + 1, *after):  # the first is never reached
         paths.checkpoint(MEMBER).unlink(missing_ok=True)
         with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Interrupted):
             interrupt_after(patch, epochs)
@@ -97,6 +95,13 @@ def test_a_schedule_and_a_moving_average_go_on_where_they_were(
         finetune.run(params, paths, MEMBER, "cpu")
         written.append(outputs(paths))
     assert all(own == written[0] for own in written)
+
+
+def test_a_schedule_and_a_moving_average_go_on_where_they_were(
+    study: tuple[Params, Paths], values: dict[str, Any]
+) -> None:
+    values["train"] |= {"schedule": "cosine", "weight_decay": 0.1, "label_smoothing": 0.1, "ema": 0.9}
+    assert_resumes(Params.model_validate(values), study[1], after=(2, 4))
 
 
 @pytest.mark.parametrize(("keep", "stage"), [("best", "head"), ("always", "finetune")])
@@ -112,15 +117,7 @@ def test_a_resumed_training_keeps_the_stage_that_it_would_have_kept(
         return evaluate(module, *inputs) if isinstance(module, nn.Linear) else (9.0, 0.0)
 
     monkeypatch.setattr(fit, "evaluate", worse_in_stage_2)
-    written = []
-    for epochs in (EPOCHS + 1, 1, 3, 4, 5):  # the first is never reached
-        paths.checkpoint(MEMBER).unlink(missing_ok=True)
-        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Interrupted):
-            interrupt_after(patch, epochs)
-            finetune.run(params, paths, MEMBER, "cpu")
-        finetune.run(params, paths, MEMBER, "cpu")
-        written.append(outputs(paths))
-    assert all(own == written[0] for own in written)
+    assert_resumes(params, paths, after=(1, 3, 4, 5))
     assert backbone.about(paths.model(MEMBER))["stage"] == stage
 
 

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from wen.bundle import card, manifest, onnx_file, weights
+from wen.bundle import card, content, manifest, onnx_file, weights
 from wen.classify import choose
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -15,13 +14,12 @@ from wen.config.seeds import seed_for
 from wen.data.images import network_input
 from wen.data.table import TEST, read_cells
 from wen.errors import WenError
-from wen.evaluation.metrics import THRESHOLD
 from wen.files import atomic, read_json, write_text
 from wen.identity import study_id
 from wen.integrity import one_run
-from wen.members.apply import models
+from wen.members.apply import models, networks_of
 from wen.names import shown
-from wen.network import backbone, device
+from wen.network import device
 from wen.network.assembly import Assembly, to_openvino
 from wen.report.language import Text
 from wen.report.provenance import provenance
@@ -62,7 +60,7 @@ def run(params: Params, paths: Paths, target: Path, name: str | None = None) -> 
         )
     one_run.check_models(models(members, paths), paths)
     device.settle(params.compute)
-    networks = [backbone.load(params, paths.model(member), torch.device("cpu")) for member in members]
+    networks = networks_of(members, params, paths)
     assembly = Assembly(networks, params.finetune.unfreeze_from, turns=params.predict.turns).eval()
     if not assembly.is_traced:
         raise WenError(
@@ -70,20 +68,20 @@ def run(params: Params, paths: Paths, target: Path, name: str | None = None) -> 
             "study"
         )
     answering = onnx_file.Answering(assembly, classifier.weight, classifier.temperature).eval()
-    content = _content(params, paths, classifier, assembly)
+    described = _content(params, paths, classifier, assembly)
     with atomic(target) as partial:
         partial.mkdir()
         xml, constants = to_openvino(assembly, params.images.size)
         stored = weights.of_members(networks, [member.name for member in members])
         xml = weights.write(stored, xml, constants, partial / manifest.WEIGHTS)
         (partial / manifest.OPENVINO).write_bytes(xml)
-        about = {key: str(content[key]) for key in ("classifier", "study", "classes", "threshold", "images")}
+        about = {key: str(described[key]) for key in ("classifier", "study", "classes", "threshold", "images")}
         onnx_file.write(answering, params.images.size, about, partial / manifest.ONNX)
         difference = onnx_file.difference(answering, _images(params, paths), partial / manifest.ONNX)
-        content["onnx"] = {"opset": onnx_file.OPSET, "difference_from_torch": float(f"{difference:.0e}")}
-        manifest.write(content, partial)
-        write_text(partial / manifest.CARD, card.written(content, params))
-    print(f"{shown(target)}: {classifier.id} of study {content['study']}, {len(members)} network(s); classify with: ")
+        described["onnx"] = {"opset": onnx_file.OPSET, "difference_from_torch": float(f"{difference:.0e}")}
+        manifest.write(described, partial)
+        write_text(partial / manifest.CARD, card.written(described, params))
+    print(f"{shown(target)}: {classifier.id} of study {described['study']}, {len(members)} network(s); classify with: ")
     print(f"wen classify --bundle {shown(target)} cells/")
 
 
@@ -97,41 +95,24 @@ def _check_target(target: Path) -> None:
 def _content(params: Params, paths: Paths, classifier: Classifier, assembly: Assembly) -> dict[str, Any]:
     """What classifier.json says besides the hashes of files."""
     dataset, split = read_json(paths.dataset_metrics), read_json(paths.split_metrics)
+    applied = content.applied(classifier, study_id(params, paths), params, paths)
     return {
-        "classifier": classifier.id,
-        "study": study_id(params, paths),
-        "classes": {"negative": params.dataset.negative, "positive": params.dataset.positive},
-        "threshold": THRESHOLD,
+        **applied,
         "members": [
-            {"name": member.name, "weight": float(weight), "temperature": float(temperature), **member.origin}
-            for member, weight, temperature in zip(
-                classifier.members, classifier.weight, classifier.temperature, strict=True
-            )
+            about | member.origin for about, member in zip(applied["members"], classifier.members, strict=True)
         ],
-        "images": {
-            "crop": params.images.crop,
-            "size": params.images.size,
+        "images": applied["images"] | {
             "channels": "RGB",
             "mean": [round(value, 6) for value in assembly.mean.tolist()],
             "std": [round(value, 6) for value in assembly.std.tolist()],
         },
-        "network": {
-            "backbone": params.backbone.model_dump(),
-            "unfreeze_from": params.finetune.unfreeze_from,
-        },
-        "predict": params.predict.model_dump(),
-        "compute": params.compute.model_dump(),
-        "batch_size": params.train.batch_size,
-        "seed": params.seed,
-        "data": {
+        "data": applied["data"] | {
             "name": params.dataset.name,
-            "synthetic": params.dataset.source == "synthetic",
             "split": params.split.unit,
             "all": {key: value for key, value in dataset.items() if isinstance(value, int | float)},
             "development": split["development"],
             "test": split["test"],
             "statistics": {key: dataset.get(key) for key in STATISTICS},
-            "usual": dataset.get("usual"),
         },
         "test": {key: None if value is None else float(value) for key, value in classifier.row.items()},
         "provenance": provenance(paths, Text("en")) | {"onnx": version("onnx")},

@@ -9,7 +9,7 @@ import json
 import shutil
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wen import code
 from wen.bundle import manifest
@@ -17,7 +17,7 @@ from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.files import atomic, read_json
+from wen.files import atomic
 
 if TYPE_CHECKING:
     from wen.results import Classifier
@@ -74,7 +74,7 @@ def keep(place: Path, classifier: "Classifier", study: str, params: Params, path
     """
     import torch
 
-    from wen.bundle import weights
+    from wen.bundle import content, weights
     from wen.members.networks import loaded
     from wen.network.assembly import Assembly, to_openvino
 
@@ -90,38 +90,11 @@ def keep(place: Path, classifier: "Classifier", study: str, params: Params, path
             partial.mkdir()
             xml = weights.write(stored, xml, constants, partial / manifest.WEIGHTS)
             (partial / manifest.OPENVINO).write_bytes(xml)
-            manifest.write(_content(classifier, study, params, paths), partial, FILES)
+            manifest.write(content.applied(classifier, study, params, paths), partial, FILES)
         _drop_oldest(place)
     except OSError:  # a full disk, or a folder that is not to be written
         return False
     return True
-
-
-def _content(classifier: "Classifier", study: str, params: Params, paths: Paths) -> dict[str, Any]:
-    """What `wen.bundle.read.opened` reads."""
-    from wen.evaluation.metrics import THRESHOLD
-
-    described = zip(classifier.members, classifier.weight, classifier.temperature, strict=True)
-    return {
-        "classifier": classifier.id,
-        "study": study,
-        "classes": {"negative": params.dataset.negative, "positive": params.dataset.positive},
-        "threshold": THRESHOLD,
-        "members": [
-            {"name": member.name, "weight": float(weight), "temperature": float(temperature)}
-            for member, weight, temperature in described
-        ],
-        "images": {"crop": params.images.crop, "size": params.images.size},
-        "network": {"backbone": params.backbone.model_dump(), "unfreeze_from": params.finetune.unfreeze_from},
-        "predict": params.predict.model_dump(),
-        "compute": params.compute.model_dump(),
-        "batch_size": params.train.batch_size,
-        "seed": params.seed,
-        "data": {
-            "synthetic": params.dataset.source == "synthetic",
-            "usual": read_json(paths.dataset_metrics).get("usual"),
-        },
-    }
 
 
 def _drop_oldest(newest: Path) -> None:
