@@ -27,7 +27,8 @@ from wen.network.cut import Cut, cut
 from wen.network.frozen import Frozen, runner
 from wen.network.steps import Steps, Task
 
-REPEATS = 10
+REPEATS, STEPS = 10, 4
+"""How often each work is measured, and how many of it a measurement holds: a pass begins and ends by a wait."""
 MEMBER = Member("0.0001", 0)
 
 
@@ -35,11 +36,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--profile", default="thesis")
+    parser.add_argument("--precision", nargs="+", default=["auto", "float32"])
     options = parser.parse_args()
     params = load(Paths().profiles / f"{options.profile}.yaml")
     titles = ("work", "precision", "ms (least to most)", "images/s", "plain timm, ms", "GB allocated", "GB by wen plan")
     table = Table(*titles)
-    for precision in ("auto", "float32"):
+    for precision in options.precision:
         compute = params.compute.model_copy(update={"precision": precision})
         device.settle(compute)
         where = device.choose(options.device, compute)
@@ -64,7 +66,7 @@ def rows(params: Params, where: torch.device) -> Iterator[tuple[str, ...]]:
         pixels = (2 * images - 1).movedim(-1, 1)
     planned = memory_of_stage_2(params, count(params)) / 1e9
     works = [
-        ("frozen forward", lambda: forward(images), lambda: plain_forward(network, pixels, dtype), ""),
+        ("frozen forward", repeated(lambda: forward(images)), lambda: plain_forward(network, pixels, dtype), ""),
         (
             "step of stage 2",
             step(params, parts, pixels, where),
@@ -74,7 +76,19 @@ def rows(params: Params, where: torch.device) -> Iterator[tuple[str, ...]]:
     ]
     for name, work, peer, forecast in works:  # the peer is built afterwards: its memory is not the study's
         ours = measured(work, where)
-        yield row((name, str(dtype).removeprefix("torch.")), batch, ours, measured(peer(), where)[0], forecast)
+        yield row(
+            (name, str(dtype).removeprefix("torch.")), batch, ours, measured(repeated(peer()), where)[0], forecast
+        )
+
+
+def repeated(work: Callable[[], object]) -> Callable[[], object]:
+    """As many times as a measurement holds."""
+
+    def times() -> None:
+        for _ in range(STEPS):
+            work()
+
+    return times
 
 
 def plain_forward(network: torch.nn.Module, pixels: torch.Tensor, dtype: torch.dtype) -> Callable[[], object]:
@@ -88,7 +102,7 @@ def plain_forward(network: torch.nn.Module, pixels: torch.Tensor, dtype: torch.d
 
 
 def plain_step(params: Params, pixels: torch.Tensor, dtype: torch.dtype) -> Callable[[], object]:
-    """One step as usual code has it: what is frozen needs no gradient and is in evaluation mode."""
+    """A step as usual code has it: what is frozen needs no gradient and is in evaluation mode."""
     network = timm.create_model(params.backbone.name, num_classes=1).to(
         pixels.device, memory_format=torch.channels_last
     )
@@ -113,30 +127,31 @@ def plain_step(params: Params, pixels: torch.Tensor, dtype: torch.dtype) -> Call
 
 
 def step(params: Params, parts: Cut, pixels: torch.Tensor, where: torch.device) -> Callable[[], object]:
-    """One step: the frozen part forward, the trained part forward and backward, and Adam."""
+    """A pass of `STEPS`, each the frozen part forward, the trained part forward and backward, and Adam."""
     label = torch.arange(len(pixels)).numpy() % 2
     task = Task(params, MEMBER, parts.tail, label, label, label, where)
     steps = Steps(task, parts.tail)
 
     class Activations:
         def batches(self, rows: object, view: int | None) -> Iterator[torch.Tensor]:
-            with torch.no_grad():
-                activations = parts.trunk(pixels)
-            yield activations
+            for _ in range(STEPS):
+                with torch.no_grad():
+                    activations = parts.trunk(pixels)
+                yield activations
 
     every = torch.arange(len(pixels)).numpy()
-    return lambda: steps.run(Activations(), [every], 0)
+    return lambda: steps.run(Activations(), [every] * STEPS, 0)
 
 
 def measured(work: Callable[[], object], where: torch.device) -> tuple[list[float], float]:
-    """Seconds of some repeats after a first, and the most bytes allocated beyond what was there, in GB."""
+    """Seconds of one of a work's `STEPS`, some times after a warm-up, and the most bytes allocated, in GB."""
     with allocated(where) as peak:
         seconds = []
         for _ in range(REPEATS + 2):
             begin = time.perf_counter()
             work()
             device.wait(where)
-            seconds.append(time.perf_counter() - begin)
+            seconds.append((time.perf_counter() - begin) / STEPS)
     return seconds[2:], peak[0] / 1e9
 
 

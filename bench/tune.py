@@ -37,7 +37,7 @@ from wen.repeats import heads
 BATCH = 32
 FOLDS, DRAWS = 5, 6
 """And how often people are dealt into folds: one draw tells little of so few people."""
-CROPS, SIZES = (450, 300, 240), (128, 160, 192)
+CROPS, SIZES = (450, 300, 240), (96, 128, 160, 192)
 RATES = [0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00001]
 """Learning rates whose heads are tried, each table's best of them by AUC."""
 SETTINGS: dict[str, list[object]] = {
