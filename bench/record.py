@@ -24,6 +24,8 @@ from wen.errors import WenError
 from wen.files import atomic
 
 PROJECT = Path(__file__).resolve().parents[1]
+NAMED = ("systems", "pretrained")
+"""Sections whose keys are names: another mapping takes the place of all of them."""
 MISSING = """make record needs images of C-NMC 2019, and {where}.
 Get them from https://www.cancerimagingarchive.net/collection/c-nmc-2019/ (CC BY 3.0) or from Kaggle, where they are
 andrewmvd/leukemia-classification: about 11 GB unpacked; a part of the training folds will do. Leave the download as it
@@ -38,8 +40,13 @@ def main() -> None:
     parser.add_argument("--studies", type=Path, default=PROJECT / "build/record", help="where the studies lie")
     parser.add_argument("--target", type=Path, default=PROJECT / "docs/results")
     parser.add_argument("--only", nargs="+", help="names of configurations")
+    parser.add_argument("--page", metavar="HOW", help="write the page alone; HOW says how else the studies were run")
     options = parser.parse_args()
     chosen = YAML(typ="safe").load(options.configurations)
+    studies = {name: options.studies / name for name in chosen}
+    if options.page:
+        write(studies, options.target, options.page)
+        return
     names = options.only or list(chosen)
     if unknown := [name for name in names if name not in chosen]:
         raise WenError(f"--only {' '.join(unknown)}: not in {options.configurations}, which has {', '.join(chosen)}")
@@ -48,13 +55,13 @@ def main() -> None:
         raise WenError(MISSING.format(where=where))
     commit = committed()
     for name in names:
-        root = prepared(options.studies / name, commit, options.data.resolve(), chosen[name])
+        root = prepared(studies[name], commit, options.data.resolve(), chosen[name])
         if reason := lacking(root):
             print(f"{name}: left out: {reason}", flush=True)
             continue
         print(f"{name}: dvc repro in {root}", flush=True)
         run(["dvc", "repro"], root)
-        write({own: options.studies / own for own in chosen}, options.target, commit)
+        write(studies, options.target, f"Made by `make record DATA=...` at {commit[:10]}")
     print(options.target / "README.md")
 
 
@@ -93,11 +100,11 @@ def prepared(root: Path, commit: str, data: Path, values: Mapping[str, Any]) -> 
 
 
 def set_values(path: Path, values: Mapping[str, Any]) -> None:
-    """Put values into a params.yaml; of a section, only the keys that are given, but ``systems`` and ``pretrained``."""
+    """Put values into a params.yaml; of a section, only the keys that are given, but all of those in `NAMED`."""
     yaml = YAML()
     params = yaml.load(path)
     for key, value in values.items():
-        if isinstance(value, Mapping) and value and isinstance(params[key], Mapping):
+        if isinstance(value, Mapping) and key not in NAMED:
             params[key] |= value
         else:
             params[key] = value

@@ -23,13 +23,14 @@ FIGURES = (
 """Of a report, those that the record keeps, where the study has them; none shows a cell."""
 HEAD = """# The record on real cells
 
-Made by `make record DATA=...` at {commit}: {done} of {all} studies{left}. Each is the laptop profile with what
-bench/record.yaml says;
-the folder of its name has its params.yaml, tables and figures.
+{how}: {done} of {all} studies{left}.
+Each is the laptop profile with what bench/record.yaml says; the folder of its name has its params.yaml, tables and
+figures.
 
 C-NMC 2019: A. Gupta, R. Gupta, The Cancer Imaging Archive, CC BY 3.0; no image of it is shown.
 """
 WAYS = {"subject": "by subject", "image": "by image", "image_without_copies": "by image, without copies"}
+ROLES = {"rate": "learning rate ", "baseline": "baseline ", "system": ""}
 Row = list[str]
 
 
@@ -59,7 +60,7 @@ class Done:
         return found
 
 
-def write(studies: Mapping[str, Path], target: Path, commit: str) -> None:
+def write(studies: Mapping[str, Path], target: Path, how: str) -> None:
     """Write the page of all studies that are done, and a folder for each.
 
     Parameters
@@ -68,7 +69,8 @@ def write(studies: Mapping[str, Path], target: Path, commit: str) -> None:
         Where each one lies, whether or not it is done.
     target : Path
         The folder of the page.
-    commit : str
+    how : str
+        How, where and at which commit they were run, without a full stop.
     """
     done = [Done(name, root) for name, root in studies.items() if (root / "report/index.html").is_file()]
     missing = sorted(set(studies) - {own.name for own in done})
@@ -77,7 +79,7 @@ def write(studies: Mapping[str, Path], target: Path, commit: str) -> None:
         partial.mkdir(parents=True)
         for own in done:
             _keep(own, partial / own.name)
-        head = HEAD.format(commit=commit[:10], done=len(done), all=len(studies), left=left)
+        head = HEAD.format(how=how, done=len(done), all=len(studies), left=left)
         write_text(partial / "README.md", "\n".join([head, *(_section(*section, done) for section in SECTIONS)]))
 
 
@@ -92,20 +94,25 @@ def _keep(own: Done, target: Path) -> None:
 
 
 def _section(title: str, columns: Sequence[str], rows: Callable[[Done], Iterator[Row]], done: list[Done]) -> str:
-    lines = [columns, ["---"] * len(columns), *(row for own in done for row in rows(own))]
+    """A table of all studies' rows; those with equal rows share them."""
+    names: dict[tuple[str, ...], list[str]] = {}
+    for own in done:
+        for name, *cells in rows(own):
+            names.setdefault(tuple(cells), []).append(name)
+    lines = [columns, ["---"] * len(columns), *([", ".join(own), *cells] for cells, own in names.items())]
     return f"## {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def _sizes(own: Done) -> Iterator[Row]:
     parts = [own.split[part] for part in ("test", "development", "excluded")]
-    verdicts = [own.evidence["hypotheses"][key]["verdict"] for key in ("H1", "H2", "H3", "H4")]
+    verdicts = [own.evidence["hypotheses"][key]["verdict"].replace("_", " ") for key in ("H1", "H2", "H3", "H4")]
     yield [own.name, *(f"{part['images']:,} of {part['subjects']}" for part in parts), *verdicts]
 
 
 def _results(own: Done) -> Iterator[Row]:
     for row in own.evidence["summary"]:
         spread = f"({row['deviation']:.3f})" if "deviation" in row else f"[{row['low']:.3f}, {row['high']:.3f}]"
-        name = row.get("id") or f"{row['role']} {row['recipe']}, mean (standard deviation)"
+        name = row.get("id") or f"{ROLES[row['role']]}{row['recipe'].split('/')[-1]}, mean (standard deviation)"
         yield [own.name, name, f"{row['accuracy']:.3f} {spread}", f"{row['kappa']:.3f}", f"{row['auc']:.3f}"]
 
 
@@ -120,6 +127,25 @@ def _without_copies(own: Done) -> Iterator[Row]:
         right = decide(classifier.probability) == own.study.label
         groups = [f"{right[rows].mean():.3f} of {rows.sum():,}" for rows in (~np.zeros_like(copied), ~copied, copied)]
         yield [own.name, classifier.id, *groups]
+
+
+def _people(own: Done) -> Iterator[Row]:
+    """Of the classifier in focus, how many people it calls right by their images' mean probability."""
+    found = own.evidence["people"]
+    verdict, auc = found["verdicts"]["mean"], found["auc"]
+    rates = [_with_interval(verdict[key]) for key in ("sensitivity", "specificity")]
+    right = f"{verdict['right']} of {verdict['subjects']}"
+    yield [own.name, found["id"], right, *rates, _with_interval(auc) if auc else "", _with_interval(found["accuracy"])]
+
+
+def _calibration(own: Done) -> Iterator[Row]:
+    row = own.evidence["calibration"]["models"][0]
+    spans = [_with_interval(row[key]) for key in ("slope", "in_the_large")]
+    yield [own.name, row["id"], f"{row['ece']:.3f}", f"{row['calibrated']['high']:.3f}", f"{row['brier']:.3f}", *spans]
+
+
+def _with_interval(found: Mapping[str, float]) -> str:
+    return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
 
 
 def _repeats(own: Done) -> Iterator[Row]:
@@ -141,6 +167,16 @@ SECTIONS = (
         "With and without test images that have a copy, exact or near, in development",
         ("study", "classifier", "accuracy of all", "without copies", "copies alone"),
         _without_copies,
+    ),
+    (
+        "People: of the classifier in focus, who is called right by the mean over their images",
+        ("study", "classifier", "right", "sensitivity [95%]", "specificity", "AUC over people", "accuracy by person"),
+        _people,
+    ),
+    (
+        "Calibration of the classifier in focus",
+        ("study", "classifier", "ECE", "97.5% of ECE if calibrated", "Brier score", "slope [95%]", "in the large"),
+        _calibration,
     ),
     (
         "Heads on frozen features over many splits: median accuracy, and 5 to 95% of them",
