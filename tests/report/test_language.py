@@ -38,3 +38,11 @@ def test_limits_have_a_dash_between_them_unless_a_minus_would_stand_beside_it() 
     assert t.between([0.25, 0.5]) == "0.25\N{EN DASH}0.50"
     assert (t.between([-0.5, -0.25]), u.between([-0.5, 0.25])) == ("-0.50 to -0.25", "-0,50 sampai 0,25")
     assert t.between([None, None]) == "\N{EN DASH}"
+
+
+def test_a_sentence_never_says_that_a_p_value_equals_less_than_something() -> None:
+    t = Text("en")
+    said = {p: t("result.H1.supported", p=t.p_is(p)) for p in (0.52, 0.0004)}
+    assert said[0.52].endswith("(adjusted p = 0.520).")
+    assert said[0.0004].endswith("(adjusted p < 0.001).")
+    assert not [key for key, texts in catalogue().items() for text in texts.values() if "= {p}" in text]

@@ -217,7 +217,7 @@ def test_it_says_what_the_runs_can_show_and_what_the_thesis_would_have_tested(
     runs, cochran = read_json(paths.evidence)["tests"][:2]
     figures = {name: t.number(100 * (runs[name] or 0), 1) for name in ("deviation", "smallest")}
     sentence = t("runs.few" if runs["smallest"] is None else "runs.power", folds=folds, **figures)
-    thesis = t("runs.champions", test=t("test.cochran_q"), p=t.p(cochran["p"]))
+    thesis = t("runs.champions", test=t("test.cochran_q"), p=t.p_is(cochran["p"]))
     assert made.text.count(sentence) == 2  # on the card of H1, and under the first question
     assert thesis in html.unescape(made.text)
     assert made.text.count(t("runs.thesis")) == 1 + 3 + 3  # Cochran's Q, pairs of champions, their areas

@@ -55,6 +55,10 @@ class Text:
     def p(self, value: float) -> str:
         return self.marked("< 0.001" if value < 0.001 else f"{value:.3f}")
 
+    def p_is(self, value: float) -> str:
+        """What follows the name of a p-value in a sentence: "= 0.520", or "< 0.001"."""
+        return self.p(value) if value < 0.001 else f"= {self.p(value)}"
+
     def percent(self, value: float, digits: int = 0) -> str:
         return ABSENT if math.isnan(value) else self.marked(f"{value:.{digits}%}")
 

@@ -107,6 +107,7 @@ def _environment(t: Text) -> Environment:
         "number": t.number,
         "points": t.points,
         "p": t.p,
+        "p_is": t.p_is,
         "percent": t.percent,
         "count": t.count,
         "between": t.between,

@@ -12,7 +12,7 @@ def hypothesis(key: str, evidence: dict[str, Any], t: Text) -> str:
     found, margin = evidence["hypotheses"][key], t.number(100 * evidence["margin"], 1)
     if found["p_adjusted"] is None:
         return t(f"result.missing.{key}")
-    sentences = [t(f"result.{key}.{found['verdict']}", p=t.p(found["p_adjusted"]), margin=margin)]
+    sentences = [t(f"result.{key}.{found['verdict']}", p=t.p_is(found["p_adjusted"]), margin=margin)]
     if found["verdict"] == "undecided" and found["cannot_refute"]:
         sentences.append(t("result.too_small", margin=margin, reach=t.number(100 * found["reach"], 1)))
     return " ".join([*sentences, power(key, evidence, t)])
@@ -40,7 +40,7 @@ def runs(evidence: dict[str, Any], rates: int, t: Text) -> str:
     if test is None:
         return ""
     difference, low, high = (t.points(test[key]) for key in ("difference", "low", "high"))
-    return t("runs.text", runs=test["folds"] * rates, difference=difference, low=low, high=high, p=t.p(test["p"]))
+    return t("runs.text", runs=test["folds"] * rates, difference=difference, low=low, high=high, p=t.p_is(test["p"]))
 
 
 def rates(evidence: dict[str, Any], t: Text) -> str:
@@ -76,7 +76,7 @@ def weighting(evidence: dict[str, Any], tests: int, t: Text) -> str:
     return " ".join(
         [
             t("control.text", largest=t.number(control["largest"]), **shown),
-            t(f"control.{ending}", p=t.p(control["p_adjusted"]), tests=tests),
+            t(f"control.{ending}", p=t.p_is(control["p_adjusted"]), tests=tests),
         ]
     )
 
