@@ -1,31 +1,42 @@
-"""What averaging over turned copies gains on people that nobody trained on: python bench/ablation.py STUDY [--splits N]
+"""What helps with people that nobody trained on: python bench/ablation.py STUDY [--splits N]
 
-STUDY is a folder in which `wen study` and `dvc repro prepare backbone` have run. Each of N splits by subject holds out
+STUDY is a folder in which `wen study` and `dvc repro prepare backbone` have run; the further networks are those of its
+``pretrained``. Each of N splits by subject holds out
 other people. The heads of five folds learn from frozen features, validation chooses the learning rate, and the plain
-average of the five predicts the test people, from images as they are and over their turned copies: the same heads.
+average of the five predicts the test people. A configuration averages over turned copies, over a second crop, over
+further networks, or all of these; the last row takes, in each split, the configuration of the highest AUC on
+validation images, so that no test image chooses anything.
 """
 
 import argparse
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 from sklearn.metrics import accuracy_score, roc_auc_score
-from tune import RATES, pooled
+from tune import RATES, Features, pooled, with_images
 
-from wen.config.params import Params, load
+from wen.config.params import Backbone, Params, load
 from wen.config.paths import Paths
 from wen.data.components import components
 from wen.data.split import assign
 from wen.data.symmetry import TURNS
 from wen.data.table import DEVELOPMENT, TEST, read_copies, read_index
 from wen.errors import WenError
-from wen.network import device
+from wen.network import device, pretrained
 from wen.repeats import heads
 from wen.repeats.one_split import drawn
 
-VIEWS = {"none": [0], "flips": [0, 4, 6, 2], "quarter turns": [0, 1, 2, 3], "dihedral": list(TURNS)}
+FLIPS, CLOSER = [0, 4, 6, 2], 300
+"""Turns of predict.tta's flips, and the side of a second, closer crop, px."""
 MEASURES = ("accuracy", "AUC")
+PLAIN, CLOSE, CHOSEN = "the study's network", f"crop {CLOSER}", "chosen on validation images"
+Part = tuple[str, Sequence[int]]
+"""A source of features by its name, and the turns that are averaged over."""
 
 
 def main() -> None:
@@ -38,7 +49,8 @@ def main() -> None:
     device.settle(params.compute)
     params = params.model_copy(update={"lr_grid": RATES})
     index, copies = read_index(paths), read_copies(paths)
-    turns = pooled(params, paths, index, TURNS)
+    sources = features(params, paths, index)
+    tried = configurations([name for name in sources if name not in (PLAIN, CLOSE)])
     label, found, shares = index.label.to_numpy(), [], []
     for repeat in range(options.splits):
         own = drawn(params, "subject", repeat)
@@ -49,13 +61,13 @@ def main() -> None:
             continue
         test, development = (np.flatnonzero(cells.part == part) for part in (TEST, DEVELOPMENT))
         shares.append(len(test) / len(development))
-        found.append(scores(own, cells.fold.to_numpy(), turns, label, test))
+        found.append(scores(Split(own, cells.fold.to_numpy(), label, test), sources, tried))
     people = len(np.unique(components(index, copies)))
     print(f"{len(index):,} images of {people} people or groups of them, {len(found)} splits by subject\n")
-    print("| predict.tta | " + " | ".join(f"{name} | difference [95%]" for name in MEASURES) + " |")
+    print("| configuration | " + " | ".join(f"{name} | difference [95%]" for name in MEASURES) + " |")
     print("|---" * (1 + 2 * len(MEASURES)) + "|")
-    values = np.array(found)  # (splits, views, measures)
-    for k, name in enumerate(VIEWS):
+    values = np.array(found)  # (splits, configurations, measures)
+    for k, name in enumerate([*tried, CHOSEN]):
         parts = []
         for m in range(len(MEASURES)):
             difference, low, high = corrected(values[:, k, m] - values[:, 0, m], float(np.mean(shares)))
@@ -63,24 +75,87 @@ def main() -> None:
         print(f"| {name} | {' | '.join(parts)} |")
 
 
-def scores(
-    params: Params, fold: np.ndarray, turns: list[np.ndarray], label: np.ndarray, test: np.ndarray
-) -> list[list[float]]:
-    """Accuracy and AUC on the test people, of each entry of `VIEWS`."""
-    models, validated = [], []
-    for k in params.folds:
-        validates, trains = np.flatnonzero(fold == k), np.flatnonzero((fold >= 0) & (fold != k))
-        weight = heads.train(params, k, turns[0], label, (trains, validates))
-        plain = heads.probability(weight, turns[0][validates])
-        validated.append([roc_auc_score(label[validates], own) for own in plain.T])
-        models.append(np.stack([heads.probability(weight, values[test]) for values in turns]))
-    rate = int(np.mean(validated, axis=0).argmax())
-    each = np.mean(models, axis=0)[:, :, rate]  # (turns, test images)
-    rows = []
-    for views in VIEWS.values():
-        probability = each[views].mean(axis=0)
-        rows.append([accuracy_score(label[test], probability >= 0.5), roc_auc_score(label[test], probability)])
-    return rows
+def features(params: Params, paths: Paths, cells: pd.DataFrame) -> dict[str, Features]:
+    """Of each source, the features of all turned copies."""
+    found = {PLAIN: pooled(params, paths, cells, TURNS)}
+    found[CLOSE] = pooled(with_images(params, CLOSER, params.images.size), paths, cells, TURNS)
+    for name, options in params.pretrained.items():
+        if name == params.backbone.name:
+            continue
+        finetune = params.finetune.model_copy(update={"unfreeze_from": "auto"})
+        backbone = Backbone(name=name, **options.model_dump())
+        other = params.model_copy(update={"backbone": backbone, "finetune": finetune})
+        with tempfile.TemporaryDirectory() as folder:
+            weights = Path(folder) / "backbone.safetensors"
+            pretrained.fetch(other, paths, weights)
+            found[name] = pooled(other, paths, cells, TURNS, weights)
+    return found
+
+
+def configurations(others: Sequence[str]) -> dict[str, list[Part]]:
+    """What is averaged over, by its name; the first is what the others are compared with."""
+    tried: dict[str, list[Part]] = {
+        "images as they are": [(PLAIN, [0])],
+        "predict.tta: flips": [(PLAIN, FLIPS)],
+        "quarter turns": [(PLAIN, [0, 1, 2, 3])],
+        "predict.tta: dihedral": [(PLAIN, list(TURNS))],
+        f"crop {CLOSER} in place of it": [(CLOSE, [0])],
+        "both crops": [(PLAIN, [0]), (CLOSE, [0])],
+    }
+    for name in others:
+        tried |= {f"{name} in place of it": [(name, [0])], f"and {name}": [(PLAIN, [0]), (name, [0])]}
+    networks = [PLAIN, *others]
+    if others:
+        tried["all networks, flips"] = [(name, FLIPS) for name in networks]
+    tried["all networks, both crops, flips"] = [(name, FLIPS) for name in [*networks, CLOSE]]
+    return tried
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split by subject."""
+
+    params: Params
+    fold: np.ndarray
+    """Of each image, its fold; -1 of those in the test set."""
+    label: np.ndarray
+    test: np.ndarray
+    """Rows of the test images."""
+
+
+def scores(split: Split, sources: dict[str, Features], tried: dict[str, list[Part]]) -> list[list[float]]:
+    """Accuracy and AUC on the test people, of each configuration and of the one that validation chooses."""
+    predicted = {name: predictions(split, values) for name, values in sources.items()}
+    rows, validated = [], []
+    for parts in tried.values():
+        validation, test = (
+            np.mean([predicted[name][which][turn] for name, turns in parts for turn in turns], axis=0)
+            for which in (0, 1)
+        )
+        truth = split.label[split.test]
+        rows.append([float(accuracy_score(truth, test >= 0.5)), float(roc_auc_score(truth, test))])
+        validated.append(roc_auc_score(split.label[split.fold >= 0], validation))
+    return [*rows, rows[int(np.argmax(validated))]]
+
+
+def predictions(split: Split, values: Features) -> tuple[np.ndarray, np.ndarray]:
+    """Of each turn, probabilities of the development images by the head that they validate, and of the test images.
+
+    Each fold's head is that of the learning rate whose mean AUC over the folds is highest on validation images.
+    """
+    development = np.flatnonzero(split.fold >= 0)
+    validated, tested, areas = [], [], []
+    for k in split.params.folds:
+        own, trains = np.flatnonzero(split.fold == k), np.flatnonzero((split.fold >= 0) & (split.fold != k))
+        weight = heads.train(split.params, k, values[0], split.label, (trains, own))
+        validated.append((own, np.stack([heads.probability(weight, turned[own]) for turned in values])))
+        tested.append(np.stack([heads.probability(weight, turned[split.test]) for turned in values]))
+        areas.append([roc_auc_score(split.label[own], each) for each in validated[-1][1][0].T])
+    rate = int(np.mean(areas, axis=0).argmax())
+    every = np.zeros((len(values), len(split.fold)))
+    for own, probability in validated:
+        every[:, own] = probability[:, :, rate]
+    return every[:, development], np.mean(tested, axis=0)[:, :, rate]
 
 
 def corrected(differences: np.ndarray, share: float) -> tuple[float, float, float]:

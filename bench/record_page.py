@@ -23,8 +23,9 @@ FIGURES = (
 """Of a report, those that the record keeps, where the study has them; none shows a cell."""
 HEAD = """# The record on real cells
 
-{how}: {done} of {all} studies{left}.
-Each is the laptop profile with what bench/record.yaml says; the folder of its name has its params.yaml, tables and
+{how}.
+
+Below are {done} of {all} studies{left}. Each is the laptop profile with what bench/record.yaml says; the folder of its name has its params.yaml, tables and
 figures.
 
 C-NMC 2019: A. Gupta, R. Gupta, The Cancer Imaging Archive, CC BY 3.0; no image of it is shown.
@@ -94,11 +95,13 @@ def _keep(own: Done, target: Path) -> None:
 
 
 def _section(title: str, columns: Sequence[str], rows: Callable[[Done], Iterator[Row]], done: list[Done]) -> str:
-    """A table of all studies' rows; those with equal rows share them."""
+    """A table of all studies' rows, of which those with equal rows share them; nothing if there are no rows."""
     names: dict[tuple[str, ...], list[str]] = {}
     for own in done:
         for name, *cells in rows(own):
             names.setdefault(tuple(cells), []).append(name)
+    if not names:
+        return ""
     lines = [columns, ["---"] * len(columns), *([", ".join(own), *cells] for cells, own in names.items())]
     return f"## {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
@@ -156,7 +159,10 @@ def _repeats(own: Done) -> Iterator[Row]:
 
 
 def _times(own: Done) -> Iterator[Row]:
-    for stage, seconds in spent(own.paths).items():
+    times = spent(own.paths)
+    if "train-fold" not in times:  # the models were trained elsewhere
+        return
+    for stage, seconds in times.items():
         yield [own.name, stage, str(len(seconds)), f"{sum(seconds) / 60:.1f}"]
 
 

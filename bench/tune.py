@@ -100,10 +100,12 @@ def with_images(params: Params, crop: int, size: int) -> Params:
     return params.model_copy(update={"images": images, "lr_grid": RATES})
 
 
-def pooled(params: Params, paths: Paths, cells: pd.DataFrame, turns: Sequence[int] = (0,)) -> Features:
-    """The frozen network's features of images turned by each turn."""
+def pooled(
+    params: Params, paths: Paths, cells: pd.DataFrame, turns: Sequence[int] = (0,), weights: Path | None = None
+) -> Features:
+    """The frozen network's features of images turned by each turn; its weights are the study's, or those of a file."""
     where = torch.device("cpu")
-    network = backbone.load(params, paths.backbone, where)
+    network = backbone.load(params, weights or paths.backbone, where)
     frozen = Frozen(network, params.finetune.unfreeze_from, ("pooled",))
     run = runner(frozen, params.images.size, where, params.compute)
     found: list[list[np.ndarray]] = [[] for _ in turns]
