@@ -60,6 +60,7 @@ RERUN: dict[str, set[str]] = {
     "repeats/table.py": {"repeats", "report"},
     "report/texts/page.yaml": {"report"},
     "report/templates/report.html": {"report"},
+    "report/templates/word/document.xml": {"report"},
     "report/published.csv": {"report"},
     "report/systems.yaml": {"report"},
     "systems/replication.py": {"report"},

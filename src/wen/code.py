@@ -27,7 +27,7 @@ PUBLISHED = "wen/systems/published/*[!_].py"
 """The published systems, a module each, which are imported by name."""
 NAMES = SOURCE / "wen/config/stages.py"
 """Only names the stages: another one is to rerun none of those that there are."""
-DATA = (".csv", ".yaml", ".html", ".css", ".js", ".md")
+DATA = (".csv", ".yaml", ".html", ".xml", ".css", ".js", ".md")
 """Endings of the package's files that are no modules; editors and systems leave others beside them."""
 LIBRARIES = {
     "numpy": "numpy", "openvino": "openvino", "optuna": "optuna", "pandas": "pandas", "PIL": "pillow",

@@ -17,9 +17,9 @@ from report_study import MakeStudy
 
 from wen.files import read_json
 from wen.report import page, word
-from wen.report.word import MAIN, plain
+from wen.report.word import plain
 
-W = f"{{{MAIN}}}"
+W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 PICTURE = word.picture
 EMBED = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}embed"
 

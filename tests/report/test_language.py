@@ -19,7 +19,7 @@ def test_every_text_is_there_in_both_languages_with_the_same_gaps() -> None:
 
 
 def test_every_text_that_templates_and_code_name_is_in_the_catalogue_and_no_other() -> None:
-    sources = [path.read_text() for path in REPORT.rglob("*") if path.suffix in (".py", ".html", ".md")]
+    sources = [path.read_text() for path in REPORT.rglob("*") if path.suffix in (".py", ".html", ".xml", ".md")]
     named = {key for text in sources for key in re.findall(r'\b(?:t|self)\(\s*"([^"]+)"\s*[,)]', text)}
     begun = {key for text in sources for key in re.findall(r'\b(?:t|self)\(f?"([^"{]+\.|by_)(?:"\s*[~+]|\{)', text)}
     assert named <= set(catalogue())

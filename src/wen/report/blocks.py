@@ -43,5 +43,10 @@ class Placed:
     height: float = 0.0
     """Of a figure, in cm."""
 
+    @property
+    def mark(self) -> str:
+        """What Word's references call it."""
+        return f"{self.kind}_{self.name}"
+
 
 Block = Heading | Paragraph | Note | Placed
