@@ -6,6 +6,16 @@ from pathlib import Path
 from wen.config.member import Member
 
 
+class Place:
+    """A file or folder of the study, by its path from the root."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __get__(self, paths: "Paths", _: type) -> Path:
+        return paths.root / self.path
+
+
 @dataclass(frozen=True)
 class Paths:
     """The project's files. Commands are run in the root, so the default is the current folder."""
@@ -15,17 +25,42 @@ class Paths:
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
 
-    @property
-    def params(self) -> Path:
-        return self.root / "params.yaml"
-
-    @property
-    def dvc(self) -> Path:
-        return self.root / "dvc.yaml"
-
-    @property
-    def profiles(self) -> Path:
-        return self.root / "profiles"
+    params = Place("params.yaml")
+    dvc = Place("dvc.yaml")
+    profiles = Place("profiles")
+    raw_list = Place("data/raw.csv")
+    """Every file of `raw`, by which DVC knows it: the images themselves are kept by neither git nor DVC."""
+    weights_list = Place("data/weights.txt")
+    """Which pretrained weights params.yaml names."""
+    code = Place("data/code")
+    synthetic = Place("data/synthetic")
+    index = Place("data/index.csv")
+    copies = Place("data/copies.csv")
+    dataset_metrics = Place("metrics/dataset.json")
+    dataset_plots = Place("plots/dataset")
+    copies_plots = Place("plots/dataset/copies")
+    """Pictures of pairs of copies, and pairs.json, which says what they show."""
+    split = Place("data/split.csv")
+    split_metrics = Place("metrics/split.json")
+    backbone = Place("models/backbone.safetensors")
+    test_cells = Place("data/test-cells.npz")
+    """Thumbnails of the test images."""
+    features = Place("data/features")
+    wanted = Place("data/networks/wanted")
+    """What published systems need: networks/NAME.json, a network's weights; systems/NAME.json, what each reads."""
+    systems_inputs = Place("data/predictions/system/inputs")
+    """NAME.json: the hash of each array that a system reads, and what is missing."""
+    intra_predictions = Place("data/predictions/intra.npz")
+    intra_metrics = Place("metrics/intra")
+    repeats = Place("data/repeats.csv")
+    """The measures of frozen-feature classifiers over many splits."""
+    headline = Place("metrics/headline.json")
+    summary = Place("metrics/summary")
+    """A row for each learning rate, baseline and main classifier: with the headline, all that DVC shows."""
+    evidence = Place("metrics/evidence.json")
+    plots = Place("plots/headline")
+    times = Place("logs/times.csv")
+    report = Place("report")
 
     @property
     def home(self) -> Path:
@@ -38,16 +73,6 @@ class Paths:
     def raw(self) -> Path:
         return self.home / "data/raw"
 
-    @property
-    def raw_list(self) -> Path:
-        """Every file of `raw`, by which DVC knows it: the images themselves are kept by neither git nor DVC."""
-        return self.root / "data/raw.csv"
-
-    @property
-    def weights_list(self) -> Path:
-        """Which pretrained weights params.yaml names."""
-        return self.root / "data/weights.txt"
-
     def weights(self, name: str) -> Path:
         """The file of pretrained weights by its name in params.yaml."""
         return self.home / Path(name).expanduser()
@@ -56,59 +81,9 @@ class Paths:
         """The file of an image by its path in data/index.csv."""
         return (self.home if path.startswith("data/raw/") else self.root) / path
 
-    @property
-    def code(self) -> Path:
-        return self.root / "data/code"
-
     def code_of(self, stage: str) -> Path:
         """The list of all that a stage executes."""
         return self.code / f"{stage}.txt"
-
-    @property
-    def synthetic(self) -> Path:
-        return self.root / "data/synthetic"
-
-    @property
-    def index(self) -> Path:
-        return self.root / "data/index.csv"
-
-    @property
-    def copies(self) -> Path:
-        return self.root / "data/copies.csv"
-
-    @property
-    def dataset_metrics(self) -> Path:
-        return self.root / "metrics/dataset.json"
-
-    @property
-    def dataset_plots(self) -> Path:
-        return self.root / "plots/dataset"
-
-    @property
-    def copies_plots(self) -> Path:
-        """Pictures of pairs of copies, and pairs.json, which says what they show."""
-        return self.dataset_plots / "copies"
-
-    @property
-    def split(self) -> Path:
-        return self.root / "data/split.csv"
-
-    @property
-    def split_metrics(self) -> Path:
-        return self.root / "metrics/split.json"
-
-    @property
-    def backbone(self) -> Path:
-        return self.root / "models/backbone.safetensors"
-
-    @property
-    def test_cells(self) -> Path:
-        """Thumbnails of the test images."""
-        return self.root / "data/test-cells.npz"
-
-    @property
-    def features(self) -> Path:
-        return self.root / "data/features"
 
     @property
     def turned(self) -> Path:
@@ -123,13 +98,8 @@ class Paths:
         """The folders that hold the baselines' models, predictions and rows, and nothing else."""
         return tuple(self.root / f"{folder}/baseline" for folder in ("models", "data/predictions", "metrics/single"))
 
-    @property
-    def wanted(self) -> Path:
-        """What published systems need: networks/NAME.json, a network's weights; systems/NAME.json, what each reads."""
-        return self.root / "data/networks/wanted"
-
     def network(self, name: str) -> Path:
-        """The outputs of one of their networks, of every image as it is."""
+        """The outputs of a network that published systems read, of every image as it is."""
         return self.root / f"data/networks/{name}"
 
     def network_about(self, name: str) -> Path:
@@ -138,11 +108,6 @@ class Paths:
 
     def network_weights(self, name: str) -> Path:
         return self.root / f"models/networks/{name}/weights.safetensors"
-
-    @property
-    def systems_inputs(self) -> Path:
-        """NAME.json: the hash of each array that a system reads, and what is missing."""
-        return self.root / "data/predictions/system/inputs"
 
     def of_system(self, name: str) -> tuple[Path, Path, Path]:
         """The folders of a published system's models, predictions and rows."""
@@ -173,42 +138,12 @@ class Paths:
     def inter_predictions(self, recipe: str) -> Path:
         return self.root / f"data/predictions/inter/{recipe}.npz"
 
-    @property
-    def intra_predictions(self) -> Path:
-        return self.root / "data/predictions/intra.npz"
-
     def single_metrics(self, recipe: str, row: int | str) -> Path:
         """The row of one fold's member, or of the ``mean`` or ``std`` over the folds of one recipe."""
         return self.root / f"metrics/single/{recipe}/{row}.json"
 
     def inter_metrics(self, recipe: str) -> Path:
         return self.root / f"metrics/inter/{recipe}"
-
-    @property
-    def intra_metrics(self) -> Path:
-        return self.root / "metrics/intra"
-
-    @property
-    def repeats(self) -> Path:
-        """The measures of frozen-feature classifiers over many splits."""
-        return self.root / "data/repeats.csv"
-
-    @property
-    def headline(self) -> Path:
-        return self.root / "metrics/headline.json"
-
-    @property
-    def summary(self) -> Path:
-        """A row for each learning rate, baseline and main classifier: with the headline, all that DVC shows."""
-        return self.root / "metrics/summary"
-
-    @property
-    def evidence(self) -> Path:
-        return self.root / "metrics/evidence.json"
-
-    @property
-    def plots(self) -> Path:
-        return self.root / "plots/headline"
 
     @property
     def planned(self) -> Path:
@@ -219,14 +154,6 @@ class Paths:
     def classifiers(self) -> Path:
         """Classifiers that `wen classify` keeps ready; this machine's alone."""
         return self.home / ".dvc/tmp/classifiers"
-
-    @property
-    def times(self) -> Path:
-        return self.root / "logs/times.csv"
-
-    @property
-    def report(self) -> Path:
-        return self.root / "report"
 
 
 def turned_beside(features: Path) -> Path:
