@@ -278,6 +278,11 @@ def _ensemble(
     return Classifier(kind, probability, row, members, weight, score, temperature, **about)
 
 
+def defined(value: float | None) -> float | None:
+    """A number as metrics/evidence.json has it: None where it is undefined."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
 def _row(label: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
     return {name: value if math.isfinite(value) else None for name, value in evaluate(label, probability).items()}
 

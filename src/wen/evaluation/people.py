@@ -1,7 +1,6 @@
 """Accuracy by person: who is read well, and how the cells of one person become one verdict."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -9,17 +8,9 @@ from scipy.stats import norm, t
 from statsmodels.stats.proportion import proportion_confint
 
 from wen.evaluation.metrics import THRESHOLD, auc, decide
+from wen.evaluation.proportion import LEVEL, UNDEFINED, Estimate
 
 MIXED = -1  # label of a person who has cells of both classes
-LEVEL = 0.95
-
-
-class Estimate(NamedTuple):
-    """A measure and its 95% interval; NaN where undefined."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -93,7 +84,7 @@ def mean_accuracy(accuracy: np.ndarray) -> Estimate:
 def proportion(count: int, of: int) -> Estimate:
     """A share with Wilson's (1927) interval; undefined for a share of nothing."""
     if not of:
-        return Estimate(np.nan, np.nan, np.nan)
+        return UNDEFINED
     low, high = proportion_confint(count, of, alpha=1 - LEVEL, method="wilson")
     return Estimate(count / of, max(float(low), 0.0), min(float(high), 1.0))
 
@@ -136,7 +127,7 @@ def area(label: np.ndarray, score: np.ndarray) -> Estimate:
     m, n = int((label == 1).sum()), int((label == 0).sum())
     value, z = auc(label, score), norm.ppf((1 + LEVEL) / 2)
     if not (m and n):
-        return Estimate(np.nan, np.nan, np.nan)
+        return UNDEFINED
     half = (m + n) / 2 - 1
 
     def excess(true: float) -> float:

@@ -80,12 +80,7 @@ def _rows(axes: Axes) -> Iterator[dict[str, Any]]:
     names = [_tick_names(axis) for axis in (axes.xaxis, axes.yaxis)]
     for series, kind, points in _series(axes):
         for x, y in points.tolist():
-            found = {
-                key: ticks.get(round(value)) for key, ticks, value in zip("xy", names, (x, y), strict=True) if ticks
-            }
-            yield {"series": series, "kind": kind, "x": x, "y": y} | {
-                f"{key}_name": name for key, name in found.items()
-            }
+            yield {"series": series, "kind": kind, "x": x, "y": y} | _named(names, x, y)
     for image in axes.get_images():
         for (row, column), value in np.ndenumerate(np.asarray(image.get_array())):
             yield {"kind": "matrix", "x": column, "y": row, "value": float(value)} | _named(names, column, row)

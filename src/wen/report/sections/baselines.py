@@ -20,7 +20,7 @@ from wen.evaluation.statistics import (
     compare_two,
 )
 from wen.report.language import Text
-from wen.results import Classifier, Study
+from wen.results import Classifier, Study, defined
 
 MAJORITY = "majority"
 MEASURES = ("accuracy", "auc")
@@ -87,9 +87,9 @@ def _row(study: Study, baseline: _Baseline) -> dict[str, Any]:
     averages = baseline.averages or {}
     return {
         "id": baseline.id,
-        **{name: _defined(row[name]) for name in MEASURES},
+        **{name: defined(row[name]) for name in MEASURES},
         **{
-            kind: {name: _defined(averages[kind][name]) for name in MEASURES} if averages else None
+            kind: {name: defined(averages[kind][name]) for name in MEASURES} if averages else None
             for kind in ("mean", "std")
         },
         "gain": {
@@ -135,7 +135,3 @@ def _networks(study: Study) -> list[Classifier]:
 def _folds(study: Study) -> list[Any]:
     """The models of one rate, whose validation folds together are the development images."""
     return study.models[study.params.grid[0]]
-
-
-def _defined(value: float | None) -> float | None:
-    return None if value is None or np.isnan(value) else float(value)

@@ -1,6 +1,5 @@
 """How the champion of each learning rate is chosen, and how much the choice is about folds rather than models."""
 
-import math
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,7 +11,7 @@ from wen.ensemble.selection import JUDGED_BY, champion, mean_ranks, ranks
 from wen.evaluation.folds import centred, fold_share
 from wen.figure_style import COLOURS, LINES, MARKERS
 from wen.report.language import Text
-from wen.results import Study
+from wen.results import Study, defined
 
 
 def measure(study: Study) -> dict[str, Any]:
@@ -43,7 +42,7 @@ def measure(study: Study) -> dict[str, Any]:
     return {
         "models": models,
         "moved": [rate for rate in grid if champion(judged["validation"][rate]) != champion(judged["centred"][rate])],
-        "fold_share": _defined(fold_share(accuracies)),
+        "fold_share": defined(fold_share(accuracies)),
         "chance": (accuracies.shape[1] - 1) / (accuracies.size - 1),
     }
 
@@ -90,7 +89,3 @@ def _column(rows: list[dict[str, float]]) -> list[dict[str, Any]]:
         }
         for k, row in enumerate(rows)
     ]
-
-
-def _defined(value: float) -> float | None:
-    return value if math.isfinite(value) else None

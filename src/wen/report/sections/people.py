@@ -1,6 +1,5 @@
 """The classifier in focus by subject: who is misread, and how well a subject's cells together tell the class."""
 
-import math
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,7 +10,6 @@ from wen.evaluation.curves import roc
 from wen.evaluation.metrics import THRESHOLD
 from wen.evaluation.people import (
     MIXED,
-    Estimate,
     People,
     area,
     by_person,
@@ -21,9 +19,10 @@ from wen.evaluation.people import (
     specificity,
     verdicts,
 )
+from wen.evaluation.proportion import Estimate
 from wen.figure_style import ALL_COLOUR, COLOURS, HEM_COLOUR
 from wen.report.language import Text
-from wen.results import Study
+from wen.results import Study, defined
 
 NAMED = 60
 """Subjects up to which the figure has room for their names."""
@@ -97,7 +96,7 @@ def _rows(people: People, decided: dict[str, np.ndarray]) -> list[dict[str, Any]
 
 
 def _estimate(estimate: Estimate) -> dict[str, float | None]:
-    return {name: value if math.isfinite(value) else None for name, value in estimate._asdict().items()}
+    return {name: defined(value) for name, value in estimate._asdict().items()}
 
 
 def _accuracies(rows: list[dict[str, Any]], t: Text) -> Figure:

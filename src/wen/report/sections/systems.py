@@ -17,7 +17,7 @@ from wen.evaluation.units import each_image_alone
 from wen.figure_style import COLOURS, LINES, MARKERS
 from wen.report import claims
 from wen.report.language import Text
-from wen.results import Classifier, Study, over_folds
+from wen.results import Classifier, Study, defined, over_folds
 from wen.systems.replication import Replication
 
 BETTER, WORSE, OPEN = "better", "worse", "open"  # values of ``result``
@@ -111,7 +111,7 @@ def _variant(study: Study, found: Replication, about: dict[str, Any]) -> Row:
     averages = over_folds(found.members[about["name"]])
     return {
         **{key: about[key] for key in ("name", "role", "validation", "members", "scheme")},
-        **{kind: {name: _defined(averages[kind][name]) for name in MEASURES} for kind in ("mean", "std")},
+        **{kind: {name: defined(averages[kind][name]) for name in MEASURES} for kind in ("mean", "std")},
         "average": {name: study.system(found.name, about["name"]).row[name] for name in MEASURES},
         "searches": [_best_so_far(fold) for fold in about["folds"] if _is_search(fold["history"])],
     }
@@ -138,7 +138,7 @@ def _estimated(study: Study, shown: Classifier) -> dict[str, dict[str, float | N
     else:
         limits = subject_intervals(study.label, shown.probability, study.unit)
     return {
-        name: {"value": shown.row[name], "low": _defined(low), "high": _defined(high)}
+        name: {"value": shown.row[name], "low": defined(low), "high": defined(high)}
         for name, (low, high) in limits.items()
     }
 
@@ -164,10 +164,6 @@ def _claim(study: Study, claim: Row, estimates: dict[str, Any] | None, hindered:
 def _seed(study: Study) -> int:
     """That of the report's other tests and intervals."""
     return seed_for(study.params.seed, what="evidence")
-
-
-def _defined(value: float | None) -> float | None:
-    return None if value is None or np.isnan(value) else float(value)
 
 
 def _of_study(title: str, evidence: dict[str, Any], t: Text) -> str:
