@@ -13,11 +13,13 @@ import pandas as pd
 from wen.config.member import SYSTEM, TRAINING
 from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.config.seeds import seed_for
 from wen.data.table import TEST, has_subjects, read_cells, read_copies
 from wen.ensemble.intra import JUDGED_ON, champions
 from wen.ensemble.selection import champion
 from wen.errors import WenError
 from wen.evaluation.metrics import decide, evaluate
+from wen.evaluation.units import each_image_alone
 from wen.files import read_npz
 from wen.members.predictions import Predictions, load
 from wen.repeats import table
@@ -112,6 +114,27 @@ class Study:
             recipe: _averages([self.single(member).row for member in members])
             for recipe, members in (self.models | self.baselines).items()
         }
+
+    @property
+    def seed(self) -> int:
+        """Of the report's tests and intervals."""
+        return seed_for(self.params.seed, what="evidence")
+
+    def intervals(self, classifier: Classifier) -> dict[str, tuple[float, float]]:
+        """95% interval of every measure: the bootstrap's, or by subject the jackknife's; NaN where undefined."""
+        from wen.evaluation import resampling  # which SciPy's statistics take time to import for
+
+        label, probability, unit = self.label, classifier.probability, self.unit
+        if not each_image_alone(unit):
+            return resampling.subject_intervals(label, probability, unit)
+        measured = resampling.resampled_measures(label, probability, self._resampled)
+        return {name: resampling.interval(values) for name, values in measured.items()}
+
+    @cached_property
+    def _resampled(self) -> np.ndarray:
+        from wen.evaluation.resampling import resample
+
+        return resample(self.unit, self.params.report.bootstrap, self.seed)
 
     def right(self, classifier: Classifier) -> np.ndarray:
         """1 where the classifier's decision is right, else 0."""

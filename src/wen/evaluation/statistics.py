@@ -31,6 +31,10 @@ class Difference(NamedTuple):
     low: float
     high: float
 
+    def row(self) -> dict[str, float]:
+        """The difference and its interval, as metrics/evidence.json has them."""
+        return {"difference": self.value, "low": self.low, "high": self.high}
+
 
 def compare_two(one: np.ndarray, other: np.ndarray, unit: np.ndarray, seed: int) -> Outcome:
     """Test whether two classifiers are equally accurate.

@@ -51,9 +51,7 @@ def _compared(study: Study, weighted: Classifier, average: np.ndarray, right: np
         "id": weighted.id,
         "changed": int((decide(weighted.probability) != decide(average)).sum()),
         "largest": float(np.abs(weighted.probability - average).max()),
-        "difference": difference.value,
-        "low": difference.low,
-        "high": difference.high,
+        **difference.row(),
         "test": outcome.name,
         "p": outcome.p,
     }

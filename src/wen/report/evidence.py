@@ -17,7 +17,6 @@ import numpy as np
 from wen.config.seeds import seed_for
 from wen.evaluation.coverage import coverage
 from wen.evaluation.power import smallest_difference
-from wen.evaluation.resampling import interval, resample, resampled_measures, subject_intervals
 from wen.evaluation.runs import compare_runs
 from wen.evaluation.schemes import compare_schemes, smallest_scheme_difference
 from wen.evaluation.statistics import (
@@ -49,7 +48,7 @@ class Evidence:
 
     def __init__(self, study: Study) -> None:
         self.study = study
-        self.seed = seed_for(study.params.seed, what="evidence")
+        self.seed = study.seed
         self.reading = study.params.reading
         self.scheme = study.params.weighting
         self.schemes = [scheme for scheme in study.params.schemes if scheme in THESIS_SCHEMES]
@@ -270,21 +269,10 @@ class Evidence:
         }
 
     def _intervals(self) -> dict[str, dict[str, list[float]]]:
-        """95% interval of every measure of every classifier: the bootstrap's, or by subject the jackknife's."""
-        study = self.study
-        if not each_image_alone(study.unit):
-            return {
-                own.id: {name: list(limits) for name, limits in found.items()}
-                for own in study.classifiers
-                for found in [subject_intervals(study.label, own.probability, study.unit)]
-            }
-        counts = resample(study.unit, study.params.report.bootstrap, self.seed)
+        """95% interval of every measure of every classifier."""
         return {
-            own.id: {
-                name: list(interval(values))
-                for name, values in resampled_measures(study.label, own.probability, counts).items()
-            }
-            for own in study.classifiers
+            own.id: {name: list(limits) for name, limits in self.study.intervals(own).items()}
+            for own in self.study.classifiers
         }
 
 
@@ -301,8 +289,6 @@ def _result(
         "statistic": outcome.statistic,
         "p": outcome.p,
         "effect": effect,
-        "difference": difference.value,
-        "low": difference.low,
-        "high": difference.high,
+        **difference.row(),
         "smallest": smallest,
     }

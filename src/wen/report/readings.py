@@ -55,9 +55,7 @@ def _row(study: Study, written: Classifier, free: Classifier, on_test: np.ndarra
         "scheme": written.scheme,
         "as_written_accuracy": written.row["accuracy"],
         "leak_free_accuracy": free.row["accuracy"],
-        "difference": difference.value,
-        "low": difference.low,
-        "high": difference.high,
+        **difference.row(),
     }
     if on_test is None:
         return row

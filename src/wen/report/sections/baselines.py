@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from wen.config.seeds import seed_for
 from wen.ensemble.wen import combine
 from wen.evaluation.metrics import decide, evaluate
 from wen.evaluation.statistics import (
@@ -101,8 +100,7 @@ def _row(study: Study, baseline: _Baseline) -> dict[str, Any]:
 
 def _in_accuracy(study: Study, probability: np.ndarray) -> tuple[Outcome, Difference]:
     right = study.right(study.focus), (decide(probability) == study.label).astype(np.int64)
-    seed = seed_for(study.params.seed, what="evidence")
-    return compare_two(*right, study.unit, seed), accuracy_difference(*right, study.unit)
+    return compare_two(*right, study.unit, study.seed), accuracy_difference(*right, study.unit)
 
 
 def _in_area(study: Study, probability: np.ndarray) -> tuple[Outcome, Difference]:
@@ -115,8 +113,7 @@ def _has_area(study: Study) -> bool:
 
 
 def _gain(outcome: Outcome, difference: Difference) -> dict[str, Any]:
-    interval = {"difference": difference.value, "low": difference.low, "high": difference.high}
-    return {"test": outcome.name, "p": outcome.p, **interval}
+    return {"test": outcome.name, "p": outcome.p} | difference.row()
 
 
 def _verdict(accuracy: dict[str, Any], auc: dict[str, Any] | None) -> str:

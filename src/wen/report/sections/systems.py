@@ -8,12 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wen.config.seeds import seed_for
 from wen.evaluation.metrics import MEASURES
 from wen.evaluation.proportion import share
-from wen.evaluation.resampling import interval, resample, resampled_measures, subject_intervals
 from wen.evaluation.statistics import ALPHA, accuracy_difference, bonferroni, compare_two
-from wen.evaluation.units import each_image_alone
 from wen.figure_style import COLOURS, LINES, MARKERS
 from wen.report import claims
 from wen.report.language import Text
@@ -128,26 +125,17 @@ def _best_so_far(fold: dict[str, Any]) -> Row:
 
 
 def _estimated(study: Study, shown: Classifier) -> dict[str, dict[str, float | None]]:
-    """Every measure with its 95% interval, by the method of all classifiers of the study."""
-    if each_image_alone(study.unit):
-        counts = resample(study.unit, study.params.report.bootstrap, _seed(study))
-        limits = {
-            name: interval(values)
-            for name, values in resampled_measures(study.label, shown.probability, counts).items()
-        }
-    else:
-        limits = subject_intervals(study.label, shown.probability, study.unit)
+    """Every measure with its 95% interval."""
     return {
         name: {"value": shown.row[name], "low": defined(low), "high": defined(high)}
-        for name, (low, high) in limits.items()
+        for name, (low, high) in study.intervals(shown).items()
     }
 
 
 def _compared(study: Study, one: Classifier, other: Classifier) -> Row:
     right = study.right(one), study.right(other)
-    outcome, difference = compare_two(*right, study.unit, _seed(study)), accuracy_difference(*right, study.unit)
-    limits = {"difference": difference.value, "low": difference.low, "high": difference.high}
-    return {"id": other.id, "test": outcome.name, "p": outcome.p} | limits
+    outcome, difference = compare_two(*right, study.unit, study.seed), accuracy_difference(*right, study.unit)
+    return {"id": other.id, "test": outcome.name, "p": outcome.p} | difference.row()
 
 
 def _claim(study: Study, claim: Row, estimates: dict[str, Any] | None, hindered: list[str]) -> Row:
@@ -159,11 +147,6 @@ def _claim(study: Study, claim: Row, estimates: dict[str, Any] | None, hindered:
         found = share(np.arange(cells["of"]) < cells["right"], np.arange(cells["of"]))
         of_cells = cells | {"low": found.low, "high": found.high}
     return claim | {"cells": of_cells, "run": estimate} | claims.judged(claim, estimate, hindered, study.params)
-
-
-def _seed(study: Study) -> int:
-    """That of the report's other tests and intervals."""
-    return seed_for(study.params.seed, what="evidence")
 
 
 def _of_study(title: str, evidence: dict[str, Any], t: Text) -> str:
