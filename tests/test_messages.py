@@ -7,8 +7,8 @@ from itertools import chain
 
 import pytest
 from conftest import PROJECT
+from params_page import comments
 
-from wen.config.reference import comments
 from wen.report.language import catalogue
 
 SOURCES = sorted((PROJECT / "src/wen").rglob("*.py"))

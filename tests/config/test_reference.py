@@ -3,16 +3,15 @@
 import re
 from typing import Any
 
+import params_page
 import pytest
 from conftest import PROJECT
 from ruamel.yaml import YAML
 
-from wen.config import reference
-
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return reference.page(PROJECT)
+    return params_page.page(PROJECT)
 
 
 def row(page: str, key: str) -> list[str]:
@@ -23,7 +22,7 @@ def row(page: str, key: str) -> list[str]:
 
 def test_the_committed_page_is_up_to_date(page: str) -> None:
     written = (PROJECT / "docs/PARAMS.md").read_text(encoding="utf-8")
-    assert written == page, "run `python -m wen.config.reference`"
+    assert written == page, "run `python docs/params_page.py`"
 
 
 def keys(values: dict[str, Any], prefix: str = "") -> set[str]:
@@ -74,6 +73,6 @@ def test_a_comment_may_stand_beside_a_key_and_go_on_below_it() -> None:
         "# Heading\nlr: 0.1   # rate\nhead:   # stage 1\n  epochs: 90   # at most,\n"
         "                       # or fewer\n# Next\ntrain:\n  batch_size: 16\n"
     )
-    assert reference.comments(text) == {
+    assert params_page.comments(text) == {
         "lr": "rate", "head": "stage 1", "head.epochs": "at most, or fewer", "train": "", "train.batch_size": "",
     }  # fmt: skip

@@ -27,7 +27,6 @@ from wen.report import (
     tables,
 )  # fmt: skip
 from wen.report.checklist import checklist
-from wen.report.errata import errata
 from wen.report.evidence import Evidence
 from wen.report.language import Text, listed
 from wen.report.provenance import provenance
@@ -142,7 +141,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "copies": pairs.shown(paths) | {"people": pairs.people(dataset)},
         "published": literature,
         "measures_given": published.given,
-        "errata": errata(t.language) if params.dataset.of_cnmc else [],
+        "errata": listed("errata.yaml", t.language) if params.dataset.of_cnmc else [],
         "checklist": checklist(params, {"dataset": dataset, "split": split, "stages": evidence["stages"]}, t),
         "references": [
             entry

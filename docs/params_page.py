@@ -1,4 +1,4 @@
-"""docs/PARAMS.md, the reference of params.yaml: ``python -m wen.config.reference`` writes it.
+"""docs/PARAMS.md, the reference of params.yaml: ``python docs/params_page.py`` writes it.
 
 Type and range of a key come from the models of `wen.config.params`, its meaning from the comments of profiles/demo.yaml
 or, of a key that is not there, from the docstring under its field, and the stages that rerun from dvc.yaml.
@@ -17,14 +17,13 @@ from ruamel.yaml import YAML
 
 from wen.config import params
 from wen.config.params import Params
-from wen.config.paths import Paths
 from wen.config.stages import STAGES
 
 NO_LIMIT = 2**31
 """The upper bound of an integer that no one reaches; see `wen.config.params.Integer`."""
 HEAD = """# params.yaml, key by key
 
-Do not edit this page: `python -m wen.config.reference` writes it from the code, from dvc.yaml and from the comments of
+Do not edit this page: `python docs/params_page.py` writes it from the code, from dvc.yaml and from the comments of
 [profiles/demo.yaml](../profiles/demo.yaml). All of params.yaml is checked before any stage runs. If a key is unknown or
 missing, or a value out of range, the message names it and nothing runs; `wen check` only checks. A key with a default
 may be left out.
@@ -201,5 +200,5 @@ def _listed(names: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    root = Paths().root
-    (root / "docs/PARAMS.md").write_text(page(root), encoding="utf-8", newline="\n")
+    docs = Path(__file__).parent
+    (docs / "PARAMS.md").write_text(page(docs.parent), encoding="utf-8", newline="\n")
