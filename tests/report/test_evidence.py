@@ -12,8 +12,8 @@ from wen.data.table import COPIES, DEVELOPMENT, read_cells
 from wen.ensemble.combined import ensemble
 from wen.evaluation.metrics import MEASURES
 from wen.evaluation.statistics import accuracy_difference
-from wen.report import readings
 from wen.report.evidence import Evidence
+from wen.report.sections import readings
 from wen.report.verdicts import verdict
 from wen.results import Study, gather
 

@@ -11,14 +11,13 @@ from wen.evaluation.statistics import accuracy_difference, bonferroni, compare_t
 from wen.results import Classifier, Study
 
 
-def measure(study: Study, ensembles: Sequence[Classifier], seed: int) -> dict[str, Any]:
+def measure(study: Study, ensembles: Sequence[Classifier]) -> dict[str, Any]:
     """Compare every weighting of every ensemble with the plain average of the same members.
 
     Parameters
     ----------
     study : Study
     ensembles : sequence of Classifier
-    seed : int
 
     Returns
     -------
@@ -32,7 +31,7 @@ def measure(study: Study, ensembles: Sequence[Classifier], seed: int) -> dict[st
         right = (decide(average) == study.label).astype(np.int64)
         for scheme in study.params.schemes:
             if scheme != "uniform":
-                rows.append(_compared(study, study.with_scheme(combined, scheme), average, right, seed))
+                rows.append(_compared(study, study.with_scheme(combined, scheme), average, right))
     for row, p in zip(rows, bonferroni([row["p"] for row in rows]), strict=True):
         row["p_adjusted"] = p
     return {
@@ -44,9 +43,9 @@ def measure(study: Study, ensembles: Sequence[Classifier], seed: int) -> dict[st
     }
 
 
-def _compared(study: Study, weighted: Classifier, average: np.ndarray, right: np.ndarray, seed: int) -> dict[str, Any]:
+def _compared(study: Study, weighted: Classifier, average: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     difference = accuracy_difference(study.right(weighted), right, study.unit)
-    outcome = compare_two(study.right(weighted), right, study.unit, seed)
+    outcome = compare_two(study.right(weighted), right, study.unit, study.seed)
     return {
         "id": weighted.id,
         "changed": int((decide(weighted.probability) != decide(average)).sum()),

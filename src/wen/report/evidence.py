@@ -29,7 +29,8 @@ from wen.evaluation.statistics import (
     compare_two,
 )
 from wen.evaluation.units import each_image_alone, effective
-from wen.report import control, readings
+from wen.report import control
+from wen.report.sections import readings
 from wen.report.verdicts import verdict
 from wen.results import Classifier, Study, stages
 
@@ -73,9 +74,9 @@ class Evidence:
             "coverage": self._coverage(),
             "tests": tests,
             "hypotheses": {key: verdict(key, tests, self.study) for key in ("H1", "H2", "H3", "H4")},
-            "control": control.measure(self.study, self._ensembles(), self.seed),
+            "control": control.measure(self.study, self._ensembles()),
             "answer": self._answer(),
-            "readings": readings.measure(self.study, self.seed),
+            "readings": readings.measure(self.study),
             "stages": stages(self.study.networks) | {"headline": stages(self.study.focus.members)},
             "intervals": self._intervals(),
         }

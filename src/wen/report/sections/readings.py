@@ -8,31 +8,25 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from wen.ensemble import wen
-from wen.ensemble.combined import combined, temperatures
+from wen.ensemble.combined import combined, ensemble
 from wen.ensemble.selection import JUDGED_BY, champion
 from wen.ensemble.weights import scheme as weighting
 from wen.evaluation.metrics import OF_DECISIONS, Confusion, decide
 from wen.evaluation.statistics import accuracy_difference
-from wen.members.predictions import Predictions
 from wen.results import Classifier, Study
 
 HALVINGS = 100  # of the test set; each half chooses once
 
 
-def measure(study: Study, seed: int) -> dict[str, Any]:
-    """Compare the readings, estimate the optimism of choosing on test data, and correlate validation with test.
-
-    Parameters
-    ----------
-    study : Study
-    seed : int
-        For the halvings of the test set.
-    """
-    return {
-        "compared": _compared(study),
-        "optimism": _optimism(study, seed),
-        "validation_predicts_test": _validation_predicts_test(study),
-    }
+def measure(study: Study) -> dict[str, Any]:
+    """Compare the readings, estimate the optimism of choosing on test data, and correlate validation with test."""
+    with warnings.catch_warnings():  # of this it was warned when the ensembles were made
+        warnings.filterwarnings("ignore", "no member has a positive score")
+        return {
+            "compared": _compared(study),
+            "optimism": _optimism(study),
+            "validation_predicts_test": _validation_predicts_test(study),
+        }
 
 
 def _compared(study: Study) -> list[dict[str, Any]]:
@@ -66,27 +60,21 @@ def _row(study: Study, written: Classifier, free: Classifier, on_test: np.ndarra
     }
 
 
-def _weighted_on_test(ensemble: Classifier, scheme: str) -> np.ndarray:
+def _weighted_on_test(free: Classifier, scheme: str) -> np.ndarray:
     """P_final with M_k measured on test data, as a sentence of 3.5 has it."""
     score = weighting(scheme)
-    scores = [score(member.test_label, member.test_probability) for member in ensemble.members]
-    probabilities = np.stack([member.test_probability for member in ensemble.members])
-    return combined(_weights(scores), ensemble.temperature, probabilities)
+    scores = [score(member.test_label, member.test_probability) for member in free.members]
+    probabilities = np.stack([member.test_probability for member in free.members])
+    return combined(wen.normalised(scores), free.temperature, probabilities)
 
 
-def _weights(scores: Sequence[float] | np.ndarray) -> np.ndarray:
-    with warnings.catch_warnings():  # that no score is positive was said when the ensembles were made
-        warnings.simplefilter("ignore")
-        return wen.normalised(scores)
-
-
-def _optimism(study: Study, seed: int) -> dict[str, Any] | None:
+def _optimism(study: Study) -> dict[str, Any] | None:
     """How much more accurate champions are on the half of the test set that chose them than on the other half.
 
     None if the test set cannot be halved. Each halving gives the mean over both directions, so that the halves'
     difficulty cancels out.
     """
-    drawn = halves(study, seed)
+    drawn = halves(study, study.seed)
     if drawn is None:
         return None
     models = [[study.single(member) for member in study.models[recipe]] for recipe in study.params.grid]
@@ -139,12 +127,9 @@ def _measured(study: Study, model: Classifier, halves: np.ndarray) -> list[dict[
 
 def _combined(study: Study, members: Sequence[Classifier]) -> np.ndarray:
     """1 where the ensemble of these models, by the scheme in focus, is right."""
-    score = weighting(study.params.weighting)
-    models: list[Predictions] = [own.members[0] for own in members]
-    weights = _weights([score(own.validation_label, own.validation_probability) for own in models])
-    scaled_by = temperatures(models) if study.params.calibration == "temperature" else np.ones(len(models))
-    probability = combined(weights, scaled_by, np.stack([own.test_probability for own in models]))
-    return (decide(probability) == study.label).astype(np.int64)
+    models = [own.members[0] for own in members]
+    weighted = ensemble(models, study.params.weighting, study.params.calibration)
+    return (decide(weighted.probability) == study.label).astype(np.int64)
 
 
 def _validation_predicts_test(study: Study) -> dict[str, Any]:
