@@ -39,8 +39,8 @@ class Recalibration(NamedTuple):
     """The intercept where the slope is 1: 0 if calibrated, below 0 if probabilities are too high."""
 
 
-def reliability(label: np.ndarray, probability: np.ndarray, unit: np.ndarray, bins: int = BINS) -> list[Bin]:
-    """Bin images by their probability of the positive class, in bins of equal width; empty ones are left out.
+def reliability(label: np.ndarray, probability: np.ndarray, unit: np.ndarray) -> list[Bin]:
+    """Bin images by their probability of the positive class, in `BINS` of equal width; empty ones are left out.
 
     Parameters
     ----------
@@ -49,22 +49,21 @@ def reliability(label: np.ndarray, probability: np.ndarray, unit: np.ndarray, bi
     probability : ndarray of shape (n,)
     unit : ndarray of shape (n,)
         Each image's unit, for the intervals, which are those of `wen.evaluation.proportion.share`.
-    bins : int
     """
-    bin_of = _bin_of(probability, bins)
+    bin_of = _bin_of(probability)
     inside = [bin_of == k for k in np.unique(bin_of)]
     return [
         Bin(int(mask.sum()), float(probability[mask].mean()), *share(label[mask], unit[mask])) for mask in inside
     ]  # fmt: skip
 
 
-def expected_error(label: np.ndarray, probability: np.ndarray, bins: int = BINS) -> float:
+def expected_error(label: np.ndarray, probability: np.ndarray) -> float:
     """Expected calibration error: mean gap between probability and share of ALL (Naeini et al. 2015)."""
-    gap = np.bincount(_bin_of(probability, bins), probability - np.asarray(label, dtype=float))
+    gap = np.bincount(_bin_of(probability), probability - np.asarray(label, dtype=float))
     return float(np.abs(gap).sum() / len(label))
 
 
-def calibrated_errors(probabilities: np.ndarray, draws: int, seed: int, bins: int = BINS) -> np.ndarray:
+def calibrated_errors(probabilities: np.ndarray, draws: int, seed: int) -> np.ndarray:
     """Expected calibration errors that perfectly calibrated models with these probabilities would have.
 
     Labels are drawn from the probabilities, as in the consistency bars of Bröcker & Smith (2007): even a calibrated
@@ -85,7 +84,7 @@ def calibrated_errors(probabilities: np.ndarray, draws: int, seed: int, bins: in
     uniform = np.random.default_rng(seed).random((draws, probabilities.shape[1]))
     errors = []
     for probability in np.sort(probabilities, axis=1):
-        _, first = np.unique(_bin_of(probability, bins), return_index=True)
+        _, first = np.unique(_bin_of(probability), return_index=True)
         observed = np.add.reduceat(uniform < probability, first, axis=1, dtype=np.int64)
         predicted = np.add.reduceat(probability, first)
         errors.append(np.abs(observed - predicted).sum(axis=1) / len(probability))
@@ -182,5 +181,5 @@ def _loss(label: np.ndarray, score: np.ndarray) -> float:
     return float(np.logaddexp(0, np.where(label == 1, -score, score)).sum())
 
 
-def _bin_of(probability: np.ndarray, bins: int) -> np.ndarray:
-    return np.minimum((np.asarray(probability) * bins).astype(int), bins - 1)
+def _bin_of(probability: np.ndarray) -> np.ndarray:
+    return np.minimum((np.asarray(probability) * BINS).astype(int), BINS - 1)

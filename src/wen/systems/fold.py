@@ -94,8 +94,8 @@ class Training(Cells):
         """Some of these images."""
         return replace(self, rows=self.rows[positions], label=self.label[positions], group=self.group[positions])
 
-    def inner(self, most: int = INNER) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Divide the images into at most ``most`` parts: for each, positions that learn, and positions that judge.
+    def inner(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Divide the images into at most `INNER` parts: for each, positions that learn, and positions that judge.
 
         No person and no copy is on both sides, and there are both classes on either; there are fewer parts where
         there are fewer people.
@@ -108,7 +108,7 @@ class Training(Cells):
         from sklearn.model_selection import StratifiedGroupKFold
 
         people = [len(np.unique(self.group[self.label == value])) for value in (0, 1)]
-        for parts in range(min(most, *people), 1, -1):
+        for parts in range(min(INNER, *people), 1, -1):
             splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=self.seed(what="inner split"))
             found = list(splitter.split(self.label, self.label, self.group))
             if all(len(np.unique(self.label[side])) == 2 for pair in found for side in pair):
