@@ -1,5 +1,6 @@
 """Outputs are written completely or not at all: to a temporary path beside them, flushed to disk, then renamed."""
 
+import hashlib
 import io
 import json
 import math
@@ -140,6 +141,12 @@ def read_json(path: Path) -> Any:
     """Read a JSON file; one that is missing or damaged is a `WenError`."""
     with readable(path):
         return json.loads(path.read_text(encoding="utf-8"))
+
+
+def digest(path: Path, kind: str = "sha256") -> str:
+    """Hexadecimal hash of a file, of which memory holds a part at a time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
 def write_npz(path: Path, **arrays: np.ndarray) -> None:

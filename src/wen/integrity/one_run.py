@@ -13,9 +13,10 @@ from wen.config.paths import Paths
 from wen.config.stages import addresses
 from wen.data.folder import is_litter
 from wen.errors import WenError
-from wen.files import read_json
+from wen.files import digest, read_json
 from wen.identity import FOCUS
 from wen.integrity.lock import Stage, stages
+from wen.integrity.store import write_listing
 
 COMPARED = ("data/predictions/", "metrics/", "data/index.csv", "data/split.csv")
 """Files whose bytes are compared with dvc.lock; of the others, what two stages recorded of them."""
@@ -141,11 +142,8 @@ def _focus(params: Params, paths: Paths) -> Iterator[str]:
 def _digest(path: Path) -> str | None:
     """MD5 of a file, or of a folder as DVC has it: that of the list of its files and their MD5, in JSON."""
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
+        files = (file for file in path.rglob("*") if file.is_file())
         kept = [file for file in files if not is_litter(file) and file.suffix != ".partial"]  # as .dvcignore has it
-        listed = [{"md5": _digest(file), "relpath": file.relative_to(path).as_posix()} for file in kept]
-        return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
-    if not path.is_file():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+        listed = {file.relative_to(path).as_posix(): digest(file, "md5") for file in kept}
+        return hashlib.md5(write_listing(listed)).hexdigest() + ".dir"
+    return digest(path, "md5") if path.is_file() else None

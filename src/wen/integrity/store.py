@@ -4,7 +4,6 @@ Not by DVC's commands: one takes longer to start than all of the check that runs
 """
 
 import configparser
-import hashlib
 import json
 import os
 import re
@@ -18,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from wen.files import write_text
+from wen.files import digest, write_text
 from wen.integrity import lock
 
 MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -157,7 +156,6 @@ def _key(path: Path) -> str:
 
 def _md5(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "md5").hexdigest()
+        return digest(path, "md5")
     except FileNotFoundError:
         return ""

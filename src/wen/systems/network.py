@@ -1,6 +1,5 @@
 """Stage ``network``: a pretrained network that published systems read, run once for all of them."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from wen.config.params import Backbone, Params
 from wen.config.paths import Paths
 from wen.data.table import read_index
 from wen.errors import WenError
-from wen.files import atomic, read_json
+from wen.files import atomic, digest, read_json
 from wen.network import backbone, device, pretrained
 from wen.network.arrays import array_path, writers
 from wen.network.features import BATCH
@@ -42,7 +41,7 @@ def run(params: Params, paths: Paths, name: str, device_name: str = "auto") -> N
         partial.mkdir()
         about: dict[str, Any] = {"network": options.name, "missing": _fetch(own, paths, wanted, partial / weights.name)}
         if not about["missing"]:
-            about |= {"weights": _sha256(partial / weights.name)}
+            about |= {"weights": digest(partial / weights.name)}
             about |= _outputs(own, paths, wanted["kinds"], (partial / weights.name, outputs), device_name)
         (outputs / paths.network_about(name).name).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     if about["missing"]:
@@ -96,9 +95,4 @@ def _outputs(
                 )
             for kind, file in zip(kept, files, strict=True):
                 file.append(found[kind])
-    return {kind: _sha256(array_path(folder, kind)) for kind in kept}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {kind: digest(array_path(folder, kind)) for kind in kept}
