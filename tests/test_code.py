@@ -127,7 +127,7 @@ def listings() -> dict[str, str]:
         ("systems/published/ullah2021.py", "BLOCKS = 5", "BLOCKS = 4", {"ullah2021"}),
         ("systems/search.py", "STARTUP = 5", "STARTUP = 6", {"rodrigues2022", "wibowo2024"}),
         ("systems/classical.py", "training.label", "1 - training.label", {"ahmed2023", "baby2022"}),
-        ("systems/stage.py", "(validates, tests), probability)", "(tests, validates), probability)", set(names())),
+        ("systems/stage.py", "predicted, probability)", "predicted[::-1], probability)", set(names())),
         ("systems/wanted.py", "indent=1", "indent=2", set()),
     ],
 )

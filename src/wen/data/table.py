@@ -1,7 +1,9 @@
 """The tables of data/ as the later stages read them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from wen.config.paths import Paths
@@ -72,6 +74,27 @@ def read_cells(paths: Paths) -> pd.DataFrame:
     inside = split.part == DEVELOPMENT
     _check((split.fold >= 0) == inside, paths.split, "fold must count from 0 in development and be -1 elsewhere")
     return index.assign(part=split.part, fold=split.fold)
+
+
+@dataclass(frozen=True)
+class FoldRows:
+    """Rows of data/index.csv by what they do where one fold validates."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+    @property
+    def predicted(self) -> tuple[np.ndarray, np.ndarray]:
+        """Those that a model of the fold has not learned from: validation, then test."""
+        return self.validation, self.test
+
+
+def rows_of_fold(cells: pd.DataFrame, fold: int) -> FoldRows:
+    """Tell which images train, validate and test where a fold validates; ``cells`` are of `read_cells`."""
+    development, validates = cells.part == DEVELOPMENT, cells.fold == fold
+    masks = development & ~validates, development & validates, cells.part == TEST
+    return FoldRows(*map(np.flatnonzero, masks))
 
 
 def has_subjects(index: pd.DataFrame) -> bool:

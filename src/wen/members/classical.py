@@ -14,7 +14,7 @@ from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
-from wen.data.table import DEVELOPMENT, TEST, read_cells
+from wen.data.table import read_cells, rows_of_fold
 from wen.errors import WenError
 from wen.files import atomic
 from wen.members.baseline import Batch
@@ -147,8 +147,8 @@ def fit(member: Member, numbers: np.ndarray, cells: pd.DataFrame, seed: int) -> 
     WenError
         If the training images are all of one class, or the classifier gives no probabilities.
     """
-    rows = ((cells.part == DEVELOPMENT) & (cells.fold != member.fold)).to_numpy()
-    train = cells[rows]
+    rows = rows_of_fold(cells, member.fold).train
+    train = cells.iloc[rows]
     if train.label.nunique() < 2:
         raise WenError(
             f"baseline {member.baseline}: the training images of fold {member.fold} are all of one class; add "
@@ -165,7 +165,5 @@ def fit(member: Member, numbers: np.ndarray, cells: pd.DataFrame, seed: int) -> 
 
 def predictions_of(member: Member, model: Any, numbers: np.ndarray, cells: pd.DataFrame) -> Predictions:
     """What a fitted baseline predicts for the fold that validates it and for the test set; see `fit`."""
-    validates = np.flatnonzero((cells.part == DEVELOPMENT) & (cells.fold == member.fold))
-    tests = np.flatnonzero(cells.part == TEST)
-    found = [probability(model, numbers[rows]) for rows in (validates, tests)]
-    return without_maps(member, cells, (validates, tests), found)
+    predicted = rows_of_fold(cells, member.fold).predicted
+    return without_maps(member, cells, predicted, [probability(model, numbers[rows]) for rows in predicted])

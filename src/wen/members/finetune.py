@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 from dvclive import Live
 from scmrepo.exceptions import SCMError
 
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.data.table import DEVELOPMENT, read_cells
+from wen.data.table import read_cells, rows_of_fold
 from wen.errors import Message, WenError
 from wen.files import atomic
 from wen.network import backbone, device
@@ -45,15 +44,14 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
     parts = cut(network, params.finetune.unfreeze_from, device.precision(where, params.compute))
     initialise(parts.head, params.seed, member.fold)
 
-    development = (cells.part == DEVELOPMENT).to_numpy()
-    validates = (cells.fold == member.fold).to_numpy()
+    rows = rows_of_fold(cells, member.fold)
     task = Task(
         params=params,
         member=member,
         tail=parts.tail,
         label=cells.label.to_numpy(),
-        train_rows=np.flatnonzero(development & ~validates),
-        validation_rows=np.flatnonzero(development & validates),
+        train_rows=rows.train,
+        validation_rows=rows.validation,
         device=where,
     )
     pooled = inputs_for("pooled", params, paths, network, where)

@@ -1,5 +1,7 @@
 """Stage ``predict-fold``: one model's probabilities on its validation fold and on the test set."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import nn
@@ -7,8 +9,8 @@ from torch import nn
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.data.table import DEVELOPMENT, TEST, read_cells
-from wen.members.predictions import Predictions, write, write_row
+from wen.data.table import read_cells, rows_of_fold
+from wen.members.predictions import without_maps, write, write_row
 from wen.network import backbone, device
 from wen.network.arrays import View
 from wen.network.cut import Cut, cut
@@ -53,11 +55,9 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
             raise refusal(f"{path}: logit", images, view, kind_of(found[~finite]), reason)
         return found
 
-    ids, label = cells.id.to_numpy().astype(str), cells.label.to_numpy()
-    validates = np.flatnonzero((cells.part == DEVELOPMENT) & (cells.fold == member.fold))
-    tests = np.flatnonzero(cells.part == TEST)
+    ids, of_fold = cells.id.to_numpy().astype(str), rows_of_fold(cells, member.fold)
     as_it_is, *turned = views_of(params.predict)
-    of_validation, of_test = outputs(validates, as_it_is), outputs(tests, as_it_is)
+    of_validation, of_test = (outputs(rows, as_it_is) for rows in of_fold.predicted)
 
     def probability(rows: np.ndarray, first: torch.Tensor) -> np.ndarray:
         found = [first[:, 0].sigmoid(), *(outputs(rows, view)[:, 0].sigmoid() for view in turned)]
@@ -65,16 +65,13 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
         return mean
 
     limit = np.finfo(np.float16).max
-    predictions = Predictions(
-        member,
-        validation_id=ids[validates],
-        validation_label=label[validates],
-        validation_probability=probability(validates, of_validation),
-        test_id=ids[tests],
-        test_label=label[tests],
-        test_probability=probability(tests, of_test),
-        test_map=of_test[:, 1:].reshape(len(tests), *tail.shape).numpy().clip(-limit, limit).astype(np.float16),
-        **{key: np.array(about[key]) for key in ("diverged", "stage", "epoch")},
+    found = probability(of_fold.validation, of_validation), probability(of_fold.test, of_test)
+    predictions = replace(
+        without_maps(member, cells, of_fold.predicted, found),
+        test_map=of_test[:, 1:].reshape(len(of_test), *tail.shape).numpy().clip(-limit, limit).astype(np.float16),
+        diverged=np.array(about["diverged"]),
+        stage=np.array(about["stage"]),
+        epoch=np.array(about["epoch"]),
     )
     write(predictions, paths.predictions(member))
     write_row(predictions, paths.single_metrics(member.recipe, member.fold))

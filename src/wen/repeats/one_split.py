@@ -10,7 +10,7 @@ from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.seeds import seed_for
 from wen.data.split import assign, audit
-from wen.data.table import DEVELOPMENT, TEST
+from wen.data.table import DEVELOPMENT, TEST, rows_of_fold
 from wen.errors import WenError
 from wen.members import classical
 from wen.members.predictions import Predictions, without_maps
@@ -83,17 +83,16 @@ def studied(material: Material, unit: str, repeat: int) -> list[dict[str, Any]] 
 def _networks(material: Material, params: Params, cells: pd.DataFrame) -> dict[str, list[Predictions]]:
     """The heads of every learning rate and fold, by rate."""
     found: dict[str, list[Predictions]] = {recipe: [] for recipe in params.grid}
-    label, tests = cells.label.to_numpy(), np.flatnonzero(cells.part == TEST)
+    label = cells.label.to_numpy()
     for fold in params.folds:
-        validates = np.flatnonzero(cells.fold == fold)
-        trains = np.flatnonzero((cells.part == DEVELOPMENT) & (cells.fold != fold))
-        weight = heads.train(params, fold, material.values[0], label, (trains, validates))
+        rows = rows_of_fold(cells, fold)
+        weight = heads.train(params, fold, material.values[0], label, (rows.train, rows.validation))
         on_validation, on_test = (
-            np.mean([heads.probability(weight, values[rows]).T for values in material.values], axis=0)
-            for rows in (validates, tests)
+            np.mean([heads.probability(weight, values[part]).T for values in material.values], axis=0)
+            for part in rows.predicted
         )
         for recipe, *probability in zip(params.grid, on_validation, on_test, strict=True):
-            found[recipe].append(without_maps(Member(recipe, fold), cells, (validates, tests), probability, "head"))
+            found[recipe].append(without_maps(Member(recipe, fold), cells, rows.predicted, probability, "head"))
     return found
 
 

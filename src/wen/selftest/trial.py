@@ -18,7 +18,7 @@ from wen.config.member import Member
 from wen.config.params import Params, load
 from wen.config.paths import Paths
 from wen.data import prepare, split
-from wen.data.table import DEVELOPMENT, read_cells
+from wen.data.table import DEVELOPMENT, read_cells, rows_of_fold
 from wen.installed import study_files
 from wen.members import finetune
 from wen.network import backbone, device, features, pretrained
@@ -90,10 +90,9 @@ class Study:
 
     def fit(self, params: Params, tail: nn.Module, inputs: Inputs, steps: int) -> None:
         """Train two epochs of so many steps."""
-        learnt = np.flatnonzero((self.cells.part == DEVELOPMENT) & (self.cells.fold != MEMBER.fold))
-        validates = np.flatnonzero(self.cells.fold == MEMBER.fold)
-        rows = np.random.default_rng(params.seed).permutation(learnt)[: steps * params.train.batch_size]
-        task = Task(params, MEMBER, tail, self.cells.label.to_numpy(), rows, validates, self.where)
+        of_fold = rows_of_fold(self.cells, MEMBER.fold)
+        learnt = np.random.default_rng(params.seed).permutation(of_fold.train)[: steps * params.train.batch_size]
+        task = Task(params, MEMBER, tail, self.cells.label.to_numpy(), learnt, of_fold.validation, self.where)
         with Live("curves", dvcyaml=None, save_dvc_exp=False) as live:
             fit(task, Stage("finetune", tail, inputs, params.finetune), Curves(live))
 

@@ -19,7 +19,7 @@ from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.components import components
 from wen.data.images import sha256
-from wen.data.table import DEVELOPMENT, TEST, read_cells, read_copies
+from wen.data.table import read_cells, read_copies, rows_of_fold
 from wen.ensemble.combined import ensemble
 from wen.ensemble.wen import combine
 from wen.errors import WenError
@@ -91,7 +91,7 @@ def _one(fit: Callable[[Training], Model], member: Member, source: Source, cells
 
 def training_of(member: Member, source: Source, cells: pd.DataFrame) -> Training:
     """Give the images that a fold trains on: those of the other folds."""
-    rows = np.flatnonzero((cells.part == DEVELOPMENT) & (cells.fold != member.fold))
+    rows = rows_of_fold(cells, member.fold).train
     label = cells.label.to_numpy()[rows]
     name, _ = member.system or ("", "")
     if len(np.unique(label)) < 2:
@@ -104,15 +104,14 @@ def training_of(member: Member, source: Source, cells: pd.DataFrame) -> Training
 
 def predictions_of(member: Member, model: Model, source: Source, cells: pd.DataFrame) -> Predictions:
     """What a fitted system predicts for the fold that validates it and for the test set."""
-    validates = np.flatnonzero((cells.part == DEVELOPMENT) & (cells.fold == member.fold))
-    tests = np.flatnonzero(cells.part == TEST)
-    probability = [model.probability(Cells(source, rows)) for rows in (validates, tests)]
+    predicted = rows_of_fold(cells, member.fold).predicted
+    probability = [model.probability(Cells(source, rows)) for rows in predicted]
     if not all(np.isfinite(values).all() for values in probability):
         raise WenError(
             f"system {member.recipe.removeprefix(SYSTEM)}, fold {member.fold}: a probability is undefined; lower its "
             "learning rate in params.yaml"
         )
-    return without_maps(member, cells, (validates, tests), probability)
+    return without_maps(member, cells, predicted, probability)
 
 
 def combined(member: Member, variant: Variant, found: Results) -> tuple[Predictions, dict[str, Any]]:
