@@ -58,10 +58,8 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
     installed(address)
     root = paths.root.resolve()
     models = jobs_of(params)
-    of_models = {stage for model in models for stage in model.stages}
     first = before(params)
-    after = [stage for stage in addresses(params) if stage not in (*first, *of_models)]
-    names = [*first, *(model.name for model in models), *after]
+    names = [*first, *(model.name for model in models), *_after(first, models, params)]
     epochs = {"head": params.head.epochs, "finetune": params.finetune.epochs}
     threads = params.compute.threads
     cores = jobs * threads if jobs else max(_cores(), threads)
@@ -84,17 +82,16 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
             ):
                 gpus = _gpus(ray, gpus_per_job, project.device, address)
                 outcomes = _side_by_side(ray, project, changed, threads, gpus, board)
-        failed = {model: outcome for model, outcome in outcomes.items() if outcome.error}
         paths.times.parent.mkdir(exist_ok=True)
         with paths.times.open("a", newline="") as file:
             file.writelines(f"{row}\r\n" for outcome in outcomes.values() for row in outcome.times)
+        failed = {model: outcome for model, outcome in outcomes.items() if outcome.error}
         pull = [] if all(outcome.shared for outcome in outcomes.values()) else ["--pull"]
-        if failed:
-            good = [stage for model in models if model not in failed for stage in model.stages]
-            if good:
-                _repro(root, board, "--single-item", *pull, *good)
-        else:
+        good = [stage for model in models if model not in failed for stage in model.stages]
+        if not failed:
             _repro(root, board, *pull)
+        elif good:
+            _repro(root, board, "--single-item", *pull, *good)
     if failed:
         raise WenError(_summary(failed, len(models), command))
     print(f"{board.counts()}; {(time.monotonic() - begin) / 60:.1f} minutes. `wen results` prints the result table")
@@ -108,6 +105,12 @@ def jobs_of(params: Params) -> list[Job]:
         for name, networks in read.items()
     ]
     return [*params.networks, *systems]
+
+
+def _after(first: list[str], models: list[Job], params: Params) -> list[str]:
+    """What DVC runs when all models are there."""
+    earlier = {*first, *(stage for model in models for stage in model.stages)}
+    return [stage for stage in addresses(params) if stage not in earlier]
 
 
 @contextmanager
