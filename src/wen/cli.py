@@ -1,12 +1,11 @@
 """The command line: one command for each stage of dvc.yaml, and what a person needs around them."""
 
 import os
-import re
 import sys
 import warnings
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -15,7 +14,8 @@ from wen.config.member import Member
 from wen.config.params import Params, load
 from wen.config.paths import Paths
 from wen.config.stages import STAGES
-from wen.errors import Message, WenError
+from wen.errors import WenError
+from wen.failures import reported
 
 app = typer.Typer(
     help="Weighted ensembles of networks that tell leukaemic blasts from healthy cells: a reproducible study.",
@@ -30,40 +30,12 @@ Device = Annotated[
 ]
 
 
-NO_MEMORY = r"out of memory|allocate.* memory|bad_alloc|alloc_failed|can't start new thread|failed to map segment"
-
-MEMORY: Message = (
-    "not enough memory. End other programs or train fewer models at once (wen run --jobs 1). Only if that is not "
-    "enough, lower train.batch_size or images.size: this changes the study"
-)
-GPU_MEMORY: Message = (
-    "not enough memory on the GPU. End other programs on it (see nvidia-smi), train one model per GPU "
-    "(wen run --gpus-per-job 1), or set compute.precision: auto (half of float32's) or features.activations: true "
-    "(the frozen part then runs once). Only if that is not enough, lower train.batch_size or images.size: this "
-    "changes the study"
-)
-
-
 def main() -> None:
-    """Run the command line; what a user can correct becomes one message and exit code 1."""
+    """Run the command line."""
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a file's name can be any bytes
-    try:
+    with reported():
         app(prog_name="wen")  # not "python -m wen", by which a shell would not know what it completes
-    except WenError as error:
-        _fail(str(error))
-    except OSError as error:
-        _fail(f"{error.filename or 'a file'}: {error.strerror or error}; no partial output was written")
-    except (ImportError, MemoryError, RuntimeError) as error:  # which of them depends on who asks for memory
-        if not isinstance(error, MemoryError) and not re.search(NO_MEMORY, str(error), re.IGNORECASE):
-            raise
-        found = " ".join(str(error).split())[:200]
-        _fail(f"{GPU_MEMORY if re.search('CUDA|HIP|MPS', found) else MEMORY} ({found})")
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(1)
 
 
 def _print_release(wanted: bool) -> None:
