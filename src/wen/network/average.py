@@ -12,7 +12,8 @@ from wen.network.weights_file import Weights
 class Average:
     """Exponential moving average of a module's weights and of its batch normalisation's statistics (Polyak 1992).
 
-    After each step it moves to what the module holds then, by 1 - ``decay`` of the way.
+    After each step it moves to what the module holds then, by 1 - ``decay`` of the way. timm's ``ModelEmaV3`` moves
+    a weight that has two names twice, and torch's ``AveragedModel`` averages batch normalisation's counter, too.
 
     Parameters
     ----------
