@@ -9,7 +9,7 @@ from wen.config.paths import Paths
 from wen.data.images import sha256
 
 if TYPE_CHECKING:
-    from wen.results import Study  # which `wen classify` does without
+    from wen.study import Study  # which `wen classify` does without
 
 FOCUS = ("lr", "weighting", "ensemble", "reading")
 """The parameters that choose the classifier in focus."""

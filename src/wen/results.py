@@ -1,205 +1,22 @@
 """All single models and ensembles, gathered from data/predictions/, in the order of the result table."""
 
-import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from wen.config.member import SYSTEM, TRAINING
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.config.seeds import seed_for
-from wen.data.table import TEST, has_subjects, read_cells, read_copies
-from wen.ensemble.intra import JUDGED_ON, champions
-from wen.ensemble.selection import champion
+from wen.data.table import TEST, read_cells, read_copies
+from wen.ensemble.intra import JUDGED_ON
 from wen.errors import WenError
-from wen.evaluation.metrics import decide, evaluate
-from wen.evaluation.units import each_image_alone
 from wen.files import read_npz
 from wen.members.predictions import Predictions, load
 from wen.repeats import table
+from wen.study import Classifier, Study, row_of
 from wen.systems import replication
-from wen.systems.replication import Replication
-
-Averages = dict[str, dict[Hashable, Any]]
-"""``mean`` and ``std`` of each measure."""
-
-
-@dataclass(frozen=True, eq=False)
-class Classifier:
-    """A single model or an ensemble, with its probabilities and measures on the test set.
-
-    What does not apply (the fold of an ensemble, the scheme of a single model) is None.
-    """
-
-    kind: str
-    """``single``, ``inter``, ``intra``, or ``system``: the average of a published system's fold models."""
-    probability: np.ndarray
-    """Of the positive class, of each test image."""
-    row: dict[str, Any]
-    """Its row of the result table, on test data; None where a measure is undefined."""
-    members: list[Predictions]
-    weight: np.ndarray
-    score: np.ndarray
-    """M_k, from which each member's weight is computed."""
-    temperature: np.ndarray
-    """What each member's logits are divided by before they are combined; 1 unless params.yaml's ``calibration`` says
-    otherwise."""
-    recipe: str | None = None
-    fold: int | None = None
-    scheme: str | None = None
-    reading: str | None = None
-
-    @property
-    def id(self) -> str:
-        """Its name in metrics/evidence.json, such as ``single 0.001-0``, ``inter 0.001 f1``, ``intra leak_free f1``."""
-        if self.kind == "single":
-            return f"single {self.recipe}-{self.fold}"
-        if self.kind == "system":
-            return str(self.recipe).replace("/", " ", 1)
-        return f"{self.kind} {self.recipe or self.reading} {self.scheme}"
-
-
-@dataclass(frozen=True, eq=False)
-class Study:
-    """The test set and every classifier on it."""
-
-    params: Params
-    cells: pd.DataFrame
-    """The test images' rows of data/index.csv, with the ``component`` of each, which is its unit if the split is by
-    subject."""
-    models: dict[str, list[Predictions]]
-    """The networks of each learning rate, by its text."""
-    baselines: dict[str, list[Predictions]]
-    """The classical members of each baseline, by its recipe; no ensemble, champion or hypothesis is about them."""
-    classifiers: list[Classifier]
-    repeats: pd.DataFrame
-    """data/repeats.csv: classifiers on frozen features over many other splits."""
-    systems: dict[str, Replication]
-    """The published systems, by their names; no champion or deciding test is about them."""
-
-    @property
-    def label(self) -> np.ndarray:
-        return self.cells.label.to_numpy()
-
-    @property
-    def unit(self) -> np.ndarray:
-        """Each image's unit of resampling, numbered from 0: the image, or its subject if the split is by subject.
-
-        Subjects joined by copies count as one, as in the split, even if joined only via a third outside the test set.
-        """
-        if self.params.split.unit == "subject":
-            return pd.factorize(self.cells.component)[0]
-        return np.arange(len(self.cells))
-
-    @property
-    def has_subjects(self) -> bool:
-        """Whether it is known whose cells the images show."""
-        return has_subjects(self.cells)
-
-    @property
-    def networks(self) -> list[Predictions]:
-        """All networks of all learning rates."""
-        return [member for members in self.models.values() for member in members]
-
-    @cached_property
-    def averages(self) -> dict[str, Averages]:
-        """``mean`` and ``std`` (n - 1) of each recipe's single models."""
-        return {
-            recipe: _averages([self.single(member).row for member in members])
-            for recipe, members in (self.models | self.baselines).items()
-        }
-
-    @property
-    def seed(self) -> int:
-        """Of the report's tests and intervals."""
-        return seed_for(self.params.seed, what="evidence")
-
-    def intervals(self, classifier: Classifier) -> dict[str, tuple[float, float]]:
-        """95% interval of every measure: the bootstrap's, or by subject the jackknife's; NaN where undefined."""
-        from wen.evaluation import resampling  # which SciPy's statistics take time to import for
-
-        label, probability, unit = self.label, classifier.probability, self.unit
-        if not each_image_alone(unit):
-            return resampling.subject_intervals(label, probability, unit)
-        measured = resampling.resampled_measures(label, probability, self._resampled)
-        return {name: resampling.interval(values) for name, values in measured.items()}
-
-    @cached_property
-    def _resampled(self) -> np.ndarray:
-        from wen.evaluation.resampling import resample
-
-        return resample(self.unit, self.params.report.bootstrap, self.seed)
-
-    def right(self, classifier: Classifier) -> np.ndarray:
-        """1 where the classifier's decision is right, else 0."""
-        return (decide(classifier.probability) == self.label).astype(np.int64)
-
-    def single(self, member: Predictions) -> Classifier:
-        """The classifier that is one model alone."""
-        return self._find(kind="single", recipe=member.member.recipe, fold=member.member.fold)
-
-    def inter(self, recipe: str, scheme: str) -> Classifier:
-        return self._find(kind="inter", recipe=recipe, scheme=scheme)
-
-    def intra(self, reading: str, scheme: str) -> Classifier:
-        return self._find(kind="intra", reading=reading, scheme=scheme)
-
-    def system(self, name: str, variant: str) -> Classifier:
-        """The unweighted average of the fold models of a published system's variant."""
-        found = self.systems[name]
-        probability, alone = found.average(variant), np.ones(len(found.members[variant]))
-        row, weight, recipe = _row(self.label, probability), alone / len(alone), f"{SYSTEM}{name}/{variant}"
-        return Classifier("system", probability, row, found.members[variant], weight, alone, alone, recipe)
-
-    @property
-    def over_networks(self) -> list[tuple[Classifier, Classifier]]:
-        """Each published system that weights two networks or more, and the best of these on validation data."""
-        pairs = []
-        for name, found in self.systems.items():
-            for variant in found.about["variants"]:
-                if variant["name"] == found.about["shown"] and len(variant["members"]) > 1:
-                    single = found.best(variant["members"])
-                    pairs.append((self.system(name, variant["name"]), self.system(name, single)))
-        return pairs
-
-    def with_scheme(self, ensemble: Classifier, scheme: str) -> Classifier:
-        """The ensemble of the same members by another weighting scheme."""
-        if ensemble.kind == "inter":
-            return self.inter(str(ensemble.recipe), scheme)
-        return self.intra(str(ensemble.reading), scheme)
-
-    def champions(self, reading: str) -> list[Classifier]:
-        """The champion of each LR of the grid, by a reading of the protocol."""
-        models = [self.models[recipe] for recipe in self.params.grid]
-        return [self.single(member) for member in champions(models, reading)]
-
-    def best_single(self, reading: str) -> Classifier:
-        """The champion of the champions."""
-        candidates = self.champions(reading)
-        return candidates[champion([JUDGED_ON[reading](candidate.members[0]) for candidate in candidates])]
-
-    @property
-    def focus(self) -> Classifier:
-        """The classifier of metrics/headline.json, chosen by ``ensemble``, ``lr``, ``weighting`` and ``reading``."""
-        params, recipe = self.params, str(self.params.lr)
-        if params.ensemble == "inter":
-            return self.inter(recipe, params.weighting)
-        if params.ensemble == "intra":
-            return self.intra(params.reading, params.weighting)
-        return self.single(champions([self.models[recipe]], params.reading)[0])
-
-    def _find(self, **about: str | int) -> Classifier:
-        return next(
-            classifier
-            for classifier in self.classifiers
-            if all(getattr(classifier, key) == value for key, value in about.items())
-        )
 
 
 def gather(params: Params, paths: Paths) -> Study:
@@ -226,11 +43,6 @@ def gather(params: Params, paths: Paths) -> Study:
     return Study(params, cells, models, baselines, classifiers, table.read(paths.repeats), systems)
 
 
-def over_folds(members: Sequence[Predictions]) -> Averages:
-    """``mean`` and ``std`` (n - 1) of the measures of fold models on test data."""
-    return _averages([_row(found.test_label, found.test_probability) for found in members])
-
-
 def curves(params: Params, paths: Paths) -> pd.DataFrame:
     """Gather the learning curves: ``recipe``, ``fold``, ``step`` (epoch over both stages), ``stage``, and measures."""
     tables = []
@@ -244,16 +56,6 @@ def curves(params: Params, paths: Paths) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def stages(members: Sequence[Predictions]) -> dict[str, int]:
-    """Count the networks whose weights are of each stage of training, ``head`` and ``finetune``."""
-    return {stage: sum(str(member.stage) == stage for member in members) for stage in TRAINING}
-
-
-def _averages(rows: list[dict[str, Any]]) -> Averages:
-    table = pd.DataFrame(rows, dtype=float)
-    return {"mean": table.mean().to_dict(), "std": table.std(ddof=1).to_dict()}
-
-
 def _components(params: Params, paths: Paths, cells: pd.DataFrame) -> np.ndarray:
     if params.split.unit == "image":
         return np.arange(len(cells))
@@ -265,7 +67,7 @@ def _components(params: Params, paths: Paths, cells: pd.DataFrame) -> np.ndarray
 def _singles(models: Mapping[str, Sequence[Predictions]]) -> Iterator[Classifier]:
     for recipe, members in models.items():
         for found in members:
-            row, alone = _row(found.test_label, found.test_probability), np.ones(1)
+            row, alone = row_of(found.test_label, found.test_probability), np.ones(1)
             about: dict[str, Any] = {"recipe": recipe, "fold": found.member.fold}
             yield Classifier("single", found.test_probability, row, [found], alone, alone, alone, **about)
 
@@ -297,17 +99,8 @@ def _ensemble(
     probability, weight, score, temperature = (
         arrays[f"{key}_{name}"] for name in ("probability", "weight", "score", "temperature")
     )
-    row = _row(arrays["test_label"], probability)
+    row = row_of(arrays["test_label"], probability)
     return Classifier(kind, probability, row, members, weight, score, temperature, **about)
-
-
-def defined(value: float | None) -> float | None:
-    """A number as metrics/evidence.json has it: None where it is undefined."""
-    return None if value is None or not math.isfinite(value) else float(value)
-
-
-def _row(label: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
-    return {name: value if math.isfinite(value) else None for name, value in evaluate(label, probability).items()}
 
 
 def _check_test_set(path: Path, test_id: np.ndarray, cells: pd.DataFrame, paths: Paths) -> None:

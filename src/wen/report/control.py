@@ -8,7 +8,7 @@ import numpy as np
 from wen.ensemble.combined import ensemble
 from wen.evaluation.metrics import decide
 from wen.evaluation.statistics import accuracy_difference, bonferroni, compare_two
-from wen.results import Classifier, Study
+from wen.study import Classifier, Study
 
 
 def measure(study: Study, ensembles: Sequence[Classifier]) -> dict[str, Any]:

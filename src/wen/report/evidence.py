@@ -12,7 +12,7 @@ from wen.report import control
 from wen.report.hypotheses import VALIDATION, Hypotheses
 from wen.report.sections import readings
 from wen.report.verdicts import verdict
-from wen.results import stages
+from wen.study import stages
 
 
 class Evidence(Hypotheses):

@@ -13,7 +13,7 @@ from wen.evaluation.metrics import auc, confusion
 from wen.evaluation.resampling import resample
 from wen.figure_style import COLOURS, LINES, MARKERS
 from wen.report.language import Text
-from wen.results import Classifier, Study
+from wen.study import Classifier, Study
 
 BANDS = 300  # resampled curves behind a band
 PLOTTED = ("accuracy", "weighted_f1", "f1", "auc")  # of a published result; a paper seldom gives all

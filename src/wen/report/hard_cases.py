@@ -12,7 +12,7 @@ from wen.data.gallery import png, read
 from wen.data.outliers import not_black
 from wen.errors import WenError
 from wen.evaluation.metrics import decide
-from wen.results import Study
+from wen.study import Study
 
 SHOWN = 6
 FULL = 0.95  # of the frame: cells that fill it are not on black, so no map can lie there

@@ -27,7 +27,7 @@ from wen.evaluation.statistics import (
     compare_two,
 )
 from wen.evaluation.units import each_image_alone
-from wen.results import Classifier, Study
+from wen.study import Classifier, Study
 
 THESIS_SCHEMES = ("accuracy", "f1", "kappa")
 VALIDATION = "leak_free"

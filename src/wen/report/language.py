@@ -9,7 +9,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from wen.config.member import SYSTEM, Member
-from wen.results import Classifier, Study
+from wen.study import Classifier, Study
 
 ABSENT = "\N{EN DASH}"
 

@@ -32,7 +32,8 @@ from wen.report.language import Text, listed
 from wen.report.provenance import provenance
 from wen.report.sections import MEASURED, systems
 from wen.report.summary import SHOWN, file_name, summary
-from wen.results import Classifier, Study, curves, gather
+from wen.results import curves, gather
+from wen.study import Classifier, Study
 
 SECTIONS = (
     "answer", "questions", "baselines", "readings", "champions", "beside", "repeats", "leaks", "copies", "people",

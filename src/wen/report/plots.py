@@ -9,7 +9,7 @@ import pandas as pd
 from wen.evaluation.curves import roc
 from wen.evaluation.metrics import decide
 from wen.files import atomic
-from wen.results import Study
+from wen.study import Study
 
 SHOWN = ("accuracy", "f1", "kappa", "auc")
 

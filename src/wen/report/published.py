@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from wen.results import Study
+from wen.study import Study
 
 MEASURES = ("accuracy", "weighted_f1", "f1", "balanced_accuracy", "auc", "sensitivity", "specificity")
 """As the paper gives them. ``weighted_f1`` is the measure of the challenge; ``f1`` is any other F1."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from wen.config.member import SYSTEM
-from wen.results import Averages, Classifier, Study, over_folds
+from wen.study import Averages, Classifier, Study, over_folds
 
 SHOWN = ("accuracy", "kappa", "auc")
 

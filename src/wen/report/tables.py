@@ -13,7 +13,7 @@ from wen.files import write_text
 from wen.report import system_table
 from wen.report.language import Text
 from wen.report.latex import Cell, Column, latex
-from wen.results import Classifier, Study
+from wen.study import Classifier, Study
 
 PRINTED = ("accuracy", "precision", "recall", "f1", "kappa", "auc")
 """The measures of Tables 3.2 and 3.3 of the thesis, and AUC: what fits a page's width."""

@@ -12,7 +12,8 @@ from wen.config.paths import Paths
 from wen.evaluation.metrics import evaluate
 from wen.files import read_json
 from wen.report.language import Text
-from wen.results import Classifier, Study, gather
+from wen.results import gather
+from wen.study import Classifier, Study
 from wen.times import spent
 
 SHOWN = ("f1", "kappa", "auc")

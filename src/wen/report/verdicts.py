@@ -7,7 +7,7 @@ import numpy as np
 
 from wen.evaluation.runs import compare_runs
 from wen.evaluation.statistics import ALPHA, accuracy_difference
-from wen.results import Study
+from wen.study import Study
 
 SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not_supported", "undecided"
 Test = dict[str, Any]

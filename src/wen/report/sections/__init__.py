@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from wen.report.language import Text
 from wen.report.sections import agreement, baselines, calibration, champions, decisions, people, repeats, systems
-from wen.results import Study
+from wen.study import Study
 
 
 class Section(Protocol):

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from wen.evaluation.agreement import pairwise_kappa, pairwise_q
 from wen.figure_style import COLOURS, MARKERS
 from wen.report.language import Text
-from wen.results import Study
+from wen.study import Study
 
 
 def measure(study: Study) -> list[dict[str, Any]]:

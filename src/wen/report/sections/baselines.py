@@ -19,7 +19,7 @@ from wen.evaluation.statistics import (
     compare_two,
 )
 from wen.report.language import Text
-from wen.results import Classifier, Study, defined
+from wen.study import Classifier, Study, defined
 
 MAJORITY = "majority"
 MEASURES = ("accuracy", "auc")

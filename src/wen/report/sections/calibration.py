@@ -19,7 +19,7 @@ from wen.evaluation.calibration import (
 from wen.evaluation.resampling import interval
 from wen.figure_style import COLOURS
 from wen.report.language import Text
-from wen.results import Classifier, Study
+from wen.study import Classifier, Study
 
 DRAWS = 1000  # calibrated models, with which the calibration error is compared
 

@@ -11,7 +11,7 @@ from wen.ensemble.selection import JUDGED_BY, champion, mean_ranks, ranks
 from wen.evaluation.folds import centred, fold_share
 from wen.figure_style import COLOURS, LINES, MARKERS
 from wen.report.language import Text
-from wen.results import Study, defined
+from wen.study import Study, defined
 
 
 def measure(study: Study) -> dict[str, Any]:

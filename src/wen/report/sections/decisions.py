@@ -11,7 +11,7 @@ from wen.evaluation import decision
 from wen.evaluation.metrics import THRESHOLD, accuracy, recall, specificity
 from wen.figure_style import COLOURS, LINES, MARKERS
 from wen.report.language import Text
-from wen.results import Classifier, Study
+from wen.study import Classifier, Study
 
 MISSED = 5  # false alarms that weigh as much as a missed ALL
 GRID = np.linspace(0, 1, 101)

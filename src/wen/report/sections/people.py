@@ -22,7 +22,7 @@ from wen.evaluation.people import (
 from wen.evaluation.proportion import Estimate
 from wen.figure_style import ALL_COLOUR, COLOURS, HEM_COLOUR
 from wen.report.language import Text
-from wen.results import Study, defined
+from wen.study import Study, defined
 
 NAMED = 60
 """Subjects up to which the figure has room for their names."""

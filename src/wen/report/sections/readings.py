@@ -13,7 +13,7 @@ from wen.ensemble.selection import JUDGED_BY, champion
 from wen.ensemble.weights import scheme as weighting
 from wen.evaluation.metrics import OF_DECISIONS, Confusion, decide
 from wen.evaluation.statistics import accuracy_difference
-from wen.results import Classifier, Study
+from wen.study import Classifier, Study
 
 HALVINGS = 100  # of the test set; each half chooses once
 

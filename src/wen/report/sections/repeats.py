@@ -12,7 +12,7 @@ from wen.config.member import BASELINE
 from wen.figure_style import COLOURS
 from wen.repeats.table import IMAGE, SPLITS, SUBJECT, WITHOUT_COPIES
 from wen.report.language import Text
-from wen.results import Study
+from wen.study import Study
 
 RANGE = (0.05, 0.5, 0.95)
 """Quantiles that are shown."""

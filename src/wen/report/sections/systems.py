@@ -14,7 +14,7 @@ from wen.evaluation.statistics import ALPHA, accuracy_difference, bonferroni, co
 from wen.figure_style import COLOURS, LINES, MARKERS
 from wen.report import claims
 from wen.report.language import Text
-from wen.results import Classifier, Study, defined, over_folds
+from wen.study import Classifier, Study, defined, over_folds
 from wen.systems.replication import Replication
 
 BETTER, WORSE, OPEN = "better", "worse", "open"  # values of ``result``
