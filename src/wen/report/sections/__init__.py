@@ -1,6 +1,7 @@
 """The sections of the page that have numbers or figures of their own.
 
 A section is a module here, ``templates/sections/NAME.html`` and ``texts/NAME.yaml``; one without numbers has no module.
+`wen.report.evidence` measures ``readings``, whose numbers stand among its own.
 """
 
 from typing import Any, Protocol
