@@ -30,7 +30,7 @@ from wen import subjects
 from wen.data.outliers import FLOORS, look, reasons
 from wen.errors import WenError
 from wen.members.apply import Applied, Preparation, classify
-from wen.serve import app, html, load, parts, run
+from wen.serve import app, html, parts, run
 
 PORT = 8017
 ORIGIN = f"http://127.0.0.1:{PORT}"
@@ -319,7 +319,7 @@ def test_a_folder_that_is_no_bundle_and_a_place_without_a_study_give_a_sentence(
         assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
         assert done.stderr.startswith(f"error: {problem}")
     with pytest.raises(WenError, match="a bundle has one classifier"):
-        load.of_bundle(tmp_path, "single 0.001-3", "auto")
+        run.of_bundle(tmp_path, "single 0.001-3", "auto")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -361,16 +361,16 @@ def serve(
     device: Device = "auto",
 ) -> None:
     """Classify images that are dropped on a page, on this computer alone."""
-    from wen.serve import load, run
+    from wen.serve import run
 
     if bundle:
-        run.run(load.of_bundle(bundle, classifier, device), run.Options(port, threshold, "en", open_browser))
+        run.run(run.of_bundle(bundle, classifier, device), run.Options(port, threshold, "en", open_browser))
     else:
         if not Paths().params.is_file():
             raise WenError("no study here, as there is no params.yaml; name a bundle: wen serve BUNDLE")
         params, paths = _study()
         options = run.Options(port, threshold, params.report.language, open_browser)
-        run.run(load.of_study(params, paths, classifier, device), options)
+        run.run(run.of_study(params, paths, classifier, device), options)
 
 
 @app.command()

@@ -6,8 +6,12 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import NoReturn
 
+from wen.config.params import Params
+from wen.config.paths import Paths
 from wen.errors import Message, WenError
 from wen.members.apply import Applied
 
@@ -30,6 +34,22 @@ class Options:
     """Of the page, until another is chosen on it: ``en`` or ``id``."""
     open: bool = False
     """Whether a browser is opened."""
+
+
+def of_bundle(folder: Path, classifier: str | None, device: str) -> Callable[[], Applied]:
+    """Check the request; what is given checks the bundle and loads its classifier."""
+    from wen.bundle.read import opened
+
+    if classifier:
+        raise WenError("--classifier: only for a study; a bundle has one classifier")
+    return partial(opened, folder, device)
+
+
+def of_study(params: Params, paths: Paths, classifier: str | None, device: str) -> Callable[[], Applied]:
+    """What is given checks that the study is of one run, and loads its classifier."""
+    from wen import classify
+
+    return partial(classify.of_study, params, paths, classify.Request([], classifier, device=device))
 
 
 def run(load: Callable[[], Applied], options: Options) -> None:
