@@ -22,6 +22,12 @@ from wen.integrity import check
             "params.yaml: baselines: unknown baseline 'color' (did you mean 'colour'?); choose from colour, features",
         ),
         (
+            "dataset",
+            "classes",
+            ["blast", "normal"],
+            "params.yaml: dataset.classes: ['blast', 'normal'] is in reverse order, because C-NMC's positive class is",
+        ),
+        (
             "backbone",
             "name",
             "tf_efficientnet_lite9",

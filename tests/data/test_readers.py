@@ -163,6 +163,34 @@ def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> N
     assert "several images have this name; add the folder" in problems[0]
 
 
+def test_a_label_that_contradicts_the_class_folder_is_one_line_for_all(tmp_path: Path) -> None:
+    _, problems = read(put(tmp_path, *LAB), ROWS.replace("1.png,blast", "1.png,normal"))
+    assert len(problems) == 1
+    assert problems[0].startswith(
+        "blast/1.png (line 2): normal, its label in cells.csv is not the class of its folder; correct the label or "
+        "move the image, or rename the folders blast and normal if"
+    )
+    _, problems = read(tmp_path, ROWS.replace("blast,", "x,").replace("normal,", "blast,").replace("x,", "normal,"))
+    assert len(problems) == 1
+    assert problems[0].startswith("4 files or rows: its label in cells.csv is not the class of its folder")
+
+
+@pytest.mark.parametrize("folders", [("blast", "blast"), ("0", "1", "2"), ("1", "0", "7"), ("left", "right")])
+def test_folders_that_do_not_show_the_class_contradict_no_label(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    names = [f"{folder}/{k}.png" for k, folder in enumerate(folders)]
+    rows = "".join(f"{k}.png,{'normal' if k % 2 else 'blast'},7\n" for k in range(len(folders)))
+    cells, problems = read(put(tmp_path, *names), "file,label,patient\n" + rows)
+    assert not problems
+    assert [cells[name][0] for name in names] == [1, 0, 1][: len(folders)]
+
+
+def test_folders_0_and_1_are_classes_where_no_other_folder_is_a_number(tmp_path: Path) -> None:
+    put(tmp_path, "0/1.png", "1/2.png")
+    _, problems = read(tmp_path, "file,label,patient\n1.png,1,7\n2.png,1,8\n")
+    assert len(problems) == 1
+    assert problems[0].startswith("0/1.png (line 2): 1, its label in cells.csv is not the class of its folder")
+
+
 PROBLEMS = {
     "a missing file": (ROWS + "".join(f"{k}.png,blast,7\n" for k in range(10, 19)),
                        "9 files or rows: listed in cells.csv, but no such image exists: 10.png (line 6), 11.png ("),

@@ -8,6 +8,7 @@ from pathlib import Path
 from wen.config import grid
 from wen.config.params import Backbone, Params
 from wen.config.paths import Paths
+from wen.data import readers
 from wen.ensemble import weights
 from wen.errors import Message, WenError
 from wen.members.baselines import baseline
@@ -26,6 +27,7 @@ def check(params: Params, paths: Paths) -> None:
         size; the text names the key.
     """
     grid.check(params, paths)
+    readers.check(params.dataset)
     for name in params.schemes:
         weights.scheme(name)
     for name in params.baselines:

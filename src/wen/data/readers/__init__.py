@@ -5,7 +5,9 @@ from pathlib import Path
 from wen.config.params import Dataset
 from wen.config.paths import Paths
 from wen.data.readers import cell_table, class_folders, cnmc
+from wen.data.readers.labels import positive_of
 from wen.data.readers.listing import Listing
+from wen.errors import WenError
 
 
 def place(dataset: Dataset, paths: Paths) -> Path:
@@ -23,10 +25,25 @@ def read(dataset: Dataset, folder: Path) -> Listing:
     Raises
     ------
     WenError
-        If its table is no CSV, or names no images.
+        If its table is no CSV, or names no images; see also `check`.
     """
+    check(dataset)
     if dataset.of_cnmc:
         return cnmc.read(folder)
     if dataset.table is not None:
         return cell_table.read(folder, folder / dataset.table, dataset.classes, dataset.subject)
     return class_folders.read(folder, dataset.classes, dataset.subject)
+
+
+def check(dataset: Dataset) -> None:
+    """Refuse C-NMC's classes in reverse: its labels are in its names, so only what they are called would change.
+
+    Raises
+    ------
+    WenError
+    """
+    if dataset.of_cnmc and positive_of(dataset.classes) == dataset.negative:
+        raise WenError(
+            f"params.yaml: dataset.classes: {dataset.classes} is in reverse order, because C-NMC's positive class is "
+            f"ALL, the blasts; write [{dataset.positive}, {dataset.negative}], the negative class first"
+        )

@@ -61,6 +61,7 @@ def read(root: Path, table: Path, classes: Sequence[str], subject: str | None) -
     named = _named(rows, list(found.images), table, problems)
     if "label" in columns:
         label = _labels(named, classes, table, problems)
+        _refuse_contradictions(named, label, classes, table, problems)
     else:
         label, outside = class_folders.classify(named, classes, problems)
         for _, name in outside:
@@ -152,6 +153,22 @@ def _labels(named: dict[str, Row], classes: Sequence[str], table: Path, problems
         else:
             labels[name] = label
     return labels
+
+
+def _refuse_contradictions(
+    named: dict[str, Row], label: dict[str, int], classes: Sequence[str], table: Path, problems: Problems
+) -> None:
+    """Name the images whose label in the table is not that of the class folder in which they are."""
+    folders = class_folders.labels(label, classes)
+    for name, value in label.items():
+        meant = {folders[part] for part in PurePosixPath(name).parts[:-1] if part in folders}
+        if meant and value not in meant:
+            problems.add(
+                f"its label in {table.name} is not the class of its folder; correct the label or move the image, or "
+                f"rename the folders {' and '.join(sorted(folders))} if they do not show the class",
+                f"{name} (line {named[name].line})",
+                named[name].label,
+            )
 
 
 class _Search:

@@ -72,6 +72,19 @@ def classify(
     return labels, other
 
 
+def labels(names: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
+    """The folders that are named after a class, and its label; none unless both classes have such a folder.
+
+    Folders 0 and 1 count only where no other folder is a number: these would be batches or people.
+    """
+    folders = {part for name in names for part in PurePosixPath(name).parts[:-1]}
+    numbers = {part for part in folders if normal(part).isdecimal()}
+    if not {normal(part) for part in numbers} <= {"0", "1"}:
+        folders -= numbers
+    found = {part: label for part in folders if (label := label_of(part, classes)) is not None}
+    return found if len(set(found.values())) == 2 else {}
+
+
 def subjects(names: Iterable[str], pattern: str | None, problems: Problems) -> dict[str, str]:
     """Search each image's path for its subject; empty without a pattern."""
     written = dict.fromkeys(names, "")
