@@ -256,6 +256,14 @@ def listed(person: str = "P", separator: str = ",", label: str = "") -> str:
     return "\n".join(separator.join(row) for row in [("path", "label", "subject"), *rows]) + "\n"
 
 
+def test_a_pattern_of_subjects_beside_a_column_of_them_is_refused(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "lab")
+    (data / "cells.csv").write_text(listed())
+    with pytest.raises(WenError, match=r"--subject \(b\|n\): cells\.csv has the subjects in its column subject, too"):
+        study(project, data, About(table=data / "cells.csv", subject="(b|n)"))
+    assert not project.params.exists()
+
+
 def test_excels_line_that_names_the_separator_is_no_header(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab")
     study(project, data, table(data, "sep=;\n" + listed(separator=";")))

@@ -191,12 +191,29 @@ def test_folders_0_and_1_are_classes_where_no_other_folder_is_a_number(tmp_path:
     assert problems[0].startswith("0/1.png (line 2): 1, its label in cells.csv is not the class of its folder")
 
 
+def test_images_whose_names_differ_in_case_or_ending_alone_are_told_apart(tmp_path: Path) -> None:
+    put(tmp_path, "a.png", "A.png", "b.png", "b.png.tif")
+    cells, problems = read(tmp_path, "file,label\na.png,blast\nA.png,normal\nb.png,blast\nb.png.tif,normal\n")
+    assert not problems
+    assert [cells[name][0] for name in ("a.png", "A.png", "b.png", "b.png.tif")] == [1, 0, 1, 0]
+
+
+def test_an_accent_is_one_letter_however_unicode_writes_it(tmp_path: Path) -> None:
+    one, two = "Jos\u00e9", "Jose\u0301"
+    put(tmp_path, f"{two}.png", "b.png")
+    cells, problems = read(tmp_path, f"file,label,patient\n{one}.png,blast,{one}\nb.png,normal,{two}\n")
+    assert not problems
+    assert len({subject for _, subject in cells.values()}) == 1
+    assert label_of(one, ("hem", two)) == 1
+
+
 PROBLEMS = {
     "a missing file": (ROWS + "".join(f"{k}.png,blast,7\n" for k in range(10, 19)),
                        "9 files or rows: listed in cells.csv, but no such image exists: 10.png (line 6), 11.png ("),
     "a doubled row": (ROWS + "1.png,blast,7\n", "1.png (line 6): has a second row in cells.csv"),
     "two labels": (ROWS + "1.png,normal,7\n", "1.png (line 6): has a second label in cells.csv"),
     "an unknown label": (ROWS.replace("1.png,blast", "1.png,Pre-B"), "blast/1.png: label 'Pre-B' in cells.csv; the"),
+    "a label of minus one": (ROWS.replace("1.png,blast", "1.png,-1"), "blast/1.png: label '-1' in cells.csv; the"),
     "no label": (ROWS.replace("1.png,blast", "1.png,"), "blast/1.png: no label in cells.csv"),
     "no subject": (ROWS.replace("UID_8", ""), "normal/4.BMP (line 5): no subject in cells.csv; fill in the column"),
     "no name": (ROWS + ",blast,7\n", "line 6: no image name in cells.csv"),
@@ -215,12 +232,14 @@ def test_each_problem_of_a_table_is_one_line(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [("", "empty"), ("a,b\n1,2\n", "no column names the images"), ("file,file\n1,2\n", "columns are named file"),
-     (bytes(100), "nothing but zeros")],
+     (bytes(100), "nothing but zeros"), ("x" * 10**5, "no column names the images"),
+     (ROWS.replace("UID_8", "UID\0_8"), "a NUL byte in line 5")],
 )  # fmt: skip
 def test_what_is_no_table_is_refused_in_one_sentence(tmp_path: Path, text: str | bytes, reason: str) -> None:
     with pytest.raises(WenError, match=reason) as refused:
         read(tmp_path, text)
     assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 1000
     assert "cells.csv" in str(refused.value)
 
 
@@ -246,7 +265,9 @@ def test_the_positive_class_is_known_by_its_name_or_not_at_all(names: tuple[str,
 
 
 def test_zero_and_one_are_places_unless_a_class_is_called_so() -> None:
-    assert [label_of(text, ("normal", "blast")) for text in ("0", "1", "1.0", "2", "")] == [0, 1, 1, None, None]
+    found = [label_of(text, ("normal", "blast")) for text in ("0", "1", "1.0", "2", "", "-1", "-1.0")]
+    assert found == [0, 1, 1, None, None, None, None]
+    assert [label_of(text, ("-1", "1")) for text in ("-1", "-1.0", "1", "0")] == [0, 0, 1, None]
     assert [label_of(text, ("1", "0")) for text in ("0", "1")] == [1, 0]
 
 

@@ -1,8 +1,8 @@
 """Who is one person: the ids of subjects, and people with cells of both classes.
 
-Of a table, or of names with a pattern, ids that differ only in case, in zeros before a number, in what separates words
-or in UID before them are of one person: UID_007, 7 and 7.0; P-3 and p03. `unite` calls a person by the spelling that
-most images have. A person may have cells of both classes.
+Of a table, or of names with a pattern, ids that differ only in case, in zeros before a number, in what separates words,
+in how Unicode writes a character or in UID before them are of one person: UID_007, 7 and 7.0; P-3 and p03. `unite`
+calls a person by the spelling that most images have. A person may have cells of both classes.
 
 C-NMC writes a person's number in the names of the images: UID_7_..._all, and with an H before it for a healthy donor,
 UID_H7_..._hem. There, 7 and H7 are two people. Other data sets with such names use H for every HEM image, also of a
@@ -16,6 +16,7 @@ patient with blasts. So:
 """
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -81,7 +82,7 @@ def unite(written: Mapping[str, str]) -> dict[str, str]:
 
 def _key(written: str) -> str:
     """What is equal for ids of one person."""
-    text = re.sub(r"[\s_-]+", " ", written.casefold()).strip()
+    text = re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", written).casefold()).strip()
     text = re.sub(r"^uid ", "", re.sub(r"^([0-9]+)\.0+$", r"\1", text))
     text = re.sub(r"(?<![0-9])0+(?=[0-9])", "", text)
     return re.sub(r"(?<=[a-z]) (?=[0-9])", "", text)

@@ -69,7 +69,7 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
     if table and not found:
         raise WenError(
             f"{about.table}: has no column label, nor are the images in folders of their classes; its columns are "
-            f"{', '.join(filter(None, csv_file.read(folder / table).columns))}"
+            f"{csv_file.read(folder / table).named}"
         )
     of_all_idb2 = not table and class_folders.is_all_idb2(names)
     classes = _classes(found, about, ("healthy", "blast") if of_all_idb2 else ("negative", "positive"))
@@ -103,6 +103,11 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
         text = rewritten(content.decode(), header, values | {"repeats.subject": 0})
     if table:
         columns = cell_table.rows_of(folder / table, Problems())[1]
+        if about.subject and "subject" in columns:
+            raise WenError(
+                f"--subject {about.subject}: {table} has the subjects in its column {columns['subject']}, too; leave "
+                "the pattern out, or rename the column"
+            )
         print(f"{table}: " + ", ".join(f"{role} from its column {column}" for role, column in columns.items()))
     else:
         _name_tables(folder, names)

@@ -3,6 +3,7 @@
 What the table lacks may be in the folders: labels in the names of class folders, subjects in a pattern of the path.
 """
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,14 +21,18 @@ from wen.errors import WenError
 COLUMNS = {
     "path": ("path", "file", "filename", "file name", "filepath", "file path", "image", "image path", "image name",
              "image file", "image id", "imageid", "img", "name", "new names", "id", "citra", "berkas", "gambar"),
-    "label": ("label", "labels", "class", "class name", "classname", "diagnosis", "category", "target", "y", "type",
-              "cell type", "kelas"),
+    "label": ("label", "labels", "class", "class name", "classname", "class label", "diagnosis", "category", "target",
+              "y", "type", "cell type", "kelas"),
     "subject": ("subject", "subject id", "subjectid", "patient", "patient id", "patientid", "patients", "person",
-                "person id", "donor", "donor id", "case", "case id", "pid", "subjek", "pasien"),
+                "person id", "donor", "donor id", "case", "case id", "pid", "subject no", "patient no",
+                "patient number", "patient name", "case no", "case number", "subjek", "pasien", "id pasien", "nomor pasien"),
 }  # fmt: skip
 """Names that a column may have, the first that is there counts; case, blanks, hyphens and underscores do not matter."""
 
-UNKNOWN = ("na", "n/a", "#n/a", "nan", "none", "null", "unknown", "?", "", "missing")
+UNKNOWN = (
+    "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "none", "null", "unknown", "not known", "not available", "anonymous",
+    "?", "", "missing", "tidak diketahui",
+)  # fmt: skip
 """Subjects that are none: were they a person's name, all cells of unknown people would be of one."""
 
 
@@ -97,14 +102,14 @@ def rows_of(table: Path, problems: Problems) -> tuple[list[Row], dict[str, str]]
     """
     content = csv_file.read(table)
     columns = {}
-    by_name = {normal(column): column for column in reversed(content.columns)}
+    by_name = {normal(column).rstrip("."): column for column in reversed(content.columns)}
     for role, names in COLUMNS.items():
         if present := [by_name[name] for name in names if name in by_name]:
             columns[role] = present[0]
     if "path" not in columns:
         raise WenError(
-            f"{table}: no column names the images (columns: {', '.join(filter(None, content.columns))}). Name this "
-            "column path, that of the class label, and that of the person subject"
+            f"{table}: no column names the images (columns: {content.named}). Name this column path, that of the class "
+            "label, and that of the person subject"
         )
     for line in content.uneven:
         problems.add(
@@ -172,23 +177,34 @@ def _refuse_contradictions(
 
 
 class _Search:
-    """Find an image by what a table calls it: by its path, or the end of it, or without its ending."""
+    """Find an image by what a table calls it: by its path, or the end of it, or without its ending.
+
+    Case counts only where two images differ in nothing else; a name with its ending is no other's without one.
+    """
 
     def __init__(self, images: Sequence[str]) -> None:
         self.by_name: dict[str, list[str]] = defaultdict(list)
         for name in images:
-            path = PurePosixPath(name.casefold())
+            path = self._plain(name)
             self.by_name[path.name].append(name)
             self.by_name[path.stem].append(name)
 
     def __call__(self, text: str) -> list[str]:
         """The images whose paths share most of the text's last parts."""
-        path = PurePosixPath(text.replace("\\", "/").casefold())
+        written = text.replace("\\", "/")
+        path = self._plain(written)
         candidates = self.by_name.get(path.name, [])
         if len(candidates) < 2:
             return list(candidates)
-        shared = [self._shared(path, PurePosixPath(name.casefold())) for name in candidates]
-        return [name for name, count in zip(candidates, shared, strict=True) if count == max(shared)]
+        likeness = [
+            (self._plain(name).name == path.name, self._shared(path, self._plain(name)), written.endswith(name))
+            for name in candidates
+        ]
+        return [name for name, found in zip(candidates, likeness, strict=True) if found == max(likeness)]
+
+    @staticmethod
+    def _plain(name: str) -> PurePosixPath:
+        return PurePosixPath(unicodedata.normalize("NFC", name).casefold())
 
     @staticmethod
     def _shared(one: PurePosixPath, other: PurePosixPath) -> int:

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from wen.errors import WenError
 SEPARATORS = ",;\t|"
 SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How files of Excel and LibreOffice begin, whatever they are called."""
+LONGEST = 300
+"""Characters of a message that list columns."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,11 @@ class Table:
     """Each with its line, counted from 1; values without the blanks around them."""
     uneven: list[int]
     """Lines with another number of values than the header; no row is made of them."""
+
+    @property
+    def named(self) -> str:
+        """The names of the columns for a message; of many, or of a file that is no table, only how they begin."""
+        return textwrap.shorten(", ".join(filter(None, self.columns)), LONGEST, placeholder=" ...")
 
     def values(self, column: str) -> list[str]:
         place = self.columns.index(column)
@@ -75,6 +83,8 @@ def _decoded(data: bytes) -> str:
     if b"\0" in data:  # UTF-16 without a mark: the other byte of an ASCII character is 0
         if not data.strip(b"\0"):
             raise csv.Error("nothing but zeros")
+        if 4 * data.count(b"\0") < len(data):
+            raise csv.Error(f"a NUL byte in line {data[: data.index(0)].count(10) + 1}; save the table again")
         return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
     try:
         return data.decode("utf-8-sig")

@@ -1,6 +1,7 @@
 """Which class a folder's name or a label in a table means, and which of two classes is the positive one."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 POSITIVE = re.compile(
@@ -13,9 +14,14 @@ NEGATIVE = re.compile(
 
 
 def normal(text: str) -> str:
-    """A name without what people write in several ways: case, blanks, hyphens, underscores, and 1.0 for 1."""
-    text = " ".join(re.sub(r"[\s_-]+", " ", text.casefold()).split())
-    return re.sub(r"^([0-9]+)\.0+$", r"\1", text)
+    """A name without what people write in several ways: case, blanks, hyphens, underscores, and 1.0 for 1.
+
+    The sign of a number stays: -1 is not 1. Equal characters of Unicode, such as accented ones in one or two parts, are
+    equal.
+    """
+    text = unicodedata.normalize("NFKC", text).casefold()
+    text = " ".join(re.sub(r"[\s_]+|-(?!\d+(\.0+)?\s*$)|(?<=\S)-", " ", text).split())
+    return re.sub(r"^(-?[0-9]+)\.0+$", r"\1", text)
 
 
 def label_of(text: str, classes: Sequence[str]) -> int | None:
