@@ -68,6 +68,7 @@ IMPOSSIBLE: list[tuple[str, Any]] = [
     ("finetune.unfreeze_from", ""), ("backbone.kwargs", {"bn_eps": [0.001]}),
     ("backbone.mean", [0.5, 0.5]), ("backbone.std", [0.5, 0.5, 0]),
     ("calibration", "platt"), ("report.prevalences", []), ("report.prevalences", [0]), ("report.specificity", 1.0),
+    ("dataset.name", " "), ("dataset.name", "a\nb"), ("dataset.classes", ["HEM", "\x1b[2J"]),
     ("augment.brightness", -0.1), ("compute.threads", 0),
 ]  # fmt: skip
 
@@ -80,6 +81,14 @@ def test_an_impossible_value_gives_one_line_that_names_the_key(values: dict[str,
             parse(as_text(changed), Path("params.yaml"))
         (line,) = str(caught.value).splitlines()
         assert line.startswith(f"params.yaml: {key}"), (key, value)
+
+
+def test_a_side_in_which_no_cell_can_be_drawn_is_refused(values: dict[str, Any]) -> None:
+    put(values, "images.crop", None)
+    for side in (1, 8, 15, None):
+        put(values, "dataset.side", side)
+        with pytest.raises(WenError, match=rf"^params\.yaml: dataset\.side: found {side or 'null'}, but .*raise datas"):
+            parse(as_text(values), Path("params.yaml"))
 
 
 def test_every_problem_has_its_line(values: dict[str, Any]) -> None:

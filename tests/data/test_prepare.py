@@ -88,6 +88,17 @@ def test_equal_images_of_two_classes_are_refused(tmp_path: Path) -> None:
     assert "equal images with different labels" in problems(tmp_path)
 
 
+def test_many_equal_images_are_named_by_one_of_each_class(tmp_path: Path) -> None:
+    layouts.kaggle(tmp_path)
+    for k in range(1, 40):
+        layouts.write_image(tmp_path / f"training_data/fold_1/hem/UID_H7_{k}_1_hem.bmp", 7)
+        layouts.write_image(tmp_path / f"training_data/fold_1/all/UID_7_{k}_1_all.bmp", 7)
+    said = problems(tmp_path)
+    assert "UID_H7_10_1_hem.bmp and " in said
+    assert "UID_7_10_1_all.bmp and 76 more equal images: equal images with different labels" in said
+    assert said.count("UID_") == 2
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

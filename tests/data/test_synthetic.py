@@ -4,7 +4,7 @@ import layouts
 import numpy as np
 from conftest import PROJECT
 
-from wen.config.params import Params, load
+from wen.config.params import DRAWN, Params, load
 from wen.data import prepare, synthetic
 from wen.data.readers import cnmc
 
@@ -16,6 +16,17 @@ def test_equal_seeds_give_equal_bytes_and_another_seed_others(tmp_path: Path, ti
     a, b, c = ({p.name: p.read_bytes() for p in (tmp_path / n).rglob("*") if p.is_file()} for n in "abc")
     assert a == b
     assert a != c
+
+
+def test_the_fewest_subjects_and_cells_can_be_drawn(tmp_path: Path, tiny: Params) -> None:
+    fewest = {"subjects": 4, "cells": 20, "preliminary_subjects": 2, "preliminary_cells": 4}
+    assert tiny.dataset.synthetic
+    options = tiny.dataset.synthetic.model_copy(update=fewest)
+    synthetic.write(tmp_path, options, DRAWN, seed=1)
+    cells = cnmc.read(tmp_path).cells
+    assert {cell.label for cell in cells} == {0, 1}
+    assert len({cell.subject for cell in cells}) == 6
+    assert len(cells) >= 20 + 4 + options.duplicates + options.altered
 
 
 def test_the_embedded_data_are_read_as_the_real_ones(tmp_path: Path, tiny: Params) -> None:

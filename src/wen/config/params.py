@@ -29,6 +29,17 @@ def _scalar(value: Any) -> Any:
     return value
 
 
+DRAWN = 16
+"""Least side of a synthetic cell, px; in fewer, different cells look equal."""
+
+
+def _visible(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise ValueError(f"must be a name in one line, found {_SHORT.repr(value)}")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_visible)]
 Scalar = Annotated[Any, AfterValidator(_scalar)]
 Integer = Annotated[int, Field(lt=2**31)]  # beyond any use, and Python does not print an int of 4300 digits
 Positive = Annotated[Integer, Field(ge=1)]
@@ -63,8 +74,8 @@ class Dataset(Section):
     """Source, names and expected properties of the images."""
 
     source: Literal["synthetic", "cnmc", "table", "folder"]
-    name: Annotated[str, Field(min_length=1)]
-    classes: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=2, max_length=2)]
+    name: Name
+    classes: Annotated[list[Name], Field(min_length=2, max_length=2)]
     """Names of the negative class, 0, and of the positive class, 1."""
     table: str | None = None
     """CSV of images, labels and subjects: its path in data/raw/cells."""
@@ -291,8 +302,11 @@ class Params(Section):
                     "dataset.synthetic: missing, and dataset.source: synthetic needs it; copy it from "
                     "profiles/demo.yaml"
                 )
-            if dataset.side is None:
-                raise ValueError("dataset.side: null, but dataset.source: synthetic needs a side in px")
+            if dataset.side is None or dataset.side < DRAWN:
+                raise ValueError(
+                    f"dataset.side: found {dataset.side or 'null'}, but dataset.source: synthetic needs at least "
+                    f"{DRAWN} px to draw a cell; raise dataset.side"
+                )
         if dataset.complete and dataset.source != "cnmc":
             raise ValueError("dataset.complete: only the published counts of C-NMC can be checked; set false")
         if (dataset.source == "table") != (dataset.table is not None):

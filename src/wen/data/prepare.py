@@ -182,8 +182,11 @@ def _refuse_contradictions(index: pd.DataFrame, problems: Problems) -> None:
     """Name images with equal pixels and different labels."""
     classes = index.groupby("pixels").label.transform("nunique")
     for _, group in index[classes > 1].groupby("pixels"):
+        differing = group.sort_values(["label", "path"]).groupby("label").path.first()
+        more = len(group) - len(differing)
         problems.add(
-            "equal images with different labels; correct the label or remove one image", " and ".join(group.path)
+            "equal images with different labels; correct the label or remove one image",
+            " and ".join(differing) + (f" and {more:,} more equal images" if more else ""),
         )
 
 

@@ -123,7 +123,7 @@ def _write_duplicates(
     """Copy cells of one subject under the name of the next one of its class, byte for byte."""
     blasts = [subject for subject in subjects if subject.label]
     for copy in range(count):
-        donor, other = blasts[copy % 2], blasts[copy % 2 + len(blasts) // 2]
+        donor, other = blasts[copy % 2 % len(blasts)], blasts[(copy % 2 + len(blasts) // 2) % len(blasts)]
         original = paths[donor.name][copy // 2 % len(paths[donor.name])]
         folder = paths[other.name][0].parent
         (folder / f"UID_{other.name}_{90 + copy}_1_all.bmp").write_bytes(original.read_bytes())

@@ -23,9 +23,9 @@ COLUMNS = {
              "image file", "image id", "imageid", "img", "name", "new names", "id", "citra", "berkas", "gambar"),
     "label": ("label", "labels", "class", "class name", "classname", "class label", "diagnosis", "category", "target",
               "y", "type", "cell type", "kelas"),
-    "subject": ("subject", "subject id", "subjectid", "patient", "patient id", "patientid", "patients", "person",
-                "person id", "donor", "donor id", "case", "case id", "pid", "subject no", "patient no",
-                "patient number", "patient name", "case no", "case number", "subjek", "pasien", "id pasien", "nomor pasien"),
+    "subject": ("subject", "subject id", "subjectid", "subject no", "patient", "patient id", "patientid", "patients",
+                "patient no", "patient number", "patient name", "person", "person id", "donor", "donor id", "case",
+                "case id", "case no", "case number", "pid", "subjek", "pasien", "id pasien", "nomor pasien"),
 }  # fmt: skip
 """Names that a column may have, the first that is there counts; case, blanks, hyphens and underscores do not matter."""
 
