@@ -273,6 +273,17 @@ def test_params_models_and_metrics_of_different_runs_are_refused(
     one_run.check(load(paths.params), paths, focus=True)
 
 
+def test_a_result_table_of_different_runs_says_so(study: Study) -> None:
+    assert "warning" not in study.run("wen", "results")
+    overwritten("data/predictions/0.001/1.npz", "data/predictions/0.001/0.npz")(study)
+    said = study.run("wen", "results")
+    study.restore()
+    assert (
+        "warning: the numbers below may be wrong: params.yaml, models and metrics come from different runs:\n" in said
+    )
+    assert "data/predictions/0.001: changed since " in said
+
+
 @pytest.mark.parametrize("change", [{"report": {"language": "id"}}, {"report": {"margin": 0.02}}, {"lr": 0.001}])
 def test_what_changes_no_classifier_refuses_none(study: Study, change: dict[str, Any]) -> None:
     paths = Paths(study.root)

@@ -115,16 +115,17 @@ def _recorded(ran: dict[str, Stage]) -> Iterator[str]:
 def _files(ran: dict[str, Stage], paths: Paths) -> Iterator[str]:
     """Files and folders that are no longer what a stage read or wrote."""
     known: dict[str, str | None] = {}
+    named: set[str] = set()
     for name, stage in ran.items():
         for item in (*stage.deps, *stage.outs):
             if not f"{item.path}/".startswith(COMPARED) and item.path not in COMPARED:
                 continue
             if item.path not in known:
                 known[item.path] = _digest(paths.root / item.path)
-            if known[item.path] is None:
-                yield f"{item.path}: not found"
-            elif known[item.path] != item.md5:
-                yield f"{item.path}: changed since {name} ran"
+            if known[item.path] != item.md5 and item.path not in named:
+                named.add(item.path)
+                found = "not found" if known[item.path] is None else f"changed since {name} ran"
+                yield f"{item.path}: {found}"
 
 
 def _focus(params: Params, paths: Paths) -> Iterator[str]:

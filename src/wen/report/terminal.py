@@ -9,8 +9,10 @@ from rich.table import Table
 
 from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.errors import WenError
 from wen.evaluation.metrics import evaluate
 from wen.files import read_json
+from wen.integrity import one_run
 from wen.report.language import Text
 from wen.results import gather
 from wen.study import Classifier, Study
@@ -33,6 +35,7 @@ def run(params: Params, paths: Paths) -> None:
     """
     study, t = gather(params, paths), Text(params.report.language, params.dataset.classes)
     evidence = read_json(paths.evidence)
+    _warn_of_other_runs(params, paths)
     terminal = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     measures = SHOWN if terminal.width >= 90 else SHOWN[1:]
     terminal.print(_table(study, evidence["intervals"], measures, t))
@@ -47,6 +50,15 @@ def run(params: Params, paths: Paths) -> None:
     for stage, seconds in spent(paths).items():
         print(t("times.row", stage=stage, runs=len(seconds), minutes=t.number(sum(seconds) / 60, 1)))
     print(f"report: {paths.report / 'index.html'}")
+
+
+def _warn_of_other_runs(params: Params, paths: Paths) -> None:
+    """Say if the table mixes runs, as after `git checkout` without `dvc checkout`; without dvc.lock it is not known."""
+    if (paths.root / "dvc.lock").is_file():
+        try:
+            one_run.check(params, paths, focus=True)
+        except WenError as error:
+            print(f"warning: the numbers below may be wrong: {error}", file=sys.stderr)
 
 
 def _table(study: Study, intervals: dict[str, dict[str, list[float]]], measures: tuple[str, ...], t: Text) -> Table:
