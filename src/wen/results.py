@@ -79,14 +79,14 @@ def _ensembles(
         path = paths.inter_predictions(recipe)
         arrays = read_npz(path)
         _check_test_set(path, arrays["test_id"], cells, paths)
-        _check_calibration(path, arrays, params)
+        _check_settings(path, arrays, params)
         members = _members(path, arrays["members"].tolist(), [[found] for found in models[recipe]])
         for scheme in params.schemes:
             yield _ensemble("inter", arrays, scheme, members, recipe=recipe, scheme=scheme)
     path = paths.intra_predictions
     arrays = read_npz(path)
     _check_test_set(path, arrays["test_id"], cells, paths)
-    _check_calibration(path, arrays, params)
+    _check_settings(path, arrays, params)
     for reading in JUDGED_ON:
         members = _members(path, arrays[f"{reading}_members"].tolist(), [models[recipe] for recipe in params.grid])
         for scheme in params.schemes:
@@ -109,10 +109,15 @@ def _check_test_set(path: Path, test_id: np.ndarray, cells: pd.DataFrame, paths:
         raise WenError(f"{path}: made for another test set than that of {paths.split}; run `dvc repro`")
 
 
-def _check_calibration(path: Path, arrays: Mapping[str, np.ndarray], params: Params) -> None:
+def _check_settings(path: Path, arrays: Mapping[str, np.ndarray], params: Params) -> None:
     if (made_with := str(arrays.get("calibration", "unknown"))) != params.calibration:
         raise WenError(
             f"{path}: made with calibration {made_with}, but params.yaml has {params.calibration}; run `dvc repro`"
+        )
+    made = [name.removesuffix("_probability").split("_")[-1] for name in arrays if name.endswith("_probability")]
+    if absent := [scheme for scheme in params.schemes if scheme not in made]:
+        raise WenError(
+            f"{path}: made without the weighting {', '.join(absent)}, which params.yaml has; run `dvc repro`"
         )
 
 

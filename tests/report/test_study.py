@@ -101,3 +101,12 @@ def test_ensembles_of_another_calibration_than_params_are_refused(make_study: Ma
     write_npz(paths.intra_predictions, **{key: value for key, value in arrays.items() if key != "calibration"})
     with pytest.raises(WenError, match=r"intra\.npz: made with calibration unknown"):
         gather(params, paths)
+
+
+def test_ensembles_without_a_weighting_of_params_are_refused(make_study: MakeStudy) -> None:
+    params, paths = make_study(schemes=["kappa", "f1"])
+    other = params.model_copy(update={"schemes": ["kappa", "f1", "uniform"]})
+    with pytest.raises(
+        WenError, match=r"inter/0\.001\.npz: made without the weighting uniform, which params\.yaml has;"
+    ):
+        gather(other, paths)
