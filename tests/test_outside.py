@@ -62,9 +62,27 @@ def test_a_clone_without_the_images_keeps_the_list_of_them(tmp_path: Path, real:
     path.unlink()
     outside.run(real, Paths(tmp_path))
     assert listed(tmp_path) == before
-    (tmp_path / "data/raw.csv").unlink()
+    for left in (b"path,size,md5\n", None):  # as a synthetic study leaves it
+        (tmp_path / "data/raw.csv").write_bytes(left) if left else (tmp_path / "data/raw.csv").unlink()
+        with pytest.raises(
+            WenError, match=r"contains no images.*`wen study DATA`, or results of an earlier run with `dvc pull`"
+        ):
+            outside.run(real, Paths(tmp_path))
+
+
+def test_a_clone_without_the_images_refuses_what_must_read_them_again(tmp_path: Path, real: Params) -> None:
+    put(tmp_path, "cnmc/fold_0/all/1.bmp", b"cell")
+    outside.run(real, Paths(tmp_path))
+    (tmp_path / "data/raw/cnmc/fold_0/all/1.bmp").unlink()
+    lock = (
+        "schema: '2.0'\nstages:\n  prepare:\n    cmd: wen prepare\n    params:\n      params.yaml:\n        seed: 1\n"
+    )
+    (tmp_path / "dvc.lock").write_text(lock)
+    (tmp_path / "params.yaml").write_text("seed: 1\nlr: 0.1\n")
+    outside.run(real, Paths(tmp_path))
+    (tmp_path / "params.yaml").write_text("seed: 2\nlr: 0.1\n")
     with pytest.raises(
-        WenError, match=r"contains no images.*`wen study DATA`, or results of an earlier run with `dvc pull`"
+        WenError, match=r"seed is 2, but prepare ran with 1, and .*data/raw contains no images to run it"
     ):
         outside.run(real, Paths(tmp_path))
 

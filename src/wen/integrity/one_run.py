@@ -42,7 +42,7 @@ def check(params: Params, paths: Paths, focus: bool) -> None:
     needed = [stage for stage in addresses(params) if focus or stage != "report"]
     ran = {name: recorded[name] for name in needed if name in recorded}
     problems = [f"dvc.lock: stage {name} has not run" for name in needed if name not in recorded and name != "code"]
-    problems += _parameters(ran, paths)
+    problems += parameters(ran, paths)
     if not problems:
         problems += [*_recorded(ran), *_files(ran, paths)]
     if focus and not problems:
@@ -76,7 +76,7 @@ def _refuse(problems: list[str]) -> None:
         )
 
 
-def _parameters(ran: dict[str, Stage], paths: Paths) -> Iterator[str]:
+def parameters(ran: dict[str, Stage], paths: Paths) -> Iterator[str]:
     """Parameters that a stage ran with and that are other ones now."""
     now = _flat(YAML(typ="safe", pure=True).load(paths.params.read_bytes()))
     named: set[str] = set()

@@ -11,10 +11,13 @@ from pathlib import Path
 
 from wen.config.params import Backbone, Dataset, Params
 from wen.config.paths import Paths
+from wen.config.stages import BEFORE
 from wen.data import readers
 from wen.data.folder import is_litter
 from wen.errors import WenError
 from wen.files import read_json, write_text
+from wen.integrity import one_run
+from wen.integrity.lock import stages
 from wen.integrity.store import Digests
 from wen.systems import wanted
 
@@ -39,13 +42,14 @@ def _list_images(params: Params, paths: Paths) -> None:
     files = raw_files(params.dataset, paths)
     if params.dataset.source == "synthetic":
         files = []
-    elif not files and paths.raw_list.is_file():
+    elif not files and len(_recorded(paths.raw_list).splitlines()) > 1:
+        _refuse_to_read_again(paths)
         print(f"{paths.raw}: no images here; using the list in {paths.raw_list}")
         return
     elif not files:
         raise WenError(
-            f"{paths.raw}: contains no images, and {paths.raw_list} does not exist; bring images with `wen study "
-            "DATA`, or results of an earlier run with `dvc pull`"
+            f"{paths.raw}: contains no images, and {paths.raw_list} lists none; bring images with `wen study DATA`, or "
+            "results of an earlier run with `dvc pull`"
         )
     digests = _md5(files, paths, "raw")
     with io.StringIO(newline="") as text:
@@ -55,6 +59,19 @@ def _list_images(params: Params, paths: Paths) -> None:
             name = str(path.relative_to(paths.raw)).encode(errors="surrogateescape").decode(errors="backslashreplace")
             writer.writerow([name, path.stat().st_size, digests.get(path, "")])
         _replace(paths.raw_list, text.getvalue(), "raw images")
+
+
+def _refuse_to_read_again(paths: Paths) -> None:
+    """Refuse, where the images are not here, a parameter for which they are read again, before outputs are deleted."""
+    lock = paths.root / "dvc.lock"
+    if not lock.is_file():
+        return
+    reading = {name: stage for name, stage in stages(lock).items() if name in BEFORE}
+    if changed := list(one_run.parameters(reading, paths)):
+        raise WenError(
+            f"{changed[0]}, and {paths.raw} contains no images to run it again; bring them with `wen study DATA`, or "
+            "undo the change"
+        )
 
 
 def raw_files(dataset: Dataset, paths: Paths) -> list[Path]:
