@@ -47,9 +47,27 @@ def test_a_file_is_found_by_its_path_or_its_name(
     assert subjects.of_files(Path("table.csv"), ["cells/1.bmp"]) == ["P 1"]
 
 
+def test_ids_of_one_person_give_one_row(tmp_path: Path) -> None:
+    ids = ["7", "007", "UID_7", "7", "Jos\u00e9", "Jose\u0301", "P-8", "p08"]
+    (tmp_path / "table.csv").write_text("file,subject\n" + "".join(f"{k}.bmp,{one}\n" for k, one in enumerate(ids)))
+    found = subjects.of_files(tmp_path / "table.csv", [f"{k}.bmp" for k in range(len(ids))])
+    assert [found.index(subject) for subject in found] == [0, 0, 0, 0, 4, 4, 6, 6]
+    assert found[1] == "7"
+
+
+def test_a_name_alone_that_two_images_have_names_neither(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("file,subject\n1.bmp,P1\nb/1.bmp,P2\n")
+    images = [str(tmp_path / folder / "1.bmp") for folder in ("a", "b", "c")]
+    assert subjects.of_files(tmp_path / "table.csv", images[:2]) == ["P1", "P2"]
+    with pytest.raises(WenError, match=r"table\.csv: 1\.bmp is the name of 2 images; add the folder"):
+        subjects.of_files(tmp_path / "table.csv", images)
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
+        (b"file,subject\n1.bmp,NA\n", r"no subject for 1\.bmp"),
+        (b"file,subject\n1.bmp,unknown\n", r"no subject for 1\.bmp"),
         (b"file,subject\n2.bmp,P1\n", r"no subject for 1\.bmp"),
         (b"file,subject\n1.bmp,\n", r"no subject for 1\.bmp"),
         (b"file,subject\n1.bmp,P1\n1.bmp,P2\n", r"1\.bmp has two subjects, P1 and P2"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from wen.config.seeds import seed_for
+from wen.data import people
 from wen.data.readers import csv_file
 from wen.data.readers.csv_file import Table
 from wen.errors import WenError
@@ -28,21 +29,31 @@ def of_files(path: Path, files: Sequence[str]) -> list[str]:
 def in_table(table: Table, path: Path, files: Sequence[str]) -> list[str]:
     """Find the subject of each image in a table of ``file`` and ``subject``, which is that of a path.
 
-    A file is named by its path, from here or from the table's folder, or by its name alone.
+    A file is named by its path, from here or from the table's folder, or by its name alone. Ids that are of one person,
+    such as 7 and 007, become one: `wen.data.people.unite`.
 
     Raises
     ------
     WenError
-        If the table lacks a column, gives a file two subjects, or an image none.
+        If the table lacks a column, gives a file two subjects, an image none, or names by one name two images.
     """
     subject_of: dict[str, str] = {}
-    for file, subject in _listed(table, path):
+    listed = _listed(table, path)
+    united = people.unite({str(row): subject for row, (_, subject) in enumerate(listed)})
+    for row, (file, written) in enumerate(listed):
+        if people.is_unknown(written):
+            continue
+        subject = united[str(row)]
         places = {Path(file).absolute(), (path.parent / file).absolute()} if Path(file).parent.name else {file}
         for place in map(str, places):
             if subject_of.setdefault(place, subject) != subject:
                 raise WenError(
                     f"{shown(path)}: {shown(file)} has two subjects, {subject_of[place]} and {subject}; keep one"
                 )
+    by_name = {str(Path(file).absolute()) for file in files} - set(subject_of)
+    names = Counter(Path(file).name for file in by_name)
+    if several := [name for name in sorted(names) if names[name] > 1 and name in subject_of]:
+        raise WenError(f"{shown(path)}: {shown(several[0])} is the name of {names[several[0]]} images; add the folder")
     found = [subject_of.get(str(Path(file).absolute()), subject_of.get(Path(file).name, "")) for file in files]
     if missing := [file for file, subject in zip(files, found, strict=True) if not subject]:
         more = f" and {len(missing) - 1:,} more images" if len(missing) > 1 else ""

@@ -33,6 +33,12 @@ C_NMC = {
 }
 """The 101 subjects of C-NMC 2019's labelled images, by folder."""
 
+UNKNOWN = (
+    "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "none", "null", "unknown", "not known", "not available", "anonymous",
+    "?", "", "missing", "tidak diketahui",
+)  # fmt: skip
+"""Subjects that are none: were they a person's name, all cells of unknown people would be of one."""
+
 _PUBLISHED = {(subject, source) for source, subjects in C_NMC.items() for subject in subjects.split()}
 
 
@@ -78,6 +84,11 @@ def unite(written: Mapping[str, str]) -> dict[str, str]:
     for text in sorted(counts, key=lambda text: (-counts[text], text)):
         names.setdefault(_key(text), text)
     return {image: names[_key(text)] for image, text in written.items()}
+
+
+def is_unknown(written: str) -> bool:
+    """Whether what stands for a subject's id says that it is not known."""
+    return " ".join(written.casefold().split()) in UNKNOWN or not _key(written)
 
 
 def _key(written: str) -> str:

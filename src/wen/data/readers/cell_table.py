@@ -29,12 +29,6 @@ COLUMNS = {
 }  # fmt: skip
 """Names that a column may have, the first that is there counts; case, blanks, hyphens and underscores do not matter."""
 
-UNKNOWN = (
-    "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "none", "null", "unknown", "not known", "not available", "anonymous",
-    "?", "", "missing", "tidak diketahui",
-)  # fmt: skip
-"""Subjects that are none: were they a person's name, all cells of unknown people would be of one."""
-
 
 @dataclass(frozen=True)
 class Row:
@@ -120,7 +114,7 @@ def rows_of(table: Path, problems: Problems) -> tuple[list[Row], dict[str, str]]
     if not content.rows and not content.uneven:
         raise WenError(f"{table}: a header and no rows; write a row for each image")
     rows = [Row(line, *("" if k is None else row[k] for k in places)) for line, row in content.rows]
-    return [replace(row, subject="") if normal(row.subject) in UNKNOWN else row for row in rows], columns
+    return [replace(row, subject="") if people.is_unknown(row.subject) else row for row in rows], columns
 
 
 def _named(rows: Sequence[Row], images: Sequence[str], table: Path, problems: Problems) -> dict[str, Row]:
