@@ -117,6 +117,12 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "src/wen"
 
 
+@pytest.fixture(scope="module")
+def before() -> dict[str, str]:
+    """The listings of the package as it is, and so of a copy that nothing has been changed in."""
+    return listings()
+
+
 def listings() -> dict[str, str]:
     return {stage: code.listing(stage) for stage in STAGES}
 
@@ -171,8 +177,9 @@ def edit(file: Path, old: str, new: str) -> None:
         ),
     ],
 )
-def test_whatever_a_stage_executes_counts(source: Path, name: str, old: str, new: str, stages: set[str]) -> None:
-    before = listings()
+def test_whatever_a_stage_executes_counts(
+    before: dict[str, str], source: Path, name: str, old: str, new: str, stages: set[str]
+) -> None:
     edit(source / name, old, new)
     assert changed(before) == stages
 
@@ -192,14 +199,14 @@ def test_whatever_a_stage_executes_counts(source: Path, name: str, old: str, new
         ("launch/run.py", "RETRIES = 5", "RETRIES = 50"),
     ],
 )
-def test_a_message_and_the_launcher_rerun_nothing(source: Path, name: str, old: str, new: str) -> None:
-    before = listings()
+def test_a_message_and_the_launcher_rerun_nothing(
+    before: dict[str, str], source: Path, name: str, old: str, new: str
+) -> None:
     edit(source / name, old, new)
     assert changed(before) == set()
 
 
-def test_a_message_that_needs_more_lines_reruns_nothing(source: Path) -> None:
-    before = listings()
+def test_a_message_that_needs_more_lines_reruns_nothing(before: dict[str, str], source: Path) -> None:
     edit(
         source / "network/fit.py",
         'raise ValueError("a first stage needs at least one epoch")',
@@ -214,14 +221,12 @@ def test_a_message_that_needs_more_lines_reruns_nothing(source: Path) -> None:
      "report/Thumbs.db", "report/templates/report.html~", "report/templates/.report.html.swp", "report/texts.yaml.orig",
      "report/._texts.yaml"],
 )  # fmt: skip
-def test_what_editors_and_systems_leave_is_no_code(source: Path, litter: str) -> None:
-    before = listings()
+def test_what_editors_and_systems_leave_is_no_code(before: dict[str, str], source: Path, litter: str) -> None:
     (source / litter).write_bytes(b"x\0\xff")
     assert changed(before) == set()
 
 
-def test_line_ends_do_not_matter(source: Path) -> None:
-    before = listings()
+def test_line_ends_do_not_matter(before: dict[str, str], source: Path) -> None:
     for file in source.rglob("*"):
         if file.is_file():
             file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
@@ -241,9 +246,8 @@ def test_line_ends_do_not_matter(source: Path) -> None:
     ],
 )
 def test_another_release_of_a_computing_library_reruns_what_computes_with_it(
-    library: str, stages: set[str], monkeypatch: pytest.MonkeyPatch
+    before: dict[str, str], library: str, stages: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = listings()
     release = code._release
     monkeypatch.setattr(code, "_release", lambda name: "0.0.1" if name == library else release(name))
     assert changed(before) >= stages
@@ -278,6 +282,21 @@ def test_what_is_unchanged_is_not_listed_again(tmp_path: Path, capsys: pytest.Ca
     paths.code_of("split").write_text("spoiled")
     code.run(paths)
     assert paths.code_of("split").read_text() == code.listing("split")
+
+
+def test_a_stage_takes_its_listing_from_data_code_only_while_that_is_of_this_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = Paths(tmp_path)
+    made = code.current("split", paths)
+    code.run(paths)
+    with monkeypatch.context() as patch:
+        patch.setattr(code, "listing", None)
+        assert code.current("split", paths) == made
+    paths.code_of("split").write_text("spoiled")
+    assert code.current("split", paths) == made
+    monkeypatch.setattr(code, "_release", lambda _: "0.0.1")
+    assert "0.0.1  numpy\n" in code.current("split", paths)
 
 
 SOURCE = '''"""What it is."""

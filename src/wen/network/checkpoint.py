@@ -86,7 +86,7 @@ def fingerprint(params: Params, paths: Paths, member: Member) -> str:
     content.update(json.dumps([member.name, params.model_dump(include=DEPENDS_ON)]).encode())
     for path in (paths.index, paths.split, paths.backbone):
         content.update(sha256(path.read_bytes()).encode())
-    content.update(code.listing("train-fold").encode())
+    content.update(code.current("train-fold", paths).encode())
     return content.hexdigest()
 
 

@@ -201,7 +201,7 @@ def _write(paths: Paths, name: str, about: dict[str, Any], fitted: list[Fitted])
 def _fingerprint(params: Params, paths: Paths, name: str) -> str:
     """Hash what the system depends on: its code and libraries, its settings, and what it reads."""
     content = [
-        code.listing(f"system/{name}"),
+        code.current(f"system/{name}", paths),
         params.systems[name],
         params.seed,
         params.images.model_dump(),
