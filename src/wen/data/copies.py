@@ -2,7 +2,9 @@
 
 A near-copy is the same cell cut again, placed elsewhere, mirrored, turned by quarters, made brighter or darker,
 compressed, or photographed a second time. Thumbnails propose pairs; a comparison of the pixels decides. Images of
-several sizes are taken to show cells at one scale: a copy that was enlarged or reduced is not found.
+several sizes are taken to show cells at one scale: a copy that was enlarged or reduced is not found. A cell of little
+texture that was photographed a second time and then compressed can be missed, because the blurred rim outweighs what
+noise leaves of the texture.
 """
 
 import itertools
