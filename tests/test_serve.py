@@ -128,6 +128,11 @@ def test_what_is_too_much_or_damaged_is_refused_with_one_sentence(
     assert sentence in answer.json()["problem"]
 
 
+def test_thousands_of_brackets_are_no_list_of_sizes(client: TestClient) -> None:
+    answer = client.post("/cells", content=b"[" * 60_000 + b"\n")
+    assert (answer.status_code, "damaged" in answer.json()["problem"]) == (400, True)
+
+
 def test_a_body_of_unknown_length_is_read_no_further_than_the_limit(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,7 +62,7 @@ def _sizes(body: bytearray) -> tuple[list[int], int]:
     end = body.find(b"\n", 0, HEADER)
     try:
         sizes = json.loads(body[: max(end, 0)])
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of thousands of brackets
         raise Refused("damaged") from None
     if not isinstance(sizes, list) or not all(type(size) is int and size >= 0 for size in sizes):
         raise Refused("damaged")
