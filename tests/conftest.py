@@ -1,6 +1,8 @@
 """What the tests share: the project's folder, the real data where they are at hand, and a tiny study."""
 
 import gc
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,11 @@ The first makes the study that others copy, and the next three, which the other 
 """
 
 
+def pytest_configure() -> None:
+    """Have each worker, and what it starts, compute on one core: threads of two workers would wait for each other."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files: else, at the end, one worker has one of them and the other nothing."""
     order = {PROJECT / "tests" / name: place for place, name in enumerate(SLOW)}
@@ -37,6 +44,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Leave what is imported out of every search for garbage, of which statsmodels makes one a call."""
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_file_waits_for_the_disk() -> Iterator[None]:
+    """No test cuts the power; test_files looks at what is flushed, and in which order."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture

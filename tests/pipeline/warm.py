@@ -3,7 +3,7 @@
 It runs `main()` of the command, as its console script does, in a session of its own, with the caller's arguments,
 folder, variables, standard streams and exit code. The project's own modules are imported in the fork, from where
 PYTHONPATH says. `python -m dvc`, by the Python of the same folder, is such a fork, too; any other use of that Python
-starts the environment's. Tests of how commands start or are signalled run the installed ones.
+starts the environment's. Nothing waits for a disk. Tests of how commands start or are signalled run the installed ones.
 """
 
 import atexit
@@ -16,12 +16,15 @@ import select
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 LIBRARIES = (
     "PIL.BmpImagePlugin", "PIL.PngImagePlugin", "configobj", "dulwich.porcelain", "dulwich.stash", "dvc.cachemgr",
@@ -71,6 +74,11 @@ def python() -> Path:
     return folder / "bin/python"
 
 
+def dvc() -> list[str]:
+    """How DVC's commands begin, for `wen.dvc.DVC` in a test's own process."""
+    return [str(python()) if sys.platform == "linux" else sys.executable, "-m", "dvc"]
+
+
 @cache
 def _started() -> tuple[Path, "subprocess.Popen[bytes]"]:
     """Start the process, which ends with its input, so with this one; give its virtual environment, and it."""
@@ -100,6 +108,7 @@ def _serve(folder: str) -> tuple[str, list[str]]:
     """Answer requests; returns in the fork that is to run the command, and nowhere else."""
     for name in LIBRARIES:
         importlib.import_module(name)
+    _leave_the_disk_behind()
     gc.collect()
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as listener:
@@ -119,6 +128,27 @@ def _serve(folder: str) -> tuple[str, list[str]]:
             with contextlib.suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:  # those that have answered
                     continue
+
+
+def _leave_the_disk_behind() -> None:
+    """Wait for no file to be on the disk: no test cuts the power, and to delete what is there takes long."""
+    mock.patch.object(os, "fsync", _flushed).start()
+    mock.patch.object(sqlite3, "connect", partial(sqlite3.connect, factory=_Unsynced)).start()
+
+
+def _flushed(_: int) -> None:
+    """In place of `os.fsync`."""
+
+
+class _Unsynced(sqlite3.Connection):
+    """A data base of DVC's, which for one of them sets the pragma itself each time that it connects."""
+
+    def __init__(self, *options: Any, **named: Any) -> None:
+        super().__init__(*options, **named)
+        super().execute("PRAGMA synchronous = OFF")
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        return super().execute(sql.replace("synchronous = 1", "synchronous = 0"), *parameters)
 
 
 def _begun(link: socket.socket) -> tuple[str, list[str]]:
