@@ -25,7 +25,8 @@ HEAD = """# The record on real cells
 
 {how}.
 
-Below are {done} of {all} studies{left}. Each is the laptop profile with what bench/record.yaml says; the folder of its name has its params.yaml, tables and
+Below are {done} of {all} studies{left}. Each is the laptop profile with what
+bench/record.yaml says; the folder of its name has its params.yaml, tables and
 figures.
 
 C-NMC 2019: A. Gupta, R. Gupta, The Cancer Imaging Archive, CC BY 3.0; no image of it is shown.

@@ -186,7 +186,7 @@ def _refuse_contradictions(index: pd.DataFrame, problems: Problems) -> None:
         more = len(group) - len(differing)
         problems.add(
             "equal images with different labels; correct the label or remove one image",
-            " and ".join(differing) + (f" and {more:,} more equal images" if more else ""),
+            " and ".join(sorted(differing)) + (f" and {more:,} more equal images" if more else ""),
         )
 
 
