@@ -93,4 +93,4 @@ def test_an_installed_package_lists_the_same_code_as_a_clone(site: Path, monkeyp
                         ("NAMES", site / "wen/config/stages.py")):  # fmt: skip
         monkeypatch.setattr(code, name, value)
     assert {stage: code.listing(stage) for stage in STAGES} == expected
-    assert all("wen/study" not in text for text in expected.values())
+    assert all("wen/study/" not in text for text in expected.values())

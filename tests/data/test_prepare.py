@@ -94,8 +94,8 @@ def test_many_equal_images_are_named_by_one_of_each_class(tmp_path: Path) -> Non
         layouts.write_image(tmp_path / f"training_data/fold_1/hem/UID_H7_{k}_1_hem.bmp", 7)
         layouts.write_image(tmp_path / f"training_data/fold_1/all/UID_7_{k}_1_all.bmp", 7)
     said = problems(tmp_path)
-    assert "UID_H7_10_1_hem.bmp and " in said
-    assert "UID_7_10_1_all.bmp and 76 more equal images: equal images with different labels" in said
+    assert "UID_7_10_1_all.bmp and " in said
+    assert "UID_H7_10_1_hem.bmp and 76 more equal images: equal images with different labels" in said
     assert said.count("UID_") == 2
 
 
