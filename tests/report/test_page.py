@@ -9,6 +9,7 @@ import subprocess
 import time
 import warnings
 from html.parser import HTMLParser
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from wen.config.paths import Paths
 from wen.ensemble import inter, intra
 from wen.evaluation.metrics import MEASURES, evaluate
 from wen.files import read_json, read_npz, write_json, write_npz
-from wen.report import page
+from wen.report import page, provenance
 from wen.report.language import Text
 from wen.results import gather
 
@@ -205,6 +206,20 @@ def test_it_says_what_was_chosen_on_test_data(make_study: MakeStudy, language: s
     assert chosen in written.split('<section id="questions">')[0]
     assert optimistic in written
     assert optimistic not in free
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_it_is_written_where_the_package_is_on_the_path_but_not_installed(
+    make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def release(package: str) -> str:
+        if package in ("wen", "openvino"):
+            raise PackageNotFoundError(package)
+        return "1.2.3"
+
+    monkeypatch.setattr(provenance, "version", release)
+    text = run(*make_study()).text
+    assert "dvc 1.2.3, torch 1.2.3, timm 1.2.3, scikit-learn 1.2.3" in text
 
 
 @pytest.mark.usefixtures("undrawn")

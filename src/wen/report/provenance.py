@@ -2,7 +2,9 @@
 
 import platform
 import subprocess
-from importlib.metadata import version
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 
 from wen.config.paths import Paths
 from wen.data.images import sha256
@@ -33,9 +35,16 @@ def provenance(paths: Paths, t: Text) -> dict[str, str]:
         "images": f"{t.count(dataset['images'])}; data/index.csv, SHA-256 {sha256(paths.index.read_bytes())}",
         "split": f"data/split.csv, SHA-256 {sha256(paths.split.read_bytes())}",
         "weights": paths.weights_list.read_text(encoding="utf-8").strip(),
-        "versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "versions": ", ".join(_releases()),
         "machine": f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
     }
+
+
+def _releases() -> Iterator[str]:
+    """The packages that are installed, with their releases; wen is not where its folder alone is on Python's path."""
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            yield f"{name} {version(name)}"
 
 
 def _commit(paths: Paths, t: Text) -> str:
