@@ -2,10 +2,13 @@
 
 import gc
 import os
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from ruamel.yaml import YAML
@@ -14,25 +17,45 @@ from torch import nn
 from wen.config.params import Backbone, Params
 
 PROJECT = Path(__file__).parents[1]
+MEMORY = Path("/dev/shm")
 SHARED = PROJECT.parent / "shared"
 SLOW = (
-    "pipeline/test_study.py", "network/test_thesis.py", "pipeline/test_images.py", "pipeline/test_store.py",
-    "pipeline/test_record.py", "pipeline/test_cluster.py", "pipeline/test_run.py", "pipeline/test_notebook.py",
-    "pipeline/test_classify.py", "test_verify.py", "report/test_page.py", "report/test_chapter.py",
-    "report/test_recomputed.py", "network/test_cut.py", "test_selftest.py", "data/test_bring.py",
-    "network/test_training.py", "report/test_sections.py", "report/test_evidence.py", "report/test_calibration.py",
-    "network/test_frozen.py", "network/test_resume.py", "bad_inputs/test_tables.py", "test_cli.py", "test_start.py",
-    "repeats/test_repeats.py", "network/test_finite.py", "data/test_split.py", "test_code.py",
+    "pipeline/test_study.py", "network/test_thesis.py", "pipeline/test_images.py", "pipeline/test_run.py",
+    "pipeline/test_record.py", "pipeline/test_cluster.py", "pipeline/test_classify.py", "pipeline/test_systems.py",
+    "pipeline/test_store.py", "pipeline/test_notebook.py", "network/test_resume.py", "network/test_training.py",
+    "network/test_cut.py", "report/test_page.py", "test_verify.py", "report/test_chapter.py",
+    "report/test_calibration.py", "systems/test_systems.py", "network/test_finite.py", "test_selftest.py",
+    "network/test_assembly.py", "report/test_evidence.py", "network/test_frozen.py", "bad_inputs/test_tables.py",
+    "bad_inputs/test_images.py", "data/test_split.py", "data/test_bring.py", "report/test_sections.py",
+    "data/test_lab.py", "repeats/test_repeats.py", "pipeline/test_bundle.py", "report/test_other_data.py",
+    "report/test_repeats.py", "test_cli.py", "test_start.py", "network/test_untraced.py",
+    "network/test_pretrained.py", "report/test_beside.py", "report/test_recomputed.py", "test_code.py",
 )  # fmt: skip
 """The files that take longest, in the order in which the workers take them.
 
-The first makes the study that others copy, and the next three, which the other worker begins with, do not need it.
+The first makes the study that others copy, and the next two, which the other worker begins with, do not need it.
+test_cluster begins when test_run has ended, as both start Ray.
 """
 
 
 def pytest_configure() -> None:
-    """Have each worker, and what it starts, compute on one core: threads of two workers would wait for each other."""
+    """Have each worker, and what it starts, compute on one core: threads of two workers would wait for each other.
+
+    What tests write is in memory where that has room for it: to delete a file that has reached a disk takes 3 ms.
+    """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if _has_room(MEMORY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def _has_room(memory: Path) -> bool:
+    """Whether a folder is in memory, which has room for what all tests leave, 4 GB, and for what they compute."""
+    return (
+        sys.platform == "linux"
+        and os.path.ismount(memory)
+        and not os.statvfs(memory).f_flag & os.ST_NOEXEC
+        and min(shutil.disk_usage(memory).free, psutil.virtual_memory().available - 8e9) > 4e9
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
