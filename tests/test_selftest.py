@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return Study(selftest.demo(64), tmp_path_factory.mktemp("study"), CPU)
+    return Study(selftest.demo(32), tmp_path_factory.mktemp("study"), CPU)
 
 
 def result(study: Study, name: str) -> Result:

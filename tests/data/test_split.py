@@ -88,7 +88,7 @@ def belonging(index: pd.DataFrame, near: Iterable[tuple[str, str]]) -> list[str]
     return [together.root(f"image {name}") for name in index.id]
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=80)
 @given(
     st.integers(0, 10**6), st.integers(40, 60), st.integers(0, 12), st.integers(0, 12), st.integers(0, 20),
     st.sampled_from(["image", "subject"]), st.sampled_from(["random", "preliminary", "fold_2"]),
@@ -131,7 +131,7 @@ def test_no_leak_by_subject_and_by_image_each_leak_is_counted(
             assert not nearby
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10**6), st.integers(5, 60), st.integers(0, 12), st.integers(0, 12))
 def test_components_are_those_of_an_independent_union(seed: int, subjects: int, duplicates: int, altered: int) -> None:
     index = make_index(seed, subjects, duplicates)

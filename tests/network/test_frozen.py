@@ -6,7 +6,7 @@ from conftest import untrained
 
 from wen.config.params import Compute
 from wen.network.cut import cut
-from wen.network.frozen import KINDS, Frozen, runner
+from wen.network.frozen import KINDS, Frozen, Run, runner
 
 CPU = torch.device("cpu")
 
@@ -20,8 +20,22 @@ def images() -> torch.Tensor:
     return torch.rand(3, 64, 64, 3, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("kinds", [KINDS, ("pooled",), ("activations",)])
-@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "tf_efficientnetv2_b0", "efficientnet_b0"])
+@pytest.fixture(scope="module")
+def pooled() -> Run:
+    """What gives the pooled features of a network by OpenVINO, which takes a second or two to make."""
+    return runner(Frozen(untrained("tf_efficientnet_lite0"), "blocks.5", ("pooled",)), 64, CPU, compute("openvino"))
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("tf_efficientnet_lite0", KINDS),
+        ("tf_efficientnet_lite0", ("pooled",)),
+        ("tf_efficientnet_lite0", ("activations",)),
+        ("tf_efficientnetv2_b0", KINDS),
+        ("efficientnet_b0", KINDS),
+    ],
+)
 def test_both_engines_compute_the_parts_of_the_network(name: str, kinds: tuple[str, ...], images: torch.Tensor) -> None:
     network = untrained(name)
     parts = cut(network, "blocks.5")
@@ -36,10 +50,9 @@ def test_both_engines_compute_the_parts_of_the_network(name: str, kinds: tuple[s
             torch.testing.assert_close(output, expected[kind], atol=2e-4, rtol=2e-4)
 
 
-def test_a_batch_may_have_any_number_of_images(images: torch.Tensor) -> None:
-    run = runner(Frozen(untrained("tf_efficientnet_lite0"), "blocks.5", ("pooled",)), 64, CPU, compute("openvino"))
-    (together,) = run(images)
-    one_by_one = [run(image[None])[0] for image in images]
+def test_a_batch_may_have_any_number_of_images(pooled: Run, images: torch.Tensor) -> None:
+    (together,) = pooled(images)
+    one_by_one = [pooled(image[None])[0] for image in images]
     torch.testing.assert_close(together, torch.cat(one_by_one), atol=1e-4, rtol=1e-4)
 
 
@@ -57,11 +70,10 @@ def test_pooled_features_of_bfloat16_maps_are_float32_means(engine: str, images:
         torch.testing.assert_close(pooled.double(), maps.double().mean((1, 2)), rtol=1e-5, atol=1e-7)
 
 
-def test_outputs_are_kept_when_the_next_batch_is_run(images: torch.Tensor) -> None:
-    run = runner(Frozen(untrained("tf_efficientnet_lite0"), "blocks.5", ("pooled",)), 64, CPU, compute("openvino"))
-    (first,) = run(images)
+def test_outputs_are_kept_when_the_next_batch_is_run(pooled: Run, images: torch.Tensor) -> None:
+    (first,) = pooled(images)
     before = first.clone()
-    run(torch.zeros_like(images))
+    pooled(torch.zeros_like(images))
     assert torch.equal(first, before)
 
 
