@@ -39,6 +39,12 @@ stages:
 FILES = ("model.bin", "features/1.npy", "metrics.json")
 
 
+@pytest.fixture(autouse=True)
+def _dvc_is_warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`wen verify --remote` starts DVC five times."""
+    monkeypatch.setattr("wen.dvc.DVC", warm.dvc())
+
+
 class Project:
     """A DVC repository with one stage."""
 

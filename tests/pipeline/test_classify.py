@@ -332,11 +332,15 @@ LOADED = "import runpy, sys\ntry:\n    runpy.run_module('wen', run_name='__main_
 HEAVY = ("torch", "timm", "sklearn", "pandas", "statsmodels", "matplotlib")
 
 
+def cells(study: Study) -> list[str]:
+    """A few images of the study."""
+    return [str(study.root / path) for path in pd.read_csv(study.root / "data/index.csv", dtype=str).path[:5]]
+
+
 def classified(study: Study, *options: str) -> tuple[str, set[str]]:
     """What `wen classify` writes of a few cells, and which heavy libraries it imported."""
-    cells = [str(study.root / path) for path in pd.read_csv(study.root / "data/index.csv", dtype=str).path[:5]]
     end = f"print('imported', *{set(HEAVY)} & set(sys.modules), file=sys.stderr)"
-    command = [sys.executable, "-c", LOADED.format(end=end), "classify", *cells, "--format", "csv", *options]
+    command = [sys.executable, "-c", LOADED.format(end=end), "classify", *cells(study), "--format", "csv", *options]
     done = subprocess.run(command, cwd=study.root, env=study.env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout, set(done.stderr.split("imported")[-1].split())
@@ -357,31 +361,39 @@ def test_the_second_time_a_classifier_answers_with_equal_bytes_and_without_torch
     assert "torch" in imported
     assert classified(study, "--members", *name) == (first, set())
     weights = next(kept.glob("*/weights.safetensors"))
-    content = bytearray(weights.read_bytes())
-    content[len(content) // 2] ^= 1
-    weights.write_bytes(content)
-    again, imported = classified(study, "--members", *name)  # what is damaged is made again
-    assert (again, "torch" in imported) == (first, True)
+    whole = weights.read_bytes()
+    middle = len(whole) // 2
+    weights.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    again = study.run("wen", "classify", *cells(study), "--format", "csv", "--members", *name)
+    assert again.startswith(first)
+    assert weights.read_bytes() == whole  # what is damaged is made again
     assert classified(study, "--members", *name) == (first, set())
 
 
-def test_two_classifiers_are_kept_and_the_disk_holds_no_more(study: Study, kept: Path) -> None:
-    rows = {name: classified(study, "--classifier", f"single 0.001-{name}")[0] for name in (0, 1)}
-    rows[2] = classified(study, "--classifier", "inter 0.0001 f1")[0]
+def test_two_classifiers_are_kept_and_the_disk_holds_no_more(
+    study: Study, kept: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = {}
+    for name in ("single 0.001-0", "single 0.001-1", "inter 0.0001 f1"):
+        run(study, *cells(study), classifier=name, form="csv")
+        rows[name] = capfd.readouterr().out
     assert len(set(rows.values())) == 3
     assert len(list(kept.iterdir())) == 2
-    assert classified(study, "--classifier", "single 0.001-1") == (rows[1], set())
+    monkeypatch.setattr("wen.bundle.kept.keep", None)
+    run(study, *cells(study), classifier="single 0.001-1", form="csv")
+    assert capfd.readouterr().out == rows["single 0.001-1"]
 
 
 def test_a_classifier_that_is_kept_is_refused_if_its_model_is_not_the_studys(study: Study, kept: Path) -> None:
-    classified(study)
+    run(study, *cells(study))
+    assert list(kept.iterdir())
     model = study.root / "models/0.001/0.safetensors"
     content = model.read_bytes()
     model.unlink()  # a link into DVC's cache, maybe
     model.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     try:
-        cell = pd.read_csv(study.root / "data/index.csv", dtype=str).path[0]
-        assert "not the model recorded by DVC" in study.run("wen", "classify", cell, fails=True)
+        with pytest.raises(WenError, match="not the model recorded by DVC"):
+            run(study, *cells(study))
     finally:
         model.write_bytes(content)
 

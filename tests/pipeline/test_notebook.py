@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import warm
 from conftest import PROJECT
-from tiny_study import Study, new_study
+from tiny_study import Study, new_study, tiny_values
 
 NOTEBOOK = json.loads((PROJECT / "notebooks/study.ipynb").read_text(encoding="utf-8"))
 CELLS = ["".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
@@ -17,7 +17,7 @@ MODEL = "models/0.001/0.safetensors"
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return new_study(tmp_path_factory.mktemp("notebook"), "study")
+    return new_study(tmp_path_factory.mktemp("notebook"), "study", tiny_values(cpu_engine="torch"))
 
 
 def session(study: Study, monkeypatch: pytest.MonkeyPatch, folder: Path, **parameters: Any) -> None:

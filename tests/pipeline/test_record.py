@@ -15,7 +15,7 @@ from wen.files import read_json
 def project(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """The project, whose laptop profile is a tiny study of C-NMC; beside it, made-up images in C-NMC's layout."""
     made = new_study(tmp_path_factory.mktemp("record"), "project")
-    values = tiny_values()
+    values = tiny_values(cpu_engine="torch")
     dataset = Params.model_validate(values).dataset
     assert dataset.synthetic
     synthetic.write(made.root.parent / "cnmc", dataset.synthetic, dataset.side, seed=1)

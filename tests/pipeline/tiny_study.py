@@ -90,8 +90,25 @@ def new_study(folder: Path, name: str, values: dict[str, Any] | None = None) -> 
     made.run("git", "config", "user.name", "tester")  # DVC sets a changed workspace aside as a commit
     made.run("git", "config", "user.email", "tester@example.org")
     set_params(root, values or tiny_values())
+    save_time(root)
     made.commit("Tiny study")
     return made
+
+
+def save_time(root: Path) -> None:
+    """Leave out figures as PDF and as PNG in their full size, half of a report's time, and `wen plan`'s long trial.
+
+    test_drawing looks at every format, and the test of commands one by one draws all figures in all of them.
+    """
+    for name, line, instead in (
+        ("report/drawing.py", 'FORMATS = ("svg", "pdf", "png")\n', 'FORMATS = ("svg", "png")\n'),
+        ("figure_style.py", "DPI = 200", "DPI = 40"),
+        ("network/cost.py", "SECONDS = 10.0", "SECONDS = 0.3"),
+    ):
+        file = root / "src/wen" / name
+        text = file.read_text()
+        assert text.count(line) == 1
+        file.write_text(text.replace(line, instead))
 
 
 def finished_study(factory: pytest.TempPathFactory, name: str) -> Study:
@@ -101,8 +118,9 @@ def finished_study(factory: pytest.TempPathFactory, name: str) -> Study:
     """
 
     def finish(folder: Path) -> None:
-        study = new_study(folder, "study")
-        (folder / "home/repro.txt").write_text(study.run("dvc", "repro"))
+        study = prepared_study(factory, folder)
+        with (folder / "home/repro.txt").open("a") as file:
+            file.write(study.run("dvc", "repro"))
         study.commit("Result")
 
     return _copied(factory, "finished", finish, factory.mktemp(name))
@@ -112,7 +130,8 @@ def prepared_study(factory: pytest.TempPathFactory, folder: Path) -> Study:
     """Copy a tiny study in which `dvc repro` ran all that needs no model: made once for all tests, too."""
 
     def prepare(folder: Path) -> None:
-        new_study(folder, "study").run("dvc", "repro", "features", "baselines", "repeats", "systems")
+        printed = new_study(folder, "study").run("dvc", "repro", "features", "baselines", "repeats", "systems")
+        (folder / "home/repro.txt").write_text(printed)
 
     return _copied(factory, "prepared", prepare, folder)
 
@@ -131,7 +150,8 @@ def _copied(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], o
     return Study(folder / "study", folder / "home")
 
 
-def tiny_values(rates: Sequence[float] = (0.001, 0.0001)) -> dict[str, Any]:
+def tiny_values(rates: Sequence[float] = (0.001, 0.0001), cpu_engine: str = "openvino") -> dict[str, Any]:
+    """The demo's params.yaml, cut down; OpenVINO, by which `wen classify` answers, translates networks for a second."""
     values: dict[str, Any] = YAML(typ="safe").load((PROJECT / "profiles/demo.yaml").read_text())
     values["dataset"]["side"] = 48
     values["dataset"]["synthetic"] |= {
@@ -147,7 +167,7 @@ def tiny_values(rates: Sequence[float] = (0.001, 0.0001)) -> dict[str, Any]:
     values["head"]["epochs"] = 2
     values["finetune"]["epochs"] = 1
     values["repeats"] = {"image": 2, "subject": 2}
-    values["compute"]["threads"] = 1  # test workers share the cores
+    values["compute"] |= {"threads": 1, "cpu_engine": cpu_engine}  # test workers share the cores
     values["report"]["bootstrap"] = 200
     return values
 
