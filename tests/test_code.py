@@ -67,6 +67,7 @@ RERUN: dict[str, set[str]] = {
 }
 NEVER = (
     "config/stages.py",
+    "config/jobs.py",
     "launch/*.py",
     "integrity/verify.py",
     "integrity/check.py",
@@ -204,6 +205,15 @@ def test_a_message_and_the_launcher_rerun_nothing(
 ) -> None:
     edit(source / name, old, new)
     assert changed(before) == set()
+
+
+def test_a_further_stage_reruns_none_and_code_beside_the_names_of_stages_reruns_all(
+    before: dict[str, str], source: Path
+) -> None:
+    edit(source / "config/stages.py", 'BEFORE = ("code"', 'MORE = ("later", 1)\nBEFORE = ("code"')
+    assert changed(before) == set()
+    edit(source / "config/stages.py", "MORE = ", "import wen.files\n\nwen.files.write_json = print\nMORE = ")
+    assert changed(before) == ALL
 
 
 def test_a_message_that_needs_more_lines_reruns_nothing(before: dict[str, str], source: Path) -> None:

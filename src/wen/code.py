@@ -26,7 +26,7 @@ COMMANDS = SOURCE / "wen/cli.py"
 PUBLISHED = "wen/systems/published/*[!_].py"
 """The published systems, a module each, which are imported by name."""
 NAMES = SOURCE / "wen/config/stages.py"
-"""Only names the stages: another one is to rerun none of those that there are."""
+"""Only names the stages, and while that is so counts for none: another name is to rerun no stage that there is."""
 DATA = (".csv", ".yaml", ".html", ".xml", ".css", ".js", ".md")
 """Endings of the package's files that are no modules; editors and systems leave others beside them."""
 LIBRARIES = {
@@ -135,12 +135,22 @@ def files(stage: str) -> list[Path]:
     left = [START, SOURCE / "wen/__init__.py", *_by_name(stage)]
     while left:
         file = left.pop()
-        if file not in found and file != NAMES:
+        if file not in found and not _only_names(file):
             found.add(file)
             left += [path for name in _imports(file, stage) for path in _modules(name)]
     packages = {file.parent for file in found} - {SOURCE / "wen"}
     beside = (path for package in packages for path in package.rglob("*") if path.suffix in DATA and path.is_file())
     return sorted(found.union(path for path in beside if not path.name.startswith((".", "#", "~"))))
+
+
+def _only_names(file: Path) -> bool:
+    """Whether it is `NAMES`, with nothing in it but names that are given constants and tuples of them."""
+    if file != NAMES:
+        return False
+    statements = ast.parse(file.read_bytes()).body
+    constants = (ast.Name, ast.Store, ast.Load, ast.Tuple, ast.Constant, ast.Assign, ast.Expr)
+    computes = (node for statement in statements for node in ast.walk(statement) if not isinstance(node, constants))
+    return all(isinstance(one, ast.Assign | ast.Expr) for one in statements) and not any(computes)
 
 
 def _by_name(stage: str) -> list[Path]:

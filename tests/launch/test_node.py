@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from wen.config.jobs import System, addresses, before
 from wen.config.member import Member
 from wen.config.params import Params
-from wen.config.stages import System, addresses, before
 from wen.launch.node import NEEDED, needed, wen_device
 from wen.launch.run import jobs_of
 

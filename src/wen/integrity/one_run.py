@@ -8,9 +8,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from wen.config.jobs import addresses
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.config.stages import addresses
 from wen.data.folder import is_litter
 from wen.errors import WenError
 from wen.files import digest, read_json

@@ -5,9 +5,10 @@ import heapq
 from rich.console import Console
 from rich.table import Table
 
+from wen.config.jobs import addresses, before
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.config.stages import OF_NETWORKS, addresses, before
+from wen.config.stages import OF_NETWORKS
 from wen.errors import WenError
 from wen.times import spent
 

@@ -23,9 +23,9 @@ from pathlib import Path
 import safetensors
 from ruamel.yaml import YAML
 
+from wen.config.jobs import Job
 from wen.config.member import Member
 from wen.config.paths import Paths
-from wen.config.stages import Job
 from wen.dvc import DVC, configure_copy, environment, output_of
 from wen.errors import WenError
 

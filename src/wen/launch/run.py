@@ -19,9 +19,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+from wen.config.jobs import Job, System, addresses, before
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.config.stages import Job, System, addresses, before
 from wen.dvc import DVC, dvc, environment
 from wen.errors import WenError
 from wen.integrity.lock import set_aside_if_torn
