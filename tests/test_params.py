@@ -68,6 +68,7 @@ IMPOSSIBLE: list[tuple[str, Any]] = [
     ("finetune.unfreeze_from", ""), ("backbone.kwargs", {"bn_eps": [0.001]}),
     ("backbone.mean", [0.5, 0.5]), ("backbone.std", [0.5, 0.5, 0]),
     ("calibration", "platt"), ("report.prevalences", []), ("report.prevalences", [0]), ("report.specificity", 1.0),
+    ("lr", 1e-300), ("lr_grid", [0.001, 5e-324]),
     ("dataset.name", " "), ("dataset.name", "a\nb"), ("dataset.classes", ["HEM", "\x1b[2J"]),
     ("augment.brightness", -0.1), ("compute.threads", 0),
 ]  # fmt: skip

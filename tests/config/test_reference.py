@@ -46,7 +46,7 @@ def test_no_key_lacks_its_meaning(page: str) -> None:
 @pytest.mark.parametrize(
     ("key", "values"),
     [
-        ("lr", "number above 0 to 100"),
+        ("lr", "number from 1e-10 to 100"),
         ("folds", "list (integer from 0), at least 2"),
         ("seed", "integer from 0 below 4,294,967,296"),
         ("reading", "`as_written`, `leak_free`"),

@@ -45,7 +45,8 @@ Integer = Annotated[int, Field(lt=2**31)]  # beyond any use, and Python does not
 Positive = Annotated[Integer, Field(ge=1)]
 Count = Annotated[Integer, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-LearningRate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False), BeforeValidator(_with_a_point)]
+LearningRate = Annotated[float, Field(ge=1e-10, le=100, allow_inf_nan=False), BeforeValidator(_with_a_point)]
+"""A step of less than 1e-10 changes no weight in float32, so the model would stay at its random start."""
 Colour = Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=3, max_length=3)]
 Jitter = Annotated[float, Field(ge=0, le=1)]
 
