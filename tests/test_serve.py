@@ -225,8 +225,10 @@ def test_every_warning_is_said_in_the_page_s_language(language: str) -> None:
     cell = Image.new("RGB", (48, 48), (250, 250, 10))
     cell.paste((90, 90, 90), (0, 0, 20, 20))
     found = [*reasons(look(cell), usual), *reasons(look(Image.new("RGB", (9, 9))), usual),
-             *reasons(look(Image.new("RGB", (9, 9), "red")), usual)]  # fmt: skip
-    assert len(found) == 5
+             *reasons(look(Image.new("RGB", (9, 9), "red")), usual),
+             *reasons(look(cell), {"width": [1, 99], "height": [1, 99], "area": [0, 1], "red": [0, 255],
+                                   "green": [0, 255], "blue": [0, 255], "blue less red": [-9, 9]})]  # fmt: skip
+    assert len(found) == 6
     for warning in found:
         matching = [entry for entry in html.phrases(language) if re.search(entry[0], warning)]
         assert len(matching) == 1, warning

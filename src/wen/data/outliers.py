@@ -19,7 +19,11 @@ PLAIN = 2.0  # grey levels of standard deviation; an image with less shows nothi
 TAIL = 0.05  # of a study's images on either side that may be anything
 REACH = 1.5  # times the distance from the median to the tail, beyond the tail: 4.1 standard deviations of a normal
 
-FLOORS = {"width": np.log(1.5), "height": np.log(1.5), "area": 0.15, "red": 40.0, "green": 40.0, "blue": 40.0}
+HUES = {"red less green": ("red", "green"), "blue less green": ("blue", "green"), "blue less red": ("blue", "red")}
+"""Differences of mean levels: of a grey image all are 0, and swapped channels turn one of them round."""
+FLOORS = {
+    "width": np.log(1.5), "height": np.log(1.5), "area": 0.15, "red": 40.0, "green": 40.0, "blue": 40.0,
+} | dict.fromkeys(HUES, 10.0)  # fmt: skip
 """The least reach beyond the tail, where a study's images are nearly equal; of sizes, in logarithms."""
 MEASURES = (*FLOORS, "contrast")
 _SIZES = ("width", "height")
@@ -34,7 +38,8 @@ def look(image: Image.Image) -> dict[str, float]:
     -------
     dict
         ``width`` and ``height``, px; ``area``, the share of the frame that is not black; ``red``, ``green`` and
-        ``blue``, mean levels (0 to 255) where it is not black; ``contrast``, the standard deviation of its grey levels.
+        ``blue``, mean levels (0 to 255) where it is not black, and their differences, see `HUES`; ``contrast``, the
+        standard deviation of its grey levels.
     """
     small = image.reduce(max(min(image.size) // REDUCED, 1))
     grey, colours = np.asarray(small.convert("L")), np.asarray(small)
@@ -42,7 +47,8 @@ def look(image: Image.Image) -> dict[str, float]:
     levels = colours[inside].mean(axis=0) if inside.any() else np.zeros(3)
     colour = dict(zip(("red", "green", "blue"), levels.tolist(), strict=True))
     size = {"width": float(image.width), "height": float(image.height)}
-    return size | {"area": float(inside.mean())} | colour | {"contrast": float(grey.std())}
+    hues = {name: colour[one] - colour[other] for name, (one, other) in HUES.items()}
+    return size | {"area": float(inside.mean())} | colour | hues | {"contrast": float(grey.std())}
 
 
 def not_black(pixels: np.ndarray) -> np.ndarray:
@@ -102,6 +108,9 @@ def reasons(found: Mapping[str, float], usual: Ranges) -> list[str]:
             for values in zip(*((found[name], *usual[name]) for name in ("red", "green", "blue")), strict=True)
         )
         lines.append(f"mean colour {colour}, {darkest} to {lightest} in the study")
+    elif hue := next((name for name in HUES if name in usual and _is_outside(found, usual, name)), None):
+        low, high = usual[hue]
+        lines.append(f"{hue} {found[hue]:.0f}, {low:.0f} to {high:.0f} in the study")
     return lines
 
 
