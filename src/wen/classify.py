@@ -243,24 +243,23 @@ def of_study(params: Params, paths: Paths, request: Request) -> Applied:
     if keeps and (members := kept.members_of(place, paths)):
         one_run.check_models(models(members, paths), paths)
         return opened(place, "cpu")
-    return _by_torch(params, paths, request, study, place if keeps else None)
+    from wen.results import gather  # here, not above: pandas, which it imports, is needed the first time alone
 
-
-def _by_torch(params: Params, paths: Paths, request: Request, study: str, place: Path | None) -> Applied:
-    """Make a classifier of the models, which takes torch, and keep it in ``place`` for the next time."""
-    from wen.bundle import kept
-    from wen.bundle.read import opened
-    from wen.evaluation.metrics import THRESHOLD
-    from wen.integrity import one_run
-    from wen.network import device
-    from wen.results import gather
-
-    device.settle(params.compute)
     classifier = choose(gather(params, paths), request.classifier)
     members = [predictions.member for predictions in classifier.members]
     one_run.check_models(models(members, paths), paths)
-    if place and not members[0].baseline and kept.keep(place, classifier, study, params, paths):
+    if keeps and not members[0].baseline and kept.keep(place, classifier, study, params, paths):
         return opened(place, "cpu")
+    return _by_torch(params, paths, request, study, classifier)
+
+
+def _by_torch(params: Params, paths: Paths, request: Request, study: str, classifier: "Classifier") -> Applied:
+    """Load the models of a classifier on the device, or for a cluster."""
+    from wen.evaluation.metrics import THRESHOLD
+    from wen.network import device
+
+    device.settle(params.compute)
+    members = [predictions.member for predictions in classifier.members]
     how = preparation(params, paths)
     answers: Callable[[Any], Iterator[Answer | str]]
     if request.address:

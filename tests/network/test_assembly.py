@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -19,7 +20,9 @@ from wen.data.symmetry import turned
 from wen.ensemble.combined import combined
 from wen.errors import WenError
 from wen.members.networks import logits_of, probabilities
-from wen.network.assembly import Assembly, of_mean
+from wen.network import graph
+from wen.network.assembly import Assembly, graph_of, of_mean
+from wen.network.compiled import compiled
 
 SIZE = 32
 CUT = "blocks.4"
@@ -69,6 +72,45 @@ def test_each_network_gives_what_it_gives_alone(
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.abs(expected[:, 0] - expected[:, 1]).min() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("name", "cut_from"), [("test_efficientnet", "auto"), ("test_convnext", "stages.2"), ("test_nfnet", "auto")]
+)
+def test_a_graph_that_holds_no_weight_gives_with_those_of_any_networks_what_they_give(
+    images: np.ndarray, tmp_path: Path, name: str, cut_from: str
+) -> None:
+    networks = [untrained(name, SIZE), untrained(name, SIZE)]
+    with torch.no_grad():
+        networks[1].get_classifier().bias.add_(0.5)
+    files = [tmp_path / "graph.json", tmp_path / "again.json"]
+    for network, file in zip(networks, files, strict=True):
+        graph.write(graph_of(network, cut_from, SIZE), file)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    found = graph.read(files[0])
+    assert found is not None
+    states = [{key: value.numpy() for key, value in network.state_dict().items()} for network in networks]
+    joined = graph.joined(found, states)
+    assert joined == graph.joined(found, states)
+    run = compiled(*joined, Compute(threads=1, cpu_engine="openvino", precision="float32"))
+    with torch.inference_mode():
+        expected = Assembly(networks, cut_from).eval()(torch.from_numpy(images)).numpy()
+    np.testing.assert_allclose(run(images), expected, atol=1e-4)
+    assert np.abs(expected[:, 0] - expected[:, 1]).max() > 0.01
+
+
+def test_a_network_of_whose_weights_openvino_wrote_a_number_that_it_computed_has_no_graph(
+    networks: list[nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = graph.written
+
+    def negated(model: Any) -> tuple[bytes, bytes]:
+        xml, constants = written(model)
+        return xml, (np.frombuffer(constants, np.uint8).view(np.uint32) ^ (1 << 31)).tobytes()
+
+    assert graph_of(networks[0], CUT, SIZE) is not None
+    monkeypatch.setattr(graph, "written", negated)
+    assert graph_of(networks[0], CUT, SIZE) is None
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -19,8 +19,8 @@ from wen.identity import study_id
 from wen.integrity import one_run
 from wen.members.apply import models, networks_of
 from wen.names import shown
-from wen.network import device
-from wen.network.assembly import Assembly, to_openvino
+from wen.network import device, graph
+from wen.network.assembly import Assembly
 from wen.report.language import Text
 from wen.report.provenance import provenance
 from wen.results import Classifier, gather
@@ -62,7 +62,8 @@ def run(params: Params, paths: Paths, target: Path, name: str | None = None) -> 
     device.settle(params.compute)
     networks = networks_of(members, params, paths)
     assembly = Assembly(networks, params.finetune.unfreeze_from, turns=params.predict.turns).eval()
-    if not assembly.is_traced:
+    found = graph.read(paths.graph)
+    if not found:
         raise WenError(
             f"{params.backbone.name}: torch.fx cannot trace it, so it cannot be exported; use `wen classify` in the "
             "study"
@@ -71,8 +72,9 @@ def run(params: Params, paths: Paths, target: Path, name: str | None = None) -> 
     described = _content(params, paths, classifier, assembly)
     with atomic(target) as partial:
         partial.mkdir()
-        xml, constants = to_openvino(assembly, params.images.size)
-        stored = weights.of_members(networks, [member.name for member in members])
+        arrays = weights.read(members, paths)
+        xml, constants = graph.joined(found, arrays)
+        stored = weights.of_members(arrays, [member.name for member in members])
         xml = weights.write(stored, xml, constants, partial / manifest.WEIGHTS)
         (partial / manifest.OPENVINO).write_bytes(xml)
         about = {key: str(described[key]) for key in ("classifier", "study", "classes", "threshold", "images")}
@@ -103,8 +105,8 @@ def _content(params: Params, paths: Paths, classifier: Classifier, assembly: Ass
         ],
         "images": applied["images"] | {
             "channels": "RGB",
-            "mean": [round(value, 6) for value in assembly.mean.tolist()],
-            "std": [round(value, 6) for value in assembly.std.tolist()],
+            "mean": [round(value, 6) for value in assembly.trunk.mean.tolist()],
+            "std": [round(value, 6) for value in assembly.trunk.std.tolist()],
         },
         "data": applied["data"] | {
             "name": params.dataset.name,

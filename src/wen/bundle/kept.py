@@ -1,7 +1,8 @@
-"""A study's classifiers, kept as a bundle keeps them, so that `wen classify` needs torch once and not each time.
+"""A study's classifiers, kept as a bundle keeps them, so that `wen classify` makes each of them once.
 
-Torch and timm take most of the time before the first image. What they make of a classifier's models, the network for
-OpenVINO, depends on nothing that changes between two calls. It is kept in the study's .dvc/tmp and may be deleted.
+The network for OpenVINO, made of the classifier's models and models/graph.json, depends on nothing that changes between
+two calls. It is kept in the study's .dvc/tmp and may be deleted. Torch and timm, which take most of the time before the
+first image, are needed for none of it.
 """
 
 import hashlib
@@ -70,20 +71,16 @@ def keep(place: Path, classifier: "Classifier", study: str, params: Params, path
     Raises
     ------
     WenError
-        As `wen.members.networks.loaded` does.
+        If a model or models/graph.json is missing or damaged.
     """
-    import torch
-
     from wen.bundle import content, weights
-    from wen.members.networks import loaded
-    from wen.network.assembly import Assembly, to_openvino
+    from wen.network import graph
 
-    members = [found.member for found in classifier.members]
-    networks = loaded(members, params, paths, torch.device("cpu"))
-    assembly = Assembly(networks, params.finetune.unfreeze_from, turns=params.predict.turns).eval()
-    if not assembly.is_traced:
+    if not (found := graph.read(paths.graph)):
         return False
-    xml, constants = to_openvino(assembly, params.images.size)
+    members = [predictions.member for predictions in classifier.members]
+    networks = weights.read(members, paths)
+    xml, constants = graph.joined(found, networks)
     stored = weights.of_members(networks, [member.name for member in members])
     try:
         with atomic(place) as partial:

@@ -5,36 +5,57 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import safetensors.torch
-import torch
-from torch import nn
+import safetensors
+import safetensors.numpy
 
+from wen.config.member import Member
 from wen.config.params import Backbone
-from wen.network import backbone
-from wen.network.weights_file import Weights
+from wen.config.paths import Paths
+from wen.errors import WenError
+from wen.network.graph import PLACE, Arrays, places
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 CONSTANTS = "openvino.constants"
 """Shapes and the like, which classifier.xml refers to besides the weights."""
-PLACE = re.compile(rb'(?<= offset=")(\d+)(" size=")(\d+)(?=")')
-"""Where OpenVINO's XML refers to the bytes of a constant."""
 
 
-def of_members(networks: Sequence[nn.Module], names: Sequence[str]) -> Weights:
+def read(members: Sequence[Member], paths: Paths) -> list[Arrays]:
+    """Read the weights of a study's networks; one that is missing or damaged is a `WenError`."""
+    found: list[Arrays] = []
+    for path in map(paths.model, members):
+        try:
+            found.append(safetensors.numpy.load_file(path))
+        except FileNotFoundError:
+            raise WenError(f"{path}: not found; run `dvc repro` first") from None
+        except safetensors.SafetensorError as error:
+            raise WenError(f"{path}: damaged ({error}); delete it and run `dvc repro`") from None
+    return found
+
+
+def of_members(networks: Sequence[Arrays], names: Sequence[str]) -> dict[str, np.ndarray]:
     """Name the weights of networks: by timm's names where all have equal ones, else ``MEMBER/NAME``."""
-    states = [network.state_dict() for network in networks]
-    weights: Weights = {}
-    for key, first in states[0].items():
-        if all(torch.equal(first, state[key]) for state in states):
+    weights = {}
+    for key, first in networks[0].items():
+        if all(np.array_equal(first, network[key]) for network in networks):
             weights[key] = first
         else:
-            weights |= {f"{name}/{key}": state[key] for name, state in zip(names, states, strict=True)}
+            weights |= {f"{name}/{key}": network[key] for name, network in zip(names, networks, strict=True)}
     return weights
 
 
-def load(path: Path, names: Sequence[str], options: Backbone, size: int, where: torch.device) -> list[nn.Module]:
+def load(path: Path, names: Sequence[str], options: Backbone, size: int, where: "torch.device") -> "list[nn.Module]":
     """Build the members' networks by timm, for inference on a device."""
+    import safetensors.torch
+    import torch
+
+    from wen.network import backbone
+
     weights = safetensors.torch.load_file(path)
     weights.pop(CONSTANTS, None)
     shared = {key: tensor for key, tensor in weights.items() if "/" not in key}
@@ -48,21 +69,21 @@ def load(path: Path, names: Sequence[str], options: Backbone, size: int, where: 
     return networks
 
 
-def write(weights: Weights, xml: bytes, constants: bytes, path: Path) -> bytes:
+def write(weights: Arrays, xml: bytes, constants: bytes, path: Path) -> bytes:
     """Write weights, and give the XML that refers to this file in place of its own constants.
 
     Parameters
     ----------
     weights : dict
     xml, constants : bytes
-        As `wen.network.assembly.to_openvino` gives them. A constant that is no weight is written besides.
+        As `wen.network.graph.joined` gives them. A constant that is no weight is written besides.
     path : Path
     """
-    tensors = {key: tensor.contiguous().cpu() for key, tensor in weights.items()}
-    weight_of = {_digest(_bytes(tensor)): key for key, tensor in reversed(tensors.items())}
-    others = _others([constants[begin : begin + size] for begin, size in _places(xml)], set(weight_of))
-    tensors[CONSTANTS] = torch.from_numpy(np.frombuffer(b"".join(others), np.int64).copy())
-    path.write_bytes(safetensors.torch.save(tensors))
+    arrays = dict(weights)
+    weight_of = {_digest(array.tobytes()): key for key, array in reversed(arrays.items())}
+    others = _others([constants[begin : begin + size] for begin, size in places(xml)], set(weight_of))
+    arrays[CONSTANTS] = np.frombuffer(b"".join(others), np.int64)
+    path.write_bytes(safetensors.numpy.save(arrays))
     begins = _begins(path)
     place = {digest: begins[key] for digest, key in weight_of.items()}
     at = begins[CONSTANTS]
@@ -75,10 +96,6 @@ def write(weights: Weights, xml: bytes, constants: bytes, path: Path) -> bytes:
         return b"%d" % place[_digest(constants[begin : begin + size])] + match[2] + match[3]
 
     return PLACE.sub(referring, xml)
-
-
-def _places(xml: bytes) -> list[tuple[int, int]]:
-    return [(int(match[1]), int(match[3])) for match in PLACE.finditer(xml)]
 
 
 def _others(constants: list[bytes], known: set[str]) -> dict[bytes, list[str]]:
@@ -98,10 +115,6 @@ def _begins(path: Path) -> dict[str, int]:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
     return {key: 8 + length + about["data_offsets"][0] for key, about in header.items() if key != "__metadata__"}
-
-
-def _bytes(tensor: torch.Tensor) -> bytes:
-    return tensor.numpy().tobytes()
 
 
 def _digest(content: bytes) -> str:

@@ -43,6 +43,8 @@ class Paths:
     split = Place("data/split.csv")
     split_metrics = Place("metrics/split.json")
     backbone = Place("models/backbone.safetensors")
+    graph = Place("models/graph.json")
+    """What all networks of the study compute, apart from their weights."""
     test_cells = Place("data/test-cells.npz")
     """Thumbnails of the test images."""
     features = Place("data/features")

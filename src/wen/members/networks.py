@@ -12,8 +12,9 @@ from wen.config.params import Compute, Params
 from wen.config.paths import Paths
 from wen.errors import WenError
 from wen.network import backbone, device
-from wen.network.assembly import Assembly, to_openvino
+from wen.network.assembly import Assembly, graph_of
 from wen.network.compiled import Logits, compiled
+from wen.network.graph import joined
 
 
 class Networks:
@@ -78,10 +79,12 @@ def logits_of(
     Torch also runs half types, in which OpenVINO would compute the heads, too, and networks that cannot be traced.
     """
     dtype = device.precision(where, options)
-    assembly = Assembly(networks, cut_from, dtype, turns).eval()
     openvino = where.type == "cpu" and options.cpu_engine == "openvino" and dtype == torch.float32
-    if openvino and assembly.is_traced:
-        return compiled(*to_openvino(assembly, size), options)
+    graph = graph_of(networks[0], cut_from, size, turns) if openvino else None
+    if graph:
+        states = [{name: weight.numpy() for name, weight in one.state_dict().items()} for one in networks]
+        return compiled(*joined(graph, states), options)
+    assembly = Assembly(networks, cut_from, dtype, turns).eval()
 
     def logits(images: np.ndarray) -> np.ndarray:
         with torch.inference_mode():

@@ -13,7 +13,7 @@ Logits = Callable[[np.ndarray], np.ndarray]
 
 
 def compiled(xml: bytes | Path, constants: bytes | Path, options: Compute) -> Logits:
-    """Compile what `wen.network.assembly.to_openvino` described, for float32 and ``compute.threads``.
+    """Compile what `wen.network.graph.joined` wrote, for float32 and ``compute.threads``.
 
     Parameters
     ----------

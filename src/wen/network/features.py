@@ -23,8 +23,9 @@ from wen.data.images import network_input
 from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.errors import WenError
 from wen.files import atomic, write_json
-from wen.network import backbone, device
+from wen.network import backbone, device, graph
 from wen.network.arrays import Turned, View, array_path, rows_of_views_path, writers
+from wen.network.assembly import graph_of
 from wen.network.finite import kind_of, overflow, refusal
 from wen.network.frozen import KINDS
 from wen.network.inputs import UNTRAINED, Rows, batches, computed, is_kept, views_of
@@ -48,6 +49,8 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
 
     data/turned/ has ``pooled-turned-T.npy`` and ``activations-turned-T.npy``, of all images turned by each T of
     `predict.tta`: in a folder of its own, so that another ``tta`` trains nothing anew. turns.json lists them.
+
+    models/graph.json has what the network computes, apart from its weights: `wen classify` needs no torch with it.
 
     With ``compute.precision: auto`` all of it is computed in float32, on a GPU too, and stored as ``features.dtype``
     says; bfloat16 or float16 there is obeyed here as well, but for the pooled features, which are float32 means of
@@ -86,6 +89,10 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
                 stored = _as_stored(outputs, kinds, params.features.dtype, images, view, reason)
                 folder = beside if isinstance(view, Turned) else partial
                 _write(folder, kinds, view, _differing(stored, kinds[-1]), sum(map(len, rows)))
+    untrained = backbone.build(params.backbone, params.images.size).eval()
+    graph.write(
+        graph_of(untrained, params.finetune.unfreeze_from, params.images.size, params.predict.turns), paths.graph
+    )
 
 
 def _kept(params: Params, network: nn.Module) -> tuple[str, ...]:
