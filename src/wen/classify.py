@@ -248,7 +248,7 @@ def of_study(params: Params, paths: Paths, request: Request) -> Applied:
     classifier = choose(gather(params, paths), request.classifier)
     members = [predictions.member for predictions in classifier.members]
     one_run.check_models(models(members, paths), paths)
-    if keeps and not members[0].baseline and kept.keep(place, classifier, study, params, paths):
+    if keeps and kept.keep(place, classifier, study, params, paths):
         return opened(place, "cpu")
     return _by_torch(params, paths, request, study, classifier)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from wen.bundle import card, content, manifest, onnx_file, weights
 from wen.classify import choose
@@ -17,7 +18,7 @@ from wen.errors import WenError
 from wen.files import atomic, read_json, write_text
 from wen.identity import study_id
 from wen.integrity import one_run
-from wen.members.apply import models, networks_of
+from wen.members.apply import models
 from wen.names import shown
 from wen.network import device, graph
 from wen.network.assembly import Assembly
@@ -53,32 +54,32 @@ def run(params: Params, paths: Paths, target: Path, name: str | None = None) -> 
     one_run.check(params, paths, focus=name is None)
     classifier = choose(gather(params, paths), name)
     members = [predictions.member for predictions in classifier.members]
-    if classical := [member for member in members if member.baseline]:
+    if not weights.are_networks(members, params):
         raise WenError(
-            f"--classifier {classifier.id}: a baseline, {classical[0].baseline}; only networks can be exported (single "
-            "LR-FOLD, inter LR SCHEME, intra READING SCHEME). `wen classify` applies baselines in the study"
+            f"--classifier {classifier.id}: a baseline, {members[0].baseline}; only networks can be exported (single "
+            "LR-FOLD, inter LR SCHEME, intra READING SCHEME, and single baseline/features-FOLD with predict.tta: "
+            "none). `wen classify` applies baselines in the study"
         )
     one_run.check_models(models(members, paths), paths)
-    device.settle(params.compute)
-    networks = networks_of(members, params, paths)
-    assembly = Assembly(networks, params.finetune.unfreeze_from, turns=params.predict.turns).eval()
     found = graph.read(paths.graph)
     if not found:
         raise WenError(
             f"{params.backbone.name}: torch.fx cannot trace it, so it cannot be exported; use `wen classify` in the "
             "study"
         )
-    answering = onnx_file.Answering(assembly, classifier.weight, classifier.temperature).eval()
-    described = _content(params, paths, classifier, assembly)
+    names, size = [member.name for member in members], params.images.size
+    device.settle(params.compute)
     with atomic(target) as partial:
         partial.mkdir()
-        arrays = weights.read(members, paths)
-        xml, constants = graph.joined(found, arrays)
-        stored = weights.of_members(arrays, [member.name for member in members])
-        xml = weights.write(stored, xml, constants, partial / manifest.WEIGHTS)
+        arrays = weights.read(members, paths, found)
+        xml = weights.write(weights.of_members(arrays, names), *graph.joined(found, arrays), partial / manifest.WEIGHTS)
         (partial / manifest.OPENVINO).write_bytes(xml)
+        networks = weights.load(partial / manifest.WEIGHTS, names, params.backbone, size, torch.device("cpu"))
+        assembly = Assembly(networks, params.finetune.unfreeze_from, turns=params.predict.turns).eval()
+        answering = onnx_file.Answering(assembly, classifier.weight, classifier.temperature).eval()
+        described = _content(params, paths, classifier, assembly)
         about = {key: str(described[key]) for key in ("classifier", "study", "classes", "threshold", "images")}
-        onnx_file.write(answering, params.images.size, about, partial / manifest.ONNX)
+        onnx_file.write(answering, size, about, partial / manifest.ONNX)
         difference = onnx_file.difference(answering, _images(params, paths), partial / manifest.ONNX)
         described["onnx"] = {"opset": onnx_file.OPSET, "difference_from_torch": float(f"{difference:.0e}")}
         manifest.write(described, partial)

@@ -66,7 +66,7 @@ def members_of(place: Path, paths: Paths) -> list[Member] | None:
 
 
 def keep(place: Path, classifier: "Classifier", study: str, params: Params, paths: Paths) -> bool:
-    """Keep a classifier of networks; False if these cannot be traced, or the disk refuses it.
+    """Keep a classifier; False if it is not of networks, these cannot be traced, or the disk refuses it.
 
     Raises
     ------
@@ -76,10 +76,10 @@ def keep(place: Path, classifier: "Classifier", study: str, params: Params, path
     from wen.bundle import content, weights
     from wen.network import graph
 
-    if not (found := graph.read(paths.graph)):
-        return False
     members = [predictions.member for predictions in classifier.members]
-    networks = weights.read(members, paths)
+    if not weights.are_networks(members, params) or not (found := graph.read(paths.graph)):
+        return False
+    networks = weights.read(members, paths, found)
     xml, constants = graph.joined(found, networks)
     stored = weights.of_members(networks, [member.name for member in members])
     try:

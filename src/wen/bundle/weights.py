@@ -12,10 +12,10 @@ import safetensors
 import safetensors.numpy
 
 from wen.config.member import Member
-from wen.config.params import Backbone
+from wen.config.params import Backbone, Params
 from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.network.graph import PLACE, Arrays, places
+from wen.network.graph import PLACE, Arrays, Graph, places
 
 if TYPE_CHECKING:
     import torch
@@ -25,17 +25,45 @@ CONSTANTS = "openvino.constants"
 """Shapes and the like, which classifier.xml refers to besides the weights."""
 
 
-def read(members: Sequence[Member], paths: Paths) -> list[Arrays]:
+AS_HEAD = "features"
+"""The baseline that is a network: the frozen one, and a logistic regression in the place of its last layer."""
+
+
+def are_networks(members: Sequence[Member], params: Params) -> bool:
+    """Whether a classifier's members are networks, as a bundle holds them.
+
+    Baselines are judged on images as they are, whatever ``predict.tta`` is, but a bundle turns them as it says.
+    """
+    return all(
+        not member.baseline or (member.baseline == AS_HEAD and len(params.predict.turns) == 1) for member in members
+    )
+
+
+def read(members: Sequence[Member], paths: Paths, graph: Graph) -> list[Arrays]:
     """Read the weights of a study's networks; one that is missing or damaged is a `WenError`."""
-    found: list[Arrays] = []
-    for path in map(paths.model, members):
-        try:
-            found.append(safetensors.numpy.load_file(path))
-        except FileNotFoundError:
-            raise WenError(f"{path}: not found; run `dvc repro` first") from None
-        except safetensors.SafetensorError as error:
-            raise WenError(f"{path}: damaged ({error}); delete it and run `dvc repro`") from None
+    return [_with_head(member, paths, graph) if member.baseline else _read(paths.model(member)) for member in members]
+
+
+def _read(path: Path) -> Arrays:
+    try:
+        found: Arrays = safetensors.numpy.load_file(path)
+    except FileNotFoundError:
+        raise WenError(f"{path}: not found; run `dvc repro` first") from None
+    except safetensors.SafetensorError as error:
+        raise WenError(f"{path}: damaged ({error}); delete it and run `dvc repro`") from None
     return found
+
+
+def _with_head(member: Member, paths: Paths, graph: Graph) -> Arrays:
+    """The frozen network, whose last layer standardises the pooled features and regresses on them."""
+    from wen.members import fitted
+
+    frozen = _read(paths.backbone)
+    scaler, regression = (step for _, step in fitted.load(paths.model(member)).steps)
+    weight = regression.coef_ / scaler.scale_
+    head = {"weight": weight, "bias": regression.intercept_ - weight @ scaler.mean_}
+    names = {name.rpartition(".")[2]: name for _, name in graph.tail.weights if name not in frozen}
+    return {**frozen, **{names[kind]: values.astype(np.float32) for kind, values in head.items()}}
 
 
 def of_members(networks: Sequence[Arrays], names: Sequence[str]) -> dict[str, np.ndarray]:

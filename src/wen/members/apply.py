@@ -94,7 +94,7 @@ def batch_of(size: int, options: Predict) -> int:
 def models(members: Sequence[Member], paths: Paths) -> list[Path]:
     """The files that a classifier is made of: a baseline may look at the frozen network's features."""
     classical = any(member.baseline for member in members)
-    return [*map(paths.model, members), paths.backbone if classical else paths.graph]
+    return [*map(paths.model, members), paths.graph, *([paths.backbone] if classical else [])]
 
 
 def predictor_of(members: Sequence[Member], params: Params, paths: Paths, where: "torch.device") -> Predictor:

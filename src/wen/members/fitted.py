@@ -5,10 +5,9 @@ import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from wen.config.member import Member
 from wen.config.params import Params
@@ -17,8 +16,9 @@ from wen.errors import WenError
 from wen.files import readable
 from wen.members.baseline import Batch
 from wen.members.baselines import baseline
-from wen.network import backbone, device
-from wen.network.frozen import Frozen, runner
+
+if TYPE_CHECKING:
+    import torch
 
 TRUSTED = "sklearn."
 """How the names begin of the classes that are loaded though skops does not know them: some parts of scikit-learn's."""
@@ -42,7 +42,10 @@ class Fitted:
         If a file is missing, damaged, or holds what is not safe to load.
     """
 
-    def __init__(self, members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> None:
+    def __init__(self, members: Sequence[Member], params: Params, paths: Paths, where: "torch.device") -> None:
+        from wen.network import backbone, device  # here, not above: to read a file needs no torch
+        from wen.network.frozen import Frozen, runner
+
         network, self.where = backbone.load(params, paths.backbone, where), where
         frozen = Frozen(network, params.finetune.unfreeze_from, ("pooled",))
         self.frozen = runner(frozen, params.images.size, where, device.for_storage(params.compute))
@@ -63,6 +66,10 @@ class Fitted:
         return columns
 
     def _pooled(self, images: np.ndarray) -> np.ndarray:
+        import torch
+
+        from wen.network import device
+
         pixels = device.to_device(torch.from_numpy(images), self.where).float() / 255
         with torch.inference_mode():
             pooled: np.ndarray = self.frozen(pixels.contiguous())[0].cpu().numpy()
