@@ -20,7 +20,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 from tiny_study import Study, finished_study
 
-from wen.bundle import export, manifest
+from wen.bundle import card, export, manifest
 from wen.bundle.read import opened
 from wen.classify import Request, choose, run_bundle
 from wen.config.params import load
@@ -162,17 +162,49 @@ def test_a_bundle_that_changed_gives_no_map(bundle: Path) -> None:
 def test_its_card_is_what_the_hub_reads_and_its_example_runs(
     study: Study, made: Path, cells: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    card = ModelCard.load(made / manifest.CARD)
-    found = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    written = ModelCard.load(made / manifest.CARD)
+    found = {result.metric_type: result.metric_value for result in written.data.eval_results}
     expected = json.loads((study.root / "metrics/intra/leak_free-f1.json").read_text())
     assert found == {name: expected[name] for name in MEASURES if expected[name] is not None}
-    example = card.text.split("```python\n")[1].split("```")[0]
+    example = written.text.split("```python\n")[1].split("```")[0]
     monkeypatch.chdir(made)
     Image.open(cells[0]).save(tmp_path / "cell.png")
     values: dict[str, Any] = {}
     exec(example.replace('"cell.png"', repr(str(tmp_path / "cell.png"))), values)
     run_bundle(made, Request(cells[:1], output=tmp_path / "one.csv"))
     np.testing.assert_allclose(values["probability"], probabilities(tmp_path / "one.csv"), atol=1e-4)
+
+
+def test_the_card_of_an_indonesian_study_is_in_indonesian(study: Study, made: Path) -> None:
+    params, content = load(study.root / "params.yaml"), manifest.read(made)
+    english, indonesian = (
+        card.written(content, params.model_copy(update={"report": params.report.model_copy(update={"language": name})}))
+        for name in ("en", "id")
+    )
+    assert english == (made / manifest.CARD).read_text()
+    one, other = (ModelCard(text) for text in (english, indonesian))
+    assert (one.data.language, other.data.language) == ("en", "id")
+    assert other.data.eval_results == one.data.eval_results
+    assert other.text.split("```")[1:4:2] == one.text.split("```")[1:4:2]  # the commands
+    accuracy = f"| accuracy | {content['test']['accuracy']:.3f} |"
+    assert accuracy in english
+    assert accuracy.replace(".", ",").replace("accuracy", "akurasi") in indonesian
+    assert indonesian.count("\n## ") == english.count("\n## ")
+    assert not set(re.findall("^## .*", english, re.M)) & set(re.findall("^## (?!Data$).*", indonesian, re.M))
+
+
+def test_the_baseline_on_the_frozen_network_s_features_leaves_as_a_network(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study.root)
+    bundle = tmp_path / "bundle"
+    export.run(load(Path("params.yaml")), Paths(), bundle, "single baseline/features-1")
+    with np.load("data/predictions/baseline/features/1.npz") as arrays:
+        ids, expected = arrays["test_id"], arrays["test_probability"]
+    files = pd.read_csv("data/index.csv", dtype=str).set_index("id").path[ids].tolist()
+    run_bundle(bundle, Request(files, output=tmp_path / "cells.csv"))
+    np.testing.assert_allclose(probabilities(tmp_path / "cells.csv"), expected, atol=1e-5)
+    assert "only the last layer was fitted" in (bundle / manifest.CARD).read_text()
 
 
 def test_equal_studies_give_equal_bundles(study: Study, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""README.md of a bundle: a model card that the Hugging Face Hub reads."""
+"""README.md of a bundle: a model card that the Hugging Face Hub reads, in the report's language."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from wen.config.params import Params
 from wen.evaluation.metrics import MEASURES
+from wen.report.language import Text
 
 
 def written(content: dict[str, Any], params: Params) -> str:
@@ -14,5 +15,6 @@ def written(content: dict[str, Any], params: Params) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["number"] = lambda value: "undefined" if value is None else f"{value:.3f}"
-    return environment.get_template("card.md").render(content, params=params, measures=MEASURES)
+    t = Text(params.report.language)
+    environment.filters |= {"number": t.number, "count": t.count, "plain": lambda value: t.marked(str(value))}
+    return environment.get_template(f"card_{t.language}.md").render(content, params=params, measures=MEASURES, t=t)
