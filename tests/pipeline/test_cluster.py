@@ -29,13 +29,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cluster(folders: Path) -> Iterator[Cluster]:
+def cluster(folders: Path, serial: Study) -> Iterator[Cluster]:
     """Three nodes of a core and a GPU each, as far as Ray knows; the last test loses one of them.
 
-    One shares the repository, two have nothing but folders of their own.
+    One shares the repository, two have nothing but folders of their own. All run the code of a study.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", serial.env["PYTHONPATH"])
         patch.setattr("sys.executable", str(warm.python()))  # that of the nodes
         node = {"num_cpus": 1, "num_gpus": 1}
         made = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
