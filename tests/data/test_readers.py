@@ -163,6 +163,31 @@ def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> N
     assert "several images have this name; add the folder" in problems[0]
 
 
+@pytest.mark.parametrize(
+    ("images", "rows"),
+    [
+        (("P8/1.png", "P8/2.png"), ("P7/1.png", "P8/2.png")),  # the table has another P8
+        (("P8/1.png", "P7/2.png"), ("P7/1.png", "P7/2.png")),  # there is another P7
+    ],
+)
+def test_an_image_in_the_folder_of_another_person_is_not_the_one_that_is_listed(
+    tmp_path: Path, images: tuple[str, str], rows: tuple[str, str]
+) -> None:
+    put(tmp_path, *images)
+    found, problems = read(tmp_path, f"path,label\n{rows[0]},blast\n{rows[1]},normal\n")
+    assert problems[0] == "P7/1.png (line 2): listed in cells.csv, but no such image exists"
+    assert images[0] not in found
+
+
+@pytest.mark.parametrize(
+    "written", ["/mnt/lab/old/{}.png", "C:\\lab\\{}.png", "fold1/{}.png", "{}.png", "cells/{}.png"]
+)
+def test_folders_may_be_called_otherwise_than_when_the_table_was_written(tmp_path: Path, written: str) -> None:
+    put(tmp_path, "cells/2024/1.png", "cells/2024/2.png")
+    found, problems = read(tmp_path, f"path,label\n{written.format(1)},blast\n{written.format(2)},normal\n")
+    assert (sorted(found), problems) == (["cells/2024/1.png", "cells/2024/2.png"], [])
+
+
 def test_a_label_that_contradicts_the_class_folder_is_one_line_for_all(tmp_path: Path) -> None:
     _, problems = read(put(tmp_path, *LAB), ROWS.replace("1.png,blast", "1.png,normal"))
     assert len(problems) == 1

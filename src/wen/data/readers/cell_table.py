@@ -119,7 +119,7 @@ def rows_of(table: Path, problems: Problems) -> tuple[list[Row], dict[str, str]]
 
 def _named(rows: Sequence[Row], images: Sequence[str], table: Path, problems: Problems) -> dict[str, Row]:
     """Find the image of each row; rows that say the same of one image are a problem, too."""
-    search = _Search(images)
+    search = _Search(images, [row.path for row in rows])
     named: dict[str, Row] = {}
     for row in rows:
         place = f"{row.path} (line {row.line})"
@@ -173,21 +173,26 @@ def _refuse_contradictions(
 class _Search:
     """Find an image by what a table calls it: by its path, or the end of it, or without its ending.
 
-    Case counts only where two images differ in nothing else; a name with its ending is no other's without one.
+    Case counts only where two images differ in nothing else; a name with its ending is no other's without one. Folders
+    may have other names than in the table, but not those of others: P7/1.png is not P8/1.png where there is a P7 or
+    the table has a P8.
     """
 
-    def __init__(self, images: Sequence[str]) -> None:
+    def __init__(self, images: Sequence[str], written: Sequence[str]) -> None:
         self.by_name: dict[str, list[str]] = defaultdict(list)
         for name in images:
             path = self._plain(name)
             self.by_name[path.name].append(name)
             self.by_name[path.stem].append(name)
+        self.folders, self.written = (
+            {part for name in names for part in self._folders(name)} for names in (images, written)
+        )
 
     def __call__(self, text: str) -> list[str]:
         """The images whose paths share most of the text's last parts."""
         written = text.replace("\\", "/")
         path = self._plain(written)
-        candidates = self.by_name.get(path.name, [])
+        candidates = [name for name in self.by_name.get(path.name, []) if not self._elsewhere(text, name)]
         if len(candidates) < 2:
             return list(candidates)
         likeness = [
@@ -195,6 +200,17 @@ class _Search:
             for name in candidates
         ]
         return [name for name, found in zip(candidates, likeness, strict=True) if found == max(likeness)]
+
+    def _elsewhere(self, text: str, name: str) -> bool:
+        """Whether the first folders above both that differ have names which mean two folders."""
+        one, other = self._folders(text), self._folders(name)
+        pairs = zip(reversed(one), reversed(other), strict=False)
+        a, b = next(((a, b) for a, b in pairs if a != b), ("", ""))
+        return (a in self.folders and a not in other) or (b in self.written and b not in one)
+
+    @classmethod
+    def _folders(cls, name: str) -> tuple[str, ...]:
+        return cls._plain(name.replace("\\", "/")).parent.parts
 
     @staticmethod
     def _plain(name: str) -> PurePosixPath:
