@@ -82,3 +82,11 @@ def test_it_goes_on_at_no_other_commit_than_it_began_at(project: Study) -> None:
     assert "make record is of a commit, and these differ from it" in record(project, *data, fails=True)
     project.commit("Another commit")
     assert "begun at commit" in record(project, *data, fails=True)
+
+
+def test_a_page_of_studies_that_were_run_in_another_way_says_how(project: Study) -> None:
+    where = project.root.parent
+    record(project, "--studies", str(where / "none"), "--target", str(where / "page"), "--page", "Run by hand")
+    text = (where / "page/README.md").read_text()
+    assert "\nRun by hand.\n\nBelow are 0 of 3 studies (not there: by-image, by-image-flips, fold_1-tested)." in text
+    assert "## " not in text
