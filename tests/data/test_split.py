@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, reject, settings
 from hypothesis import strategies as st
 
 from wen.config.params import Params, Split
@@ -89,6 +89,7 @@ def belonging(index: pd.DataFrame, near: Iterable[tuple[str, str]]) -> list[str]
 
 
 @settings(deadline=None, max_examples=80)
+@example(9, 40, 2, 11, 0, "subject", "fold_2")
 @given(
     st.integers(0, 10**6), st.integers(40, 60), st.integers(0, 12), st.integers(0, 12), st.integers(0, 20),
     st.sampled_from(["image", "subject"]), st.sampled_from(["random", "preliminary", "fold_2"]),
@@ -99,7 +100,12 @@ def test_no_leak_by_subject_and_by_image_each_leak_is_counted(
     index = make_index(seed, subjects, duplicates, of_both_classes)
     near = near_pairs(index, seed, altered)
     copies = make_copies(index, near)
-    cells = assign(index, copies, by(unit, test), 5, seed).assign(belongs=belonging(index, near))
+    try:
+        cells = assign(index, copies, by(unit, test), 5, seed).assign(belongs=belonging(index, near))
+    except WenError as error:  # what shares a cell with a part of C-NMC is left out, and few people may be left
+        if (unit, test) == ("subject", "random") or "independent groups" not in str(error):
+            raise
+        reject()
     report = audit(cells, copies)
     development = cells[cells.part == DEVELOPMENT]
     boundaries = [(cells[cells.part == TEST], development, report["test_and_development"])]
