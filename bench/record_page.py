@@ -16,11 +16,13 @@ from wen.files import atomic, read_json, write_text
 from wen.results import Study, gather
 from wen.times import spent
 
-FIGURES = (
-    "differences", "forest", "rates", "roc", "calibration", "champions", "subjects", "people_roc", "repeats",
-    "leak_mechanism", "systems",
-)  # fmt: skip
-"""Of a report, those that the record keeps, where the study has them; none shows a cell."""
+FIGURES = {
+    "forest": "Accuracy of champions and ensembles",
+    "differences": "Differences in accuracy between ensembles and what they are compared with",
+    "subjects": "Accuracy for each person",
+    "repeats": "Heads on frozen features over many splits",
+}
+"""Of a report, the figures that the page shows, where the study has them; none shows a cell."""
 HEAD = """# The record on real cells
 
 {how}.
@@ -82,7 +84,8 @@ def write(studies: Mapping[str, Path], target: Path, how: str) -> None:
         for own in done:
             _keep(own, partial / own.name)
         head = HEAD.format(how=how, done=len(done), all=len(studies), left=left)
-        write_text(partial / "README.md", "\n".join([head, *(_section(*section, done) for section in SECTIONS)]))
+        sections = [_section(*section, done) for section in SECTIONS]
+        write_text(partial / "README.md", "\n".join([head, *filter(None, sections), *_figures(partial, done)]))
 
 
 def _keep(own: Done, target: Path) -> None:
@@ -93,6 +96,13 @@ def _keep(own: Done, target: Path) -> None:
     for figure in (own.paths.report / f"figures/{name}.svg" for name in FIGURES):
         if figure.is_file():
             shutil.copy(figure, target / "figures")
+
+
+def _figures(target: Path, done: list[Done]) -> Iterator[str]:
+    for own in done:
+        kept = [name for name in FIGURES if (target / own.name / f"figures/{name}.svg").is_file()]
+        images = [f"![{FIGURES[name]}]({own.name}/figures/{name}.svg)\n" for name in kept]
+        yield "\n".join([f"## Figures: {own.name}\n", *images])
 
 
 def _section(title: str, columns: Sequence[str], rows: Callable[[Done], Iterator[Row]], done: list[Done]) -> str:
