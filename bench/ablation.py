@@ -1,4 +1,4 @@
-"""What helps with people that nobody trained on: python bench/ablation.py STUDY [--splits N]
+"""What improves accuracy on new people: python bench/ablation.py STUDY [--splits N]
 
 STUDY is a folder in which `wen study` and `dvc repro prepare backbone` have run; the further networks are those of its
 ``pretrained``. Each of N splits by subject holds out

@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--studies", type=Path, default=PROJECT / "build/record", help="where the studies lie")
     parser.add_argument("--target", type=Path, default=PROJECT / "docs/results")
     parser.add_argument("--only", nargs="+", help="names of configurations")
-    parser.add_argument("--page", metavar="HOW", help="write the page alone; HOW says how else the studies were run")
+    parser.add_argument("--page", metavar="HOW", help="write only the page; HOW states how the studies were run")
     options = parser.parse_args()
     chosen = YAML(typ="safe").load(options.configurations)
     studies = {name: options.studies / name for name in chosen}

@@ -41,7 +41,7 @@ def provenance(paths: Paths, t: Text) -> dict[str, str]:
 
 
 def _releases() -> Iterator[str]:
-    """The packages that are installed, with their releases; wen is not where its folder alone is on Python's path."""
+    """The installed packages with their releases; wen is not installed where only its folder is on Python's path."""
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
             yield f"{name} {version(name)}"

@@ -173,9 +173,9 @@ def _refuse_contradictions(
 class _Search:
     """Find an image by what a table calls it: by its path, or the end of it, or without its ending.
 
-    Case counts only where two images differ in nothing else; a name with its ending is no other's without one. Folders
-    may have other names than in the table, but not those of others: P7/1.png is not P8/1.png where there is a P7 or
-    the table has a P8.
+    Case counts only where two images differ in nothing else; a name with its ending is no other's without one. A
+    folder may be named differently in the table, but not after another folder: P7/1.png is not P8/1.png where there
+    is a P7 or the table names a P8.
     """
 
     def __init__(self, images: Sequence[str], written: Sequence[str]) -> None:
