@@ -20,8 +20,9 @@ from scipy import stats
 from sklearn.metrics import accuracy_score, roc_auc_score
 from tune import RATES, Features, pooled, with_images
 
-from wen.config.params import Backbone, Params, load
+from wen.config.params import Backbone, Params
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.data.components import components
 from wen.data.split import assign
 from wen.data.symmetry import TURNS

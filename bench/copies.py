@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from wen.config.params import load
+from wen.config.read import load
 from wen.data import copies
 
 

@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from wen.config.member import Member
-from wen.config.params import Params, load
+from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.members.finetune import initialise
 from wen.network import backbone, device
 from wen.network.cost import count, memory_of_stage_2

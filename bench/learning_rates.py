@@ -17,7 +17,8 @@ import pandas as pd
 from scipy.stats import f, norm, t
 
 from wen.config.member import Member
-from wen.config.params import Params, load
+from wen.config.params import Params
+from wen.config.read import load
 from wen.config.seeds import seed_for
 from wen.ensemble.combined import ensemble
 from wen.ensemble.intra import JUDGED_ON, champions

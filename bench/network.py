@@ -22,8 +22,9 @@ from dvclive import Live
 from table import Row
 
 from wen.config.member import Member
-from wen.config.params import Params, load
+from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.data import prepare, split
 from wen.data.images import network_input
 from wen.data.table import DEVELOPMENT, TEST, read_cells

@@ -18,7 +18,8 @@ from learning_rates import study
 from scipy.optimize import brentq
 from scipy.stats import binom, multivariate_normal, norm
 
-from wen.config.params import Params, load
+from wen.config.params import Params
+from wen.config.read import load
 from wen.config.seeds import seed_for
 from wen.evaluation.metrics import MEASURES, evaluate
 from wen.evaluation.power import smallest_difference

@@ -21,8 +21,8 @@ from ruamel.yaml import YAML
 from table import Row
 
 from wen.config.member import Member
-from wen.config.params import load
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.data.images import sha256
 from wen.data.table import INDEX
 from wen.members.apply import classify, preparation

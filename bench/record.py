@@ -17,8 +17,8 @@ from typing import Any
 from record_page import write
 from ruamel.yaml import YAML
 
-from wen.config.params import load
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.data import readers
 from wen.errors import WenError
 from wen.files import atomic

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from wen.config.params import load
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.evaluation.metrics import decide
 from wen.files import atomic, read_json, write_text
 from wen.results import Study, gather

@@ -20,8 +20,9 @@ import torch
 from sklearn.metrics import accuracy_score, cohen_kappa_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
-from wen.config.params import Params, load
+from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.config.seeds import seed_for
 from wen.data.components import components
 from wen.data.images import network_input

@@ -32,8 +32,9 @@ from study import RATES  # noqa: E402
 from tiny_study import set_params, tiny_values  # noqa: E402
 
 from wen.config.member import Member  # noqa: E402
-from wen.config.params import Params, load  # noqa: E402
+from wen.config.params import Params  # noqa: E402
 from wen.config.paths import Paths  # noqa: E402
+from wen.config.read import load  # noqa: E402
 from wen.data import bring, images, table  # noqa: E402
 from wen.data.readers import cnmc  # noqa: E402
 from wen.errors import WenError  # noqa: E402

@@ -20,7 +20,7 @@ from wen.config.params import Params
 from wen.config.stages import STAGES
 
 NO_LIMIT = 2**31
-"""The upper bound of an integer that no one reaches; see `wen.config.params.Integer`."""
+"""The upper bound of an integer that no one reaches; see `wen.config.types.Integer`."""
 HEAD = """# params.yaml, key by key
 
 Do not edit this page: `python docs/params_page.py` writes it from the code, from dvc.yaml and from the comments of

@@ -13,8 +13,8 @@ from conftest import PROJECT
 from tiny_study import set_params
 
 from wen import doctor
-from wen.config.params import load
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.config.stages import STAGES
 from wen.files import write_json
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import PROJECT
 
 from wen import code, init, installed
-from wen.config.params import load
+from wen.config.read import load
 from wen.config.stages import STAGES
 from wen.errors import WenError
 

@@ -11,8 +11,8 @@ from dvc.utils.serialize import parse_yaml
 from ruamel.yaml import YAML
 
 from wen.config.member import Member
-from wen.config.params import load, parse
 from wen.config.paths import Paths
+from wen.config.read import load, parse
 from wen.errors import WenError
 
 PROFILES = sorted((PROJECT / "profiles").glob("*.yaml"))

@@ -8,8 +8,9 @@ from conftest import PROJECT
 from torch.distributed._tools.mem_tracker import MemTracker
 
 from wen import plan
-from wen.config.params import Params, Predict, Synthetic, load
+from wen.config.params import Params, Predict, Synthetic
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.data import synthetic
 from wen.errors import WenError
 from wen.files import write_json

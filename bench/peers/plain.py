@@ -22,8 +22,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2 import functional
 
-from wen.config.params import Params, load
+from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.members.finetune import initialise
 from wen.network.steps import shuffled

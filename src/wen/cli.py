@@ -11,8 +11,9 @@ import typer
 
 from wen import code, installed, times
 from wen.config.member import Member
-from wen.config.params import Params, load
+from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.config.stages import STAGES
 from wen.errors import WenError
 from wen.failures import reported

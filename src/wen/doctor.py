@@ -20,8 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from wen import installed
-from wen.config.params import Params, load
+from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.errors import Message, WenError
 from wen.files import read_json
 from wen.integrity.outside import packaged, raw_files

@@ -15,7 +15,8 @@ from project import Project
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from wen.config.params import Params, parse
+from wen.config.params import Params
+from wen.config.read import parse
 from wen.errors import WenError
 
 TEXT = (PROJECT / "profiles/demo.yaml").read_text()

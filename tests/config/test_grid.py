@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wen.config import grid
-from wen.config.params import load
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.errors import WenError
 
 RATES = [0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.00001]

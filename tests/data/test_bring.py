@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from conftest import PROJECT
 
-from wen.config.params import Split, load
+from wen.config.params import Split
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.data import bring, prepare
 from wen.data.split import assign, audit
 from wen.data.table import COPIES

@@ -10,8 +10,8 @@ import pytest
 from conftest import PROJECT
 from PIL import Image
 
-from wen.config.params import load
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.data import bring, prepare, split
 from wen.data.recognise import About
 from wen.data.table import read_cells, read_index

@@ -4,7 +4,8 @@ import layouts
 import numpy as np
 from conftest import PROJECT
 
-from wen.config.params import DRAWN, Params, load
+from wen.config.params import DRAWN, Params
+from wen.config.read import load
 from wen.data import prepare, synthetic
 from wen.data.readers import cnmc
 

@@ -9,8 +9,9 @@ import torch
 from conftest import PROJECT, untrained
 
 from wen.config.member import Member
-from wen.config.params import Params, Synthetic, load
+from wen.config.params import Params, Synthetic
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.data import prepare, synthetic
 from wen.files import read_json
 from wen.members import finetune

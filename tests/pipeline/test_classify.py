@@ -21,8 +21,8 @@ from tiny_study import Study, finished_study, set_params, tiny_values
 
 from wen import classify
 from wen.cli import app
-from wen.config.params import load
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.errors import WenError
 from wen.integrity import one_run
 

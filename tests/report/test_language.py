@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT
 
-from wen.config.params import load
+from wen.config.read import load
 from wen.report.language import Text, catalogue
 
 REPORT = PROJECT / "src/wen/report"

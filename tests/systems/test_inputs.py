@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from made_up import NETWORKS, computed, made_up
 
-from wen.config.params import Params, parse
+from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.config.read import parse
 from wen.errors import WenError
 from wen.files import read_json
 from wen.integrity import outside

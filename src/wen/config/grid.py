@@ -8,8 +8,9 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
-from wen.config.params import Params, parse
+from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.config.read import parse
 from wen.errors import WenError
 from wen.files import write_text
 

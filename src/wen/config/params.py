@@ -1,60 +1,29 @@
-"""params.yaml as typed, validated models: the whole file is checked before any stage runs."""
+"""The keys of params.yaml as typed models, and what must hold between them."""
 
-import difflib
 import math
 import re
-import reprlib
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import BeforeValidator, Field, model_validator
 
 from wen.config.member import BASELINE, Member
-from wen.errors import Message, WenError
-from wen.names import shown
-
-
-def _with_a_point(value: Any) -> Any:
-    """Refuse 10 where 10.0 is meant: DVC would call an output models/10, the stage writes models/10.0."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 100:
-        raise ValueError(f"write {float(value)} instead of {value}")
-    return value
-
-
-def _scalar(value: Any) -> Any:
-    if not isinstance(value, bool | int | float | str):
-        raise ValueError(f"must be a number, text, true or false, found {_SHORT.repr(value)}")
-    return value
-
+from wen.config.types import (
+    Colour,
+    Count,
+    Fraction,
+    Integer,
+    Jitter,
+    LearningRate,
+    Name,
+    NetworkName,
+    Positive,
+    Scalar,
+    Section,
+)  # fmt: skip
+from wen.errors import WenError
 
 DRAWN = 16
 """Least side of a synthetic cell, px; in fewer, different cells look equal."""
-
-
-def _visible(value: str) -> str:
-    if not value.strip() or not value.isprintable():
-        raise ValueError(f"must be a name in one line, found {_SHORT.repr(value)}")
-    return value
-
-
-Name = Annotated[str, AfterValidator(_visible)]
-Scalar = Annotated[Any, AfterValidator(_scalar)]
-Integer = Annotated[int, Field(lt=2**31)]  # beyond any use, and Python does not print an int of 4300 digits
-Positive = Annotated[Integer, Field(ge=1)]
-Count = Annotated[Integer, Field(ge=0)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-LearningRate = Annotated[float, Field(ge=1e-10, le=100, allow_inf_nan=False), BeforeValidator(_with_a_point)]
-"""A step of less than 1e-10 changes no weight in float32, so the model would stay at its random start."""
-Colour = Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=3, max_length=3)]
-Jitter = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    """A mapping of params.yaml: no unknown key, no value of another type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Synthetic(Section):
@@ -121,7 +90,7 @@ class Pretrained(Section):
     """Source of a network's pretrained weights, and the construction and normalisation that they require."""
 
     weights: Annotated[str, Field(min_length=1)]
-    kwargs: dict[str, Scalar] = {}
+    kwargs: dict[str, Scalar] = Field(default={})
     """Further arguments of `timm.create_model`."""
     mean: Colour | None = None
     """Means of red, green and blue for normalisation; null: those that timm has for the network."""
@@ -139,9 +108,6 @@ class Backbone(Pretrained):
 
 def _weights(value: Any) -> Any:
     return {"weights": value} if isinstance(value, str) else value
-
-
-NetworkName = Annotated[str, Field(pattern=r"^\w[\w.]*$")]
 
 
 class Augment(Section):
@@ -363,85 +329,3 @@ class Params(Section):
     def classical(self) -> list[Member]:
         """Every classical member: each baseline on each fold."""
         return [member for recipe in self.baseline_recipes for member in self.members(recipe)]
-
-
-def load(path: Path) -> Params:
-    """Read and check a params.yaml.
-
-    Parameters
-    ----------
-    path : Path
-        A YAML 1.2 file, as DVC reads it.
-
-    Returns
-    -------
-    Params
-
-    Raises
-    ------
-    WenError
-        With one line for each problem, naming the key.
-    """
-    try:
-        return parse(path.read_bytes(), path)
-    except FileNotFoundError:
-        raise WenError(f"{path}: no such file; run this in the project's folder") from None
-
-
-def parse(content: str | bytes, path: Path) -> Params:
-    """Check the content of a params.yaml; ``path`` is for the messages of `WenError`."""
-    try:
-        text = content if isinstance(content, str) else content.decode("utf-8")
-        values = YAML(typ="safe", pure=True).load(text)
-    except UnicodeDecodeError as error:
-        raise WenError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from None
-    except YAMLError as error:
-        raise WenError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    except Exception as error:  # ruamel raises many kinds on a value that is not of its tag, as KeyError on !!bool x
-        found = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise WenError(f"{path}: not valid YAML: a value cannot be read ({found})") from None
-    if not isinstance(values, dict):
-        raise WenError(
-            f"{path}: expected keys and values, found {type(values).__name__}; copy one of profiles/ and edit it"
-        )
-    try:
-        return Params.model_validate(values)
-    except ValidationError as error:
-        lines = [f"{path}: {sentence(problem, _known_keys())}" for problem in error.errors()]
-        raise WenError("\n".join(lines)) from None
-
-
-class _Short(reprlib.Repr):
-    """A value in a message; nested lists that refer to each other would never end."""
-
-    def repr_int(self, x: int, level: int) -> str:
-        try:
-            return super().repr_int(x, level)
-        except ValueError:
-            return "a number with thousands of digits"
-
-
-_SHORT = _Short()
-_SHORT.maxlevel = 2
-_SHORT.maxstring = 80
-
-
-def sentence(problem: Any, known: list[str]) -> Message:
-    """Say what pydantic found wrong; of an unknown key, which of those that are ``known`` may be meant."""
-    key = shown(".".join(str(part) for part in problem["loc"]))
-    kind, found = problem["type"], problem["input"]
-    if kind == "missing":
-        return f"{key}: missing"
-    if kind == "extra_forbidden":
-        near = difflib.get_close_matches(key.rsplit(".", 1)[-1], known, n=1)
-        return f"{key}: unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
-    if kind == "value_error":  # _hang_together names the key itself
-        message = str(problem["msg"]).removeprefix("Value error, ")
-        return f"{key}: {message}" if key else message
-    message = problem["msg"].removeprefix("Input ")
-    return f"{key or 'a key'}: {message[0].lower()}{message[1:]}, found {_SHORT.repr(found)}"
-
-
-def _known_keys() -> list[str]:
-    sections: list[type[Section]] = [*Section.__subclasses__(), Backbone]
-    return sorted({key for section in sections for key in section.model_fields})

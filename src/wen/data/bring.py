@@ -17,8 +17,9 @@ from typing import Any
 
 from rich.progress import track
 
-from wen.config.params import Params, parse
+from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.config.read import parse
 from wen.data.folder import files
 from wen.data.prepare import search, survey
 from wen.data.readers import cnmc

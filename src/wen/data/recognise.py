@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wen.config.params import parse
+from wen.config.read import parse
 from wen.data import readers
 from wen.data.folder import tally
 from wen.data.problems import Problems

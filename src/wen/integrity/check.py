@@ -16,7 +16,7 @@ from wen.systems.system import settings_of
 
 
 def check(params: Params, paths: Paths) -> None:
-    """Check what `wen.config.params.load` cannot: the names that other modules know.
+    """Check what `wen.config.read.load` cannot: the names that other modules know.
 
     Prints a sentence if the network is one whose activations cannot be kept, though params.yaml asks for them.
 

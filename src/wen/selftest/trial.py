@@ -15,8 +15,9 @@ from dvclive import Live
 from torch import nn
 
 from wen.config.member import Member
-from wen.config.params import Params, load
+from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.data import prepare, split
 from wen.data.table import DEVELOPMENT, read_cells, rows_of_fold
 from wen.installed import study_files

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, cast
 import numpy as np
 from pydantic import Field, ValidationError
 
-from wen.config.params import Count, Fraction, Integer, NetworkName, Params, Positive, Section, sentence
+from wen.config.params import Params
+from wen.config.read import sentence
+from wen.config.types import Count, Fraction, Integer, NetworkName, Positive, Section
 from wen.errors import WenError
 from wen.systems import published
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
-from wen.config.params import Fraction, NetworkName, Positive
+from wen.config.types import Fraction, NetworkName, Positive
 from wen.systems import system
 from wen.systems.system import Depth, Kind, Model, Variant
 

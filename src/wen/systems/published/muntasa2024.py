@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from wen.config.params import NetworkName, Positive
+from wen.config.types import NetworkName, Positive
 from wen.systems import system
 from wen.systems.system import Depth, Kind, Model, Variant
 

@@ -6,7 +6,7 @@ The network is the study's own, so that only the search is new; the control is t
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wen.config.params import Count, Positive
+from wen.config.types import Count, Positive
 from wen.systems import system
 from wen.systems.system import Depth, Kind, Model, Variant
 

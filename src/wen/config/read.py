@@ -1,0 +1,81 @@
+"""Read params.yaml, all of it checked before any stage runs, and say in a sentence what is wrong with it."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from wen.config.params import Backbone, Params
+from wen.config.types import Section, brief
+from wen.errors import Message, WenError
+from wen.names import shown
+
+
+def load(path: Path) -> Params:
+    """Read and check a params.yaml.
+
+    Parameters
+    ----------
+    path : Path
+        A YAML 1.2 file, as DVC reads it.
+
+    Returns
+    -------
+    Params
+
+    Raises
+    ------
+    WenError
+        With one line for each problem, naming the key.
+    """
+    try:
+        return parse(path.read_bytes(), path)
+    except FileNotFoundError:
+        raise WenError(f"{path}: no such file; run this in the project's folder") from None
+
+
+def parse(content: str | bytes, path: Path) -> Params:
+    """Check the content of a params.yaml; ``path`` is for the messages of `WenError`."""
+    try:
+        text = content if isinstance(content, str) else content.decode("utf-8")
+        values = YAML(typ="safe", pure=True).load(text)
+    except UnicodeDecodeError as error:
+        raise WenError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from None
+    except YAMLError as error:
+        raise WenError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except Exception as error:  # ruamel raises many kinds on a value that is not of its tag, as KeyError on !!bool x
+        found = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise WenError(f"{path}: not valid YAML: a value cannot be read ({found})") from None
+    if not isinstance(values, dict):
+        raise WenError(
+            f"{path}: expected keys and values, found {type(values).__name__}; copy one of profiles/ and edit it"
+        )
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{path}: {sentence(problem, _known_keys())}" for problem in error.errors()]
+        raise WenError("\n".join(lines)) from None
+
+
+def sentence(problem: Any, known: list[str]) -> Message:
+    """Say what pydantic found wrong; of an unknown key, which of those that are ``known`` may be meant."""
+    key = shown(".".join(str(part) for part in problem["loc"]))
+    kind, found = problem["type"], problem["input"]
+    if kind == "missing":
+        return f"{key}: missing"
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(key.rsplit(".", 1)[-1], known, n=1)
+        return f"{key}: unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+    if kind == "value_error":  # _hang_together names the key itself
+        message = str(problem["msg"]).removeprefix("Value error, ")
+        return f"{key}: {message}" if key else message
+    message = problem["msg"].removeprefix("Input ")
+    return f"{key or 'a key'}: {message[0].lower()}{message[1:]}, found {brief(found)}"
+
+
+def _known_keys() -> list[str]:
+    sections: list[type[Section]] = [*Section.__subclasses__(), Backbone]
+    return sorted({key for section in sections for key in section.model_fields})

@@ -1,0 +1,64 @@
+"""The types of the values in params.yaml: their ranges, and how a value is quoted in a message."""
+
+import reprlib
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from wen.errors import Message
+
+
+class Section(BaseModel):
+    """A mapping of params.yaml: no unknown key, no value of another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _with_a_point(value: Any) -> Any:
+    """Refuse 10 where 10.0 is meant: DVC would call an output models/10, the stage writes models/10.0."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 100:
+        raise ValueError(f"write {float(value)} instead of {value}")
+    return value
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError(f"must be a number, text, true or false, found {brief(value)}")
+    return value
+
+
+def _visible(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise ValueError(f"must be a name in one line, found {brief(value)}")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_visible)]
+Scalar = Annotated[Any, AfterValidator(_scalar)]
+Integer = Annotated[int, Field(lt=2**31)]  # beyond any use, and Python does not print an int of 4300 digits
+Positive = Annotated[Integer, Field(ge=1)]
+Count = Annotated[Integer, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+LearningRate = Annotated[float, Field(ge=1e-10, le=100, allow_inf_nan=False), BeforeValidator(_with_a_point)]
+"""A step of less than 1e-10 changes no weight in float32, so the model would stay at its random start."""
+Colour = Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=3, max_length=3)]
+NetworkName = Annotated[str, Field(pattern=r"^\w[\w.]*$")]
+Jitter = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Brief(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        try:
+            return super().repr_int(x, level)
+        except ValueError:
+            return "a number with thousands of digits"
+
+
+_BRIEF = _Brief()
+_BRIEF.maxlevel = 2
+_BRIEF.maxstring = 80
+
+
+def brief(value: Any) -> Message:
+    """Quote a value in a message; nested lists that refer to each other would otherwise never end."""
+    return _BRIEF.repr(value)
