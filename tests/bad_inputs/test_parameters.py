@@ -65,6 +65,7 @@ VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(), SC
 @example(key="dataset.synthetic", value={"a": "HUGE"})
 @example(key="lr_grid", value=[None, None, None])
 @example(key="report.bootstrap", value=-1e300)
+@example(key="dataset.subject", value="\x1e")
 def test_any_value_at_any_key_is_accepted_or_told_by_that_key(key: str, value: Any) -> None:
     values = copy.deepcopy(DEMO)
     section, last = section_of(values, key)

@@ -21,6 +21,7 @@ from wen.config.types import (
     Section,
 )  # fmt: skip
 from wen.errors import WenError
+from wen.names import shown
 
 DRAWN = 16
 """Least side of a synthetic cell, px; in fewer, different cells look equal."""
@@ -285,11 +286,13 @@ class Params(Section):
                 groups = re.compile(dataset.subject).groups
             except re.error as error:
                 raise ValueError(
-                    f"dataset.subject: {dataset.subject} is not a valid regular expression ({error}); write one such "
-                    "as P([0-9]+)_"
+                    f"dataset.subject: {shown(dataset.subject)} is not a valid regular expression ({error}); write one "
+                    "such as P([0-9]+)_"
                 ) from None
             if groups != 1:
-                raise ValueError(f"dataset.subject: {dataset.subject} must contain exactly one group, as in P([0-9]+)_")
+                raise ValueError(
+                    f"dataset.subject: {shown(dataset.subject)} must contain exactly one group, as in P([0-9]+)_"
+                )
         if not dataset.of_cnmc and self.split.test != "random":
             raise ValueError("split.test: only C-NMC has a preliminary set and official folds; set random")
 
