@@ -36,8 +36,14 @@ def test_weights_do_not_depend_on_the_scores_unit(scores: list[float], factor: f
 def test_an_ensemble_lies_between_its_members(case: tuple[np.ndarray, np.ndarray]) -> None:
     scores, probabilities = case
     combined = combine(normalised(scores), probabilities)
-    assert (combined >= probabilities.min(axis=0) - 1e-12).all()
-    assert (combined <= probabilities.max(axis=0) + 1e-12).all()
+    assert (combined >= probabilities.min(axis=0)).all()
+    assert (combined <= probabilities.max(axis=0)).all()
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=15), st.floats(0, 1))
+def test_members_that_agree_are_quoted_to_the_last_digit(scores: list[float], probability: float) -> None:
+    agreed = [*[[probability]] * len(scores), [0.0], [1.0]]
+    assert combine(normalised([*scores, 0.0, -1.0]), np.array(agreed)) == probability
 
 
 def test_negative_and_undefined_scores_count_as_nothing() -> None:

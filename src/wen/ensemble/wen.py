@@ -46,7 +46,12 @@ def combine(weights: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n_images,)
-        The ensemble's probability of the positive class; `wen.evaluation.metrics.decide` applies (2.22).
+        The ensemble's probability of the positive class, never outside those of the members that have a weight;
+        `wen.evaluation.metrics.decide` applies (2.22).
     """
     # Not weights @ probabilities, whose last digits depend on the linear algebra library's choice for the processor.
-    return (weights[:, None] * probabilities).sum(axis=0)
+    total = (weights[:, None] * probabilities).sum(axis=0)
+    # Rounded weights sum to 1 but for the last digit: members that all say 0.5 would be called HEM, or all 1 exceed it.
+    weighted = probabilities[weights > 0]
+    average: np.ndarray = total.clip(weighted.min(axis=0), weighted.max(axis=0))
+    return average
