@@ -1,17 +1,23 @@
 """The files around the code agree with one another: requirements and lock, versions, make's targets, the container."""
 
+import copy
 import re
 import tomllib
+from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import PROJECT
+from dvc.stage.cache import _get_cache_hash
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
+from wen.config.params import load
 from wen.installed import STUDY
+from wen.systems.system import settings_of
 
 DOCS = sorted((PROJECT / "docs").glob("*.md"))
 
@@ -97,3 +103,37 @@ def test_every_link_of_a_page_leads_to_a_file(page: str) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", read(page))
     missing = [link for link in links if not (PROJECT / page).parent.joinpath(link).exists()]
     assert missing == []
+
+
+def leaves(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Where a parameter's values are, however deep: what holds each, and its key there."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from leaves(part) if isinstance(part, dict) and part else [(value, key)]
+
+
+@pytest.mark.parametrize("profile", ["demo", "thesis", "honest", "laptop"])
+def test_the_key_of_dvcs_run_cache_has_every_value_that_a_stage_depends_on(profile: str) -> None:
+    """DVC leaves keys such as `size` out of it, within parameters that hold others: it would give other outputs."""
+    yaml = YAML(typ="safe", pure=True)
+    params = load(PROJECT / f"profiles/{profile}.yaml")
+    values = params.model_dump() | {
+        "systems": {name: settings_of(params, name).model_dump() for name in params.systems}
+    }
+    names = {name for stage in yaml.load(read("dvc.yaml"))["stages"].values() for name in _of(stage).get("params", [])}
+    tried = 0
+    for name in sorted(names - {"systems.${key}"}) + [f"systems.{system}" for system in params.systems]:
+        value = copy.deepcopy(reduce(lambda part, key: part[key], name.split("."), values))
+        recorded = {"cmd": "wen", "params": {"params.yaml": {name: value}}}
+        for holder, key in leaves(recorded["params"]):
+            before, kept = _get_cache_hash(recorded, key=True), holder[key]
+            holder[key] = "another"
+            assert _get_cache_hash(recorded, key=True) != before, f"{name}: {key}"
+            holder[key], tried = kept, tried + 1
+    assert tried > 80
+
+
+def _of(stage: dict[str, Any]) -> dict[str, Any]:
+    """What a stage is, or each of several that are made from one."""
+    found: dict[str, Any] = stage.get("do", stage)
+    return found

@@ -358,6 +358,18 @@ def test_another_split_runs_all_that_sees_training_images(study: Study) -> None:
     assert not {"prepare", "backbone"} & set(stages)
 
 
+def test_images_of_another_size_are_computed_and_not_those_of_the_last_size_taken_from_the_run_cache(
+    study: Study,
+) -> None:
+    values = tiny_values()
+    values["images"]["size"] = 33
+    set_params(study.root, values)
+    study.run("dvc", "repro", "features")
+    images = np.load(study.root / "data/features/images-clean.npy")
+    study.restore()
+    assert images.shape[1:] == (33, 33, 3)
+
+
 @pytest.mark.parametrize("profile", ["thesis", "honest"])
 def test_the_real_profiles_list_the_whole_study(study: Study, profile: str) -> None:
     shutil.copy(PROJECT / f"profiles/{profile}.yaml", study.root / "params.yaml")
