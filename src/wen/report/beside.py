@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def other_study(revision: str | None, paths: Paths, evidence: dict[str, Any]) ->
     Returns
     -------
     dict or None
-        ``revision`` and what the page shows of that study; None, with a sentence on standard error, if there is no
+        ``revision``, with the commit that a branch or tag names now, and what the page shows of that study; None, with a sentence on standard error, if there is no
         such revision or study, or if it is of other images.
     """
     if not revision:
@@ -38,7 +39,9 @@ def other_study(revision: str | None, paths: Paths, evidence: dict[str, Any]) ->
         return None
     assert isinstance(found, dict)
     # A study of before the published systems has none.
-    return {"revision": revision, "systems": found.get("systems", [])} | {key: found[key] for key in NEEDED}
+    return {"revision": _with_commit(revision, paths.root), "systems": found.get("systems", [])} | {
+        key: found[key] for key in NEEDED
+    }
 
 
 def _read(revision: str, root: Path) -> dict[str, Any] | Message:
@@ -55,6 +58,15 @@ def _read(revision: str, root: Path) -> dict[str, Any] | Message:
     except OSError as error:
         return f"its {EVIDENCE} cannot be read ({error.strerror})"
     return found if isinstance(found, dict) else f"its {EVIDENCE} is not that of a study"
+
+
+def _with_commit(revision: str, root: Path) -> str:
+    """Add the commit to the name of a branch or tag, which may move on without a new report."""
+    from scmrepo.git import Git
+
+    with closing(Git(str(root.resolve()))) as repository:
+        commit = str(repository.resolve_rev(revision))
+    return revision if commit.startswith(revision) else f"{revision} ({commit[:7]})"
 
 
 def _problem(found: dict[str, Any], evidence: dict[str, Any]) -> Message:
