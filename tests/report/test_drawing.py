@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from wen.report import side_by_side
+from wen.report import parallel
 from wen.report.drawing import plotted, write
 from wen.report.language import Text
 
@@ -77,7 +77,7 @@ def test_figures_have_the_same_bytes_however_many_processes_draw_them(
 ) -> None:
     files = []
     for cores in (1, 3):
-        monkeypatch.setattr(side_by_side, "_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(parallel, "_cores", lambda cores=cores: cores)
         elements = write({name: drawn() for name in "abcd"}, tmp_path / str(cores), Text("en"))
         files.append({path.name: path.read_bytes() for path in (tmp_path / str(cores)).iterdir()})
         assert list(elements) == list("abcd")

@@ -79,5 +79,5 @@ def test_the_page_has_a_table_for_each_group_and_marks_what_is_second_hand_or_re
 
 def test_a_table_of_published_results_shows_only_the_measures_that_one_of_them_has() -> None:
     groups = published.grouped(published.results())
-    assert published.given(groups["image"]) == ["f1"]
-    assert published.given(groups["other"]) == ["accuracy", "f1"]
+    assert published.reported(groups["image"]) == ["f1"]
+    assert published.reported(groups["other"]) == ["accuracy", "f1"]

@@ -173,7 +173,7 @@ def test_the_interval_decides_where_nothing_stands_in_the_way(
     low: float | None, high: float | None, verdict: str, reasons: list[str]
 ) -> None:
     claim = {"value": 0.9, "data": "C-NMC", "unit": "unstated"}
-    found = claims.judged(claim, {"low": low, "high": high}, [], _params())
+    found = claims.judge(claim, {"low": low, "high": high}, [], _params())
     assert found == {"verdict": verdict, "reasons": reasons}
 
 
@@ -183,17 +183,17 @@ def test_the_interval_decides_where_nothing_stands_in_the_way(
 )
 def test_a_claim_by_subject_is_not_borne_out_by_an_easier_split(unit: str, low: float, verdict: str) -> None:
     claim = {"value": 0.9, "data": "C-NMC preliminary", "unit": "subject"}
-    found = claims.judged(claim, {"low": low, "high": low + 0.02}, [], _params(split={"unit": unit}))
+    found = claims.judge(claim, {"low": low, "high": low + 0.02}, [], _params(split={"unit": unit}))
     assert found["verdict"] == verdict
     assert ("easier" in found["reasons"]) == (verdict == "cannot_judge")
 
 
 def test_other_data_and_a_skipped_system_judge_nothing() -> None:
     claim, estimate = {"value": 0.9, "data": "ALL-IDB", "unit": "unstated"}, {"low": 0.1, "high": 0.2}
-    assert claims.judged(claim, estimate, [], _params()) == {"verdict": "cannot_judge", "reasons": ["other_data"]}
-    assert claims.judged(claim | {"data": "C-NMC"}, None, [], _params()) == {"verdict": "not_run", "reasons": []}
+    assert claims.judge(claim, estimate, [], _params()) == {"verdict": "cannot_judge", "reasons": ["other_data"]}
+    assert claims.judge(claim | {"data": "C-NMC"}, None, [], _params()) == {"verdict": "not_run", "reasons": []}
     synthetic = _params(dataset={"source": "synthetic", "complete": False})
-    assert claims.judged(claim, estimate, [], synthetic)["verdict"] is None
+    assert claims.judge(claim, estimate, [], synthetic)["verdict"] is None
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
-"""What a chapter is made of, whatever it is written in."""
+"""The building blocks of a chapter, independent of its file format."""
 
 from dataclasses import dataclass
 
 from wen.report.tables import Table
 
 WIDTH = 14.0
-"""Of the text on a thesis' page in cm: A4 less margins of 4 and 3 cm."""
+"""Width of the text on a thesis' page, in cm: A4 less margins of 4 and 3 cm."""
 REFERENCE = r"\[(tab|fig):([\w-]+)\]"
-"""In running text, to a table or a figure by its name."""
+"""A reference in running text to a table or a figure, by its name."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Note:
-    """What the author has to write."""
+    """A note to the author about what to write."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A table or a figure at its place, with its width in cm."""
+    """A table or a figure at its place in the text, with its width in cm."""
 
     kind: str
     """``tab`` or ``fig``."""
@@ -41,11 +41,11 @@ class Placed:
     """None for a figure."""
     width: float = WIDTH
     height: float = 0.0
-    """Of a figure, in cm."""
+    """Height of a figure, in cm."""
 
     @property
     def mark(self) -> str:
-        """What Word's references call it."""
+        """The bookmark that Word's cross-references point to."""
         return f"{self.kind}_{self.name}"
 
 

@@ -1,6 +1,6 @@
-"""A draft of the thesis' chapter 4: what was found, in sentences, with the tables and figures they speak of.
+"""A draft of chapter 4 of the thesis: the results in sentences, with the tables and figures that they refer to.
 
-It is written twice: chapter4.tex, with main.tex around it for a PDF, and chapter4.docx for Word.
+It is written as LaTeX (chapter4.tex, and main.tex to compile it) and for Word (chapter4.docx).
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,8 +15,7 @@ from wen.report.blocks import WIDTH, Block, Heading, Note, Paragraph, Placed
 from wen.report.language import Text
 from wen.report.tables import Table
 
-INCH = 2.54
-"""In cm."""
+CM_PER_INCH = 2.54
 
 
 def write(
@@ -27,12 +26,12 @@ def write(
     Parameters
     ----------
     content : mapping
-        What the page is written from.
+        The variables of the page's templates.
     tables : mapping of name to Table
     figures : mapping of name to Figure
-        Drawn and written already; only their sizes are read.
+        Only their sizes are used; their files exist already.
     folder : Path
-        The report's.
+        The report's folder.
     t : Text
     """
     blocks = list(_blocks(content, tables, figures, t))
@@ -52,7 +51,7 @@ def _blocks(
         return Placed("tab", name, tables[name].caption, tables[name])
 
     def figure(name: str, caption: str) -> Placed:
-        width, height = (INCH * side for side in figures[name].get_size_inches().tolist())
+        width, height = (CM_PER_INCH * side for side in figures[name].get_size_inches().tolist())
         scale = min(1.0, WIDTH / width)
         return Placed("fig", name, caption, width=scale * width, height=scale * height)
 

@@ -1,4 +1,4 @@
-"""The reporting guidelines CLAIM 2024 and TRIPOD+AI: what the run fills, what a person must, what does not apply."""
+"""Checklists of the reporting guidelines CLAIM 2024 and TRIPOD+AI, with the items that a run can fill."""
 
 from typing import Any
 
@@ -17,20 +17,20 @@ def checklist(params: Params, measured: dict[str, Any], t: Text) -> dict[str, li
     ----------
     params : Params
     measured : dict
-        ``dataset`` and ``split``, metrics/dataset.json and metrics/split.json; ``stages``, how many models are of each
-        stage of training.
+        ``dataset`` and ``split``, the content of metrics/dataset.json and metrics/split.json; ``stages``, how many
+        models come from each training stage.
     t : Text
 
     Returns
     -------
     dict
-        By each of `STATES`, its items in order: ``guideline``, ``item`` (its number), ``topic`` and ``text``: the
-        answer, what a person has to write, or why the item does not apply.
+        For each of `STATES`, its items in order: ``guideline``, ``item`` (its number), ``topic`` and ``text``. The text
+        of a filled item is the answer, of an open one what the author has to write, else why it does not apply.
 
     Notes
     -----
-    Numbers and topics are those of Tejani et al. (2024), doi:10.1148/ryai.240300, and Collins et al. (2024),
-    doi:10.1136/bmj-2023-078378, in other words.
+    Item numbers are those of Tejani et al. (2024), doi:10.1148/ryai.240300, and Collins et al. (2024),
+    doi:10.1136/bmj-2023-078378; their topics are paraphrased.
     """
     environment = Environment(undefined=StrictUndefined)
     environment.filters |= {"count": t.count, "number": t.number}

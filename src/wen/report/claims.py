@@ -1,4 +1,4 @@
-"""What the published systems claim (systems.yaml), and which of it a run bears out, and which it cannot judge."""
+"""Verdicts on the claims of the published systems (systems.yaml), from the results of a run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,14 +13,14 @@ Entry = dict[str, Any]
 
 
 def entry(name: str, language: str = "en") -> Entry:
-    """Describe a published system; one that systems.yaml does not have has no claims and no decisions.
+    """Read the description of a published system; one that is not in systems.yaml has no claims and no decisions.
 
     Returns
     -------
     dict
-        ``study``, ``key`` (of references.yaml), ``method`` and ``control`` in words, ``depth`` (that of the paper),
-        ``uses`` (whether it needs ``all`` of its networks or ``any`` of them), ``claims``, ``difference`` (what the
-        paper claims over its control, if it does) and ``decisions``.
+        ``study``, ``key`` (in references.yaml), ``method`` and ``control`` in words, ``depth`` (in the paper: frozen or
+        finetune), ``uses`` (whether the method needs ``all`` or ``any`` of its networks), ``claims``, ``difference``
+        (what the paper claims over its control, if it does) and ``decisions``.
     """
     known = {found["name"]: found for found in listed("systems.yaml", language)}
     unknown = {"study": name, "key": "", "depth": "frozen", "uses": "any", "method": "", "control": "", "claims": []}
@@ -28,7 +28,7 @@ def entry(name: str, language: str = "en") -> Entry:
 
 
 def obstacles(about: Mapping[str, Any], described: Entry, params: Params) -> list[str]:
-    """Why a run cannot judge what the paper claims, whatever the run gives.
+    """List the reasons why a run cannot test the claims of a paper, whatever its results.
 
     Parameters
     ----------
@@ -41,8 +41,9 @@ def obstacles(about: Mapping[str, Any], described: Entry, params: Params) -> lis
     Returns
     -------
     list of str
-        ``stand_in``: a network is not the paper's. ``fewer``: not all of its networks ran. ``frozen``: the paper trains
-        its networks, and here they stay as they are. ``part``: there is only a part of C-NMC.
+        ``stand_in``: another network replaces one of the paper's. ``fewer``: the method needs all of its networks, and
+        not all ran. ``frozen``: the paper fine-tunes its networks, which are frozen here. ``part``: the images are
+        only a part of C-NMC.
     """
     found = {
         "stand_in": bool(about["stand_ins"]),
@@ -53,10 +54,10 @@ def obstacles(about: Mapping[str, Any], described: Entry, params: Params) -> lis
     return [reason for reason, holds in found.items() if holds]
 
 
-def judged(
-    claim: Entry, estimate: Mapping[str, float | None] | None, hindered: list[str], params: Params
+def judge(
+    claim: Entry, estimate: Mapping[str, float | None] | None, known_obstacles: list[str], params: Params
 ) -> dict[str, Any]:
-    """Judge one claim by the interval that a run gives.
+    """Compare one claim with the confidence interval of the same measure in a run.
 
     Parameters
     ----------
@@ -64,24 +65,25 @@ def judged(
         One of the ``claims`` of an `entry`.
     estimate : dict or None
         ``value``, ``low`` and ``high`` of the same measure in the run; None if the system was skipped.
-    hindered : list of str
+    known_obstacles : list of str
         From `obstacles`.
     params : Params
 
     Returns
     -------
     dict
-        ``verdict`` and its ``reasons``. Borne out: the interval lies above the claim less ``report.margin``. Not borne
-        out: it lies below the claim. Cannot judge: there are obstacles (beside `obstacles`, ``other_data`` and
-        ``easier``, a split by image where the claim is by subject), the measure is ``undefined`` or its interval has no
-        width, or the ``interval`` leaves it open. None for synthetic cells, of which nothing is claimed.
+        ``verdict`` and its ``reasons``. ``borne_out``: the interval lies above the claim less ``report.margin``.
+        ``not_borne_out``: the interval lies below the claim. ``cannot_judge``: the reasons are those of `obstacles`;
+        ``other_data``; ``easier`` (the study splits by image, the claim by subject); ``undefined`` (the measure is
+        undefined, or its interval has no width); or ``interval`` (the interval allows both verdicts). ``not_run``: the
+        system was skipped. None for synthetic cells, about which papers claim nothing.
     """
     if params.dataset.source == SYNTHETIC:
         return {"verdict": None, "reasons": [SYNTHETIC]}
     other_data = ["other_data"] if _on_other_data(claim, params) else []
     if estimate is None:
         return {"verdict": NOT_RUN, "reasons": other_data}
-    reasons = [*other_data, *hindered]
+    reasons = [*other_data, *known_obstacles]
     verdict, open_for = _by_interval(claim["value"], estimate, params.report.margin)
     easier = claim.get("unit") == "subject" and params.split.unit == "image"
     if easier and verdict != NOT_BORNE_OUT:

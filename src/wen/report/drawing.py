@@ -1,4 +1,4 @@
-"""How the report keeps its figures: as SVG, PDF and PNG files, each with what it plots as CSV."""
+"""Write the report's figures as SVG, PDF and PNG, and the data of each figure as CSV."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,38 +15,38 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedFormatter, FuncFormatter, ScalarFormatter
 
 from wen.figure_style import render
-from wen.report import side_by_side
+from wen.report import parallel
 from wen.report.language import Text
 
 FORMATS = ("svg", "pdf", "png")
 
 
 def write(figures: dict[str, Figure], folder: Path, t: Text) -> dict[str, str]:
-    """Write every figure in `FORMATS` and its data, close it, and return its SVG elements for the page."""
+    """Write every figure in `FORMATS` with its data, close it, and return the SVG element of each for the page."""
     folder.mkdir()
 
     def draw(name: str) -> None:
         figure = figures[name]
         for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
             if type(axis.get_major_formatter()) is ScalarFormatter:
-                axis.set_major_formatter(_Marked(t))
+                axis.set_major_formatter(_LocalisedFormatter(t))
         plotted(figure).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
         for kind in FORMATS:
             (folder / f"{name}.{kind}").write_bytes(render(figure, kind))
 
-    side_by_side.each(draw, list(figures))
+    parallel.for_each(draw, list(figures))
     for figure in figures.values():
         plt.close(figure)
     return {name: _element((folder / f"{name}.svg").read_text(encoding="utf-8")) for name in figures}
 
 
 def _element(svg: str) -> str:
-    """An SVG file without its head."""
+    """The ``<svg>`` element of an SVG file, without the XML declaration."""
     return svg[svg.index("<svg") :]
 
 
-class _Marked(ScalarFormatter):
-    """Ticks with the decimal mark of the report's language."""
+class _LocalisedFormatter(ScalarFormatter):
+    """Tick labels with the decimal mark of the report's language."""
 
     def __init__(self, t: Text) -> None:
         super().__init__()
@@ -57,14 +57,14 @@ class _Marked(ScalarFormatter):
 
 
 def plotted(figure: Figure) -> pd.DataFrame:
-    """Read back what a figure plots.
+    """Extract the data that a figure plots.
 
     Returns
     -------
     DataFrame
-        A row for each point: ``panel`` (counted from 1), its title and axes, ``series`` (as in the legend) and what it
-        is drawn as (``kind``), ``x`` and ``y`` in the data's units, their names where an axis has names for ticks,
-        and ``value``, of the cells of a matrix.
+        One row per point: ``panel`` (counted from 1), its title and axis labels, ``series`` (the legend label),
+        ``kind`` (line, bar, points, interval, area or matrix), ``x`` and ``y`` in data units, ``x_name`` and ``y_name``
+        on a categorical axis, and ``value`` of a matrix cell. Columns without a value are left out.
     """
     rows = [
         {"panel": panel, "title": axes.get_title(), "x_axis": axes.get_xlabel(), "y_axis": axes.get_ylabel()} | row
@@ -87,7 +87,7 @@ def _rows(axes: Axes) -> Iterator[dict[str, Any]]:
 
 
 def _series(axes: Axes) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Every line, mark, bar and area: its name, its kind, and its points, of shape (n, 2)."""
+    """Yield the legend label, the kind and the points, of shape (n, 2), of each line, bar and collection."""
     for line in axes.get_lines():
         if line.get_transform().contains_branch(axes.transData):
             yield _name(line.get_label()), "line", np.asarray(line.get_xydata(), dtype=float)
@@ -112,12 +112,12 @@ def _of_collection(collection: Collection) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _name(label: object) -> str:
-    """A series' name; Matplotlib's own for one that has none begins with an underscore."""
+    """The legend label of a series; empty for Matplotlib's automatic labels, which begin with an underscore."""
     return "" if str(label).startswith("_") else str(label)
 
 
 def _named(names: list[dict[int, str]], x: float, y: float) -> dict[str, str | None]:
-    """What the ticks call a place, on axes whose ticks have names."""
+    """The tick labels at a point, on the axes that are categorical."""
     places = zip(("x_name", "y_name"), names, (x, y), strict=True)
     return {key: ticks.get(round(place)) for key, ticks, place in places if ticks}
 

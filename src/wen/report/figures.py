@@ -1,4 +1,4 @@
-"""The report's figures, legible in black and white; every word comes from texts/."""
+"""The report's figures, legible in black and white; their words are in texts/."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ from wen.figure_style import COLOURS, LINES, MARKERS
 from wen.report.language import Text
 from wen.study import Classifier, Study
 
-BANDS = 300  # resampled curves behind a band
-PLOTTED = ("accuracy", "weighted_f1", "f1", "auc")  # of a published result; a paper seldom gives all
+BANDS = 300  # resampled ROC curves from which a band is computed
+PLOTTED = ("accuracy", "weighted_f1", "f1", "auc")  # measures of a published result; few papers report all
 
 
 def differences(study: Study, evidence: dict[str, Any], t: Text) -> Figure:
@@ -51,7 +51,7 @@ def forest(study: Study, compared: list[Classifier], intervals: dict[str, Any], 
 
 
 def beside(evidence: dict[str, Any], t: Text) -> Figure:
-    """Accuracy of this study's main rows and of those of the study beside it."""
+    """Accuracy of the summary rows of this study and of the study that it is compared with."""
     studies = [(t("axis.this"), evidence), (evidence["beside"]["revision"], evidence["beside"])]
     names = list(dict.fromkeys(t.row(row) for _, study in studies for row in study["summary"]))
     figure, axes = plt.subplots(figsize=(6.4, 0.42 * len(names) + 1.2))
@@ -106,7 +106,7 @@ def schemes(study: Study, t: Text) -> Figure:
 
 
 def roc(study: Study, compared: list[Classifier], seed: int, t: Text) -> Figure:
-    """ROC curves of a few classifiers, and a band around the one in focus."""
+    """ROC curves of a few classifiers, and a 95% band around that of the classifier in focus."""
     figure, axes = plt.subplots(figsize=(5, 4.6))
     grid = np.linspace(0, 1, 101)
     low, high = _roc_band(study, grid, seed)
@@ -154,7 +154,7 @@ def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> Fig
 
 
 def learning_curves(epochs: pd.DataFrame, t: Text) -> Figure:
-    """Loss and accuracy of every model by epoch; a column for each LR, a thin line for each fold."""
+    """Loss and accuracy of every model by epoch: a column for each LR, a line for each fold."""
     rates = list(epochs.recipe.unique())
     figure, grid = plt.subplots(
         2, len(rates), figsize=(min(3.2 * len(rates), 13), 5), sharex="col", sharey="row", squeeze=False
@@ -179,7 +179,7 @@ def learning_curves(epochs: pd.DataFrame, t: Text) -> Figure:
 
 
 def published(groups: dict[str, list[dict[Any, Any]]], t: Text) -> Figure:
-    """Published results and this study's, a block under a heading of its own for each group of `published.GROUPS`."""
+    """Published results and this study's, under a heading for each group of `published.GROUPS`."""
     rows: list[dict[Any, Any]] = []
     for group, results in groups.items():
         rows.append({"name": t(f"group.{group}"), "heading": True, "focus": False})
@@ -209,16 +209,16 @@ def published(groups: dict[str, list[dict[Any, Any]]], t: Text) -> Figure:
 
 
 def _roc_band(study: Study, grid: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The sensitivities between which 95% of the resampled ROC curves pass, at each false positive rate in the grid."""
+    """Pointwise 95% band of the sensitivity of resampled ROC curves, at each false positive rate in the grid."""
     order = np.argsort(-study.focus.probability, kind="stable")
     ends = np.flatnonzero(np.diff(study.focus.probability[order], append=-1))  # of runs of equal probability
     counts = resample(study.unit, BANDS, seed)[:, order]
-    found = np.cumsum(counts * study.label[order], axis=1)
-    alarms = np.cumsum(counts * (1 - study.label[order]), axis=1)
-    both = (found[:, -1] > 0) & (alarms[:, -1] > 0)
+    true = np.cumsum(counts * study.label[order], axis=1)
+    false = np.cumsum(counts * (1 - study.label[order]), axis=1)
+    both = (true[:, -1] > 0) & (false[:, -1] > 0)  # a resampled test set may lack a class
     curves = [
         np.interp(grid, [0, *fp[ends] / fp[-1]], [0, *tp[ends] / tp[-1]])
-        for fp, tp in zip(alarms[both], found[both], strict=True)
+        for fp, tp in zip(false[both], true[both], strict=True)
     ]
     low, high = np.quantile(curves, [0.025, 0.975], axis=0)
     return low, high

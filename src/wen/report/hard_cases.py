@@ -1,4 +1,4 @@
-"""Hard cases for a person to look at, and where all test cells' scores come from, by class-activation maps."""
+"""Hard test cells for a visual check, and where the evidence of all test cells lies, by class-activation maps."""
 
 import base64
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from wen.evaluation.metrics import decide
 from wen.study import Study
 
 SHOWN = 6
-FULL = 0.95  # of the frame: cells that fill it are not on black, so no map can lie there
+FULL = 0.95  # share of the frame; cells that fill more have no black background, so nothing can be measured
 PURPLE, GREEN = (123, 45, 139), (27, 158, 119)
 
 
 def gallery(study: Study, paths: Paths) -> dict[str, list[dict[str, Any]]]:
-    """Choose cells and draw them.
+    """Select hard cells and draw them with their class-activation maps.
 
     Returns
     -------
@@ -34,7 +34,10 @@ def gallery(study: Study, paths: Paths) -> dict[str, list[dict[str, Any]]]:
 
 
 def choose(study: Study) -> dict[str, np.ndarray]:
-    """Positions, in the test set, of the cells to show; none is shown twice."""
+    """Select the cells to show, each once; returns their positions in the test set.
+
+    ``fn`` and ``fp`` are the most confident errors, ``disputed`` the cells on which the members differ most.
+    """
     focus = study.focus
     wrong = np.flatnonzero(study.right(focus) == 0)
     confident = wrong[np.argsort(-np.abs(focus.probability[wrong] - 0.5), kind="stable")]
@@ -47,15 +50,15 @@ def choose(study: Study) -> dict[str, np.ndarray]:
 
 
 def on_cells(study: Study, paths: Paths) -> dict[str, Any] | None:
-    """Measure how much of the weight of every test image's map lies on the cell, rather than on black.
+    """Measure the share of each class-activation map that lies on the cell rather than on the black background.
 
     Returns
     -------
     dict or None
-        ``images``; ``weighted``, those whose map has any weight for the class that was decided; of these, ``on_black``,
-        how many have less than half of it inside the cell, and the median share ``inside`` the cell, None if there are
-        none; ``cell``, the median share of the frame that the cell fills. None if the members have no maps, or the
-        images no black background.
+        ``images``, their number; ``weighted``, the number whose map has positive weight for the predicted class; among
+        these, ``on_black``, the number with less than half of the weight inside the cell, and ``inside``, the median
+        share inside the cell (None if there are none); ``cell``, the median share of the frame that the cell fills.
+        None if the members have no maps, or the images no black background.
     """
     focus = study.focus
     maps = np.stack([member.test_map for member in focus.members]).astype(np.float64)
@@ -86,7 +89,7 @@ def inside(values: np.ndarray, cell: np.ndarray) -> float:
     Parameters
     ----------
     values : ndarray of shape (h, w)
-        A class-activation map; above 0 speaks for the class in question.
+        A class-activation map; positive values are evidence for the class in question.
     cell : ndarray of shape (height, width)
         Whether a pixel shows the cell.
 
@@ -107,7 +110,7 @@ def overlay(picture: Image.Image, values: np.ndarray) -> Image.Image:
     ----------
     picture : Image
     values : ndarray of shape (height, width)
-        Enlarged bicubically; its largest value in either direction is the most opaque.
+        Enlarged bicubically. The largest absolute value is the most opaque.
     """
     strength = _enlarged(values, picture.size) / max(float(np.abs(values).max()), 1e-9)
     colour = np.where(strength[..., None] > 0, PURPLE, GREEN)

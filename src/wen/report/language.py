@@ -1,4 +1,4 @@
-"""The report's texts and how it writes numbers, in the language of params.yaml's ``report.language``."""
+"""The texts and number formats of the report, in the language of params.yaml's ``report.language``."""
 
 import math
 from collections.abc import Sequence
@@ -34,43 +34,43 @@ class Text:
         return self.catalogue[key][self.language].format(**{"negative": negative, "positive": positive} | values)
 
     def of_subjects(self, subjects: int | None) -> str:
-        """Say of how many subjects images are; nothing if it is not known."""
+        """State the number of subjects; empty if it is unknown."""
         return "" if subjects is None else self("of_subjects", subjects=self.count(subjects))
 
     def number(self, value: float | None, digits: int = 3) -> str:
-        """Write a number, or a dash for one that is undefined."""
+        """Format a number; a dash if it is undefined."""
         return ABSENT if value is None or math.isnan(value) else self.marked(f"{value:,.{digits}f}")
 
     def between(self, limits: Sequence[float | None], digits: int = 2) -> str:
-        """Write two limits with a dash between them, or a word beside a minus; a dash alone if one is undefined."""
+        """Format an interval with a dash, or a word if a limit is negative; a dash alone if a limit is undefined."""
         low, high = (self.number(limit, digits) for limit in limits)
         if ABSENT in (low, high):
             return ABSENT
         return f"{low} {self('to')} {high}" if "-" in low + high else f"{low}{ABSENT}{high}"
 
     def points(self, value: float) -> str:
-        """Write a difference in percentage points."""
+        """Format a difference in percentage points, with its sign."""
         return self.marked(f"{100 * value:+.1f}")
 
     def p(self, value: float) -> str:
         return self.marked("< 0.001" if value < 0.001 else f"{value:.3f}")
 
     def p_is(self, value: float) -> str:
-        """What follows the name of a p-value in a sentence: "= 0.520", or "< 0.001"."""
+        """Format a p-value to follow its symbol in a sentence: "= 0.520", or "< 0.001"."""
         return self.p(value) if value < 0.001 else f"= {self.p(value)}"
 
     def percent(self, value: float, digits: int = 0) -> str:
         return ABSENT if math.isnan(value) else self.marked(f"{value:.{digits}%}")
 
     def given(self, value: float) -> str:
-        """Write a number of params.yaml, with all its digits."""
+        """Format a parameter with all the digits that params.yaml gives."""
         return self.marked(f"{value:g}")
 
     def count(self, value: int) -> str:
         return self.marked(f"{value:,}")
 
     def marked(self, text: str) -> str:
-        """Put the decimal and thousands marks of the language into a number written the English way."""
+        """Replace the English decimal and thousands marks of a number by those of the language."""
         return text.translate(str.maketrans(",.", ".,")) if self.language == "id" else text
 
     def names(self, study: Study) -> dict[str, str]:
@@ -78,10 +78,11 @@ class Text:
         averages = {f"average {recipe}": self.recipe(recipe) for recipe in study.averages}
         schemes = {f"scheme {scheme}": self("name.scheme", scheme=scheme) for scheme in study.params.schemes}
         weighted = [classifier for pair in study.over_networks for classifier in pair]
-        return {own.id: self.name(own) for own in (*study.classifiers, *weighted)} | averages | schemes
+        names = {classifier.id: self.name(classifier) for classifier in (*study.classifiers, *weighted)}
+        return names | averages | schemes
 
     def question(self, test: dict[str, Any]) -> str:
-        """What a test of metrics/evidence.json is about: its hypothesis, or a part of it that decides nothing."""
+        """Name what a test is about: its hypothesis, or the supplementary question of its family."""
         if test["hypothesis"] == "H1" and not test["decides"]:
             return self("runs.thesis")
         if test["family"] in ("best_on_test", "networks", "schemes"):
@@ -89,7 +90,7 @@ class Text:
         return str(test["hypothesis"])
 
     def recipe(self, recipe: str) -> str:
-        """What a learning rate or a baseline is called."""
+        """Name a learning rate or a baseline."""
         name = Member(recipe, 0).baseline
         return self("name.baseline", name=name) if name else self("name.average", lr=recipe)
 
@@ -102,12 +103,12 @@ class Text:
         return self(f"role.{row['role']}")
 
     def system(self, name: str) -> str:
-        """What a published system is called, such as Baby 2022; one that systems.yaml does not have, by its name."""
+        """Name a published system by its study, such as Baby 2022; one that is not in systems.yaml keeps its name."""
         known = {entry["name"]: entry["study"] for entry in _yaml("systems.yaml")}
         return str(known.get(name, name))
 
     def baseline(self, id: str) -> str:
-        """What a baseline does: the majority class, a classical classifier by its recipe; else its name."""
+        """Describe a baseline: the majority class, or a classical classifier by its recipe; else name it."""
         name = id.rsplit("/", 1)[-1]
         return self(f"baselines.of.{name}") if f"baselines.of.{name}" in self.catalogue else self.recipe(id)
 
@@ -124,7 +125,7 @@ class Text:
 
 @cache
 def catalogue() -> dict[str, dict[str, str]]:
-    """Read every text in every language, from texts/, a file for each section of the page."""
+    """Read all texts in all languages from texts/, which has a file for each section of the page."""
     content: dict[str, dict[str, str]] = {}
     for file in sorted(files("wen.report").joinpath("texts").iterdir(), key=lambda file: file.name):
         texts = _yaml(f"texts/{file.name}")
@@ -135,7 +136,7 @@ def catalogue() -> dict[str, dict[str, str]]:
 
 
 def listed(name: str, language: str) -> list[dict[str, Any]]:
-    """Read a list of entries from a YAML file of this package; of every text in several languages, take one.
+    """Read a list of entries from a YAML file of this package, with its texts in one language.
 
     Parameters
     ----------
@@ -144,15 +145,17 @@ def listed(name: str, language: str) -> list[dict[str, Any]]:
     language : str
         ``en`` or ``id``.
     """
-    found: list[dict[str, Any]] = _in(_yaml(name), language)
-    return found
+    entries: list[dict[str, Any]] = _in_language(_yaml(name), language)
+    return entries
 
 
-def _in(value: Any, language: str) -> Any:
+def _in_language(value: Any, language: str) -> Any:
     if isinstance(value, list):
-        return [_in(part, language) for part in value]
+        return [_in_language(part, language) for part in value]
     if isinstance(value, dict):
-        return value[language] if language in value else {key: _in(part, language) for key, part in value.items()}
+        if language in value:
+            return value[language]
+        return {key: _in_language(part, language) for key, part in value.items()}
     return value
 
 

@@ -1,4 +1,4 @@
-"""The report's tables as LaTeX that fits a thesis' page: A4, margins of 4 cm and 3 cm, 12 pt.
+"""LaTeX tables that fit the page of a thesis: A4, margins of 4 cm and 3 cm, 12 pt.
 
 They need booktabs, and longtable where a table is long. Captions and labels (``tab:wen-NAME``) are set.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 LONG = 24
 """Rows beyond which a table may break over pages."""
 BREAK = "\N{ZERO WIDTH SPACE}"
-"""Where a long word may go on in the next line."""
+"""Marks where a long word may be broken across lines."""
 SPECIAL = {
     "η²": r"$\eta^2$", "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "|": r"\textbar{}", "Δ": r"$\Delta$", "Σ": r"$\Sigma$", "±": r"$\pm$", "\N{EN DASH}": "--",
@@ -23,7 +23,7 @@ _POWER = r"\b(\d+(?:[.,]\d+)?)e-(\d+)\b"
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its heading, its width in cm if its text may be wrapped, else it is as wide as its numbers."""
+    """A column: its heading, and its width in cm if its text wraps; else it is as wide as its content."""
 
     heading: str
     width: float | None = None
@@ -31,7 +31,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A number with what is set small below it, such as its interval, and whether it is the best of its column."""
+    """A number, the small print below it (such as its interval), and whether it is the best of its column."""
 
     text: str
     below: str = ""
@@ -44,7 +44,7 @@ def latex(name: str, caption: str, columns: Sequence[Column], rows: Sequence[Seq
     Parameters
     ----------
     name : str
-        Its label is ``tab:wen-`` and this.
+        Completes the label, ``tab:wen-NAME``.
     caption : str
     columns : sequence of Column
     rows : sequence of sequences
@@ -85,7 +85,7 @@ def _replaced(found: re.Match[str]) -> str:
 
 
 def _heading(column: Column) -> str:
-    """Above numbers a heading is broken into words, so that it is no wider than they are."""
+    """Stack the words of a numeric column's heading, which keeps the column narrow."""
     if column.width:
         return escaped(column.heading)
     words = r"\\".join(map(escaped, column.heading.split(" ")))

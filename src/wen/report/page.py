@@ -40,9 +40,9 @@ SECTIONS = (
     "tables", "weights", "figures", "calibration", "decisions", "agreement", "cells", "systems", "published",
     "images", "provenance", "errata", "checklist", "references",
 )  # fmt: skip
-"""From the top of the page to its end."""
+"""The sections in the order of the page."""
 OF_CNMC = ("data", "results")
-"""Groups of references that are about C-NMC."""
+"""Groups of references that only a study of C-NMC lists."""
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -84,7 +84,7 @@ def run(params: Params, paths: Paths) -> None:
 
 
 def _about(study: Study, paths: Paths) -> dict[str, Any]:
-    """What another study has to know of this one to stand beside it."""
+    """Describe this study, for its comparison with another one (`wen.report.beside`)."""
     pixels = pd.read_csv(paths.index, usecols=["pixels"], dtype=str).pixels
     return {
         "dataset": sha256("".join(sorted(pixels)).encode()),
@@ -139,9 +139,9 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "ensembles": [classifier for classifier in study.classifiers if classifier.kind != "single"],
         "best": _best,
         "cells": hard_cases.gallery(study, paths),
-        "copies": pairs.shown(paths) | {"people": pairs.people(dataset)},
+        "copies": pairs.read(paths) | {"people": pairs.by_subjects(dataset)},
         "published": literature,
-        "measures_given": published.given,
+        "measures_given": published.reported,
         "errata": listed("errata.yaml", t.language) if params.dataset.of_cnmc else [],
         "checklist": checklist(params, {"dataset": dataset, "split": split, "stages": evidence["stages"]}, t),
         "references": [
@@ -165,10 +165,10 @@ def _figures(study: Study, evidence: dict[str, Any], epochs: pd.DataFrame, t: Te
     ]
     if study.focus not in compared:
         compared.append(study.focus)
-    ladder = [*study.champions(reading), *(study.inter(recipe, scheme) for recipe in params.grid), compared[2]]
+    in_forest = [*study.champions(reading), *(study.inter(recipe, scheme) for recipe in params.grid), compared[2]]
     drawn = {
         "differences": figures.differences(study, evidence, t),
-        "forest": figures.forest(study, ladder, evidence["intervals"], t),
+        "forest": figures.forest(study, in_forest, evidence["intervals"], t),
         "rates": figures.rates(study, t),
         "schemes": figures.schemes(study, t),
         "roc": figures.roc(study, compared, seed_for(params.seed, what="bands"), t),
@@ -188,13 +188,13 @@ def _figures(study: Study, evidence: dict[str, Any], epochs: pd.DataFrame, t: Te
 
 
 def _is_shown(name: str, params: Params, evidence: dict[str, Any]) -> bool:
-    """Whether a section has something to say of these data; the thesis and the published results are of C-NMC."""
+    """Whether a section applies to the study; published results and the errata of the thesis need C-NMC."""
     if name in ("published", "errata"):
         return params.dataset.of_cnmc
     return name not in ("beside", "people", "systems") or bool(evidence[name])
 
 
 def _best(classifiers: list[Classifier], measure: str) -> float:
-    """The highest value of a column."""
+    """The highest value of a measure among the classifiers."""
     values = [classifier.row[measure] for classifier in classifiers]
     return max(value for value in values if value is not None)

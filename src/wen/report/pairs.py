@@ -1,4 +1,4 @@
-"""The pairs of copies that stage ``prepare`` drew, as the page shows them; the data set's images are not read."""
+"""The pairs of copies for the page, from the pictures of stage ``prepare``; the images themselves are not read."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from wen.files import read_json
 from wen.report.hard_cases import png_uri
 
 
-def shown(paths: Paths) -> dict[str, Any]:
-    """Read the pictures of pairs; the doubtful ones come last.
+def read(paths: Paths) -> dict[str, Any]:
+    """Read the pictures of pairs, the most doubtful pairs last.
 
     Returns
     -------
     dict
-        ``pairs``: rows of data/copies.csv with the ``subjects`` and ``labels`` of both and the ``image`` as a data
-        URI; ``rest``: how many pairs are not shown.
+        ``pairs``: rows of data/copies.csv with the ``subjects`` and ``labels`` of both images, and the picture as a
+        data URI, ``image``; ``rest``: the number of pairs without a picture.
     """
     drawn: dict[str, Any] = read_json(paths.copies_plots / "pairs.json")
     for pair in drawn["pairs"]:
@@ -22,8 +22,8 @@ def shown(paths: Paths) -> dict[str, Any]:
     return drawn
 
 
-def people(dataset: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each pair of subjects who share cells, with their number of exact and of near copies; the largest first."""
+def by_subjects(dataset: dict[str, Any]) -> list[dict[str, Any]]:
+    """Count the exact and near copies of each pair of subjects, the most copies first."""
     exact, near = ((dataset["copies"][kind] or {}).get("pairs_by_subjects") or {} for kind in ("exact", "near"))
     rows = [
         {"subjects": pair, "exact": exact.get(pair, 0), "near": near.get(pair, 0)} for pair in sorted({*exact, *near})

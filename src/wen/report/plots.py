@@ -1,4 +1,4 @@
-"""The data behind ``dvc plots``: the same files at the same paths in every experiment."""
+"""The data of ``dvc plots``: the same files at the same paths in every experiment."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +15,10 @@ SHOWN = ("accuracy", "f1", "kappa", "auc")
 
 
 def write(study: Study, curves: pd.DataFrame, folder: Path) -> None:
-    """Write plots/headline/: the classifier in focus, its LR's learning curves, and the comparisons.
+    """Write plots/headline/.
 
-    roc.csv and confusion.csv are of the classifier in focus; learning.csv is the mean over the folds of
-    the LR in focus; rates.csv compares LRs, schemes.csv the schemes of the ensemble in focus.
+    roc.csv and confusion.csv describe the classifier in focus. learning.csv has the learning curves of the LR in focus,
+    averaged over folds. rates.csv compares the LRs, and schemes.csv the weighting schemes.
     """
     probability = study.focus.probability
     fpr, tpr = roc(study.label, probability)

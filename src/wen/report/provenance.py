@@ -1,4 +1,4 @@
-"""Where a result comes from: commit, hashes, versions, machine."""
+"""The provenance of a result: commit, hashes, versions and machine."""
 
 import platform
 import subprocess
@@ -27,7 +27,7 @@ PACKAGES = (
 
 
 def provenance(paths: Paths, t: Text) -> dict[str, str]:
-    """Name everything that the numbers depend on, by the keys of ``provenance.KEY`` in texts/provenance.yaml."""
+    """List what the numbers depend on, under the keys KEY of ``provenance.KEY`` in texts/provenance.yaml."""
     dataset = read_json(paths.dataset_metrics)
     return {
         "commit": _commit(paths, t),
@@ -41,7 +41,7 @@ def provenance(paths: Paths, t: Text) -> dict[str, str]:
 
 
 def _releases() -> Iterator[str]:
-    """The installed packages with their releases; wen is not installed where only its folder is on Python's path."""
+    """Yield each installed package with its version; wen is not installed if it is only on PYTHONPATH."""
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
             yield f"{name} {version(name)}"

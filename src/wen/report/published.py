@@ -1,4 +1,4 @@
-"""Published results on the same question, grouped by what their split kept apart."""
+"""Published results on the same question, grouped by the unit of their split."""
 
 from importlib.resources import files
 from typing import Any
@@ -8,21 +8,21 @@ import pandas as pd
 from wen.study import Study
 
 MEASURES = ("accuracy", "weighted_f1", "f1", "balanced_accuracy", "auc", "sensitivity", "specificity")
-"""As the paper gives them. ``weighted_f1`` is the measure of the challenge; ``f1`` is any other F1."""
+"""Measures that papers report. ``weighted_f1`` is the measure of the challenge; ``f1`` is any other F1."""
 GROUPS = ("subject", "image", "unstated", "other")
-"""Never ranked together: by subject, by image, not stated, and results on other data."""
+"""Results are ranked only within a group: split by subject, by image, split not stated, and other data."""
 
 
 def results() -> pd.DataFrame:
-    """Read the published results, a row for each.
+    """Read the table of published results.
 
     Returns
     -------
     DataFrame
-        ``study``, ``year``, ``network``, ``data`` (the test set), ``unit`` of the split (subject, image, unstated),
-        ``split_evidence`` (stated, read in code, not stated), ``basis`` of the figures (abstract, code, quoted by
-        another text, recalled), `MEASURES` between 0 and 1, ``reference`` (a DOI, or empty), ``note_en``, ``note_id``,
-        and ``group``, one of `GROUPS`.
+        One row per result: ``study``, ``year``, ``network``, ``data`` (the test set), ``unit`` of the split (subject,
+        image, unstated), ``split_evidence`` (stated, read in code, not stated), ``basis`` of the numbers (abstract,
+        code, quoted by another text, recalled), `MEASURES` between 0 and 1, ``reference`` (a DOI, or empty),
+        ``note_en``, ``note_id``, and ``group``, one of `GROUPS`.
     """
     with files("wen.report").joinpath("published.csv").open(encoding="utf-8") as file:
         table = pd.read_csv(file, dtype={"year": str}, keep_default_na=False, na_values=dict.fromkeys(MEASURES, ""))
@@ -30,7 +30,7 @@ def results() -> pd.DataFrame:
 
 
 def beside(study: Study, name: str) -> pd.DataFrame:
-    """Put this study's classifier in focus into the group of its own split, if its cells are those of C-NMC."""
+    """Add this study's classifier in focus to the published results, if the study is of C-NMC."""
     table = results()
     if study.params.dataset.source != "cnmc":
         return table
@@ -51,11 +51,11 @@ def beside(study: Study, name: str) -> pd.DataFrame:
 
 
 def grouped(table: pd.DataFrame) -> dict[str, list[dict[Any, Any]]]:
-    """Turn `beside`'s table into records by group; a figure that is not given is None."""
+    """Turn the table of `beside` into records by group; a measure that was not reported is None."""
     records = table.astype(object).where(table.notna(), None)
     return {group: records[records.group == group].to_dict("records") for group in GROUPS}
 
 
-def given(results: list[dict[Any, Any]]) -> list[str]:
+def reported(results: list[dict[Any, Any]]) -> list[str]:
     """Those of `MEASURES` that at least one of the results has."""
     return [measure for measure in MEASURES if any(result[measure] is not None for result in results)]

@@ -1,4 +1,4 @@
-"""What was found, in sentences: the page and the chapter say the same."""
+"""The results in sentences, which the page and the chapter share."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ HYPOTHESES = ("H1", "H2", "H3", "H4")
 
 
 def hypothesis(key: str, evidence: dict[str, Any], t: Text) -> str:
-    """Say what the tests found of a hypothesis, and how large a difference they could have found."""
+    """State the verdict on a hypothesis, and the difference that its tests had the power to detect."""
     found, margin = evidence["hypotheses"][key], t.number(100 * evidence["margin"], 1)
     if found["p_adjusted"] is None:
         return t(f"result.missing.{key}")
@@ -19,7 +19,7 @@ def hypothesis(key: str, evidence: dict[str, Any], t: Text) -> str:
 
 
 def power(key: str, evidence: dict[str, Any], t: Text) -> str:
-    """Say which difference the tests of a hypothesis would have detected."""
+    """State the smallest difference that the tests of a hypothesis detect with 80% power."""
     smallest = evidence["hypotheses"][key]["smallest"]
     shown = t.number(100 * (smallest or 0), 1)
     if key == "H1":
@@ -30,12 +30,12 @@ def power(key: str, evidence: dict[str, Any], t: Text) -> str:
 
 
 def over_runs(evidence: dict[str, Any]) -> dict[str, Any] | None:
-    """The test over all runs that decides H1, if there is one."""
+    """Find the test over all runs, which decides H1; None if it was not possible."""
     return next((test for test in evidence["tests"] if test["test"] == "runs"), None)
 
 
 def runs(evidence: dict[str, Any], rates: int, t: Text) -> str:
-    """Say how far apart the learning rates are over all runs."""
+    """State the difference between the learning rates over all runs; empty if it was not tested."""
     test = over_runs(evidence)
     if test is None:
         return ""
@@ -44,7 +44,7 @@ def runs(evidence: dict[str, Any], rates: int, t: Text) -> str:
 
 
 def rates(evidence: dict[str, Any], t: Text) -> str:
-    """Say which learning rate gave the best single model, and the mean test accuracy at each."""
+    """State which learning rate gave the best single model, and the mean test accuracy at each."""
     answer = evidence["answer"]
     each = [
         t("answer.rate", lr=lr, mean=t.number(mean), std=t.number(answer["lr_std"][lr]))
@@ -54,7 +54,7 @@ def rates(evidence: dict[str, Any], t: Text) -> str:
 
 
 def ensemble(evidence: dict[str, Any], names: dict[str, str], t: Text) -> str:
-    """Say how far the better ensemble is from the best single model."""
+    """State the difference in accuracy between the better ensemble and the best single model."""
     answer = evidence["answer"]
     differences = {key: t.points(answer[key]) for key in ("difference", "difference_low", "difference_high")}
     return t(
@@ -67,7 +67,10 @@ def ensemble(evidence: dict[str, Any], names: dict[str, str], t: Text) -> str:
 
 
 def weighting(evidence: dict[str, Any], tests: int, t: Text) -> str:
-    """Say what the weights change of the plain average, and how the control's ``tests`` end; nothing without any."""
+    """State how weighted ensembles differ from plain averages; empty without a comparison.
+
+    ``tests`` is the number of comparisons of `wen.report.control`.
+    """
     control = evidence["control"]
     if not control["rows"]:
         return ""
@@ -82,7 +85,7 @@ def weighting(evidence: dict[str, Any], tests: int, t: Text) -> str:
 
 
 def leaks(split: dict[str, Any], t: Text) -> str:
-    """Say what test and training share."""
+    """State which subjects and copies the test and development sets share."""
     between, test = split["test_and_development"], split["test"]
     images, copies = between["images"], {"duplicates": between["duplicate_images"], "near": between["near_copy_images"]}
     shared = between["images_of_shared_subjects"]

@@ -1,4 +1,4 @@
-"""The few rows that stand for a study: in the answer, and beside another study's."""
+"""The summary rows of a study, for its answer and for the comparison with another study."""
 
 from typing import Any
 
@@ -9,29 +9,29 @@ SHOWN = ("accuracy", "kappa", "auc")
 
 
 def summary(study: Study, intervals: dict[str, dict[str, list[float]]]) -> list[dict[str, Any]]:
-    """Measure rates, baselines and published systems by the mean of their fold models, and the main classifiers.
+    """Summarise rates, baselines and published systems by the mean of their fold models, and the main classifiers.
 
     Parameters
     ----------
     study : Study
     intervals : dict
-        Of each measure of each classifier, by its id.
+        Interval of each measure, by the id of the classifier.
 
     Returns
     -------
     list of dict
-        ``role`` (``rate``, ``baseline``, ``system``, ``single``, ``inter`` or ``intra``), ``recipe`` (none of
-        ``intra``; of a system without its variant), `SHOWN` measures, and of accuracy its ``deviation`` over the folds
-        or its 95% interval, ``low`` and ``high``.
+        ``role`` (``rate``, ``baseline``, ``system``, ``single``, ``inter`` or ``intra``); ``recipe`` (None for
+        ``intra``; a system without its variant); the measures `SHOWN`; and for accuracy the standard ``deviation`` over
+        folds, or the limits of its 95% interval, ``low`` and ``high``.
     """
     params = study.params
     best = study.best_single(params.reading)
-    of_recipes, systems = study.averages, [found for found in study.systems.values() if not found.skipped]
-    averages = [_average("rate", recipe, of_recipes[recipe]) for recipe in study.models]
-    averages += [_average("baseline", recipe, of_recipes[recipe]) for recipe in study.baselines]
+    over_models, systems = study.averages, [system for system in study.systems.values() if not system.skipped]
+    averages = [_average("rate", recipe, over_models[recipe]) for recipe in study.models]
+    averages += [_average("baseline", recipe, over_models[recipe]) for recipe in study.baselines]
     averages += [
-        _average("system", f"{SYSTEM}{found.name}", over_folds(found.members[found.about["shown"]]))
-        for found in systems
+        _average("system", f"{SYSTEM}{system.name}", over_folds(system.members[system.about["shown"]]))
+        for system in systems
     ]
     chosen = {
         "single": best,
@@ -42,14 +42,14 @@ def summary(study: Study, intervals: dict[str, dict[str, list[float]]]) -> list[
 
 
 def file_name(row: dict[str, Any]) -> str:
-    """What a row is called among the files of metrics/summary/."""
+    """The name of a row's file in metrics/summary/, without its ending."""
     recipe = str(row["recipe"]).replace("/", "-")
     return {"rate": f"rate-{recipe}", "baseline": recipe, "system": recipe}.get(row["role"], row["role"])
 
 
-def _average(role: str, recipe: str, found: Averages) -> dict[str, Any]:
-    shown = {measure: found["mean"][measure] for measure in SHOWN}
-    return {"role": role, "recipe": recipe} | shown | {"deviation": found["std"]["accuracy"]}
+def _average(role: str, recipe: str, averages: Averages) -> dict[str, Any]:
+    shown = {measure: averages["mean"][measure] for measure in SHOWN}
+    return {"role": role, "recipe": recipe} | shown | {"deviation": averages["std"]["accuracy"]}
 
 
 def _row(role: str, classifier: Classifier, intervals: dict[str, dict[str, list[float]]]) -> dict[str, Any]:

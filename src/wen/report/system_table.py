@@ -1,4 +1,4 @@
-"""The published systems as a table: CSV of every variant, and a row for each system in LaTeX."""
+"""The published systems as tables: CSV with a row for each variant, and LaTeX with a row for each system."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ COMPARED = ("over_control", "over_headline")
 
 
 def of_variants(systems: list[Row]) -> pd.DataFrame:
-    """Make a row for each variant, and one for a system that was skipped.
+    """Tabulate every variant of every system; a system that was skipped has one row.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ def of_variants(systems: list[Row]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        What ran and what the paper's first claim is; each measure's ``_mean`` and ``_std`` over the fold models and its
-        value for their average. Of the variant that is ``shown`` also 95% intervals (``_low``, ``_high``), differences
+        The system and its first claim; of each measure the ``_mean`` and ``_std`` over the fold models, and the value
+        for their average. The variant that is ``shown`` also has 95% intervals (``_low``, ``_high``), its differences
         from control and headline, and the ``verdict``.
     """
     rows = [row for system in systems for row in _rows(system)]
@@ -59,7 +59,7 @@ def _of_variant(system: Row, variant: Row) -> Row:
 
 
 def printed(systems: list[Row], t: Text) -> tuple[list[Column], list[list[str | Cell]]]:
-    """Make a row for each system: its first claim, its networks, accuracies, and differences in points."""
+    """Format one row per system: its first claim, networks and accuracies, and its differences in points."""
     columns = [
         Column(t("systems.column.system"), 1.7), Column(t("systems.column.claimed"), 2.3),
         Column(t("systems.column.run"), 2.7), Column(t("systems.folds")), Column(t("systems.column.average")),

@@ -1,4 +1,4 @@
-"""The report's tables as files: CSV with full precision and all that a program filters by, and LaTeX for a thesis."""
+"""The report's tables as files: CSV with full precision for programs, and LaTeX for a thesis."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Rows = list[list[str | Cell]]
 
 @dataclass(frozen=True)
 class Table:
-    """A table as a person reads it: in LaTeX, in Word."""
+    """A formatted table, for LaTeX and Word."""
 
     caption: str
     columns: list[Column]
@@ -32,7 +32,7 @@ class Table:
 def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> dict[str, Table]:
     """Write single (Table 3.2), average, ensemble (Table 3.3), weight, champion and test, each as .csv and as .tex.
 
-    And systems, if the study has any. Return them as they are printed.
+    A study of published systems also has the table systems. Returns the formatted tables by their names.
     """
     folder.mkdir()
     single = [classifier for classifier in study.classifiers if classifier.kind == "single"]
@@ -69,7 +69,7 @@ def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> dict
 
 
 def _measured(classifiers: Sequence[Classifier], evidence: dict[str, Any]) -> pd.DataFrame:
-    """A row for each classifier: what it is, and every measure with its 95% interval."""
+    """One row per classifier: what it is, and every measure with its 95% interval."""
     rows = []
     for classifier in classifiers:
         about = {key: getattr(classifier, key) for key in ("kind", "recipe", "fold", "scheme", "reading")}
@@ -111,7 +111,7 @@ def _tests(evidence: dict[str, Any]) -> pd.DataFrame:
 
 
 def _champions(models: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """What each model is ranked by: its scores on validation data, on test data, and centred on folds."""
+    """The scores that models are ranked by: on validation data, on test data, and centred by fold."""
     return pd.DataFrame(
         {"recipe": model["lr"], "fold": model["fold"], "scores": part}
         | {measure: model[part][measure] for measure in (*JUDGED_BY, "mean_rank")}
@@ -149,7 +149,7 @@ def _average_rows(study: Study, t: Text) -> Rows:
 
 
 def _weight_table(ensembles: Sequence[Classifier], t: Text) -> tuple[list[Column], Rows]:
-    """A row for each ensemble: its members' weights, each with the score that it comes from below."""
+    """One row per ensemble: the weight of each member, above the score that it is computed from."""
     most = max(len(ensemble.members) for ensemble in ensembles)
     columns = [Column(t("column.model"), 4.6), *(Column(f"$w_{k}$") for k in range(1, most + 1))]
     rows: Rows = []
@@ -161,7 +161,7 @@ def _weight_table(ensembles: Sequence[Classifier], t: Text) -> tuple[list[Column
 
 
 def _champion_table(models: Sequence[dict[str, Any]], t: Text) -> tuple[list[Column], Rows]:
-    """A row for each single model: its scores on validation data, its mean rank, and its accuracy on test data."""
+    """One row per single model: its scores on validation data, its mean rank, and its accuracy on test data."""
     columns = [
         Column(t("column.model"), 3.4), *(Column(t(f"measure.{measure}")) for measure in JUDGED_BY),
         Column(t("column.mean_rank")), Column(t("axis.accuracy")),

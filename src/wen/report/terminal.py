@@ -20,13 +20,13 @@ from wen.times import spent
 
 SHOWN = ("f1", "kappa", "auc")
 WIDTH = 100
-"""Columns of text at most, so that no row is broken in a usual window."""
+"""Width in characters where the output is not a terminal."""
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Print single models, averages, ensembles, verdicts, systems and the headline, and say where the report is.
+    """Print the result table, the verdicts, the published systems, the headline and the path of the report.
 
-    Accuracy stands on validation beside test, with its 95% interval; a star marks the champion of each learning rate.
+    Rows have validation accuracy, and test accuracy with its 95% interval. A star marks each learning rate's champion.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def run(params: Params, paths: Paths) -> None:
 
 
 def _warn_of_other_runs(params: Params, paths: Paths) -> None:
-    """Say if the table mixes runs, as after `git checkout` without `dvc checkout`; without dvc.lock it is not known."""
+    """Warn if the outputs are of several runs, as after `git checkout` without `dvc checkout`; dvc.lock is needed."""
     if (paths.root / "dvc.lock").is_file():
         try:
             one_run.check(params, paths, focus=True)
@@ -77,7 +77,7 @@ def _table(study: Study, intervals: dict[str, dict[str, list[float]]], measures:
         low, high = intervals[classifier.id]["accuracy"]
         table.add_row(
             t.name(classifier) + (" *" if classifier.id in champions else ""),
-            _validated(classifier, t),
+            _validation_accuracy(classifier, t),
             f"{t.number(classifier.row['accuracy'])} ({t.number(low, 2)}\N{EN DASH}{t.number(high, 2)})",
             *(t.number(classifier.row[measure]) for measure in measures),
         )
@@ -92,7 +92,7 @@ def _table(study: Study, intervals: dict[str, dict[str, list[float]]], measures:
 
 
 def _system(row: dict[str, Any], t: Text) -> str:
-    """A published system in a line: what its average reaches, and what becomes of its paper's first claim."""
+    """Describe a published system in a line: accuracy of its average, and the verdict on its paper's first claim."""
     name = t.system(row["name"])
     if row["state"] == "skipped":
         return t("results.skipped", name=name, networks=", ".join(row["missing"]))
@@ -106,8 +106,8 @@ def _system(row: dict[str, Any], t: Text) -> str:
     return f"{line}; {t('systems.column.claimed')} {claimed}: {t('systems.verdict.' + row['verdict'])}"
 
 
-def _validated(classifier: Classifier, t: Text) -> str:
-    """Accuracy of a single model on its validation fold; an ensemble has no fold that all its members left out."""
+def _validation_accuracy(classifier: Classifier, t: Text) -> str:
+    """Accuracy of a single model on its validation fold; empty for an ensemble, whose members have different folds."""
     if classifier.kind != "single":
         return ""
     member = classifier.members[0]

@@ -1,4 +1,4 @@
-"""The chapter as LaTeX: chapter4.tex for a thesis, and main.tex, which makes a PDF of it alone."""
+"""The chapter as LaTeX: chapter4.tex for a thesis, and main.tex to compile it alone."""
 
 import re
 from collections.abc import Sequence
@@ -29,12 +29,12 @@ LANGUAGE = {
 
 
 def document(t: Text) -> str:
-    """A document of 12 pt with a thesis' margins that holds the chapter and nothing else."""
+    """Write main.tex: a document with the page layout of a thesis that contains only the chapter."""
     return MAIN.replace("LANGUAGE", LANGUAGE[t.language])
 
 
 def chapter(blocks: Sequence[Block], draft: str, t: Text) -> str:
-    r"""Write the chapter; ``\wen`` is the folder in which tables/ and figures/ lie."""
+    r"""Write chapter4.tex; the macro ``\wen`` is the folder of tables/ and figures/."""
     title = escaped(t("chapter.title"))
     head = [f"% {draft}", r"\providecommand{\wen}{.}", rf"\chapter{{{title}}}"]
     return "\n\n".join(["\n".join(head), *map(_block, blocks)]) + "\n"

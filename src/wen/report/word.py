@@ -1,6 +1,6 @@
-"""The chapter for Word: chapter4.docx, with captions and references that Word numbers by itself.
+"""The chapter for Word: chapter4.docx, whose captions and cross-references Word numbers automatically.
 
-The file is a zip of XML (Office Open XML), whose markup is in templates/word.
+The file is a zip of XML parts (Office Open XML), rendered from templates/word.
 """
 
 import io
@@ -23,7 +23,7 @@ PARTS = {
     "word/styles.xml": "styles.xml",
     "word/_rels/document.xml.rels": "document-relations.xml",
 }
-"""Of the file, and the template of each."""
+"""Parts of the file, and the template of each."""
 TWIPS = 567
 """Of a cm: twentieths of a point."""
 NARROW = 1.4
@@ -39,9 +39,9 @@ def write(blocks: Sequence[Block], draft: str, folder: Path, t: Text) -> None:
     ----------
     blocks : sequence of Block
     draft : str
-        The first paragraph: where this comes from.
+        The first paragraph, which names the study that the chapter was generated from.
     folder : Path
-        The report's.
+        The report's folder.
     t : Text
     """
     placed = [block for block in blocks if isinstance(block, Placed)]
@@ -59,19 +59,19 @@ def write(blocks: Sequence[Block], draft: str, folder: Path, t: Text) -> None:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", compresslevel=1) as archive:
         for name, part in parts.items():
-            entry = zipfile.ZipInfo(name)  # of 1980, so that equal reports are equal files
+            entry = zipfile.ZipInfo(name)  # dated 1980, so that equal reports are equal files
             entry.compress_type = zipfile.ZIP_STORED if name.endswith(".png") else zipfile.ZIP_DEFLATED
             archive.writestr(entry, part)
     (folder / "chapter4.docx").write_bytes(data.getvalue())
 
 
 def picture(folder: Path, name: str) -> bytes:
-    """A figure as PNG."""
+    """Read the PNG file of a figure."""
     return (folder / f"figures/{name}.png").read_bytes()
 
 
 def plain(text: str) -> str:
-    """Write in Unicode what LaTeX sets: 1e-05 as 10⁻⁵, $w_k$ as wₖ, a minus before a number."""
+    """Convert LaTeX notation to Unicode: 1e-05 to 10⁻⁵, $w_k$ to wₖ, a hyphen before a number to a minus sign."""
     text = text.replace("\\sum_", "Σ_").replace("$", "").replace(BREAK, "")
     text = re.sub(r"(?<=[wMΣ])_(\d+|[ik])\b", lambda found: found[1].translate(SUBSCRIPT), text)
     text = re.sub(r"\b(\d+(?:[.,]\d+)?)e-(\d+)\b", _power, text)
@@ -98,7 +98,7 @@ def _environment() -> Environment:
 
 
 def _rendered(templates: Environment, name: str, content: dict[str, object]) -> bytes:
-    """A part, without the line breaks that make its template legible."""
+    """Render a part, without the line breaks between the tags of its template."""
     text = templates.get_template(name).render(content)
     return re.sub(r"(?<=[^?]>)\s*\n\s*(?=<)", "", text).strip().encode()
 
@@ -110,7 +110,7 @@ def _numbers(placed: Sequence[Placed]) -> dict[str, int]:
 
 
 def _references(text: str) -> list[str]:
-    """Divide running text: words and, after each but the last of them, the mark of a table or a figure."""
+    """Split running text at its references: text, bookmark, text, bookmark, ..., text."""
     parts = re.split(REFERENCE, text)
     marks = (f"{kind}_{name}" for kind, name in zip(parts[1::3], parts[2::3], strict=True))
     return [part for pair in zip(parts[::3], [*marks, ""], strict=True) for part in pair][:-1]

@@ -1,4 +1,4 @@
-"""Published systems on this study's images and split: what each paper claims, and what its system reaches here."""
+"""Published systems on the images and split of the study, compared with the claims of their papers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,12 +27,13 @@ def measure(study: Study) -> list[Row]:
     Returns
     -------
     list of dict
-        A row for each system of params.yaml: its ``name``; the ``state``, ``missing``, ``depth``, ``networks``,
-        ``stand_ins``, ``settings`` of system.json; ``shown``, ``best`` and ``control``, three of its ``variants``, each
-        of these with ``validation`` accuracy, ``mean`` and ``std`` over fold models and the measures of their
-        ``average``; ``estimates`` of the average of the variant that is shown, with 95% intervals; its difference in
-        accuracy ``over_control`` and ``over_headline``, with ``p_adjusted`` over the systems, and a ``result``; the
-        ``claims`` of the paper, each with its ``verdict``; and the ``verdict`` on the first. See `wen.report.claims`.
+        One row per system of params.yaml: its ``name``; the ``state``, ``missing``, ``depth``, ``networks``, ``paper``,
+        ``stand_ins`` and ``settings`` of system.json; its ``variants``, each with its ``validation`` accuracy, the
+        ``mean`` and ``std`` of its measures over fold models, and the measures of their ``average``; the names of the
+        variants that are ``shown``, ``best`` on validation data and the best ``control``; ``estimates`` of the shown
+        variant with 95% intervals; its differences in accuracy ``over_control`` and ``over_headline``, with
+        ``p_adjusted`` over the systems, and a ``result``; the ``claims`` of the paper, each with its ``verdict``; and
+        the ``verdict`` on the first claim. See `wen.report.claims`.
     """
     rows = [_row(study, found) for found in study.systems.values()]
     for key in ("over_control", "over_headline"):
@@ -43,11 +44,11 @@ def measure(study: Study) -> list[Row]:
     return rows
 
 
-def figures(study: Study, found: list[Row], t: Text) -> dict[str, Figure]:
-    """Every search, if there was one; `forest`, which may show another study beside this one, is drawn by the page."""
+def figures(study: Study, measured: list[Row], t: Text) -> dict[str, Figure]:
+    """Best score by trial of each search, if there was one. The page draws `forest`, which needs all evidence."""
     searches = [
         (f"{t.system(row['name'])}\n{variant['name']}", variant["searches"])
-        for row in found
+        for row in measured
         for variant in row["variants"]
         if variant["searches"]
     ]
@@ -55,7 +56,7 @@ def figures(study: Study, found: list[Row], t: Text) -> dict[str, Figure]:
 
 
 def forest(study: Study, evidence: dict[str, Any], t: Text) -> Figure:
-    """Accuracy of each system with its interval, what its paper claims, its control, and the headline."""
+    """Accuracy of each system with its interval, the claim of its paper, its control, and the headline."""
     rows: list[Row] = evidence["systems"]
     other = evidence["beside"] or {"systems": []}
     figure, axes = plt.subplots(figsize=(7, 0.5 * len(rows) + 1.5))
@@ -94,12 +95,12 @@ def _row(study: Study, found: Replication) -> Row:
         row["over_headline"] = _compared(study, shown, study.focus)
         if row["control"]:
             row["over_control"] = _compared(study, shown, study.system(found.name, row["control"]))
-    hindered = claims.obstacles(about, described, study.params)
-    row["claims"] = [_claim(study, claim, row["estimates"], hindered) for claim in described["claims"]]
+    obstacles = claims.obstacles(about, described, study.params)
+    row["claims"] = [_claim(study, claim, row["estimates"], obstacles) for claim in described["claims"]]
     if row["over_control"] and described["difference"]:
         over = row["over_control"]
         row["over_control"] |= {"claimed": described["difference"]["value"], "mark": described["difference"]["mark"]}
-        row["over_control"] |= claims.judged(described["difference"], over, hindered, study.params)
+        row["over_control"] |= claims.judge(described["difference"], over, obstacles, study.params)
     row["verdict"] = row["claims"][0]["verdict"] if row["claims"] else None
     return row
 
@@ -115,7 +116,7 @@ def _variant(study: Study, found: Replication, about: dict[str, Any]) -> Row:
 
 
 def _is_search(history: Sequence[dict[str, Any]]) -> bool:
-    """Whether it is of the trials of a search, and not of the epochs of a training."""
+    """Whether a history has the trials of a search, rather than the epochs of a training."""
     return bool(history) and "trial" in history[0]
 
 
@@ -125,7 +126,7 @@ def _best_so_far(fold: dict[str, Any]) -> Row:
 
 
 def _estimated(study: Study, shown: Classifier) -> dict[str, dict[str, float | None]]:
-    """Every measure with its 95% interval."""
+    """Estimate every measure with its 95% interval."""
     return {
         name: {"value": shown.row[name], "low": defined(low), "high": defined(high)}
         for name, (low, high) in study.intervals(shown).items()
@@ -138,15 +139,15 @@ def _compared(study: Study, one: Classifier, other: Classifier) -> Row:
     return {"id": other.id, "test": outcome.name, "p": outcome.p} | difference.row()
 
 
-def _claim(study: Study, claim: Row, estimates: dict[str, Any] | None, hindered: list[str]) -> Row:
-    """A claim with its verdict; and the interval that its own cells give it, if it says of how many it may be."""
+def _claim(study: Study, claim: Row, estimates: dict[str, Any] | None, obstacles: list[str]) -> Row:
+    """Add to a claim its verdict and, if the paper counts its test cells, the confidence interval from that count."""
     estimate = estimates[claim["measure"]] if estimates else None
     cells = claim.get("cells")
     of_cells = None
     if cells:
         found = share(np.arange(cells["of"]) < cells["right"], np.arange(cells["of"]))
         of_cells = cells | {"low": found.low, "high": found.high}
-    return claim | {"cells": of_cells, "run": estimate} | claims.judged(claim, estimate, hindered, study.params)
+    return claim | {"cells": of_cells, "run": estimate} | claims.judge(claim, estimate, obstacles, study.params)
 
 
 def _of_study(title: str, evidence: dict[str, Any], t: Text) -> str:
@@ -155,13 +156,14 @@ def _of_study(title: str, evidence: dict[str, Any], t: Text) -> str:
 
 def _estimates(axes: Axes, rows: Sequence[Row], place: dict[str, float], k: int, label: str) -> None:
     ran = [row for row in rows if row["estimates"] and row["name"] in place]
-    found, places = [row["estimates"]["accuracy"] for row in ran], [place[row["name"]] for row in ran]
-    axes.hlines(places, [one["low"] for one in found], [one["high"] for one in found], COLOURS[k], linewidth=1.5)
-    axes.plot([one["value"] for one in found], places, MARKERS[k], color=COLOURS[k], label=label)
+    places, estimates = [place[row["name"]] for row in ran], [row["estimates"]["accuracy"] for row in ran]
+    low, value, high = ([estimate[key] for estimate in estimates] for key in ("low", "value", "high"))
+    axes.hlines(places, low, high, COLOURS[k], linewidth=1.5)
+    axes.plot(value, places, MARKERS[k], color=COLOURS[k], label=label)
 
 
 def _claims(axes: Axes, rows: Sequence[Row], place: dict[str, float], t: Text) -> None:
-    """Mark the first claim of each paper, filled if it is on these data; none beside synthetic cells."""
+    """Mark the first claim of each paper, filled if it is about the same data; no claims on synthetic cells."""
     first = [(row["name"], row["claims"][0]) for row in rows if row["claims"] and row["verdict"]]
     for where in ("same", "other"):
         marks = {
@@ -176,7 +178,7 @@ def _claims(axes: Axes, rows: Sequence[Row], place: dict[str, float], t: Text) -
 
 
 def _searches(searches: list[tuple[str, list[Row]]], t: Text) -> Figure:
-    """A panel for each search; in it a line for each fold."""
+    """One panel per search, with a line for each fold."""
     width = max(6.4, 1 + 2.6 * len(searches))
     figure, panels = plt.subplots(1, len(searches), figsize=(width, 2.6), sharey=True, squeeze=False)
     for axes, (title, folds) in zip(panels[0], searches, strict=True):

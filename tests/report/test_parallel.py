@@ -1,11 +1,11 @@
-"""Work that several processes share."""
+"""A function on many items, in several processes."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from wen.report import side_by_side
+from wen.report import parallel
 
 
 @pytest.mark.parametrize("processes", [1, 2, 7, None])
@@ -13,12 +13,12 @@ def test_every_item_is_worked_on_once(tmp_path: Path, processes: int | None) -> 
     def work(name: str) -> None:
         (tmp_path / name).touch(exist_ok=False)
 
-    side_by_side.each(work, list("abcde"), processes)
+    parallel.for_each(work, list("abcde"), processes)
     assert sorted(path.name for path in tmp_path.iterdir()) == list("abcde")
 
 
 def test_nothing_to_do_is_done(tmp_path: Path) -> None:
-    side_by_side.each(lambda _: pytest.fail("there is no item"), [])
+    parallel.for_each(lambda _: pytest.fail("there is no item"), [])
 
 
 def test_what_another_process_died_of_is_done_again(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_what_another_process_died_of_is_done_again(tmp_path: Path) -> None:
             os.kill(os.getpid(), 9)
         (tmp_path / name).touch()
 
-    side_by_side.each(work, list("abcd"), 2)
+    parallel.for_each(work, list("abcd"), 2)
     assert len(list(tmp_path.iterdir())) == 4
 
 
@@ -39,6 +39,6 @@ def test_what_fails_in_another_process_fails_here(capfd: pytest.CaptureFixture[s
             raise OSError(28, "No space left on device", name)
 
     with pytest.raises(OSError, match="No space left") as raised:
-        side_by_side.each(work, ["a", "b"], 2)
+        parallel.for_each(work, ["a", "b"], 2)
     assert raised.value.filename == "b"
     assert capfd.readouterr().err == ""
