@@ -8,8 +8,8 @@ from recomputed import decisions
 
 from wen.evaluation.decision import (
     at_thresholds,
+    complement,
     cost,
-    exchanged,
     net_benefit,
     net_benefit_of_all,
     predictive_value,
@@ -37,9 +37,9 @@ def test_predictive_values_are_those_of_bayes() -> None:
     # Of 1000 people 50 are ill: 45 of them and 190 of 950 others are called ill.
     found = Estimate(0.9, 0.8, 0.95), Estimate(0.2, 0.1, 0.3)
     assert predictive_value(*found, 0.05).value == pytest.approx(45 / (45 + 190))
-    sensitivity, specificity = found[0], exchanged(found[1])
+    sensitivity, specificity = found[0], complement(found[1])
     assert specificity == pytest.approx((0.8, 0.7, 0.9))
-    negative = predictive_value(specificity, exchanged(sensitivity), 0.95)
+    negative = predictive_value(specificity, complement(sensitivity), 0.95)
     assert negative.value == pytest.approx(760 / (760 + 5))
 
 
@@ -69,7 +69,7 @@ def test_a_limit_is_where_the_contrast_of_both_shares_could_be_nothing(
 @given(st.integers(0, 20), st.integers(0, 20), st.floats(0.01, 0.99))
 def test_the_interval_is_that_of_a_ratio_by_donner_and_zou(found: int, false: int, prevalence: float) -> None:
     right, wrong = (share(np.arange(20) < hits, np.arange(20)) for hits in (found, false))
-    expected = decisions.predictive(right._asdict(), exchanged(wrong)._asdict(), prevalence)
+    expected = decisions.predictive(right._asdict(), complement(wrong)._asdict(), prevalence)
     value = predictive_value(right, wrong, prevalence)
     if expected["value"] is None:
         assert np.isnan(value).all()
@@ -141,7 +141,7 @@ def test_what_cannot_be_known_is_undefined() -> None:
     sensitivity, specificity = rates(ones, probability, unit, 0.5)
     assert sensitivity.value == 1
     assert np.isnan(specificity).all()
-    assert np.isnan(predictive_value(sensitivity, exchanged(specificity), 0.2)).all()
+    assert np.isnan(predictive_value(sensitivity, complement(specificity), 0.2)).all()
     assert np.isnan(threshold_at_specificity(ones, probability, 0.95))
     assert np.isnan(rates(ones, probability, unit, np.nan)).all()
     never = threshold_at_specificity(zeros, probability, 0.95)

@@ -1,4 +1,4 @@
-"""A classifier in use: decisions at a threshold, and what they are worth where ALL is rarer than in the test set."""
+"""A classifier in use: decisions at a threshold, predictive values at other prevalences, cost and net benefit."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from wen.evaluation.proportion import UNDEFINED, Estimate, share
 
 
 def at_thresholds(label: np.ndarray, probability: np.ndarray, thresholds: np.ndarray) -> Confusion:
-    """Count the decisions at many thresholds: ALL is what has at least that probability.
+    """Count the decisions at many thresholds; an image is called ALL if its probability is at least the threshold.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def at_thresholds(label: np.ndarray, probability: np.ndarray, thresholds: np.nda
     Returns
     -------
     Confusion
-        Of arrays of shape (k,).
+        Its counts are arrays of shape (k,).
     """
     positive, negative = (np.sort(np.asarray(probability)[np.asarray(label) == kind]) for kind in (1, 0))
     fn, tn = np.searchsorted(positive, thresholds), np.searchsorted(negative, thresholds)
@@ -42,42 +42,41 @@ def rates(label: np.ndarray, probability: np.ndarray, unit: np.ndarray, threshol
     return sensitivity, specificity
 
 
-def predictive_value(found: Estimate, false: Estimate, prevalence: float) -> Estimate:
-    """Compute the share that a call is right, by Bayes: the PPV, or the NPV with the classes exchanged.
+def predictive_value(true: Estimate, false: Estimate, prevalence: float) -> Estimate:
+    """Compute the probability that a call is right, by Bayes' theorem: the PPV, or the NPV with exchanged classes.
 
     Parameters
     ----------
-    found : Estimate
+    true : Estimate
         Share of the class that is called so: the sensitivity; for the NPV, the specificity.
     false : Estimate
         Share of the other class that is called so: 1 - specificity; for the NPV, 1 - sensitivity.
     prevalence : float
-        Of the class: of ALL; for the NPV, of HEM.
+        Prevalence of the class: ALL; for the NPV, HEM.
 
     Returns
     -------
     Estimate
-        The interval follows from those of the two shares, which are independent, by the method of variance estimates
-        recovery for a ratio (Donner & Zou 2012): at a limit, the contrast of the two shares that would be 0 there is as
-        far from 0 as both intervals together allow. Undefined if a class is absent, or if nothing is called so.
+        The interval combines those of the two shares, which are independent, by the method of variance estimates
+        recovery for a ratio (Donner & Zou 2012). Undefined if a class is absent, or if no image is called so.
     """
-    if np.isnan(found.value + false.value) or found.value == false.value == 0:
+    if np.isnan(true.value + false.value) or true.value == false.value == 0:
         return UNDEFINED
-    product = found.value * false.value
+    product = true.value * false.value
     false_low, false_high = _from_zero(false.value, false.low), _from_zero(false.value, false.high)
-    found_low, found_high = _from_zero(found.value, found.low), _from_zero(found.value, found.high)
-    # The ratio false / found, of which the predictive value is a falling function.
-    root = product + np.sqrt(max(product**2 - false_low * found_high, 0))
+    true_low, true_high = _from_zero(true.value, true.low), _from_zero(true.value, true.high)
+    # Limits of the ratio false / true; the predictive value decreases with it.
+    root = product + np.sqrt(max(product**2 - false_low * true_high, 0))
     lowest = false_low / root if root > 0 else 0.0
-    root = product + np.sqrt(max(product**2 - false_high * found_low, 0))
-    highest = root / found_low if found_low > 0 else np.inf
-    ratio = false.value / found.value if found.value > 0 else np.inf
+    root = product + np.sqrt(max(product**2 - false_high * true_low, 0))
+    highest = root / true_low if true_low > 0 else np.inf
+    ratio = false.value / true.value if true.value > 0 else np.inf
     odds = (1 - prevalence) / prevalence
     return Estimate(*(float(1 / (1 + odds * value)) for value in (ratio, highest, lowest)))
 
 
-def exchanged(share: Estimate) -> Estimate:
-    """Turn the estimate of a share into that of what is left."""
+def complement(share: Estimate) -> Estimate:
+    """Turn the estimate of a share into that of 1 minus the share."""
     return Estimate(1 - share.value, 1 - share.high, 1 - share.low)
 
 
@@ -87,13 +86,13 @@ def threshold_at_specificity(label: np.ndarray, probability: np.ndarray, target:
     Parameters
     ----------
     label, probability : ndarray of shape (n,)
-        Of validation data: a threshold that is chosen on the test set looks better there than it is.
+        Validation data; a threshold chosen on the test set would have optimistic rates there.
     target : float
 
     Returns
     -------
     float
-        One of the probabilities, or the next number above all of them, at which nothing is called ALL. NaN without HEM.
+        One of the probabilities, or the next number above them, at which no image is called ALL. NaN without HEM.
     """
     if not (np.asarray(label) == 0).any():
         return np.nan
@@ -104,26 +103,26 @@ def threshold_at_specificity(label: np.ndarray, probability: np.ndarray, target:
 
 
 def cost(c: Confusion, missed: float) -> np.ndarray:
-    """Cost per image at many thresholds, in false alarms: a missed ALL weighs as much as ``missed`` of them."""
+    """Cost per image at many thresholds, in false alarms; a missed ALL costs ``missed`` of them."""
     total: np.ndarray = (missed * c.fn + c.fp) / sum(c)
     return total
 
 
 def net_benefit(c: Confusion, thresholds: np.ndarray) -> np.ndarray:
-    """Net benefit of a classifier that is used at each threshold probability t (Vickers & Elkin 2006).
+    """Net benefit of a classifier at each threshold probability t (Vickers & Elkin 2006).
 
     Parameters
     ----------
     c : Confusion of arrays of shape (k,)
-        At each threshold.
+        Counts at each threshold.
     thresholds : ndarray of shape (k,)
         Below 1.
 
     Returns
     -------
     ndarray of shape (k,)
-        Share of true positives, less that of false positives times the odds t / (1 - t), at which whoever chooses t
-        weighs a false alarm against a missed ALL.
+        Share of true positives, less the share of false positives times the odds t / (1 - t). The choice of t implies
+        these odds as the cost of a false alarm relative to a missed ALL.
     """
     benefit: np.ndarray = (c.tp - c.fp * thresholds / (1 - thresholds)) / sum(c)
     return benefit

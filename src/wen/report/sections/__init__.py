@@ -1,7 +1,7 @@
-"""The sections of the page that have numbers or figures of their own.
+"""The sections of the page that compute numbers or draw figures.
 
 A section is a module here, ``templates/sections/NAME.html`` and ``texts/NAME.yaml``; one without numbers has no module.
-`wen.report.evidence` measures ``readings``, whose numbers stand among its own.
+The numbers of ``readings`` are part of `wen.report.evidence`.
 """
 
 from typing import Any, Protocol
@@ -14,14 +14,14 @@ from wen.study import Study
 
 
 class Section(Protocol):
-    """What a module of `wen.report.sections` holds."""
+    """The functions of a module of `wen.report.sections`."""
 
     def measure(self, study: Study) -> Any:
-        """Compute all that the section says; JSON, kept under the section's name in metrics/evidence.json."""
+        """Compute the numbers of the section: JSON, which metrics/evidence.json has under the section's name."""
         ...
 
-    def figures(self, study: Study, found: Any, t: Text) -> dict[str, Figure]:
-        """Draw its figures, by name; ``found`` is what `measure` returned."""
+    def figures(self, study: Study, measured: Any, t: Text) -> dict[str, Figure]:
+        """Draw the figures of the section, by name; ``measured`` is what `measure` returned."""
         ...
 
 

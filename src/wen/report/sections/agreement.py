@@ -1,4 +1,4 @@
-"""How alike the members of every ensemble are, and what it gains from them."""
+"""How much the members of each ensemble agree, and how much the ensemble gains over them."""
 
 from typing import Any
 
@@ -13,16 +13,24 @@ from wen.study import Study
 
 
 def measure(study: Study) -> list[dict[str, Any]]:
-    """For every ensemble, how alike its members are and what it gains over their mean and over the best of them."""
+    """Measure the agreement of each ensemble's members, and its gain in accuracy over them.
+
+    Returns
+    -------
+    list of dict
+        For each ensemble by the scheme in focus its ``id``; the mean of Cohen's ``kappa`` and of Yule's ``q`` over
+        pairs of members (``q`` is None if undefined for all); and ``gain_over_mean`` and ``gain_over_best``, its
+        accuracy less the mean and less the highest accuracy of its members.
+    """
     rows = []
     for ensemble in study.classifiers:
         if ensemble.kind == "single" or ensemble.scheme != study.params.weighting:
             continue
         members = [study.single(member) for member in ensemble.members]
-        above = np.triu_indices(len(members), 1)
+        pairs = np.triu_indices(len(members), 1)
         accuracy = [member.row["accuracy"] for member in members]
-        kappas = pairwise_kappa(np.stack([member.probability for member in members]))[above]
-        qs = pairwise_q(np.stack([study.right(member) for member in members]))[above]
+        kappas = pairwise_kappa(np.stack([member.probability for member in members]))[pairs]
+        qs = pairwise_q(np.stack([study.right(member) for member in members]))[pairs]
         rows.append(
             {
                 "id": ensemble.id,
@@ -35,8 +43,8 @@ def measure(study: Study) -> list[dict[str, Any]]:
     return rows
 
 
-def figures(study: Study, found: list[dict[str, Any]], t: Text) -> dict[str, Figure]:
-    """Pairwise kappa of the members in focus, and every ensemble's gain by how much its members agree."""
+def figures(study: Study, measured: list[dict[str, Any]], t: Text) -> dict[str, Figure]:
+    """Pairwise kappa of the members in focus, and the gain of each ensemble against its members' agreement."""
     members = study.focus.members
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8))
     kappas = pairwise_kappa(np.stack([member.test_probability for member in members]))
@@ -47,7 +55,7 @@ def figures(study: Study, found: list[dict[str, Any]], t: Text) -> dict[str, Fig
     left.set(xticks=range(len(names)), yticks=range(len(names)), yticklabels=names)
     left.set_xticklabels(names, rotation=45, ha="right")
     left.spines[:].set_visible(False)
-    for k, row in enumerate(found):
+    for k, row in enumerate(measured):
         right.plot(row["kappa"], row["gain_over_mean"], MARKERS[k % 5], color=COLOURS[k % 5],
                    label=row["id"].rsplit(" ", 1)[0])  # fmt: skip
     right.axhline(0, color="0.7", linewidth=0.8)

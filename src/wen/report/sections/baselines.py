@@ -1,4 +1,4 @@
-"""What the networks add over classifiers that anyone could make without them."""
+"""The gain of the classifier in focus over baselines: the majority class and classical classifiers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,13 +32,14 @@ def measure(study: Study) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``headline``, the id of the classifier in focus; ``networks``, the ids of classifiers to stand beside;
-        ``majority``, the class that is more frequent among the development images (1 is the positive), and its share;
-        ``baselines``; and ``best``, the id of the one with the highest test accuracy. Each baseline has ``accuracy``
-        and ``auc`` on the test set, the ``mean`` and ``std`` of both over its fold models, and the ``gain`` of the
-        headline over it in both: ``difference``, 95% interval, ``test``, ``p``, and ``p_adjusted``, corrected over the
-        baselines. ``verdict``: the networks add accuracy, are worse, are not shown to add accuracy though the areas
-        differ, or are not shown to add anything. None is undefined.
+        ``headline``, the id of the classifier in focus; ``networks``, the ids of the network classifiers that the page
+        lists with the baselines; ``majority``, the more frequent class among the development images (1 is the
+        positive) and its share; ``baselines``; and ``best``, the id of the one with the highest test accuracy. Each
+        baseline has its ``accuracy`` and ``auc`` on the test set, the ``mean`` and ``std`` of both over its fold
+        models, and the ``gain`` of the headline over it in both: ``difference``, 95% interval, ``test``, ``p``, and
+        ``p_adjusted``, corrected over the baselines. Its ``verdict`` is that the headline ``adds`` accuracy, is
+        ``worse``, adds ``no_accuracy`` significantly although the AUCs differ, or adds ``nothing`` significantly.
+        None is undefined.
     """
     share = float(np.concatenate([member.validation_label for member in _folds(study)]).mean())
     rows = [_row(study, baseline) for baseline in _baselines(study, share)]
@@ -57,8 +58,8 @@ def measure(study: Study) -> dict[str, Any]:
     }
 
 
-def figures(study: Study, found: dict[str, Any], t: Text) -> dict[str, Figure]:
-    """Draw none: a table says it all."""
+def figures(study: Study, measured: dict[str, Any], t: Text) -> dict[str, Figure]:
+    """Draw no figure; the section has a table."""
     return {}
 
 
@@ -67,12 +68,12 @@ class _Baseline:
     id: str
     probability: np.ndarray
     averages: dict[str, dict[Any, Any]] | None
-    """``mean`` and ``std`` of the measures of its fold models; None if it has none."""
+    """``mean`` and ``std`` of the measures of its fold models; None for the majority class, which has no models."""
 
 
 def _baselines(study: Study, share: float) -> Iterator[_Baseline]:
-    """The majority class, and the plain average of each classical baseline's fold models."""
-    # A probability on the majority's side of the threshold, and equal for all images.
+    """Yield the majority class, and the unweighted average of each classical baseline's fold models."""
+    # The share of positives as the probability of every image: it is on the majority's side of the threshold.
     yield _Baseline(MAJORITY, np.full(len(study.label), share), None)
     averages = study.averages
     for recipe, members in study.baselines.items():
@@ -108,7 +109,7 @@ def _in_area(study: Study, probability: np.ndarray) -> tuple[Outcome, Difference
 
 
 def _has_area(study: Study) -> bool:
-    """Whether an area's variance can be estimated: from two units of each class, or more."""
+    """Whether the variance of an AUC can be estimated, which takes at least two units of each class."""
     return all(len(np.unique(study.unit[study.label == label])) > 1 for label in (0, 1))
 
 

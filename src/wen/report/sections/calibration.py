@@ -1,4 +1,4 @@
-"""Whether the probabilities of the classifier in focus and of its members can be taken at their word."""
+"""Calibration of the classifier in focus and of its members."""
 
 from typing import Any
 
@@ -21,11 +21,11 @@ from wen.figure_style import COLOURS
 from wen.report.language import Text
 from wen.study import Classifier, Study
 
-DRAWS = 1000  # calibrated models, with which the calibration error is compared
+DRAWS = 1000  # simulated test sets, which give the calibration error of a perfectly calibrated model
 
 
 def measure(study: Study) -> dict[str, Any]:
-    """Compute the calibration of the classifier in focus and of its members, and what temperatures would change."""
+    """Compute the calibration of the classifier in focus and of its members, and the effect of temperature scaling."""
     focus = study.focus
     members = [study.single(member) for member in focus.members] if focus.kind != "single" else []
     classifiers = [focus, *members]
@@ -41,11 +41,11 @@ def measure(study: Study) -> dict[str, Any]:
     }
 
 
-def figures(study: Study, found: dict[str, Any], t: Text) -> dict[str, Figure]:
-    """Reliability of the classifier in focus."""
+def figures(study: Study, measured: dict[str, Any], t: Text) -> dict[str, Figure]:
+    """Reliability diagram of the classifier in focus, above a histogram of its probabilities."""
     figure, (axes, below) = plt.subplots(2, 1, figsize=(4.2, 4.6), sharex=True, gridspec_kw={"height_ratios": [4, 1]})
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
-    bins = found["bins"]
+    bins = measured["bins"]
     predicted, observed, low, high = (
         np.array([bin[key] for bin in bins]) for key in ("predicted", "observed", "low", "high")
     )
@@ -76,7 +76,7 @@ def _scores(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
 
 
 def _temperature(study: Study, focus: Classifier) -> dict[str, Any]:
-    """The scores of the classifier in focus without temperatures and with them, whichever of the two it is."""
+    """Scores of the classifier in focus ``without`` and ``with`` temperature scaling, and which is ``applied``."""
     probabilities = np.stack([member.test_probability for member in focus.members])
     fitted = temperatures(focus.members)
     scaled = {"without": np.ones(len(fitted)), "with": fitted}
@@ -84,6 +84,7 @@ def _temperature(study: Study, focus: Classifier) -> dict[str, Any]:
         "applied": focus.kind != "single" and study.params.calibration == "temperature",
         "members": {member.name: float(value) for member, value in zip(focus.members, fitted, strict=True)},
         **{
-            name: _scores(study.label, combined(focus.weight, by, probabilities)) for name, by in scaled.items()
+            name: _scores(study.label, combined(focus.weight, temperature, probabilities))
+            for name, temperature in scaled.items()
         },
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""How the champion of each learning rate is chosen, and how much the choice is about folds rather than models."""
+"""How the champion of each learning rate is chosen, and how much the choice depends on the folds."""
 
 from typing import Any
 
@@ -15,44 +15,44 @@ from wen.study import Study, defined
 
 
 def measure(study: Study) -> dict[str, Any]:
-    """The scores that champions are chosen by, and what they would be without the effects of folds.
+    """Compute the scores that champions are chosen by, with and without the effect of the folds.
 
     Returns
     -------
     dict
-        ``models``, for each learning rate and fold its measures on ``validation`` and ``test`` data and ``centred``
-        (validation less the mean of all rates on that fold): values, their ``ranks`` within the rate, ``mean_rank``,
-        and whether this chooses it as ``champion``. ``moved``: the rates for which centred scores choose another one
-        than validation. ``fold_share`` of the variance of validation accuracy, and the share that is expected by
-        ``chance``. None is undefined.
+        ``models``: for each learning rate and fold the scores on ``validation`` and ``test`` data, and ``centred``
+        (validation scores less the mean of all rates on that fold). Each has the values of the measures, their
+        ``ranks`` within the rate, ``mean_rank``, and whether they make the model ``champion``. ``moved``: the rates
+        whose champion differs between validation and centred scores. ``fold_share``: the share of the variance of
+        validation accuracy that folds explain; ``chance``: the share expected by chance. None is undefined.
     """
     grid = study.params.grid
-    judged = {
-        part: {rate: [judge(member) for member in study.models[rate]] for rate in grid}
-        for part, judge in (("validation", JUDGED_ON["leak_free"]), ("test", JUDGED_ON["as_written"]))
+    scores = {
+        part: {rate: [score(member) for member in study.models[rate]] for rate in grid}
+        for part, score in (("validation", JUDGED_ON["leak_free"]), ("test", JUDGED_ON["as_written"]))
     }
-    judged["centred"] = _centred(judged["validation"])
-    columns = {rate: {part: _column(rows[rate]) for part, rows in judged.items()} for rate in grid}
+    scores["centred"] = _centred(scores["validation"])
+    columns = {rate: {part: _ranked(rows[rate]) for part, rows in scores.items()} for rate in grid}
     models = [
         {"lr": rate, "fold": member.member.fold, **{part: column[k] for part, column in columns[rate].items()}}
         for rate in grid
         for k, member in enumerate(study.models[rate])
     ]
-    accuracies = np.array([[row["accuracy"] for row in judged["validation"][rate]] for rate in grid])
+    accuracies = np.array([[row["accuracy"] for row in scores["validation"][rate]] for rate in grid])
     return {
         "models": models,
-        "moved": [rate for rate in grid if champion(judged["validation"][rate]) != champion(judged["centred"][rate])],
+        "moved": [rate for rate in grid if champion(scores["validation"][rate]) != champion(scores["centred"][rate])],
         "fold_share": defined(fold_share(accuracies)),
         "chance": (accuracies.shape[1] - 1) / (accuracies.size - 1),
     }
 
 
-def figures(study: Study, found: dict[str, Any], t: Text) -> dict[str, Figure]:
-    """Validation accuracy of every model by fold, as it is and less the mean of all rates on the fold."""
+def figures(study: Study, measured: dict[str, Any], t: Text) -> dict[str, Figure]:
+    """Validation accuracy of every model by fold, and the same less the mean of all rates on the fold."""
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.4))
     for axes, part in zip(panels, ("validation", "centred"), strict=True):
         for k, rate in enumerate(study.params.grid):
-            models = [model for model in found["models"] if model["lr"] == rate]
+            models = [model for model in measured["models"] if model["lr"] == rate]
             folds, values = zip(*((model["fold"], model[part]["accuracy"]) for model in models), strict=True)
             colour = COLOURS[k % 5]
             axes.plot(folds, values, MARKERS[k % 5], color=colour, linestyle=LINES[k % 5], linewidth=0.8,
@@ -65,7 +65,7 @@ def figures(study: Study, found: dict[str, Any], t: Text) -> dict[str, Figure]:
 
 
 def _centred(rows: dict[str, list[dict[str, float]]]) -> dict[str, list[dict[str, float]]]:
-    """The scores of each rate's models less, in each measure, the mean of all rates on the same fold."""
+    """Subtract from the scores of each rate's models, in each measure, the mean of all rates on the same fold."""
     scores = {
         measure: centred(np.array([[row[measure] for row in of_rate] for of_rate in rows.values()]))
         for measure in JUDGED_BY
@@ -76,8 +76,8 @@ def _centred(rows: dict[str, list[dict[str, float]]]) -> dict[str, list[dict[str
     }
 
 
-def _column(rows: list[dict[str, float]]) -> list[dict[str, Any]]:
-    """What one way of scoring says of the models of one rate."""
+def _ranked(rows: list[dict[str, float]]) -> list[dict[str, Any]]:
+    """Add to the scores of one rate's models their ranks, and which model is the champion."""
     chosen, mean = champion(rows), mean_ranks(rows)
     places = {measure: ranks([row[measure] for row in rows]) for measure in JUDGED_BY}
     return [

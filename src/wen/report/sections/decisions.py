@@ -1,4 +1,4 @@
-"""The classifier in focus in use: what a call is worth, and at which threshold to make it."""
+"""The classifier in focus in use: predictive values, decision thresholds and net benefit."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from wen.figure_style import COLOURS, LINES, MARKERS
 from wen.report.language import Text
 from wen.study import Classifier, Study
 
-MISSED = 5  # false alarms that weigh as much as a missed ALL
+MISSED = 5  # cost of a missed ALL, in false alarms
 GRID = np.linspace(0, 1, 101)
-"""Thresholds of the curves, among which the cheapest is chosen."""
+"""Thresholds of the curves; the threshold of least cost is one of them."""
 
 
 def measure(study: Study) -> dict[str, Any]:
-    """Compute predictive values by prevalence, thresholds that validation data choose, and the net benefit of use."""
+    """Compute predictive values by prevalence, thresholds chosen on validation data, and the net benefit."""
     focus, params = study.focus, study.params.report
     label, probability = on_validation(focus)
     costs = decision.cost(decision.at_thresholds(label, probability, GRID), MISSED)
@@ -29,7 +29,7 @@ def measure(study: Study) -> dict[str, Any]:
         "cost": float(GRID[np.argmin(costs)]),
     }
     sensitivity, specific = decision.rates(study.label, focus.probability, study.unit, THRESHOLD)
-    false, missed = decision.exchanged(specific), decision.exchanged(sensitivity)
+    false_positive, false_negative = decision.complement(specific), decision.complement(sensitivity)
     odds = np.array([1 / (1 + MISSED)])
     benefit = decision.net_benefit(decision.at_thresholds(study.label, focus.probability, odds), odds)
     of_all = decision.net_benefit_of_all(study.label.mean(), odds)
@@ -40,8 +40,8 @@ def measure(study: Study) -> dict[str, Any]:
         "prevalences": [
             {
                 "prevalence": prevalence,
-                "ppv": decision.predictive_value(sensitivity, false, prevalence)._asdict(),
-                "npv": decision.predictive_value(specific, missed, 1 - prevalence)._asdict(),
+                "ppv": decision.predictive_value(sensitivity, false_positive, prevalence)._asdict(),
+                "npv": decision.predictive_value(specific, false_negative, 1 - prevalence)._asdict(),
             }
             for prevalence in params.prevalences
         ],
@@ -51,9 +51,9 @@ def measure(study: Study) -> dict[str, Any]:
 
 
 def on_validation(classifier: Classifier) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and probabilities on validation data: each member's on the fold that it has not learned from, pooled.
+    """Pool the validation labels and probabilities of the members, each on the fold that it was not trained on.
 
-    No image has the ensemble's own probability, which is a mean over members and so less extreme than these.
+    They are the probabilities of single members: those of the ensemble, a mean over members, would be less extreme.
     """
     members = classifier.members
     scaled = [
@@ -63,13 +63,13 @@ def on_validation(classifier: Classifier) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([member.validation_label for member in members]), np.concatenate(scaled)
 
 
-def figures(study: Study, found: dict[str, Any], t: Text) -> dict[str, Figure]:
-    """What every threshold does on the test set, and the net benefit of using the classifier."""
-    return {"thresholds": _threshold_curves(study, found, t), "benefit": _decision_curve(study, t)}
+def figures(study: Study, measured: dict[str, Any], t: Text) -> dict[str, Figure]:
+    """Rates and cost at every threshold on the test set, and the decision curve."""
+    return {"thresholds": _threshold_curves(study, measured, t), "benefit": _decision_curve(study, t)}
 
 
 def _at(study: Study, label: np.ndarray, probability: np.ndarray, threshold: float) -> dict[str, Any]:
-    """What a threshold gives on validation data and on the test set."""
+    """Sensitivity and specificity at a threshold, on validation data and on the test set, and the cost on test."""
     images = np.arange(len(label))
     test = decision.at_thresholds(study.label, study.focus.probability, np.array([threshold]))
     on_test = decision.rates(study.label, study.focus.probability, study.unit, threshold)
@@ -83,14 +83,14 @@ def _at(study: Study, label: np.ndarray, probability: np.ndarray, threshold: flo
     }
 
 
-def _threshold_curves(study: Study, found: dict[str, Any], t: Text) -> Figure:
+def _threshold_curves(study: Study, measured: dict[str, Any], t: Text) -> Figure:
     c = decision.at_thresholds(study.label, study.focus.probability, GRID)
     figure, (axes, below) = plt.subplots(2, 1, figsize=(4.2, 4.8), sharex=True, gridspec_kw={"height_ratios": [3, 2]})
     curves = (("axis.tpr", recall(c)), ("axis.specificity", specificity(c)), ("measure.accuracy", accuracy(c)))
     for k, (key, values) in enumerate(curves):
         axes.plot(GRID, values, color=COLOURS[k], linestyle=LINES[k], label=t(key))
     below.plot(GRID, decision.cost(c, MISSED), color="black")
-    for k, (rule, at) in enumerate(found["thresholds"].items()):
+    for k, (rule, at) in enumerate(measured["thresholds"].items()):
         if np.isfinite(at["threshold"]):
             for panel in (axes, below):
                 panel.axvline(at["threshold"], color="0.6", linewidth=0.8, zorder=0)

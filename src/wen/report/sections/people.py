@@ -1,4 +1,4 @@
-"""The classifier in focus by subject: who is misread, and how well a subject's cells together tell the class."""
+"""The classifier in focus by subject: accuracy on each subject's cells, and the class that they predict together."""
 
 from typing import Any
 
@@ -25,20 +25,21 @@ from wen.report.language import Text
 from wen.study import Study, defined
 
 NAMED = 60
-"""Subjects up to which the figure has room for their names."""
+"""The figure has room for the names of at most so many subjects."""
 
 
 def measure(study: Study) -> dict[str, Any] | None:
-    """Accuracy by subject, the verdict on each subject in two ways, and the ROC curve over subjects.
+    """Compute the accuracy by subject, the verdict on each subject in two ways, and the AUC over subjects.
 
     Returns
     -------
-    dict
-        ``id`` of the classifier; ``subjects``, their number, and ``mixed``, those with cells of both classes;
-        ``accuracy``, the mean over subjects; for each way to reach a ``verdicts`` how many of those with one class are
-        ``right``, and ``sensitivity`` and ``specificity``; ``auc`` over subjects, by mean probability; and
-        ``by_subject``, a row for each, the least accurate first; who is ``misread`` has a wrong verdict in either way.
-        A measure has ``value``, ``low`` and ``high``. None if the subjects are not known.
+    dict or None
+        ``id`` of the classifier; ``subjects``, their number; ``mixed``, those with cells of both classes;
+        ``accuracy``, the mean over subjects; ``verdicts``, for each rule (see `wen.evaluation.people.verdicts`) the
+        number of ``right`` verdicts among the ``subjects`` of one class, with ``sensitivity`` and ``specificity``;
+        ``auc`` over subjects, by mean probability; and ``by_subject``, one row per subject, the least accurate first,
+        ``misread`` if a verdict by either rule is wrong. A measure has ``value``, ``low`` and ``high``. None if the
+        subjects are not known.
     """
     if not study.has_subjects:
         return None
@@ -51,24 +52,24 @@ def measure(study: Study) -> dict[str, Any] | None:
         "mixed": people.person[~one_class].tolist(),
         "accuracy": _estimate(mean_accuracy(people.accuracy)),
         "verdicts": {
-            way: {
+            rule: {
                 "right": int((verdict == people.label)[one_class].sum()),
                 "subjects": int(one_class.sum()),
                 "sensitivity": _estimate(sensitivity(people.label, verdict)),
                 "specificity": _estimate(specificity(people.label, verdict)),
             }
-            for way, verdict in decided.items()
+            for rule, verdict in decided.items()
         },
         "auc": _estimate(area(people.label, people.probability)),
         "by_subject": _rows(people, decided),
     }
 
 
-def figures(study: Study, found: dict[str, Any] | None, t: Text) -> dict[str, Figure]:
-    """Accuracy of each subject, and the ROC curve over subjects beside that over cells."""
-    if found is None:
+def figures(study: Study, measured: dict[str, Any] | None, t: Text) -> dict[str, Figure]:
+    """Accuracy of each subject, and the ROC curves over subjects and over cells."""
+    if measured is None:
         return {}
-    return {"subjects": _accuracies(found["by_subject"], t), "people_roc": _roc(study, found, t)}
+    return {"subjects": _accuracies(measured["by_subject"], t), "people_roc": _roc(study, measured, t)}
 
 
 def _rows(people: People, decided: dict[str, np.ndarray]) -> list[dict[str, Any]]:
@@ -76,7 +77,7 @@ def _rows(people: People, decided: dict[str, np.ndarray]) -> list[dict[str, Any]
     rows = []
     for k in order.tolist():
         label, interval = int(people.label[k]), proportion(int(people.right[k]), int(people.cells[k]))
-        right = {way: None if label == MIXED else bool(verdict[k] == label) for way, verdict in decided.items()}
+        right = {rule: None if label == MIXED else bool(verdict[k] == label) for rule, verdict in decided.items()}
         rows.append(
             {
                 "subject": str(people.person[k]),
@@ -111,10 +112,10 @@ def _accuracies(rows: list[dict[str, Any]], t: Text) -> Figure:
         places = [place for place, row in enumerate(rows) if row["label"] == label]
         if not places:
             continue
-        own = [rows[place] for place in places]
-        axes.vlines(places, [row["low"] for row in own], [row["high"] for row in own], color=colour, linewidth=1)
-        axes.plot(places, [row["accuracy"] for row in own], marker, color=colour, markersize=5, markerfacecolor="white",
-                  label=name)  # fmt: skip
+        shown = [rows[place] for place in places]
+        axes.vlines(places, [row["low"] for row in shown], [row["high"] for row in shown], color=colour, linewidth=1)
+        axes.plot(places, [row["accuracy"] for row in shown], marker, color=colour, markersize=5,
+                  markerfacecolor="white", label=name)  # fmt: skip
         wrong = [place for place in places if rows[place]["verdict_right"]["mean"] is False]
         axes.plot(wrong, [rows[place]["accuracy"] for place in wrong], marker, color=colour, markersize=5)
     named = len(rows) <= NAMED
@@ -126,15 +127,15 @@ def _accuracies(rows: list[dict[str, Any]], t: Text) -> Figure:
     return figure
 
 
-def _roc(study: Study, found: dict[str, Any], t: Text) -> Figure:
-    """Two ROC curves; the crosses are at the threshold of 0.5."""
+def _roc(study: Study, measured: dict[str, Any], t: Text) -> Figure:
+    """ROC curves over cells and over subjects; a cross marks the threshold of 0.5."""
     figure, axes = plt.subplots(figsize=(5, 4.6))
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
-    people = [row for row in found["by_subject"] if row["label"] is not None]
+    people = [row for row in measured["by_subject"] if row["label"] is not None]
     over = (
         ("cells", study.label, study.focus.probability, study.focus.row["auc"], COLOURS[0], "-"),
         ("subjects", np.array([row["label"] for row in people]),
-         np.array([row["probability"] for row in people]), found["auc"]["value"], COLOURS[1], "--"),
+         np.array([row["probability"] for row in people]), measured["auc"]["value"], COLOURS[1], "--"),
     )  # fmt: skip
     for what, label, score, auc, colour, line in over:
         if len(np.unique(label)) < 2:

@@ -1,4 +1,4 @@
-"""The distribution of every headline accuracy over many splits, behind the one split that the study reports."""
+"""The distribution of the headline accuracies over many random splits of the data."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ from wen.report.language import Text
 from wen.study import Study
 
 RANGE = (0.05, 0.5, 0.95)
-"""Quantiles that are shown."""
+"""Quantiles of the distribution that are reported."""
 DOTS = "os^"
-"""Of each way to split; the study's own draw is a diamond."""
+"""Markers of the ways to split; the study itself is a diamond."""
 GOLDEN = 0.618
-"""Its multiples, modulo 1, put dots apart that would lie on each other."""
+"""Golden ratio: its multiples modulo 1 spread out dots that would overlap."""
 
 
 def measure(study: Study) -> dict[str, Any]:
@@ -28,30 +28,31 @@ def measure(study: Study) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``ways``: for each way to split that has a split, how many of those asked for, and for each headline classifier
-        its test ``accuracies``, their range and median, what it has in the study itself (``study``; None where that is
-        split otherwise), and, on the same splits, the mean ``difference`` from the best single model and the share of
-        splits on which it is ``better``. ``leaks``: what Inter-LR loses, on average, without ``copies`` in the test
-        set, and without ``people`` on both sides; None unless there are all three ways to split.
+        ``ways``: for each way to split, the number of ``splits``, the number ``asked`` for, and its ``classifiers``.
+        Each of these has its test ``accuracies``, their mean, range and quantiles; its accuracy in the ``study`` (None
+        if the study splits in another way); the mean ``difference`` from the best single model on the same splits; and
+        the share of splits on which it is ``better``. ``leaks``: the mean accuracy that Inter-LR loses without
+        ``copies`` in the test set, and without ``people`` who are also in training; None unless there are splits of
+        all three ways.
     """
-    asked = study.params.repeats
-    drawn = {SUBJECT: asked.subject, IMAGE: asked.image, WITHOUT_COPIES: asked.image}
+    requested = study.params.repeats
+    asked = {SUBJECT: requested.subject, IMAGE: requested.image, WITHOUT_COPIES: requested.image}
     ways = []
     for split in SPLITS:
         rows = study.repeats[study.repeats.split == split]
         if not rows.empty:
             of_study = _of_study(study) if split == study.params.split.unit else {}
             classifiers = _summaries(_accuracies(study, rows), of_study)
-            about = {"split": split, "splits": rows.repeat.nunique(), "asked": drawn[split]}
+            about = {"split": split, "splits": rows.repeat.nunique(), "asked": asked[split]}
             ways.append(about | {"classifiers": classifiers})
     return {"ways": ways, "leaks": _leaks(ways)}
 
 
-def figures(study: Study, found: dict[str, Any], t: Text) -> dict[str, Figure]:
-    """Every headline classifier by subject and by image; and a few classifiers by every way to split."""
-    beside = [way for way in found["ways"] if way["split"] != WITHOUT_COPIES]
-    drawn = {"repeats": _side_by_side(beside, t)} if beside else {}
-    return drawn | ({"leak_mechanism": _mechanism(found["ways"], t)} if found["leaks"] else {})
+def figures(study: Study, measured: dict[str, Any], t: Text) -> dict[str, Figure]:
+    """All headline classifiers split by subject and by image; Inter-LR and the baselines in every way to split."""
+    by_unit = [way for way in measured["ways"] if way["split"] != WITHOUT_COPIES]
+    drawn = {"repeats": _side_by_side(by_unit, t)} if by_unit else {}
+    return drawn | ({"leak_mechanism": _mechanism(measured["ways"], t)} if measured["leaks"] else {})
 
 
 def _accuracies(study: Study, rows: pd.DataFrame) -> dict[str, pd.Series]:
@@ -59,7 +60,7 @@ def _accuracies(study: Study, rows: pd.DataFrame) -> dict[str, pd.Series]:
     params, reading = study.params, study.params.reading
     best = rows[rows.classifier == f"best_single {reading}"].set_index("repeat")
     inter = "inter " + rows.repeat.map(best.lr) + " "  # of the rate of the best single model, as in H2
-    wanted = {
+    ids = {
         "single": f"best_single {reading}",
         "inter": inter + params.weighting,
         "uniform": inter + "uniform",
@@ -68,9 +69,9 @@ def _accuracies(study: Study, rows: pd.DataFrame) -> dict[str, pd.Series]:
         "majority": "majority",
     }
     if params.weighting == "uniform":
-        del wanted["uniform"]
-    found = {name: rows[rows.classifier == id].set_index("repeat").accuracy for name, id in wanted.items()}
-    return {name: accuracy for name, accuracy in found.items() if not accuracy.empty}
+        del ids["uniform"]
+    accuracies = {name: rows[rows.classifier == id].set_index("repeat").accuracy for name, id in ids.items()}
+    return {name: accuracy for name, accuracy in accuracies.items() if not accuracy.empty}
 
 
 def _of_study(study: Study) -> dict[str, float]:
@@ -138,7 +139,7 @@ def _side_by_side(ways: list[dict[str, Any]], t: Text) -> Figure:
 
 
 def _mechanism(ways: list[dict[str, Any]], t: Text) -> Figure:
-    """Panels of Inter-LR and of the baselines; in each, a row for each way to split."""
+    """One panel for Inter-LR and for each baseline, with a row for each way to split."""
     shown = [
         row["name"] for row in ways[0]["classifiers"] if row["name"] not in ("single", "uniform", "intra", "majority")
     ]
@@ -147,9 +148,9 @@ def _mechanism(ways: list[dict[str, Any]], t: Text) -> Figure:
     )
     for axes, name in zip(panels[0], shown, strict=True):
         for y, way in enumerate(reversed(ways)):
-            of = {row["name"]: row for row in way["classifiers"]}
-            _distribution(axes, y, of[name], SPLITS.index(way["split"]), t)
-            axes.plot([of["majority"]["median"]] * 2, [y - 0.3, y + 0.3], ":", color="0.6", zorder=0,
+            by_name = {row["name"]: row for row in way["classifiers"]}
+            _distribution(axes, y, by_name[name], SPLITS.index(way["split"]), t)
+            axes.plot([by_name["majority"]["median"]] * 2, [y - 0.3, y + 0.3], ":", color="0.6", zorder=0,
                       label=t("repeats.majority"))  # fmt: skip
         axes.set_title(_name(name, t), fontsize="small")
         _axis(axes, t)
@@ -158,9 +159,9 @@ def _mechanism(ways: list[dict[str, Any]], t: Text) -> Figure:
 
 
 def _distribution(axes: Axes, y: float, row: dict[str, Any], k: int, t: Text) -> None:
-    """Draw the splits of one classifier as dots, their median and the range between the quantiles."""
-    colour, apart = COLOURS[k], 0.44 * ((GOLDEN * np.arange(len(row["accuracies"]))) % 1 - 0.5)
-    axes.plot(row["accuracies"], y + apart, DOTS[k], color=colour, markersize=3.5, alpha=0.5, markeredgewidth=0,
+    """Draw the accuracies of one classifier as dots, with their median and the range between the quantiles."""
+    colour, jitter = COLOURS[k], 0.44 * ((GOLDEN * np.arange(len(row["accuracies"]))) % 1 - 0.5)
+    axes.plot(row["accuracies"], y + jitter, DOTS[k], color=colour, markersize=3.5, alpha=0.5, markeredgewidth=0,
               label=t("repeats.each"))  # fmt: skip
     axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.5, label=t("column.middle"))
     axes.plot([row["median"]] * 2, [y - 0.3, y + 0.3], color=colour, linewidth=2.5, label=t("column.median"))
