@@ -73,7 +73,7 @@ def _page(rows: list[Row], rate: float, seconds: float, sample: bool) -> str:
     )
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "timm", "openvino", "dvc"))
     command = "make bench SAMPLE=..." if sample else "make bench"
-    return f"""# What the study costs, and what else there is
+    return f"""# Speed of the study and of other code for the same work
 
 Written by `{command}` in {seconds / 60:.1f} minutes at {commit.stdout.strip()},
 on {os.cpu_count()} cores of {processor}, Python {platform.python_version()},

@@ -201,7 +201,7 @@ def test_it_says_what_it_is_not_for_in_both_languages() -> None:
     assert "Bukan untuk diagnosis" in client.get("/").text
     assert "sel buatan" in client.get("/").text
     assert "Not for diagnosis" in client.get("/?language=en").text
-    assert "made-up cells" in client.get("/?language=en").text
+    assert "synthetic cells" in client.get("/?language=en").text
     assert 'lang="id"' in client.get("/?language=xx").text
 
 
@@ -307,7 +307,7 @@ def test_a_port_that_is_taken_gives_a_sentence_before_anything_is_loaded() -> No
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(WenError, match=f"--port {port}: another program uses it; name another one, or 0"):
+        with pytest.raises(WenError, match=f"--port {port}: another program uses it; choose another port, or 0"):
             run._listening(port)
 
 

@@ -34,9 +34,9 @@ def usual() -> dict[str, list[float]]:
         (cell(120), "120x120 px"),
         (cell(1500), "1500x1500 px"),
         (cell(colour=(200, 190, 60)), "mean colour"),
-        (cell(share=0.78), "of it not black"),
-        (cell().convert("L").convert("RGB"), "less green 0, "),
-        (Image.merge("RGB", cell().split()[::-1]), " less "),
+        (cell(share=0.78), "of the image is not black"),
+        (cell().convert("L").convert("RGB"), "minus green 0, "),
+        (Image.merge("RGB", cell().split()[::-1]), " minus "),
     ],
 )
 def test_an_image_that_is_unlike_the_study_is_named_with_what_is_unlike(image, reason, usual):

@@ -155,7 +155,7 @@ def test_a_bundle_that_changed_gives_no_map(bundle: Path) -> None:
     content = manifest.read(bundle)
     manifest.write({key: value for key, value in content.items() if key != "files"} | {"seed": 7}, bundle)
     assert applied.maps is not None
-    with pytest.raises(WenError, match="another bundle than the one that was opened"):
+    with pytest.raises(WenError, match="changed since it was opened; run this again"):
         applied.maps(np.zeros((32, 32, 3), np.uint8))
 
 
@@ -245,7 +245,7 @@ SPOILT = {
     "edited": (lambda bundle: edited(bundle, threshold=0.1), r"classifier\.json: damaged \(its hash differs\)"),
     "version": (lambda bundle: edited(bundle, version=1), "a bundle of version 1, but this wen reads version 2"),
     "no JSON": (lambda bundle: os.truncate(bundle / manifest.MANIFEST, 100), r"classifier\.json: damaged \(not JSON\)"),
-    "other JSON": (lambda bundle: (bundle / manifest.MANIFEST).write_text("[]"), "not a bundle's"),
+    "other JSON": (lambda bundle: (bundle / manifest.MANIFEST).write_text("[]"), "not the manifest of a bundle"),
     "no bundle": (lambda bundle: (bundle / manifest.MANIFEST).unlink(), "not a bundle, because it has no"),
     "nothing": (lambda bundle: shutil.rmtree(bundle), "no such folder"),
 }  # fmt: skip

@@ -138,7 +138,7 @@ def test_a_study_without_what_a_sentence_is_about_says_nothing_of_it(make_study:
     page.run(params, paths)
     chapter = (paths.report / "chapter4.tex").read_text(encoding="utf-8")
     assert "systems" not in chapter
-    assert "Control:" not in chapter
+    assert "As a control" not in chapter
     assert "H4. The three weightings differ: undecided. `schemes` in params.yaml lists fewer" in chapter
     assert read_json(paths.evidence)["hypotheses"]["H4"]["p_adjusted"] is None
 

@@ -14,7 +14,7 @@ from wen.report.latex import LONG, Cell, Column, escaped, latex
 THESIS = r"""\documentclass[12pt,a4paper]{article}
 \usepackage[left=4cm,right=3cm,top=4cm,bottom=3cm]{geometry}
 \usepackage[T1]{fontenc}
-\usepackage{booktabs,longtable}
+\usepackage{booktabs,longtable,float}
 \begin{document}
 %s
 \end{document}

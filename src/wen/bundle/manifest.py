@@ -71,7 +71,7 @@ def _read(folder: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise WenError(f"{path}: damaged (not JSON); copy the bundle again, or export it again") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise WenError(f"{path}: not a bundle's; write one with `wen export` in a study")
+        raise WenError(f"{path}: not the manifest of a bundle; write a bundle with `wen export` in a study")
     return content
 
 

@@ -92,6 +92,6 @@ def _networks_again(folder: Path, content: dict[str, Any]) -> "list[nn.Module]":
     from wen.network import device
 
     if read(folder) != content:
-        raise WenError(f"{folder}: another bundle than the one that was opened")
+        raise WenError(f"{folder}: changed since it was opened; run this again")
     device.settle(Compute.model_validate(content["compute"]))
     return _networks(folder, content, torch.device("cpu"))

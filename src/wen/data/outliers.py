@@ -101,7 +101,7 @@ def reasons(found: Mapping[str, float], usual: Ranges) -> list[str]:
         )
     if _is_outside(found, usual, "area"):
         low, high = (min(max(end, 0), 1) for end in usual["area"])
-        lines.append(f"{found['area']:.0%} of it not black, {low:.0%} to {high:.0%} in the study")
+        lines.append(f"{found['area']:.0%} of the image is not black, {low:.0%} to {high:.0%} in the study")
     if _is_outside(found, usual, "red", "green", "blue"):
         colour, darkest, lightest = (
             ", ".join(f"{min(max(value, 0), 255):.0f}" for value in values)
@@ -110,7 +110,7 @@ def reasons(found: Mapping[str, float], usual: Ranges) -> list[str]:
         lines.append(f"mean colour {colour}, {darkest} to {lightest} in the study")
     elif hue := next((name for name in HUES if name in usual and _is_outside(found, usual, name)), None):
         low, high = usual[hue]
-        lines.append(f"{hue} {found[hue]:.0f}, {low:.0f} to {high:.0f} in the study")
+        lines.append(f"{hue.replace(' less ', ' minus ')} {found[hue]:.0f}, {low:.0f} to {high:.0f} in the study")
     return lines
 
 

@@ -231,7 +231,7 @@ def _outcome(ray: ModuleType, reference: Any) -> Outcome:
     except ray.exceptions.RayTaskError as error:
         return Outcome("a node", shared=True, error=str(error.cause))
     except ray.exceptions.RayError as error:
-        return Outcome("a lost node", shared=True, error=f"Ray gave it up after {RETRIES} retries: {error}")
+        return Outcome("a lost node", shared=True, error=f"Ray gave up after {RETRIES} retries: {error}")
 
 
 def _changed(root: Path, models: list[Job]) -> list[Job]:

@@ -137,7 +137,7 @@ def precision_recall(study: Study, compared: list[Classifier], t: Text) -> Figur
 
 def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> Figure:
     """Counts of right and wrong decisions, and their share of the true class."""
-    figure, panels = plt.subplots(1, len(compared), figsize=(3.3 * len(compared), 3.2), squeeze=False)
+    figure, panels = plt.subplots(1, len(compared), figsize=(2.6 * len(compared), 2.9), squeeze=False)
     for axes, classifier in zip(panels[0], compared, strict=True):
         tn, fp, fn, tp = confusion(study.label, classifier.probability)
         counts = np.array([[tn, fp], [fn, tp]])
@@ -157,7 +157,7 @@ def learning_curves(epochs: pd.DataFrame, t: Text) -> Figure:
     """Loss and accuracy of every model by epoch: a column for each LR, a line for each fold."""
     rates = list(epochs.recipe.unique())
     figure, grid = plt.subplots(
-        2, len(rates), figsize=(min(3.2 * len(rates), 13), 5), sharex="col", sharey="row", squeeze=False
+        2, len(rates), figsize=(min(2.4 * len(rates), 13), 4.4), sharex="col", sharey="row", squeeze=False
     )  # fmt: skip
     for column, recipe in enumerate(rates):
         for row, measure in enumerate(("loss", "accuracy")):

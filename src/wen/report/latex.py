@@ -1,6 +1,6 @@
 """LaTeX tables that fit the page of a thesis: A4, margins of 4 cm and 3 cm, 12 pt.
 
-They need booktabs, and longtable where a table is long. Captions and labels (``tab:wen-NAME``) are set.
+They need booktabs and float, and longtable where a table is long. None floats: each stands where the text has it. Captions and labels (``tab:wen-NAME``) are set.
 """
 
 import re
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 LONG = 24
 """Rows beyond which a table may break over pages."""
+SPACE = r"\par\vspace{6pt}"
+"""Between a caption and the rule below it; the class ``report`` has none."""
 BREAK = "\N{ZERO WIDTH SPACE}"
 """Marks where a long word may be broken across lines."""
 SPECIAL = {
@@ -57,12 +59,12 @@ def latex(name: str, caption: str, columns: Sequence[Column], rows: Sequence[Seq
     size = r"\footnotesize\setlength{\tabcolsep}{3pt}"
     if len(rows) <= LONG:
         lines = [
-            r"\begin{table}[htbp]", r"\centering" + size, title, rf"\begin{{tabular}}{{@{{}}{shape}@{{}}}}",
+            r"\begin{table}[H]", r"\centering" + size, title + SPACE, rf"\begin{{tabular}}{{@{{}}{shape}@{{}}}}",
             r"\toprule", heading, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", r"\end{table}",
         ]  # fmt: skip
     else:
         lines = [
-            r"\begingroup" + size, rf"\begin{{longtable}}{{@{{}}{shape}@{{}}}}", title + r"\\", r"\toprule", heading,
+            r"\begingroup" + size + r"\setlength{\LTcapwidth}{\linewidth}", rf"\begin{{longtable}}{{@{{}}{shape}@{{}}}}", title + r"\\", r"\toprule", heading,
             r"\midrule", r"\endfirsthead", r"\toprule", heading, r"\midrule", r"\endhead", r"\bottomrule",
             r"\endfoot", *body, r"\end{longtable}", r"\endgroup",
         ]  # fmt: skip

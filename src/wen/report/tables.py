@@ -50,10 +50,10 @@ def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> dict
     for name, table in data.items():
         table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     measures = [Column(t(f"measure.{measure}")) for measure in PRINTED]
-    model = Column(t("column.model"), 4.4)
+    model = Column(t("column.model"), 5.3)
     trained = [Column(t("column.stage")), Column(t("column.epoch"))]
     content: dict[str, tuple[list[Column], Rows]] = {
-        "single": ([Column(t("column.model"), 3.4), *trained, *measures], _measured_rows(single, evidence, t)),
+        "single": ([Column(t("column.model"), 3.7), *trained, *measures], _measured_rows(single, evidence, t)),
         "average": ([model, *measures], _average_rows(study, t)),
         "ensemble": ([model, *measures], _measured_rows(ensembles, evidence, t)),
         "weight": _weight_table(ensembles, t),
@@ -151,7 +151,7 @@ def _average_rows(study: Study, t: Text) -> Rows:
 def _weight_table(ensembles: Sequence[Classifier], t: Text) -> tuple[list[Column], Rows]:
     """One row per ensemble: the weight of each member, above the score that it is computed from."""
     most = max(len(ensemble.members) for ensemble in ensembles)
-    columns = [Column(t("column.model"), 4.6), *(Column(f"$w_{k}$") for k in range(1, most + 1))]
+    columns = [Column(t("column.model"), 5.3), *(Column(f"$w_{k}$") for k in range(1, most + 1))]
     rows: Rows = []
     for ensemble in ensembles:
         pairs = zip(ensemble.weight, ensemble.score, strict=True)
@@ -179,7 +179,7 @@ def _champion_table(models: Sequence[dict[str, Any]], t: Text) -> tuple[list[Col
 def _test_table(study: Study, evidence: dict[str, Any], t: Text) -> tuple[list[Column], Rows]:
     names = t.names(study)
     columns = [
-        Column(t("column.hypothesis"), 1.6), Column(t("column.between"), 4.2), Column(t("column.test"), 2.6),
+        Column(t("column.hypothesis"), 2.0), Column(t("column.between"), 4.3), Column(t("column.test"), 2.5),
         Column(t("column.difference")), Column(t("column.p")), Column(t("column.p_adjusted")),
     ]  # fmt: skip
     rows: Rows = [

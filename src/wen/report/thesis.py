@@ -12,7 +12,7 @@ MAIN = r"""\documentclass[12pt,a4paper]{report}
 \usepackage[left=4cm,right=3cm,top=4cm,bottom=3cm]{geometry}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
-\usepackage{graphicx,booktabs,longtable} % \usepackage{mathptmx} gives Times
+\usepackage{graphicx,booktabs,longtable,float} % \usepackage{mathptmx} gives Times
 LANGUAGE\setlength{\emergencystretch}{3em}
 \begin{document}
 \setcounter{chapter}{3}
@@ -57,7 +57,7 @@ def _block(block: Block) -> str:
 def _figure(block: Placed) -> str:
     return "\n".join(
         [
-            r"\begin{figure}[htbp]",
+            r"\begin{figure}[H]",
             r"\centering",
             rf"\includegraphics[width={block.width:.2f}cm]{{\wen/figures/{block.name}.pdf}}",
             rf"\caption{{{escaped(block.caption)}}}\label{{{LABEL['fig']}{block.name}}}",

@@ -21,13 +21,14 @@ PARTS = {
     "_rels/.rels": "relations.xml",
     "word/document.xml": "document.xml",
     "word/styles.xml": "styles.xml",
+    "word/numbering.xml": "numbering.xml",
     "word/_rels/document.xml.rels": "document-relations.xml",
 }
 """Parts of the file, and the template of each."""
 TWIPS = 567
 """Of a cm: twentieths of a point."""
-NARROW = 1.4
-"""Least width of a column of numbers, in cm."""
+NARROW = 6
+"""A column of numbers is as wide as a word of so many letters, or as the longest word of its heading."""
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SUBSCRIPT = str.maketrans("0123456789ik", "₀₁₂₃₄₅₆₇₈₉ᵢₖ")
 
@@ -117,9 +118,7 @@ def _references(text: str) -> list[str]:
 
 
 def _widths(columns: Sequence[Column]) -> list[float]:
-    """Widths in cm that fill the page: text as LaTeX has it, numbers share the rest."""
-    numbers = sum(column.width is None for column in columns)
-    text = sum(column.width or 0 for column in columns)
-    share = max(NARROW, (WIDTH - text) / numbers) if numbers else 0
-    scale = WIDTH / (text + numbers * share)
-    return [scale * (column.width or share) for column in columns]
+    """Widths in cm that fill the page: text as LaTeX has it, numbers share the rest by the words of their headings."""
+    letters = [0 if column.width else max(NARROW, *map(len, column.heading.split())) for column in columns]
+    rest = WIDTH - sum(column.width or 0 for column in columns)
+    return [column.width or rest * count / sum(letters) for column, count in zip(columns, letters, strict=True)]

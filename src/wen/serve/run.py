@@ -41,7 +41,7 @@ def of_bundle(folder: Path, classifier: str | None, device: str) -> Callable[[],
     from wen.bundle.read import opened
 
     if classifier:
-        raise WenError("--classifier: only for a study; a bundle has one classifier")
+        raise WenError("--classifier: applies to a study only; a bundle holds one classifier")
     return partial(opened, folder, device)
 
 
@@ -95,7 +95,7 @@ def _listening(port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         reason = "another program uses it" if not isinstance(error, PermissionError) else "needs an administrator"
-        raise WenError(f"--port {port}: {reason}; name another one, or 0 for one that is free") from None
+        raise WenError(f"--port {port}: {reason}; choose another port, or 0 for a free one") from None
     return listening
 
 
@@ -112,7 +112,7 @@ def _serve(applied: Applied, listening: socket.socket, options: Options) -> None
         server_header=False,
     )  # fmt: skip
     about = applied.about
-    print(f"{address}  ({about['classifier']} of study {about['study']}); end it with Ctrl-C", flush=True)
+    print(f"{address}  ({about['classifier']} of study {about['study']}); stop it with Ctrl-C", flush=True)
     if options.open:
         import webbrowser
 
