@@ -27,8 +27,8 @@ def other_study(revision: str | None, paths: Paths, evidence: dict[str, Any]) ->
     Returns
     -------
     dict or None
-        ``revision``, with the commit that a branch or tag names now, and what the page shows of that study; None, with a sentence on standard error, if there is no
-        such revision or study, or if it is of other images.
+        ``revision``, with the commit that a branch or tag names now, and what the page shows of that study; None, with
+        a sentence on standard error, if there is no such revision or study, or if it is of other images.
     """
     if not revision:
         return None
