@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
-from wen.config.params import load
+from wen.config.read import load
 from wen.installed import STUDY
 from wen.systems.system import settings_of
 

@@ -1,7 +1,7 @@
 """LaTeX tables that fit the page of a thesis: A4, margins of 4 cm and 3 cm, 12 pt.
 
-They need booktabs and float, and longtable for long tables. No table floats: each stands where the text includes it. Captions
-and labels (``tab:wen-NAME``) are set.
+They need booktabs and float, and longtable for long tables. No table floats: each stands where the text includes it.
+Captions and labels (``tab:wen-NAME``) are set.
 """
 
 import re
@@ -66,8 +66,10 @@ def latex(name: str, caption: str, columns: Sequence[Column], rows: Sequence[Seq
     else:
         lines = [
             r"\begingroup" + size + r"\setlength{\LTcapwidth}{\linewidth}",
-            rf"\begin{{longtable}}{{@{{}}{shape}@{{}}}}", title + r"\\", r"\toprule", heading, r"\midrule", r"\endfirsthead", r"\toprule", heading, r"\midrule", r"\endhead", r"\bottomrule",
-            r"\endfoot", *body, r"\end{longtable}", r"\endgroup",
+            rf"\begin{{longtable}}{{@{{}}{shape}@{{}}}}", title + r"\\",
+            r"\toprule", heading, r"\midrule", r"\endfirsthead",
+            r"\toprule", heading, r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot",
+            *body, r"\end{longtable}", r"\endgroup",
         ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
