@@ -1,26 +1,19 @@
 """``wen classify``: a classifier of the study, or of a bundle, on images that were not in the study."""
 
-import difflib
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from wen import sources
+from wen import loading, sources
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.ensemble import temperature, wen
 from wen.errors import WenError
 from wen.files import write_text
-from wen.members.apply import Answer, Applied, classify, models, networks_of, predictor_of, preparation
-from wen.members.located import Maps
+from wen.members.apply import Answer, Applied
 from wen.names import shown
 from wen.rows import Row, form_of, rows
-
-if TYPE_CHECKING:
-    from wen.results import Classifier, Study
 
 
 @dataclass(frozen=True)
@@ -60,7 +53,8 @@ def run(params: Params, paths: Paths, request: Request) -> None:
         classifier or image; or at the end, if an image was not readable.
     """
     images = Images.of(request)
-    write(of_study(params, paths, request), images, request)
+    applied = loading.of_study(params, paths, request.classifier, request.device, request.address)
+    write(applied, images, request)
 
 
 def run_bundle(folder: Path, request: Request) -> None:
@@ -106,6 +100,34 @@ class Images:
         return cls(files, subjects.of_files(request.subjects, files))
 
 
+def _check_request(request: Request) -> None:
+    for place in (request.output, request.submission):
+        if place and place.exists() and not place.is_file():
+            raise WenError(f"{shown(place)}: exists and is not a regular file; choose another path")
+    if request.output and request.submission and request.output.absolute() == request.submission.absolute():
+        raise WenError(f"{shown(request.output)}: --output and --submission name the same file; give each its own")
+    if request.subjects and request.members:
+        raise WenError(
+            "--members: not available with --subjects, which writes one row per person; leave out one of the two"
+        )
+    form_of(request.form, request.output)
+
+
+def _numbered(files: list[str]) -> list[str]:
+    """In the order of their numbers, which have to be 1, 2, 3, ...: a submission says of no line whose it is."""
+    for file in files:
+        if not Path(file).stem.isdecimal():
+            raise WenError(f"{shown(file)}: --submission needs images named by their number, e.g. 17.bmp")
+    ordered = sorted(files, key=lambda file: int(Path(file).stem))
+    for number, file in enumerate(ordered, 1):
+        if int(Path(file).stem) != number:
+            raise WenError(
+                f"--submission: the images must be numbered 1, 2, 3, ... without gaps; instead of {number}, found "
+                f"{shown(file)}"
+            )
+    return ordered
+
+
 def write(applied: Applied, images: Images, request: Request) -> None:
     """Write a row for each image: ``file``, ``probability`` of the positive class, ``called``.
 
@@ -130,6 +152,15 @@ def write(applied: Applied, images: Images, request: Request) -> None:
             for person in people:
                 put(person)
     seen.close(request.submission)
+
+
+def _shown(files: list[str], found: Iterator[Answer | str]) -> Iterable[tuple[str, Answer | str]]:
+    """Files and what was found of them, with a bar that shows how far this is."""
+    from rich.console import Console
+    from rich.progress import track
+
+    pairs = zip(files, found, strict=True)
+    return track(pairs, "classifying", len(files), console=Console(stderr=True), transient=True)
 
 
 def row_of(file: str, answer: Answer, applied: Applied, threshold: float) -> Row:
@@ -199,130 +230,3 @@ def _people(seen: Seen, answers: Iterable[tuple[str, Answer | str]], subject_of:
         if (cell := seen.row(file, answer))
     )
     return rows(cells, seen.threshold, seen.applied.classes, seen.applied.seed)
-
-
-def _check_request(request: Request) -> None:
-    for place in (request.output, request.submission):
-        if place and place.exists() and not place.is_file():
-            raise WenError(f"{shown(place)}: exists and is not a regular file; choose another path")
-    if request.output and request.submission and request.output.absolute() == request.submission.absolute():
-        raise WenError(f"{shown(request.output)}: --output and --submission name the same file; give each its own")
-    if request.subjects and request.members:
-        raise WenError(
-            "--members: not available with --subjects, which writes one row per person; leave out one of the two"
-        )
-    form_of(request.form, request.output)
-
-
-def _shown(files: list[str], found: Iterator[Answer | str]) -> Iterable[tuple[str, Answer | str]]:
-    """Files and what was found of them, with a bar that shows how far this is."""
-    from rich.console import Console
-    from rich.progress import track
-
-    pairs = zip(files, found, strict=True)
-    return track(pairs, "classifying", len(files), console=Console(stderr=True), transient=True)
-
-
-def of_study(params: Params, paths: Paths, request: Request) -> Applied:
-    """Load a classifier of the study; of the request, its name, the device and the cluster count.
-
-    Raises
-    ------
-    WenError
-        If the study has not run, or params.yaml, models and metrics are not of one run; or there is no such classifier.
-    """
-    from wen.bundle import kept
-    from wen.bundle.read import opened
-    from wen.identity import study_id
-    from wen.integrity import one_run
-
-    one_run.check(params, paths, focus=request.classifier is None)
-    study = study_id(params, paths)
-    place = kept.place_of(params, paths, study, request.classifier)
-    keeps = not request.address and kept.applies(params, request.device)
-    if keeps and (members := kept.members_of(place, paths)):
-        one_run.check_models(models(members, paths), paths)
-        return opened(place, "cpu")
-    from wen.results import gather  # here, not above: pandas, which it imports, is needed the first time alone
-
-    classifier = choose(gather(params, paths), request.classifier)
-    members = [predictions.member for predictions in classifier.members]
-    one_run.check_models(models(members, paths), paths)
-    if keeps and kept.keep(place, classifier, study, params, paths):
-        return opened(place, "cpu")
-    return _by_torch(params, paths, request, study, classifier)
-
-
-def _by_torch(params: Params, paths: Paths, request: Request, study: str, classifier: "Classifier") -> Applied:
-    """Load the models of a classifier on the device, or for a cluster."""
-    from wen.evaluation.metrics import THRESHOLD
-    from wen.network import device
-
-    device.settle(params.compute)
-    members = [predictions.member for predictions in classifier.members]
-    how = preparation(params, paths)
-    answers: Callable[[Any], Iterator[Answer | str]]
-    if request.address:
-        from wen.launch import spread
-
-        work = spread.Work(members, params, how, spread.code())
-        answers = partial(spread.on_cluster, work=work, paths=paths, address=request.address)
-    else:
-        predictor = predictor_of(members, params, paths, device.choose(request.device, params.compute))
-        answers = partial(classify, predictor=predictor, how=how)
-    return Applied(
-        about={"classifier": classifier.id, "study": study},
-        members=[member.name for member in members],
-        weight=classifier.weight,
-        temperature=classifier.temperature,
-        classes=(params.dataset.negative, params.dataset.positive),
-        threshold=THRESHOLD,
-        seed=params.seed,
-        answers=answers,
-        how=how,
-        synthetic=params.dataset.source == "synthetic",
-        maps=None
-        if members[0].baseline
-        else Maps(partial(networks_of, members, params, paths), params.finetune.unfreeze_from, classifier.weight),
-    )
-
-
-def choose(study: "Study", name: str | None) -> "Classifier":
-    """Find a classifier by its name, or the one in focus; a `WenError` names the nearest."""
-    from wen.ensemble.intra import JUDGED_ON
-
-    if name is None:
-        return study.focus
-    by_name = {classifier.id: classifier for classifier in study.classifiers}
-    if name.startswith("system "):
-        raise WenError(
-            f"--classifier {shown(name)}: a published system, of which a study keeps predictions and no model, so it "
-            "classifies no other images; single, inter and intra classifiers do"
-        )
-    if name not in by_name:
-        nearest = difflib.get_close_matches(name, by_name, n=1, cutoff=0)[0]
-        rates, folds, schemes = (
-            ", ".join(map(str, values)) for values in (study.params.rates, study.params.folds, study.params.schemes)
-        )
-        raise WenError(
-            f"--classifier {shown(name)}: no such classifier; did you mean '{nearest}'?\n"
-            f"  single LR-FOLD, inter LR SCHEME, intra READING SCHEME; LR: {rates}; FOLD: {folds};\n"
-            f"  SCHEME: {schemes}; READING: {', '.join(JUDGED_ON)}"
-            + "".join(f"; single {recipe}-FOLD" for recipe in study.baselines)
-        )
-    return by_name[name]
-
-
-def _numbered(files: list[str]) -> list[str]:
-    """In the order of their numbers, which have to be 1, 2, 3, ...: a submission says of no line whose it is."""
-    for file in files:
-        if not Path(file).stem.isdecimal():
-            raise WenError(f"{shown(file)}: --submission needs images named by their number, e.g. 17.bmp")
-    ordered = sorted(files, key=lambda file: int(Path(file).stem))
-    for number, file in enumerate(ordered, 1):
-        if int(Path(file).stem) != number:
-            raise WenError(
-                f"--submission: the images must be numbered 1, 2, 3, ... without gaps; instead of {number}, found "
-                f"{shown(file)}"
-            )
-    return ordered

@@ -362,6 +362,7 @@ def serve(
     device: Device = "auto",
 ) -> None:
     """Classify images that are dropped on a page, on this computer alone."""
+    from wen import loading
     from wen.serve import run
 
     if bundle:
@@ -371,7 +372,7 @@ def serve(
             raise WenError("no study here, as there is no params.yaml; name a bundle: wen serve BUNDLE")
         params, paths = _study()
         options = run.Options(port, threshold, params.report.language, open_browser)
-        run.run(run.of_study(params, paths, classifier, device), options)
+        run.run(lambda: loading.of_study(params, paths, classifier, device), options)
 
 
 @app.command()

@@ -22,12 +22,13 @@ from tiny_study import Study, finished_study
 
 from wen.bundle import card, export, manifest
 from wen.bundle.read import opened
-from wen.classify import Request, choose, run_bundle
+from wen.classify import Request, run_bundle
 from wen.config.paths import Paths
 from wen.config.read import load
 from wen.data.images import central_square, decode
 from wen.errors import WenError
 from wen.evaluation.metrics import MEASURES
+from wen.loading import choose
 from wen.results import gather
 from wen.serve.app import page
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from wen.bundle import card, content, manifest, onnx_file, weights
-from wen.classify import choose
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
@@ -18,6 +17,7 @@ from wen.errors import WenError
 from wen.files import atomic, read_json, write_text
 from wen.identity import study_id
 from wen.integrity import one_run
+from wen.loading import choose
 from wen.members.apply import models
 from wen.names import shown
 from wen.network import device, graph

@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from wen.config.params import Params
-from wen.config.paths import Paths
 from wen.errors import Message, WenError
 from wen.members.apply import Applied
 
@@ -43,13 +41,6 @@ def of_bundle(folder: Path, classifier: str | None, device: str) -> Callable[[],
     if classifier:
         raise WenError("--classifier: applies to a study only; a bundle holds one classifier")
     return partial(opened, folder, device)
-
-
-def of_study(params: Params, paths: Paths, classifier: str | None, device: str) -> Callable[[], Applied]:
-    """What is given checks that the study is of one run, and loads its classifier."""
-    from wen import classify
-
-    return partial(classify.of_study, params, paths, classify.Request([], classifier, device=device))
 
 
 def run(load: Callable[[], Applied], options: Options) -> None:
