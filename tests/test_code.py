@@ -8,7 +8,8 @@ import pytest
 from conftest import PROJECT
 from ruamel.yaml import YAML
 
-from wen import code
+from wen.code import executed, listed
+from wen.code.bare import bare
 from wen.config.paths import Paths
 from wen.config.stages import STAGES
 from wen.errors import WenError
@@ -26,6 +27,9 @@ RERUN: dict[str, set[str]] = {
     "__init__.py": ALL,
     "__main__.py": ALL,
     "cli.py": ALL,
+    "code/bare.py": ALL,
+    "code/executed.py": ALL,
+    "code/listed.py": ALL,
     "errors.py": ALL,
     "files.py": ALL,
     "config/params.py": ALL,
@@ -82,12 +86,12 @@ NEVER = (
 
 
 @cache
-def executed() -> dict[str, list[Path]]:
-    return {stage: code.files(stage) for stage in STAGES}
+def files() -> dict[str, list[Path]]:
+    return {stage: executed.files(stage) for stage in STAGES}
 
 
 def reruns(file: Path) -> set[str]:
-    return {stage for stage, files in executed().items() if file in files}
+    return {stage for stage, executes in files().items() if file in executes}
 
 
 @pytest.mark.parametrize("name", RERUN)
@@ -113,10 +117,10 @@ def test_each_stage_depends_on_its_own_code_and_on_no_source_file() -> None:
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the package whose code is listed instead."""
     shutil.copytree(PACKAGE, tmp_path / "src/wen", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(code, "SOURCE", tmp_path / "src")
-    monkeypatch.setattr(code, "START", tmp_path / "src/wen/__main__.py")
-    monkeypatch.setattr(code, "COMMANDS", tmp_path / "src/wen/cli.py")
-    monkeypatch.setattr(code, "NAMES", tmp_path / "src/wen/config/stages.py")
+    monkeypatch.setattr(executed, "SOURCE", tmp_path / "src")
+    monkeypatch.setattr(executed, "START", tmp_path / "src/wen/__main__.py")
+    monkeypatch.setattr(executed, "COMMANDS", tmp_path / "src/wen/cli.py")
+    monkeypatch.setattr(executed, "NAMES", tmp_path / "src/wen/config/stages.py")
     return tmp_path / "src/wen"
 
 
@@ -127,7 +131,7 @@ def before() -> dict[str, str]:
 
 
 def listings() -> dict[str, str]:
-    return {stage: code.listing(stage) for stage in STAGES}
+    return {stage: listed.listing(stage) for stage in STAGES}
 
 
 @pytest.mark.parametrize(
@@ -143,9 +147,9 @@ def listings() -> dict[str, str]:
 def test_a_change_reruns_the_published_systems_that_execute_it(
     source: Path, name: str, old: str, new: str, systems: set[str]
 ) -> None:
-    before = {system: code.listing(f"system/{system}") for system in names()}
+    before = {system: listed.listing(f"system/{system}") for system in names()}
     edit(source / name, old, new)
-    assert {system for system, text in before.items() if code.listing(f"system/{system}") != text} == systems
+    assert {system for system, text in before.items() if listed.listing(f"system/{system}") != text} == systems
 
 
 def changed(before: dict[str, str]) -> set[str]:
@@ -260,55 +264,55 @@ def test_line_ends_do_not_matter(before: dict[str, str], source: Path) -> None:
 def test_another_release_of_a_computing_library_reruns_what_computes_with_it(
     before: dict[str, str], library: str, stages: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release = code._release
-    monkeypatch.setattr(code, "_release", lambda name: "0.0.1" if name == library else release(name))
+    release = listed._release
+    monkeypatch.setattr(listed, "_release", lambda name: "0.0.1" if name == library else release(name))
     assert changed(before) >= stages
-    assert all(f"0.0.1  {library}\n" in code.listing(stage) for stage in stages)
+    assert all(f"0.0.1  {library}\n" in listed.listing(stage) for stage in stages)
 
 
 def test_a_build_of_the_same_release_counts_as_equal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(code, "version", lambda _: "2.14.1+cpu")
-    assert code._release.__wrapped__("torch") == "2.14.1"
+    monkeypatch.setattr(listed, "version", lambda _: "2.14.1+cpu")
+    assert listed._release.__wrapped__("torch") == "2.14.1"
 
 
 def test_a_stage_refuses_to_run_with_other_code_or_libraries_than_are_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = Paths(tmp_path)
-    code.run(paths)
-    code.check("train-fold", paths)
-    release = code._release
-    monkeypatch.setattr(code, "_release", lambda name: "0.0.1" if name == "timm" else release(name))
+    listed.run(paths)
+    listed.check("train-fold", paths)
+    release = listed._release
+    monkeypatch.setattr(listed, "_release", lambda name: "0.0.1" if name == "timm" else release(name))
     with pytest.raises(WenError, match=r"other code or libraries than this stage would run with \(timm\); run `dvc"):
-        code.check("train-fold", paths)
-    code.check("ensemble-intra", paths)  # which does not compute with it
+        listed.check("train-fold", paths)
+    listed.check("ensemble-intra", paths)  # which does not compute with it
 
 
 def test_what_is_unchanged_is_not_listed_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = Paths(tmp_path)
-    code.run(paths)
+    listed.run(paths)
     written = paths.code_of("split").stat().st_ino
-    code.run(paths)
+    listed.run(paths)
     assert capsys.readouterr().out.endswith("code and libraries: up to date\n")
     assert paths.code_of("split").stat().st_ino == written
     paths.code_of("split").write_text("spoiled")
-    code.run(paths)
-    assert paths.code_of("split").read_text() == code.listing("split")
+    listed.run(paths)
+    assert paths.code_of("split").read_text() == listed.listing("split")
 
 
 def test_a_stage_takes_its_listing_from_data_code_only_while_that_is_of_this_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = Paths(tmp_path)
-    made = code.current("split", paths)
-    code.run(paths)
+    made = listed.current("split", paths)
+    listed.run(paths)
     with monkeypatch.context() as patch:
-        patch.setattr(code, "listing", None)
-        assert code.current("split", paths) == made
+        patch.setattr(listed, "listing", None)
+        assert listed.current("split", paths) == made
     paths.code_of("split").write_text("spoiled")
-    assert code.current("split", paths) == made
-    monkeypatch.setattr(code, "_release", lambda _: "0.0.1")
-    assert "0.0.1  numpy\n" in code.current("split", paths)
+    assert listed.current("split", paths) == made
+    monkeypatch.setattr(listed, "_release", lambda _: "0.0.1")
+    assert "0.0.1  numpy\n" in listed.current("split", paths)
 
 
 SOURCE = '''"""What it is."""
@@ -350,4 +354,4 @@ def test_comments_docstrings_line_breaks_and_messages_do_not_count_and_all_else_
 ) -> None:
     after = SOURCE.replace(old, new)
     assert after != SOURCE
-    assert (code.bare(SOURCE) != code.bare(after)) == counts
+    assert (bare(SOURCE) != bare(after)) == counts

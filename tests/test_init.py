@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT
 
-from wen import code, init, installed
+from wen import init, installed
+from wen.code import executed, listed
 from wen.config.read import load
 from wen.config.stages import STAGES
 from wen.errors import WenError
@@ -88,9 +89,9 @@ def test_the_wheel_holds_what_a_study_begins_with_and_init_finds_it(site: Path, 
 
 def test_an_installed_package_lists_the_same_code_as_a_clone(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So a study's dvc.lock holds, whichever of the two it is run by."""
-    expected = {stage: code.listing(stage) for stage in STAGES}
+    expected = {stage: listed.listing(stage) for stage in STAGES}
     for name, value in (("SOURCE", site), ("START", site / "wen/__main__.py"), ("COMMANDS", site / "wen/cli.py"),
                         ("NAMES", site / "wen/config/stages.py")):  # fmt: skip
-        monkeypatch.setattr(code, name, value)
-    assert {stage: code.listing(stage) for stage in STAGES} == expected
+        monkeypatch.setattr(executed, name, value)
+    assert {stage: listed.listing(stage) for stage in STAGES} == expected
     assert all("wen/study/" not in text for text in expected.values())

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from wen import code, installed, times
+from wen import installed, times
+from wen.code import listed
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -58,7 +59,7 @@ def _before(
     stage = context.invoked_subcommand
     if stage in STAGES:
         if "DVC_STAGE" in os.environ:
-            code.check(stage if stage != "system" else os.environ["DVC_STAGE"].replace("@", "/"), Paths())
+            listed.check(stage if stage != "system" else os.environ["DVC_STAGE"].replace("@", "/"), Paths())
         context.call_on_close(times.clock(Paths(), stage))
 
 
@@ -161,7 +162,7 @@ def list_inputs() -> None:
             f"damaged outputs restored from the cache or scheduled to be made again: {verify.listed(damaged)}",
             file=sys.stderr,
         )
-    code.run(paths)
+    listed.run(paths)
     outside.run(params, paths)
 
 

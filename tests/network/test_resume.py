@@ -12,7 +12,7 @@ from conftest import PROJECT
 from ruamel.yaml import YAML
 from torch import nn
 
-from wen import code
+from wen.code import listed
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -161,7 +161,7 @@ def test_a_checkpoint_of_other_data_parameters_weights_or_code_is_not_resumed_fr
     params, paths = study
     own = fingerprint(params, paths, MEMBER)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(code, "digest", lambda *_: "other code")
+        patch.setattr(listed, "digest", lambda *_: "other code")
         assert fingerprint(params, paths, MEMBER) != own
     values["head"]["patience"] += 1
     assert fingerprint(Params.model_validate(values), paths, MEMBER) != own

@@ -12,8 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wen import code
 from wen.bundle import manifest
+from wen.code import listed
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -49,7 +49,7 @@ def place_of(params: Params, paths: Paths, study: str, classifier: str | None) -
         Its name; else it is the one in focus.
     """
     focus = None if classifier else [params.lr, params.ensemble, params.weighting, params.reading]
-    made_by = [code.fingerprint(), version("openvino")]
+    made_by = [listed.fingerprint(), version("openvino")]
     key = json.dumps([study, classifier, focus, *made_by], sort_keys=True)
     return paths.classifiers / hashlib.sha256(key.encode()).hexdigest()[:16]
 

@@ -1,6 +1,7 @@
 """The stages of dvc.yaml, in the study's order; each is a command of `wen`.
 
-Names alone: `wen.code` leaves this module out as long as nothing in it computes, so that a new stage reruns no other.
+Names alone: `wen.code.executed` leaves this module out as long as nothing in it computes, so that a new stage reruns
+no other.
 """
 
 STAGES = (

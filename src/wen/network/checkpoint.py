@@ -10,7 +10,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from wen import code
+from wen.code import listed
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -86,7 +86,7 @@ def fingerprint(params: Params, paths: Paths, member: Member) -> str:
     content.update(json.dumps([member.name, params.model_dump(include=DEPENDS_ON)]).encode())
     for path in (paths.index, paths.split, paths.backbone):
         content.update(sha256(path.read_bytes()).encode())
-    content.update(code.current("train-fold", paths).encode())
+    content.update(listed.current("train-fold", paths).encode())
     return content.hexdigest()
 
 

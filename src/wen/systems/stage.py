@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from wen import code
+from wen.code import listed
 from wen.config.member import SYSTEM, Member
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -201,7 +201,7 @@ def _write(paths: Paths, name: str, about: dict[str, Any], fitted: list[Fitted])
 def _fingerprint(params: Params, paths: Paths, name: str) -> str:
     """Hash what the system depends on: its code and libraries, its settings, and what it reads."""
     content = [
-        code.current(f"system/{name}", paths),
+        listed.current(f"system/{name}", paths),
         params.systems[name],
         params.seed,
         params.images.model_dump(),

@@ -1,0 +1,119 @@
+"""Python code without what no number comes from, so that a change of a comment or of a message counts for nothing."""
+
+import ast
+import io
+import tokenize
+from collections.abc import Iterator
+from functools import cache
+from typing import cast
+
+TALK = {"exit", "print", "warn", "track", "epoch_bar", "TextColumn"}
+"""Functions whose text is read by people alone."""
+
+
+@cache
+def bare(text: str) -> str:
+    """Write Python code as its tokens, without comments, docstrings, line breaks and messages.
+
+    A message is a string that is raised, or passed as ``help`` or to one of `TALK`.
+
+    Not ``ast.unparse``, whose text differs between versions of Python.
+    """
+    spans = _spans(text)
+    tokens: list[str] = []
+    end = (0, 0)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.start < end or token.type in (tokenize.COMMENT, tokenize.NL):
+            continue
+        if token.start in spans:
+            end, replacement = spans[token.start]
+            tokens += [replacement] if replacement else []
+        elif token.type == tokenize.INDENT:
+            tokens.append("{")
+        elif token.type == tokenize.DEDENT:
+            tokens.append("}")
+        elif token.type == tokenize.NEWLINE:
+            tokens += ["\n"] if tokens and tokens[-1] not in ("\n", "{", "}") else []
+        else:
+            tokens.append(token.string)
+    return " ".join(tokens)
+
+
+Position = tuple[int, int]
+
+
+def _spans(text: str) -> dict[Position, tuple[Position, str]]:
+    """Where strings begin that are not taken as they are, where they end, and what stands for them.
+
+    A string that stands alone is left out, and of a message it counts only whether it is empty. An f-string is taken
+    as it is written, since its tokens differ between versions of Python.
+    """
+    lines = [line.encode() for line in io.StringIO(text)]
+
+    def place(row: int, column: int) -> Position:
+        return row, len(lines[row - 1][:column].decode())
+
+    def written(node: ast.expr) -> str:
+        """As `ast.get_source_segment`, which splits the text into lines anew for each node."""
+        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+        found = lines[first : last + 1]
+        found[-1] = found[-1][: node.end_col_offset]
+        found[0] = found[0][node.col_offset :]
+        return b"".join(found).decode()
+
+    spans: dict[Position, tuple[Position, str]] = {}
+    tree = ast.parse(text)
+    every = list(ast.walk(tree))
+    for strings, kind in ((_strings(tree), "as it is"), (_messages(every), "message"), (_alone(every), "alone")):
+        for node in strings:
+            begin, end = place(node.lineno, node.col_offset), place(node.end_lineno or 0, node.end_col_offset or 0)
+            message = '""' if _is_empty(node) else '"..."'
+            spans[begin] = end, {"as it is": written(node), "message": message, "alone": ""}[kind]
+    return spans
+
+
+def _is_empty(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and not node.value
+
+
+def _alone(nodes: list[ast.AST]) -> Iterator[ast.expr]:
+    """Strings that stand alone, such as docstrings."""
+    for node in nodes:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value
+
+
+def _messages(nodes: list[ast.AST]) -> Iterator[ast.expr]:
+    """Strings that people alone read."""
+    for node in nodes:
+        if isinstance(node, ast.Raise):
+            yield from _strings(node, constants=True)
+        elif isinstance(node, ast.Call) and _name(node.func) in TALK:
+            yield from (string for string in _strings(node, constants=True) if _only_shows(string))
+        elif (isinstance(node, ast.keyword) and node.arg == "help") or _is_message(node):
+            yield from _strings(node, constants=True)
+
+
+def _is_message(node: ast.AST) -> bool:
+    """Whether it is a function or a name of type `wen.errors.Message`."""
+    annotation = node.returns if isinstance(node, ast.FunctionDef) else getattr(node, "annotation", None)
+    return isinstance(node, ast.FunctionDef | ast.AnnAssign) and _name(annotation) == "Message"
+
+
+def _only_shows(string: ast.expr) -> bool:
+    """Whether a string, if it is an f-string, holds but names and their parts, and calls nothing."""
+    return not any(isinstance(node, ast.Call | ast.NamedExpr | ast.Await | ast.Yield) for node in ast.walk(string))
+
+
+def _strings(tree: ast.AST, constants: bool = False) -> Iterator[ast.expr]:
+    """F-strings, and if asked other strings; none that is within another."""
+    constant = isinstance(tree, ast.Constant) and isinstance(tree.value, str)
+    if isinstance(tree, ast.JoinedStr) or (constants and constant):
+        yield cast(ast.expr, tree)
+    else:
+        for node in ast.iter_child_nodes(tree):
+            yield from _strings(node, constants)
+
+
+def _name(node: ast.AST | None) -> str:
+    return getattr(node, "id", "") or getattr(node, "attr", "")

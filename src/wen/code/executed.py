@@ -1,0 +1,95 @@
+"""The files of the package that a stage executes or reads: its command's imports, and theirs, are followed."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[2]
+START = SOURCE / "wen/__main__.py"
+COMMANDS = SOURCE / "wen/cli.py"
+PUBLISHED = "wen/systems/published/*[!_].py"
+"""The published systems, a module each, which are imported by name."""
+NAMES = SOURCE / "wen/config/stages.py"
+"""Only names the stages, and while that is so counts for none: another name is to rerun no stage that there is."""
+DATA = (".csv", ".yaml", ".html", ".xml", ".css", ".js", ".md")
+"""Endings of the package's files that are no modules; editors and systems leave others beside them."""
+
+
+def files(stage: str) -> list[Path]:
+    """All files of the package that a stage's command executes or reads."""
+    found: set[Path] = set()
+    left = [START, SOURCE / "wen/__init__.py", *_by_name(stage)]
+    while left:
+        file = left.pop()
+        if file not in found and not _only_names(file):
+            found.add(file)
+            left += [path for name in imports(file, stage) for path in _modules(name)]
+    packages = {file.parent for file in found} - {SOURCE / "wen"}
+    beside = (path for package in packages for path in package.rglob("*") if path.suffix in DATA and path.is_file())
+    return sorted(found.union(path for path in beside if not path.name.startswith((".", "#", "~"))))
+
+
+def _only_names(file: Path) -> bool:
+    """Whether it is `NAMES`, with nothing in it but names that are given constants and tuples of them."""
+    if file != NAMES:
+        return False
+    statements = ast.parse(file.read_bytes()).body
+    constants = (ast.Name, ast.Store, ast.Load, ast.Tuple, ast.Constant, ast.Assign, ast.Expr)
+    computes = (node for statement in statements for node in ast.walk(statement) if not isinstance(node, constants))
+    return all(isinstance(one, ast.Assign | ast.Expr) for one in statements) and not any(computes)
+
+
+def _by_name(stage: str) -> list[Path]:
+    """The module that the stage of a published system imports by name."""
+    return [file for file in published() if file.stem == stage.partition("/")[2]]
+
+
+def published() -> list[Path]:
+    """The modules of the published systems."""
+    return sorted(SOURCE.glob(PUBLISHED))
+
+
+def read(file: Path, stage: str) -> str:
+    """Read what of a file concerns a stage: all, but of `COMMANDS` not the commands of other stages."""
+    content = file.read_bytes().replace(b"\r\n", b"\n").decode("utf-8")
+    return _without_other_commands(content, stage) if file == COMMANDS else content
+
+
+@cache
+def _without_other_commands(text: str, stage: str) -> str:
+    lines = text.splitlines(keepends=True)
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef) and node.name != stage.split("/")[0].replace("-", "_"):
+            decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+            if any(decorator.startswith("app.command") for decorator in decorators):
+                begin, end = node.decorator_list[0].lineno, node.end_lineno or node.lineno
+                lines[begin - 1 : end] = ["\n"] * (end - begin + 1)
+    return "".join(lines)
+
+
+def imports(file: Path, stage: str) -> frozenset[str]:
+    """The modules that a file imports, wherever in it; ``from a import b`` may import a.b, too."""
+    package = file.relative_to(SOURCE).parent.parts
+    return _imported(read(file, stage), package) if file.suffix == ".py" else frozenset()
+
+
+@cache
+def _imported(text: str, package: tuple[str, ...]) -> frozenset[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
+    return frozenset(names)
+
+
+def _modules(name: str) -> Iterator[Path]:
+    """The project's files that importing a module executes: it, and the packages that it is in."""
+    parts = name.split(".")
+    for k in range(1, len(parts) + 1) if parts[0] == "wen" else ():
+        place = SOURCE.joinpath(*parts[:k])
+        yield from (file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file())

@@ -1,0 +1,128 @@
+"""Stage ``code``: what each stage executes, so that a change of it, and of nothing else, reruns the stage.
+
+Were a stage to depend on its source files, a comment would retrain fifteen models; were they listed by hand, one
+would be forgotten. This hashes the files that a stage's command leads to (`wen.code.executed`) without what no number
+comes from (`wen.code.bare`): comments, docstrings, line breaks and messages.
+"""
+
+import hashlib
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from wen.code import executed
+from wen.code.bare import bare
+from wen.config.paths import Paths
+from wen.config.stages import STAGES
+from wen.errors import WenError
+from wen.files import atomic
+
+LIBRARIES = {
+    "numpy": "numpy", "openvino": "openvino", "optuna": "optuna", "pandas": "pandas", "PIL": "pillow",
+    "safetensors": "safetensors", "scipy": "scipy", "skops": "skops", "sklearn": "scikit-learn",
+    "statsmodels": "statsmodels", "timm": "timm", "torch": "torch", "xgboost": "xgboost",
+}  # fmt: skip
+"""Those that numbers come from: the module, and what installs it."""
+SEAL = "seal"
+SYSTEM = "system"
+
+
+def run(paths: Paths) -> None:
+    """Write data/code/STAGE.txt for each stage: the code that it executes and the libraries it computes with.
+
+    A line for each file: the SHA-256 of what it says (see `digest`) and its name; a line for each library: its
+    release. Prints which stages changed. data/code/seal.txt tells in a moment that all this is still so.
+    """
+    if _sealed(paths):
+        print("code and libraries: up to date")
+        return
+    texts = {stage: listing(stage) for stage in _listed()}
+    changed = [stage for stage, text in texts.items() if _recorded(stage, paths) != text]
+    with atomic(paths.code) as partial:
+        partial.mkdir()
+        (partial / SYSTEM).mkdir()
+        for name, text in (texts | {SEAL: _seal(list(texts.values()))}).items():
+            (partial / f"{name}.txt").write_text(text, encoding="utf-8", newline="\n")
+    print(f"code and libraries: changed for {', '.join(changed)}" if changed else "code and libraries: up to date")
+
+
+def _listed() -> list[str]:
+    """What has a listing: each stage, but of the stage ``system`` each system has one, such as system/baby2022."""
+    return [stage for stage in STAGES if stage != SYSTEM] + [f"{SYSTEM}/{file.stem}" for file in executed.published()]
+
+
+def check(stage: str, paths: Paths) -> None:
+    """Refuse to run a stage under DVC with other code or libraries than DVC takes it to depend on.
+
+    Of the stage ``system``, ``stage`` names the system, too, as in system/baby2022.
+
+    Raises
+    ------
+    WenError
+        If data/code is of other code or other releases; the text names them.
+    """
+    if _sealed(paths):
+        return
+    lines = set(_recorded(stage, paths).splitlines()) ^ set(listing(stage).splitlines())
+    differing = sorted({line.split("  ")[-1] for line in lines})
+    if differing:
+        names = ", ".join(differing[:5]) + (f" and {len(differing) - 5} more" if len(differing) > 5 else "")
+        raise WenError(
+            f"{paths.code_of(stage)}: lists other code or libraries than this stage would run with ({names}); run "
+            "`dvc repro`, which updates the list"
+        )
+
+
+def _sealed(paths: Paths) -> bool:
+    """Whether data/code is of the files and the releases that are here."""
+    return _recorded(SEAL, paths) == _seal([_recorded(stage, paths) for stage in _listed()])
+
+
+def _seal(texts: list[str]) -> str:
+    """A hash of all listings, of every byte of the package, and of the libraries' releases."""
+    content = hashlib.sha256("".join(texts).encode())
+    for file in sorted(path for path in (executed.SOURCE / "wen").rglob("*") if path.suffix in (".py", *executed.DATA)):
+        content.update(
+            file.relative_to(executed.SOURCE).as_posix().encode() + file.read_bytes().replace(b"\r\n", b"\n")
+        )
+    content.update(" ".join(_release(library) for library in LIBRARIES.values()).encode())
+    return content.hexdigest() + "\n"
+
+
+def fingerprint() -> str:
+    """A hash of every byte of the package, and of the releases of the libraries that numbers come from."""
+    return _seal([]).strip()
+
+
+def _recorded(name: str, paths: Paths) -> str:
+    path = paths.code_of(name)
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def current(stage: str, paths: Paths) -> str:
+    """What `listing` gives, from data/code where that is sealed: to read all the code takes a third of a second."""
+    return _recorded(stage, paths) if _sealed(paths) else listing(stage)
+
+
+def listing(stage: str) -> str:
+    """The content of data/code/STAGE.txt, or data/code/system/NAME.txt of one published system."""
+    found = executed.files(stage)
+    lines = [f"{digest(file, stage)}  {file.relative_to(executed.SOURCE).as_posix()}" for file in found]
+    names = {name.split(".")[0] for file in found if file.suffix == ".py" for name in executed.imports(file, stage)}
+    lines += [f"{_release(LIBRARIES[name])}  {LIBRARIES[name]}" for name in sorted(names & set(LIBRARIES))]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def digest(file: Path, stage: str) -> str:
+    """SHA-256 of what a file says to a stage; of a Python file, see `wen.code.bare`. Line ends do not matter."""
+    text = executed.read(file, stage)
+    return hashlib.sha256((bare(text) if file.suffix == ".py" else text).encode()).hexdigest()
+
+
+@cache
+def _release(library: str) -> str:
+    """The installed release of a library; builds of one release, such as +cpu, count as equal."""
+    try:
+        return version(library).split("+")[0]
+    except PackageNotFoundError:
+        return "not installed"
