@@ -59,18 +59,8 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
         are not known.
     """
     table = _bring_table(about.table, data, folder)
-    inside = images_in.find(folder, Problems())
-    names = list(inside.images)
-    if not names:
-        others = Listing([], [], tally(inside.not_read), {}, images_in.FORMATS).left_out
-        packed = "; unpack its archives first" if any(kind == "archives" for kind, _ in inside.not_read) else ""
-        raise WenError("\n".join([f"{folder}: contains no image to study{packed}", *inside.unlisted, *others]))
-    found = cell_table.found_classes(folder / table, names) if table else class_folders.found_classes(names)
-    if table and not found:
-        raise WenError(
-            f"{about.table}: has no column label, nor are the images in folders of their classes; its columns are "
-            f"{csv_file.read(folder / table).named}"
-        )
+    names = _images(folder)
+    found = _labels(folder, table, names, about)
     of_all_idb2 = not table and class_folders.is_all_idb2(names)
     classes = _classes(found, about, ("healthy", "blast") if of_all_idb2 else ("negative", "positive"))
     name = about.name or (data.resolve().name if data.is_dir() else data.stem)
@@ -85,33 +75,63 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
         "images.crop": None,
         "split.test": "random",
     }
-    if len(names) > NEAR_MOST:
-        values["dataset.near_copies"] = False
-        print(
-            f"warning: near-copies are not searched for, because {len(names):,} images would take hours; to search "
-            "for them, set dataset.near_copies: true"
-        )
+    values |= _near_copies(len(names))
     header = f"{profile}, adapted by `make study` to {name!r}. Start the study with `dvc repro`."
     text = rewritten(content.decode(), header, values)
-    params = parse(text, Path("params.yaml"))
-    if not any(cell.subject for cell in readers.read(params.dataset, folder).cells):
-        if params.split.unit == "subject":
-            raise WenError(
-                f"--profile {profile} splits by subject, and these data do not name the subjects; bring a table with "
-                "a column subject (make study DATA=... TABLE=cells.csv), or choose another profile"
-            )
+    if not _has_subjects(text, folder, profile):
         text = rewritten(content.decode(), header, values | {"repeats.subject": 0})
     if table:
-        columns = cell_table.rows_of(folder / table, Problems())[1]
-        if about.subject and "subject" in columns:
-            raise WenError(
-                f"--subject {about.subject}: {table} has the subjects in its column {columns['subject']}, too; leave "
-                "the pattern out, or rename the column"
-            )
-        print(f"{table}: " + ", ".join(f"{role} from its column {column}" for role, column in columns.items()))
+        _name_columns(folder, table, about)
     else:
         _name_tables(folder, names)
     return text.encode()
+
+
+def _images(folder: Path) -> list[str]:
+    """The paths of the images in a folder."""
+    inside = images_in.find(folder, Problems())
+    if not inside.images:
+        others = Listing([], [], tally(inside.not_read), {}, images_in.FORMATS).left_out
+        packed = "; unpack its archives first" if any(kind == "archives" for kind, _ in inside.not_read) else ""
+        raise WenError("\n".join([f"{folder}: contains no image to study{packed}", *inside.unlisted, *others]))
+    return list(inside.images)
+
+
+def _labels(folder: Path, table: str | None, names: list[str], about: About) -> Mapping[str, int]:
+    """Labels and their numbers of images, from the table or from the folders that the images are in."""
+    if not table:
+        return class_folders.found_classes(names)
+    found = cell_table.found_classes(folder / table, names)
+    if not found:
+        raise WenError(
+            f"{about.table}: has no column label, nor are the images in folders of their classes; its columns are "
+            f"{csv_file.read(folder / table).named}"
+        )
+    return found
+
+
+def _near_copies(images: int) -> dict[str, Any]:
+    """What is set of the search for near-copies: among many images it is left out."""
+    if images <= NEAR_MOST:
+        return {}
+    print(
+        f"warning: near-copies are not searched for, because {images:,} images would take hours; to search for them, "
+        "set dataset.near_copies: true"
+    )
+    return {"dataset.near_copies": False}
+
+
+def _has_subjects(text: str, folder: Path, profile: str) -> bool:
+    """Whether the subject of any image is known; a `WenError` if none is and the profile splits by subject."""
+    params = parse(text, Path("params.yaml"))
+    if any(cell.subject for cell in readers.read(params.dataset, folder).cells):
+        return True
+    if params.split.unit == "subject":
+        raise WenError(
+            f"--profile {profile} splits by subject, and these data do not name the subjects; bring a table with "
+            "a column subject (make study DATA=... TABLE=cells.csv), or choose another profile"
+        )
+    return False
 
 
 def _bring_table(table: Path | None, data: Path, folder: Path) -> str | None:
@@ -179,6 +199,17 @@ def _given(found: Mapping[str, int], classes: Sequence[str], listed: str) -> lis
             if not any(label_of(other, [name, ""]) == 0 for other in found):
                 raise WenError(f"--classes: no image is of class {name}; the images are of {listed}")
     return list(classes)
+
+
+def _name_columns(folder: Path, table: str, about: About) -> None:
+    """Say which columns of the table are used."""
+    columns = cell_table.rows_of(folder / table, Problems())[1]
+    if about.subject and "subject" in columns:
+        raise WenError(
+            f"--subject {about.subject}: {table} has the subjects in its column {columns['subject']}, too; leave the "
+            "pattern out, or rename the column"
+        )
+    print(f"{table}: " + ", ".join(f"{role} from its column {column}" for role, column in columns.items()))
 
 
 def _name_tables(folder: Path, names: Sequence[str]) -> None:
