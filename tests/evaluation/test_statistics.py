@@ -232,14 +232,14 @@ def test_areas_that_rise_and_fall_together_differ_more_surely() -> None:
     label = np.arange(200) % 2
     score = label + rng.normal(size=200)
     near, apart = score + 0.2 * rng.normal(size=200), label + rng.normal(size=200)
+    errors = []
     for other in (near, apart):
         _, difference = auc_difference(label, score, other, np.arange(200))
         drawn = [rng.integers(0, 200, 200) for _ in range(400)]
         resampled = [roc_auc_score(label[k], score[k]) - roc_auc_score(label[k], other[k]) for k in drawn]
-        assert difference.error == pytest.approx(np.std(resampled), rel=0.12)
-        assert difference.high - difference.value == pytest.approx(norm.ppf(0.975) * difference.error)
-        assert difference.value - difference.low == pytest.approx(norm.ppf(0.975) * difference.error)
-    errors = [auc_difference(label, score, other, np.arange(200))[1].error for other in (near, apart)]
+        errors.append((difference.high - difference.value) / norm.ppf(0.975))
+        assert errors[-1] == pytest.approx(np.std(resampled), rel=0.12)
+        assert difference.value - difference.low == pytest.approx(difference.high - difference.value)
     assert errors[0] < errors[1] / 2
 
 
@@ -252,13 +252,12 @@ def test_a_difference_of_areas_varies_as_the_differences_of_all_pairs_do(rows: l
     error = np.sqrt(lead.mean(axis=1).var(ddof=1) / m + lead.mean(axis=0).var(ddof=1) / n)
     outcome, difference = auc_difference(label.astype(int), one, other, np.arange(m + n))
     assert difference.value == pytest.approx(lead.mean(), abs=1e-12)
-    assert difference.error == pytest.approx(error, abs=1e-7)
     assert outcome.name == "delong"
     if error > 1e-6:
         assert outcome.statistic == pytest.approx(lead.mean() / error)
         assert outcome.p == pytest.approx(2 * norm.sf(abs(lead.mean()) / error))
-    limits = np.clip(lead.mean() + np.array([-1, 1]) * norm.ppf(0.975) * difference.error, -1, 1)
-    assert (difference.low, difference.high) == pytest.approx(limits)
+    limits = np.clip(lead.mean() + np.array([-1, 1]) * norm.ppf(0.975) * error, -1, 1)
+    assert (difference.low, difference.high) == pytest.approx(limits, abs=2e-7)
 
 
 def test_by_subject_areas_are_compared_by_t_of_the_effective_number_of_subjects() -> None:
@@ -268,8 +267,9 @@ def test_by_subject_areas_are_compared_by_t_of_the_effective_number_of_subjects(
     one, other = label + rng.normal(size=(2, 80))
     outcome, difference = auc_difference(label, one, other, unit)
     freedom = 80**2 / (30**2 + 5 * 10**2) - 1
-    assert difference.high - difference.value == pytest.approx(t.ppf(0.975, freedom) * difference.error)
-    assert outcome.p == pytest.approx(2 * t.sf(abs(difference.value / difference.error), freedom))
+    error = (difference.high - difference.value) / t.ppf(0.975, freedom)
+    assert error == pytest.approx(difference.value / outcome.statistic)
+    assert outcome.p == pytest.approx(2 * t.sf(abs(difference.value / error), freedom))
 
 
 def test_bonferroni_is_statsmodels() -> None:
@@ -298,8 +298,8 @@ def test_by_subject_a_difference_varies_as_leaving_out_each_subject_says() -> No
     freedom = len(unit) ** 2 / sum(np.bincount(unit) ** 2) - 1
     n, only_one, only_other = len(unit), (one > other).sum(), (one < other).sum()
     centre = (only_one - only_other) / (n + 2)
-    assert difference.error == pytest.approx(error)
-    assert difference.error > accuracy_difference(one, other, np.arange(n)).error
+    by_image = accuracy_difference(one, other, np.arange(n))
+    assert error > (by_image.high - by_image.low) / 2 / norm.ppf(0.975)
     assert difference.low == pytest.approx(centre - t.ppf(0.975, freedom) * error)
     assert difference.high == pytest.approx(centre + t.ppf(0.975, freedom) * error)
 
@@ -308,10 +308,11 @@ def test_two_subjects_say_something_about_a_difference_but_no_limit_is_beyond_on
     one, other, _ = paired(20, 8, 8, 4)
     unit = np.arange(40) % 2
     without = [(one - other)[unit != k].mean() for k in (0, 1)]
-    difference = accuracy_difference(one, other, unit)
     first, second = 9 / 42, 9 / 42
     images = (first + second - (first - second) ** 2) / 42
-    assert difference.error == pytest.approx(np.sqrt(max(images, (without[0] - without[1]) ** 2 / 4)))
+    half = accuracy_difference(one, other, unit, alpha=0.5)  # Student's quantile of one degree of freedom is 1
+    assert half.high == pytest.approx(np.sqrt(max(images, (without[0] - without[1]) ** 2 / 4)))
+    difference = accuracy_difference(one, other, unit)
     assert (difference.low, difference.high) == (-1, 1)  # Student's quantile of one degree of freedom is 12.7
 
 

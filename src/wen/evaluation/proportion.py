@@ -12,11 +12,15 @@ LEVEL = 0.95
 
 
 class Estimate(NamedTuple):
-    """A value and its 95% interval; NaN where undefined."""
+    """A value and its interval, of 95% unless said otherwise; NaN where undefined."""
 
     value: float
     low: float
     high: float
+
+    def as_difference(self) -> dict[str, float]:
+        """The value of two classifiers' ``difference`` and its interval, as metrics/evidence.json has them."""
+        return {"difference": self.value, "low": self.low, "high": self.high}
 
 
 UNDEFINED = Estimate(np.nan, np.nan, np.nan)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import binom, chi2, t
 
+from wen.evaluation.proportion import Estimate
 from wen.evaluation.units import degrees_of_freedom, each_image_alone, jackknife_variance
 
 ALPHA = 0.05
@@ -21,19 +22,6 @@ class Outcome(NamedTuple):
     name: str
     statistic: float
     p: float
-
-
-class Difference(NamedTuple):
-    """A difference between two classifiers, its standard error and interval."""
-
-    value: float
-    error: float
-    low: float
-    high: float
-
-    def row(self) -> dict[str, float]:
-        """The difference and its interval, as metrics/evidence.json has them."""
-        return {"difference": self.value, "low": self.low, "high": self.high}
 
 
 def compare_two(one: np.ndarray, other: np.ndarray, unit: np.ndarray, seed: int) -> Outcome:
@@ -118,7 +106,7 @@ def cochran_q(right: np.ndarray) -> tuple[float, int]:
     return ((k - 1) * between / spread if spread else 0.0), spread
 
 
-def accuracy_difference(one: np.ndarray, other: np.ndarray, unit: np.ndarray, alpha: float = ALPHA) -> Difference:
+def accuracy_difference(one: np.ndarray, other: np.ndarray, unit: np.ndarray, alpha: float = ALPHA) -> Estimate:
     """Estimate how much more often one classifier is right, after Bonett & Price (2012).
 
     Parameters
@@ -131,13 +119,13 @@ def accuracy_difference(one: np.ndarray, other: np.ndarray, unit: np.ndarray, al
 
     Returns
     -------
-    Difference
+    Estimate
         The value is the observed one; the interval lies about the adjusted one, see `difference_by_unit`. From -1 to 1
         if all images are of one subject.
     """
     gained, lost = (np.bincount(unit, found) for found in (one > other, one < other))
-    value, error, low, high = difference_by_unit(gained, lost, np.bincount(unit), alpha)
-    return Difference(float(value), float(error), float(low), float(high))
+    value, _, low, high = difference_by_unit(gained, lost, np.bincount(unit), alpha)
+    return Estimate(float(value), float(low), float(high))
 
 
 def difference_by_unit(
@@ -178,9 +166,7 @@ def difference_by_unit(
     return value, error, np.maximum(centre - reach, -1), np.minimum(centre + reach, 1)
 
 
-def auc_difference(
-    label: np.ndarray, one: np.ndarray, other: np.ndarray, unit: np.ndarray
-) -> tuple[Outcome, Difference]:
+def auc_difference(label: np.ndarray, one: np.ndarray, other: np.ndarray, unit: np.ndarray) -> tuple[Outcome, Estimate]:
     """Compare two correlated areas under the ROC curve by DeLong, DeLong & Clarke-Pearson (1988).
 
     By subject, the structural components are summed over each subject first (Obuchowski 1997), and t has the degrees
@@ -196,7 +182,7 @@ def auc_difference(
 
     Returns
     -------
-    tuple of Outcome and Difference
+    tuple of Outcome and Estimate
         z (by subject: t) and its p; p is 1 if the two rank all pairs alike.
     """
     areas, covariance = delong(label, np.stack([one, other]), unit)
@@ -207,7 +193,7 @@ def auc_difference(
     freedom = np.inf if by_image else degrees_of_freedom(np.bincount(unit))
     reach = float(t.isf(ALPHA / 2, freedom)) * error
     outcome = Outcome("delong" if by_image else "obuchowski", statistic, float(2 * t.sf(abs(statistic), freedom)))
-    return outcome, Difference(value, error, max(value - reach, -1.0), min(value + reach, 1.0))
+    return outcome, Estimate(value, max(value - reach, -1.0), min(value + reach, 1.0))
 
 
 def delong(label: np.ndarray, probabilities: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

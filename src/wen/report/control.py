@@ -50,7 +50,7 @@ def _compared(study: Study, weighted: Classifier, average: np.ndarray, right: np
         "id": weighted.id,
         "changed": int((decide(weighted.probability) != decide(average)).sum()),
         "largest": float(np.abs(weighted.probability - average).max()),
-        **difference.row(),
+        **difference.as_difference(),
         "test": outcome.name,
         "p": outcome.p,
     }

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from wen.evaluation.power import smallest_difference
+from wen.evaluation.proportion import Estimate
 from wen.evaluation.runs import compare_runs
 from wen.evaluation.schemes import compare_schemes, smallest_scheme_difference
 from wen.evaluation.statistics import (
     ALPHA,
-    Difference,
     Outcome,
     accuracy_difference,
     auc_difference,
@@ -70,7 +70,7 @@ class Hypotheses:
         runs = compare_runs(self._right_of_runs(), self.study.unit)
         explained = runs.statistic * runs.df[0]
         effect = {"name": "partial_eta_squared", "value": explained / (explained + runs.df[1])}
-        difference = Difference(runs.difference, runs.error, runs.low, runs.high)
+        difference = Estimate(runs.difference, runs.low, runs.high)
         about = {"hypothesis": "H1", "family": "decides", "measure": "accuracy", "decides": True}
         return [
             about
@@ -169,7 +169,7 @@ class Hypotheses:
             "smallest": self._smallest(one, other, level),
         }
 
-    def _difference(self, one: Classifier, other: Classifier, alpha: float = ALPHA) -> Difference:
+    def _difference(self, one: Classifier, other: Classifier, alpha: float = ALPHA) -> Estimate:
         return accuracy_difference(self.study.right(one), self.study.right(other), self.study.unit, alpha)
 
     def _smallest(self, one: Classifier, other: Classifier, level: float) -> float | None:
@@ -220,13 +220,13 @@ def _about(hypothesis: str, family: str, measure: str, classifiers: Sequence[Cla
 
 
 def _result(
-    outcome: Outcome, difference: Difference, effect: dict[str, Any], smallest: float | None = None
+    outcome: Outcome, difference: Estimate, effect: dict[str, Any], smallest: float | None = None
 ) -> dict[str, Any]:
     return {
         "test": outcome.name,
         "statistic": outcome.statistic,
         "p": outcome.p,
         "effect": effect,
-        **difference.row(),
+        **difference.as_difference(),
         "smallest": smallest,
     }

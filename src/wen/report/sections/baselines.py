@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from wen.ensemble.wen import combine
 from wen.evaluation.metrics import decide, evaluate
+from wen.evaluation.proportion import Estimate
 from wen.evaluation.statistics import (
     ALPHA,
-    Difference,
     Outcome,
     accuracy_difference,
     auc_difference,
@@ -99,12 +99,12 @@ def _row(study: Study, baseline: _Baseline) -> dict[str, Any]:
     }
 
 
-def _in_accuracy(study: Study, probability: np.ndarray) -> tuple[Outcome, Difference]:
+def _in_accuracy(study: Study, probability: np.ndarray) -> tuple[Outcome, Estimate]:
     right = study.right(study.focus), (decide(probability) == study.label).astype(np.int64)
     return compare_two(*right, study.unit, study.seed), accuracy_difference(*right, study.unit)
 
 
-def _in_area(study: Study, probability: np.ndarray) -> tuple[Outcome, Difference]:
+def _in_area(study: Study, probability: np.ndarray) -> tuple[Outcome, Estimate]:
     return auc_difference(study.label, study.focus.probability, probability, study.unit)
 
 
@@ -113,8 +113,8 @@ def _has_area(study: Study) -> bool:
     return all(len(np.unique(study.unit[study.label == label])) > 1 for label in (0, 1))
 
 
-def _gain(outcome: Outcome, difference: Difference) -> dict[str, Any]:
-    return {"test": outcome.name, "p": outcome.p} | difference.row()
+def _gain(outcome: Outcome, difference: Estimate) -> dict[str, Any]:
+    return {"test": outcome.name, "p": outcome.p} | difference.as_difference()
 
 
 def _verdict(accuracy: dict[str, Any], auc: dict[str, Any] | None) -> str:

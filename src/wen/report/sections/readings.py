@@ -49,7 +49,7 @@ def _row(study: Study, written: Classifier, free: Classifier, on_test: np.ndarra
         "scheme": written.scheme,
         "as_written_accuracy": written.row["accuracy"],
         "leak_free_accuracy": free.row["accuracy"],
-        **difference.row(),
+        **difference.as_difference(),
     }
     if on_test is None:
         return row

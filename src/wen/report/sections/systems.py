@@ -136,7 +136,7 @@ def _estimated(study: Study, shown: Classifier) -> dict[str, dict[str, float | N
 def _compared(study: Study, one: Classifier, other: Classifier) -> Row:
     right = study.right(one), study.right(other)
     outcome, difference = compare_two(*right, study.unit, study.seed), accuracy_difference(*right, study.unit)
-    return {"id": other.id, "test": outcome.name, "p": outcome.p} | difference.row()
+    return {"id": other.id, "test": outcome.name, "p": outcome.p} | difference.as_difference()
 
 
 def _claim(study: Study, claim: Row, estimates: dict[str, Any] | None, obstacles: list[str]) -> Row:
