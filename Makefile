@@ -1,4 +1,4 @@
-# Targets for users; the first use installs everything into .venv.
+# The first use of a target installs everything into .venv.
 PYTHON ?= python3
 PROFILE ?= thesis
 COMPLETE ?= true
@@ -21,7 +21,7 @@ test: $(BIN)/installed  ## Lint, type-check and run the test suite
 	pytest
 
 USAGE = usage: make study DATA=FOLDER|ZIP [TABLE=cells.csv] [PROFILE=thesis|honest|laptop] [POSITIVE=CLASS] [CLASSES='NEGATIVE POSITIVE'] [NAME=...] [SUBJECT=REGEX] [COMPLETE=false]
-study: data-given $(BIN)/installed  ## Set up a study of C-NMC or of your own cells: make study DATA=PATH [TABLE=cells.csv] [PROFILE=thesis|honest|laptop]
+study: data-given $(BIN)/installed  ## Set up a study of C-NMC or your own cells: make study DATA=PATH [TABLE=cells.csv] [PROFILE=thesis|honest|laptop]
 	wen study "$(DATA)" --profile "$(PROFILE)" $(if $(filter false,$(COMPLETE)),--incomplete) $(if $(TABLE),--table "$(TABLE)") \
 	  $(if $(CLASSES),--classes $(CLASSES)) $(if $(POSITIVE),--positive "$(POSITIVE)") $(if $(NAME),--name "$(NAME)") \
 	  $(if $(SUBJECT),--subject '$(SUBJECT)')
@@ -32,10 +32,10 @@ data-given:
 results: $(BIN)/installed  ## Print the result table of the last run
 	wen results
 
-record: $(BIN)/installed  ## Make the record on real cells, docs/results/, or go on with it: make record DATA=part or all of C-NMC
+record: $(BIN)/installed  ## Run or resume the studies on real cells in docs/results/: make record DATA=PATH, all or a part of C-NMC
 	python bench/record.py $(if $(DATA),--data "$(DATA)")
 
-chapter:  ## Compile report's draft of chapter 4 into build/chapter/main.pdf (needs pdflatex)
+chapter:  ## Compile the draft of chapter 4 to build/chapter/main.pdf (needs pdflatex)
 	@command -v pdflatex >/dev/null || { echo 'pdflatex not found: install TeX Live, or use report/chapter4.docx'; exit 1; }
 	@test -f report/main.tex || { echo 'report/main.tex not found: run dvc repro first'; exit 1; }
 	rm -rf build/chapter && mkdir -p build && cp -r report build/chapter
@@ -46,22 +46,22 @@ docs: $(BIN)/mkdocs  ## Build the documentation into build/docs and check its li
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 	@echo build/docs/index.html
 
-bench: $(BIN)/installed  ## Compare speed with other code for the same work: make bench [SAMPLE=part of C-NMC]
+bench: $(BIN)/installed  ## Compare speed with other code for the same work: make bench [SAMPLE=PATH, a part of C-NMC]
 	python bench/run.py $(if $(SAMPLE),--sample "$(SAMPLE)")
 
-plain: $(BIN)/installed  ## Run the demo without stored features and compare all its numbers
+plain: $(BIN)/installed  ## Run the demo without stored features and compare all numbers
 	python bench/plain_path.py
 
 SEED ?= 1
 TRIES ?= 60
-chaos: $(BIN)/installed  ## Kill a tiny study and cut its power at random moments, and compare its outputs: make chaos [SEED=1] [TRIES=60]
+chaos: $(BIN)/installed  ## Kill a tiny study at random moments, resume it and compare its outputs: make chaos [SEED=1] [TRIES=60]
 	python chaos/all.py --seed $(SEED) --tries $(TRIES)
 
 MINUTES ?= 10
-fuzz: $(BIN)/installed  ## Read files changed at random: make fuzz [MINUTES=10] [SEED=1]
+fuzz: $(BIN)/installed  ## Read files that are changed at random: make fuzz [MINUTES=10] [SEED=1]
 	python chaos/fuzz.py --minutes $(MINUTES) --seed $(SEED)
 
-mutants: $(BIN)/installed  ## Mutation-test the code of the statistics: make mutants [MINUTES=20]
+mutants: $(BIN)/installed  ## Test whether the tests detect changes in the statistics: make mutants [MINUTES=20]
 	python chaos/mutants.py --minutes $(if $(filter command line,$(origin MINUTES)),$(MINUTES),20)
 
 lock:  ## Update constraints.txt to the newest versions that pyproject.toml allows
