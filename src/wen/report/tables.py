@@ -179,7 +179,7 @@ def _champion_table(models: Sequence[dict[str, Any]], t: Text) -> tuple[list[Col
 def _test_table(study: Study, evidence: dict[str, Any], t: Text) -> tuple[list[Column], Rows]:
     names = t.names(study)
     columns = [
-        Column(t("column.hypothesis"), 2.0), Column(t("column.between"), 4.3), Column(t("column.test"), 2.5),
+        Column(t("column.hypothesis"), 2.0), Column(t("column.between"), 4.2), Column(t("column.test"), 2.5),
         Column(t("column.difference")), Column(t("column.p")), Column(t("column.p_adjusted")),
     ]  # fmt: skip
     rows: Rows = [
