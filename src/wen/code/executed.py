@@ -1,7 +1,6 @@
 """The files of the package that a stage executes or reads: its command's imports, and theirs, are followed."""
 
 import ast
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -18,13 +17,14 @@ DATA = (".csv", ".yaml", ".html", ".xml", ".css", ".js", ".md")
 
 def files(stage: str) -> list[Path]:
     """All files of the package that a stage's command executes or reads."""
+    modules = _modules()
     found: set[Path] = set()
     left = [START, SOURCE / "wen/__init__.py", *_by_name(stage)]
     while left:
         file = left.pop()
         if file not in found and not _only_names(file):
             found.add(file)
-            left += [path for name in imports(file, stage) for path in _modules(name)]
+            left += [modules[name] for name in imports(file, stage) & modules.keys()]
     packages = {file.parent for file in found} - {SOURCE / "wen"}
     beside = (path for package in packages for path in package.rglob("*") if path.suffix in DATA and path.is_file())
     return sorted(found.union(path for path in beside if not path.name.startswith((".", "#", "~"))))
@@ -56,26 +56,34 @@ def read(file: Path, stage: str) -> str:
     return _without_other_commands(content, stage) if file == COMMANDS else content
 
 
-@cache
 def _without_other_commands(text: str, stage: str) -> str:
     lines = text.splitlines(keepends=True)
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef) and node.name != stage.split("/")[0].replace("-", "_"):
-            decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
-            if any(decorator.startswith("app.command") for decorator in decorators):
-                begin, end = node.decorator_list[0].lineno, node.end_lineno or node.lineno
-                lines[begin - 1 : end] = ["\n"] * (end - begin + 1)
+    for name, begin, end in _commands(text):
+        if name != stage.split("/")[0].replace("-", "_"):
+            lines[begin - 1 : end] = ["\n"] * (end - begin + 1)
     return "".join(lines)
 
 
+@cache
+def _commands(text: str) -> list[tuple[str, int, int]]:
+    """The functions that are commands, with their first and last line."""
+    functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+    return [
+        (node.name, node.decorator_list[0].lineno, node.end_lineno or node.lineno)
+        for node in functions
+        if any(ast.unparse(decorator).startswith("app.command") for decorator in node.decorator_list)
+    ]
+
+
 def imports(file: Path, stage: str) -> frozenset[str]:
-    """The modules that a file imports, wherever in it; ``from a import b`` may import a.b, too."""
+    """The modules that a file imports, wherever in it, and the packages that they are in."""
     package = file.relative_to(SOURCE).parent.parts
     return _imported(read(file, stage), package) if file.suffix == ".py" else frozenset()
 
 
 @cache
 def _imported(text: str, package: tuple[str, ...]) -> frozenset[str]:
+    """See `imports`; ``from a import b`` may import a.b, too."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -84,12 +92,13 @@ def _imported(text: str, package: tuple[str, ...]) -> frozenset[str]:
             base = package[: len(package) - node.level + 1] if node.level else ()
             module = ".".join([*base, *([node.module] if node.module else [])])
             names.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
-    return frozenset(names)
+    return frozenset(".".join(name.split(".")[:k]) for name in names for k in range(1, name.count(".") + 2))
 
 
-def _modules(name: str) -> Iterator[Path]:
-    """The project's files that importing a module executes: it, and the packages that it is in."""
-    parts = name.split(".")
-    for k in range(1, len(parts) + 1) if parts[0] == "wen" else ():
-        place = SOURCE.joinpath(*parts[:k])
-        yield from (file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file())
+def _modules() -> dict[str, Path]:
+    """The package's modules, by the names that they are imported by."""
+    found: dict[str, Path] = {}
+    for file in sorted((SOURCE / "wen").rglob("*.py")):
+        parts = file.relative_to(SOURCE).with_suffix("").parts
+        found.setdefault(".".join(parts[:-1] if parts[-1] == "__init__" else parts), file)
+    return found
