@@ -21,10 +21,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+from filelock import FileLock
 
 LIBRARIES = (
     "PIL.BmpImagePlugin", "PIL.PngImagePlugin", "configobj", "dulwich.porcelain", "dulwich.stash", "dvc.cachemgr",
@@ -44,19 +47,20 @@ HARMLESS = ("PYTHONPATH", "PYTHONBREAKPOINT", "PYTHONUNBUFFERED")
 """Variables that a fork obeys or has no use for; Ray sets the last two."""
 
 CLIENT = """#!{python} -IS
-import marshal, os, socket, sys
+import _socket, array, marshal, os, sys  # socket takes as long as all the rest
 if {name!r} == "python":
     if sys.argv[1:3] != ["-m", "dvc"]:
         os.execv({real!r}, sys.argv)  # which takes the name by which it was called as its own
     del sys.argv[1:3]
 elif any(name.startswith("PYTHON") and name not in {harmless} for name in os.environ):
     os.execv({real!r}, sys.argv)  # these set up an interpreter
-with socket.socket(socket.AF_UNIX) as link:
-    link.connect({address!r})
-    request = marshal.dumps(({name!r}, sys.argv, os.getcwd(), dict(os.environ)))
-    socket.send_fds(link, [len(request).to_bytes(4)], [0, 1, 2])
-    link.sendall(request)
-    code = link.recv(4)
+link = _socket.socket(_socket.AF_UNIX)
+link.connect({address!r})
+request = marshal.dumps(({name!r}, sys.argv, os.getcwd(), dict(os.environ)))
+streams = array.array("i", [0, 1, 2])
+link.sendmsg([len(request).to_bytes(4)], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
+link.sendall(request)
+code = link.recv(4)
 os._exit(int.from_bytes(code) if code else 70)
 """
 
@@ -70,8 +74,7 @@ def variables(env: dict[str, str]) -> dict[str, str]:
 
 def python() -> Path:
     """The Python of which `-m dvc` is such a fork, and beside which `wen` and `dvc` are."""
-    folder, _ = _started()
-    return folder / "bin/python"
+    return _started()[0] / "bin/python"
 
 
 def dvc() -> list[str]:
@@ -80,10 +83,23 @@ def dvc() -> list[str]:
 
 
 @cache
-def _started() -> tuple[Path, "subprocess.Popen[bytes]"]:
-    """Start the process, which ends with its input, so with this one; give its virtual environment, and it."""
-    folder = Path(tempfile.mkdtemp(prefix="warm-"))
-    (folder / "bin").mkdir()
+def _started() -> tuple[Path, socket.socket, "subprocess.Popen[bytes] | None"]:
+    """Start the process, if no worker of this run of pytest has; give its virtual environment, and what it lives by.
+
+    It ends when the workers that use it have.
+    """
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    folder = Path(tempfile.gettempdir(), f"warm-{run}")
+    with FileLock(f"{folder}.lock"):
+        server = None if (folder / "socket").exists() else _start(folder)
+        link = socket.socket(socket.AF_UNIX)
+        link.connect(str(folder / "socket"))
+        link.sendall(bytes(4))
+    return folder, link, server
+
+
+def _start(folder: Path) -> "subprocess.Popen[bytes]":
+    (folder / "bin").mkdir(parents=True)
     (folder / "lib").symlink_to(Path(sys.prefix) / "lib")
     shutil.copy(Path(sys.prefix) / "pyvenv.cfg", folder)
     for name in ("wen", "dvc", "python"):
@@ -101,7 +117,7 @@ def _started() -> tuple[Path, "subprocess.Popen[bytes]"]:
     )  # fmt: skip
     assert server.stdout
     assert server.stdout.readline() == b"ready\n"
-    return folder, server
+    return server
 
 
 def _serve(folder: str) -> tuple[str, list[str]]:
@@ -111,23 +127,67 @@ def _serve(folder: str) -> tuple[str, list[str]]:
     _leave_the_disk_behind()
     gc.collect()
     gc.freeze()
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(f"{folder}/socket")
-        listener.listen(64)
-        print("ready", flush=True)
-        while True:
-            ready, _, _ = select.select([listener, 0], [], [])
-            if 0 in ready:
-                shutil.rmtree(folder)
-                os._exit(0)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(f"{folder}/socket")
+    listener.listen(64)
+    print("ready", flush=True)
+    workers: list[int | socket.socket] = [0]
+    running: dict[int, Running] = {}
+    while workers:
+        links = [own.link for own in running.values() if own.link]
+        ready, _, _ = select.select([listener, *workers, *running, *links], [], [])
+        workers = [worker for worker in workers if worker not in ready]  # which say nothing until they end
+        for ended, own in list(running.items()):
+            if ended in ready:
+                own.answer()
+                os.close(ended)
+                del running[ended]
+            elif own.link in ready:
+                own.stop()
+        if listener in ready:
             link, _ = listener.accept()
-            if os.fork() == 0:
-                listener.close()
-                return _begun(link)
-            link.close()
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:  # those that have answered
-                    continue
+            streams, request = _request(link)
+            if not request:
+                workers.append(link)
+            elif command := os.fork():
+                for stream in streams:
+                    os.close(stream)
+                running[os.pidfd_open(command)] = Running(command, link)
+            else:
+                for other in (listener, link, *workers[1:], *links):
+                    other.close()
+                return _begun(streams, *request)
+    shutil.rmtree(folder)
+    os.unlink(f"{folder}.lock")
+    os._exit(0)
+
+
+@dataclass
+class Running:
+    """A command, and the connection of whoever asked for it, while that is there."""
+
+    command: int
+    link: socket.socket | None
+
+    def answer(self) -> None:
+        """Send the exit code of the command, which has ended."""
+        _, status = os.waitpid(self.command, 0)
+        code = os.waitstatus_to_exitcode(status)
+        with contextlib.suppress(BrokenPipeError):
+            if self.link:
+                self.link.sendall((code if code >= 0 else 128 - code).to_bytes(4))
+        self.close()
+
+    def stop(self) -> None:
+        """End the command, as whoever asked is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.command, signal.SIGTERM)
+        self.close()
+
+    def close(self) -> None:
+        if self.link:
+            self.link.close()
+        self.link = None
 
 
 def _leave_the_disk_behind() -> None:
@@ -151,33 +211,30 @@ class _Unsynced(sqlite3.Connection):
         return super().execute(sql.replace("synchronous = 1", "synchronous = 0"), *parameters)
 
 
-def _begun(link: socket.socket) -> tuple[str, list[str]]:
-    """Wait for the command, in the fork of a request; returns in the fork of that one which is to run it."""
+def _request(link: socket.socket) -> tuple[list[int], tuple[str, list[str], str, dict[str, str]] | None]:
+    """The standard streams of whoever asks for a command; its name, arguments, folder and variables.
+
+    A worker, which is to be waited for, asks for none.
+    """
     size, streams, _, _ = socket.recv_fds(link, 4, 3)
     with link.makefile("rb") as file:
-        name, arguments, folder, variables = marshal.loads(file.read(int.from_bytes(size)))
-    if not (command := os.fork()):
-        os.setsid()
-        link.close()
-        for number, stream in enumerate(streams):
-            os.dup2(stream, number)
-            os.close(stream)
-        os.chdir(folder)
-        os.environ.clear()
-        os.environ.update(variables)
-        sys.path[:0] = [path for path in variables.get("PYTHONPATH", "").split(os.pathsep) if path]
-        return name, arguments
-    for stream in streams:
+        content = file.read(int.from_bytes(size))
+    return streams, marshal.loads(content) if content else None
+
+
+def _begun(
+    streams: list[int], name: str, arguments: list[str], folder: str, variables: dict[str, str]
+) -> tuple[str, list[str]]:
+    """In the fork that is to run the command: take up what it was asked for with."""
+    os.setsid()
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
         os.close(stream)
-    ended = os.pidfd_open(command)
-    if link in select.select([link, ended], [], [])[0]:  # whoever asked is gone
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(command, signal.SIGTERM)
-    _, status = os.waitpid(command, 0)
-    code = os.waitstatus_to_exitcode(status)
-    with contextlib.suppress(BrokenPipeError):
-        link.sendall((code if code >= 0 else 128 - code).to_bytes(4))
-    os._exit(0)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(variables)
+    sys.path[:0] = [path for path in variables.get("PYTHONPATH", "").split(os.pathsep) if path]
+    return name, arguments
 
 
 def _code(name: str) -> int:
