@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pooled import RATES, Features, pooled, with_images
 from scipy import stats
 from sklearn.metrics import accuracy_score, roc_auc_score
-from tune import RATES, Features, pooled, with_images
 
 from wen.config.params import Backbone, Params
 from wen.config.paths import Paths

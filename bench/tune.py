@@ -8,15 +8,12 @@ crop and size are chosen first, by AUC; then each other setting is tried by itse
 """
 
 import argparse
-import os
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
+from pooled import Features, pooled, with_images
 from sklearn.metrics import accuracy_score, cohen_kappa_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -25,22 +22,16 @@ from wen.config.paths import Paths
 from wen.config.read import load
 from wen.config.seeds import seed_for
 from wen.data.components import components
-from wen.data.images import network_input
 from wen.data.split import assign
 from wen.data.symmetry import TURNS
 from wen.data.table import DEVELOPMENT, read_copies, read_index
 from wen.errors import WenError
-from wen.network import backbone, device
-from wen.network.frozen import Frozen, runner
-from wen.network.views import turned
+from wen.network import device
 from wen.repeats import heads
 
-BATCH = 32
 FOLDS, DRAWS = 5, 6
-"""And how often people are dealt into folds: one draw tells little of so few people."""
+"""Folds of people, and how often people are dealt into them: one draw tells little of so few people."""
 CROPS, SIZES = (450, 300, 240), (96, 128, 160, 192)
-RATES = [0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00001]
-"""Learning rates whose heads are tried, each table's best of them by AUC."""
 SETTINGS: dict[str, list[object]] = {
     "batch_size": [32, 64],
     "schedule": ["cosine"],
@@ -48,8 +39,6 @@ SETTINGS: dict[str, list[object]] = {
     "label_smoothing": [0.1],
     "ema": [0.9, 0.99],
 }
-Features = list[np.ndarray]
-"""Of each turn, the pooled features and a last column of 1."""
 
 
 def main() -> None:
@@ -93,39 +82,6 @@ def searched(params: Params, paths: Paths, most: int | None) -> pd.DataFrame:
     if cells.empty:
         raise WenError(f"{paths.root}: no image is in development by both splits")
     return cells.reset_index(drop=True)
-
-
-def with_images(params: Params, crop: int, size: int) -> Params:
-    """The same parameters with other images, and the rates of the search."""
-    images = params.images.model_copy(update={"crop": crop, "size": size})
-    return params.model_copy(update={"images": images, "lr_grid": RATES})
-
-
-def pooled(
-    params: Params, paths: Paths, cells: pd.DataFrame, turns: Sequence[int] = (0,), weights: Path | None = None
-) -> Features:
-    """The frozen network's features of images turned by each turn; its weights are the study's, or those of a file."""
-    where = torch.device("cpu")
-    network = backbone.load(params, weights or paths.backbone, where)
-    frozen = Frozen(network, params.finetune.unfreeze_from, ("pooled",))
-    run = runner(frozen, params.images.size, where, params.compute)
-    found: list[list[np.ndarray]] = [[] for _ in turns]
-    for batch in decoded(params, paths, cells):
-        pixels = torch.from_numpy(batch).float() / 255
-        for own, turn in zip(found, turns, strict=True):
-            own.append(run(turned(pixels, turn).contiguous())[0].numpy())
-    return [np.column_stack([np.concatenate(own), np.ones(len(cells), np.float32)]) for own in found]
-
-
-def decoded(params: Params, paths: Paths, cells: pd.DataFrame) -> Iterator[np.ndarray]:
-    """Batches of images as they enter the network."""
-    files = [(paths.image(path), digest) for path, digest in zip(cells.path, cells.sha256, strict=True)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for begin in range(0, len(files), BATCH):
-            part = files[begin : begin + BATCH]
-            yield np.stack(
-                list(pool.map(lambda file: network_input(*file, params.images.crop, params.images.size), part))
-            )
 
 
 def row(name: str, params: Params, cells: pd.DataFrame, features: Features) -> float:

@@ -1,25 +1,18 @@
 """bench/tune.py, the search for settings: on whom it looks, and that what it prints is of folds that chose nothing."""
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT
+import tune
 
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.split import assign
 from wen.data.table import read_copies, read_index
 from wen.repeats import heads
-
-spec = importlib.util.spec_from_file_location("tune", PROJECT / "bench/tune.py")
-assert spec
-assert spec.loader
-tune: Any = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tune)
 
 
 def test_it_looks_at_no_image_that_a_split_of_the_study_tests_on(featured: Path, tiny: Params) -> None:
