@@ -16,7 +16,7 @@ from wen.network.graph import Graph, Part
 from wen.network.views import turned
 
 MARK = 0x7FC00001
-"""The bits of a NaN that torch does not make, nor are those of the numbers after it."""
+"""Bits of a NaN; with those after it, a NaN of its own for each weight. Torch makes none of these by itself."""
 
 
 class Trunk(nn.Module):
@@ -119,6 +119,10 @@ def graph_of(network: nn.Module, unfreeze_from: str, size: int, turns: Sequence[
 
     torch.fx cannot trace some networks, OpenVINO cannot convert some, or might write a number computed of a weight.
 
+    OpenVINO writes weights as constants without saying which is which. So each weight is first filled with a NaN that
+    has bits of its own: a constant of these bits alone is that weight. Arithmetic passes a NaN's bits on, so a constant
+    that holds them among others is computed of a weight, and would be wrong for another model's weights.
+
     Parameters
     ----------
     network : Module
@@ -132,7 +136,6 @@ def graph_of(network: nn.Module, unfreeze_from: str, size: int, turns: Sequence[
     assembly = Assembly([network], unfreeze_from, turns=turns).eval()
     if not assembly.is_traced:
         return None
-    # Each weight becomes a NaN of its own, by which it is recognised, and so is what is computed of it.
     marks: dict[bytes, str] = {}
     floats = {name: tensor for name, tensor in network.state_dict().items() if tensor.dtype == torch.float32}
     for mark, (name, tensor) in enumerate(floats.items(), MARK):
