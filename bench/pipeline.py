@@ -23,8 +23,8 @@ from table import Row
 from wen.config.member import Member
 from wen.config.paths import Paths
 from wen.config.read import load
-from wen.data.images import sha256
 from wen.data.table import INDEX
+from wen.files import sha256
 from wen.members.apply import classify, preparation
 from wen.members.networks import Networks
 from wen.network import backbone, device

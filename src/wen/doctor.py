@@ -168,7 +168,7 @@ def _weights(params: Params, paths: Paths) -> Finding:
 
 def _device() -> Finding:
     """Name the device that stages choose; the only line that loads torch."""
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         import torch
 
@@ -180,7 +180,7 @@ def _device() -> Finding:
         return Finding("device", f"{text}; test it with `wen selftest`")
     cores: Message = f"CPU, {len(psutil.Process().cpu_affinity() or ()) or os.cpu_count()} cores"
     if Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi"):
-        reason = str(said[0].message).splitlines()[0] if said else f"torch {torch.__version__}"
+        reason = str(warned[0].message).splitlines()[0] if warned else f"torch {torch.__version__}"
         return Finding("device", f"{cores}; PyTorch cannot use the GPU of this machine: {reason}", "warn")
     return Finding("device", f"{cores}; `wen plan` estimates how long the study takes")
 

@@ -143,6 +143,11 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
 
 
+def sha256(data: bytes) -> str:
+    """Hexadecimal SHA-256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def digest(path: Path, kind: str = "sha256") -> str:
     """Hexadecimal hash of a file, of which memory holds a part at a time."""
     with path.open("rb") as file:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.data.images import sha256
+from wen.files import sha256
 
 if TYPE_CHECKING:
     from wen.study import Study  # which `wen classify` does without

@@ -68,11 +68,11 @@ def _commit(folder: Path) -> str:
     output_of(["git", "init", "--quiet"], folder)
     try:
         output_of(["git", "var", "GIT_AUTHOR_IDENT"], folder)
-        said = ""
+        identity = ""
     except WenError:
         output_of(["git", "config", "user.name", "wen study"], folder)
         output_of(["git", "config", "user.email", "wen@localhost"], folder)
-        said = ', committed as "wen study", because git has no identity here'
+        identity = ', committed as "wen study", because git has no identity here'
     output_of(["git", "add", "--all"], folder)
     output_of(["git", "commit", "--quiet", "--message", f"A study by wen {version('wen')}"], folder)
-    return said
+    return identity

@@ -97,7 +97,7 @@ def _opened(output: Path | None, errors: str) -> Iterator[TextIO]:
         stream.detach()
 
 
-def _whole(row: Row, about: Mapping[str, str | float]) -> Row:
+def _described(row: Row, about: Mapping[str, str | float]) -> Row:
     """A row with what it is about behind ``called``."""
     keys = list(row)
     behind = keys.index("called") + 1
@@ -131,9 +131,9 @@ def _csv(stream: TextIO, about: Mapping[str, str | float]) -> Write:
     header: list[str] = []
 
     def write(row: Row) -> None:
-        name, *values = _whole(row, about).values()
+        name, *values = _described(row, about).values()
         if not header:
-            header.extend(_whole(row, about))
+            header.extend(_described(row, about))
             plain.writerow(header)
         writer = plain if re.fullmatch(r"[\w./-]+", name, re.ASCII) else quoted
         writer.writerow([_no_formula(name), *values])
@@ -156,7 +156,7 @@ def _no_formula(name: str) -> str:
 
 def _jsonl(stream: TextIO, about: Mapping[str, str | float]) -> Write:
     def write(row: Row) -> None:
-        stream.write(json.dumps(_whole(row, about)) + "\n")
+        stream.write(json.dumps(_described(row, about)) + "\n")
 
     return write
 
@@ -181,7 +181,7 @@ def _parquet(path: Path, about: Mapping[str, str | float]) -> Iterator[Write]:
 
     def write(row: Row) -> None:
         key, name = next(iter(row.items()))
-        held.append(_whole(row | {key: name if name.isascii() else _text(name)}, about))
+        held.append(_described(row | {key: name if name.isascii() else _text(name)}, about))
         if len(held) == GROUP:
             flush()
 

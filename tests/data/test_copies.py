@@ -17,10 +17,9 @@ from scipy.ndimage import binary_erosion, gaussian_filter
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data import copies, pictures, prepare, synthetic
-from wen.data.images import sha256
 from wen.data.readers import cnmc
 from wen.data.symmetry import TURNS, inverse, turned
-from wen.files import read_json
+from wen.files import read_json, sha256
 
 SIDE = 120
 DIFFERENCE = 3.0

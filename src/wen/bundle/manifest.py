@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wen.errors import WenError
-from wen.files import write_json
+from wen.files import digest, write_json
 
 FORMAT = "wen bundle"
 VERSION = 2
@@ -22,9 +22,9 @@ HASHED = (WEIGHTS, OPENVINO, ONNX)
 
 def write(content: dict[str, Any], folder: Path, hashed: Sequence[str] = HASHED) -> None:
     """Write classifier.json with the hashes of the other files, and of itself."""
-    files = {name: {"bytes": (folder / name).stat().st_size, "sha256": _sha256(folder / name)} for name in hashed}
-    whole = {"format": FORMAT, "version": VERSION, **content, "files": files}
-    write_json(folder / MANIFEST, {**whole, "sha256": _own(whole)})
+    files = {name: {"bytes": (folder / name).stat().st_size, "sha256": digest(folder / name)} for name in hashed}
+    described = {"format": FORMAT, "version": VERSION, **content, "files": files}
+    write_json(folder / MANIFEST, {**described, "sha256": _of_values(described)})
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -41,13 +41,13 @@ def read(folder: Path) -> dict[str, Any]:
             f"{folder}: a bundle of version {content.get('version')}, but this wen reads version {VERSION}; export "
             "it again with this release, or use the release that wrote it"
         )
-    if content.pop("sha256", None) != _own(content):
+    if content.pop("sha256", None) != _of_values(content):
         raise WenError(f"{folder / MANIFEST}: damaged (its hash differs); copy the bundle again, or export it again")
     for name, expected in content["files"].items():
         path = folder / name
         if not path.is_file():
             raise WenError(f"{path}: missing; copy the bundle again, or export it again")
-        if path.stat().st_size != expected["bytes"] or _sha256(path) != expected["sha256"]:
+        if path.stat().st_size != expected["bytes"] or digest(path) != expected["sha256"]:
             raise WenError(f"{path}: damaged (its hash differs); copy the bundle again, or export it again")
     return content
 
@@ -75,11 +75,6 @@ def _read(folder: Path) -> dict[str, Any]:
     return content
 
 
-def _own(content: dict[str, Any]) -> str:
+def _of_values(content: dict[str, Any]) -> str:
     """SHA-256 of a manifest's values, whatever the layout of the file."""
     return hashlib.sha256(json.dumps(json.loads(json.dumps(content)), sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """weights.safetensors: the members' weights, of which those that all share stand once."""
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from wen.config.member import Member
 from wen.config.params import Backbone, Params
 from wen.config.paths import Paths
 from wen.errors import WenError
+from wen.files import sha256
 from wen.network.graph import PLACE, Arrays, Graph, places
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def write(weights: Arrays, xml: bytes, constants: bytes, path: Path) -> bytes:
     path : Path
     """
     arrays = dict(weights)
-    weight_of = {_digest(array.tobytes()): key for key, array in reversed(arrays.items())}
+    weight_of = {sha256(array.tobytes()): key for key, array in reversed(arrays.items())}
     others = _others([constants[begin : begin + size] for begin, size in places(xml)], set(weight_of))
     arrays[CONSTANTS] = np.frombuffer(b"".join(others), np.int64)
     path.write_bytes(safetensors.numpy.save(arrays))
@@ -121,7 +121,7 @@ def write(weights: Arrays, xml: bytes, constants: bytes, path: Path) -> bytes:
 
     def referring(match: re.Match[bytes]) -> bytes:
         begin, size = int(match[1]), int(match[3])
-        return b"%d" % place[_digest(constants[begin : begin + size])] + match[2] + match[3]
+        return b"%d" % place[sha256(constants[begin : begin + size])] + match[2] + match[3]
 
     return PLACE.sub(referring, xml)
 
@@ -130,7 +130,7 @@ def _others(constants: list[bytes], known: set[str]) -> dict[bytes, list[str]]:
     """Constants that are no weights, each filled up to whole eight bytes, and the digests of what it begins with."""
     others: dict[bytes, list[str]] = {}
     for constant in constants:
-        digest = _digest(constant)
+        digest = sha256(constant)
         if digest not in known:
             digests = others.setdefault(constant.ljust(-(-len(constant) // 8) * 8, b"\0"), [])
             digests += [digest] * (digest not in digests)
@@ -143,7 +143,3 @@ def _begins(path: Path) -> dict[str, int]:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
     return {key: 8 + length + about["data_offsets"][0] for key, about in header.items() if key != "__metadata__"}
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -1,6 +1,5 @@
 """Image files: read once, checked, and cut to the square that enters the network."""
 
-import hashlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from wen.errors import WenError
+from wen.files import sha256
 
 FORMATS = ("BMP", "JPEG", "PNG", "TIFF")
 ENDINGS = (".bmp", ".dib", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff")
@@ -128,11 +128,6 @@ def _depth(data: bytes) -> int:
     """Bits a pixel, by the header of a BMP."""
     place = 24 if data[14] == 12 else 28  # the oldest kind of header has 12 bytes
     return int.from_bytes(data[place : place + 2], "little")
-
-
-def sha256(data: bytes) -> str:
-    """Hexadecimal SHA-256 of bytes."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def network_input(path: Path, digest: str, crop: int | None, size: int) -> np.ndarray:

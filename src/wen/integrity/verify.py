@@ -46,7 +46,7 @@ def run(paths: Paths) -> None:
     if not (paths.root / ".dvc").is_dir():
         raise WenError(f"{paths.root.resolve()}: not a DVC repository; run this in the folder of a study")
     inspection = _Inspection(paths.root, everything=True)
-    if damaged := inspection.mend():
+    if damaged := inspection.repair():
         raise WenError(
             f"{len(damaged)} of {len(inspection.found)} files were damaged: {listed(damaged)}. Those with an intact "
             "copy were restored, the others removed; `dvc pull` fetches these from a remote, `dvc repro` makes them "
@@ -78,7 +78,7 @@ def check(paths: Paths) -> list[str]:
     """
     if not (paths.root / ".dvc").is_dir():
         return []
-    return _Inspection(paths.root, everything=False).mend()
+    return _Inspection(paths.root, everything=False).repair()
 
 
 def listed(names: list[str], most: int = 10) -> str:
@@ -117,15 +117,15 @@ class _Inspection:
         self.intact = {md5 for md5, path in there.items() if self.found[path] == md5.removesuffix(".dir")}
         self.broken = {md5: path for md5, path in there.items() if md5 not in self.intact}
 
-    def mend(self) -> list[str]:
+    def repair(self) -> list[str]:
         """Restore or remove what is damaged; the names of those files."""
-        damaged = self._mend_workspace()
-        damaged += self._mend_cache(set(damaged))
+        damaged = self._repair_workspace()
+        damaged += self._repair_cache(set(damaged))
         _forget_empty_runs(self.cache)
         self.digests.save()
         return [os.path.relpath(path, self.root).replace(os.sep, "/") for path in damaged]
 
-    def _mend_workspace(self) -> list[Path]:
+    def _repair_workspace(self) -> list[Path]:
         sizes = {self.root / out.path: out.size for out in self.outs}
         damaged = []
         for path, md5 in self.expected.items():
@@ -141,7 +141,7 @@ class _Inspection:
                 os.utime(path)
         return damaged
 
-    def _mend_cache(self, named: set[Path]) -> list[Path]:
+    def _repair_cache(self, named: set[Path]) -> list[Path]:
         """What is damaged in the cache; an output of the workspace that is named already is not named twice."""
         damaged = []
         for md5, path in self.broken.items():

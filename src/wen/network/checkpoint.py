@@ -14,8 +14,7 @@ from wen.code import listed
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.data.images import sha256
-from wen.files import atomic
+from wen.files import atomic, sha256
 
 Weights = dict[str, torch.Tensor]
 DEPENDS_ON = {"seed", "images", "backbone", "augment", "features", "train", "head", "finetune", "compute"}

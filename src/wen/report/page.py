@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
-from wen.data.images import sha256
 from wen.evaluation.metrics import MEASURES, evaluate
-from wen.files import atomic, read_json, write_json, write_text
+from wen.files import atomic, read_json, sha256, write_json, write_text
 from wen.identity import identity
 from wen.report import (
     beside,

@@ -7,8 +7,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 from wen.config.paths import Paths
-from wen.data.images import sha256
-from wen.files import read_json
+from wen.files import read_json, sha256
 from wen.report.language import Text
 
 PACKAGES = (

@@ -18,12 +18,11 @@ from wen.config.member import SYSTEM, Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.components import components
-from wen.data.images import sha256
 from wen.data.table import read_cells, read_copies, rows_of_fold
 from wen.ensemble.combined import ensemble
 from wen.ensemble.wen import combine
 from wen.errors import WenError
-from wen.files import atomic, read_json, write_json
+from wen.files import atomic, read_json, sha256, write_json
 from wen.members.predictions import Predictions, without_maps, write, write_averages, write_row
 from wen.network import device
 from wen.systems.fold import Cells, Source, Training
