@@ -318,7 +318,7 @@ def test_without_the_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyP
 
 
 def test_a_folder_that_is_no_bundle_and_a_place_without_a_study_give_a_sentence(tmp_path: Path) -> None:
-    for arguments, problem in ((["nowhere"], "nowhere: no such folder"), ([], "no study here")):
+    for arguments, problem in ((["nowhere"], "nowhere: no such folder"), ([], "params.yaml: not found here")):
         done = subprocess.run(
             [sys.executable, "-m", "wen", "serve", *arguments, "--port", "0"], cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True, check=False,

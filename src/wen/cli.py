@@ -28,7 +28,8 @@ app = typer.Typer(
 LR = Annotated[float, typer.Option(help="Learning rate, one of those in params.yaml.")]
 Fold = Annotated[int, typer.Option(help="Validation fold, counted from 0.")]
 Device = Annotated[
-    str, typer.Option(envvar="WEN_DEVICE", help=("Device: auto, cuda, cuda:1, mps or cpu."), show_default=True)
+    str,
+    typer.Option(envvar="WEN_DEVICE", help="Device to compute on: auto, cuda, cuda:1, mps or cpu.", show_default=True),
 ]
 
 
@@ -52,7 +53,10 @@ def _before(
     release: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_release, is_eager=True, help=("Print the version, commit and folder.")
+            "--version",
+            callback=_print_release,
+            is_eager=True,
+            help="Print version, commit and folder of the code that runs.",
         ),
     ] = False,
 ) -> None:
@@ -72,7 +76,7 @@ def _study() -> tuple[Params, Paths]:
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder to create.")],
     profile: Annotated[
-        str, typer.Option(help=("Profile to copy to params.yaml: demo, thesis, honest or laptop."))
+        str, typer.Option(help="Profile to copy to params.yaml: demo, thesis, honest or laptop.")
     ] = "demo",
 ) -> None:
     """Create a new study in its own folder, as a git and DVC repository."""
@@ -91,14 +95,14 @@ def study(
         tuple[str, str] | None, typer.Option(help="Names of the negative and the positive class, as folders or labels.")
     ] = None,
     positive: Annotated[
-        str | None, typer.Option(help=("Name of the positive class, if the names do not show it."))
+        str | None, typer.Option(help="Name of the positive class, if the names do not show it.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help=("Name of the data set in the report (default: name of the folder)."))
+        str | None, typer.Option(help="Name of the data set in the report (default: name of the folder).")
     ] = None,
     subject: Annotated[
         str | None,
-        typer.Option(help=("Regular expression whose group is the subject in an image's path, e.g. 'P(\\d+)_'.")),
+        typer.Option(help="Regular expression whose group is the subject in an image's path, e.g. 'P(\\d+)_'."),
     ] = None,
 ) -> None:
     """Copy images to data/raw, check them, and write a profile to params.yaml."""
@@ -110,7 +114,7 @@ def study(
 
 @app.command()
 def check() -> None:
-    """Check params.yaml."""
+    """Check params.yaml, as `dvc repro` does before any stage runs."""
     from wen.integrity.check import check
 
     check(*_study())
@@ -137,9 +141,9 @@ def write_grid(
 
 @app.command()
 def plan(
-    file: Annotated[
-        Path, typer.Option("--params", help=("Parameters to plan for: a params.yaml or a profile."))
-    ] = Path("params.yaml"),
+    file: Annotated[Path, typer.Option("--params", help="Parameters to plan for: a params.yaml or a profile.")] = Path(
+        "params.yaml"
+    ),
     calibrate: Annotated[bool, typer.Option(help="Run the network briefly to estimate hours.")] = True,
     device: Device = "auto",
 ) -> None:
@@ -208,7 +212,7 @@ def baselines(device: Device = "auto") -> None:
 
 @app.command()
 def repeats(device: Device = "auto") -> None:
-    """Train heads on the frozen features over many other splits."""
+    """Repeat the study on other splits, with heads on the frozen features."""
     from wen.repeats import stage
 
     stage.run(*_study(), device)
@@ -216,7 +220,7 @@ def repeats(device: Device = "auto") -> None:
 
 @app.command()
 def network(
-    name: Annotated[str, typer.Argument(help=("Network, one of those under `pretrained` in params.yaml."))],
+    name: Annotated[str, typer.Argument(help="Network, one of those under `pretrained` in params.yaml.")],
     device: Device = "auto",
 ) -> None:
     """Compute a network's features once for all published systems that use it."""
@@ -235,7 +239,7 @@ def systems() -> None:
 
 @app.command()
 def system(
-    name: Annotated[str, typer.Argument(help=("System, one of those under `systems` in params.yaml."))],
+    name: Annotated[str, typer.Argument(help="System, one of those under `systems` in params.yaml.")],
     device: Device = "auto",
 ) -> None:
     """Run a published system on this study's images and split."""
@@ -246,7 +250,7 @@ def system(
 
 @app.command()
 def train_fold(lr: LR, fold: Fold, device: Device = "auto") -> None:
-    """Train a model in two stages."""
+    """Train the model of a learning rate and fold, in two stages."""
     from wen.members import finetune
 
     finetune.run(*_study(), Member(str(lr), fold), device)
@@ -254,7 +258,7 @@ def train_fold(lr: LR, fold: Fold, device: Device = "auto") -> None:
 
 @app.command()
 def predict_fold(lr: LR, fold: Fold, device: Device = "auto") -> None:
-    """Predict a model's validation fold and the test set."""
+    """Predict the validation fold and the test set with a trained model."""
     from wen.members import predict
 
     predict.run(*_study(), Member(str(lr), fold), device)
@@ -307,34 +311,34 @@ class Form(StrEnum):
 @app.command()
 def classify(
     sources: Annotated[
-        list[str], typer.Argument(help=("Images, folders or patterns; - reads names from standard input."))
+        list[str], typer.Argument(help="Images, folders or patterns; - reads names from standard input.")
     ],
     classifier: Annotated[
-        str | None, typer.Option(help=("Classifier, e.g. 'inter 0.001 kappa' (default: the one in focus)."))
+        str | None, typer.Option(help="Classifier, e.g. 'inter 0.001 kappa' (default: the one in focus).")
     ] = None,
     form: Annotated[
         Form | None,
-        typer.Option("--format", help=("Format of the rows (default: by the ending of --output, otherwise a table).")),
+        typer.Option("--format", help="Format of the rows (default: by the ending of --output, otherwise a table)."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help=("File to write: .csv, .jsonl, .parquet or .txt (default: standard output)."))
+        Path | None, typer.Option(help="File to write: .csv, .jsonl, .parquet or .txt (default: standard output).")
     ] = None,
     members: Annotated[bool, typer.Option("--members", help="Add the probability of each member.")] = False,
     submission: Annotated[
-        Path | None, typer.Option(help=("File in the challenge's format, for images named 1.bmp, 2.bmp, ..."))
+        Path | None, typer.Option(help="File in the challenge's format, for images named 1.bmp, 2.bmp, ...")
     ] = None,
     device: Device = "auto",
     address: Annotated[
-        str | None, typer.Option(help="Ray cluster to spread the images over: auto, on one of its nodes.")
+        str | None, typer.Option(help="Ray cluster to spread the images over: auto, when run on one of its nodes.")
     ] = None,
     bundle: Annotated[
-        Path | None, typer.Option(help=("Folder written by `wen export`, used instead of a study."))
+        Path | None, typer.Option(help="Folder written by `wen export`, used instead of a study.")
     ] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Lowest probability that is called positive (default: 0.5).")
     ] = None,
     subjects: Annotated[
-        Path | None, typer.Option(help=("CSV of file and subject: gives one row per person instead of per image."))
+        Path | None, typer.Option(help="CSV of file and subject: gives one row per person instead of per image.")
     ] = None,
 ) -> None:
     """Classify new images with a trained classifier."""
@@ -351,18 +355,20 @@ def classify(
 
 @app.command()
 def serve(
-    bundle: Annotated[Path | None, typer.Argument(help="A folder of wen export; else the study here.")] = None,
-    classifier: Annotated[
-        str | None, typer.Option(help="For example 'inter 0.001 kappa' (default: the headline's).")
+    bundle: Annotated[
+        Path | None, typer.Argument(help="Folder written by `wen export` (default: use the study in this folder).")
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8017,
+    classifier: Annotated[
+        str | None, typer.Option(help="Classifier, e.g. 'inter 0.001 kappa' (default: the one in focus).")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 chooses a free one.")] = 8017,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Probability from which on a cell is positive (default: 0.5).")
+        float | None, typer.Option(min=0, max=1, help="Lowest probability that is called positive (default: 0.5).")
     ] = None,
     device: Device = "auto",
 ) -> None:
-    """Classify images that are dropped on a page, on this computer alone."""
+    """Classify images on a web page that runs on this computer."""
     from wen import loading
     from wen.serve import run
 
@@ -370,7 +376,9 @@ def serve(
         run.run(run.of_bundle(bundle, classifier, device), run.Options(port, threshold, "en", open_browser))
     else:
         if not Paths().params.is_file():
-            raise WenError("no study here, as there is no params.yaml; name a bundle: wen serve BUNDLE")
+            raise WenError(
+                "params.yaml: not found here; change to the folder of a study, or name a bundle: wen serve BUNDLE"
+            )
         params, paths = _study()
         options = run.Options(port, threshold, params.report.language, open_browser)
         run.run(lambda: loading.of_study(params, paths, classifier, device), options)
@@ -380,7 +388,7 @@ def serve(
 def export(
     bundle: Annotated[Path, typer.Argument(help="Folder to write.")],
     classifier: Annotated[
-        str | None, typer.Option(help=("Classifier, e.g. 'inter 0.001 kappa' (default: the one in focus)."))
+        str | None, typer.Option(help="Classifier, e.g. 'inter 0.001 kappa' (default: the one in focus).")
     ] = None,
 ) -> None:
     """Export a classifier to a folder that can be used without the study."""
@@ -393,15 +401,15 @@ def export(
 def run(
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help=("Number of models to train in parallel on this machine (default: as many as fit).")),
+        typer.Option(min=1, help="Number of models to train in parallel on this machine (default: as many as fit)."),
     ] = None,
     address: Annotated[
-        str | None, typer.Option(help=("Ray cluster: ray://HOST:PORT, or auto on one of its nodes."))
+        str | None, typer.Option(help="Ray cluster: ray://HOST:PORT, or auto on one of its nodes.")
     ] = None,
     gpus_per_job: Annotated[
         float | None,
         typer.Option(
-            min=0.01, help=("GPUs per model; below 1, several models share a GPU (default: 1, or 0 without GPUs).")
+            min=0.01, help="GPUs per model; below 1, several models share a GPU (default: 1, or 0 without GPUs)."
         ),
     ] = None,
 ) -> None:
@@ -417,7 +425,9 @@ def run(
 
 @app.command()
 def makespan(
-    workers: Annotated[list[int], typer.Option(min=1, help="Workers; may be repeated.")] = [1, 2, 4, 8, 15, 45],  # noqa: B006
+    workers: Annotated[
+        list[int], typer.Option(min=1, help="Number of workers; repeat the option to compare several.")
+    ] = [1, 2, 4, 8, 15, 45],  # noqa: B006
 ) -> None:
     """Predict how long the study takes with more workers, from the times of the last run."""
     from wen.launch import makespan
@@ -427,7 +437,7 @@ def makespan(
 
 @app.command()
 def selftest(device: Device = "auto") -> None:
-    """Test in about a minute whether a device computes the same as the CPU, and the same every time."""
+    """Test whether a device agrees with the CPU and gives equal results every time (about a minute)."""
     from wen.selftest import checks
 
     checks.run(device)
@@ -436,10 +446,10 @@ def selftest(device: Device = "auto") -> None:
 @app.command()
 def verify(
     remote: Annotated[
-        bool, typer.Option("--remote", help="Compare with the DVC remote and push what it lacks.")
+        bool, typer.Option("--remote", help="Compare the DVC remote with dvc.lock and push what is missing there.")
     ] = False,
     name: Annotated[
-        str | None, typer.Argument(help=("Name of the remote, with --remote (default: DVC's default remote)."))
+        str | None, typer.Argument(help="Name of the remote, with --remote (default: DVC's default remote).")
     ] = None,
 ) -> None:
     """Compare the hashes of outputs and cache with dvc.lock; restore or remove what is damaged."""
