@@ -41,7 +41,7 @@ Part = tuple[str, Sequence[int]]
 
 
 def main() -> None:
-    """Print the mean of each measure over the splits, and the paired difference from images as they are."""
+    """Print the mean of each measure over the splits, and the paired difference from the original images."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("study", type=Path)
     parser.add_argument("--splits", type=int, default=20)
@@ -96,7 +96,7 @@ def features(params: Params, paths: Paths, cells: pd.DataFrame) -> dict[str, Fea
 def configurations(others: Sequence[str]) -> dict[str, list[Part]]:
     """What is averaged over, by its name; the first is what the others are compared with."""
     tried: dict[str, list[Part]] = {
-        "images as they are": [(PLAIN, [0])],
+        "original images": [(PLAIN, [0])],
         "predict.tta: flips": [(PLAIN, FLIPS)],
         "quarter turns": [(PLAIN, [0, 1, 2, 3])],
         "predict.tta: dihedral": [(PLAIN, list(TURNS))],

@@ -169,7 +169,7 @@ class Finetune(Section):
 
 
 class Predict(Section):
-    """How the networks' probabilities of an image are made."""
+    """How networks predict an image: once, or as a mean over copies of it."""
 
     tta: Literal["none", "flips", "dihedral"] = "none"
     """Mean probability over turned copies of an image."""
@@ -196,7 +196,7 @@ class Compute(Section):
 
 
 class Report(Section):
-    """Language of the report, the difference that matters, and the intended use for which decisions are judged."""
+    """Language of the report, smallest difference that matters, and settings of its sections."""
 
     language: Literal["en", "id"]
     margin: Annotated[float, Field(gt=0, lt=0.5)]
