@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -66,3 +67,12 @@ def test_a_network_that_was_found_good_is_not_built_again(
     assert len(built) == 1
     check.check(tiny.model_copy(update={"backbone": tiny.backbone.model_copy(update={"name": "x"})}), Paths(tmp_path))
     assert len(built) == 2
+
+
+def test_a_folder_that_cannot_be_written_can_be_checked(
+    tiny: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    monkeypatch.setattr(check, "_network", lambda params: "")
+    monkeypatch.setattr(check, "write_text", Mock(side_effect=OSError(30, "Read-only file system")))
+    check.check(tiny, Paths(tmp_path))

@@ -1,5 +1,6 @@
 import re
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -251,3 +252,11 @@ def test_the_plan_counts_what_is_fitted_on_stored_outputs_and_no_more(tiny: Para
     assert fitting(frozen, "ullah2021", 500) > 0
     assert fitting(finetune, "ullah2021", 500) == 0
     assert "at depth frozen: 0.0 minutes" not in described(finetune, 1000, 500, None)
+
+
+def test_a_study_in_a_folder_that_cannot_be_written_can_be_planned(
+    tiny: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    monkeypatch.setattr(plan, "write_json", Mock(side_effect=OSError(30, "Read-only file system")))
+    plan._remember(tiny, Images(total=50, test=10, train=20, validation=20), count(tiny), Paths(tmp_path))

@@ -3,6 +3,7 @@
 import math
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -211,10 +212,11 @@ def _kept(params: Params, images: Images, cost: Cost) -> list[tuple[str, float, 
 
 
 def _remember(params: Params, images: Images, cost: Cost, paths: Paths) -> None:
-    """Leave the bytes that the study keeps for `wen doctor`, which has no time to count them."""
+    """Leave the bytes that the study keeps, if they can be written, for `wen doctor`, which has no time to count."""
     if paths.planned.parent.is_dir():
         size = sum(size for _, size, _ in _kept(params, images, cost))
-        write_json(paths.planned, {"params": params.model_dump(mode="json"), "bytes": size})
+        with suppress(OSError):
+            write_json(paths.planned, {"params": params.model_dump(mode="json"), "bytes": size})
 
 
 def _work_table(shared: dict[str, np.ndarray], alone: dict[str, np.ndarray], rates: np.ndarray | None) -> Table:

@@ -46,3 +46,9 @@ def test_a_sentence_never_says_that_a_p_value_equals_less_than_something() -> No
     assert said[0.52].endswith("(adjusted p = 0.520).")
     assert said[0.0004].endswith("(adjusted p < 0.001).")
     assert not [key for key, texts in catalogue().items() for text in texts.values() if "= {p}" in text]
+
+
+def test_nothing_has_no_minus_and_a_number_of_params_yaml_has_all_its_digits() -> None:
+    t, u = Text("en"), Text("id")
+    assert (t.number(-0.0), t.points(-0.0), t.points(-0.001)) == ("0.000", "+0.0", "-0.1")
+    assert (t.given(0.1), t.given(0.9999999), u.given(0.0125)) == ("0.1", "0.9999999", "0,0125")

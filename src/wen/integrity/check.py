@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from wen.config.paths import Paths
 from wen.data import readers
 from wen.ensemble import weights
 from wen.errors import Message, WenError
+from wen.files import write_text
 from wen.members.baselines import baseline
 from wen.systems.system import settings_of
 
@@ -95,8 +97,10 @@ def _known(asked: str, paths: Paths) -> Message | None:
 
 
 def _remember(asked: str, found: Message, paths: Paths) -> None:
+    """Keep what was found; where nothing can be written, it takes seconds again the next time."""
     if _memory(paths).parent.is_dir():
-        _memory(paths).write_text(asked + found, encoding="utf-8")
+        with suppress(OSError):
+            write_text(_memory(paths), asked + found)
 
 
 def _memory(paths: Paths) -> Path:

@@ -38,8 +38,8 @@ class Text:
         return "" if subjects is None else self("of_subjects", subjects=self.count(subjects))
 
     def number(self, value: float | None, digits: int = 3) -> str:
-        """Format a number; a dash if it is undefined."""
-        return ABSENT if value is None or math.isnan(value) else self.marked(f"{value:,.{digits}f}")
+        """Format a number, without a minus before zero; a dash if it is undefined."""
+        return ABSENT if value is None or math.isnan(value) else self.marked(f"{value:z,.{digits}f}")
 
     def between(self, limits: Sequence[float | None], digits: int = 2) -> str:
         """Format an interval with a dash, or a word if a limit is negative; a dash alone if a limit is undefined."""
@@ -50,7 +50,7 @@ class Text:
 
     def points(self, value: float) -> str:
         """Format a difference in percentage points, with its sign."""
-        return self.marked(f"{100 * value:+.1f}")
+        return self.marked(f"{100 * value:+z.1f}")
 
     def p(self, value: float) -> str:
         return self.marked("< 0.001" if value < 0.001 else f"{value:.3f}")
@@ -64,7 +64,7 @@ class Text:
 
     def given(self, value: float) -> str:
         """Format a parameter with all the digits that params.yaml gives."""
-        return self.marked(f"{value:g}")
+        return self.marked(f"{value:.15g}")
 
     def count(self, value: int) -> str:
         return self.marked(f"{value:,}")
