@@ -324,6 +324,27 @@ def test_a_file_that_was_edited_is_left_to_dvc_which_notices_it(copied: Project)
     assert copied.content() == good
 
 
+def test_what_is_missing_or_edited_is_named_and_not_said_to_match(copied: Project) -> None:
+    verify.run(Paths(copied.root))
+    damage(copied.root / "metrics.json", lambda content: content.replace(b"0.9", b"0.8"))
+    (copied.root / "features/1.npy").unlink()
+    with pytest.raises(
+        WenError, match=r"^2 outputs are missing, or not .*: (features/1\.npy, metrics|metrics\.json, f)"
+    ):
+        verify.run(Paths(copied.root))
+    copied.run("dvc", "checkout", "--force")
+    copied.run("git", "checkout", "metrics.json")
+    verify.run(Paths(copied.root))
+
+
+def test_a_folder_of_which_nothing_is_left_is_named(copied: Project) -> None:
+    shutil.rmtree(store.cache_folder(copied.root))
+    shutil.rmtree(copied.root / "features")
+    (copied.root / "model.bin").unlink()
+    with pytest.raises(WenError, match=r"^2 outputs are missing, or not .*: model\.bin, features\. `dvc checkout`"):
+        verify.run(Paths(copied.root))
+
+
 def test_outputs_of_another_version_are_left_alone(copied: Project) -> None:
     lock = (copied.root / "dvc.lock").read_bytes()
     make_differently(copied)

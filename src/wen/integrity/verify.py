@@ -41,7 +41,7 @@ def run(paths: Paths) -> None:
     Raises
     ------
     WenError
-        If something was damaged, if dvc.lock is, or if there is no DVC repository.
+        If something was damaged, missing or changed, if dvc.lock is damaged, or if there is no DVC repository.
     """
     if not (paths.root / ".dvc").is_dir():
         raise WenError(f"{paths.root.resolve()}: not a DVC repository; run this in the folder of a study")
@@ -51,6 +51,11 @@ def run(paths: Paths) -> None:
             f"{len(damaged)} of {len(inspection.found)} files were damaged: {listed(damaged)}. Those with an intact "
             "copy were restored, the others removed; `dvc pull` fetches these from a remote, `dvc repro` makes them "
             "again"
+        )
+    if others := inspection.others():
+        raise WenError(
+            f"{len(others)} outputs are missing, or not those that dvc.lock names: {listed(others)}. `dvc checkout` "
+            "brings them back from the cache, `dvc pull` from a remote, and `dvc repro` makes them again"
         )
     print(f"{len(inspection.found)} files checked; outputs and cache match dvc.lock")
 
@@ -123,7 +128,20 @@ class _Inspection:
         damaged += self._repair_cache(set(damaged))
         _forget_empty_runs(self.cache)
         self.digests.save()
-        return [os.path.relpath(path, self.root).replace(os.sep, "/") for path in damaged]
+        return self._named(damaged)
+
+    def others(self) -> list[str]:
+        """Outputs that are not what dvc.lock says and not damaged: never fetched, deleted, edited, of another version.
+
+        Of a folder, those of its files; the folder itself, if nothing says what was in it.
+        """
+        folders = [out for out in self.outs if out.md5.endswith(".dir")]
+        unknown = [self.root / out.path for out in folders if out.md5 not in self.listings]
+        files = [path for path, md5 in self.expected.items() if md5 and self.found.get(path) != md5]
+        return self._named([*files, *unknown])
+
+    def _named(self, paths: list[Path]) -> list[str]:
+        return [os.path.relpath(path, self.root).replace(os.sep, "/") for path in paths]
 
     def _repair_workspace(self) -> list[Path]:
         sizes = {self.root / out.path: out.size for out in self.outs}
