@@ -1,4 +1,4 @@
-"""How alike two classifiers are; an ensemble gains from members that are accurate and diverse.
+"""Agreement between classifiers: an ensemble gains from members that are accurate and diverse.
 
 Kuncheva & Whitaker (2003), Measures of diversity in classifier ensembles.
 """
@@ -11,7 +11,7 @@ from wen.evaluation.metrics import confusion, kappa
 
 
 def pairwise_kappa(probabilities: np.ndarray) -> np.ndarray:
-    """Cohen's kappa between the decisions of every two of k classifiers.
+    """Cohen's kappa between the decisions of each pair of k classifiers.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def pairwise_kappa(probabilities: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (k, k)
-        1 on the diagonal, and for two classifiers whose decisions are all equal.
+        1 on the diagonal, and for a pair whose decisions are all equal.
     """
     decisions = (probabilities >= 0.5).astype(np.int64)
     values = np.eye(len(decisions))
@@ -31,7 +31,7 @@ def pairwise_kappa(probabilities: np.ndarray) -> np.ndarray:
 
 
 def pairwise_q(right: np.ndarray) -> np.ndarray:
-    """Yule's Q between every two of k classifiers: 1 if they err on the same images, below 0 if on different ones.
+    """Yule's Q between each pair of k classifiers: 1 if they err on the same images, negative if on different ones.
 
     Parameters
     ----------
@@ -41,10 +41,10 @@ def pairwise_q(right: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (k, k)
-        NaN where it is undefined: neither concordant nor discordant pairs of outcomes.
+        NaN where it is undefined, because there are neither concordant nor discordant outcomes.
     """
     both, neither = right @ right.T, (1 - right) @ (1 - right).T
-    one, other = right @ (1 - right).T, (1 - right) @ right.T
-    same, different = (both * neither).astype(float), (one * other).astype(float)
-    total = same + different
-    return np.divide(same - different, total, out=np.full(total.shape, np.nan), where=total > 0)
+    only_first, only_second = right @ (1 - right).T, (1 - right) @ right.T
+    concordant, discordant = (both * neither).astype(float), (only_first * only_second).astype(float)
+    total = concordant + discordant
+    return np.divide(concordant - discordant, total, out=np.full(total.shape, np.nan), where=total > 0)

@@ -9,38 +9,38 @@ from wen.evaluation.proportion import UNDEFINED, Estimate, quantile, share
 
 BINS = 10
 CLIP = float(np.finfo(np.float64).eps)
-"""How far logarithms keep a probability from 0 and 1, as scikit-learn's ``log_loss``: a logit is within 36.04 of 0."""
-LONGEST_STEP = 10.0  # of a logit, in one step of the regression
+"""Probabilities are clipped to [CLIP, 1 - CLIP] before a logarithm, as in scikit-learn's ``log_loss``."""
+LONGEST_STEP = 10.0  # maximum change of a logit in one step of Newton's method
 MOST_STEPS = 100
 WIDEST = 36.0
-"""A reach beyond which an interval of the regression says nothing, since no logit is further from 0."""
+"""Maximum half-width of an interval of the regression; clipped logits are within 36.04 of 0."""
 
 
 class Bin(NamedTuple):
-    """The images of one bin of probability."""
+    """The images in one bin of probabilities."""
 
     images: int
     predicted: float
     """Mean probability of the positive class."""
     observed: float
-    """Share that is ALL, and its 95% interval."""
+    """Share of ALL, with its 95% interval."""
     low: float
     high: float
 
 
 class Recalibration(NamedTuple):
-    """How the logits would have to be changed to fit the labels; see `recalibration`."""
+    """The linear transformation of the logits that fits the labels best; see `recalibration`."""
 
     slope: Estimate
     """1 if calibrated, below 1 if probabilities are too extreme."""
     intercept: Estimate
     """0 if calibrated."""
     in_the_large: Estimate
-    """The intercept where the slope is 1: 0 if calibrated, below 0 if probabilities are too high."""
+    """The intercept for a slope of 1: 0 if calibrated, below 0 if probabilities are too high."""
 
 
 def reliability(label: np.ndarray, probability: np.ndarray, unit: np.ndarray) -> list[Bin]:
-    """Bin images by their probability of the positive class, in `BINS` of equal width; empty ones are left out.
+    """Bin images by their probability of the positive class, in `BINS` bins of equal width without the empty ones.
 
     Parameters
     ----------
@@ -48,33 +48,33 @@ def reliability(label: np.ndarray, probability: np.ndarray, unit: np.ndarray) ->
         0 (negative) or 1 (positive).
     probability : ndarray of shape (n,)
     unit : ndarray of shape (n,)
-        Each image's unit, for the intervals, which are those of `wen.evaluation.proportion.share`.
+        Each image's unit, for the intervals of `wen.evaluation.proportion.share`.
     """
     bin_of = _bin_of(probability)
-    inside = [bin_of == k for k in np.unique(bin_of)]
+    masks = [bin_of == k for k in np.unique(bin_of)]
     return [
-        Bin(int(mask.sum()), float(probability[mask].mean()), *share(label[mask], unit[mask])) for mask in inside
+        Bin(int(mask.sum()), float(probability[mask].mean()), *share(label[mask], unit[mask])) for mask in masks
     ]  # fmt: skip
 
 
 def expected_error(label: np.ndarray, probability: np.ndarray) -> float:
-    """Expected calibration error: mean gap between probability and share of ALL (Naeini et al. 2015)."""
+    """Expected calibration error: mean gap between probability and share of ALL over bins (Naeini et al. 2015)."""
     gap = np.bincount(_bin_of(probability), probability - np.asarray(label, dtype=float))
     return float(np.abs(gap).sum() / len(label))
 
 
 def calibrated_errors(probabilities: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """Expected calibration errors that perfectly calibrated models with these probabilities would have.
+    """Simulate the expected calibration error of perfectly calibrated models with these probabilities.
 
-    Labels are drawn from the probabilities, as in the consistency bars of Bröcker & Smith (2007): even a calibrated
-    model's error is above 0 on a test set, the more so the smaller it is.
+    Labels are drawn from the probabilities, as for the consistency bars of Bröcker & Smith (2007). Even the error of a
+    calibrated model is above 0 on a test set, and larger on a smaller one.
 
     Parameters
     ----------
     probabilities : ndarray of shape (k, n)
-        Of k classifiers.
+        Probabilities of k classifiers.
     draws : int
-        How many test sets of n labels.
+        Number of test sets to simulate.
     seed : int
 
     Returns
@@ -97,9 +97,9 @@ def brier(label: np.ndarray, probability: np.ndarray) -> float:
 
 
 def log_loss(label: np.ndarray, probability: np.ndarray) -> float:
-    """Mean negative logarithm of the probability given to the true class, at least `CLIP`."""
-    of_truth = np.where(np.asarray(label) == 1, probability, 1 - np.asarray(probability))
-    return float(-np.log(of_truth.clip(CLIP)).mean())
+    """Mean negative logarithm of the probability of the true class, which is clipped to at least `CLIP`."""
+    of_true_class = np.where(np.asarray(label) == 1, probability, 1 - np.asarray(probability))
+    return float(-np.log(of_true_class.clip(CLIP)).mean())
 
 
 def recalibration(label: np.ndarray, probability: np.ndarray, unit: np.ndarray) -> Recalibration:
@@ -109,16 +109,16 @@ def recalibration(label: np.ndarray, probability: np.ndarray, unit: np.ndarray) 
     ----------
     label : ndarray of shape (n,)
     probability : ndarray of shape (n,)
-        Kept `CLIP` away from 0 and 1.
+        Clipped to [CLIP, 1 - CLIP].
     unit : ndarray of shape (n,)
-        Each image's unit, numbered from 0. If it is the image, standard errors are the model's; else they are robust
+        Each image's unit, numbered from 0. If units are images, standard errors are model-based; else they are robust
         to dependence within units (Liang & Zeger 1986), and the quantile is Student's.
 
     Returns
     -------
     Recalibration
-        All is undefined if a class is absent; slope and intercept are, too, if probabilities are all equal or separate
-        the classes: no finite slope fits. Intervals are undefined if there is only one unit.
+        All estimates are undefined if a class is absent. Slope and intercept are undefined if the probabilities are all
+        equal or separate the classes, because no finite slope fits. Intervals are undefined for a single unit.
     """
     score = logit(np.clip(probability, CLIP, 1 - CLIP))
     one = np.ones(len(score))
@@ -140,12 +140,12 @@ def _regression(label: np.ndarray, x: np.ndarray, offset: np.ndarray, unit: np.n
         fitted = expit(offset + _linear(x, beta))
         step = np.linalg.solve(_squares(x, fitted * (1 - fitted)), _gradient(x, label - fitted))
         step *= min(1, LONGEST_STEP / max(np.abs(_linear(x, step)).max(), CLIP))
-        while (reached := _loss(label, offset + _linear(x, beta + step))) > loss and np.abs(step).max() > CLIP:
+        while (new_loss := _loss(label, offset + _linear(x, beta + step))) > loss and np.abs(step).max() > CLIP:
             step /= 2
-        if reached > loss:
+        if new_loss > loss:
             break
-        beta, gain, loss = beta + step, loss - reached, reached
-        if gain < 1e-12 * loss:
+        beta, decrease, loss = beta + step, loss - new_loss, new_loss
+        if decrease < 1e-12 * loss:
             break
     fitted = expit(offset + _linear(x, beta))
     covariance = np.linalg.inv(_squares(x, fitted * (1 - fitted)))
@@ -155,12 +155,12 @@ def _regression(label: np.ndarray, x: np.ndarray, offset: np.ndarray, unit: np.n
         between = _squares(sums)
         covariance = covariance @ between @ covariance * (units / (units - 1) if units > 1 else np.nan)
     variance = np.diag(covariance)
-    reach = quantile(unit) * np.sqrt(np.where(variance > 0, variance, np.nan))  # below 0, it is but rounding
-    reach[reach > WIDEST] = np.nan
-    return [Estimate(*map(float, (b, b - r, b + r))) for b, r in zip(beta, reach, strict=True)]
+    half_width = quantile(unit) * np.sqrt(np.where(variance > 0, variance, np.nan))  # below 0 only by rounding
+    half_width[half_width > WIDEST] = np.nan
+    return [Estimate(*map(float, (b, b - h, b + h))) for b, h in zip(beta, half_width, strict=True)]
 
 
-# Sums, not matrix products, whose last digits depend on the linear algebra library's choice for the processor.
+# Sums rather than matrix products: the last digits of BLAS results depend on the processor.
 def _linear(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
     total: np.ndarray = (x * beta).sum(axis=1)
     return total

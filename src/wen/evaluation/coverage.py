@@ -1,7 +1,8 @@
-"""How often the study's 95% intervals hold the truth, by simulated test sets with this study's own subjects.
+"""Coverage of the study's 95% confidence intervals, simulated for test sets with the same subjects.
 
-Subjects differ: each has an accuracy of its own. The simulation draws it, then the decisions on as many images as the
-subject has in the test set, and asks how often the intervals hold the accuracy, and the difference, that were put in.
+Subjects differ in accuracy. A simulated study draws the accuracy of each subject, then the decisions on as many images
+as the subject has in the test set. Coverage is the share of simulated studies whose intervals contain the accuracy, and
+the difference, that were simulated.
 """
 
 from typing import NamedTuple
@@ -12,19 +13,19 @@ from scipy.stats import binom
 from wen.evaluation.resampling import LEVEL, logit_interval
 from wen.evaluation.statistics import difference_by_unit
 
-STUDIES = 2_000
-LEAST, MOST = 0.01, 0.5  # of the correlation within subjects
+STUDIES = 2_000  # simulated
+MIN_CORRELATION, MAX_CORRELATION = 0.01, 0.5  # within subjects
 
 
 class Coverage(NamedTuple):
-    """Shares of simulated studies, and what was put in."""
+    """Coverage as shares of the simulated studies, and the correlation that was simulated."""
 
     accuracy: float
-    """How often the interval of one classifier's accuracy holds the truth."""
+    """Coverage of the interval of one classifier's accuracy."""
     difference: float
-    """How often that of a difference between two does."""
+    """Coverage of the interval of a difference between two classifiers."""
     correlation: float
-    """Between the decisions on two images of one subject, as estimated from this study."""
+    """Intraclass correlation of the decisions on images of one subject, as estimated from this study."""
 
 
 def coverage(right: np.ndarray, other: np.ndarray, label: np.ndarray, unit: np.ndarray, seed: int) -> Coverage:
@@ -33,10 +34,10 @@ def coverage(right: np.ndarray, other: np.ndarray, label: np.ndarray, unit: np.n
     Parameters
     ----------
     right, other : ndarray of shape (n,)
-        1 where two classifiers are right, else 0: the truth that is put in is the first one's accuracy in each class,
-        and the shares of images on which either alone is right.
+        1 where two classifiers are right, else 0. They determine the true values of the simulation: the accuracy of
+        the first classifier in each class, and the shares of images on which only one of the two is right.
     label : ndarray of shape (n,)
-        0 (negative) or 1 (positive). A subject has the class of most of its images.
+        0 (negative) or 1 (positive). The class of a subject is that of most of its images.
     unit : ndarray of shape (n,)
         Each image's unit, numbered from 0.
     seed : int
@@ -44,58 +45,59 @@ def coverage(right: np.ndarray, other: np.ndarray, label: np.ndarray, unit: np.n
     Returns
     -------
     Coverage
-        A subject's accuracy is drawn from a beta distribution, so that decisions on two of its images correlate as in
-        this study.
+        Simulated with a beta distribution of the accuracy of subjects, so that the decisions on two images of a subject
+        correlate as in this study.
     """
     rng, size = np.random.default_rng(seed), np.bincount(unit)
-    gained, lost, hits = (np.bincount(unit, found) for found in (right > other, right < other, right))
-    sick = (np.bincount(unit, label) * 2 > size).astype(int)
-    mean = np.array([_share(right[label == 0]), _share(right[label == 1])])[sick]
-    share, part = _share(right != other), _share((right > other)[right != other])
-    truth, lead = float(mean @ size / size.sum()), share * (2 * part - 1)
-    if (size == 1).all():  # sums over images are all that the intervals need
-        number = rng.binomial(len(size), truth, (STUDIES, 1))
-        disputed = rng.binomial(len(size), share, (STUDIES, 1))
-        first = rng.binomial(disputed, part)
+    gained, lost, hits = (np.bincount(unit, counted) for counted in (right > other, right < other, right))
+    positive = (np.bincount(unit, label) * 2 > size).astype(int)
+    mean = np.array([_share(right[label == 0]), _share(right[label == 1])])[positive]
+    disputed_share, gained_share = _share(right != other), _share((right > other)[right != other])
+    true_accuracy = float(mean @ size / size.sum())
+    true_difference = disputed_share * (2 * gained_share - 1)
+    if (size == 1).all():  # the intervals depend only on sums over images
+        correct = rng.binomial(len(size), true_accuracy, (STUDIES, 1))
+        disputed = rng.binomial(len(size), disputed_share, (STUDIES, 1))
+        first = rng.binomial(disputed, gained_share)
         correlation = 0.0
     else:
         correlation = _correlation(hits, size, mean)
-        number = rng.binomial(size, _drawn(mean, correlation, rng))
-        shares, parts = np.full(len(size), share), np.full(len(size), part)
-        disputed = rng.binomial(size, _drawn(shares, _correlation(gained + lost, size, shares), rng))
-        first = rng.binomial(disputed, _drawn(parts, _correlation(gained, gained + lost, parts), rng))
+        correct = rng.binomial(size, _draw_shares(mean, correlation, rng))
+        shares, parts = np.full(len(size), disputed_share), np.full(len(size), gained_share)
+        disputed = rng.binomial(size, _draw_shares(shares, _correlation(gained + lost, size, shares), rng))
+        first = rng.binomial(disputed, _draw_shares(parts, _correlation(gained, gained + lost, parts), rng))
     _, _, low, high = difference_by_unit(first, disputed - first, size)
-    held = float(((low <= lead) & (lead <= high)).mean())
-    return Coverage(_holds_accuracy(number, size, truth), held, correlation)
+    covered = float(((low <= true_difference) & (true_difference <= high)).mean())
+    return Coverage(_accuracy_coverage(correct, size, true_accuracy), covered, correlation)
 
 
-def _holds_accuracy(number: np.ndarray, size: np.ndarray, truth: float) -> float:
-    total, n = number.sum(axis=1), size.sum()
-    if (size == 1).all():  # the bootstrap of a share is the binomial
+def _accuracy_coverage(correct: np.ndarray, size: np.ndarray, true_accuracy: float) -> float:
+    total, n = correct.sum(axis=1), size.sum()
+    if (size == 1).all():  # the bootstrap distribution of a share is binomial
         low, high = (binom.ppf(q, n, total / n) / n for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     elif len(size) == 1:
-        return 1.0  # the interval is all that is possible
+        return 1.0  # the interval is [0, 1]
     else:
-        low, high = logit_interval(total / n, (total[:, None] - number) / (n - size), size)
-    return float(((low <= truth) & (truth <= high)).mean())
+        low, high = logit_interval(total / n, (total[:, None] - correct) / (n - size), size)
+    return float(((low <= true_accuracy) & (true_accuracy <= high)).mean())
 
 
 def _share(hits: np.ndarray) -> float:
-    """A share of images, away from 0 and 1 as if one more of either kind had been seen."""
+    """Share of images with add-one smoothing, which keeps it away from 0 and 1."""
     return float((hits.sum() + 1) / (len(hits) + 2))
 
 
 def _correlation(number: np.ndarray, size: np.ndarray, mean: np.ndarray) -> float:
-    """Between two images of a subject: what of Pearson's statistic over subjects independent images do not explain."""
+    """Intraclass correlation, from the excess of Pearson's statistic over its value for independent images."""
     several = size > 1
     if not several.any():
-        return LEAST
+        return MIN_CORRELATION
     number, size, mean = number[several], size[several], mean[several]
     excess = (number - size * mean) ** 2 / (size * mean * (1 - mean)) - 1
-    return float(np.clip(excess.sum() / (size - 1).sum(), LEAST, MOST))
+    return float(np.clip(excess.sum() / (size - 1).sum(), MIN_CORRELATION, MAX_CORRELATION))
 
 
-def _drawn(mean: np.ndarray, correlation: float, rng: np.random.Generator) -> np.ndarray:
-    """Each unit's share in each study, of shape (STUDIES, units), from beta distributions."""
+def _draw_shares(mean: np.ndarray, correlation: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw the share of each unit in each study, of shape (STUDIES, units), from beta distributions."""
     strength = (1 - correlation) / correlation
     return rng.beta(mean * strength, (1 - mean) * strength, (STUDIES, len(mean)))

@@ -1,10 +1,10 @@
-"""ROC and precision-recall curves, as scikit-learn draws them, whose import would be a fifth of the report's time."""
+"""ROC and precision-recall curves, equal to scikit-learn's, whose import would take a fifth of the report's time."""
 
 import numpy as np
 
 
 def roc(label: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the corners of the ROC curve.
+    """Compute the corners of the ROC curve.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def roc(label: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def precision_recall(label: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find precision and recall at every threshold, from the lowest up; at the end, above all, they are 1 and 0.
+    """Compute precision and recall at every threshold, in ascending order; the last point is precision 1, recall 0.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def precision_recall(label: np.ndarray, probability: np.ndarray) -> tuple[np.nda
 
 
 def _ranked(label: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Count the HEM and the ALL whose probability is at least each of those that occur, from the highest down."""
+    """Count the HEM and the ALL at or above each distinct probability, from the highest to the lowest."""
     order = np.argsort(-probability, kind="stable")
-    last = np.flatnonzero(np.diff(probability[order], append=np.nan))  # of those with equal probability
+    last = np.flatnonzero(np.diff(probability[order], append=np.nan))  # last image of each group of equal probabilities
     tp = np.cumsum(label[order])[last]
     return last + 1 - tp, tp

@@ -1,4 +1,4 @@
-"""How much a validation score says about the fold that it was measured on, rather than about the model."""
+"""The effect of folds on validation scores: how much of a score is due to the fold rather than the model."""
 
 import numpy as np
 
@@ -13,8 +13,8 @@ def fold_share(scores: np.ndarray) -> float:
     Returns
     -------
     float
-        In [0, 1]; NaN if all scores are equal. If folds made no difference, (folds - 1) / (rates x folds - 1) would be
-        expected.
+        In [0, 1]; NaN if all scores are equal. Without an effect of folds, its expectation is
+        (folds - 1) / (rates x folds - 1).
     """
     if np.ptp(scores) == 0:
         return float("nan")
@@ -32,6 +32,6 @@ def centred(scores: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of the same shape
-        Rounded to 12 decimals, so that scores that are equal stay equal.
+        Rounded to 12 decimals, so that equal scores stay equal.
     """
     return np.round(scores - scores.mean(axis=0), 12)

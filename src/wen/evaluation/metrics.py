@@ -1,6 +1,6 @@
 """The study's measures of a classifier on labelled images; the positive class is ALL = 1.
 
-They are those of sections 2.7 and 2.10 of the thesis, and others that papers on C-NMC report.
+Most are from sections 2.7 and 2.10 of the thesis; the others are common in papers on C-NMC.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Accuracy by person: who is read well, and how the cells of one person become one verdict."""
+"""Accuracy by person, and verdicts on persons from all their cells."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ MIXED = -1  # label of a person who has cells of both classes
 
 @dataclass(frozen=True)
 class People:
-    """What a classifier makes of each person's cells; every array has one element for each person."""
+    """A classifier's decisions summed up by person; every array has one element per person."""
 
     person: np.ndarray
     """Ids, in ascending order."""
@@ -23,9 +23,9 @@ class People:
     """0 (negative), 1 (positive), or `MIXED`."""
     cells: np.ndarray
     right: np.ndarray
-    """How many of the cells are classified rightly."""
+    """Number of cells that are classified correctly."""
     called: np.ndarray
-    """How many of the cells are called ALL."""
+    """Number of cells that are called ALL."""
     probability: np.ndarray
     """Mean probability of the positive class over the cells."""
 
@@ -45,7 +45,7 @@ def by_person(person: np.ndarray, label: np.ndarray, probability: np.ndarray) ->
     Parameters
     ----------
     person : ndarray of shape (n,)
-        Whose each cell is.
+        Id of each cell's person.
     label : ndarray of shape (n,)
         0 (negative) or 1 (positive).
     probability : ndarray of shape (n,)
@@ -53,26 +53,26 @@ def by_person(person: np.ndarray, label: np.ndarray, probability: np.ndarray) ->
     """
     names, index = np.unique(person, return_inverse=True)
     decision = decide(probability)
-    cells, ill, right, called = (
+    cells, positive, right, called = (
         np.bincount(index, values, len(names)).astype(np.int64)
         for values in (np.ones(len(index)), label, decision == label, decision)
     )
-    labels = np.select([ill == 0, ill == cells], [0, 1], MIXED)
+    labels = np.select([positive == 0, positive == cells], [0, 1], MIXED)
     return People(names, labels, cells, right, called, np.bincount(index, probability, len(names)) / cells)
 
 
 def mean_accuracy(accuracy: np.ndarray) -> Estimate:
-    """Mean over persons of each one's accuracy, with Student's t interval within [0, 1].
+    """Mean of the persons' accuracies, with Student's t interval clipped to [0, 1].
 
     Parameters
     ----------
     accuracy : ndarray of shape (g,)
-        Of g persons.
+        Accuracies of g persons.
 
     Returns
     -------
     Estimate
-        Without an interval for a single person, or if all have the same accuracy: how much persons differ is unknown.
+        Without an interval for a single person or equal accuracies, because the variance between persons is unknown.
     """
     value, g = float(accuracy.mean()), len(accuracy)
     if g < 2 or np.ptp(accuracy) == 0:
@@ -82,7 +82,7 @@ def mean_accuracy(accuracy: np.ndarray) -> Estimate:
 
 
 def proportion(count: int, of: int) -> Estimate:
-    """A share with Wilson's (1927) interval; undefined for a share of nothing."""
+    """A share with the interval of Wilson (1927); undefined if ``of`` is 0."""
     if not of:
         return UNDEFINED
     low, high = proportion_confint(count, of, alpha=1 - LEVEL, method="wilson")
@@ -90,26 +90,26 @@ def proportion(count: int, of: int) -> Estimate:
 
 
 def sensitivity(label: np.ndarray, verdict: np.ndarray) -> Estimate:
-    """Share of the persons with ALL whose verdict is ALL; persons of both classes do not count."""
+    """Share of the persons with ALL whose verdict is ALL, without persons with cells of both classes."""
     return proportion(int(verdict[label == 1].sum()), int((label == 1).sum()))
 
 
 def specificity(label: np.ndarray, verdict: np.ndarray) -> Estimate:
-    """Share of the healthy persons whose verdict is HEM; persons of both classes do not count."""
+    """Share of the healthy persons whose verdict is HEM, without persons with cells of both classes."""
     return proportion(int((1 - verdict[label == 0]).sum()), int((label == 0).sum()))
 
 
 def verdicts(people: People) -> dict[str, np.ndarray]:
-    """Decide for each person, 1 (ALL) or 0 (HEM), by the ``mean`` probability and by the ``share`` called ALL."""
+    """Decide for each person, 1 (ALL) or 0 (HEM), by ``mean`` probability and by ``share`` of cells called ALL."""
     return {"mean": decide(people.probability, THRESHOLD), "share": decide(people.share, THRESHOLD)}
 
 
 def area(label: np.ndarray, score: np.ndarray) -> Estimate:
-    """Area under the ROC curve over persons, by their scores; persons of both classes do not count.
+    """Area under the ROC curve over persons, without persons with cells of both classes.
 
-    The interval is Newcombe's (2006, part 2, method 5). It holds the areas from which the observed one is at most 1.96
-    standard errors away; the error is Hanley & McNeil's (1982) at the area in question, for classes of their mean size.
-    Unlike DeLong's interval, it has a width for a few persons who are all ranked rightly.
+    The interval is Newcombe's (2006, part 2, method 5): all areas from which the observed one is at most 1.96 standard
+    errors away. The standard error is that of Hanley & McNeil (1982) at the area in question, for two classes of the
+    mean size. Unlike DeLong's interval, it has a positive width even if a few persons are all ranked correctly.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def area(label: np.ndarray, score: np.ndarray) -> Estimate:
         shape = 1 + half * (1 - true) / (2 - true) + half * true / (1 + true)
         return float((value - true) ** 2 - z**2 * true * (1 - true) * shape / (m * n))
 
-    # At 0 and 1 the error is 0, so an observed 0 or 1 is a root of its own, which is not the limit.
+    # The error is 0 at 0 and 1, so an observed area of 0 or 1 is a trivial root, which is not the limit.
     low = 0.0 if value == 0 else float(brentq(excess, 0, min(value, 1 - 1e-9)))
     high = 1.0 if value == 1 else float(brentq(excess, max(value, 1e-9), 1))
     return Estimate(value, low, high)

@@ -1,4 +1,4 @@
-"""A share of images and its 95% interval, for independent images and for cells of the same subjects."""
+"""Confidence intervals of a share of images, for independent images and for several cells per subject."""
 
 from typing import NamedTuple
 
@@ -27,21 +27,21 @@ UNDEFINED = Estimate(np.nan, np.nan, np.nan)
 
 
 def share(hit: np.ndarray, unit: np.ndarray) -> Estimate:
-    """Estimate a share, with Wilson's (1927) interval.
+    """Estimate a share with the interval of Wilson (1927).
 
     Parameters
     ----------
     hit : ndarray of shape (n,)
         1 for the images that are counted, else 0.
     unit : ndarray of shape (n,)
-        Each image's unit, not negative: the image, or its subject if the split is by subject.
+        Each image's unit, a number of at least 0: the image, or its subject if the split is by subject.
 
     Returns
     -------
     Estimate
-        By subject, n is the effective number of images, as in Korn & Graubard (1998): n over the design effect. It is
-        at most n and at least the effective number of subjects, which it also is where every image is a hit or none
-        is. The normal quantile then is Student's. Undefined without images.
+        Over subjects, n is replaced by the effective number of images, n divided by the design effect (Korn & Graubard
+        1998), and the normal quantile by Student's. The effective number is at most n and at least the effective number
+        of subjects, which is also used for shares of 0 and 1. Undefined without images.
     """
     n = len(hit)
     if not n:
@@ -59,14 +59,14 @@ def share(hit: np.ndarray, unit: np.ndarray) -> Estimate:
 
 def _wilson(value: float, images: float, alpha: float) -> Estimate:
     low, high = proportion_confint(value * images, images, alpha, method="wilson")
-    return Estimate(value, max(min(float(low), value), 0.0), min(max(float(high), value), 1.0))  # but for rounding
+    return Estimate(value, max(min(float(low), value), 0.0), min(max(float(high), value), 1.0))  # against rounding
 
 
 def quantile(unit: np.ndarray) -> float:
     """Half the width of a 95% interval, in standard errors.
 
-    The normal distribution's if each image is a unit of its own; else Student's, with the effective number of units
-    less one as degrees of freedom, and at least one.
+    It is the quantile of the normal distribution if units are images; else of Student's t, with
+    `wen.evaluation.units.degrees_of_freedom`.
     """
     if each_image_alone(unit):
         return float(ndtri((1 + LEVEL) / 2))

@@ -1,7 +1,8 @@
-"""How much every measure of one classifier would vary between test sets drawn in the same way.
+"""Confidence intervals of the measures of one classifier.
 
-By image, the bootstrap tells. Of few subjects of unequal sizes its intervals are too narrow; by subject, the jackknife
-over subjects gives the standard error, and t on the logit scale the interval.
+If the units are images, they are percentile intervals of the bootstrap. Over few subjects of unequal sizes these would
+be too narrow; there, the standard error is from the jackknife over subjects, and the interval is Student's t on the
+logit scale.
 """
 
 import numpy as np
@@ -22,18 +23,18 @@ def resample(unit: np.ndarray, repeats: int, seed: int) -> np.ndarray:
     unit : ndarray of shape (n,)
         Each image's unit, numbered from 0.
     repeats : int
-        How many test sets.
+        Number of resampled test sets.
     seed : int
         Equal arguments give equal draws.
 
     Returns
     -------
     ndarray of shape (repeats, n)
-        How often each image is in each resampled test set.
+        Number of times that each image is in each resampled test set.
     """
     units = int(unit.max()) + 1
     drawn = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), size=repeats)
-    # In memory, a row for each image, by which AUC sorts them.
+    # Contiguous in memory by image, because the AUC sorts images.
     return np.ascontiguousarray(drawn.T.astype(np.float64))[unit].T
 
 
@@ -49,8 +50,8 @@ def resampled_measures(label: np.ndarray, probability: np.ndarray, counts: np.nd
     Returns
     -------
     dict
-        Each measure of `wen.evaluation.metrics.evaluate` but the counts, of shape (repeats,). AUC is NaN
-        where a class is absent.
+        Each measure of `wen.evaluation.metrics.evaluate` except the counts, of shape (repeats,). AUC is NaN where a
+        class is absent.
     """
     cell = 2 * np.asarray(label) + decide(probability)
     c = Confusion(*(counts.T[cell == k].sum(axis=0) for k in range(4)))
@@ -60,7 +61,7 @@ def resampled_measures(label: np.ndarray, probability: np.ndarray, counts: np.nd
 
 
 def interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    """Percentile interval of resampled values (Efron 1979), of those that are defined.
+    """Percentile interval of the resampled values that are defined (Efron 1979).
 
     Returns
     -------
@@ -93,48 +94,51 @@ def subject_intervals(label: np.ndarray, probability: np.ndarray, unit: np.ndarr
     without = resampled_measures(label, probability, 1.0 - (unit == np.arange(len(size))[:, None]))
     intervals = {}
     for name in MEASURES:
-        scale = 2 if name == "kappa" else 1  # kappa lies in [-1, 1], so its place there is what is transformed
-        place = (values[name] + scale - 1) / scale
-        low, high = logit_interval(place, (without[name][None] + scale - 1) / scale, size)
+        scale = 2 if name == "kappa" else 1  # kappa is in [-1, 1], and is mapped to [0, 1] first
+        share = (values[name] + scale - 1) / scale
+        low, high = logit_interval(share, (without[name][None] + scale - 1) / scale, size)
         intervals[name] = (float(low[0]) * scale - (scale - 1), float(high[0]) * scale - (scale - 1))
     return intervals
 
 
 def logit_interval(value: np.ndarray, without: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """95% interval of a share over units: t of the effective number of units, on the logit scale.
+    """95% interval of a share over units: Student's t interval on the logit scale.
+
+    The variance is the jackknife's, but at least that of independent images. The degrees of freedom are those of the
+    effective number of units.
 
     Parameters
     ----------
     value : ndarray of shape (...,)
-        In [0, 1].
+        The share, in [0, 1].
     without : ndarray of shape (..., units)
-        The share without each unit; its jackknife variance is the share's, but at least that of independent images.
+        The share without each unit.
     size : ndarray of shape (units,)
-        Images of each unit.
+        Number of images of each unit.
 
     Returns
     -------
     tuple of 2 ndarrays of shape (...,)
-        From 0 to 1 where the share is undefined without one of the units, or there is only one.
+        Lower and upper limit. They are 0 and 1 if there is only one unit, or if the share is undefined without a unit.
     """
     n = size.sum()
-    inside = np.clip(value, 1 / (2 * n), 1 - 1 / (2 * n))
-    spread = inside * (1 - inside)
-    variance = np.maximum(jackknife_variance(without), spread / n)
+    clipped = np.clip(value, 1 / (2 * n), 1 - 1 / (2 * n))
+    of_one_image = clipped * (1 - clipped)
+    variance = np.maximum(jackknife_variance(without), of_one_image / n)
     variance = np.where(np.isfinite(variance) & (len(size) > 1), variance, np.inf)
-    reach = t.isf((1 - LEVEL) / 2, degrees_of_freedom(size)) * np.sqrt(variance) / spread
-    low, high = expit(logit(inside) - reach), expit(logit(inside) + reach)
+    half_width = t.isf((1 - LEVEL) / 2, degrees_of_freedom(size)) * np.sqrt(variance) / of_one_image
+    low, high = expit(logit(clipped) - half_width), expit(logit(clipped) + half_width)
     return np.where(np.isnan(value), np.nan, np.minimum(low, value)), np.where(
         np.isnan(value), np.nan, np.maximum(high, value)
     )
 
 
 def _areas(label: np.ndarray, probability: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mann-Whitney's statistic of each resampled test set: each ALL against the HEM below it, ties by half."""
+    """AUC of each resampled test set by the Mann-Whitney statistic: ALL that outrank HEM; ties count half."""
     hem = np.flatnonzero(label == 0)
     hem, all_ = hem[np.argsort(probability[hem])], np.flatnonzero(label == 1)
     positive = counts.T[all_]
-    negative = np.cumsum(counts.T[hem], axis=0)  # of the HEM up to each, and before it none
+    negative = np.cumsum(counts.T[hem], axis=0)  # number of HEM up to each, and 0 at the start
     negative = np.concatenate([np.zeros((1, len(counts))), negative])
     less, at_most = (np.searchsorted(probability[hem], probability[all_], side) for side in ("left", "right"))
     wins = (positive * negative[less]).sum(axis=0) + (positive * negative[at_most]).sum(axis=0)

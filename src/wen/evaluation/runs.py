@@ -1,8 +1,8 @@
-"""Test whether learning rates differ, by all their runs: the analysis of variance of a multi-reader multi-case study.
+"""Test whether learning rates differ over all their runs, by the analysis of a multi-reader multi-case study.
 
-Such a study asks whether several displays differ when each of several readers reads the same cases on each of them.
-Here the displays are the learning rates, the readers the folds, and the cases the test images. Runs and images are both
-random samples, so a difference counts only if it is larger than both of them explain.
+Such a study compares imaging modalities: several readers read the same cases in each modality. Here the modalities are
+learning rates, the readers are folds, and the cases are test images. Both runs and images are random samples, so a
+difference is significant only if neither explains it.
 """
 
 from typing import NamedTuple
@@ -29,11 +29,11 @@ class Runs(NamedTuple):
     """Mean accuracy of the most accurate rate minus that of the least."""
     low: float
     high: float
-    """The 95% interval of the difference, wide enough (by Bonferroni) for the largest among all pairs of rates."""
+    """Limits of the 95% interval of the difference, with a Bonferroni correction for the largest of all pairs."""
     deviation: float
-    """Standard deviation of accuracy between runs, less what the rates of one fold share."""
+    """Standard deviation of accuracy between runs, without the effect of a fold that is common to all rates."""
     variance: float
-    """Variance of one run's accuracy that bears on the rates: between runs, plus r times that between images."""
+    """Error variance of one run in comparisons of rates: between runs, plus r times that between images."""
 
     @property
     def error(self) -> float:
@@ -43,7 +43,7 @@ class Runs(NamedTuple):
     def smallest(self, alpha: float) -> float | None:
         """Compute the difference between most and least accurate rate that a test at ``alpha`` detects with 80% power.
 
-        The other rates are taken to lie midway, where they help least. None if no difference is large enough.
+        The other rates are assumed midway, which is the least favourable case. None if no difference is large enough.
         """
         between, within = self.df
         difference = noncentrality(alpha, between, within) * self.error * float(np.sqrt((self.rates - 1) / between))
@@ -56,18 +56,18 @@ def compare_runs(right: np.ndarray, unit: np.ndarray) -> Runs:
     Parameters
     ----------
     right : ndarray of shape (k, r, n)
-        1 where the run of a rate on a fold decides a test image rightly, else 0; at least two rates and two folds.
+        1 where the run of a rate on a fold classifies a test image correctly, else 0; at least two rates and two folds.
     unit : ndarray of shape (n,)
-        Each image's unit (what is resampled together), numbered from 0.
+        Each image's unit, numbered from 0.
 
     Returns
     -------
     Runs
-        By Obuchowski & Rockette (1995) with Hillis' (2007) degrees of freedom. Their error is the mean square between
-        runs plus r times the covariance of two runs' accuracies over test sets, as far as it differs between and
-        within rates. Here it is also at least what images explain by themselves, so that few runs that are equal by
-        chance prove nothing, and at least that of Bonett & Price's (2012) two disputed images. Rates whose runs
-        spread unequally cost degrees of freedom, by Huynh & Feldt (1976).
+        By Obuchowski & Rockette (1995) with the degrees of freedom of Hillis (2007). Their error variance is the mean
+        square between runs plus r times the difference between the covariances, over test sets, of two runs of the same
+        rate and of different rates. Here it is also at least the variance due to the sampling of images, so that few
+        runs that agree by chance are not significant, and at least that of two additional disputed images (Bonett &
+        Price 2012). Unequal variances of the rates reduce the degrees of freedom (Huynh & Feldt 1976).
 
     Raises
     ------
@@ -84,7 +84,7 @@ def compare_runs(right: np.ndarray, unit: np.ndarray) -> Runs:
     residual = centred - centred.mean(axis=0)
     between_runs = _exact(residual @ residual.T / (r - 1))
     alone, shared = _between_images(right, unit)
-    # Variances in each of the k - 1 ways in which rates can differ.
+    # Variances per contrast, of which k rates have k - 1.
     runs, images, noise = (float(np.trace(matrix)) / (k - 1) for matrix in (between_runs, r * shared, alone))
     at_random, images = max(runs, noise), max(images, 0.0)
     variance = max(at_random + images, r / (n + 2) ** 2)
@@ -93,7 +93,7 @@ def compare_runs(right: np.ndarray, unit: np.ndarray) -> Runs:
     df = _sphericity(between_runs + _scaled(shared, images * (k - 1)), freedom)
     statistic = r * float(mean.var(ddof=1)) / variance
     difference = float(np.ptp(mean))
-    reach = float(t.isf(ALPHA / (k * (k - 1)), freedom * df) * np.sqrt(2 * variance / r))
+    half_width = float(t.isf(ALPHA / (k * (k - 1)), freedom * df) * np.sqrt(2 * variance / r))
     return Runs(
         rates=k,
         folds=r,
@@ -101,15 +101,18 @@ def compare_runs(right: np.ndarray, unit: np.ndarray) -> Runs:
         df=(df, freedom * df),
         p=float(f.sf(statistic, df, freedom * df)),
         difference=difference,
-        low=max(difference - reach, -1.0),
-        high=min(difference + reach, 1.0),
+        low=max(difference - half_width, -1.0),
+        high=min(difference + half_width, 1.0),
         deviation=float(np.sqrt(runs)),
         variance=variance,
     )
 
 
 def _between_images(right: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Covariances over test sets of accuracies less the rates' mean: what a run has alone, and what two runs share."""
+    """Covariance matrices of rates over test sets, of accuracies less the mean of all rates.
+
+    The first is specific to a run, the second common to two runs of different folds.
+    """
     r, n = right.shape[1:]
     deviation = (right - right.mean(axis=2, keepdims=True)) / n
     deviation = deviation - deviation.mean(axis=0)
@@ -123,7 +126,7 @@ def _between_images(right: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _exact(covariance: np.ndarray) -> np.ndarray:
-    """Set to 0 what is below every possible covariance of shares of images: it comes from rounding."""
+    """Set to 0 what is too small to be a covariance of shares of images, and so due to rounding."""
     return np.where(np.abs(covariance) < 1e-14, 0.0, covariance)
 
 
@@ -135,15 +138,16 @@ def _scaled(covariance: np.ndarray, trace: float) -> np.ndarray:
 
 
 def _sphericity(covariance: np.ndarray, freedom: float) -> float:
-    """Degrees of freedom of k rates: k - 1 if all differences vary equally, 1 if a single contrast varies.
+    """Degrees of freedom of k rates: k - 1 if all differences have equal variances, 1 if only one contrast varies.
 
-    Greenhouse & Geisser's (1959) estimate from a covariance of so many degrees of freedom, less its bias.
+    The estimate of Greenhouse & Geisser (1959) with the bias correction of Huynh & Feldt (1976), for a covariance with
+    ``freedom`` degrees of freedom.
     """
     most = len(covariance) - 1.0
     if not covariance.any():
         return most
     estimate = float(np.trace(covariance) ** 2 / (covariance**2).sum())
     above, below = (freedom + 1) * estimate - 2, freedom - estimate
-    if below <= 1e-9:  # fewer runs than rates: the estimated covariance is spherical, or has a single dimension
+    if below <= 1e-9:  # fewer runs than rates: the estimated covariance is spherical or has rank 1
         return most if above > 1e-9 else 1.0
     return float(np.clip(above / below, 1.0, most))

@@ -1,7 +1,7 @@
 """Test whether the weighting schemes differ in accuracy: one test over all ensembles.
 
-Every ensemble is weighted by every scheme. Without an effect of the scheme, its name is arbitrary: exchanging the
-schemes' decisions on an image, in all ensembles alike, changes nothing but the draw.
+Every ensemble is weighted by every scheme. Under the null hypothesis the schemes are exchangeable: their decisions on
+an image may be permuted, in the same way in all ensembles.
 """
 
 from itertools import permutations
@@ -30,7 +30,7 @@ class Schemes(NamedTuple):
     q: tuple[float, ...]
     """Cochran's Q of each ensemble."""
     p_of_each: tuple[float, ...]
-    """By the same exchanges."""
+    """p-value of each ensemble, from the same exchanges."""
 
 
 def compare_schemes(right: np.ndarray, unit: np.ndarray, seed: int) -> Schemes:
@@ -47,15 +47,16 @@ def compare_schemes(right: np.ndarray, unit: np.ndarray, seed: int) -> Schemes:
     Returns
     -------
     Schemes
-        By permutation of the schemes within each unit, the same in all ensembles: every exchange where there are at
-        most 2^13, else random ones. p is 1 if the schemes agree on every image.
+        By permutation of the schemes within each unit, the same in all ensembles: all exchanges if there are at most
+        2^13, else random ones. p is 1 if the schemes agree on every image.
     """
     sums, spread = _sums(right, unit), _spread(right)
     observed = _q(sums.sum(axis=0), spread)
-    q = _q(_exchanged(sums[(sums != sums[:, :, :1]).any(axis=(1, 2))], seed), spread)
-    share = (q >= observed - 1e-9).mean(axis=0)
-    total = (q.sum(axis=1) >= observed.sum() - 1e-9).mean()
-    return Schemes(float(observed.sum()), float(total), tuple(observed.tolist()), tuple(share.tolist()))
+    disputed = (sums != sums[:, :, :1]).any(axis=(1, 2))
+    q = _q(_exchanged(sums[disputed], seed), spread)
+    p_of_each = (q >= observed - 1e-9).mean(axis=0)
+    p = (q.sum(axis=1) >= observed.sum() - 1e-9).mean()
+    return Schemes(float(observed.sum()), float(p), tuple(observed.tolist()), tuple(p_of_each.tolist()))
 
 
 def smallest_scheme_difference(right: np.ndarray, unit: np.ndarray, alpha: float, seed: int) -> float | None:

@@ -1,7 +1,7 @@
 """Paired tests of classifiers on the same test images, and intervals of their differences.
 
 Images of one subject are not independent. If the split is by subject, a permutation test exchanges all images of a
-subject together, and variances are between subjects. With each image a unit of its own, these are the textbook's tests.
+subject together, and variances are between subjects. If units are images, these are the textbook tests.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def compare_two(one: np.ndarray, other: np.ndarray, unit: np.ndarray, seed: int)
 
 
 def mcnemar_mid_p(only_one: int, only_other: int) -> float:
-    """Two-sided mid-p of McNemar's test: what is as extreme as the observed counts half (Fagerland et al. 2013).
+    """Two-sided mid-p of McNemar's test: outcomes as extreme as the observed one count half (Fagerland et al. 2013).
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def cochran_q(right: np.ndarray) -> tuple[float, int]:
 
 
 def accuracy_difference(one: np.ndarray, other: np.ndarray, unit: np.ndarray, alpha: float = ALPHA) -> Estimate:
-    """Estimate how much more often one classifier is right, after Bonett & Price (2012).
+    """Estimate the difference in accuracy between two classifiers (Bonett & Price 2012).
 
     Parameters
     ----------

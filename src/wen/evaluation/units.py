@@ -1,35 +1,36 @@
-"""Units of resampling: what of the test set is independent of the rest, an image or a subject with all its images."""
+"""Units of resampling: the independent parts of a test set, either images or subjects with all their images."""
 
 import numpy as np
 
 
 def each_image_alone(unit: np.ndarray) -> bool:
-    """Whether every image is a unit of its own; ``unit`` numbers each image's unit from 0."""
+    """Whether each unit is a single image; ``unit`` has the number of each image's unit, from 0."""
     return len(np.unique(unit)) == len(unit)
 
 
 def effective(size: np.ndarray) -> float:
-    """Effective number of units: how many of equal size give as much information (Kish 1965).
+    """Effective number of units: the number of units of equal size with as much information (Kish 1965).
 
     Parameters
     ----------
     size : ndarray of shape (units,)
-        Images of each unit.
+        Number of images of each unit.
     """
     return float(size.sum() ** 2 / (size**2).sum())
 
 
 def degrees_of_freedom(size: np.ndarray) -> float:
-    """Of a variance between units: their effective number less 1, and at least 1."""
+    """Degrees of freedom of a variance between units: their effective number less 1, and at least 1."""
     return max(effective(size) - 1, 1.0)
 
 
 def jackknife_variance(without: np.ndarray) -> np.ndarray:
-    """Variance of an estimate, from what it is without each of the units (Efron & Stein 1981).
+    """Jackknife variance of an estimate (Efron & Stein 1981).
 
     Parameters
     ----------
     without : ndarray of shape (..., units)
+        The estimate without each of the units.
 
     Returns
     -------
