@@ -92,7 +92,10 @@ def to_openvino(frozen: Frozen, size: int) -> "openvino.Model":
         warnings.simplefilter(
             "ignore", torch.jit.TracerWarning
         )  # of a transformer's checks of the size, which is fixed
-        decoder = TorchScriptPythonDecoder(frozen, example_input=torch.zeros(2, size, size, 3))
+        # torch.fx has traced the network, which thus runs the same way each time: to check this doubles the time
+        decoder = TorchScriptPythonDecoder(
+            frozen, example_input=torch.zeros(2, size, size, 3), trace_kwargs={"check_trace": False}
+        )
     model = frontend.convert(frontend.load(decoder))
     model.reshape([-1, size, size, 3])
     return model
