@@ -79,6 +79,6 @@ def test_of_many_groups_sets_are_found_that_exact_subset_sums_allow(groups: int,
 
 def test_seeds_choose_differently_where_many_sets_are_as_good() -> None:
     counts = np.array([(10, 0)] * 10 + [(0, 10)] * 10)
-    drawn = [choose(counts, 0.2, 5, np.random.default_rng(seed)) for seed in range(200)]
-    assert len({tuple(own) for own in drawn}) > 150
+    drawn = [choose(counts, 0.2, 5, np.random.default_rng(seed)) for seed in range(100)]
+    assert len({tuple(own) for own in drawn}) > 75
     assert np.allclose(np.mean(drawn, axis=0), 0.2, atol=0.1)
