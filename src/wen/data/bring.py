@@ -1,4 +1,4 @@
-"""``wen study``: bring the real data under data/raw, check them, and put a profile in place."""
+"""``wen study``: link or copy the data to data/raw, check them, and write a profile to params.yaml."""
 
 import itertools
 import lzma
@@ -51,7 +51,7 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
         Accept a part of C-NMC: ``dataset.complete: false`` in params.yaml.
     paths : Paths
     about : About, optional
-        What the person says of the data.
+        What the user states about the data.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
             params = parse(content, paths.profiles / f"{profile}.yaml")
             summary = _checked(folder, paths.root, params)
         except WenError as error:
-            raise WenError(_of_data(str(error), folder, data, paths)) from None
+            raise WenError(_with_user_paths(str(error), folder, data, paths)) from None
     if _is_edited(paths) and paths.params.read_bytes() != content:
         old = _old_name(paths.params)
         paths.params.replace(old)
@@ -91,8 +91,8 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
     )
 
 
-def _of_data(message: str, folder: Path, data: Path, paths: Paths) -> str:
-    """Name images by where the person has them, not by where they were being brought to."""
+def _with_user_paths(message: str, folder: Path, data: Path, paths: Paths) -> str:
+    """Replace the temporary folder in a message by the folder or zip that the user named."""
     within = [folder.relative_to(root) for root in (paths.root, paths.home) if folder.is_relative_to(root)]
     for place in (folder, *within):
         message = message.replace(f"{place.as_posix()}", str(data))
@@ -111,7 +111,7 @@ def _brought(data: Path, target: Path) -> Iterator[Path]:
 
 
 def _names(data: Path) -> list[Path]:
-    """The files of a folder or zip, by their paths in it; none if it cannot be read."""
+    """List the files of a folder or zip by their relative paths; empty if it cannot be read."""
     if data.is_dir():
         return [path.relative_to(data) for path in files(data)[0]]
     if not data.is_file():
@@ -127,16 +127,16 @@ def _names(data: Path) -> list[Path]:
 def _checked(folder: Path, root: Path, params: Params) -> dict[str, Any]:
     index, _, summary = survey(folder, root, params)
     pairs, counts = search(index, root, params.dataset)
-    if not params.dataset.of_cnmc:  # whose parts are read for other reasons than to be divided
+    if not params.dataset.of_cnmc:  # a part of C-NMC may be brought without being split
         assign(index, pairs, params.split, len(params.folds), params.seed)
     return summary | {"copies": counts}
 
 
 def _copies(counts: dict[str, Any]) -> str:
     return ", ".join(
-        f"{found['pairs']:,} {name}{_across(found['pairs_across_subjects'])}"
-        for name, found in (("duplicate pairs", counts["exact"]), ("near-copies", counts["near"]))
-        if found is not None
+        f"{of_kind['pairs']:,} {name}{_across(of_kind['pairs_across_subjects'])}"
+        for name, of_kind in (("duplicate pairs", counts["exact"]), ("near-copies", counts["near"]))
+        if of_kind is not None
     )
 
 
@@ -154,7 +154,7 @@ def _profile(name: str, incomplete: bool, paths: Paths) -> bytes:
 
 
 def _is_edited(paths: Paths) -> bool:
-    """Whether the user wrote or edited params.yaml: its content is no profile's."""
+    """Whether the user wrote or edited params.yaml: its content is not that of a profile."""
     if not paths.params.exists():
         return False
     if not paths.params.is_file():
@@ -164,7 +164,7 @@ def _is_edited(paths: Paths) -> bool:
 
 
 def _old_name(path: Path) -> Path:
-    """The first of params.yaml.old, params.yaml.old.2, ... that does not exist: the user's earlier files are kept."""
+    """The first of params.yaml.old, params.yaml.old.2, ... that does not exist, so that no earlier file is lost."""
     endings = itertools.chain([".old"], (f".old.{number}" for number in itertools.count(2)))
     places = (path.with_name(path.name + ending) for ending in endings)
     return next(place for place in places if not os.path.lexists(place))
@@ -181,11 +181,11 @@ def _bring(source: Path, target: Path) -> None:
 
 def _link(source: Path, target: Path) -> None:
     """Hard-link every file of a folder; copy it where the file system cannot link."""
-    found, problems = files(source)
+    paths, problems = files(source)
     if problems:
         raise WenError("\n".join(problems))
     target.mkdir()
-    for path in track(found, "bringing images", transient=True):
+    for path in track(paths, "bringing images", transient=True):
         place = target / path.relative_to(source)
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -200,7 +200,7 @@ def _unzip(source: Path, target: Path) -> None:
             members = [member for member in archive.infolist() if not (member.filename and member.is_dir())]
             for member in members:
                 _check(member, source)
-                member.filename = member.filename.replace("\\", "/")  # of a zip that Windows made
+                member.filename = member.filename.replace("\\", "/")  # Windows tools write backslashes
             members = [member for member in members if not member.filename.endswith("/")]
             for name, times in Counter(member.filename for member in members).items():
                 if times > 1:
@@ -226,7 +226,7 @@ def _text(error: Exception) -> str:
 
 
 def _check(member: zipfile.ZipInfo, source: Path) -> None:
-    """Refuse a member that would be unpacked outside the target, or is not a regular file."""
+    """Reject a member that would be unpacked outside the target, or is not a regular file."""
     path, kind = PureWindowsPath(member.filename), stat.S_IFMT(member.external_attr >> 16)
     if not member.filename or path.root or path.drive or ".." in path.parts or kind not in (0, stat.S_IFREG):
         raise WenError(f"{source}: unsafe path {member.filename!r} in the archive; nothing was unpacked")

@@ -1,4 +1,4 @@
-"""What is in a data set, for metrics/dataset.json and for the person who brings it."""
+"""Describe a data set, for metrics/dataset.json and for the user who brings it."""
 
 from collections import Counter
 from itertools import combinations
@@ -12,11 +12,11 @@ from wen.data.folder import some
 from wen.data.readers.listing import Listing
 from wen.data.table import has_subjects
 
-UNLIKE = 20  # images unlike the others that are named
+UNLIKE = 20  # images that differ from the others; more are counted, but not named
 
 
 def summary(index: pd.DataFrame, looks: pd.DataFrame, listing: Listing, params: Params) -> dict[str, Any]:
-    """Describe images for metrics/dataset.json; what is not known of subjects is None.
+    """Describe images for metrics/dataset.json; facts about subjects are None if they are unknown.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def summary(index: pd.DataFrame, looks: pd.DataFrame, listing: Listing, params: 
         As `wen.data.prepare.survey` returns them.
     listing : Listing
     params : Params
-        Its ``images.crop`` says which images are padded.
+        Its ``images.crop`` determines which images are padded.
     """
     same_pixels = index.groupby("pixels").size()
     same_file = index.groupby("sha256").size()
@@ -61,7 +61,7 @@ def _by_class(values: pd.Series, index: pd.DataFrame) -> dict[str, float]:
 
 
 def _people(index: pd.DataFrame, listing: Listing) -> dict[str, Any]:
-    """Describe the subjects; what is not known is None."""
+    """Describe the subjects; all values are None if the subjects are unknown."""
     if not has_subjects(index):
         unknown = ("subjects", "training_subjects", "people", "duplicate_pairs_by_subjects", "cells_per_subject")
         return dict.fromkeys(unknown)
@@ -78,17 +78,17 @@ def _people(index: pd.DataFrame, listing: Listing) -> dict[str, Any]:
 
 
 def _unlike(index: pd.DataFrame, looks: pd.DataFrame, usual: outliers.Ranges) -> dict[str, Any]:
-    """Count the images that are unlike the others, and say of the first few in what."""
-    found = [
+    """Count the images that differ from the others, with the reasons for the first few."""
+    unlike = [
         {"id": id, "reasons": reasons}
         for id, look in zip(index.id, looks.to_dict("records"), strict=True)
         if (reasons := outliers.reasons({str(name): float(value) for name, value in look.items()}, usual))
     ]
-    return {"count": len(found), "examples": found[:UNLIKE]}
+    return {"count": len(unlike), "examples": unlike[:UNLIKE]}
 
 
 def remarks(summary: dict[str, Any]) -> list[str]:
-    """Say what a person should know of the images before they are studied, by `summary`."""
+    """Report what the user should check before the study, from `summary`."""
     lines = []
     if (unlike := summary["unlike"])["count"]:
         named = [f"{image['id']} ({'; '.join(image['reasons'])})" for image in unlike["examples"]]

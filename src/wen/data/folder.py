@@ -1,4 +1,4 @@
-"""What is in a folder of images: every file, what an operating system left there, and what is not read."""
+"""List the files of a folder of images, and classify those that are not read."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 EXAMPLES = 3
-"""How many of many names a message gives."""
+"""Number of names that a message gives."""
 ARCHIVE = re.compile(r"\.(zipx?|z?[0-9]{2,3}|tar|t?gz|t?bz2?|t?xz|t?zst|lz4|lzma|7z|rar|iso|cab)", re.IGNORECASE)
 IMAGE = re.compile(
     r"\.(bmp|dib|png|tiff?|jpe?g?|jfif|jp2|j2k|gif|webp|avif|hei[cf]|jxl|p[bgpn]m|tga|dcm|nii|svs|ndpi|mrxs|czi|nd2|lif|"
@@ -19,7 +19,7 @@ DOCUMENT = re.compile(
     r"\.(txt|md|rst|rtf|pdf|docx?|odt|csv|tsv|xlsx?|ods|json|xml|html?|ya?ml|log|ini|url|lnk|py|ipynb|md5|sha[0-9]+)",
     re.IGNORECASE,
 )
-"""Endings of files. A file with any other ending among the cells may be a cell whose name is damaged."""
+"""Endings of other files. A file with an unknown ending among the cells may be a cell with a damaged name."""
 
 _LITTER = re.compile(
     r"\._.*|\.DS_Store|\.directory|\.git(keep|ignore|attributes)|(eh)?thumbs\.db|desktop\.ini|"
@@ -34,7 +34,7 @@ _LITTER_FOLDER = re.compile(
 
 
 def files(root: Path) -> tuple[list[Path], list[str]]:
-    """List every file under ``root``, and everything there that is not a file.
+    """List every file under ``root``, and everything else there that is not a folder.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def files(root: Path) -> tuple[list[Path], list[str]]:
     found : list of Path
         Sorted. Links to files are files.
     problems : list of str
-        A line for each link to a folder, broken link, pipe, device or socket, and unreadable folder: what they stand
-        for would be missing silently.
+        A line for each link to a folder, broken link, pipe, device or socket, and unreadable folder. Images could be
+        missing because of them, so they are reported.
     """
     found: list[Path] = []
     problems: list[str] = []
@@ -70,24 +70,24 @@ def files(root: Path) -> tuple[list[Path], list[str]]:
 
 
 def is_litter(path: Path) -> bool:
-    """Whether an operating system or a program left this file or folder beside the images, by its name."""
+    """Whether the name of a file or folder shows that an operating system or a program left it beside the images."""
     return bool(_LITTER.fullmatch(path.name)) or in_litter(path)
 
 
 def in_litter(path: Path) -> bool:
-    """Whether a file or folder is, or is in, a folder that a system or program keeps for itself."""
+    """Whether a path is, or is inside, a folder that a system or program keeps for itself."""
     return any(_LITTER_FOLDER.fullmatch(part) for part in path.parts)
 
 
 def kind(path: Path, formats: str) -> str:
-    """Name the kind of a file that is not read, by its ending; ``formats`` are those that are."""
+    """Name the kind of a file that is not read, by its ending; ``formats`` names the formats that are read."""
     if ARCHIVE.fullmatch(path.suffix):
         return "archives"
     return f"images of other formats than {formats}" if IMAGE.fullmatch(path.suffix) else "other files"
 
 
 def tally(names: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
-    """Count what was not read.
+    """Count the files that were not read, by kind.
 
     Parameters
     ----------
@@ -105,6 +105,6 @@ def tally(names: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
 
 
 def some(names: list[str], count: int | None = None) -> str:
-    """Name a few of many: ``a, b, c and 5 more``; ``count`` where ``names`` holds only the first of them."""
+    """Join the first few names: ``a, b, c and 5 more``. ``count`` is the total if ``names`` has only the first ones."""
     more = (len(names) if count is None else count) - len(names[:EXAMPLES])
     return ", ".join(names[:EXAMPLES]) + (f" and {more:,} more" if more else "")

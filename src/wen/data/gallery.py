@@ -1,4 +1,4 @@
-"""Small pictures of the test cells, for the report: so it needs no features, which take gigabytes."""
+"""Thumbnails of the test cells, so that the report does not depend on data/features, which takes gigabytes."""
 
 import io
 from collections.abc import Mapping
@@ -18,13 +18,14 @@ def thumbnail(image: np.ndarray) -> Image.Image:
 
 
 def png(picture: Image.Image) -> bytes:
+    """Encode a picture as PNG."""
     data = io.BytesIO()
     picture.save(data, "png")
     return data.getvalue()
 
 
 def write(path: Path, pictures: Mapping[str, bytes]) -> None:
-    """Write PNG files, one after the other, and the ids of their images."""
+    """Write PNG data by the ids of their images, concatenated in one array."""
     write_npz(
         path,
         id=np.array(list(pictures), dtype=str),
@@ -34,7 +35,7 @@ def write(path: Path, pictures: Mapping[str, bytes]) -> None:
 
 
 def read(path: Path) -> dict[str, Image.Image]:
-    """Read the thumbnails by their images' ids; each is decoded when it is looked at."""
+    """Read the thumbnails by the ids of their images; each is decoded on first access."""
     arrays = read_npz(path)
     parts = np.split(arrays["content"], arrays["end"][:-1])
     return {id: Image.open(io.BytesIO(part.tobytes())) for id, part in zip(arrays["id"].tolist(), parts, strict=True)}

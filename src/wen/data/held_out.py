@@ -1,53 +1,55 @@
-"""Choose groups of images to hold out, so that together they come as near to a share of all images as possible."""
+"""Choose groups of images to hold out, so that together they are as close as possible to a share of all images."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
 EXHAUSTIVE = 16
-"""Up to this many groups, every set of them is tried."""
+"""Up to this many groups, all subsets are tried."""
 OPEN = 12
-"""Of more groups, all but this many are decided at random, and every set of the rest is tried, ``DRAWS`` times."""
+"""With more groups, all but this many are assigned at random, and all subsets of these are tried."""
 DRAWS = 24
+"""Number of such random assignments."""
 NEAR = 0.005
-"""Sets that miss the share by no more than this are equally near: half a point."""
+"""A set is near if its share differs from the requested one by at most this: half a percentage point."""
 EVEN = 0.01
-"""Sets whose classes' shares differ by no more than this beyond the best set's are equally even."""
+"""A set is even if the difference between its classes' shares exceeds that of the best set by at most this."""
 
 
-def choose(counts: np.ndarray, share: float, left: int, rng: np.random.Generator) -> np.ndarray:
-    """Choose groups at random among the sets of groups that come nearest to a share of the images.
+def choose(counts: np.ndarray, share: float, remaining: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw one of the sets of groups that are closest to a share of the images.
 
-    A set is near if it misses ``share`` by at most half a point or, if none does, by the least of all. A near set is
-    even if its classes' shares differ least. One even set is drawn as if each group were held out with probability
-    ``share``, so that a large group is held out as often as a small one, as far as it fits.
+    Candidates are the sets that are near (`NEAR`; if none is, the nearest ones) and, among these, even (`EVEN`). A
+    candidate is drawn as if each group were held out with probability ``share``, so that large groups are held out as
+    often as small ones, as far as they fit.
 
     Parameters
     ----------
     counts : ndarray of shape (groups, classes)
-        How many images of each class a group has.
+        Images of each class in each group.
     share : float
-        Of all images, in (0, 1).
-    left : int
-        How many groups of each class must not be chosen. At least one of each class is chosen.
+        Share of all images to hold out, in (0, 1).
+    remaining : int
+        Minimum number of groups of each class that are not held out. At least one group of each class is held out.
     rng : numpy.random.Generator
 
     Returns
     -------
     ndarray of shape (groups,), bool
-        All False if no set leaves enough groups.
+        Whether each group is held out. All False if no set leaves enough groups.
     """
-    has, images = (counts > 0).astype(int), counts.sum(axis=0)
-    most = has.sum(axis=0) - left
+    present, images = (counts > 0).astype(int), counts.sum(axis=0)
+    most = present.sum(axis=0) - remaining
     draws, tables = list(_draws(counts, share, most, rng)), []
     for draw, (taken, open_) in enumerate(draws):
         sets = np.arange(2 ** len(open_))
         inside = sets[:, None] >> np.arange(len(open_)) & 1
-        groups, held = (inside @ of[open_] + of[taken].sum(axis=0) for of in (has, counts))
+        groups, held = (inside @ number[open_] + number[taken].sum(axis=0) for number in (present, counts))
         missed = np.abs(held.sum(axis=1) / images.sum() - share)
         difference = np.ptp(held / np.maximum(images, 1), axis=1)
         possible = ((groups >= 1) & (groups <= most)).all(axis=1)
         size = inside.sum(axis=1)
+        # Columns: draw, set (its bits are the open groups), difference from the share, imbalance, size.
         tables.append(np.column_stack([np.full(len(sets), draw), sets, missed, difference, size])[possible])
     table = np.concatenate(tables)
     chosen = np.zeros(len(counts), dtype=bool)
@@ -66,7 +68,7 @@ def choose(counts: np.ndarray, share: float, left: int, rng: np.random.Generator
 def _draws(
     counts: np.ndarray, share: float, most: np.ndarray, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the groups that are taken, and those that are open."""
+    """Yield the groups that are held out at random, and the open groups, all subsets of which are tried."""
     if len(counts) <= EXHAUSTIVE:
         yield np.zeros(0, dtype=int), np.arange(len(counts))
         return
@@ -77,7 +79,7 @@ def _draws(
 
 
 def _order(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Put the groups into a random order in which those with one class, the other, or both take turns."""
+    """Order the groups at random, alternating between groups with one class, with the other, and with both."""
     order = rng.permutation(len(counts))
     kind = (counts[order] > 0) @ (1 << np.arange(counts.shape[1]))
     turn = np.zeros(len(order), dtype=int)
@@ -87,7 +89,7 @@ def _order(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _fill(counts: np.ndarray, rest: np.ndarray, share: float, most: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Take one group after the other until a class has its share; take the last with the probability that it fits."""
+    """Hold out groups in turn until a class has its share, the last one with a probability of the part that fits."""
     room, places, full = share * counts[rest].sum(axis=0), most.copy(), np.zeros(counts.shape[1], dtype=bool)
     taken = []
     for group in rest:

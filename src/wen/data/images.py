@@ -1,4 +1,4 @@
-"""Image files: read once, checked, and cut to the square that enters the network."""
+"""Read and check image files, and cut them to the square input of a network."""
 
 import warnings
 from collections.abc import Iterator
@@ -16,16 +16,16 @@ from wen.files import sha256
 FORMATS = ("BMP", "JPEG", "PNG", "TIFF")
 ENDINGS = (".bmp", ".dib", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff")
 TOO_LARGE = "more pixels than the image of a cell has"
-LARGEST = 64_000_000  # px; a cell's image is far smaller, and this one takes 200 MB
+LARGEST = 64_000_000  # px, 200 MB in memory; images of cells are far smaller
 
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of tags that Pillow does not know
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # about tags that Pillow does not know
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # `LARGEST` is lower
 
 
 class BadImage(WenError):
-    """A file that is not the expected image; the text says why, without the path.
+    """A file is not the expected image; the message gives the reason without the path.
 
-    Its ``cause`` is what other images can share, its ``detail`` what was found of this one.
+    ``cause`` may be common to many files, ``detail`` is specific to this one.
     """
 
     def __init__(self, cause: str, detail: str = "") -> None:
@@ -36,13 +36,13 @@ class BadImage(WenError):
 def decode(data: bytes) -> Image.Image:
     """Decode the bytes of an image file as 8-bit RGB.
 
-    Grey levels and palettes become RGB, what is transparent becomes black, and an EXIF tag that says so turns the
-    image.
+    Grey levels and palettes are converted to RGB, transparent pixels become black, and an EXIF orientation is applied.
 
     Raises
     ------
     BadImage
-        If it is damaged, not of one of `FORMATS`, of CMYK or of more than 8 bits, or of several frames or pages.
+        If it is damaged, not of one of `FORMATS`, too large, in CMYK, has more than 8 bits per channel, or several
+        frames or pages.
     """
     image = _opened(data, FORMATS)
     if image.width * image.height > LARGEST:
@@ -70,12 +70,12 @@ def decode_bmp(data: bytes, side: int | None = None) -> Image.Image:
     data : bytes
         The file's content.
     side : int, optional
-        The width and height it must have, in px.
+        Required width and height, in px.
 
     Raises
     ------
     BadImage
-        If it is truncated, of another format, mode or size.
+        If it is truncated, or of another format, mode or size.
     """
     image = _opened(data, ("BMP",))
     if side is not None and image.size != (side, side):
@@ -99,7 +99,7 @@ def _opened(data: bytes, formats: tuple[str, ...]) -> Image.Image:
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Say that an image is unreadable, whatever a decoder raises on it."""
+    """Replace any other error that a decoder raises by `BadImage`."""
     try:
         yield
     except (BadImage, MemoryError, UnidentifiedImageError):
@@ -116,7 +116,7 @@ def read(path: Path) -> Image.Image:
 
 
 def _bits(image: Image.Image, data: bytes) -> int:
-    """Bits of a channel: Pillow opens colours of 16 bits as 8, without a word."""
+    """Bits per channel of the file: Pillow converts 16-bit colours to 8 bits without a warning."""
     if image.format == "PNG":
         return data[24]
     if isinstance(image, TiffImageFile):
@@ -125,7 +125,7 @@ def _bits(image: Image.Image, data: bytes) -> int:
 
 
 def _depth(data: bytes) -> int:
-    """Bits a pixel, by the header of a BMP."""
+    """Bits per pixel, from the header of a BMP."""
     place = 24 if data[14] == 12 else 28  # the oldest kind of header has 12 bytes
     return int.from_bytes(data[place : place + 2], "little")
 
@@ -140,7 +140,7 @@ def network_input(path: Path, digest: str, crop: int | None, size: int) -> np.nd
     digest : str
         Its SHA-256 in data/index.csv.
     crop, size : int
-        As of `central_square`.
+        See `central_square`.
 
     Returns
     -------
@@ -167,9 +167,9 @@ def central_square(image: Image.Image, crop: int | None, size: int) -> np.ndarra
     ----------
     image : Image
     crop : int or None
-        Width of the square, px; None is the longer side of the image. Around a smaller image it is black.
+        Width of the square, in px; None for the longer side of the image. A smaller image is padded with black.
     size : int
-        What the square is resized to, px.
+        Width and height of the result, in px.
 
     Returns
     -------
@@ -184,5 +184,5 @@ def central_square(image: Image.Image, crop: int | None, size: int) -> np.ndarra
 
 
 def is_padded(width: int, height: int, crop: int | None) -> bool:
-    """Whether `central_square` puts black around an image of this size."""
+    """Whether `central_square` pads an image of this size with black."""
     return min(width, height) < (crop or max(width, height))

@@ -1,7 +1,8 @@
-"""Images that are unlike a study's images: no cell at all, or of another size, colour or cell area.
+"""Find images that differ from those of a study: without a cell, or of another size, colour or cell area.
 
-A network answers for every image, also for a black one. What an image looks like in a few robust measures is compared
-with the study's images: by ``wen prepare`` with its own, and by ``wen classify`` with those of metrics/dataset.json.
+A network gives a probability for every image, even a black one. Here a few robust measures of an image are compared
+with their ranges in a study: by ``wen prepare`` within a data set, and by ``wen classify`` with the ranges that
+metrics/dataset.json has.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,18 +14,18 @@ from PIL import Image
 if TYPE_CHECKING:
     import pandas as pd  # which a bundle's classifier does not need
 
-BLACK = 16  # levels; up to this in all channels is background, as are the specks that JPEG leaves there
-REDUCED = 64  # px; an image is measured at the whole fraction of its size that is next above this
+BLACK = 16  # levels; a pixel with no more in any channel is background, like the specks that JPEG leaves there
+REDUCED = 64  # px; images are reduced by an integer factor to the smallest side that is not below this
 PLAIN = 2.0  # grey levels of standard deviation; an image with less shows nothing
-TAIL = 0.05  # of a study's images on either side that may be anything
-REACH = 1.5  # times the distance from the median to the tail, beyond the tail: 4.1 standard deviations of a normal
+TAIL = 0.05  # share of a study's images on either side that do not count
+REACH = 1.5  # times the distance from median to tail, beyond the tail: 4.1 standard deviations of a normal distribution
 
 HUES = {"red less green": ("red", "green"), "blue less green": ("blue", "green"), "blue less red": ("blue", "red")}
-"""Differences of mean levels: of a grey image all are 0, and swapped channels turn one of them round."""
+"""Differences of mean levels: all are 0 for a grey image, and swapped channels change the sign of one."""
 FLOORS = {
     "width": np.log(1.5), "height": np.log(1.5), "area": 0.15, "red": 40.0, "green": 40.0, "blue": 40.0,
 } | dict.fromkeys(HUES, 10.0)  # fmt: skip
-"""The least reach beyond the tail, where a study's images are nearly equal; of sizes, in logarithms."""
+"""Minimum reach beyond the tail, for studies whose images are nearly equal; in logarithms for sizes."""
 MEASURES = (*FLOORS, "contrast")
 _SIZES = ("width", "height")
 
@@ -52,22 +53,22 @@ def look(image: Image.Image) -> dict[str, float]:
 
 
 def not_black(pixels: np.ndarray) -> np.ndarray:
-    """Where an image of shape (height, width, 3), uint8, is not black."""
+    """Mask of the pixels of an image, of shape (height, width, 3), uint8, that are not black."""
     return pixels.max(axis=2) > BLACK
 
 
 def ranges(looks: "pd.DataFrame") -> dict[str, list[float]]:
-    """Where nearly all images of a study lie: between its tails, and `REACH` or the floor beyond them.
+    """Compute the usual range of each measure: between the tails, extended by `REACH` or at least the floor.
 
     Parameters
     ----------
     looks : DataFrame
-        A row of `look` for each image.
+        One row per image, from `look`.
 
     Returns
     -------
     dict
-        Lowest and highest value of each measure but ``contrast``.
+        Lowest and highest usual value of each measure except ``contrast``.
     """
     found = {}
     for name, floor in FLOORS.items():
@@ -79,14 +80,14 @@ def ranges(looks: "pd.DataFrame") -> dict[str, list[float]]:
 
 
 def reasons(found: Mapping[str, float], usual: Ranges) -> list[str]:
-    """Say in what an image is unlike a study's images; empty if it is not.
+    """Describe how an image differs from the images of a study; empty if it does not.
 
     Parameters
     ----------
     found : mapping
-        Of `look`.
+        From `look`.
     usual : mapping
-        Of `ranges`.
+        From `ranges`.
     """
     if not found["area"]:
         return ["black"]

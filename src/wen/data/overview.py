@@ -16,7 +16,7 @@ Classes = tuple[tuple[int, str, str], ...]
 
 
 def draw(index: pd.DataFrame, looks: pd.DataFrame, dataset: Dataset, root: Path, folder: Path) -> None:
-    """Write the four figures.
+    """Draw and write the four figures.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ def draw(index: pd.DataFrame, looks: pd.DataFrame, dataset: Dataset, root: Path,
     dataset : Dataset
         Names the classes.
     root : Path
-        What the paths in the index are relative to.
+        Folder that the paths in the index are relative to.
     folder : Path
-        Where classes.svg, subjects.svg, statistics.svg and montage.png go.
+        Folder for classes.svg, subjects.svg, statistics.svg and montage.png.
     """
     classes = ((1, dataset.positive, ALL_COLOUR), (0, dataset.negative, HEM_COLOUR))
     _class_balance(index, classes, folder / "classes.svg")
@@ -85,7 +85,7 @@ def _cell_statistics(index: pd.DataFrame, looks: pd.DataFrame, classes: Classes,
 
 
 def _montage(index: pd.DataFrame, classes: Classes, root: Path, path: Path) -> None:
-    """Cells of both classes, from as many subjects as possible: a picture for each class, as axes take their time."""
+    """Show cells of both classes from as many subjects as possible, in one axes per class, which is fast to draw."""
     rows, columns, side, place = 3, 8, 128, 140
     figure, axes = plt.subplots(2, 1, figsize=(columns, 2 * rows + 0.6))
     for ax, (label, name, colour) in zip(axes, classes, strict=True):

@@ -1,18 +1,18 @@
-"""Who is one person: the ids of subjects, and people with cells of both classes.
+"""Resolve the ids of subjects to people.
 
-Of a table, or of names with a pattern, ids that differ only in case, in zeros before a number, in what separates words,
-in how Unicode writes a character or in UID before them are of one person: UID_007, 7 and 7.0; P-3 and p03. `unite`
-calls a person by the spelling that most images have. A person may have cells of both classes.
+Ids from a table, or from file names by a pattern, refer to the same person if they differ only in case, leading zeros,
+separators, Unicode form or a prefix UID: UID_007, 7 and 7.0; P-3 and p03. `unite` uses the spelling of most images. A
+person may have cells of both classes.
 
-C-NMC writes a person's number in the names of the images: UID_7_..._all, and with an H before it for a healthy donor,
-UID_H7_..._hem. There, 7 and H7 are two people. Other data sets with such names use H for every HEM image, also of a
-patient with blasts. So:
+C-NMC has the number of a person in the file names: UID_7_..._all, and with an H for a healthy donor, UID_H7_..._hem.
+There, 7 and H7 are two people. Other data sets with such names use H for every HEM image, also of a patient with
+blasts. Therefore:
 
 - Leading zeros and the case of H do not matter: 007 is 7, h3 is H3.
-- A HEM image may be named without H: UID_7_1_1_all and UID_7_2_1_hem show the same person's cells.
-- 7 and H7 are two people if every subject of the data is one of C-NMC 2019's, in the folder where C-NMC has it: in the
-  data set itself, and in any part of it. Elsewhere they are one person. Two people counted as one never leak; one
-  counted as two does. If they are two after all, give one of them another number.
+- A HEM image may be named without H: UID_7_1_1_all and UID_7_2_1_hem show cells of the same person.
+- 7 and H7 are two people if the data are C-NMC 2019 or a part of it: every subject is one of C-NMC's, in the folder
+  where C-NMC has it. Otherwise they are one person. This is the safe choice: two people counted as one cannot leak
+  between training and test, one person counted as two can. If they are two people, rename one of them.
 """
 
 import re
@@ -37,7 +37,7 @@ UNKNOWN = (
     "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "none", "null", "unknown", "not known", "not available", "anonymous",
     "?", "", "missing", "tidak diketahui",
 )  # fmt: skip
-"""Subjects that are none: were they a person's name, all cells of unknown people would be of one."""
+"""Placeholders for an unknown subject. Taken as ids, they would assign all unknown cells to one person."""
 
 _PUBLISHED = {(subject, source) for source, subjects in C_NMC.items() for subject in subjects.split()}
 
@@ -49,7 +49,7 @@ def number(written: str) -> str:
 
 
 def join(cells: Iterable[Cell]) -> list[Cell]:
-    """Give H7's cells to 7 where they are one person."""
+    """Assign the cells of H7 to 7 where both are one person."""
     cells = list(cells)
     if all((cell.subject, cell.source) in _PUBLISHED for cell in cells):
         return cells
@@ -72,12 +72,12 @@ def of_both_classes(cells: Iterable[Cell]) -> list[str]:
 
 
 def unite(written: Mapping[str, str]) -> dict[str, str]:
-    """Give each image its subject: one for all ids that are of one person, as most of the images have it.
+    """Map the subject id of each image to one spelling per person, that of most images.
 
     Parameters
     ----------
     written : mapping
-        Each image's id of its subject, as the data have it; empty where it is not known.
+        Subject id of each image as the data spell it; empty if unknown.
     """
     counts = Counter(text.strip() for text in written.values())
     names: dict[str, str] = {}
@@ -87,12 +87,12 @@ def unite(written: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_unknown(written: str) -> bool:
-    """Whether what stands for a subject's id says that it is not known."""
+    """Whether a subject id is a placeholder for an unknown subject."""
     return " ".join(written.casefold().split()) in UNKNOWN or not _key(written)
 
 
 def _key(written: str) -> str:
-    """What is equal for ids of one person."""
+    """Normalise a subject id; all spellings of one person have the same key."""
     text = re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", written).casefold()).strip()
     text = re.sub(r"^uid ", "", re.sub(r"^([0-9]+)\.0+$", r"\1", text))
     text = re.sub(r"(?<![0-9])0+(?=[0-9])", "", text)
@@ -100,13 +100,13 @@ def _key(written: str) -> str:
 
 
 def summary(cells: list[Cell], written: Mapping[str, str]) -> dict[str, Any]:
-    """Describe, for metrics/dataset.json, who counts as one person though classes or names differ.
+    """List the people with cells of both classes and those with several ids, for metrics/dataset.json.
 
     Parameters
     ----------
     cells : list of Cell
     written : mapping
-        By a cell's id, its subject's id as the data have it.
+        Subject id of each cell as the data spell it, by the id of the cell.
     """
     spellings = defaultdict(set)
     for cell in cells:
@@ -119,7 +119,7 @@ def summary(cells: list[Cell], written: Mapping[str, str]) -> dict[str, Any]:
 
 
 def remarks(about: Mapping[str, Any]) -> list[str]:
-    """Say who counts as one person though classes or names differ, by `summary`."""
+    """Report the people of `summary`, for the user to check."""
     lines = []
     if both := about["of_both_classes"]:
         lines.append(f"people with cells of both classes, each counted as one person ({len(both):,}): {some(both)}")
@@ -132,6 +132,6 @@ def remarks(about: Mapping[str, Any]) -> list[str]:
 
 
 def _order(subject: str) -> list[tuple[int, int, str]]:
-    """Numbers by their size, and before words: 7, 10, H3, H12."""
+    """Sort key that compares numbers by value and puts them before words: 7, 10, H3, H12."""
     parts = re.findall(r"[0-9]+|[^0-9]+", subject)
     return [(0, int(part), "") if part.isascii() and part.isdecimal() else (1, 0, part) for part in parts]

@@ -1,4 +1,4 @@
-"""Pairs of copies as pictures, side by side, for a person to judge."""
+"""Draw pairs of copies side by side, for a visual check."""
 
 from collections.abc import Hashable
 from pathlib import Path
@@ -17,22 +17,23 @@ from wen.files import write_json
 SHOWN = 40  # pairs
 SIDE = 96  # px of a cell
 GAP = 4  # px
-MARGIN = 1.1
+MARGIN = 1.1  # times the larger cell
 BILINEAR = Image.Resampling.BILINEAR
 PAIRS = "pairs.json"
 
 
 def draw(index: pd.DataFrame, copies: pd.DataFrame, root: Path, folder: Path) -> None:
-    """Draw the pairs that most need a look, and list them in pairs.json.
+    """Draw the pairs that most need a visual check, and list them in pairs.json.
 
     Parameters
     ----------
     index, copies : DataFrame
         data/index.csv and data/copies.csv.
     root : Path
-        What the paths in the index are relative to.
+        Folder that the paths in the index are relative to.
     folder : Path
-        Where 0.png, 1.png, ... and pairs.json go: a row for each picture, and ``rest``, how many pairs have none.
+        Is created, with 0.png, 1.png, ... and pairs.json: one row per picture, and ``rest``, the number of pairs
+        without one.
     """
     folder.mkdir()
     shown = most_doubtful(index, copies, SHOWN)
@@ -49,20 +50,20 @@ def draw(index: pd.DataFrame, copies: pd.DataFrame, root: Path, folder: Path) ->
 
 
 def _side_by_side(*frames: np.ndarray) -> np.ndarray:
-    """Both cells, cut out of their frames at one scale, as (SIDE, 2 SIDE + GAP, 3)."""
+    """Crop both cells at the same scale; an array of shape (SIDE, 2 SIDE + GAP, 3)."""
     boxes = [_box(frame) for frame in frames]
-    reach = max(end - start for box in boxes for start, end in box) * MARGIN / 2
+    half = max(end - start for box in boxes for start, end in box) * MARGIN / 2
     picture = np.full((SIDE, 2 * SIDE + GAP, 3), 255, dtype=np.uint8)
     for k, (frame, box) in enumerate(zip(frames, boxes, strict=True)):
         y, x = (sum(side) / 2 for side in box)
-        area = (x - reach, y - reach, x + reach, y + reach)
+        area = (x - half, y - half, x + half, y + half)
         cell = Image.fromarray(frame).transform((2 * SIDE, 2 * SIDE), Image.Transform.EXTENT, area, BILINEAR)
         picture[:, k * (SIDE + GAP) :][:, :SIDE] = np.asarray(cell.reduce(2))
     return picture
 
 
 def _box(frame: np.ndarray) -> list[tuple[int, int]]:
-    """First and last row of a frame's cell, and first and last column; of the frame itself if it shows none."""
+    """Ranges of rows and of columns (end exclusive) of the cell in a frame; the whole frame if it shows no cell."""
     cell = inside(np.asarray(Image.fromarray(frame).convert("L")))
     cell = cell if cell.any() else ~cell
     filled = (np.flatnonzero(cell.any(axis=axis)) for axis in (1, 0))

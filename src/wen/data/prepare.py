@@ -1,4 +1,4 @@
-"""Stage ``prepare``: open and check every image, and list them in data/index.csv."""
+"""Stage ``prepare``: check every image, list them in data/index.csv, and search for copies."""
 
 import sys
 import warnings
@@ -26,20 +26,20 @@ from wen.files import atomic, write_json
 def run(params: Params, paths: Paths) -> None:
     """Write data/index.csv, data/copies.csv, metrics/dataset.json and plots/dataset/.
 
-    The index has one row an image, sorted by id: id, path (relative to the root), label (1 the positive class, 0 the
-    negative), subject (empty if it is not known), source, width and height in px, SHA-256 of the file and
-    of the decoded pixels. Images with equal pixels are duplicates, whatever their headers; `wen.data.copies.find` lists
-    these and near-copies.
+    The index has one row per image, sorted by id: id, path (relative to the root), label (1 positive, 0 negative),
+    subject (empty if unknown), source, width and height in px, and the SHA-256 of the file and of the decoded pixels.
+    Images with equal pixels are duplicates, even if their files differ; `wen.data.copies.find` lists these and
+    near-copies.
 
     Warns
     -----
     UserWarning
-        If near-copies have different labels; the text names them.
+        If near-copies have different labels; the message names them.
 
     Raises
     ------
     WenError
-        With a line for every cause; nothing is written then.
+        If there are problems with the images, with a line for each cause; nothing is written.
     """
     dataset = params.dataset
     folder, root = readers.place(dataset, paths), paths.home
@@ -48,7 +48,7 @@ def run(params: Params, paths: Paths) -> None:
         root = paths.root
     index, looks, summary = survey(folder, root, params)
     pairs, counts = search(index, root, dataset)
-    if dataset.source != "synthetic":  # the stage owns data/synthetic and leaves it empty
+    if dataset.source != "synthetic":  # data/synthetic is an output of the stage, so it must exist
         with atomic(paths.synthetic) as partial:
             partial.mkdir()
     with atomic(paths.dataset_plots) as partial:
@@ -59,36 +59,36 @@ def run(params: Params, paths: Paths) -> None:
     with atomic(paths.copies) as partial:
         pairs.to_csv(partial, index=False, lineterminator="\n")
     write_json(paths.dataset_metrics, summary | {"copies": counts})
-    _warn_of_classes(index, pairs)
+    _warn_of_label_conflicts(index, pairs)
 
 
 def survey(folder: Path, root: Path, params: Params) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """Check a folder of images and describe it without writing anything.
+    """Check and describe a folder of images, without writing anything.
 
     Parameters
     ----------
     folder : Path
-        Holds the images, as params.yaml's ``dataset`` says.
+        Folder of the images.
     root : Path
-        What the index's paths are to be relative to.
+        Folder that the paths in the index are relative to.
     params : Params
-        Its ``dataset`` says what is expected, its ``images.crop`` which images are too small.
+        Its ``dataset`` describes the images, its ``images.crop`` determines which images are padded.
 
     Returns
     -------
     index, looks : DataFrame
-        A row for each image: data/index.csv, and `wen.data.outliers.look`.
+        One row per image: the content of data/index.csv, and the measures of `wen.data.outliers.look`.
     summary : dict
-        metrics/dataset.json.
+        The content of metrics/dataset.json.
 
     Raises
     ------
     WenError
-        With a line for every cause.
+        If there are problems with the images, with a line for each cause.
     """
     dataset = params.dataset
     listing = readers.read(dataset, folder)
-    found = Problems()
+    found_problems = Problems()
     with ThreadPoolExecutor() as pool:
         opened = pool.map(lambda cell: _open(cell, root, dataset), listing.cells)
         rows = list(track(opened, "checking images", total=len(listing.cells), transient=True))
@@ -97,10 +97,10 @@ def survey(folder: Path, root: Path, params: Params) -> tuple[pd.DataFrame, pd.D
         if isinstance(row, _Row):
             good.append(row)
         else:
-            found.add(row.cause, cell.path, row.detail)
+            found_problems.add(row.cause, cell.path, row.detail)
     index = pd.DataFrame([row.index for row in good], columns=list(INDEX))
-    _refuse_contradictions(index, found)
-    problems = listing.problems + found.lines()
+    _check_labels_of_duplicates(index, found_problems)
+    problems = listing.problems + found_problems.lines()
     if dataset.complete:
         problems += _gaps(listing)
     if not problems and index.label.nunique() < 2:
@@ -124,20 +124,20 @@ def search(index: pd.DataFrame, root: Path, dataset: Dataset) -> tuple[pd.DataFr
     Returns
     -------
     pairs : DataFrame
-        data/copies.csv.
+        The content of data/copies.csv.
     counts : dict
-        ``copies`` of metrics/dataset.json: of exact and of near ones; None for near ones if not searched for.
+        ``copies`` of metrics/dataset.json, for exact and for near copies; None for near copies without a search.
     """
     pairs = copies.find(index, root, dataset.near_difference if dataset.near_copies else None)
     counts = {kind: copies.summary(index, pairs[pairs.kind == kind]) for kind in (EXACT, NEAR)}
     return pairs, counts if dataset.near_copies else counts | {NEAR: None}
 
 
-def _warn_of_classes(index: pd.DataFrame, pairs: pd.DataFrame) -> None:
+def _warn_of_label_conflicts(index: pd.DataFrame, pairs: pd.DataFrame) -> None:
     path = index.set_index("id").path
-    joined = copies.between_classes(index, pairs)
-    if len(joined):
-        lines = [f"{path[one]} and {path[other]}" for one, other in zip(joined.one, joined.other, strict=True)]
+    conflicts = copies.between_classes(index, pairs)
+    if len(conflicts):
+        lines = [f"{path[one]} and {path[other]}" for one, other in zip(conflicts.one, conflicts.other, strict=True)]
         warnings.warn(
             f"{len(lines)} near-copies have different labels; look at them, and correct the wrong label or, if they "
             "show different cells, lower dataset.near_difference:\n" + "\n".join(lines),
@@ -147,7 +147,7 @@ def _warn_of_classes(index: pd.DataFrame, pairs: pd.DataFrame) -> None:
 
 @dataclass(frozen=True)
 class _Row:
-    """An image's row of data/index.csv, and what it looks like."""
+    """The row of an image in data/index.csv, and its measures from `wen.data.outliers.look`."""
 
     index: dict[str, Any]
     look: dict[str, float]
@@ -178,8 +178,8 @@ def _open(cell: Cell, root: Path, dataset: Dataset) -> _Row | images.BadImage:
     return _Row(index, outliers.look(image))
 
 
-def _refuse_contradictions(index: pd.DataFrame, problems: Problems) -> None:
-    """Name images with equal pixels and different labels."""
+def _check_labels_of_duplicates(index: pd.DataFrame, problems: Problems) -> None:
+    """Report images with equal pixels and different labels."""
     classes = index.groupby("pixels").label.transform("nunique")
     for _, group in index[classes > 1].groupby("pixels"):
         differing = group.sort_values(["label", "path"]).groupby("label").path.first()
@@ -192,7 +192,7 @@ def _refuse_contradictions(index: pd.DataFrame, problems: Problems) -> None:
 
 def _gaps(listing: Listing) -> list[str]:
     gaps = [f"incomplete C-NMC 2019, {line}" for line in cnmc.incomplete(listing.cells)]
-    if gaps or listing.missing:  # which the listing names
+    if gaps or listing.missing:  # the listing itself reports the missing images
         gaps.append(
             "to study these images only, set dataset.complete: false in params.yaml (`wen study ... --incomplete`)"
         )

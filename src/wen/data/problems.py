@@ -1,4 +1,4 @@
-"""What is wrong with many files: each cause once, with how many files have it and a few of their names."""
+"""Problems with many files: each cause is reported once, with the number of files and a few of their names."""
 
 from collections import defaultdict
 
@@ -6,35 +6,35 @@ from wen.data.folder import some
 
 
 class Problems:
-    """Causes, and the files or rows that have them."""
+    """Problems of files or rows, grouped by their cause."""
 
     def __init__(self) -> None:
-        self._found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._by_cause: dict[str, list[tuple[str, str]]] = defaultdict(list)
 
     def __bool__(self) -> bool:
-        return bool(self._found)
+        return bool(self._by_cause)
 
     def add(self, cause: str, name: object, detail: str = "") -> None:
-        """Note that a file or row has a problem.
+        """Record a problem of a file or row.
 
         Parameters
         ----------
         cause : str
-            Names no single file, so that many can share it.
+            The problem without the name of the file, so that files with the same cause are grouped.
         name : object
-            Of the file or row.
+            The file or row.
         detail : str
-            What was found of it alone, such as the size of an image.
+            A fact about this file or row only, such as the size of an image.
         """
-        self._found[cause].append((str(name), detail))
+        self._by_cause[cause].append((str(name), detail))
 
     def lines(self) -> list[str]:
-        """A line for each cause, in the order in which they were found."""
-        return [_line(cause, found) for cause, found in self._found.items()]
+        """Report each cause in a line, in the order in which they were found."""
+        return [_line(cause, places) for cause, places in self._by_cause.items()]
 
 
-def _line(cause: str, found: list[tuple[str, str]]) -> str:
-    if len(found) == 1:
-        ((name, detail),) = found
+def _line(cause: str, places: list[tuple[str, str]]) -> str:
+    if len(places) == 1:
+        ((name, detail),) = places
         return f"{name}: {detail}, {cause}" if detail else f"{name}: {cause}"
-    return f"{len(found):,} files or rows: {cause}: {some([f'{n} ({d})' if d else n for n, d in found])}"
+    return f"{len(places):,} files or rows: {cause}: {some([f'{n} ({d})' if d else n for n, d in places])}"

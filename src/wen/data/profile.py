@@ -1,4 +1,4 @@
-"""A profile of profiles/, which is of C-NMC, rewritten for another data set."""
+"""Rewrite a profile of profiles/, all of which are for C-NMC, for another data set."""
 
 import json
 import re
@@ -11,27 +11,27 @@ INSERTED = {
     "table": "CSV of images, labels and subjects, in data/raw/cells",
     "subject": "regular expression; its group in an image's path is the subject",
 }
-"""Keys of ``dataset`` that no profile has, and their comments."""
+"""Keys of ``dataset`` that the profiles lack, and their comments."""
 
 
 def rewritten(text: str, header: str, values: dict[str, Any]) -> str:
-    """Put values into the text of a profile, and keep its comments.
+    """Replace values in the text of a profile, and keep its comments.
 
     Parameters
     ----------
     text : str
     header : str
-        Comment that takes the place of the profile's first ones.
+        Comment that replaces the first comment lines of the profile.
     values : dict
-        By keys such as ``dataset.name``. Those of `INSERTED` are written behind ``dataset.classes``.
+        Values by keys such as ``dataset.name``. Those of `INSERTED` are written after ``dataset.classes``.
     """
     lines, section = [], ""
-    body = text[re.match(r"(#.*\n)*", text).end() :]  # type: ignore[union-attr]  # it matches nothing, too
+    body = text[re.match(r"(#.*\n)*", text).end() :]  # type: ignore[union-attr]  # also matches an empty string
     for line in body.splitlines():
-        if found := re.match(r"(?P<indent> *)(?P<key>\w+):", line):
-            section = section if found["indent"] else found["key"]
-            key = f"{section}.{found['key']}" if found["indent"] else found["key"]
-            if key in values and len(found["indent"]) in (0, 2):
+        if match := re.match(r"(?P<indent> *)(?P<key>\w+):", line):
+            section = section if match["indent"] else match["key"]
+            key = f"{section}.{match['key']}" if match["indent"] else match["key"]
+            if key in values and len(match["indent"]) in (0, 2):
                 line = _replaced(line, values[key])
         lines.append(line)
         if line.startswith("  classes:"):
@@ -50,7 +50,7 @@ def _replaced(line: str, value: Any) -> str:
 
 
 def scalar(value: Any) -> str:
-    """Write a value as YAML: a word as it is, if it can be read back so."""
+    """Format a value as YAML, without quotes if YAML reads it back as the same text."""
     if isinstance(value, list):
         return f"[{', '.join(map(scalar, value))}]"
     if isinstance(value, str) and PLAIN.fullmatch(value) and value.lower() not in RESERVED:

@@ -1,4 +1,4 @@
-"""Stage ``split``: assign images to test, training and validation, and audit what leaks between them."""
+"""Stage ``split``: assign images to test, training and validation, and audit leaks between them."""
 
 from typing import Any
 
@@ -15,23 +15,23 @@ from wen.data.table import DEVELOPMENT, EXCLUDED, NEAR, NO_FOLD, TEST, has_subje
 from wen.errors import WenError
 from wen.files import atomic, read_json, write_json
 
-POINT = 0.01
-"""A test fraction that misses the requested one by more is reported."""
+TOLERANCE = 0.01
+"""If the test fraction differs more from the requested one, `run` prints it."""
 
 
 def run(params: Params, paths: Paths) -> None:
     """Write data/split.csv (id, part, fold) and the leak audit, metrics/split.json."""
     index, copies, options = read_index(paths), read_copies(paths), params.split
     cells = assign(index, copies, options, len(params.folds), params.seed)
-    asked, reached = options.test_fraction, float((cells.part == TEST).mean())
+    requested, reached = options.test_fraction, float((cells.part == TEST).mean())
     with atomic(paths.split) as partial:
         cells[["id", "part", "fold"]].to_csv(partial, index=False, lineterminator="\n")
-    fraction = {"asked": asked, "reached": reached}
+    fraction = {"asked": requested, "reached": reached}
     write_json(paths.split_metrics, {**_settings(params), "test_fraction": fraction, **audit(cells, copies)})
-    if options.test == "random" and abs(reached - asked) > POINT:
+    if options.test == "random" and abs(reached - requested) > TOLERANCE:
         print(
-            f"split: the test set contains {reached:.1%} of the images instead of split.test_fraction, {asked:.1%}; "
-            "no test set that keeps people and their copies together comes closer"
+            f"split: the test set contains {reached:.1%} of the images instead of split.test_fraction, "
+            f"{requested:.1%}; no test set that keeps people and their copies together comes closer"
         )
 
 
@@ -40,9 +40,11 @@ def audited(params: Params, paths: Paths) -> dict[str, Any] | None:
     if not paths.split_metrics.is_file():
         return None
     report = read_json(paths.split_metrics)
-    asked = params.split.test_fraction
-    same = isinstance(report, dict) and _settings(params).items() <= report.items()
-    return report if same and (params.split.test != "random" or report["test_fraction"]["asked"] == asked) else None
+    if not isinstance(report, dict) or not _settings(params).items() <= report.items():
+        return None
+    if params.split.test == "random" and report["test_fraction"]["asked"] != params.split.test_fraction:
+        return None
+    return report
 
 
 def _settings(params: Params) -> dict[str, Any]:
@@ -55,7 +57,7 @@ def _settings(params: Params) -> dict[str, Any]:
 
 
 def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int, seed: int) -> pd.DataFrame:
-    """Give each image a part and each development image the fold in which it validates.
+    """Assign each image to a part, and each development image to the fold in which it is validation data.
 
     Parameters
     ----------
@@ -64,9 +66,9 @@ def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int
     copies : DataFrame
         data/copies.csv.
     options : Split
-        ``unit: subject`` never divides `components`. ``test: random`` holds out ``test_fraction`` of the images, by
-        subject as nearly as components allow (`wen.data.held_out`); ``test: preliminary``, ``fold_0``, ``fold_1`` or
-        ``fold_2`` that part of the challenge's data.
+        ``unit: subject`` keeps the images of each of the `components` together. ``test: random`` holds out
+        ``test_fraction`` of the images; by subject, as nearly as components allow (`wen.data.held_out`).
+        ``test: preliminary``, ``fold_0``, ``fold_1`` or ``fold_2`` holds out that part of the challenge's data.
     folds : int
         Number of folds.
     seed : int
@@ -75,13 +77,14 @@ def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int
     Returns
     -------
     DataFrame
-        ``index`` with ``part`` (test, development, or excluded: in a component that reaches into a
-        test set that is such a part) and ``fold`` (0..folds-1, or -1 outside development).
+        ``index`` with ``part`` and ``fold``. ``part`` is test, development or excluded; excluded images share a
+        component with a test set that is a part of the challenge's data. ``fold`` is 0..folds-1, or -1 outside
+        development.
 
     Raises
     ------
     WenError
-        If there are too few images or subjects to do so, or none of the part that is to test.
+        If there are too few images or subjects, or no images of the part to hold out.
     """
     if options.unit == "subject" and not has_subjects(index):
         raise WenError(
@@ -103,19 +106,19 @@ def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int
     fold = np.full(len(index), NO_FOLD)
     development = np.flatnonzero(part == DEVELOPMENT)
     label, groups = index.label.to_numpy()[development], group[development]
-    _enough(label, groups, folds, f"{folds} folds")
+    _check_groups(label, groups, folds, f"{folds} folds")
     splitter = StratifiedGroupKFold if options.unit == "subject" else StratifiedKFold
     by_fold = splitter(folds, shuffle=True, random_state=seed_for(seed, what="folds"))
     grouping = (groups,) if options.unit == "subject" else ()
     for k, (_, validation) in enumerate(by_fold.split(label, label, *grouping)):
         fold[development[validation]] = k
     cells = index.assign(part=part, fold=fold)
-    _two_classes_everywhere(cells)
+    _check_classes(cells)
     return cells
 
 
 def audit(cells: pd.DataFrame, copies: pd.DataFrame) -> dict[str, Any]:
-    """Count what leaks across each boundary.
+    """Count the leaks between test and development, and between validation and training in each fold.
 
     Parameters
     ----------
@@ -127,9 +130,10 @@ def audit(cells: pd.DataFrame, copies: pd.DataFrame) -> dict[str, Any]:
     Returns
     -------
     dict
-        Sizes; subjects, exact copies (equal pixels) and near-copies on both sides of test | development and of each
-        fold's validation | train: how many images of the first side have one on the other, which, and how many pairs.
-        What is about subjects is None if they are not known.
+        Sizes of ``development``, ``test`` and ``excluded``; and the leaks of ``test_and_development`` and, by fold, of
+        ``validation_and_train``: shared subjects, exact duplicates (equal pixels) and near-copies. Images and their ids
+        are those of the first set with a copy in the second one; pairs are counted, too. Counts of subjects are None
+        if the subjects are unknown.
     """
     development, test = cells[cells.part == DEVELOPMENT], cells[cells.part == TEST]
     near = copies[copies.kind == NEAR]
@@ -159,23 +163,25 @@ def _random_test(label: np.ndarray, group: np.ndarray, options: Split, folds: in
                 f"split: {len(label)} images are too few for a test set with both classes ({error}); bring more"
             ) from None
         return test
-    _enough(label, group, folds + 1, f"a test set and {folds} folds")
+    _check_groups(label, group, folds + 1, f"a test set and {folds} folds")
     counts = np.stack([np.bincount(group[label == value], minlength=group.max() + 1) for value in (1, 0)], axis=1)
     rng = np.random.default_rng(seed_for(seed, what="test"))
     return np.flatnonzero(held_out.choose(counts, options.test_fraction, folds, rng)[group])
 
 
-def _enough(label: np.ndarray, group: np.ndarray, parts: int, purpose: str) -> None:
+def _check_groups(label: np.ndarray, group: np.ndarray, parts: int, purpose: str) -> None:
+    """Check that each class has at least as many groups as there are parts."""
     for value, name in ((1, "positive"), (0, "negative")):
-        found = len(np.unique(group[label == value]))
-        if found < parts:
+        groups = len(np.unique(group[label == value]))
+        if groups < parts:
             raise WenError(
-                f"split: {found} independent groups of {name} images are too few for {purpose}; "
+                f"split: {groups} independent groups of {name} images are too few for {purpose}; "
                 f"use fewer folds{', set split.unit: image,' * (len(np.unique(group)) < len(group))} or bring more data"
             )
 
 
-def _two_classes_everywhere(cells: pd.DataFrame) -> None:
+def _check_classes(cells: pd.DataFrame) -> None:
+    """Check that the test set and every fold contain both classes."""
     for (part, fold), images in cells[cells.part != EXCLUDED].groupby(["part", "fold"]):
         if images.label.nunique() < 2:
             where = "the test set" if part == TEST else f"fold {fold}"
@@ -195,6 +201,7 @@ def _size(cells: pd.DataFrame) -> dict[str, int | None]:
 
 
 def _shared(one: pd.DataFrame, other: pd.DataFrame, near: pd.DataFrame) -> dict[str, Any]:
+    """Count the images of ``one`` that share a subject or are copies with an image of ``other``."""
     known = has_subjects(one)
     subjects = set(one.subject) & set(other.subject)
     duplicates = one[one.pixels.isin(other.pixels)]

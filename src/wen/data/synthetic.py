@@ -23,19 +23,19 @@ from wen.data.symmetry import turned
 from wen.files import atomic, write_text
 
 ALL_SHARE = 0.68  # of the cells, as in C-NMC (7,272 of 10,661)
-ALL_SUBJECTS = 0.6
+ALL_SUBJECTS = 0.6  # of the subjects
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A donor: its name (H marks a healthy one), class, and how its slides look."""
+    """A donor: the name (H marks a healthy donor), the class, and the look of the slides."""
 
     name: str
     label: int
     stain: np.ndarray  # added to the colour, RGB in [0, 1]
     gain: float  # illumination
     slope: np.ndarray  # uneven illumination, along y and x
-    size: float  # of its cells, relative
+    size: float  # relative size of the cells
 
     @property
     def suffix(self) -> str:
@@ -89,24 +89,24 @@ def _subjects(count: int, first: int, rng: np.random.Generator) -> list[Subject]
     ]
 
 
-def _owners(subjects: list[Subject], cells: int, rng: np.random.Generator) -> list[Subject]:
-    """Assign each cell a subject: two cells to each, the rest unevenly, as in the real data."""
-    owners = [subject for subject in subjects for _ in range(2)]
+def _subject_of_cells(subjects: list[Subject], cells: int, rng: np.random.Generator) -> list[Subject]:
+    """Assign a subject to each cell: two cells to every subject, the rest unevenly, as in the real data."""
+    assigned = [subject for subject in subjects for _ in range(2)]
     for label, share in ((1, ALL_SHARE), (0, 1 - ALL_SHARE)):
         donors = [subject for subject in subjects if subject.label == label]
         rest = max(round(cells * share) - 2 * len(donors), 0)
         weights = rng.dirichlet(np.full(len(donors), 2.0))
-        owners += [donors[k] for k in rng.choice(len(donors), rest, p=weights)]
-    return owners
+        assigned += [donors[k] for k in rng.choice(len(donors), rest, p=weights)]
+    return assigned
 
 
 def _write_training(
     root: Path, subjects: list[Subject], options: Synthetic, side: int, seed: int, rng: np.random.Generator
 ) -> dict[str, list[Path]]:
     paths: dict[str, list[Path]] = {subject.name: [] for subject in subjects}
-    for number, subject in enumerate(_owners(subjects, options.cells, rng)):
+    for number, subject in enumerate(_subject_of_cells(subjects, options.cells, rng)):
         folder = root / f"fold_{subjects.index(subject) % 3}" / subject.suffix
-        # One real healthy subject is written with a small h; so is one of these.
+        # C-NMC spells one healthy subject with a lower-case h; so is H3 here.
         name = subject.name.lower() if subject.name == "H3" else subject.name
         count = len(paths[subject.name])
         path = folder / f"UID_{name}_{count // 5 + 1}_{count % 5 + 1}_{subject.suffix}.bmp"
@@ -120,7 +120,7 @@ def _write_training(
 def _write_duplicates(
     paths: dict[str, list[Path]], subjects: list[Subject], count: int, rng: np.random.Generator
 ) -> None:
-    """Copy cells of one subject under the name of the next one of its class, byte for byte."""
+    """Copy files of a subject with ALL, byte for byte, under the name of another one."""
     blasts = [subject for subject in subjects if subject.label]
     for copy in range(count):
         donor, other = blasts[copy % 2 % len(blasts)], blasts[(copy % 2 + len(blasts) // 2) % len(blasts)]
@@ -130,7 +130,7 @@ def _write_duplicates(
 
 
 def _write_altered(paths: dict[str, list[Path]], subjects: list[Subject], count: int, seed: int) -> None:
-    """Copy cells of one healthy subject under the name of another, each altered in another way."""
+    """Copy cells of a healthy subject under the name of another one; the alterations take turns."""
     donors = [subject for subject in subjects if not subject.label]
     for copy in range(count):
         donor, other = donors[copy % 2 % len(donors)], donors[(copy % 2 + len(donors) // 2) % len(donors)]
@@ -171,9 +171,9 @@ def _write_preliminary(
     table = StringIO()
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(["Patient_ID", "new_names", "labels"])
-    owners = _owners(subjects, options.preliminary_cells, rng)
-    for number, k in enumerate(rng.permutation(len(owners)), start=1):
-        subject = owners[k]
+    assigned = _subject_of_cells(subjects, options.preliminary_cells, rng)
+    for number, k in enumerate(rng.permutation(len(assigned)), start=1):
+        subject = assigned[k]
         rows.writerow([f"UID_{subject.name}_{number}_1_{subject.suffix}.bmp", f"{number}.bmp", subject.label])
         image = draw_cell(subject, options.separation, side, np.random.default_rng([seed, 2, number]))
         _write_bmp(image, folder / f"{number}.bmp")
@@ -186,7 +186,7 @@ def draw_cell(subject: Subject, separation: float, side: int, rng: np.random.Gen
     Parameters
     ----------
     subject : Subject
-        Whose cell it is, hence its class and look.
+        The donor, who determines the class and the look.
     separation : float
         Distance of the classes' mean blastness, in standard deviations.
     side : int
@@ -205,7 +205,7 @@ def draw_cell(subject: Subject, separation: float, side: int, rng: np.random.Gen
     radius = subject.size * trait(0.46, 0.025, 0.03 * (1 + 0.4 * subject.label))
     nucleus_share = trait(0.80, -0.03, 0.04)
     irregular = trait(0.05, 0.035, 0.015)
-    grain = trait(0.16, -0.02, 0.03)  # clumped chromatin is the healthy cell's
+    grain = trait(0.16, -0.02, 0.03)  # chromatin is clumped in healthy cells
     darkness = trait(0.06, 0.03, 0.03)
     nucleoli = rng.poisson(trait(0.8, 0.7, 0.2))
     vacuoles = rng.poisson(trait(0.6, 0.6, 0.2))
@@ -241,7 +241,7 @@ def _outline(angle: np.ndarray, amplitude: float, rng: np.random.Generator) -> n
 
 
 def _blob(y: np.ndarray, x: np.ndarray, reach: float, size: float, rng: np.random.Generator) -> np.ndarray:
-    """A soft spot somewhere within ``reach`` of the middle."""
+    """A soft spot at a random place within ``reach`` of the centre."""
     direction, far = rng.uniform(0, 2 * np.pi), reach * np.sqrt(rng.uniform(0, 1))
     distance = np.hypot(y - far * np.sin(direction), x - far * np.cos(direction))
     return np.exp(-((distance / size) ** 2))

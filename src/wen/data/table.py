@@ -37,14 +37,15 @@ def read_copies(paths: Paths) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row for each pair: ids ``one`` < ``other``; ``kind``, exact (equal pixels) or near; ``turn``, the symmetry
-        (`wen.data.symmetry`) that maps the other onto the one; ``correlation`` and mean ``difference`` of the aligned
-        cells' grey levels, brightness and contrast made equal; ``equal``, the cells' share of equal pixels.
+        One row per pair: ids ``one`` < ``other``; ``kind``, exact (equal pixels) or near; ``turn``, the symmetry
+        (`wen.data.symmetry`) that maps the other image onto the one; ``correlation`` and mean ``difference`` of the
+        grey levels of the aligned cells, after brightness and contrast are matched; ``equal``, the share of equal
+        pixels.
 
     Raises
     ------
     WenError
-        If it is missing, not as `wen prepare` wrote it, or of other images than data/index.csv.
+        If it is missing, not as `wen prepare` wrote it, or lists images that are not in data/index.csv.
     """
     path, ids = paths.copies, read_index(paths).id
     copies = _read(path, COPIES, ("turn",), "wen prepare", may_be_empty=True)
@@ -60,7 +61,7 @@ def read_copies(paths: Paths) -> pd.DataFrame:
 
 
 def read_cells(paths: Paths) -> pd.DataFrame:
-    """Read data/index.csv with each image's ``part`` and ``fold`` from data/split.csv beside it.
+    """Read data/index.csv, with the ``part`` and ``fold`` of each image from data/split.csv.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def read_cells(paths: Paths) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class FoldRows:
-    """Rows of data/index.csv by what they do where one fold validates."""
+    """Rows of data/index.csv by their role when one fold is the validation data."""
 
     train: np.ndarray
     validation: np.ndarray
@@ -86,19 +87,19 @@ class FoldRows:
 
     @property
     def predicted(self) -> tuple[np.ndarray, np.ndarray]:
-        """Those that a model of the fold has not learned from: validation, then test."""
+        """The rows that a model of the fold is not trained on: validation, then test."""
         return self.validation, self.test
 
 
 def rows_of_fold(cells: pd.DataFrame, fold: int) -> FoldRows:
-    """Tell which images train, validate and test where a fold validates; ``cells`` are of `read_cells`."""
+    """Find the training, validation and test images of a fold; ``cells`` is the table of `read_cells`."""
     development, validates = cells.part == DEVELOPMENT, cells.fold == fold
     masks = development & ~validates, development & validates, cells.part == TEST
     return FoldRows(*map(np.flatnonzero, masks))
 
 
 def has_subjects(index: pd.DataFrame) -> bool:
-    """Whether it is known whose cells the images show; `wen prepare` leaves the column empty if it is not."""
+    """Whether the subjects of the images are known; otherwise `wen prepare` leaves the column empty."""
     return bool((index.subject != "").any())
 
 
@@ -123,7 +124,7 @@ def _read(
 
 
 def _check(valid: pd.Series, path: Path, problem: str) -> None:
-    """Refuse a table with an invalid row, and name the first one's line."""
+    """Reject a table with an invalid row, and name the line of the first one."""
     if not valid.all():
         line = int((~valid).to_numpy().argmax()) + 2
         raise WenError(f"{path}:{line}: {problem}. The table was edited by hand; delete it and run `dvc repro`")
