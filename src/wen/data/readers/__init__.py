@@ -36,7 +36,7 @@ def read(dataset: Dataset, folder: Path) -> Listing:
 
 
 def check(dataset: Dataset) -> None:
-    """Refuse C-NMC's classes in reverse: its labels are in its names, so only what they are called would change.
+    """Reject C-NMC with its classes in reverse order: labels come from file names, so only their names would change.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""A table of images: the path of each, its label, its subject.
+"""Read a table of images with their paths, labels and subjects.
 
-What the table lacks may be in the folders: labels in the names of class folders, subjects in a pattern of the path.
+Columns that the table lacks may follow from the paths: labels from class folders, subjects from a pattern.
 """
 
 import unicodedata
@@ -27,7 +27,7 @@ COLUMNS = {
                 "patient no", "patient number", "patient name", "person", "person id", "donor", "donor id", "case",
                 "case id", "case no", "case number", "pid", "subjek", "pasien", "id pasien", "nomor pasien"),
 }  # fmt: skip
-"""Names that a column may have, the first that is there counts; case, blanks, hyphens and underscores do not matter."""
+"""Accepted names of each column, in order of preference; case, blanks, hyphens and underscores are ignored."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def read(root: Path, table: Path, classes: Sequence[str], subject: str | None) -
         for name in empty:
             place = f"{name} (line {named[name].line})"
             problems.add(f"no subject in {table.name}; fill in the column {columns['subject']} or remove it", place)
-    of = people.unite(written)
-    cells = [Cell(name, found.images[name], label[name], of[name], SOURCE) for name in sorted(label)]
+    person = people.unite(written)
+    cells = [Cell(name, found.images[name], label[name], person[name], SOURCE) for name in sorted(label)]
     unnamed = [(f"images not listed in {table.name}", name) for name in found.images if name not in named]
     return Listing(
         cells=cells,
@@ -171,11 +171,11 @@ def _refuse_contradictions(
 
 
 class _Search:
-    """Find an image by what a table calls it: by its path, or the end of it, or without its ending.
+    """Find the image that a table refers to by its path, by the end of its path, or without its ending.
 
-    Case counts only where two images differ in nothing else; a name with its ending is no other's without one. A
-    folder may be named differently in the table, but not after another folder: P7/1.png is not P8/1.png where there
-    is a P7 or the table names a P8.
+    Case is ignored unless it distinguishes two images. A name with its ending takes precedence over one without. A
+    folder may have another name in the table, but not the name of another folder: P7/1.png does not refer to P8/1.png
+    if there is a folder P7, or if the table names P8.
     """
 
     def __init__(self, images: Sequence[str], written: Sequence[str]) -> None:
@@ -189,7 +189,7 @@ class _Search:
         )
 
     def __call__(self, text: str) -> list[str]:
-        """The images whose paths share most of the text's last parts."""
+        """Return the images whose paths agree best with the text, from the file name upwards."""
         written = text.replace("\\", "/")
         path = self._plain(written)
         candidates = [name for name in self.by_name.get(path.name, []) if not self._elsewhere(text, name)]
@@ -202,7 +202,7 @@ class _Search:
         return [name for name, found in zip(candidates, likeness, strict=True) if found == max(likeness)]
 
     def _elsewhere(self, text: str, name: str) -> bool:
-        """Whether the first folders above both that differ have names which mean two folders."""
+        """Whether the lowest folders that differ are known to be two different folders."""
         one, other = self._folders(text), self._folders(name)
         pairs = zip(reversed(one), reversed(other), strict=False)
         a, b = next(((a, b) for a, b in pairs if a != b), ("", ""))

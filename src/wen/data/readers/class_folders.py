@@ -1,6 +1,6 @@
-"""A folder for each class, anywhere under the data set's: which images are of which class.
+"""Read data sets that have a folder for each class, at any depth.
 
-ALL-IDB2 has no such folders: its images are named Im001_1.tif, 1 for a blast and 0 for a healthy cell.
+ALL-IDB2 has no such folders: its images are named like Im001_1.tif, 1 for a blast and 0 for a healthy cell.
 """
 
 import re
@@ -29,14 +29,14 @@ def read(root: Path, classes: Sequence[str], subject: str | None) -> Listing:
     classes : sequence of str
         Names of the negative and the positive class.
     subject : str, optional
-        Regular expression whose group, searched for in an image's path, is its subject.
+        Regular expression whose group is the subject in an image's path.
     """
     problems = Problems()
     found = images_in.find(root, problems)
     label, not_read = classify(found.images, classes, problems)
     written = subjects(label, subject, problems)
-    of = people.unite(written)
-    cells = [Cell(name, found.images[name], label[name], of[name], SOURCE) for name in sorted(label)]
+    person = people.unite(written)
+    cells = [Cell(name, found.images[name], label[name], person[name], SOURCE) for name in sorted(label)]
     return Listing(
         cells=cells,
         problems=found.unlisted + problems.lines(),
@@ -49,14 +49,14 @@ def read(root: Path, classes: Sequence[str], subject: str | None) -> Listing:
 def classify(
     names: Iterable[str], classes: Sequence[str], problems: Problems
 ) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Give images their classes by their folders or, where no image has one, by ALL-IDB2's names.
+    """Label images by their folders or, for ALL-IDB2, by their names.
 
     Returns
     -------
     labels : dict
-        By the image's name.
+        Label of each image, by its name.
     not_read : list of (kind, name)
-        Images of other classes.
+        Images outside the folders of the classes.
     """
     names, labels, other = list(names), {}, []
     by_name = is_all_idb2(names)
@@ -73,9 +73,9 @@ def classify(
 
 
 def labels(names: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
-    """The folders that are named after a class, and its label; none unless both classes have such a folder.
+    """Find the folders that are named after a class, with its label; empty unless both classes have a folder.
 
-    Folders 0 and 1 count only where no other folder is a number: these would be batches or people.
+    Folders 0 and 1 are ignored if other folders are numbers, too: then the numbers are batches or people.
     """
     folders = {part for name in names for part in PurePosixPath(name).parts[:-1]}
     numbers = {part for part in folders if normal(part).isdecimal()}
@@ -86,7 +86,7 @@ def labels(names: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
 
 
 def subjects(names: Iterable[str], pattern: str | None, problems: Problems) -> dict[str, str]:
-    """Search each image's path for its subject; empty without a pattern."""
+    """Extract the subject from each image's path; subjects are empty without a pattern."""
     written = dict.fromkeys(names, "")
     if pattern:
         for name in written:
@@ -98,10 +98,10 @@ def subjects(names: Iterable[str], pattern: str | None, problems: Problems) -> d
 
 
 def found_classes(names: Sequence[str]) -> dict[str, int]:
-    """Count the images of each class folder, in the level of folders that tells classes apart.
+    """Count the images of each class folder, in the level of the folder tree that separates the classes.
 
-    It is the first level of two folders of which one name means the positive class, else the first of two, else the
-    first of several; not folders like train and test. Empty if there is none.
+    This is the first level with two folders, one of which is named like a positive class; else the first level with
+    two folders; else the first with several. Levels of folders like train and test are skipped. Empty if there is none.
     """
     if is_all_idb2(names):
         values = Counter(_all_idb2(name) for name in names)
@@ -119,7 +119,7 @@ def found_classes(names: Sequence[str]) -> dict[str, int]:
 
 
 def is_all_idb2(names: Sequence[str]) -> bool:
-    """Whether the images, in no folders or all in one, are named as ALL-IDB2's are."""
+    """Whether all images are in one folder and are named like those of ALL-IDB2."""
     places = {PurePosixPath(name).parent for name in names}
     return bool(names) and len(places) == 1 and all(_ALL_IDB2.fullmatch(PurePosixPath(name).stem) for name in names)
 
@@ -130,7 +130,7 @@ def _all_idb2(name: str) -> str:
 
 
 def _merged(level: Counter[str]) -> Counter[str]:
-    """Count names that mean the same class together, as Blast and blast."""
+    """Count equivalent names of a class together, such as Blast and blast."""
     merged: Counter[str] = Counter()
     first: dict[str, str] = {}
     for name in sorted(level):

@@ -1,8 +1,8 @@
-"""The layouts of C-NMC 2019 as TCIA and Kaggle give them: which files are which cells.
+"""Read C-NMC 2019 in the layouts of TCIA and Kaggle.
 
-Both have ``fold_{0,1,2}/{all,hem}/UID_*.bmp`` for training and a folder of numbered images with a
-label CSV for the preliminary test set; they differ in the folders around these, and a copy may nest
-a folder once more. So a file is recognised by the names of the folders above it, at any depth.
+Both have ``fold_{0,1,2}/{all,hem}/UID_*.bmp`` for training, and a folder of numbered images with a CSV of labels for
+the preliminary test set. They differ in the folders above these, and a copy may add another level. Therefore a file is
+recognised by the names of the folders above it, at any depth.
 """
 
 import re
@@ -79,7 +79,7 @@ def read(root: Path) -> Listing:
             cells.append(Cell(path=path, source="preliminary", **labels[name]))
         elif csvs and valid:
             problems.add(f"no label, because {csvs[0]} has no row for it", path)
-    _refuse_twice(cells, problems)
+    _report_duplicate_ids(cells, problems)
     joined = sorted(people.join(cells), key=lambda cell: cell.id)
     return Listing(
         cells=joined,
@@ -253,10 +253,10 @@ def _read_labels(csvs: list[Path], problems: Problems) -> tuple[dict[str, dict[s
     return labels, valid
 
 
-def _refuse_twice(cells: list[Cell], problems: Problems) -> None:
+def _report_duplicate_ids(cells: list[Cell], problems: Problems) -> None:
     paths = defaultdict(list)
     for cell in cells:
         paths[cell.id.lower()].append(str(cell.path))
-    for twice in paths.values():
-        if len(twice) > 1:
-            problems.add("same image name in several folders; keep one", " and ".join(twice))
+    for places in paths.values():
+        if len(places) > 1:
+            problems.add("same image name in several folders; keep one", " and ".join(places))

@@ -1,4 +1,4 @@
-"""CSV files as people have them: of a spreadsheet, a database or pandas."""
+"""Read CSV files as spreadsheets, databases and pandas export them."""
 
 import csv
 import re
@@ -10,9 +10,9 @@ from wen.errors import WenError
 
 SEPARATORS = ",;\t|"
 SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""How files of Excel and LibreOffice begin, whatever they are called."""
+"""First bytes of spreadsheet files, which may have the ending .csv."""
 LONGEST = 300
-"""Characters of a message that list columns."""
+"""Maximum number of characters of the list of columns in a message."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,13 @@ class Table:
 
     columns: list[str]
     rows: list[tuple[int, list[str]]]
-    """Each with its line, counted from 1; values without the blanks around them."""
+    """Line number, counted from 1, and stripped values of each row."""
     uneven: list[int]
-    """Lines with another number of values than the header; no row is made of them."""
+    """Lines whose number of values differs from the header; they are not among the rows."""
 
     @property
     def named(self) -> str:
-        """The names of the columns for a message; of many, or of a file that is no table, only how they begin."""
+        """The names of the columns for a message, shortened to `LONGEST` characters."""
         return textwrap.shorten(", ".join(filter(None, self.columns)), LONGEST, placeholder=" ...")
 
     def values(self, column: str) -> list[str]:
@@ -44,15 +44,15 @@ def read(path: Path) -> Table:
 
 
 def parsed(data: bytes, name: Path) -> Table:
-    """Parse the bytes of a CSV with a header; messages call it by ``name``.
+    """Parse the bytes of a CSV with a header; ``name`` is the file's name in messages.
 
-    The separator is a comma, semicolon, tab or bar, whichever the header has most of; the encoding UTF-8, UTF-16 or
-    else Windows-1252. Blank rows count for nothing, nor do empty values at the end of a row.
+    The separator is the most frequent one of comma, semicolon, tab and bar in the header. The encoding is UTF-8, UTF-16
+    or else Windows-1252. Blank rows and additional empty values at the end of a row are ignored.
 
     Raises
     ------
     WenError
-        If it is no CSV, is empty, or has two columns of one name.
+        If it is not a CSV, is empty, or has two columns with the same name.
     """
     try:
         text = _decoded(data)

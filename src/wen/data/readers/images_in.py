@@ -1,4 +1,4 @@
-"""The image files of a folder, and what else is in it."""
+"""Find the image files of a folder, and list the files that are not read."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ FORMATS = "BMP, PNG, TIFF and JPEG"
 
 @dataclass(frozen=True)
 class Found:
-    """Image files by their paths in the folder, with ``/`` between its parts; litter is left out."""
+    """Image files by their relative paths, with ``/`` as separator; files left by the system are omitted."""
 
     images: dict[str, Path]
     not_read: list[tuple[str, str]]
     """Kind and name of every other file."""
     unlisted: list[str]
-    """What could not be listed, a line each."""
+    """A message for each folder or link that could not be listed."""
 
 
 def find(root: Path, problems: Problems, known: Iterable[Path] = ()) -> Found:
@@ -30,9 +30,9 @@ def find(root: Path, problems: Problems, known: Iterable[Path] = ()) -> Found:
     ----------
     root : Path
     problems : Problems
-        Gets the names that cannot be printed.
+        Names that cannot be printed are added to it.
     known : iterable of Path
-        Files that are read for another purpose.
+        Files that are used for another purpose, such as a table.
     """
     paths, unlisted = folder.files(root)
     aside, images, not_read = set(known), {}, []

@@ -1,4 +1,4 @@
-"""Which class a folder's name or a label in a table means, and which of two classes is the positive one."""
+"""Match folder names and labels to classes, and guess which of two classes is the positive one."""
 
 import re
 import unicodedata
@@ -14,10 +14,9 @@ NEGATIVE = re.compile(
 
 
 def normal(text: str) -> str:
-    """A name without what people write in several ways: case, blanks, hyphens, underscores, and 1.0 for 1.
+    """Normalise a name: ignore case, Unicode form and separators (blanks, hyphens, underscores), and read 1.0 as 1.
 
-    The sign of a number stays: -1 is not 1. Equal characters of Unicode, such as accented ones in one or two parts, are
-    equal.
+    The sign of a number is kept: -1 is not 1.
     """
     text = unicodedata.normalize("NFKC", text).casefold()
     text = " ".join(re.sub(r"[\s_]+|-(?!\d+(\.0+)?\s*$)|(?<=\S)-", " ", text).split())
@@ -25,7 +24,7 @@ def normal(text: str) -> str:
 
 
 def label_of(text: str, classes: Sequence[str]) -> int | None:
-    """The place of a label among the names of the classes; 0 and 1 are their places. None if it is neither."""
+    """The index of the class that a label names, by its name or as 0 or 1; None if it names neither."""
     names, value = [normal(name) for name in classes], normal(text)
     if value in names:
         return names.index(value)
@@ -33,7 +32,7 @@ def label_of(text: str, classes: Sequence[str]) -> int | None:
 
 
 def positive_of(names: Iterable[str]) -> str | None:
-    """Guess the positive one of two classes by its name; None if the names do not tell."""
+    """Guess the positive one of two classes by its name; None if the names do not show it."""
     one, other = names
     if {normal(one), normal(other)} != {"0", "1"} and normal(one).isdecimal() and normal(other).isdecimal():
         return None  # of 1 and 2, either may be meant

@@ -1,4 +1,4 @@
-"""What a reader finds in a data set."""
+"""The result of reading a data set."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from wen.data.folder import some
 
 @dataclass(frozen=True)
 class Listing:
-    """The labelled images of a data set, which of them are missing, and what is wrong with it."""
+    """The labelled images of a data set, with its problems and the files that are missing or not read."""
 
     cells: list[Cell]
     """Sorted by id; the subject is empty if it is not known."""
