@@ -103,7 +103,7 @@ def test_a_part_of_c_nmc_is_counted_and_has_to_be_there(tmp_path: Path) -> None:
     laptop = load(PROJECT / "profiles/laptop.yaml").model_dump()
     laptop["dataset"]["complete"] = False
     params = Params.model_validate(laptop)
-    with pytest.raises(WenError, match="contains no labelled image to count; bring images here with `wen study"):
+    with pytest.raises(WenError, match="contains no labelled image to count; add images with `wen study"):
         count_images(params, Paths(tmp_path))
     cells = Synthetic(
         subjects=4, cells=20, preliminary_subjects=2, preliminary_cells=5, duplicates=0, altered=0, separation=4.0

@@ -163,7 +163,7 @@ def list_inputs() -> None:
     check(params, paths)
     if damaged := verify.check(paths):
         print(
-            f"damaged outputs restored from the cache or scheduled to be made again: {verify.listed(damaged)}",
+            f"damaged outputs restored from the cache or scheduled to be computed again: {verify.listed(damaged)}",
             file=sys.stderr,
         )
     listed.run(paths)

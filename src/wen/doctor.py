@@ -144,11 +144,11 @@ def _images(params: Params, paths: Paths) -> Finding:
     if paths.raw_list.is_file():
         return Finding(
             "images",
-            f"none in {paths.raw}: results can be read, but no new training can start; bring them with "
+            f"none in {paths.raw}: results can be read, but no new training can start; add them with "
             "`wen study FOLDER_OR_ZIP`",
             "warn",
         )
-    return Finding("images", f"none in {paths.raw}; bring them with `wen study FOLDER_OR_ZIP`", "FAIL")
+    return Finding("images", f"none in {paths.raw}; add them with `wen study FOLDER_OR_ZIP`", "FAIL")
 
 
 def _weights(params: Params, paths: Paths) -> Finding:

@@ -11,16 +11,17 @@ from wen.files import atomic
 
 README = """# A study by wen
 
-params.yaml describes it and dvc.yaml runs it, with the `wen` that is installed (release {release} made this folder).
+params.yaml has the study's parameters and dvc.yaml its stages; the installed `wen` runs them. `wen` {release} created
+this folder with the profile `{profile}`.
 
 ```sh
-wen doctor    # what is missing here, and what to do about it
-wen plan      # what the study costs, before it runs
-dvc repro     # runs what changed; stop and repeat it at any time
-wen results   # the result table; report/index.html has the rest
+wen doctor    # checks what the study needs
+wen plan      # estimates time, memory and disk
+dvc repro     # runs the stages that changed; stop it and repeat it at any time
+wen results   # prints the result table; report/index.html has everything else
 ```
 
-`wen study FOLDER_OR_ZIP --profile thesis` brings C-NMC 2019 here and takes another profile than `{profile}`.
+`wen study FOLDER_OR_ZIP --profile thesis` copies C-NMC 2019 to this folder and replaces the profile by `thesis`.
 """
 
 

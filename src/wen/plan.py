@@ -129,7 +129,7 @@ def _expected(params: Params, paths: Paths) -> tuple[int, Counter[str], list[Cel
     else:
         total, parts = len(cells), Counter(cell.source for cell in cells)
     if not total:
-        raise WenError(f"{paths.raw}: contains no labelled image to count; bring images here with `wen study DATA`")
+        raise WenError(f"{paths.raw}: contains no labelled image to count; add images with `wen study DATA`")
     return total, parts, cells if len(cells) == total else []
 
 

@@ -194,7 +194,7 @@ def test_what_cannot_be_studied_is_refused_in_one_sentence_and_nothing_is_writte
 
 def test_a_split_by_subject_without_subjects_says_what_to_bring(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab")
-    with pytest.raises(WenError, match="bring a table with a column subject") as refused:
+    with pytest.raises(WenError, match="provide a table with a column subject") as refused:
         study(project, data, profile="honest")
     assert "\n" not in str(refused.value)
     study(project, data)
@@ -332,7 +332,7 @@ def test_archives_alone_are_refused_with_what_to_do(tmp_path: Path, project: Pat
 
 def test_too_few_images_to_divide_are_refused_before_anything_changes(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab", cells=4)
-    with pytest.raises(WenError, match=r"too few for 5 folds; use fewer folds or bring more data") as caught:
+    with pytest.raises(WenError, match=r"too few for 5 folds; use fewer folds or add images") as caught:
         study(project, data)
     assert "split.unit" not in str(caught.value)
     assert not project.params.exists()

@@ -103,7 +103,7 @@ def remarks(summary: dict[str, Any]) -> list[str]:
         )
     if summary["subjects"] is None:
         lines.append(
-            "subjects are unknown, so a person may have cells in both training and test; bring a table with a "
+            "subjects are unknown, so a person may have cells in both training and test; provide a table with a "
             "column subject to rule this out"
         )
     return lines

@@ -107,7 +107,7 @@ def survey(folder: Path, root: Path, params: Params) -> tuple[pd.DataFrame, pd.D
         counts = [f"{int((index.label == value).sum()):,} {name}" for value, name in enumerate(dataset.classes)]
         problems.append(
             f"{folder}: contains {len(index)} labelled images, {' and '.join(counts)}; both classes are needed. "
-            "Bring images here with `wen study DATA`"
+            "Add images with `wen study DATA`"
         )
     if problems:
         raise WenError(f"{len(problems)} problem(s) with the images:\n" + "\n".join(problems + listing.left_out))

@@ -128,7 +128,7 @@ def _has_subjects(text: str, folder: Path, profile: str) -> bool:
         return True
     if params.split.unit == "subject":
         raise WenError(
-            f"--profile {profile} splits by subject, and these data do not name the subjects; bring a table with "
+            f"--profile {profile} splits by subject, and these data do not name the subjects; provide a table with "
             "a column subject (make study DATA=... TABLE=cells.csv), or choose another profile"
         )
     return False
@@ -162,7 +162,7 @@ def _classes(found: Mapping[str, int], about: About, numbered: tuple[str, str]) 
     listed = ", ".join(f"{name} ({count:,})" for name, count in found.items())
     if not found:
         raise WenError(
-            "the images have no classes; put the images of each class into a folder named after it, or bring a "
+            "the images have no classes; put the images of each class into a folder named after it, or provide a "
             "table with a column label (make study DATA=... TABLE=cells.csv)"
         )
     if len(found) == 1:

@@ -88,7 +88,7 @@ def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int
     """
     if options.unit == "subject" and not has_subjects(index):
         raise WenError(
-            "split.unit: subject needs the subjects of the images, and these data do not name them; bring a table "
+            "split.unit: subject needs the subjects of the images, and these data do not name them; provide a table "
             "with a column subject (make study DATA=... TABLE=cells.csv), or set split.unit: image"
         )
     group = components(index, copies) if options.unit == "subject" else np.arange(len(index))
@@ -97,7 +97,7 @@ def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int
         test = (index.source == options.test).to_numpy()
         if not test.any():
             raise WenError(
-                f"split.test: {options.test}, but there are no images of {options.test}; set random, or bring them"
+                f"split.test: {options.test}, but there are no images of {options.test}; set random, or add such images"
             )
         part[np.isin(group, group[test])] = EXCLUDED
         part[test] = TEST
@@ -160,7 +160,7 @@ def _random_test(label: np.ndarray, group: np.ndarray, options: Split, folds: in
             )
         except ValueError as error:
             raise WenError(
-                f"split: {len(label)} images are too few for a test set with both classes ({error}); bring more"
+                f"split: {len(label)} images are too few for a test set with both classes ({error}); add images"
             ) from None
         return test
     _check_groups(label, group, folds + 1, f"a test set and {folds} folds")
@@ -176,7 +176,7 @@ def _check_groups(label: np.ndarray, group: np.ndarray, parts: int, purpose: str
         if groups < parts:
             raise WenError(
                 f"split: {groups} independent groups of {name} images are too few for {purpose}; "
-                f"use fewer folds{', set split.unit: image,' * (len(np.unique(group)) < len(group))} or bring more data"
+                f"use fewer folds{', set split.unit: image,' * (len(np.unique(group)) < len(group))} or add images"
             )
 
 

@@ -48,7 +48,7 @@ def _list_images(params: Params, paths: Paths) -> None:
         return
     elif not files:
         raise WenError(
-            f"{paths.raw}: contains no images, and {paths.raw_list} lists none; bring images with `wen study DATA`, or "
+            f"{paths.raw}: contains no images, and {paths.raw_list} lists none; add images with `wen study DATA`, or "
             "results of an earlier run with `dvc pull`"
         )
     digests = _md5(files, paths, "raw")
@@ -69,7 +69,7 @@ def _refuse_to_read_again(paths: Paths) -> None:
     reading = {name: stage for name, stage in stages(lock).items() if name in BEFORE}
     if changed := list(one_run.parameters(reading, paths)):
         raise WenError(
-            f"{changed[0]}, and {paths.raw} contains no images to run it again; bring them with `wen study DATA`, or "
+            f"{changed[0]}, and {paths.raw} contains no images to run it again; add them with `wen study DATA`, or "
             "undo the change"
         )
 
