@@ -3,16 +3,19 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from conftest import PROJECT
+from conftest import PROJECT, study_values
 from torch.distributed._tools.mem_tracker import MemTracker
 
 from wen import plan
 from wen.config.params import Params, Predict, Synthetic
 from wen.config.paths import Paths
 from wen.config.read import load
-from wen.data import synthetic
+from wen.data import split, synthetic
+from wen.data.prepare import survey
+from wen.data.table import COPIES, DEVELOPMENT, TEST
 from wen.errors import WenError
 from wen.files import write_json
 from wen.network import cost as costs
@@ -142,6 +145,26 @@ def test_by_subject_the_plan_counts_what_whole_people_give_and_says_why(tmp_path
     images = count_images(params, paths)
     assert (images.total, images.test, images.train, images.validation) == (60, 20, 20, 20)
     assert "by subject" in images.estimated
+
+
+@pytest.mark.parametrize("unit", ["image", "subject"])
+@pytest.mark.parametrize("part", ["random", "preliminary", "fold_0", "fold_1"])
+def test_the_plan_counts_the_split_of_the_images_that_are_there(tmp_path: Path, part: str, unit: str) -> None:
+    """Synthetic cells, of which no fold has a third, and whose people have cells in several."""
+    values = study_values()
+    values["dataset"]["synthetic"] |= {"subjects": 24, "cells": 120, "duplicates": 0, "altered": 0}
+    values["split"] |= {"unit": unit, "test": part}
+    params, paths = Params.model_validate(values), Paths(tmp_path)
+    before = count_images(params, paths)
+    assert bool(before.estimated) == (part.startswith("fold") or (unit, part) == ("subject", "random"))
+    assert params.dataset.synthetic
+    assert params.dataset.side
+    synthetic.write(paths.synthetic, params.dataset.synthetic, params.dataset.side, params.seed)
+    index, _, _ = survey(paths.synthetic, paths.root, params)
+    cells = split.assign(index, pd.DataFrame(columns=list(COPIES)), params.split, 2, params.seed)
+    images = count_images(params, paths)
+    assert images.test == (cells.part == TEST).sum()
+    assert images.train + images.validation == (cells.part == DEVELOPMENT).sum()
 
 
 def test_by_subject_the_plan_has_the_split_s_own_figure_once_there_is_one(tmp_path: Path) -> None:

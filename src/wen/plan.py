@@ -18,7 +18,7 @@ from wen.config.paths import Paths
 from wen.data import readers, split
 from wen.data.cell import Cell
 from wen.data.readers import cnmc
-from wen.data.table import COPIES, TEST
+from wen.data.table import COPIES, DEVELOPMENT, TEST
 from wen.errors import Message, WenError
 from wen.files import write_json
 from wen.network import cost as costs
@@ -82,31 +82,34 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
 def count_images(params: Params, paths: Paths) -> Images:
     """Count the images that params.yaml and data/raw will give, before anything has run.
 
-    The test set of a random split by subject has as many images as metrics/split.json says, if that is of these
-    parameters; else as many as the same draw gives by the subjects of the images that are there, whose copies are not
-    known yet; else as many as are asked for.
+    The parts have as many images as metrics/split.json says, if that is of these parameters; else as many as the same
+    draw gives with the images that are there, whose copies are not known yet; else as many as are asked for.
     """
     total, parts, cells = _expected(params, paths)
     folds, options = len(params.folds), params.split
     report, estimated = split.audited(params, paths), ""
     if report and sum(report[part]["images"] for part in ("development", "test", "excluded")) == total:
         test, development = report["test"]["images"], report["development"]["images"]
+    elif cells:
+        test, development = _drawn(cells, params)
+        if options.unit == "subject":
+            estimated = "by subject; copies of images, which `wen prepare` finds, may change it"
     else:
         test = math.ceil(options.test_fraction * total) if options.test == "random" else parts[options.test]
+        development = total - test
         if (options.unit, options.test) == ("subject", "random"):
             estimated = "as requested; a split by subject may give another number"
-            if cells:
-                test = _by_subject(cells, params)
-                estimated = "by subject; copies of images, which `wen prepare` finds, may change it"
-        development = total - test
+        elif params.dataset.source == "synthetic" and options.test.startswith("fold_"):
+            estimated = "a third of the synthetic cells; the draw may give another number"
     return Images(total, test, development * (1 - 1 / folds), development / folds, estimated)
 
 
-def _by_subject(cells: list[Cell], params: Params) -> int:
-    """How many images test if none is a copy of another."""
+def _drawn(cells: list[Cell], params: Params) -> tuple[int, int]:
+    """How many images test, and how many are for development, if none is a copy of another."""
     index = pd.DataFrame(cells).assign(pixels=[cell.id for cell in cells])
     no_copies = pd.DataFrame(columns=list(COPIES))
-    return int((split.assign(index, no_copies, params.split, len(params.folds), params.seed).part == TEST).sum())
+    part = split.assign(index, no_copies, params.split, len(params.folds), params.seed).part
+    return int((part == TEST).sum()), int((part == DEVELOPMENT).sum())
 
 
 def _expected(params: Params, paths: Paths) -> tuple[int, Counter[str], list[Cell]]:
