@@ -16,7 +16,7 @@ from scipy.ndimage import binary_erosion, gaussian_filter
 
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.data import copies, pictures, prepare, synthetic
+from wen.data import copies, pictures, prepare, proposals, synthetic
 from wen.data.readers import cnmc
 from wen.data.symmetry import TURNS, inverse, turned
 from wen.files import read_json, sha256
@@ -153,6 +153,19 @@ def test_images_without_a_cell_or_without_texture_are_no_near_copies(tmp_path: P
     black = np.zeros_like(disc)
     assert found(tmp_path, {"a": black, "b": disc, "c": disc + (disc > 0), "d": black}).kind.tolist() == ["exact"]
     assert found(tmp_path, {"a": cell(0)}).empty
+
+
+def test_where_very_many_images_are_copies_the_most_alike_are_listed_and_a_warning_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proposals, "MOST", 3)
+    monkeypatch.setattr(copies, "MANY", 2)
+    images = {f"copy-{k}": np.roll(cell(0), k, axis=0) for k in range(9)} | {"cell": cell(1)}
+    index = index_of(tmp_path, images)
+    with pytest.warns(UserWarning, match="5 images have 2 or more near-copies each.*bring the original images alone"):
+        table = copies.find(index, tmp_path, DIFFERENCE)
+    assert table.one.value_counts().max() == 3
+    assert set(table.one) | set(table.other) == images.keys() - {"cell"}
 
 
 def test_equal_images_give_equal_tables_in_whatever_order_they_come(tmp_path: Path) -> None:

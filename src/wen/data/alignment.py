@@ -26,30 +26,66 @@ class Likeness:
     """Share of equal pixels, not smoothed."""
 
 
-NOTHING = Likeness(0.0, 0.0, 255.0, 0.0)
+@dataclass(frozen=True)
+class Limits:
+    """What the likeness of copies keeps to."""
+
+    overlap: float
+    """Minimum."""
+    correlation: float
+    """Minimum."""
+    difference: float
+    """Upper bound, grey levels."""
 
 
-def compare(one: np.ndarray, other: np.ndarray) -> Likeness:
+class Aligned:
+    """A cell that is made ready once and compared with many others."""
+
+    def __init__(self, grey: np.ndarray, radius: int) -> None:
+        """Cut the cell out of a grey frame, of shape (height, width), uint8; ``radius``, px, is that of its mean."""
+        self.levels = _cut(grey)
+        self.smooth = _smoothed(self.levels, radius) if self.levels.size else self.levels
+        self.size = int(np.count_nonzero(self.smooth))
+        self._spectra: dict[int, np.ndarray] = {}
+
+    def spectrum(self, side: int) -> np.ndarray:
+        """Fourier transform of the texture in a square of a side."""
+        if side not in self._spectra:
+            self._spectra[side] = fft.rfft2(_texture(self.levels), (side, side))
+        return self._spectra[side]
+
+
+def smoothing(side: int) -> int:
+    """Radius of the smoothing, in px, of frames of a side."""
+    return max(round(SMOOTHING * side), 1)
+
+
+def compare(one: Aligned, other: Aligned, limits: Limits) -> Likeness | None:
     """Align two cells by the shift at which their textures correlate best, and compare them.
 
     Parameters
     ----------
-    one, other : ndarray of shape (height, width), uint8
-        Grey frames; ``other`` is already turned.
+    one, other : Aligned
+        ``other`` is already turned.
+    limits : Limits
+
+    Returns
+    -------
+    Likeness or None
+        None if they are not within the limits.
     """
-    radius = max(round(SMOOTHING * min(one.shape)), 1)
-    one, other = _cut(one), _cut(other)
     if not one.size or not other.size:
-        return NOTHING
+        return None
     shift = _best_shift(one, other)
-    smooth_one, smooth_other = _smoothed(one, radius), _smoothed(other, radius)
-    pairs = _joint_histogram(*_overlap(smooth_one, smooth_other, shift))
-    count, larger = int(pairs.sum()), max(np.count_nonzero(smooth_one), np.count_nonzero(smooth_other))
-    if count < FEWEST:
-        return NOTHING
-    correlation, difference = _compare_levels(pairs, count)
-    sharp = _joint_histogram(*_overlap(one, other, shift))
-    return Likeness(count / larger, correlation, difference, float(np.trace(sharp) / sharp.sum()))
+    a, b = _overlap(one.smooth, other.smooth, shift)
+    overlap = len(a) / max(one.size, other.size)
+    if len(a) < FEWEST or overlap < limits.overlap:
+        return None
+    correlation, difference = _compare_levels(a, b, limits.correlation)
+    if correlation < limits.correlation or difference >= limits.difference:
+        return None
+    a, b = _overlap(one.levels, other.levels, shift)
+    return Likeness(overlap, correlation, difference, np.count_nonzero(a == b) / len(a))
 
 
 def _cut(grey: np.ndarray) -> np.ndarray:
@@ -62,13 +98,12 @@ def _cut(grey: np.ndarray) -> np.ndarray:
     return np.where(cell[box], np.maximum(grey[box], 1), 0).astype(np.uint8)
 
 
-def _best_shift(one: np.ndarray, other: np.ndarray) -> tuple[int, int]:
+def _best_shift(one: Aligned, other: Aligned) -> tuple[int, int]:
     """By how many rows and columns to move the other."""
-    size = fft.next_fast_len(int(1.3 * max(*one.shape, *other.shape)) + 1, real=True)
-    spectra = [fft.rfft2(_texture(cell), (size, size)) for cell in (one, other)]
-    likeness = fft.irfft2(spectra[0] * spectra[1].conj(), (size, size))
-    rows, columns = (int(k) for k in np.unravel_index(likeness.argmax(), likeness.shape))
-    return rows - size * (rows > size // 2), columns - size * (columns > size // 2)
+    side = fft.next_fast_len(int(1.3 * max(*one.levels.shape, *other.levels.shape)) + 1, real=True)
+    likeness = fft.irfft2(one.spectrum(side) * other.spectrum(side).conj(), (side, side))
+    rows, columns = divmod(int(likeness.argmax()), side)
+    return rows - side * (rows > side // 2), columns - side * (columns > side // 2)
 
 
 def _texture(cell: np.ndarray) -> np.ndarray:
@@ -87,30 +122,27 @@ def _smoothed(cell: np.ndarray, radius: int) -> np.ndarray:
 
 
 def _overlap(one: np.ndarray, other: np.ndarray, shift: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The parts of both that coincide after the other is moved."""
-    top, left = start = np.maximum(shift, 0)
-    bottom, right = np.maximum(start, np.minimum(one.shape, np.add(other.shape, shift)))
-    moved = other[top - shift[0] : bottom - shift[0], left - shift[1] : right - shift[1]]
-    return one[top:bottom, left:right], moved
+    """The levels of both, 1 to 255, where both show cell after the other is moved."""
+    rows, columns = shift
+    top, left = max(rows, 0), max(columns, 0)
+    bottom = max(top, min(one.shape[0], other.shape[0] + rows))
+    right = max(left, min(one.shape[1], other.shape[1] + columns))
+    a, b = one[top:bottom, left:right], other[top - rows : bottom - rows, left - columns : right - columns]
+    both = (a > 0) & (b > 0)
+    return a[both], b[both]
 
 
-def _joint_histogram(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Count each pair of grey levels, 1 to 255; sums over the counts are of integers, hence exact."""
-    both = (one.astype(np.int32) << 8 | other).ravel()
-    return np.bincount(both, minlength=1 << 16).reshape(256, 256)[1:, 1:]
-
-
-def _compare_levels(pairs: np.ndarray, count: int) -> tuple[float, float]:
-    """Correlation and mean difference, from a joint histogram of ``count`` pixels."""
-    level = np.arange(1, 256)
-    of_one, of_other = pairs.sum(axis=1), pairs.sum(axis=0)
-    sum_one, sum_other = int(of_one @ level), int(of_other @ level)
-    spread_one = count * int(of_one @ level**2) - sum_one**2
-    spread_other = count * int(of_other @ level**2) - sum_other**2
+def _compare_levels(one: np.ndarray, other: np.ndarray, correlated: float) -> tuple[float, float]:
+    """Correlation and, if that is enough, mean difference; sums are of integers, hence exact."""
+    count, one, wide = len(one), one.astype(np.int64), other.astype(np.int64)
+    sum_one, sum_other = int(one.sum()), int(wide.sum())
+    spread_one, spread_other = count * int(one @ one) - sum_one**2, count * int(wide @ wide) - sum_other**2
     if not spread_one or not spread_other:
         return 0.0, 255.0
-    together = count * int(level @ pairs @ level) - sum_one * sum_other
+    correlation = (count * int(one @ wide) - sum_one * sum_other) / (spread_one * spread_other) ** 0.5
+    if correlation < correlated:
+        return correlation, 255.0
     contrast = (spread_one / spread_other) ** 0.5
-    compensated = sum_one / count + contrast * (level - sum_other / count)
-    apart = np.rint(256 * np.abs(level[:, None] - compensated)).astype(np.int64)
-    return together / (spread_one * spread_other) ** 0.5, int((pairs * apart).sum()) / (256 * count)
+    compensated = sum_one / count + contrast * (np.arange(256) - sum_other / count)
+    apart = np.rint(256 * np.abs(one - compensated[other])).astype(np.int64)
+    return correlation, int(apart.sum()) / (256 * count)

@@ -10,8 +10,9 @@ noise leaves of the texture.
 import itertools
 import math
 import os
+import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
@@ -19,18 +20,31 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 from rich.progress import track
 
 from wen.data import images
-from wen.data.alignment import Likeness, compare
+from wen.data.alignment import Aligned, Likeness, Limits, compare, smoothing
+from wen.data.proposals import MOST, propose
 from wen.data.symmetry import inverse, turned
 from wen.data.table import COPIES, EXACT, NEAR, has_subjects
-from wen.data.thumbnails import proposals, thumbnails
+from wen.data.thumbnails import Thumbnails, thumbnails
 
 LARGEST_SIDE = 512  # px; larger frames are compared at a whole fraction of their size
 LARGER = 4  # times; a frame so much larger than the others is made smaller than they are
 CORRELATION = 0.9  # minimum, of two copies' smoothed pixels; hardly any pair of C-NMC's unlike cells has more
 OVERLAP = 0.7  # minimum share of the larger cell that both show
+ROUGH_SIDE = 64  # px, about; larger frames are first compared at this size, which sorts out most unlike pairs
+ROUGH_OVERLAP, ROUGH_CORRELATION = (
+    0.5,
+    0.5,
+)  # lenient: a shift of half a pixel weighs more; copies of C-NMC have 0.7 and 0.58
+ROUGH_DIFFERENCE = 2  # times the limit; copies of C-NMC have 1.5 at most
+CHUNK = 64  # pairs that a thread compares at once
+CACHE = 2**29  # bytes, at most, of cells that are ready to be compared
+MANY = 50  # near-copies of an image that are so many that the bound on its proposals may hide others
+
+Pair = tuple[int, int, int]
 
 
 def find(index: pd.DataFrame, root: Path, difference: float | None) -> pd.DataFrame:
@@ -111,26 +125,61 @@ def _near(paths: list[Path], sizes: np.ndarray, difference: float) -> Iterator[t
         np.median(sizes.max(axis=1)) / LARGEST_SIDE
     )  # the same for all, or cells lose their common scale
     side = math.ceil(np.median(sizes.min(axis=1)) / factor)
-    grey = partial(_grey, factor=factor)
+    rough = max(side // ROUGH_SIDE, 1)
+    draw = partial(_draw, factor=factor, side=side, rough=rough)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # more threads than cores would only wait for the GIL
-        drawing = pool.map(lambda path: thumbnails(grey(path), side), paths)
-        drawn = list(track(drawing, "drawing thumbnails", total=len(paths), transient=True))
-        proposed = sorted(set(proposals(drawn)))
-        read = lru_cache(maxsize=64)(grey)  # consecutive pairs mostly share an image
+        drawing = track(pool.map(draw, paths), "drawing thumbnails", total=len(paths), transient=True)
+        roughly, drawn = zip(*drawing, strict=True)
+        proposed = propose(drawn)
+        pairs = proposed.pairs[np.argsort(proposed.pairs[:, 2], kind="stable")]  # a turn at once: fewer to make ready
+        likely = [(one, other, turn) for one, other, turn in pairs.tolist()]
+        if rough > 1:
+            lenient = Limits(ROUGH_OVERLAP, ROUGH_CORRELATION, ROUGH_DIFFERENCE * difference)
+            likely = list(_compared(likely, roughly.__getitem__, side // rough, lenient, pool))
+        read = [partial(_grey, path, factor) for path in paths]
+        limits = Limits(OVERLAP, CORRELATION, difference)
+        found = _compared(likely, lambda k: read[k](), side, limits, pool)
+    _warn_of_many([one for one, _, _ in found], proposed.crowded)
+    for _, turns in itertools.groupby(sorted(found), key=lambda pair: pair[:2]):
+        pair = max(turns, key=lambda pair: found[pair].correlation)
+        yield *pair, found[pair]
 
-        def measure(pair: tuple[int, int, int]) -> Likeness:
-            one, other, turn = pair
-            return compare(read(paths[one]), turned(read(paths[other]), turn))
 
-        measuring = pool.map(measure, proposed)
-        measured = list(track(measuring, "comparing likely copies", total=len(proposed), transient=True))
-    accepted = (
-        (*pair, likeness)
-        for pair, likeness in zip(proposed, measured, strict=True)
-        if likeness.overlap >= OVERLAP and likeness.correlation >= CORRELATION and likeness.difference < difference
-    )
-    for _, turns in itertools.groupby(accepted, key=lambda candidate: candidate[:2]):
-        yield max(turns, key=lambda candidate: candidate[3].correlation)
+def _draw(path: Path, factor: int, side: int, rough: int) -> tuple[np.ndarray, Thumbnails]:
+    """A frame reduced for the rough comparison, and its thumbnails."""
+    grey = _grey(path, factor)
+    return np.asarray(Image.fromarray(grey).reduce(rough)), thumbnails(grey, side)
+
+
+def _compared(
+    pairs: list[Pair], frame: Callable[[int], np.ndarray], side: int, limits: Limits, pool: ThreadPoolExecutor
+) -> dict[Pair, Likeness]:
+    """The likeness of those pairs that keep to the limits; ``frame`` reads an image's frame, of about ``side`` px."""
+    radius = smoothing(side)
+
+    @lru_cache(maxsize=max(CACHE // (8 * side**2), 64))
+    def aligned(image: int, turn: int) -> Aligned:
+        return Aligned(turned(frame(image), turn), radius)
+
+    def measure(some: list[Pair]) -> list[Likeness | None]:
+        return [compare(aligned(one, 0), aligned(other, turn), limits) for one, other, turn in some]
+
+    chunks = [pairs[start : start + CHUNK] for start in range(0, len(pairs), CHUNK)]
+    measuring = track(pool.map(measure, chunks), "comparing likely copies", total=len(chunks), transient=True)
+    measured = zip(pairs, itertools.chain.from_iterable(measuring), strict=True)
+    return {pair: likeness for pair, likeness in measured if likeness}
+
+
+def _warn_of_many(ones: list[int], crowded: np.ndarray) -> None:
+    """Warn where the bound on the proposals may have left copies out."""
+    copies = Counter(ones)
+    many = sum(copies[image] >= MANY for image in crowded)
+    if many:
+        warnings.warn(
+            f"{many:,} images have {MANY} or more near-copies each, and some of these can be missing, because only the "
+            f"{MOST} most alike were compared; bring the original images alone if the set was augmented before",
+            stacklevel=2,
+        )
 
 
 def _grey(path: Path, factor: int) -> np.ndarray:
