@@ -71,7 +71,7 @@ def test_litter_among_the_cells_needs_no_word_and_other_documents_are_named(tmp_
     litter = [
         "readme.txt", "README.md", "README", "LICENSE", "Thumbs.db", "desktop.ini", ".DS_Store", "._UID_1_1_1_all.bmp",
         "@eaDir/UID_1_1_1_all.bmp/SYNOPHOTO_THUMB_M.jpg", ".ipynb_checkpoints/look-checkpoint.ipynb",
-        "__MACOSX/._UID_1_1_1_all.bmp", "$RECYCLE.BIN/desktop.ini", ".gitkeep",
+        "__MACOSX/._UID_1_1_1_all.bmp", "$RECYCLE.BIN/desktop.ini", ".gitkeep", "Icon\r",
     ]  # fmt: skip
     put(*(tmp_path / place / name for name in litter))
     assert not_read(tmp_path) == {}

@@ -140,6 +140,10 @@ def test_what_is_not_there_or_no_zip_is_said(tmp_path: Path, project: Paths) -> 
     (tmp_path / "text.zip").write_text("not a zip")
     with pytest.raises(WenError, match="neither a folder nor a complete zip"):
         bring.run(tmp_path / "text.zip", "laptop", incomplete=True, paths=project)
+    for name, cause in (("cells.tar.gz", "unpack it and name the folder"), ("1.png", "name the folder or zip")):
+        (tmp_path / name).write_bytes(b"content")
+        with pytest.raises(WenError, match=cause):
+            bring.run(tmp_path / name, "laptop", incomplete=True, paths=project)
     with pytest.raises(WenError, match="choose one of laptop"):
         bring.run(tmp_path, "desktop", incomplete=True, paths=project)
 

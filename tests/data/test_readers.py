@@ -136,6 +136,12 @@ EXPECTED = {"blast/1.png": (1, "7"), "blast/2.TIF": (1, "7"), "normal/3.jpeg": (
         ROWS.replace("1.png", "1").replace("4.BMP", "4.bmp"),
         ROWS.replace("file,label,patient", "Image Name,Diagnosis,Patient ID"),
         ROWS.replace(",7\n", ",7.0\n"),
+        ROWS.replace("blast,", "1.0,")
+        .replace("normal,", "0.0,")
+        .replace(",7\n", ",7.0\n")
+        .replace(",", ";")
+        .replace(".0", ",0"),
+        ROWS.replace(",007\n", ",1000\n").replace(",7\n", ",1.0E+03\n"),
         "patient,note,label,file\n"
         + "".join(f"{row.split(',')[2]},x,{row.split(',')[1]},{row.split(',')[0]}\n" for row in ROWS.splitlines()[1:]),
     ],

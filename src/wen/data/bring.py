@@ -20,7 +20,7 @@ from rich.progress import track
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.read import parse
-from wen.data.folder import files
+from wen.data.folder import ARCHIVE, IMAGE, files
 from wen.data.prepare import search, survey
 from wen.data.readers import cnmc
 from wen.data.recognise import About, recognised
@@ -174,6 +174,10 @@ def _bring(source: Path, target: Path) -> None:
     if source.is_dir():
         _link(source, target)
     elif source.is_file():
+        if IMAGE.fullmatch(source.suffix):
+            raise WenError(f"{source}: one file; name the folder or zip that contains the images")
+        if ARCHIVE.fullmatch(source.suffix) and not zipfile.is_zipfile(source) and source.suffix.lower() != ".zip":
+            raise WenError(f"{source}: an archive other than a zip; unpack it and name the folder")
         _unzip(source, target)
     else:
         raise WenError(f"{source}: no such folder or zip")
