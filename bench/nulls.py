@@ -49,7 +49,7 @@ SHARED = 0.85  # of the variance of a decision: how hard its image is
 PERSON = 0.1  # of that of the rest: what a classifier has in common on a person's images
 LEVEL = ALPHA / 4  # four tests decide H1, H2 and H4
 ENSEMBLES, SCHEMES = 4, 3
-EACH = 5  # studies with an effect for each one that says what it detects
+EACH = 10  # studies with an effect for each one that says what it detects
 
 
 def main() -> None:
@@ -212,8 +212,8 @@ def power_of_two(unit: np.ndarray, disputed: float, level: float, studies: int) 
         return of_images(len(unit), disputed, level, of_some)
     rng = np.random.default_rng(seed_for(7, disputed, level, int(unit.max()), what="power"))
     printed, found = [], []
-    for _ in range(studies // EACH):
-        difference = smallest_scheme_difference(np.stack(pair(unit, disputed, 0.0, rng))[None], unit, level, 0)
+    for seed in range(studies // EACH):
+        difference = smallest_scheme_difference(np.stack(pair(unit, disputed, 0.0, rng))[None], unit, level, seed)
         if difference is not None:
             printed.append(difference)
             found.append(
@@ -314,8 +314,8 @@ def beta(mean: float, correlation: float, people: int | tuple[int, int], rng: np
 def power_of_schemes(unit: np.ndarray, disputed: float, studies: int) -> str:
     rng = np.random.default_rng(seed_for(7, disputed, int(unit.max()), what="power of schemes"))
     printed, found = [], []
-    for _ in range(studies // EACH):
-        difference = smallest_scheme_difference(background(unit, disputed, rng), unit, LEVEL, 0)
+    for seed in range(studies // EACH):
+        difference = smallest_scheme_difference(background(unit, disputed, rng), unit, LEVEL, seed)
         if difference is not None:
             printed.append(difference)
             found.append(

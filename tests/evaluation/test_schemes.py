@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from recomputed import simulated
+from scipy.stats import binom
 from statsmodels.stats.contingency_tables import cochrans_q
 
 from wen.evaluation.schemes import compare_schemes, smallest_scheme_difference
@@ -102,6 +103,24 @@ def test_where_all_decide_alike_five_images_of_one_scheme_are_needed() -> None:
     assert difference == pytest.approx(6.65 / 130, rel=0.01)  # P(Binomial(130, x) >= 5) = 0.8; 3^-4 < 0.0125 < 3^-3
 
 
+@pytest.mark.parametrize("cancels", [False, True])
+def test_where_no_subject_favours_a_scheme_five_subjects_of_one_scheme_are_needed(cancels: bool) -> None:
+    right, unit = np.ones((4, 3, 200), dtype=int), np.arange(200) // 20
+    if cancels:  # on each subject, every scheme is wrong once, alone
+        right[:, np.arange(200) % 20 % 3, np.arange(200)] = np.arange(200) % 20 > 2
+    difference = smallest_scheme_difference(right, unit, 0.0125, 0)
+    assert difference is not None
+    assert binom.sf(4, 10, 1 - (1 - difference) ** 20) == pytest.approx(0.8, abs=0.06)
+
+
+def test_five_subjects_are_enough_for_a_large_difference_and_four_are_not() -> None:
+    right = (np.random.default_rng(3).random((2, 3, 50)) < 0.95).astype(int)
+    of_five, of_four = (smallest_scheme_difference(right, np.arange(50) % people, 0.0125, 0) for people in (5, 4))
+    assert of_five is not None
+    assert of_five < 0.7
+    assert of_four is None  # 3^-3 > 0.0125
+
+
 def test_a_test_set_of_one_subject_detects_no_difference_however_large() -> None:
     assert smallest_scheme_difference(np.ones((4, 3, 40), dtype=int), np.zeros(40, dtype=int), 0.0125, 0) is None
 
@@ -122,6 +141,29 @@ def test_the_smallest_difference_is_what_another_simulation_gives(
         assert found is None
     else:
         assert found == pytest.approx(expected.value, abs=0.7 * expected.tolerance)
+
+
+@pytest.mark.parametrize(("disputed", "n"), [(4, 100), (200, 2000)])
+def test_of_two_schemes_the_power_by_image_is_that_of_the_exact_sign_test(disputed: int, n: int) -> None:
+    right = np.ones((1, 2, n), dtype=int)
+    right[0, np.arange(disputed) % 2, np.arange(disputed)] = 0
+    difference = smallest_scheme_difference(right, np.arange(n), 0.05, 0)
+    assert difference is not None
+    power = 0.0
+    for gained in range(n // 4):
+        both = disputed + gained
+        won = np.arange(disputed + 1) + gained
+        found = 2 * binom.cdf(np.minimum(won, both - won), both, 0.5) < 0.05
+        power += binom.pmf(gained, n, difference) * (binom.pmf(won - gained, disputed, 0.5) @ found)
+    assert power == pytest.approx(0.8, abs=0.04)
+
+
+def test_images_that_the_schemes_decide_alike_are_exchanged_one_by_one() -> None:
+    pattern = np.array(list(product([-1, 1], repeat=3)))[1:].repeat(2, axis=0)  # (14, 3), each twice
+    right = np.stack([pattern > 0, pattern < 0], axis=2).transpose(1, 2, 0).astype(int)
+    net = np.array(list(product([-1, 1], repeat=14))) @ pattern
+    expected = ((net**2).sum(axis=1) >= (pattern.sum(axis=0) ** 2).sum()).mean()
+    assert compare_schemes(right, np.arange(14), 0).p == pytest.approx(expected, abs=0.01)
 
 
 @pytest.mark.parametrize("people", [60, 9])

@@ -4,9 +4,10 @@ Every ensemble is weighted by every scheme. Under the null hypothesis the scheme
 an image may be permuted, in the same way in all ensembles.
 """
 
-from itertools import permutations
+from collections.abc import Callable
+from itertools import permutations, product
 from math import factorial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -14,11 +15,17 @@ from scipy.stats import binom
 
 from wen.evaluation.power import POWER
 from wen.evaluation.statistics import ALL_EXCHANGES, REPEATS, cochran_q
-from wen.evaluation.units import each_image_alone
+from wen.evaluation.units import each_image_alone, effective
 
-AMOUNTS = 24  # of images, at which the power is computed
-DRAWN = 2_000  # exchanges for the power
+AMOUNTS = 24  # of images, at which the power by image is computed
+DRAWN = 2_000  # exchanges for it
+STUDIES = 400  # simulated for the power by subject
+EXCHANGES = 400  # of each, besides the observed one
+ALL_OF_FEW = 6**4  # exchanges that are all tried
 ENOUGH = 0.995  # a power above which more images change nothing
+
+
+Power = Callable[[float], float]
 
 
 class Schemes(NamedTuple):
@@ -62,17 +69,40 @@ def compare_schemes(right: np.ndarray, unit: np.ndarray, seed: int) -> Schemes:
 def smallest_scheme_difference(right: np.ndarray, unit: np.ndarray, alpha: float, seed: int) -> float | None:
     """Compute the difference that `compare_schemes` at ``alpha`` detects with 80% power, None if none is large enough.
 
-    One scheme is taken to be right, in every ensemble, on so many more images than the others, which are images that
-    all schemes decided alike. The images that schemes dispute now are still disputed, without regard to the scheme.
+    One scheme is taken to be right, and the others wrong, on so many more of the images, in every ensemble and wherever
+    the images fall. The other images that schemes dispute now are still disputed, without regard to the scheme.
     """
-    n, amounts = right.shape[2], _amounts(right.shape[2])
+    power_at = (_power_by_image if each_image_alone(unit) else _power_by_subject)(right, unit, alpha, seed)
+    low, high = 0.0, 1 / len(unit)
+    while power_at(high) < POWER:
+        if high == 1:
+            return None
+        low, high = high, min(2 * high, 1.0)
+    return float(brentq(lambda difference: power_at(difference) - POWER, low, high, xtol=high / 500))
+
+
+def _power_by_image(right: np.ndarray, unit: np.ndarray, alpha: float, seed: int) -> Power:
+    """The power at a difference, whose images are a binomial number."""
+    n, k = right.shape[2], right.shape[1]
+    rng, sums, spread = np.random.default_rng(seed), _sums(right, unit), _spread(right)
+    alternative, null = _drawn(sums, rng), _drawn(sums, rng)
+    amounts, gain, power = _amounts(n), np.zeros(k), []
+    for amount in amounts:
+        gain[0] = amount
+        if spread.any():
+            more = rng.multinomial(amount, np.full(k, 1 / k), DRAWN)
+            of_null = np.sort(_q(null + more[:, None], spread + (k - 1) * amount).sum(axis=1))
+            found = _q(alternative + gain, spread + (k - 1) * amount).sum(axis=1)
+            as_extreme = DRAWN - np.searchsorted(of_null, found - 1e-9)
+            power.append(float(((1 + as_extreme) / (1 + DRAWN) < alpha).mean()))
+        else:
+            power.append(float(_p_without_noise(amount, k) < alpha))
+        if power[-1] > ENOUGH:
+            break
+    power += [1.0] * (len(amounts) - len(power))
     images = np.arange(n + 1)
-    at_images = np.interp(images, amounts, _power(right, unit, amounts, alpha, seed))
-
-    def missing(difference: float) -> float:
-        return POWER - float(binom.pmf(images, n, difference) @ at_images)
-
-    return float(brentq(missing, 0.0, 1.0, xtol=1e-5)) if missing(1.0) <= 0 <= missing(0.0) else None
+    at_images = np.interp(images, amounts, power)
+    return lambda difference: float(binom.pmf(images, n, difference) @ at_images)
 
 
 def _amounts(n: int) -> np.ndarray:
@@ -80,39 +110,60 @@ def _amounts(n: int) -> np.ndarray:
     return np.unique(np.concatenate([np.arange(min(12, n) + 1), np.geomspace(1, n, AMOUNTS).astype(int)]))
 
 
-def _power(right: np.ndarray, unit: np.ndarray, amounts: np.ndarray, alpha: float, seed: int) -> np.ndarray:
-    """The power, if the first scheme is right on so many more images, alone and in every ensemble."""
-    k, size, by_image = right.shape[1], np.bincount(unit), each_image_alone(unit)
-    rng, sums, spread = np.random.default_rng(seed), _sums(right, unit), _spread(right)
-    if by_image and not spread.any():  # all are right on the same images, so that Q can be as large in k ways
-        return np.array([float(k) ** (1 - amount) < alpha for amount in amounts], dtype=float)
-    alternative = _drawn(sums, rng)
-    null, place = (_drawn(sums, rng), None) if by_image else _drawn_by_subject(sums, rng)
-    gain, power = np.zeros(k), []
-    for amount in amounts:
-        if place is None:
-            more = rng.multinomial(amount, np.full(k, 1 / k), DRAWN)
-        else:  # the first scheme's part moves with all that a subject has
-            of_subject = rng.multinomial(amount, size / len(unit), DRAWN)
-            more = np.stack([(of_subject * (place == scheme)).sum(axis=1) for scheme in range(k)], axis=1)
-        gain[0] = amount
-        of_null = np.sort(_q(null + more[:, None], spread + (k - 1) * amount).sum(axis=1))
-        found = _q(alternative + gain, spread + (k - 1) * amount).sum(axis=1)
-        as_extreme = DRAWN - np.searchsorted(of_null, found - 1e-9)
-        power.append(float(((1 + as_extreme) / (1 + DRAWN) < alpha).mean()))
-        if power[-1] > ENOUGH:
-            break
-    return np.array(power + [1.0] * (len(amounts) - len(power)))
+def _p_without_noise(units: Any, k: int) -> Any:
+    """The p of units in which one scheme is better, if all else is decided alike: Q can be as large in k ways."""
+    return float(k) ** (1 - units)
 
 
-def _drawn_by_subject(sums: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """As `_drawn`, and the scheme that each subject's first one was exchanged for, of shape (DRAWN, units)."""
-    orders = np.array(list(permutations(range(sums.shape[2]))))
-    ways = rng.integers(len(orders), size=(DRAWN, len(sums)))
-    total = np.zeros((DRAWN, *sums.shape[1:]))
-    for of_unit, row in zip(ways.T, sums, strict=True):
-        total += row[:, orders].transpose(1, 0, 2)[of_unit]
-    return total, np.argmin(orders, axis=1)[ways]
+def _power_by_subject(right: np.ndarray, unit: np.ndarray, alpha: float, seed: int) -> Power:
+    """The power at a difference: how many simulated studies of these subjects find it, each by its own exchanges.
+
+    In a study, the schemes of each subject are exchanged, which is what no effect would be, and the images are drawn on
+    which the first scheme is right. How much the schemes' decisions differ between subjects is known from few of them,
+    so studies have more or less of it, as a variance whose degrees of freedom are those of a sum of such squares.
+    """
+    (e, k, n), size, rng = right.shape, np.bincount(unit), np.random.default_rng(seed)
+    sums, spread, place, first = _sums(right, unit), _spread(right), rng.random((STUDIES, n)), np.cumsum(size) - size
+
+    def gains(difference: float) -> np.ndarray:
+        of_subject: np.ndarray = np.add.reduceat(place < difference, first, axis=1, dtype=float)
+        return of_subject
+
+    own = (sums - sums.mean(axis=2, keepdims=True)) ** 2
+    if not own.any():
+        return lambda difference: float((_p_without_noise((gains(difference) > 0).sum(axis=1), k) < alpha).mean())
+    freedom = 2 * effective(own.ravel()) * (k - 1) / k - 1
+    scale = np.sqrt(freedom / rng.chisquare(freedom, STUDIES))
+    orders = np.array(list(permutations(range(k))))
+    of_study = np.eye(k)[orders[rng.integers(len(orders), size=(STUDIES, len(size)))]]
+    drawn = np.einsum("sutf,uef->utse", of_study, sums).reshape(-1, STUDIES * e)  # sums of images, so exact
+    exchange = np.eye(k)[orders[_ways(len(orders), len(size), rng)]].transpose(0, 2, 1, 3).reshape(-1, len(size) * k)
+    noise = (exchange @ drawn).reshape(-1, k, STUDIES, e)
+    noise = (noise - noise.mean(axis=1, keepdims=True)) * scale[:, None]
+    square = (noise**2).sum(axis=1)
+
+    def power(difference: float) -> float:
+        gained, left = gains(difference), 1 - difference
+        amount = gained.sum(axis=1)
+        more = (exchange[:, ::k] @ gained.T).reshape(-1, k, STUDIES)
+        below = left * scale[:, None] ** 2 * spread + (k - 1) * amount[:, None]
+        weight = np.divide(1, below, out=np.zeros(below.shape), where=below > 0)
+        q = left * np.einsum("rse,se->rs", square, weight)
+        q += 2 * np.sqrt(left) * (np.einsum("rkse,se->rks", noise, weight) * more).sum(axis=1)
+        q += ((more**2).sum(axis=1) - amount**2 / k) * weight.sum(axis=1)
+        return float(((q >= q[0] - 1e-9).mean(axis=0) < alpha).mean())
+
+    return power
+
+
+def _ways(orders: int, units: int, rng: np.random.Generator) -> np.ndarray:
+    """Which order each unit's schemes get in an exchange, of shape (exchanges, units); in the first, all keep theirs.
+
+    Of few units, these are all exchanges but those that differ by one exchange of all units alike, which Q ignores.
+    """
+    if orders ** (units - 1) <= ALL_OF_FEW:
+        return np.array([(0, *others) for others in product(range(orders), repeat=units - 1)])
+    return np.concatenate([np.zeros((1, units), dtype=int), rng.integers(orders, size=(EXCHANGES, units))])
 
 
 def _sums(right: np.ndarray, unit: np.ndarray) -> np.ndarray:

@@ -1,11 +1,11 @@
 """What the study simulates, simulated anew with other draws: equal within the error of both simulations."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import expit, logit
 from scipy.stats import binom, t
 
@@ -13,6 +13,7 @@ from recomputed.source import Source
 from recomputed.tests_of_pairs import freedom, quantile
 
 DRAWS = 2_000
+SUBJECT_STUDIES, SUBJECT_EXCHANGES = 400, 300
 
 
 @dataclass(frozen=True)
@@ -25,50 +26,84 @@ class Simulated:
 
 def smallest_by_exchange(source: Source, right: np.ndarray, level: float) -> Simulated | None:
     """The gain of one scheme that the test of exchanges detects with 80% power; decisions of shape (e, k, n)."""
-    n, k, rng = right.shape[2], right.shape[1], np.random.default_rng(7)
-    units = source.unit.max() + 1
-    sums = np.stack([right[:, :, source.unit == u].sum(axis=2) for u in range(units)])
-    spread = np.array([(k * one.sum(axis=0) - one.sum(axis=0) ** 2).sum() for one in right])
-    orders = np.array(list(permutations(range(k))))
+    power = (power_by_image if source.by_image else power_by_subject)(source, right, level)
+    if power(1.0) < 0.8:
+        return None
+    low, high = 0.0, 1.0
+    while high - low > max(1e-4, high / 50):
+        middle = (3 * low + high) / 4 if high > 0.2 else (low + high) / 2
+        low, high = (middle, high) if power(middle) < 0.8 else (low, middle)
+    return Simulated(high, max(0.012, 0.12 * high))
 
-    def drawn() -> tuple[np.ndarray, np.ndarray]:
-        """Totals of shape (DRAWS, e, k), and where the first scheme of each unit went."""
-        ways = rng.integers(len(orders), size=(DRAWS, units))
-        total = sum(row[:, orders[way]].transpose(1, 0, 2) for row, way in zip(sums, ways.T, strict=True))
-        return np.asarray(total), np.argmin(orders, axis=1)[ways]
 
-    def q(total: np.ndarray, amount: int) -> np.ndarray:
-        below = spread + (k - 1) * amount
-        between = k * k * (k - 1) * total.var(axis=2)
-        return np.divide(between, below, out=np.zeros(between.shape), where=below > 0).sum(axis=1)
+def power_by_image(source: Source, right: np.ndarray, level: float) -> Callable[[float], float]:
+    """Of one more image at a time, weighted by how likely so many are."""
+    k, n, rng = right.shape[1], right.shape[2], np.random.default_rng(7)
+    spread, orders = below(right), np.array(list(permutations(range(k))))
 
-    def power(amount: int) -> float:
-        if source.by_image and not spread.any():
+    def drawn() -> np.ndarray:
+        ways = rng.integers(len(orders), size=(DRAWS, n))
+        return sum(right[:, :, j][:, orders[ways[:, j]]].transpose(1, 0, 2) for j in range(n))  # type: ignore[return-value]
+
+    def at(amount: int) -> float:
+        if not spread.any():
             return float(k ** (1.0 - amount) < level)
-        (null, place), (found, _) = drawn(), drawn()
-        if source.by_image:
-            more = rng.multinomial(amount, [1 / k] * k, DRAWS)
-        else:
-            of_unit = rng.multinomial(amount, source.size / n, DRAWS)
-            more = np.stack([(of_unit * (place == scheme)).sum(axis=1) for scheme in range(k)], axis=1)
+        null, found = drawn() + rng.multinomial(amount, [1 / k] * k, DRAWS)[:, None], drawn()
         found[:, :, 0] += amount
-        of_null = np.sort(q(null + more[:, None], amount))
-        as_extreme = DRAWS - np.searchsorted(of_null, q(found, amount) - 1e-9)
+        of_null = np.sort(summed_q(null, spread + (k - 1) * amount))
+        as_extreme = DRAWS - np.searchsorted(of_null, summed_q(found, spread + (k - 1) * amount) - 1e-9)
         return float(((1 + as_extreme) / (1 + DRAWS) < level).mean())
 
     powers = np.ones(n + 1)
     for amount in range(n + 1):
-        powers[amount] = power(amount)
+        powers[amount] = at(amount)
         if powers[amount] > 0.995:
             break
+    return lambda gain: float(binom.pmf(np.arange(n + 1), n, gain) @ powers)
 
-    def missing(gain: float) -> float:
-        return float(0.8 - binom.pmf(np.arange(n + 1), n, gain) @ powers)
 
-    if not missing(1) <= 0 <= missing(0):
-        return None
-    found = float(brentq(missing, 0, 1))
-    return Simulated(found, max(0.012, 0.12 * found))
+def power_by_subject(source: Source, right: np.ndarray, level: float) -> Callable[[float], float]:
+    """One study after another: its subjects' schemes exchanged, its gains drawn, and its own exchanges counted."""
+    (e, k, _), size, rng = right.shape, source.size, np.random.default_rng(7)
+    units, spread, orders = len(size), below(right), np.array(list(permutations(range(k))))
+    sums = np.stack([right[:, :, source.unit == u].sum(axis=2) for u in range(units)])
+    weight = (sums - sums.mean(axis=2)[:, :, None]) ** 2
+    freedom = 2 * (1 - 1 / k) * weight.sum() ** 2 / (weight**2).sum() - 1 if weight.any() else 1.0
+    place = rng.random((SUBJECT_STUDIES, units))
+    ways = rng.integers(len(orders), size=(SUBJECT_STUDIES, units))
+    scale = np.sqrt(freedom / rng.chisquare(freedom, SUBJECT_STUDIES))
+    turns = orders[rng.integers(len(orders), size=(SUBJECT_EXCHANGES, units))]
+    if len(orders) ** units <= 2**13:  # all, of which every study needs only so many as one order of the first subject
+        turns = np.array(list(product(orders[:1], *[orders] * (units - 1))))[1:]
+
+    def finds(study: int, gain: float) -> bool:
+        gained = binom.ppf(place[study], size, gain)
+        if not weight.any():  # the exchanges that leave all that is gained with one scheme
+            return bool(k ** (1.0 - np.count_nonzero(gained)) < level)
+        kept = np.sqrt(1 - gain) * scale[study]
+        rows = np.stack([row[:, order] * kept for row, order in zip(sums, orders[ways[study]], strict=True)])
+        rows[:, :, 0] += gained[:, None]
+        left = spread * kept**2 + (k - 1) * gained.sum()
+        unit, ensemble = np.arange(units)[:, None, None], np.arange(e)[:, None]
+        null = summed_q(rows[unit, ensemble, turns[:, :, None]].sum(axis=1), left)
+        as_extreme = (null >= summed_q(rows.sum(axis=0)[None], left) - 1e-9).sum()
+        return bool((1 + as_extreme) / (1 + len(turns)) < level)
+
+    return lambda gain: float(np.mean([finds(study, gain) for study in range(SUBJECT_STUDIES)]))
+
+
+def below(right: np.ndarray) -> np.ndarray:
+    """Denominator of each ensemble's Q."""
+    k = right.shape[1]
+    return np.array([(k * one.sum(axis=0) - one.sum(axis=0) ** 2).sum() for one in right])
+
+
+def summed_q(total: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Cochran's Q summed over ensembles, from right decisions of shape (..., e, k)."""
+    k = total.shape[-1]
+    between = k * k * (k - 1) * total.var(axis=-1)
+    found: np.ndarray = np.divide(between, spread, out=np.zeros(between.shape), where=spread > 0).sum(axis=-1)
+    return found
 
 
 def coverage(source: Source) -> dict[str, Any]:
