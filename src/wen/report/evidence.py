@@ -71,7 +71,6 @@ class Evidence(Hypotheses):
             "difference": gain.value,
             "difference_low": gain.low,
             "difference_high": gain.high,
-            "smallest": self._smallest(ensemble, best, self.level),
         }
 
     def _intervals(self) -> dict[str, dict[str, list[float]]]:

@@ -29,6 +29,30 @@ def power(key: str, evidence: dict[str, Any], t: Text) -> str:
     return t("power.none") if smallest is None else t(f"power.{key}", smallest=shown)
 
 
+def verdict(found: dict[str, Any], t: Text) -> str:
+    """Name the verdict on a hypothesis; if it is undecided, with the difference that would have been detected."""
+    name = t(f"verdict.{found['verdict']}")
+    if found["verdict"] != "undecided" or found["p_adjusted"] is None:
+        return name
+    return f"{name} ({_detected(found['smallest'], t)})"
+
+
+def left_open(evidence: dict[str, Any], t: Text) -> str:
+    """Say which differences the tests of undecided hypotheses would have detected; nothing if none was tested."""
+    tested = [(key, found) for key, found in evidence["hypotheses"].items() if found["p_adjusted"] is not None]
+    each = [
+        t("answer.detected", claim=t(f"answer.claim.{key}"), detected=_detected(found["smallest"], t))
+        for key, found in tested
+        if found["verdict"] == "undecided"
+    ]
+    return t("answer.left_open", each="; ".join(each)) if each else ""
+
+
+def _detected(smallest: float | None, t: Text) -> str:
+    """Say shortly which difference is detected."""
+    return t("power.short.none") if smallest is None else t("power.short", smallest=t.number(100 * smallest, 1))
+
+
 def over_runs(evidence: dict[str, Any]) -> dict[str, Any] | None:
     """Find the test over all runs, which decides H1; None if it was not possible."""
     return next((test for test in evidence["tests"] if test["test"] == "runs"), None)

@@ -13,6 +13,7 @@ from wen.errors import WenError
 from wen.evaluation.metrics import evaluate
 from wen.files import read_json
 from wen.integrity import one_run
+from wen.report import statements
 from wen.report.language import Text
 from wen.results import gather
 from wen.study import Classifier, Study
@@ -41,7 +42,7 @@ def run(params: Params, paths: Paths) -> None:
     terminal.print(_table(study, evidence["intervals"], measures, t))
     terminal.print(t("results.champion"))
     for key in ("H1", "H2", "H3", "H4"):
-        terminal.print(f"{t(key)} {t('verdict.' + evidence['hypotheses'][key]['verdict'])}")
+        terminal.print(f"{t(key)} {statements.verdict(evidence['hypotheses'][key], t)}")
     for row in evidence["systems"]:
         terminal.print(_system(row, t))
     focus = study.focus

@@ -232,7 +232,6 @@ class Hypotheses:
             "lr_std": {rate: averages[rate]["std"]["accuracy"] for rate in source.rates},
             "single": self.chosen.id, "single_accuracy": source.row(self.chosen)["accuracy"], "ensemble": ensemble.id,
             "difference": gain["difference"], "difference_low": gain["low"], "difference_high": gain["high"],
-            "smallest": self._smallest(ensemble, self.chosen, self.level),
         }  # fmt: skip
 
 
