@@ -260,7 +260,11 @@ def test_models_that_learned_nothing_give_a_page_without_a_warning(
                 )
             inter.run(params, paths, str(lr))
         intra.run(params, paths)
-        assert run(params, paths).text
+        text = run(params, paths).text
+    averaged = text.split('<p id="equal-weights">')[1].split("</p>")[0]
+    assert all(f"Inter-LR {lr}, kappa" in averaged for lr in params.lr_grid[1:])
+    assert "accuracy" not in averaged
+    assert f"Inter-LR {params.lr_grid[0]}" not in averaged
 
 
 def test_pictures_have_alternatives_and_headings_their_scope(made: Page) -> None:
