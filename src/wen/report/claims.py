@@ -22,7 +22,7 @@ def entry(name: str, language: str = "en") -> Entry:
         finetune), ``uses`` (whether the method needs ``all`` or ``any`` of its networks), ``claims``, ``difference``
         (what the paper claims over its control, if it does) and ``decisions``.
     """
-    known = {found["name"]: found for found in listed("systems.yaml", language)}
+    known = {system["name"]: system for system in listed("systems.yaml", language)}
     unknown = {"study": name, "key": "", "depth": "frozen", "uses": "any", "method": "", "control": "", "claims": []}
     return {"difference": None, "ask": "", "decisions": []} | known.get(name, unknown)
 
@@ -45,13 +45,13 @@ def obstacles(about: Mapping[str, Any], described: Entry, params: Params) -> lis
         not all ran. ``frozen``: the paper fine-tunes its networks, which are frozen here. ``part``: the images are
         only a part of C-NMC.
     """
-    found = {
+    applies = {
         "stand_in": bool(about["stand_ins"]),
         "fewer": described["uses"] == "all" and len(about["networks"]) < len(about["paper"]),
         "frozen": described["depth"] == "finetune" and about["depth"] == "frozen",
         "part": params.dataset.source == "cnmc" and not params.dataset.complete,
     }
-    return [reason for reason, holds in found.items() if holds]
+    return [reason for reason, holds in applies.items() if holds]
 
 
 def judge(

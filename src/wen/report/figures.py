@@ -59,8 +59,8 @@ def beside(evidence: dict[str, Any], t: Text) -> Figure:
         for row in study["summary"]:
             y = len(names) - 1 - names.index(t.row(row)) + (0.12 if k == 0 else -0.12)
             spread = row.get("deviation") or 0.0
-            reach = [row.get("low", row["accuracy"] - spread), row.get("high", row["accuracy"] + spread)]
-            axes.plot(reach, [y, y], color=COLOURS[k], linewidth=1.5)
+            limits = [row.get("low", row["accuracy"] - spread), row.get("high", row["accuracy"] + spread)]
+            axes.plot(limits, [y, y], color=COLOURS[k], linewidth=1.5)
             axes.plot(row["accuracy"], y, MARKERS[k], color=COLOURS[k])
         axes.plot([], [], MARKERS[k], color=COLOURS[k], label=f"{title}, {t('split.' + study['unit'])}")
     axes.set(yticks=range(len(names)), yticklabels=names[::-1], xlabel=t("axis.accuracy"))

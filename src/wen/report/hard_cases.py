@@ -66,11 +66,11 @@ def on_cells(study: Study, paths: Paths) -> dict[str, Any] | None:
         return None
     combined = (focus.weight[:, None, None, None] * maps).sum(axis=0)
     signs = np.where(decide(focus.probability) == 1, 1.0, -1.0)
-    pictures, found = read(paths.test_cells), []
+    pictures, rows = read(paths.test_cells), []
     for id, values, sign in zip(study.cells.id, combined, signs, strict=True):
         cell = not_black(np.asarray(_picture(pictures, id)))
-        found.append((inside(sign * values, cell), cell.mean()))
-    shares, sizes = np.array(found).T
+        rows.append((inside(sign * values, cell), cell.mean()))
+    shares, sizes = np.array(rows).T
     if np.median(sizes) > FULL:
         return None
     shares = shares[~np.isnan(shares)]

@@ -79,8 +79,8 @@ def escaped(text: str) -> str:
     return re.sub("|".join((r"\$[^$]+\$", _POWER, _MINUS, *map(re.escape, SPECIAL))), _replaced, text)
 
 
-def _replaced(found: re.Match[str]) -> str:
-    text = found[0]
+def _replaced(match: re.Match[str]) -> str:
+    text = match[0]
     if text.startswith("$") and len(text) > 1:
         return text
     if power := re.fullmatch(_POWER, text):

@@ -9,12 +9,12 @@ HYPOTHESES = ("H1", "H2", "H3", "H4")
 
 def hypothesis(key: str, evidence: dict[str, Any], t: Text) -> str:
     """State the verdict on a hypothesis, and the difference that its tests had the power to detect."""
-    found, margin = evidence["hypotheses"][key], t.number(100 * evidence["margin"], 1)
-    if found["p_adjusted"] is None:
+    result, margin = evidence["hypotheses"][key], t.number(100 * evidence["margin"], 1)
+    if result["p_adjusted"] is None:
         return t(f"result.missing.{key}")
-    sentences = [t(f"result.{key}.{found['verdict']}", p=t.p_is(found["p_adjusted"]), margin=margin)]
-    if found["verdict"] == "undecided" and found["cannot_refute"]:
-        sentences.append(t("result.too_small", margin=margin, reach=t.number(100 * found["reach"], 1)))
+    sentences = [t(f"result.{key}.{result['verdict']}", p=t.p_is(result["p_adjusted"]), margin=margin)]
+    if result["verdict"] == "undecided" and result["cannot_refute"]:
+        sentences.append(t("result.too_small", margin=margin, reach=t.number(100 * result["reach"], 1)))
     return " ".join([*sentences, power(key, evidence, t)])
 
 

@@ -92,7 +92,8 @@ def _numbers(row: Row, t: Text) -> list[str | Cell]:
     return [folds, Cell(t.number(accuracy["value"]), limits), *(_difference(row[key], t) for key in COMPARED)]
 
 
-def _difference(found: Row | None, t: Text) -> str | Cell:
-    if not found:
+def _difference(difference: Row | None, t: Text) -> str | Cell:
+    if not difference:
         return ABSENT
-    return Cell(t.points(found["difference"]), f"{t.points(found['low'])}, {t.points(found['high'])}")
+    limits = f"{t.points(difference['low'])}, {t.points(difference['high'])}"
+    return Cell(t.points(difference["difference"]), limits)

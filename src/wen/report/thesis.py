@@ -67,4 +67,4 @@ def _figure(block: Placed) -> str:
 
 
 def _referring(text: str) -> str:
-    return re.sub(rf" {REFERENCE}", lambda found: rf"~\ref{{{LABEL[found[1]]}{found[2]}}}", escaped(text))
+    return re.sub(rf" {REFERENCE}", lambda match: rf"~\ref{{{LABEL[match[1]]}{match[2]}}}", escaped(text))

@@ -74,14 +74,14 @@ def picture(folder: Path, name: str) -> bytes:
 def plain(text: str) -> str:
     """Convert LaTeX notation to Unicode: 1e-05 to 10⁻⁵, $w_k$ to wₖ, a hyphen before a number to a minus sign."""
     text = text.replace("\\sum_", "Σ_").replace("$", "").replace(BREAK, "")
-    text = re.sub(r"(?<=[wMΣ])_(\d+|[ik])\b", lambda found: found[1].translate(SUBSCRIPT), text)
+    text = re.sub(r"(?<=[wMΣ])_(\d+|[ik])\b", lambda match: match[1].translate(SUBSCRIPT), text)
     text = re.sub(r"\b(\d+(?:[.,]\d+)?)e-(\d+)\b", _power, text)
     return re.sub(r"(?<!\w)-(?=\d)", "\N{MINUS SIGN}", text)
 
 
-def _power(found: re.Match[str]) -> str:
-    factor = "" if found[1] == "1" else f"{found[1]} · "
-    return f"{factor}10{f'-{int(found[2])}'.translate(SUPERSCRIPT)}"
+def _power(match: re.Match[str]) -> str:
+    factor = "" if match[1] == "1" else f"{match[1]} · "
+    return f"{factor}10{f'-{int(match[2])}'.translate(SUPERSCRIPT)}"
 
 
 def _environment() -> Environment:

@@ -59,7 +59,7 @@ def _accuracies(study: Study, rows: pd.DataFrame) -> dict[str, pd.Series]:
     """Accuracies of the headline classifiers on the splits of one kind, by name and repeat."""
     params, reading = study.params, study.params.reading
     best = rows[rows.classifier == f"best_single {reading}"].set_index("repeat")
-    inter = "inter " + rows.repeat.map(best.lr) + " "  # of the rate of the best single model, as in H2
+    inter = "inter " + rows.repeat.map(best.lr) + " "  # at the rate of the best single model, as in H2
     ids = {
         "single": f"best_single {reading}",
         "inter": inter + params.weighting,

@@ -35,12 +35,12 @@ def measure(study: Study) -> list[Row]:
         ``p_adjusted`` over the systems, and a ``result``; the ``claims`` of the paper, each with its ``verdict``; and
         the ``verdict`` on the first claim. See `wen.report.claims`.
     """
-    rows = [_row(study, found) for found in study.systems.values()]
+    rows = [_row(study, replication) for replication in study.systems.values()]
     for key in ("over_control", "over_headline"):
         compared = [row[key] for row in rows if row[key]]
-        for found, p in zip(compared, bonferroni([found["p"] for found in compared]), strict=True):
-            found["p_adjusted"] = p
-            found["result"] = OPEN if p >= ALPHA else BETTER if found["difference"] > 0 else WORSE
+        for difference, p in zip(compared, bonferroni([row["p"] for row in compared]), strict=True):
+            difference["p_adjusted"] = p
+            difference["result"] = OPEN if p >= ALPHA else BETTER if difference["difference"] > 0 else WORSE
     return rows
 
 
@@ -80,21 +80,21 @@ def forest(study: Study, evidence: dict[str, Any], t: Text) -> Figure:
     return figure
 
 
-def _row(study: Study, found: Replication) -> Row:
-    about, described = found.about, claims.entry(found.name)
-    row: Row = {"name": found.name} | {
+def _row(study: Study, replication: Replication) -> Row:
+    about, described = replication.about, claims.entry(replication.name)
+    row: Row = {"name": replication.name} | {
         key: about[key]
         for key in ("state", "missing", "depth", "networks", "paper", "stand_ins", "settings", "shown", "best")
     }
-    row |= {"control": found.best(found.controls) if found.controls else None, "variants": [], "estimates": None}
-    row |= {"over_control": None, "over_headline": None}
-    if not found.skipped:
-        shown = study.system(found.name, about["shown"])
-        row["variants"] = [_variant(study, found, variant) for variant in about["variants"]]
+    control = replication.best(replication.controls) if replication.controls else None
+    row |= {"control": control, "variants": [], "estimates": None, "over_control": None, "over_headline": None}
+    if not replication.skipped:
+        shown = study.system(replication.name, about["shown"])
+        row["variants"] = [_variant(study, replication, variant) for variant in about["variants"]]
         row["estimates"] = _estimated(study, shown)
         row["over_headline"] = _compared(study, shown, study.focus)
         if row["control"]:
-            row["over_control"] = _compared(study, shown, study.system(found.name, row["control"]))
+            row["over_control"] = _compared(study, shown, study.system(replication.name, row["control"]))
     obstacles = claims.obstacles(about, described, study.params)
     row["claims"] = [_claim(study, claim, row["estimates"], obstacles) for claim in described["claims"]]
     if row["over_control"] and described["difference"]:
@@ -105,12 +105,12 @@ def _row(study: Study, found: Replication) -> Row:
     return row
 
 
-def _variant(study: Study, found: Replication, about: dict[str, Any]) -> Row:
-    averages = over_folds(found.members[about["name"]])
+def _variant(study: Study, replication: Replication, about: dict[str, Any]) -> Row:
+    averages = over_folds(replication.members[about["name"]])
     return {
         **{key: about[key] for key in ("name", "role", "validation", "members", "scheme")},
         **{kind: {name: defined(averages[kind][name]) for name in MEASURES} for kind in ("mean", "std")},
-        "average": {name: study.system(found.name, about["name"]).row[name] for name in MEASURES},
+        "average": {name: study.system(replication.name, about["name"]).row[name] for name in MEASURES},
         "searches": [_best_so_far(fold) for fold in about["folds"] if _is_search(fold["history"])],
     }
 
@@ -145,8 +145,8 @@ def _claim(study: Study, claim: Row, estimates: dict[str, Any] | None, obstacles
     cells = claim.get("cells")
     of_cells = None
     if cells:
-        found = share(np.arange(cells["of"]) < cells["right"], np.arange(cells["of"]))
-        of_cells = cells | {"low": found.low, "high": found.high}
+        right = share(np.arange(cells["of"]) < cells["right"], np.arange(cells["of"]))
+        of_cells = cells | {"low": right.low, "high": right.high}
     return claim | {"cells": of_cells, "run": estimate} | claims.judge(claim, estimate, obstacles, study.params)
 
 
@@ -182,10 +182,10 @@ def _searches(searches: list[tuple[str, list[Row]]], t: Text) -> Figure:
     width = max(6.4, 1 + 2.6 * len(searches))
     figure, panels = plt.subplots(1, len(searches), figsize=(width, 2.6), sharey=True, squeeze=False)
     for axes, (title, folds) in zip(panels[0], searches, strict=True):
-        for k, found in enumerate(folds):
-            trials = range(1, len(found["best"]) + 1)
-            axes.plot(trials, found["best"], color=COLOURS[k % 5], linestyle=LINES[k % 5], linewidth=1.2,
-                      drawstyle="steps-post", label=f"fold {found['fold']}")  # fmt: skip
+        for k, search in enumerate(folds):
+            trials = range(1, len(search["best"]) + 1)
+            axes.plot(trials, search["best"], color=COLOURS[k % 5], linestyle=LINES[k % 5], linewidth=1.2,
+                      drawstyle="steps-post", label=f"fold {search['fold']}")  # fmt: skip
         axes.set_title(title, fontsize="small")
         axes.set_xlabel(t("systems.trial"))
     panels[0, 0].set_ylabel(t("systems.score"))
