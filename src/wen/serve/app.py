@@ -1,4 +1,7 @@
-"""The page and what it asks: probabilities, pictures, people and CSV. Between two requests nothing is kept."""
+"""The application: the page, and the requests that it sends for probabilities, pictures, people and CSV files.
+
+No data of a request are kept after its response.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -29,20 +32,20 @@ from wen.serve.html import LANGUAGES, Text, phrases, rendered
 from wen.serve.parts import Refused
 
 MOST = 5000
-"""Images that the page takes at once."""
+"""Maximum number of images that the page takes at once."""
 IMAGE = 16 * 2**20
-"""Bytes of an image; C-NMC's have 0.6 million."""
+"""Maximum size of an image, in bytes; C-NMC's have 0.6 million."""
 REQUEST = 64 * 2**20
-"""Bytes of a request with images."""
+"""Maximum size of a request with images, in bytes."""
 ROWS = 16 * 2**20
-"""Bytes of a request with rows, or with a table of subjects."""
+"""Maximum size of a request with rows or with a table of subjects, in bytes."""
 KINDS = {"page.js": "text/javascript", "page.css": "text/css"}
 GONE = 499
-"""The status of a request whose sender has left; nobody sees it."""
+"""Status for a request whose client has disconnected; nobody receives it."""
 
 
 class Cell(BaseModel):
-    """A row that the page was given before; what an image is called follows from it."""
+    """A row that the page sends back; the predicted class is computed from it again."""
 
     file: Annotated[str, Field(min_length=1, max_length=4096)]
     probability: Annotated[float, Field(ge=0, le=1)]
@@ -55,31 +58,33 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def page(applied: Applied, port: int, language: str = "en") -> Starlette:
-    """Make the application: the page of a classifier, and its answers.
+    """Create the application that serves a classifier.
 
     Parameters
     ----------
     applied : Applied
     port : int
-        Where it is served, which the browser has to name.
+        The port it is served on, which requests must name in their ``Host``.
     language : str
-        ``en`` or ``id``, until another is chosen on the page.
+        ``en`` or ``id``, until the user chooses another one on the page.
     """
     served = Served(applied, language)
-    posted = {
+    post_handlers = {
         "/cells": served.cells,
         "/picture": served.picture,
         "/people": served.people,
         "/people.csv": served.people_csv,
         "/cells.csv": served.cells_csv,
     }
-    routes = [Route(path, served.answering(handler), methods=["POST"]) for path, handler in posted.items()]
+    routes = [
+        Route(path, served.with_error_messages(handler), methods=["POST"]) for path, handler in post_handlers.items()
+    ]
     routes += [Route("/", served.index), *(Route(f"/{name}", _file) for name in KINDS)]
     return Starlette(routes=routes, middleware=[Middleware(Guard, port=port)])
 
 
 class Served:
-    """A classifier behind the page.
+    """The request handlers of the page for a classifier.
 
     Parameters
     ----------
@@ -116,10 +121,10 @@ class Served:
             most=MOST, megabytes=IMAGE >> 20, total=REQUEST >> 20, megapixels=LARGEST // 10**6,
         )  # fmt: skip
 
-    def answering(self, handler: Handler) -> Handler:
-        """Answer what a person can mend with one sentence, in the language of the page."""
+    def with_error_messages(self, handler: Handler) -> Handler:
+        """Wrap a handler: an error that the user can correct becomes one sentence in the language of the page."""
 
-        async def answer(request: Request) -> Response:
+        async def handle(request: Request) -> Response:
             try:
                 return await handler(request)
             except ClientDisconnect:
@@ -129,11 +134,11 @@ class Served:
             except WenError as error:
                 return JSONResponse({"problem": str(error)}, 400)
 
-        return answer
+        return handle
 
     async def cells(self, request: Request) -> Response:
-        """Classify a batch of images: for each its row, or the problem with it."""
-        async with self.one_batch:  # so that memory holds one batch, whoever asks
+        """Classify a batch of images; respond with a row or a problem for each."""
+        async with self.one_batch:  # only one batch is in memory, however many pages are open
             images = await parts.read(request, max(self.applied.how.batch, 1), IMAGE, REQUEST)
             return JSONResponse(await run_in_threadpool(self._rows, images))
 
@@ -147,7 +152,7 @@ class Served:
         return row_of("", answer, self.applied, self.applied.threshold) | {"members": scaled.tolist()}
 
     async def picture(self, request: Request) -> Response:
-        """Show an image as the network is given it, and the map over it."""
+        """Respond with an image as the network receives it, and with its class-activation map as an overlay."""
         async with self.one_picture:
             (image,) = await parts.read(request, 1, IMAGE, IMAGE) or [b""]
             return JSONResponse(await run_in_threadpool(self._picture, image))
@@ -161,43 +166,48 @@ class Served:
             square = central_square(decode(data), self.applied.how.crop, self.applied.how.size)
         except BadImage:
             raise
-        except Exception as error:  # whatever a decoder does with an image
+        except Exception as error:  # decoders raise many types on damaged images
             raise BadImage("unreadable", type(error).__name__) from None
         shown = Image.fromarray(square)
-        found = self.applied.maps(square) if self.applied.maps else None
-        return {"image": png_uri(png(shown)), "map": None if found is None else png_uri(png(overlay(shown, found)))}
+        values = self.applied.maps(square) if self.applied.maps else None
+        return {"image": png_uri(png(shown)), "map": None if values is None else png_uri(png(overlay(shown, values)))}
 
     async def people(self, request: Request) -> Response:
-        """A row for each person."""
+        """Respond with a row for each person."""
         return JSONResponse(await self._people(request))
 
     async def people_csv(self, request: Request) -> Response:
-        """The same, as `wen classify --subjects --output people.csv` writes it."""
+        """Respond with the same rows as the CSV of `wen classify --subjects --output people.csv`."""
         return _csv(await self._people(request), self.about)
 
     async def cells_csv(self, request: Request) -> Response:
-        """The rows of images, as `wen classify --output cells.csv` writes them."""
+        """Respond with the rows of images as the CSV of `wen classify --output cells.csv`."""
         (content,) = await parts.read(request, 1, ROWS, ROWS) or [b""]
-        rows = [self._row_again(cell) for cell in _cells(content)]
+        rows = [self._row_of_cell(cell) for cell in _cells(content)]
         return _csv(rows, self.about)
 
-    def _row_again(self, cell: Cell) -> Row:
+    def _row_of_cell(self, cell: Cell) -> Row:
         called = self.applied.classes[int(cell.probability >= self.applied.threshold)]
         return {"file": cell.file, "probability": cell.probability, "called": called} | cell.model_dump(
             include={"spread", "warning"}
         )
 
     async def _people(self, request: Request) -> list[Row]:
-        found = await parts.read(request, 3, ROWS, ROWS)
-        if len(found) < 2:
+        """Group the cells of a request by person.
+
+        Its parts are the cells, a name, and optionally a table of subjects. The name is that of the table or, without
+        one, that of the person to whom all cells belong.
+        """
+        content = await parts.read(request, 3, ROWS, ROWS)
+        if len(content) < 2:
             raise Refused("damaged")
-        cells, person = _cells(found[0]), found[1].decode("utf-8", "replace").strip()
-        if len(found) == 3:
-            name = Path(person)
-            names = subjects.in_table(csv_file.parsed(found[2], name), name, [cell.file for cell in cells])
+        cells, name = _cells(content[0]), content[1].decode("utf-8", "replace").strip()
+        if len(content) == 3:
+            table = Path(name)
+            names = subjects.in_table(csv_file.parsed(content[2], table), table, [cell.file for cell in cells])
         else:
-            names = [person] * len(cells)
-        pairs = ((name, cell.model_dump()) for name, cell in zip(names, cells, strict=True))
+            names = [name] * len(cells)
+        pairs = ((person, cell.model_dump()) for person, cell in zip(names, cells, strict=True))
         return await run_in_threadpool(
             subjects.rows, pairs, self.applied.threshold, self.applied.classes, self.applied.seed
         )

@@ -1,4 +1,4 @@
-"""Who may ask, and what a browser may do with the answer."""
+"""Middleware that accepts requests only from the page itself, and sets the security headers of responses."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -21,10 +21,10 @@ OTHER_SITE = "This page takes images only from itself, not from another site."
 
 
 class Guard:
-    """Answer requests that name this host alone, and take what the page itself sends.
+    """Reject requests for another host, and posts from another site.
 
-    A page elsewhere whose name leads to 127.0.0.1 (DNS rebinding) is refused by its ``Host``; a form or a script of
-    another site by its ``Origin``, which every browser sends with what it posts.
+    A site whose domain name resolves to 127.0.0.1 (DNS rebinding) is rejected by its ``Host``. A form or script of
+    another site is rejected by its ``Origin``, which browsers send with every post.
 
     Parameters
     ----------

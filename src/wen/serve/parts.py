@@ -1,7 +1,7 @@
-"""The body of a request: how long its parts are, and the parts.
+"""Read the body of a request, which consists of several parts.
 
-The first line is a JSON list of sizes in bytes; behind it come the parts. Not a form: Starlette, as others do, writes
-the files of a form to disk, and here nothing is written.
+The first line is a JSON list of the sizes of the parts, in bytes; the parts follow. A multipart form would be more
+common, but Starlette writes the files of a form to disk, and no image may be written to disk here.
 """
 
 import json
@@ -9,11 +9,11 @@ import json
 from starlette.requests import Request
 
 HEADER = 64 * 1024
-"""Bytes of the line of sizes."""
+"""Maximum length of the line of sizes, in bytes."""
 
 
 class Refused(Exception):
-    """A request that is not answered: the key of the sentence in texts.yaml, and the HTTP status."""
+    """The request is rejected, with the key of a sentence in texts.yaml and an HTTP status."""
 
     def __init__(self, key: str, status: int = 400) -> None:
         super().__init__(key)
@@ -21,20 +21,20 @@ class Refused(Exception):
 
 
 async def read(request: Request, most: int, largest: int, total: int) -> list[bytes]:
-    """Read the parts, in memory alone.
+    """Read the parts of a request into memory, without using the disk.
 
     Parameters
     ----------
     request : Request
     most : int
-        How many parts there may be.
+        Maximum number of parts.
     largest, total : int
-        Bytes of one part, and of all.
+        Maximum size of one part and of all parts, in bytes.
 
     Raises
     ------
     Refused
-        If there are more of any, or the sizes are not those of the parts. Nothing beyond a limit is held.
+        If a limit is exceeded, or the sizes do not match the body. No bytes beyond a limit are kept in memory.
     """
     limit, body = total + HEADER, bytearray()
     if int(request.headers.get("content-length", 0)) > limit:
@@ -58,11 +58,11 @@ async def read(request: Request, most: int, largest: int, total: int) -> list[by
 
 
 def _sizes(body: bytearray) -> tuple[list[int], int]:
-    """The sizes, and where the first part begins."""
+    """Parse the sizes; also returns the offset of the first part."""
     end = body.find(b"\n", 0, HEADER)
     try:
         sizes = json.loads(body[: max(end, 0)])
-    except (ValueError, RecursionError):  # the latter of thousands of brackets
+    except (ValueError, RecursionError):  # RecursionError from deeply nested brackets
         raise Refused("damaged") from None
     if not isinstance(sizes, list) or not all(type(size) is int and size >= 0 for size in sizes):
         raise Refused("damaged")

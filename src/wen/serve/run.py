@@ -1,4 +1,4 @@
-"""``wen serve``: load a classifier, and answer on 127.0.0.1 until a person ends it."""
+"""``wen serve``: load a classifier, and serve its page on 127.0.0.1 until the user stops it."""
 
 import os
 import signal
@@ -22,20 +22,20 @@ MISSING: Message = (
 
 @dataclass(frozen=True)
 class Options:
-    """How the page is served."""
+    """Options of the server."""
 
     port: int
-    """0 takes a free one."""
+    """0 for any free port."""
     threshold: float | None
-    """From which probability on an image is called positive; else the classifier's."""
+    """Probability from which an image is called positive; None for that of the classifier."""
     language: str = "en"
-    """Of the page, until another is chosen on it: ``en`` or ``id``."""
+    """Language of the page at first, ``en`` or ``id``."""
     open: bool = False
-    """Whether a browser is opened."""
+    """Whether to open the page in a browser."""
 
 
 def of_bundle(folder: Path, classifier: str | None, device: str) -> Callable[[], Applied]:
-    """Check the request; what is given checks the bundle and loads its classifier."""
+    """Return a function that checks a bundle and loads its classifier."""
     from wen.bundle.read import opened
 
     if classifier:
@@ -49,13 +49,13 @@ def run(load: Callable[[], Applied], options: Options) -> None:
     Parameters
     ----------
     load : callable
-        Gives the classifier; called when the port is ours.
+        Loads the classifier; called after the port is bound.
     options : Options
 
     Raises
     ------
     WenError
-        If an extra is not installed, the port is taken or not allowed, or what ``load`` raises.
+        If starlette or uvicorn is not installed, the port is in use or not allowed, or from ``load``.
     """
     check_installed()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -68,7 +68,7 @@ def run(load: Callable[[], Applied], options: Options) -> None:
 
 
 def check_installed() -> None:
-    """Raise a `WenError` that says how to install what serves the page."""
+    """Raise a `WenError` with the command that installs starlette and uvicorn, if one is missing."""
     try:
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
@@ -78,11 +78,11 @@ def check_installed() -> None:
 
 def _listening(port: int) -> socket.socket:
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if sys.platform != "win32":  # there it would share the port with another program
+    if sys.platform != "win32":  # on Windows, the option would allow two programs on one port
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))
-        listening.listen()  # so that a second `wen serve` is refused from now on
+        listening.listen()  # from now on, a second `wen serve` cannot bind the port
     except OSError as error:
         listening.close()
         reason = "another program uses it" if not isinstance(error, PermissionError) else "needs an administrator"
@@ -114,5 +114,5 @@ def _serve(applied: Applied, listening: socket.socket, options: Options) -> None
 
 
 def _end(*_: object) -> NoReturn:
-    """End at once: nothing is unfinished, and to wait for requests and take torch down would last seconds."""
+    """Exit at once: nothing needs to be saved, and waiting for requests and shutting down torch would take seconds."""
     os._exit(0)
