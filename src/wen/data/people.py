@@ -1,8 +1,8 @@
 """Resolve the ids of subjects to people.
 
 Ids from a table, or from file names by a pattern, refer to the same person if they differ only in case, leading zeros,
-separators, Unicode form or a prefix UID: UID_007, 7, 7.0 and 7,0; P-3 and p03; 1000 and a spreadsheet's 1.0E+03. `unite`
-uses the spelling of most images. A person may have cells of both classes.
+separators, Unicode form or a prefix UID: UID_007, 7, 7.0 and 7,0; P-3 and p03; 1000 and a spreadsheet's 1.0E+03.
+`unite` uses the spelling of most images. A person may have cells of both classes.
 
 C-NMC has the number of a person in the file names: UID_7_..._all, and with an H for a healthy donor, UID_H7_..._hem.
 There, 7 and H7 are two people. Other data sets with such names use H for every HEM image, also of a patient with

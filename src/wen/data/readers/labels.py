@@ -14,10 +14,9 @@ NEGATIVE = re.compile(
 
 
 def normal(text: str) -> str:
-    """Normalise a name: ignore case, Unicode form and separators (blanks, hyphens, underscores), and read 1.0 and 1,0 as
-    1.
+    """Normalise a name: ignore case, Unicode form and separators (blanks, hyphens, underscores).
 
-    The sign of a number is kept: -1 is not 1.
+    1.0 and 1,0 are read as 1. The sign of a number is kept: -1 is not 1.
     """
     text = unicodedata.normalize("NFKC", text).casefold()
     text = " ".join(re.sub(r"[\s_]+|-(?!\d+([.,]0+)?\s*$)|(?<=\S)-", " ", text).split())
