@@ -27,7 +27,7 @@ def test_a_head_that_fails_to_start_its_server_is_asked_again(
         asked.append(address)
         raise ConnectionError(said)
 
-    monkeypatch.setattr(connect, "installed", lambda address: SimpleNamespace(init=init))
+    monkeypatch.setattr(connect, "import_ray", lambda address: SimpleNamespace(init=init))
     with pytest.raises(WenError, match=said), connect.connected("ray://head:10001"):
         pass
     assert asked == tries * ["ray://head:10001"]
@@ -101,7 +101,7 @@ def test_a_token_that_others_can_read_is_named(
     token.chmod(mode)
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(token))
     monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
-    monkeypatch.setattr(connect, "installed", lambda address: SimpleNamespace(init=print, shutdown=print))
+    monkeypatch.setattr(connect, "import_ray", lambda address: SimpleNamespace(init=print, shutdown=print))
     with contextlib.suppress(TypeError), connect.connected("auto"):
         pass
     assert (f"`chmod 600 {token}`" in capsys.readouterr().err) == warns

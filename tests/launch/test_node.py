@@ -7,7 +7,7 @@ import pytest
 from wen.config.jobs import System, addresses, before
 from wen.config.member import Member
 from wen.config.params import Params
-from wen.launch.node import NEEDED, needed, wen_device
+from wen.launch.node import NEEDED, inputs_of, wen_device
 from wen.launch.run import jobs_of
 
 
@@ -28,11 +28,11 @@ def test_published_systems_run_beside_the_networks_on_what_they_read_alone(value
     # resnet18 has no entry: the system is skipped, and the node needs nothing of it.
     beside = [System("mondal2021", ("vgg16",)), System("wibowo2024", ("tf_efficientnet_lite0",))]
     assert jobs == [*params.networks, *beside]
-    extra = {str(path) for path in needed(jobs[-2])} - set(map(str, NEEDED))
+    extra = {str(path) for path in inputs_of(jobs[-2])} - set(map(str, NEEDED))
     assert extra == {
         "data/copies.csv", "data/predictions/system/inputs", "data/networks/vgg16", "models/networks/vgg16",
     }  # fmt: skip
-    assert needed(Member("0.001", 0)) == list(NEEDED)
+    assert inputs_of(Member("0.001", 0)) == list(NEEDED)
     assert before(params)[-3:] == ["network@vgg16", "network@tf_efficientnet_lite0", "systems"]
     stages = {stage for job in jobs for stage in job.stages}
     assert stages | set(before(params)) < set(addresses(params))

@@ -1,4 +1,4 @@
-"""A live table of the study's stages; where there is no terminal, a line for each change."""
+"""Live table of the study's stages. Without a terminal, one line is printed per change of state."""
 
 import time
 from collections import Counter
@@ -11,29 +11,31 @@ from rich.live import Live
 from rich.table import Table
 
 STATES = {"running": "cyan", "failed": "bold red", "waiting": "dim", "done": "green", "cached": "green dim"}
-"""In the order of the table: what needs a look comes first."""
+"""Styles of the states, in the order of the table."""
 
 
 @dataclass
 class Row:
-    """One stage, or one model with its two."""
+    """Row of one stage, or of one model with its training and prediction."""
 
     state: str = "waiting"
     where: str = ""
+    """Node and device."""
     epoch: str = ""
-    """Last finished epoch: the stage of training and its number."""
-    since: float = 0.0
+    """Last completed epoch: the training stage and the number of the epoch."""
+    started: float = 0.0
+    """Monotonic time at which the row started to run, in s."""
 
 
 class Board:
-    """The table.
+    """Live table of stages and models; a context manager that shows it.
 
     Parameters
     ----------
     names : iterable of str
-        Of the rows.
+        Names of the rows.
     epochs : dict of str to int
-        How many epochs each stage of training has, at most.
+        Maximum number of epochs of each training stage.
     """
 
     def __init__(self, names: Iterable[str], epochs: dict[str, int]) -> None:
@@ -51,18 +53,18 @@ class Board:
         self.live.stop()
 
     def set(self, name: str, state: str, where: str = "", epoch: str = "") -> None:
-        """Put a row into a state; names that are no row are left out."""
+        """Set the state of a row; names without a row are ignored."""
         row = self.rows.get(name)
         if row is None:
             return
         changed = (row.state, row.where) != (state, where)
-        begun = time.monotonic() if state == "running" and row.state != "running" else row.since
-        self.rows[name] = Row(state, where, epoch, begun)
+        started = time.monotonic() if state == "running" and row.state != "running" else row.started
+        self.rows[name] = Row(state, where, epoch, started)
         if changed and not self.console.is_terminal:
             print(f"{name}: {state} {where}".rstrip(), flush=True)
 
     def counts(self) -> str:
-        """How many rows are in each state, in words."""
+        """Return the number of rows in each state, as text."""
         number = Counter(row.state for row in self.rows.values())
         return ", ".join(f"{number[state]} {state}" for state in STATES if number[state])
 
@@ -70,23 +72,25 @@ class Board:
         table = Table("stage", "state", "where", "epoch", "time", "left, about", title=self.counts(), box=None)
         order = list(STATES)
         for name, row in sorted(self.rows.items(), key=lambda item: order.index(item[1].state)):
-            spent = time.monotonic() - row.since
-            timed = (_clock(spent), _clock(self._left(row.epoch, spent))) if row.state == "running" else ("", "")
-            table.add_row(name, row.state, row.where, self._of(row.epoch), *timed, style=STATES[row.state])
+            elapsed = time.monotonic() - row.started
+            is_running = row.state == "running"
+            times = (_clock(elapsed), _clock(self._seconds_left(row.epoch, elapsed))) if is_running else ("", "")
+            table.add_row(name, row.state, row.where, self._format_epoch(row.epoch), *times, style=STATES[row.state])
         return table
 
-    def _of(self, epoch: str) -> str:
+    def _format_epoch(self, epoch: str) -> str:
         stage, _, number = epoch.partition(" ")
         return f"{stage} {number}/{self.epochs[stage]}" if number else ""
 
-    def _left(self, epoch: str, spent: float) -> float | None:
-        """Seconds until the last epoch of both stages, at the mean pace until now; stopping early ends sooner."""
+    def _seconds_left(self, epoch: str, elapsed: float) -> float | None:
+        """Estimate the seconds until the last epoch of both stages from the mean time per epoch, without early
+        stopping."""
         stage, _, number = epoch.partition(" ")
         if not number:
             return None
-        before = sum(list(self.epochs.values())[: list(self.epochs).index(stage)])
-        done = before + int(number)
-        return spent / done * (sum(self.epochs.values()) - done)
+        earlier = sum(list(self.epochs.values())[: list(self.epochs).index(stage)])
+        completed = earlier + int(number)
+        return elapsed / completed * (sum(self.epochs.values()) - completed)
 
 
 def _clock(seconds: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Ray, if it is installed, and a connection to a cluster or to one of this machine alone."""
+"""Import Ray, and connect to a cluster or start Ray on this machine."""
 
 import logging
 import os
@@ -16,17 +16,22 @@ from typing import Any
 from wen.errors import WenError
 
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Has Ray listen on 127.0.0.1 alone, as it does by itself where it knows no clusters."""
+"""Makes Ray listen on 127.0.0.1 only, which is its default on systems where it does not support clusters."""
 
 TRIES = 4
-"""A busy head node now and then fails to start a client's server."""
+"""Attempts to connect: a busy head node sometimes fails to start the server of a client."""
 
 
-def installed(address: str | None) -> ModuleType:
-    """Give ``ray``; a `WenError` says how to install it.
+def import_ray(address: str | None) -> ModuleType:
+    """Set Ray's environment variables, which it reads when it is imported, and import it.
 
-    Ray reads its environment when it is imported. Without an address it is to run on this machine alone: it listens on
-    loopback, and asks for a token that no file holds, as only this user can read the environment of a process.
+    Without an address, Ray listens on the loopback interface only and requires a token. The token is passed in the
+    environment of the process, which other users cannot read.
+
+    Raises
+    ------
+    WenError
+        If Ray is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if not address:
@@ -44,14 +49,14 @@ def installed(address: str | None) -> ModuleType:
 
 @contextmanager
 def connected(address: str | None, cores: int | None = None, memory: int | None = None) -> Iterator[ModuleType]:
-    """Connect to Ray, and leave it in the end.
+    """Connect to Ray for the duration of a block.
 
     Parameters
     ----------
     address : str, optional
-        ``ray://HOST:PORT`` or ``auto``; without one, Ray is started here.
+        ``ray://HOST:PORT`` or ``auto``. By default, Ray is started on this machine.
     cores, memory : int, optional
-        What Ray started here hands out, and how many bytes of memory it keeps for what it passes on.
+        Number of cores, and size of the object store in bytes, if Ray is started on this machine.
 
     Yields
     ------
@@ -61,26 +66,26 @@ def connected(address: str | None, cores: int | None = None, memory: int | None 
     Raises
     ------
     WenError
-        If Ray is not installed or there is no such cluster.
+        If Ray is not installed, or no cluster answers at the address.
     """
-    ray = installed(address)
+    ray = import_ray(address)
     if address:
-        _warn_of_an_open_token()
+        _warn_of_readable_token()
     with nullcontext() if address else _private_folder() as folder:
-        here: dict[str, Any] = {
+        local_options: dict[str, Any] = {
             "num_cpus": cores, "object_store_memory": memory, "include_dashboard": False, "_temp_dir": f"{folder}/ray"
         }  # fmt: skip
-        begin = partial(
+        connect = partial(
             ray.init, address or "local", log_to_driver=False, logging_level=logging.CRITICAL,
-            **({} if address else here),
+            **({} if address else local_options),
         )  # fmt: skip
         try:
-            for left in reversed(range(TRIES)):
+            for tries_left in reversed(range(TRIES)):
                 try:
-                    begin()
+                    connect()
                     break
                 except ConnectionError as error:
-                    if not left or "Starting Ray client server failed" not in str(error):
+                    if not tries_left or "Starting Ray client server failed" not in str(error):
                         raise
         except (ConnectionError, RuntimeError, ValueError) as error:
             cause = " ".join(str(error).split())
@@ -97,13 +102,16 @@ def connected(address: str | None, cores: int | None = None, memory: int | None 
 
 
 def _private_folder() -> "tempfile.TemporaryDirectory[str]":
-    """A folder for Ray's, which are open to all; of a path so short that its sockets' stay below 104 bytes."""
-    place = "/tmp" if os.access("/tmp", os.W_OK) else None
-    return tempfile.TemporaryDirectory(prefix="wen-ray-", dir=place, ignore_cleanup_errors=True)
+    """Create a private folder around Ray's session folders, which other users can read.
+
+    Its path is short, because the paths of Ray's sockets must stay below 104 bytes.
+    """
+    parent = "/tmp" if os.access("/tmp", os.W_OK) else None
+    return tempfile.TemporaryDirectory(prefix="wen-ray-", dir=parent, ignore_cleanup_errors=True)
 
 
-def _warn_of_an_open_token() -> None:
-    """Ray writes ~/.ray/auth_token so that other users of the machine can read it."""
+def _warn_of_readable_token() -> None:
+    """Warn if other users can read the token file, as is the case when Ray has written ~/.ray/auth_token."""
     token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray/auth_token")
     if "RAY_AUTH_TOKEN" not in os.environ and token.exists() and token.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         print(f"warning: {token}: other users can read this token; run `chmod 600 {token}`", file=sys.stderr)

@@ -1,7 +1,7 @@
-"""One model on one node: DVC runs its stages in a copy of the project, and its run-cache carries the result.
+"""Run one model on one node: DVC runs its stages in a copy of the project and saves the outputs in its run-cache.
 
-A node that shares the repository's folder works in it and on its cache. Any other keeps a cache of its own, which it
-fills from the study's DVC remote and pushes back there.
+A node that sees the repository's folder works inside it and uses its DVC cache. Any other node has a separate cache;
+it pulls the inputs from the study's DVC remote and pushes the outputs back.
 """
 
 import contextlib
@@ -30,70 +30,73 @@ from wen.dvc import DVC, configure_copy, environment, output_of
 from wen.errors import WenError
 
 NEEDED = (Paths().code, Paths().index, Paths().split, Paths().features, Paths().turned, Paths().backbone)
-"""Outputs that every network and system reads."""
+"""Outputs of earlier stages that every network and system reads."""
 NOT_PULLED = (
     "cannot read {root}, and no DVC remote holds the inputs of the models; add one with `dvc remote add -d NAME URL`"
 )
 POLL = 1.0
-"""Seconds between two looks at how far a training is."""
+"""Interval at which the progress of a training is read from its checkpoint, in s."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """What a node gets of the repository."""
+    """The repository, as it is sent to a node."""
 
     root: str
-    """Where it is, on nodes that share it."""
+    """Path of the repository, on nodes that see it."""
     token: str
-    """The name of a folder in ``root/.dvc/tmp`` that no other repository has, for this run."""
+    """Unique name of a folder in ``root/.dvc/tmp``, by which a node recognises the repository."""
     cache: str
-    """Where its DVC cache is, on nodes that share it."""
+    """Path of the DVC cache, on nodes that see the repository."""
     archive: bytes
-    """What `pack` made of it."""
+    """Zip archive of the project, made by `pack`."""
     device: str
-    """What WEN_DEVICE says there; empty for a GPU if the node has one."""
+    """Value of WEN_DEVICE on the node; empty for a GPU if the node has one."""
 
     @property
     def shared(self) -> bool:
-        """Whether this node sees the repository and its cache; not where WEN_NODE_DIR names a folder of its own."""
-        seen = (Path(self.root) / ".dvc/tmp" / self.token).exists() and Path(self.cache).exists()
-        return "WEN_NODE_DIR" not in os.environ and seen
+        """Whether this node uses the repository and its cache: it sees them, and WEN_NODE_DIR is not set."""
+        is_visible = (Path(self.root) / ".dvc/tmp" / self.token).exists() and Path(self.cache).exists()
+        return "WEN_NODE_DIR" not in os.environ and is_visible
 
 
 @dataclass
 class Outcome:
-    """What came of a model on a node."""
+    """Result of running a model on a node."""
 
     where: str
+    """Node and device."""
     shared: bool
+    """Whether the node used the repository and its cache."""
     cached: bool = False
-    """The run-cache had it already."""
+    """Whether the outputs came from the run-cache."""
     error: str = ""
+    """Error message; empty if the model succeeded."""
     times: list[str] = field(default_factory=list)
-    """Its rows for logs/times.csv."""
+    """Rows to append to logs/times.csv."""
 
 
-def reproduce(project: Project, model: Job, device: str, tell: Callable[[str, str, str], object]) -> Outcome:
-    """Run the stages of one network or published system and leave their outputs in the run-cache.
+def reproduce(project: Project, model: Job, device: str, report: Callable[[str, str, str], object]) -> Outcome:
+    """Run the stages of one network or published system, and save their outputs in the run-cache.
 
     Parameters
     ----------
     project : Project
     model : Member or System
     device : str
-        What the model runs on, to be shown.
-    tell : callable
-        Is called with the model's name, this node and device, and the last finished epoch, as they change.
+        Name of the device, for display.
+    report : callable
+        Called about every second with the model's name, the node and device, and the last completed epoch.
 
     Returns
     -------
     Outcome
-        With an error, if a stage failed.
+        Its ``error`` is set if a stage failed.
 
     Raises
     ------
     WenError
-        If the node's own folder is not this user's.
+        If the node's folder belongs to another user.
     """
     shared = project.shared
     home = Path(project.root) / ".dvc/tmp" / project.token if shared else node_folder()
@@ -108,16 +111,16 @@ def reproduce(project: Project, model: Job, device: str, tell: Callable[[str, st
         _unpack(project, root, project.cache if shared else str(home / "cache"))
         (root / ".checkpoints").symlink_to(checkpoints)
         checkpoint = Paths(root).checkpoint(model) if isinstance(model, Member) else None
-        dvc = partial(_dvc, root, project.device, lambda: tell(model.name, outcome.where, _epoch(checkpoint)))
+        dvc = partial(_dvc, root, project.device, lambda: report(model.name, outcome.where, _last_epoch(checkpoint)))
         with _locked(home / "lock"):
-            code, output = dvc("checkout" if shared else "pull", *map(str, needed(model)))
+            code, output = dvc("checkout" if shared else "pull", *map(str, inputs_of(model)))
         if code:
             outcome.error = output if shared else f"{output}\n{NOT_PULLED.format(root=project.root)}"
             return outcome
         code, output = dvc("repro", "--single-item", *([] if shared else ["--pull"]), *model.stages)
         outcome.cached = "Running stage" not in output
         outcome.error = output if code else ""
-        # Outputs before the run-cache: a run that another node finds there has its outputs.
+        # Push the outputs first, so that the run-cache on the remote never lists a run without its outputs.
         for option in () if shared else ((), ("--run-cache",)):
             code, output = dvc("push", *option, *model.stages)
             outcome.error = outcome.error or (output if code else "")
@@ -126,8 +129,8 @@ def reproduce(project: Project, model: Job, device: str, tell: Callable[[str, st
     return outcome
 
 
-def needed(model: Job) -> list[Path]:
-    """The outputs of earlier stages that a network or published system reads."""
+def inputs_of(model: Job) -> list[Path]:
+    """Return the outputs of earlier stages that a network or published system reads."""
     if isinstance(model, Member):
         return [*NEEDED]
     paths = Paths()
@@ -138,22 +141,22 @@ def needed(model: Job) -> list[Path]:
 
 
 def node_folder() -> Path:
-    """Where a node that does not share the repository keeps its cache and its checkpoints."""
+    """Return the folder for cache and checkpoints of a node that does not see the repository."""
     return Path(os.environ.get("WEN_NODE_DIR") or Path(tempfile.gettempdir()) / f"wen-{os.getuid()}").resolve()
 
 
 def pack(root: Path, stages: Iterable[str]) -> bytes:
-    """Put what a node needs of a repository into a zip: no outputs, which DVC brings.
+    """Pack the files of a repository that a node needs into a zip archive, without DVC outputs.
 
-    Of dvc.lock, the ``stages`` that come before the models: DVC writes the whole file anew after every stage, which
-    takes its time. In dvc.yaml all outputs are cached, also those that git keeps here: so `dvc push` takes them along.
+    dvc.lock is reduced to ``stages``, those before the models, because DVC rewrites the file after every stage. In
+    dvc.yaml all outputs become cached, also those tracked by git, so that `dvc push` includes them.
     """
     lock = YAML(typ="safe").load((root / "dvc.lock").read_text(encoding="utf-8"))
     lock["stages"] = {name: lock["stages"][name] for name in stages}
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = output_of(command, root).split("\0")[:-1]
     replaced = {
-        "dvc.lock": json.dumps(lock),  # which is YAML, too
+        "dvc.lock": json.dumps(lock),  # JSON is valid YAML
         "dvc.yaml": (root / "dvc.yaml").read_text(encoding="utf-8").replace("cache: false", "cache: true"),
     }
     with io.BytesIO() as content:
@@ -167,7 +170,7 @@ def pack(root: Path, stages: Iterable[str]) -> bytes:
 
 
 def wen_device(device: str) -> dict[str, str]:
-    """WEN_DEVICE on a node, from what it is here: Ray shows a model its own GPU alone, whose number is then 0."""
+    """Return WEN_DEVICE for a node, without a GPU number: Ray makes only the assigned GPU visible, as number 0."""
     return {"WEN_DEVICE": "cuda" if device.startswith("cuda") else device} if device else {}
 
 
@@ -177,30 +180,30 @@ def _unpack(project: Project, root: Path, cache: str) -> None:
     configure_copy(root, cache)
 
 
-def _dvc(root: Path, device: str, look: Callable[[], object], *command: str) -> tuple[int, str]:
-    """Run DVC there, looking now and then; give its exit code and what it printed."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as printed:
+def _dvc(root: Path, device: str, poll: Callable[[], object], *command: str) -> tuple[int, str]:
+    """Run DVC in a folder, calling ``poll`` every `POLL` seconds; return its exit code and its output."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         process = subprocess.Popen(
             [*DVC, *command],
             cwd=root, env=environment() | {"PYTHONPATH": str(root / "src")} | wen_device(device),
-            stdin=subprocess.DEVNULL, stdout=printed, stderr=printed, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
-        with _ends_with_this(process):
+        with _terminated_with_parent(process):
             while process.returncode is None:
-                look()
+                poll()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(POLL)
-        printed.seek(0)
-        return process.returncode, printed.read().strip()
+        output.seek(0)
+        return process.returncode, output.read().strip()
 
 
 WATCH = "import os, signal, sys; sys.stdin.read(); os.killpg(int(sys.argv[1]), signal.SIGTERM)"
-"""Waits for the end of whoever holds the other end of its input, then ends a process and its children."""
+"""Watcher process: when its standard input closes because its parent died, it terminates a process group."""
 
 
 @contextlib.contextmanager
-def _ends_with_this(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """End a process and its children if this task is cancelled, or this worker killed, before the process has ended."""
+def _terminated_with_parent(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Terminate a process and its children if this task is cancelled or this worker is killed during the block."""
     watcher = subprocess.Popen(
         [sys.executable, "-c", WATCH, str(process.pid)], stdin=subprocess.PIPE, start_new_session=True
     )  # fmt: skip
@@ -214,20 +217,21 @@ def _ends_with_this(process: "subprocess.Popen[bytes]") -> Iterator[None]:
             process.wait()
 
 
-def _epoch(checkpoint: Path | None) -> str:
+def _last_epoch(checkpoint: Path | None) -> str:
+    """Return the training stage and the number of the last completed epoch; empty if there is no checkpoint."""
     if checkpoint is None:
         return ""
     try:
         with safetensors.safe_open(checkpoint, "np") as file:
             progress = json.loads((file.metadata() or {})["wen"])
-    except (KeyError, OSError, ValueError, safetensors.SafetensorError):  # not there yet, or no longer
+    except (KeyError, OSError, ValueError, safetensors.SafetensorError):  # not written yet, or already deleted
         return ""
     return f"{progress['stage']} {progress['epoch']}"
 
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """One process of this node at a time: several would fetch the same features."""
+    """Hold an exclusive lock for the duration of a block, so that only one process per node fetches the inputs."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,7 +1,7 @@
-"""``wen run``: the study with its models side by side, on this machine or on a Ray cluster.
+"""``wen run``: run the study with its models in parallel, on this machine or on a Ray cluster.
 
-`dvc repro` runs what all models need, then Ray gives each model to a node, and a last `dvc repro` takes their outputs
-from DVC's run-cache and runs the rest. So the result is that of `dvc repro` alone.
+First, `dvc repro` runs the stages that all models need. Then Ray runs each model on a node. Finally, `dvc repro` takes
+the models' outputs from DVC's run-cache and runs the remaining stages. The result equals that of `dvc repro` alone.
 """
 
 import json
@@ -26,40 +26,40 @@ from wen.dvc import DVC, dvc, environment
 from wen.errors import WenError
 from wen.integrity.lock import set_aside_if_torn
 from wen.launch.board import Board
-from wen.launch.connect import connected, installed
+from wen.launch.connect import connected, import_ray
 from wen.launch.node import Outcome, Project, pack, reproduce
 from wen.signals import STOPPING
 from wen.systems.system import settings_of
 
 MEMORY = 100 * 2**20
-"""Bytes that Ray keeps on this machine, for the project's files."""
+"""Size of Ray's object store on this machine, in bytes; it holds the project's archive."""
 RETRIES = 5
-"""How often a model begins again because its node was lost."""
+"""How often a model is restarted because its node was lost."""
 
 
 def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpus_per_job: float | None) -> None:
-    """Run the study, its models side by side.
+    """Run the study with its models in parallel.
 
     Parameters
     ----------
     params, paths
     jobs : int, optional
-        How many models at once on this machine; by default as many as its GPUs or its cores hold.
+        Number of models to run in parallel on this machine; by default one per GPU, or as many as the cores allow.
     address : str, optional
-        Of a Ray cluster, which then decides how many: ``ray://HOST:PORT``, or ``auto`` on one of its nodes.
+        Address of a Ray cluster, which then decides the number: ``ray://HOST:PORT``, or ``auto`` on one of its nodes.
     gpus_per_job : float, optional
-        GPUs of a model; below 1, several models share one. By default one, where there are any.
+        GPUs per model; below 1, several models share a GPU. By default 1 if there are GPUs.
 
     Raises
     ------
     WenError
-        If Ray is not installed; or at the end, with what failed, why, and how to go on.
+        If Ray is not installed, or if models failed; the message says which, why, and how to resume.
     """
-    installed(address)
+    import_ray(address)
     root = paths.root.resolve()
     models = jobs_of(params)
     first = before(params)
-    names = [*first, *(model.name for model in models), *_after(first, models, params)]
+    names = [*first, *(model.name for model in models), *_stages_after(first, models, params)]
     epochs = {"head": params.head.epochs, "finetune": params.finetune.epochs}
     threads = params.compute.threads
     cores = jobs * threads if jobs else max(_cores(), threads)
@@ -74,31 +74,31 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
                 board.set(model.name, "done")
         outcomes: dict[Job, Outcome] = {}
         if changed:
-            # Ray takes the signals to itself when it starts.
+            # Ray replaces the signal handlers when it starts, so they are set again.
             with (
                 connected(address, cores, MEMORY) as ray,
                 _interruptible(command),
                 _project(root, first, push=bool(address)) as project,
             ):
                 gpus = _gpus(ray, gpus_per_job, project.device, address)
-                outcomes = _side_by_side(ray, project, changed, threads, gpus, board)
+                outcomes = _run_in_parallel(ray, project, changed, threads, gpus, board)
         paths.times.parent.mkdir(exist_ok=True)
         with paths.times.open("a", newline="") as file:
             file.writelines(f"{row}\r\n" for outcome in outcomes.values() for row in outcome.times)
         failed = {model: outcome for model, outcome in outcomes.items() if outcome.error}
         pull = [] if all(outcome.shared for outcome in outcomes.values()) else ["--pull"]
-        good = [stage for model in models if model not in failed for stage in model.stages]
+        succeeded = [stage for model in models if model not in failed for stage in model.stages]
         if not failed:
             _repro(root, board, *pull)
-        elif good:
-            _repro(root, board, "--single-item", *pull, *good)
+        elif succeeded:
+            _repro(root, board, "--single-item", *pull, *succeeded)
     if failed:
         raise WenError(_summary(failed, len(models), command))
     print(f"{board.counts()}; {(time.monotonic() - begin) / 60:.1f} minutes. `wen results` prints the result table")
 
 
 def jobs_of(params: Params) -> list[Job]:
-    """What can run side by side: every network on every fold, and every published system."""
+    """Return the independent jobs: every network on every fold, and every published system."""
     read = {name: settings_of(params, name).networks for name in params.systems}
     systems = [
         System(name, tuple(network for network in networks if network in params.pretrained))
@@ -107,22 +107,22 @@ def jobs_of(params: Params) -> list[Job]:
     return [*params.networks, *systems]
 
 
-def _after(first: list[str], models: list[Job], params: Params) -> list[str]:
-    """What DVC runs when all models are there."""
+def _stages_after(first: list[str], models: list[Job], params: Params) -> list[str]:
+    """Return the stages that DVC runs after all models."""
     earlier = {*first, *(stage for model in models for stage in model.stages)}
     return [stage for stage in addresses(params) if stage not in earlier]
 
 
 @contextmanager
 def _interruptible(command: str) -> Iterator[None]:
-    """Let what runs on the nodes end before this does, when a person or a scheduler stops it."""
+    """Stop on the first signal of a user or scheduler, clean up, and print how to resume."""
     caught = signal.SIGINT
 
     def stop(number: int, _: object) -> NoReturn:
         nonlocal caught
         caught = signal.Signals(number)
-        for another in STOPPING:  # one is enough
-            signal.signal(another, signal.SIG_IGN)
+        for further in STOPPING:
+            signal.signal(further, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     for number in STOPPING:
@@ -138,7 +138,7 @@ def _interruptible(command: str) -> Iterator[None]:
 
 @contextmanager
 def _project(root: Path, stages: list[str], push: bool) -> Iterator[Project]:
-    """What nodes get; the folder by which they know whether they share the repository lives as long."""
+    """Prepare the project for the nodes, with the folder by which they recognise the repository."""
     token = f"wen-{uuid.uuid4().hex}"
     if push and dvc(root, "remote", "list").strip():
         try:
@@ -147,25 +147,25 @@ def _project(root: Path, stages: list[str], push: bool) -> Iterator[Project]:
             print(
                 f"warning: `dvc push` failed, so only nodes that see {root} can train models: {error}", file=sys.stderr
             )
-    sign = root / ".dvc/tmp" / token
-    sign.mkdir(parents=True)
+    token_folder = root / ".dvc/tmp" / token
+    token_folder.mkdir(parents=True)
     try:
         cache, device = dvc(root, "cache", "dir").strip(), os.environ.get("WEN_DEVICE", "").replace("auto", "")
         yield Project(str(root), token, cache, pack(root, stages), device)
     finally:
-        shutil.rmtree(sign, ignore_errors=True)
+        shutil.rmtree(token_folder, ignore_errors=True)
 
 
-def _side_by_side(
+def _run_in_parallel(
     ray: ModuleType, project: Project, models: list[Job], threads: int, gpus: float, board: Board
 ) -> dict[Job, Outcome]:
-    """Give every model to a node; a model whose node is lost begins again on another."""
+    """Run every model on a node; a model whose node is lost restarts on another."""
     progress = ray.remote(_Progress).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
     task = ray.remote(_on_node).options(
         num_cpus=threads, num_gpus=gpus, max_retries=RETRIES, scheduling_strategy="SPREAD"
     )
-    held = ray.put(project)
-    waiting = {task.remote(held, model, progress): model for model in models}
+    project_reference = ray.put(project)
+    waiting = {task.remote(project_reference, model, progress): model for model in models}
     outcomes: dict[Job, Outcome] = {}
     try:
         while waiting:
@@ -179,41 +179,41 @@ def _side_by_side(
                 state = "failed" if outcome.error else "cached" if outcome.cached else "done"
                 board.set(model.name, state, outcome.where)
     finally:
-        for reference in waiting:  # if this is stopped
+        for reference in waiting:  # models are left only if the run was interrupted
             ray.cancel(reference)
         if waiting:
             ray.wait(list(waiting), num_returns=len(waiting), timeout=10)
     return outcomes
 
 
-def _gpus(ray: ModuleType, asked: float | None, device: str, address: str | None) -> float:
-    """GPUs of a model: as asked; else one where there are any, if the device may be one."""
+def _gpus(ray: ModuleType, requested: float | None, device: str, address: str | None) -> float:
+    """Return the GPUs per model: as requested, else 1 if any node has a GPU and the device allows it."""
     most = max(node["Resources"].get("GPU", 0) for node in ray.nodes())
-    if asked is None:
+    if requested is None:
         return 1 if most and (not device or device.startswith("cuda")) else 0
-    if asked > most and not address:
-        raise WenError(f"--gpus-per-job {asked:g}: this machine has only {most:g} GPU(s); ask for fewer")
-    if asked > most:  # which a cluster may still start
-        print(f"no node has {asked:g} GPU(s) yet; the models wait until one joins the cluster", file=sys.stderr)
-    return asked
+    if requested > most and not address:
+        raise WenError(f"--gpus-per-job {requested:g}: this machine has only {most:g} GPU(s); ask for fewer")
+    if requested > most:  # an autoscaling cluster may still start such a node
+        print(f"no node has {requested:g} GPU(s) yet; the models wait until one joins the cluster", file=sys.stderr)
+    return requested
 
 
 def _cores() -> int:
-    """The cores that this process may use: a scheduler's share of a machine, not all of it."""
+    """Return the number of cores that this process may use, which a scheduler may have limited."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Progress:
-    """How far each model is; every node tells it, and the table asks."""
+    """Ray actor that collects the progress of the models: the nodes report it, and the board reads it."""
 
     def __init__(self) -> None:
-        self.known: dict[str, tuple[str, str]] = {}
+        self.models: dict[str, tuple[str, str]] = {}
 
-    def tell(self, name: str, where: str, epoch: str) -> None:
-        self.known[name] = (where, epoch)
+    def report(self, name: str, where: str, epoch: str) -> None:
+        self.models[name] = (where, epoch)
 
     def all(self) -> dict[str, tuple[str, str]]:
-        return self.known
+        return self.models
 
 
 def _on_node(project: Project, model: Job, progress: Any) -> Outcome:
@@ -221,7 +221,7 @@ def _on_node(project: Project, model: Job, progress: Any) -> Outcome:
 
     gpus = ray.get_gpu_ids()
     device = f"GPU {', '.join(map(str, gpus))}" if gpus else "CPU"
-    return reproduce(project, model, device, progress.tell.remote)
+    return reproduce(project, model, device, progress.report.remote)
 
 
 def _outcome(ray: ModuleType, reference: Any) -> Outcome:
@@ -235,7 +235,7 @@ def _outcome(ray: ModuleType, reference: Any) -> Outcome:
 
 
 def _changed(root: Path, models: list[Job]) -> list[Job]:
-    """The models that `dvc repro` would make or fetch."""
+    """Return the models that `dvc repro` would run or take from the run-cache."""
     stages = json.loads(dvc(root, "status", "--json", *(stage for model in models for stage in model.stages)))
     return [model for model in models if not stages.keys().isdisjoint(model.stages)]
 
@@ -248,17 +248,17 @@ _LINES = (
 
 
 def _repro(root: Path, board: Board, *arguments: str) -> None:
-    """Run `dvc repro` here and show its stages."""
+    """Run `dvc repro` on this machine and show its stages on the board."""
     process = subprocess.Popen(
         [*DVC, "repro", *arguments],
         cwd=root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
     )  # fmt: skip
-    running, printed = "", []
+    running, lines = "", []
     assert process.stdout
     try:
         for line in process.stdout:
-            printed.append(line)
+            lines.append(line)
             for pattern, state in _LINES:
                 if found := pattern.match(line):
                     if running:
@@ -272,7 +272,7 @@ def _repro(root: Path, board: Board, *arguments: str) -> None:
     if running:
         board.set(running, "failed" if process.returncode else "done", "here")
     if process.returncode:
-        raise WenError(f"dvc repro {' '.join(arguments)} failed:\n{''.join(printed[-20:]).strip()}")
+        raise WenError(f"dvc repro {' '.join(arguments)} failed:\n{''.join(lines[-20:]).strip()}")
 
 
 def _summary(failed: dict[Job, Outcome], number: int, command: str) -> str:

@@ -1,4 +1,4 @@
-"""``wen classify --address``: images spread over a Ray cluster, their results in the images' order."""
+"""``wen classify --address``: classify images on a Ray cluster, with the results in the order of the images."""
 
 import hashlib
 import logging
@@ -23,31 +23,31 @@ from wen.members.apply import Answer, Preparation, classify, models, predictor_o
 from wen.network import device
 
 BATCH = 256
-"""Images that a worker gets at once; it runs the network on ``train.batch_size`` of them."""
+"""Images that a worker receives at once; the network's batch size is ``train.batch_size``."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a worker needs besides the weights."""
+    """Everything that a worker needs besides the weights."""
 
     members: list[Member]
     params: Params
     how: Preparation
     code: str
-    """As `code` gives it where the images are sent from."""
+    """Result of `code` on the machine that sends the images."""
 
 
 def on_cluster(files: Sequence[str], work: Work, paths: Paths, address: str) -> Iterator[Answer | str]:
-    """Do what `wen.members.apply.classify` does, on all nodes of a cluster, which have to see the files.
+    """Classify files on all nodes of a cluster, like `wen.members.apply.classify`. The nodes must see the files.
 
-    The weights are sent to the nodes, the code is not: a node with other code is refused. Results come as they are
-    read, so memory holds a few batches.
+    The weights are sent to the nodes. The code is not, so a node whose code differs is rejected. Results are streamed,
+    so that memory holds only a few batches.
 
     Raises
     ------
     WenError
-        If Ray is not installed, there is no such cluster, the address is of Ray's client, which Ray Data lacks, or a
-        node fails or has other code.
+        If Ray is not installed, no cluster answers, the address is that of a Ray client (which Ray Data does not
+        support), or a node fails or has other code.
     """
     if address.startswith("ray://"):
         raise WenError(f"--address {address}: run this on a node of the cluster, with --address auto")
@@ -55,17 +55,17 @@ def on_cluster(files: Sequence[str], work: Work, paths: Paths, address: str) -> 
         options = ray.data.DataContext.get_current()
         options.execution_options.preserve_order = True
         options.enable_progress_bars = False
-        logging.getLogger("ray.data").setLevel(logging.ERROR)  # after ray.data has set it
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # importing ray.data resets the level
         weights = ray.put({path.relative_to(paths.root): path.read_bytes() for path in models(work.members, paths)})
         resources = ray.cluster_resources()
         gpus = int(resources.get("GPU", 0))
-        most = gpus or max(1, int(resources["CPU"]) // work.params.compute.threads)
-        names = [{"file": os.fsencode(os.path.abspath(file))} for file in files]  # bytes: Arrow has no other for some
+        max_workers = gpus or max(1, int(resources["CPU"]) // work.params.compute.threads)
+        names = [{"file": os.fsencode(os.path.abspath(file))} for file in files]  # Arrow strings must be UTF-8
         rows = ray.data.from_items(names).map_batches(
             _Worker,
             fn_constructor_args=(weights, work),
             batch_size=BATCH,
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max_workers),
             num_cpus=work.params.compute.threads,
             num_gpus=1 if gpus else 0,
         )
@@ -82,7 +82,7 @@ def on_cluster(files: Sequence[str], work: Work, paths: Paths, address: str) -> 
 
 
 def code() -> str:
-    """SHA-256 of the Python files that are run as ``wen`` here, whatever their line ends."""
+    """Return the SHA-256 of the Python files of the imported ``wen``, independent of their line ends."""
     root = Path(wen.__file__).parent
     digest = hashlib.sha256()
     for file in sorted(root.rglob("*.py")):
@@ -92,7 +92,7 @@ def code() -> str:
 
 
 class _Worker:
-    """Holds the networks on a node."""
+    """Ray actor that holds the classifier on a node."""
 
     def __init__(self, weights: Any, work: Work) -> None:
         import ray
@@ -118,8 +118,8 @@ class _Worker:
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         files = [os.fsdecode(name) for name in batch["file"]]
         found = [""] * len(files) if self.refused else list(classify(files, self.predictor, self.how))
-        nothing = Answer(np.full(self.width, np.nan), "")
-        answers = [nothing if isinstance(row, str) else row for row in found]
+        no_answer = Answer(np.full(self.width, np.nan), "")
+        answers = [no_answer if isinstance(row, str) else row for row in found]
         return {
             "probability": np.stack([answer.probability for answer in answers]),
             "warning": np.array([answer.warning for answer in answers]),
