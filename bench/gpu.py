@@ -26,7 +26,7 @@ from wen.network import backbone, device
 from wen.network.cost import count, memory_of_stage_2
 from wen.network.cut import Cut, cut
 from wen.network.frozen import Frozen, runner
-from wen.network.steps import Steps, Task
+from wen.network.steps import Task, Trainer
 
 REPEATS, STEPS = 10, 4
 """How often each work is measured, and how many of it a measurement holds: a pass begins and ends by a wait."""
@@ -131,7 +131,7 @@ def step(params: Params, parts: Cut, pixels: torch.Tensor, where: torch.device) 
     """A pass of `STEPS`, each the frozen part forward, the trained part forward and backward, and Adam."""
     label = torch.arange(len(pixels)).numpy() % 2
     task = Task(params, MEMBER, parts.tail, label, label, label, where)
-    steps = Steps(task, parts.tail)
+    trainer = Trainer(task, parts.tail)
 
     class Activations:
         def batches(self, rows: object, view: int | None) -> Iterator[torch.Tensor]:
@@ -141,7 +141,7 @@ def step(params: Params, parts: Cut, pixels: torch.Tensor, where: torch.device) 
                 yield activations
 
     every = torch.arange(len(pixels)).numpy()
-    return lambda: steps.run(Activations(), [every] * STEPS, 0)
+    return lambda: trainer.run(Activations(), [every] * STEPS, 0)
 
 
 def measured(work: Callable[[], object], where: torch.device) -> tuple[list[float], float]:
@@ -151,7 +151,7 @@ def measured(work: Callable[[], object], where: torch.device) -> tuple[list[floa
         for _ in range(REPEATS + 2):
             begin = time.perf_counter()
             work()
-            device.wait(where)
+            device.synchronize(where)
             seconds.append((time.perf_counter() - begin) / STEPS)
     return seconds[2:], peak[0] / 1e9
 

@@ -34,7 +34,7 @@ from wen.network.cost import count
 from wen.network.cut import Cut, cut
 from wen.network.fit import Curves, Stage, fit
 from wen.network.frozen import KINDS, Frozen, runner, to_openvino
-from wen.network.inputs import Computed, Inputs, Stored, batches, computed
+from wen.network.inputs import ComputedInputs, Inputs, StoredInputs, batches, computed_inputs
 from wen.network.steps import Task, class_weights, logits, shuffled
 from wen.network.views import augment, draw
 
@@ -167,12 +167,12 @@ class Study:
         return clock
 
     @cache  # noqa: B019  # to convert a network for OpenVINO takes seconds
-    def computed(self, *kinds: str) -> Computed:
+    def computed(self, *kinds: str) -> ComputedInputs:
         """The frozen network on the study's images."""
-        return computed(kinds, self.params, self.paths.features, self.network, CPU)
+        return computed_inputs(kinds, self.params, self.paths.features, self.network, CPU)
 
-    def stored(self, kind: str) -> Stored:
-        return Stored(self.paths.features, kind, CPU)
+    def stored(self, kind: str) -> StoredInputs:
+        return StoredInputs(self.paths.features, kind, CPU)
 
     def seconds_of_a_view(self, kinds: tuple[str, ...], views: Iterable[int | None], rows: np.ndarray) -> list[float]:
         """How long the frozen network takes over some images, one view after another."""

@@ -38,7 +38,9 @@ def test_efficientnetv2_m_costs_what_is_known_of_it() -> None:
 
 
 def test_a_linear_cost_model_is_right_for_a_study_counted_by_hand(tiny: Params) -> None:
-    cost = Cost(trunk=100, tail=10, activations=1, pooled=1, parameters=1, trained=1, kept=1, unfreeze_from="blocks.5")
+    cost = Cost(
+        trunk=100, tail=10, activations=1, pooled=1, parameters=1, trainable=1, saved_bytes=1, unfreeze_from="blocks.5"
+    )
     images = Images(total=50, test=10, train=20, validation=20)
     params = tiny.model_copy(update={"lr_grid": [0.1, 0.2, 0.3], "lr": 0.1})  # 3 rates, 2 folds: 6 models
     shared = {name: kinds.sum() for name, kinds in work(params, images, cost).items()}
@@ -57,7 +59,9 @@ def test_a_linear_cost_model_is_right_for_a_study_counted_by_hand(tiny: Params) 
 
 
 def test_turned_images_are_passes_of_all_of_them_and_as_many_predictions_more(tiny: Params) -> None:
-    cost = Cost(trunk=100, tail=10, activations=5, pooled=3, parameters=1, trained=1, kept=1, unfreeze_from="blocks.5")
+    cost = Cost(
+        trunk=100, tail=10, activations=5, pooled=3, parameters=1, trainable=1, saved_bytes=1, unfreeze_from="blocks.5"
+    )
     images = Images(total=50, test=10, train=20, validation=20)
     flips = tiny.model_copy(update={"predict": Predict(tta="flips")})
     plain, more = ({name: k.sum() for name, k in work(params, images, cost).items()} for params in (tiny, flips))

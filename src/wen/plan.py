@@ -62,7 +62,7 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
     where = device.choose(device_name, params.compute)
     print(
         f"Network: {params.backbone.name} at {params.images.size} px, trained from {cost.unfreeze_from} on; "
-        f"{cost.trained / 1e6:.1f} of {cost.parameters / 1e6:.1f} M parameters;\n"
+        f"{cost.trainable / 1e6:.1f} of {cost.parameters / 1e6:.1f} M parameters;\n"
         f"  {cost.trunk / 1e9:.3g} (frozen) + {cost.tail / 1e9:.3g} (trained) G multiply-adds per image\n"
         f"Study: {len(params.rates)} learning rates x {len(params.folds)} folds, at most {params.head.epochs} + "
         f"{params.finetune.epochs} epochs over {params.augment.views} views\n"

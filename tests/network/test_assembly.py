@@ -21,7 +21,7 @@ from wen.ensemble.combined import combined
 from wen.errors import WenError
 from wen.members.networks import logits_of, probabilities
 from wen.network import graph
-from wen.network.assembly import Assembly, graph_of, of_mean
+from wen.network.assembly import Assembly, logit_of_mean_probability, to_graph
 from wen.network.compiled import compiled
 
 SIZE = 32
@@ -85,7 +85,7 @@ def test_a_graph_that_holds_no_weight_gives_with_those_of_any_networks_what_they
         networks[1].get_classifier().bias.add_(0.5)
     files = [tmp_path / "graph.json", tmp_path / "again.json"]
     for network, file in zip(networks, files, strict=True):
-        graph.write(graph_of(network, cut_from, SIZE), file)
+        graph.write(to_graph(network, cut_from, SIZE), file)
     assert files[0].read_bytes() == files[1].read_bytes()
     found = graph.read(files[0])
     assert found is not None
@@ -102,15 +102,15 @@ def test_a_graph_that_holds_no_weight_gives_with_those_of_any_networks_what_they
 def test_a_network_of_whose_weights_openvino_wrote_a_number_that_it_computed_has_no_graph(
     networks: list[nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = graph.written
+    serialize = graph.serialize
 
     def negated(model: Any) -> tuple[bytes, bytes]:
-        xml, constants = written(model)
+        xml, constants = serialize(model)
         return xml, (np.frombuffer(constants, np.uint8).view(np.uint32) ^ (1 << 31)).tobytes()
 
-    assert graph_of(networks[0], CUT, SIZE) is not None
-    monkeypatch.setattr(graph, "written", negated)
-    assert graph_of(networks[0], CUT, SIZE) is None
+    assert to_graph(networks[0], CUT, SIZE) is not None
+    monkeypatch.setattr(graph, "serialize", negated)
+    assert to_graph(networks[0], CUT, SIZE) is None
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -207,8 +207,10 @@ def test_onnx_means_over_turned_copies_too(networks: list[nn.Module], images: np
 
 def test_the_logit_of_a_mean_probability_is_finite_where_probabilities_are_rounded_to_0_or_1() -> None:
     logits = np.random.default_rng(1).normal(scale=4, size=(4, 50))
-    np.testing.assert_allclose(of_mean(torch.from_numpy(logits)), logit(expit(logits).mean(0)), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        logit_of_mean_probability(torch.from_numpy(logits)), logit(expit(logits).mean(0)), rtol=1e-9, atol=1e-12
+    )
     extreme = torch.tensor([[200.0, -200.0], [300.0, -300.0]])
     # The smaller of two rare chances rules: 1 - p is the mean of exp(-200) and exp(-300).
-    torch.testing.assert_close(of_mean(extreme)[0], torch.tensor(200 + np.log(2)).float())
-    torch.testing.assert_close(of_mean(extreme)[1], torch.tensor(-200 - np.log(2)).float())
+    torch.testing.assert_close(logit_of_mean_probability(extreme)[0], torch.tensor(200 + np.log(2)).float())
+    torch.testing.assert_close(logit_of_mean_probability(extreme)[1], torch.tensor(-200 - np.log(2)).float())

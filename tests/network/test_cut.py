@@ -18,7 +18,7 @@ from wen.config.params import Backbone, Compute, Params
 from wen.config.paths import Paths
 from wen.data.images import central_square, decode
 from wen.errors import WenError
-from wen.members.predict import Located
+from wen.members.predict import TailWithMap
 from wen.network import pretrained
 from wen.network.backbone import load
 from wen.network.cut import Cut, cut
@@ -191,7 +191,7 @@ def test_the_thesis_unfreezes_43_of_53_million_parameters() -> None:
 
 def located(parts: Cut, activations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits and maps."""
-    module = Located(parts).eval()
+    module = TailWithMap(parts).eval()
     outputs = module(activations).detach()
     return outputs[:, 0], outputs[:, 1:].reshape(len(outputs), *module.shape)
 
@@ -237,7 +237,7 @@ def test_a_thousand_images_have_a_thousand_logits_in_mixed_precision_too(how: st
     parts = cut(untrained("tf_efficientnet_lite0"), "conv_head", dtype=torch.bfloat16)
     activations = torch.rand(1000, 320, 2, 2)
     with torch.inference_mode():
-        outputs = parts.tail(activations) if how == "training" else Located(parts)(activations)
+        outputs = parts.tail(activations) if how == "training" else TailWithMap(parts)(activations)
         maps = parts.top(activations)
         exact = parts.head.double()(maps.double().mean((2, 3)))[:, 0]
     assert torch.equal(maps.bfloat16().float(), maps)  # the convolutions were in bfloat16

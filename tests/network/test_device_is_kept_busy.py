@@ -15,7 +15,7 @@ from wen.config.params import Head, Params
 from wen.network.arrays import array_path
 from wen.network.cut import Convolutions
 from wen.network.fit import Curves, Stage, fit
-from wen.network.inputs import Computed, Stored
+from wen.network.inputs import ComputedInputs, StoredInputs
 from wen.network.steps import Task
 
 CPU = torch.device("cpu")
@@ -53,7 +53,7 @@ def operations(
     np.save(array_path(tmp_path, "images"), random.integers(0, 256, (images, 8, 8, 3), dtype=np.uint8))
     values["train"]["batch_size"] = batch
     params = Params.model_validate(values)
-    inputs = Computed(Stored(tmp_path, "images", CPU), lambda pixels: (pixels,), params)
+    inputs = ComputedInputs(StoredInputs(tmp_path, "images", CPU), lambda pixels: (pixels,), params)
     module = nn.Sequential(Convolutions(nn.Conv2d(3, 4, 3), dtype=dtype), nn.Flatten(), *extra, nn.Linear(144, 1))
     task = Task(
         params=params, member=Member("0.001", 0), tail=module, label=np.arange(images) % 2,

@@ -20,7 +20,7 @@ from wen.members import finetune, predict
 from wen.members.networks import Networks
 from wen.network import backbone, features, inputs, pretrained
 from wen.network.finite import flaw, overflow
-from wen.network.inputs import Computed
+from wen.network.inputs import ComputedInputs
 from wen.network.steps import class_weights
 
 MEMBER = Member("0.001", 0)
@@ -95,9 +95,9 @@ def test_weights_that_are_none_are_never_written(tmp_path: Path) -> None:
 
 def outputs_with(value: float, row: int, kind: int) -> Any:
     """Outputs of the frozen network in which one image has one such number, in every view."""
-    computed = Computed.outputs
+    computed = ComputedInputs.outputs
 
-    def outputs(own: Computed, rows: Any, view: int | None) -> Iterator[tuple[torch.Tensor, ...]]:
+    def outputs(own: ComputedInputs, rows: Any, view: int | None) -> Iterator[tuple[torch.Tensor, ...]]:
         for batch, values in zip(rows, computed(own, rows, view), strict=True):
             own_kind = values[min(kind, len(values) - 1)]
             own_kind[torch.from_numpy(batch == row)] = value
@@ -112,7 +112,7 @@ def test_features_that_are_none_are_told_by_image_and_kind_and_none_are_written(
     paths: Paths, tiny: Params, monkeypatch: pytest.MonkeyPatch, kind: str, value: float
 ) -> None:
     shutil.rmtree(paths.features)
-    monkeypatch.setattr(Computed, "outputs", outputs_with(value, 7, ["activations", "pooled"].index(kind)))
+    monkeypatch.setattr(ComputedInputs, "outputs", outputs_with(value, 7, ["activations", "pooled"].index(kind)))
     image = read_cells(paths).id[7]
     found = "NaN" if np.isnan(value) else "infinite numbers"
     with pytest.raises(WenError, match=f"^{kind} of image {image}: {found}; computed in float32") as caught:
@@ -126,7 +126,7 @@ def test_float16_that_holds_too_little_on_disk_is_told_with_the_type_that_holds_
 ) -> None:
     shutil.rmtree(paths.features)
     values["features"]["dtype"] = "float16"
-    monkeypatch.setattr(Computed, "outputs", outputs_with(70_000, 3, 0))
+    monkeypatch.setattr(ComputedInputs, "outputs", outputs_with(70_000, 3, 0))
     said = r"70000, but the largest number in float16 is 65504; set features\.dtype: float32"
     with pytest.raises(WenError, match=rf"^activations of image {read_cells(paths).id[3]}: {said}"):
         features.run(Params.model_validate(values), paths, "cpu")
@@ -200,14 +200,14 @@ def test_a_number_that_is_none_and_computed_anew_ends_training_and_prediction(
     cells = read_cells(paths)
     row = int(np.flatnonzero(cells.part == "test")[0])
     finetune.run(params, paths, MEMBER, "cpu")
-    monkeypatch.setattr(Computed, "outputs", outputs_with(np.inf, row, 0))
+    monkeypatch.setattr(ComputedInputs, "outputs", outputs_with(np.inf, row, 0))
     with pytest.raises(WenError, match=f"^activations of image {cells.id[row]}: infinite numbers; computed in float32"):
         predict.run(params, paths, MEMBER, "cpu")
     learnt = int(np.flatnonzero((cells.part == "development") & (cells.fold != MEMBER.fold))[0])
     paths.checkpoint(MEMBER).unlink()
     paths.model(MEMBER).unlink()
     monkeypatch.setattr(inputs, "precision", lambda *_: torch.float16)
-    monkeypatch.setattr(Computed, "outputs", outputs_with(np.inf, learnt, 0))
+    monkeypatch.setattr(ComputedInputs, "outputs", outputs_with(np.inf, learnt, 0))
     said = rf"{cells.id[learnt]} \(random view 0\).*computed in float16.*set compute\.precision: float32"
     with pytest.raises(WenError, match=said):
         finetune.run(params, paths, MEMBER, "cpu")

@@ -14,7 +14,7 @@ from wen.config.member import Member
 from wen.config.params import Finetune, Head, Params
 from wen.errors import WenError
 from wen.network.cut import Convolutions
-from wen.network.fit import Best, Curves, Stage, fit
+from wen.network.fit import BestEpoch, Curves, Stage, fit
 from wen.network.steps import Task
 
 
@@ -145,7 +145,7 @@ def test_gradients_that_float16_never_holds_stop_the_training(tmp_path: Path, va
 
 def of_both_stages(
     tmp_path: Path, values: dict[str, Any], first: list[list[float]], second: list[list[float]], keep: str
-) -> tuple[Best, int]:
+) -> tuple[BestEpoch, int]:
     """Fit stage 1, then stage 2 with a patience of 2; also how many epochs stage 2 ran."""
     task = passing_on(values, Still())
     options = Finetune.model_validate({"epochs": len(second), "patience": 2, "keep": keep, "unfreeze_from": "auto"})

@@ -13,7 +13,7 @@ from torch import nn
 from wen.config.member import Member
 from wen.config.params import Head, Params, Train
 from wen.network import fit as fitting
-from wen.network.average import Average
+from wen.network.average import WeightAverage
 from wen.network.fit import Curves, Stage, fit
 from wen.network.inputs import batches
 from wen.network.steps import Task, class_weights, shuffled, smoothed
@@ -99,7 +99,7 @@ def test_training_is_that_of_torch_and_timm(
 
 def test_a_moving_average_is_judged_and_training_goes_on_without_it() -> None:
     module = network()
-    average = Average(module, 0.9)
+    average = WeightAverage(module, 0.9)
     with torch.no_grad():
         module[0].weight.add_(1)
         begun = module[0].weight - 1

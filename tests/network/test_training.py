@@ -27,7 +27,7 @@ from wen.network import backbone, device, features, frozen
 from wen.network.arrays import array_path
 from wen.network.cut import Convolutions
 from wen.network.fit import Curves, Stage, fit
-from wen.network.inputs import Stored, batches
+from wen.network.inputs import StoredInputs, batches
 from wen.network.steps import Task, class_weights
 
 MEMBER = Member("0.001", 0)
@@ -240,19 +240,19 @@ def test_only_the_rate_differs_between_two_rates(
 ) -> None:  # fmt: skip
     """The head's start and every epoch's batches, in order, of both stages."""
     shutil.copytree(study, tmp_path, dirs_exist_ok=True)
-    initialise, passed_on = finetune.initialise, Stored.batches
+    initialise, passed_on = finetune.initialise, StoredInputs.batches
     seen: list[Any] = []
 
     def recorded_start(head: nn.Linear, *drawn: Any) -> None:
         initialise(head, *drawn)
         seen.append(head.weight.detach().clone().numpy())
 
-    def recorded_batches(own: Stored, rows: list[np.ndarray], view: int | None) -> Any:
+    def recorded_batches(own: StoredInputs, rows: list[np.ndarray], view: int | None) -> Any:
         seen.append((own.kind, view, [batch.tolist() for batch in rows]))
         return passed_on(own, rows, view)
 
     monkeypatch.setattr(finetune, "initialise", recorded_start)
-    monkeypatch.setattr(Stored, "batches", recorded_batches)
+    monkeypatch.setattr(StoredInputs, "batches", recorded_batches)
     runs = []
     for lr, fold in ((0.001, 0), (0.0001, 0), (0.001, 1)):
         seen.clear()

@@ -28,7 +28,7 @@ from wen.files import read_npz
 from wen.integrity import check
 from wen.members import finetune, predict
 from wen.members.networks import Networks
-from wen.members.predict import Located
+from wen.members.predict import TailWithMap
 from wen.network import features, pretrained
 from wen.network.backbone import load, save
 from wen.network.cost import count
@@ -209,7 +209,7 @@ def test_other_images_are_classified_by_the_same_numbers(trained: Trained) -> No
 def test_its_map_says_where_the_logit_comes_from(trained: Trained) -> None:
     params, paths, _ = trained
     parts = cut(load(params, paths.model(MEMBER), CPU), "auto")
-    located = Located(parts).eval()
+    located = TailWithMap(parts).eval()
     with torch.no_grad():
         found = located(normalised(torch.rand(3, 3, 64, 64)))
     assert located.shape == (2, 2)
@@ -222,7 +222,7 @@ def test_the_plan_counts_the_whole_network_and_no_activations(trained: Trained) 
     trained_ones = [*network.layer4.parameters(), *network.fc.parameters()]
     cost = count(params)
     assert (cost.is_traced, cost.activations, cost.trunk, cost.unfreeze_from) == (False, 0, 0, "layer4")
-    assert cost.trained == sum(one.numel() for one in trained_ones)
+    assert cost.trainable == sum(one.numel() for one in trained_ones)
     assert cost.parameters == sum(one.numel() for one in network.parameters())
 
 

@@ -8,7 +8,7 @@ from torchvision.transforms.v2 import functional
 from wen.config.params import Augment
 from wen.config.seeds import seed_for
 from wen.data import symmetry
-from wen.network.views import augment, draw, quarter_turned, random_view, turned
+from wen.network.views import augment, draw, random_view, rotate_quarters, turned
 
 OPTIONS = Augment(views=3, horizontal_flip=0.5, vertical_flip=0.5, brightness=0.3, contrast=0.4)
 
@@ -89,7 +89,7 @@ def test_what_is_not_asked_for_changes_no_pixel(images: torch.Tensor) -> None:
 
 def test_a_quarter_turn_is_numpys_and_each_number_is_as_frequent(images: torch.Tensor) -> None:
     quarters = torch.arange(24) % 4
-    for image, found, quarter in zip(images, quarter_turned(images, quarters), quarters, strict=True):
+    for image, found, quarter in zip(images, rotate_quarters(images, quarters), quarters, strict=True):
         np.testing.assert_array_equal(found, np.rot90(image.numpy(), int(quarter), (1, 2)))
     marked = torch.zeros(4000, 1, 2, 2)
     marked[:, 0, 0, 0] = 1  # the corner that it moves to tells the turn
@@ -124,7 +124,7 @@ def test_hue_and_saturation_are_torchvisions_and_keep_black_black(images: torch.
 
 def test_one_kind_of_change_leaves_what_is_drawn_for_the_others(images: torch.Tensor) -> None:
     flipped = {"horizontal_flip": 0.5, "brightness": 0.3}
-    expected = quarter_turned(view_of(images, **flipped), quarters_of(images))
+    expected = rotate_quarters(view_of(images, **flipped), quarters_of(images))
     torch.testing.assert_close(view_of(images, turns=True, **flipped), expected)
 
 

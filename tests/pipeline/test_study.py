@@ -316,8 +316,8 @@ def test_a_clone_beside_and_a_queued_experiment_compute_with_their_own_code(stud
 
 
 def test_a_comment_in_the_training_code_retrains_nothing(study: Study) -> None:
-    fit = study.root / "src/wen/network/fit.py"
-    fit.write_text(fit.read_text().replace("module.train()", "module.train()  # dropout and batch norm learn"))
+    code = study.root / "src/wen/network/steps.py"
+    code.write_text(code.read_text().replace("module.train()", "module.train()  # dropout and batch norm learn"))
     ran = study.stages_run(study.run("dvc", "repro"))
     study.restore()
     assert ran == ["code"]

@@ -12,7 +12,7 @@ from torch import nn
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.errors import WenError
-from wen.network.fit import Best, Curves, Stage, fit
+from wen.network.fit import BestEpoch, Curves, Stage, fit
 from wen.network.steps import Task, initialise
 from wen.repeats import heads
 
@@ -47,7 +47,7 @@ def stage_1(
     member: Member,
     data: tuple[np.ndarray, np.ndarray],
     parts: tuple[np.ndarray, np.ndarray],
-) -> tuple[nn.Linear, Best]:
+) -> tuple[nn.Linear, BestEpoch]:
     features, label = data
     head = nn.Linear(CHANNELS, 1)
     initialise(head, params.seed, member.fold)

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import rotate
 
+from wen.network import views
 from wen.network.backbone import head_name
 from wen.systems.blocks import Hybrid, attention, dense
 from wen.systems.published import ullah2021
 from wen.systems.samplers import oversample, undersample
-from wen.systems.training import WithHead, rotated
+from wen.systems.training import WithHead
 
 
 @given(st.lists(st.integers(0, 1), min_size=2).filter(lambda label: 0 < sum(label) < len(label)), st.integers(0, 9))
@@ -29,7 +30,7 @@ def test_samplers_give_both_classes_as_many_images(labels: list[int], seed: int)
 
 def test_images_turn_about_their_centre_and_black_comes_in() -> None:
     pixels = torch.rand(4, 3, 9, 9) + 0.1
-    found = rotated(pixels, torch.tensor([0.0, 0.25, 0.5, 0.1]))
+    found = views.rotate(pixels, torch.tensor([0.0, 0.25, 0.5, 0.1]))
     np.testing.assert_allclose(found[0], pixels[0], atol=1e-5)
     np.testing.assert_allclose(found[1], torch.rot90(pixels[1], 1, (1, 2)), atol=1e-5)
     np.testing.assert_allclose(found[2], pixels[2].flip(1, 2), atol=1e-5)

@@ -1,4 +1,4 @@
-"""A classifier's members on images that were not in the study; without torch, which a bundle does not need."""
+"""Apply a classifier to new images. This module does not import torch, which a bundle runs without."""
 
 import os
 from collections import deque
@@ -27,78 +27,82 @@ if TYPE_CHECKING:
     from wen.members.located import Maps
 
 AHEAD = 2
-"""Batches that are read while the network is at work."""
+"""Batches that are decoded in advance while the network runs."""
 Predictor = Callable[[np.ndarray], np.ndarray]
-"""From 8-bit RGB images of shape (n, size, size, 3) to probabilities, of shape (images, members)."""
+"""Maps 8-bit RGB images of shape (n, size, size, 3) to probabilities of shape (n, members)."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """How images are read."""
+    """How images are prepared for the network."""
 
     crop: int | None
-    """Width of the central square, px; None is all of the image."""
+    """Side of the central square to crop, in px; None for the entire image."""
     size: int
-    """What it is resized to, px."""
+    """Side of the image after resizing, in px."""
     batch: int
-    """Images whose probabilities are asked for at once."""
+    """Images per call of the predictor."""
     usual: "Ranges | None" = None
-    """What the study's images look like (`wen.data.outliers.ranges`), if it is known."""
+    """Usual ranges of the study's images (`wen.data.outliers.ranges`), if known."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a classifier says of an image."""
+    """Prediction for one image."""
 
     probability: np.ndarray
-    """Of the positive class by each member, of shape (members,)."""
+    """Probability of the positive class by each member, of shape (members,)."""
     warning: str
-    """In what the image is unlike the study's; empty if it is not."""
+    """How the image differs from those of the study; empty if it does not."""
 
 
 @dataclass(frozen=True, eq=False)
 class Applied:
-    """A classifier ready to answer, of a study or of a bundle."""
+    """A classifier of a study or of a bundle, loaded and ready to predict."""
 
     about: dict[str, str]
-    """``classifier`` and ``study``, by their names."""
+    """Names of the ``classifier`` and of the ``study``."""
     members: list[str]
     weight: np.ndarray
     temperature: np.ndarray
     classes: tuple[str, str]
     """Names of the negative and the positive class."""
     threshold: float
-    """From which probability on an image is called positive."""
+    """Decision threshold: an image is positive if its probability is at least this."""
     seed: int
     answers: Callable[[Any], Iterator[Answer | str]]
-    """For a list of files, their names or their contents, an answer or why there is none; a cluster takes names."""
+    """Yields a prediction or an error message for each of a list of files, given by name or content. On a cluster,
+    files are given by name."""
     how: Preparation
     synthetic: bool
-    """Whether it was trained on made-up cells."""
+    """Whether it was trained on synthetic cells."""
     maps: "Maps | None"
-    """Where in an image the answer comes from; None of a classifier that is no network."""
+    """Class-activation maps; None for a classifier without networks."""
 
 
 def preparation(params: Params, paths: Paths) -> Preparation:
-    """Prepare images as the study's were."""
+    """Return how the study's images were prepared."""
     usual = read_json(paths.dataset_metrics).get("usual")
     batch = batch_of(params.train.batch_size, params.predict)
     return Preparation(params.images.crop, params.images.size, batch, usual)
 
 
 def batch_of(size: int, options: Predict) -> int:
-    """Of how many images a network sees ``size`` turned ones, at most: its memory is the same whatever ``tta`` is."""
+    """Return the number of images per batch, so that the batch with all turned views has at most ``size`` images.
+
+    The memory that the network needs thus does not depend on ``tta``.
+    """
     return max(1, size // len(options.turns))
 
 
 def models(members: Sequence[Member], paths: Paths) -> list[Path]:
-    """The files that a classifier is made of: a baseline may look at the frozen network's features."""
+    """Return the files that a classifier needs. Baselines also need the backbone, whose features they may use."""
     classical = any(member.baseline for member in members)
     return [*map(paths.model, members), paths.graph, *([paths.backbone] if classical else [])]
 
 
 def predictor_of(members: Sequence[Member], params: Params, paths: Paths, where: "torch.device") -> Predictor:
-    """Load the members of a classifier: networks, or a baseline."""
+    """Load the members of a classifier: networks or fitted baselines."""
     if members[0].baseline:
         from wen.members.fitted import Fitted
 
@@ -109,16 +113,16 @@ def predictor_of(members: Sequence[Member], params: Params, paths: Paths, where:
 
 
 def networks_of(members: Sequence[Member], params: Params, paths: Paths) -> list["nn.Module"]:
-    """Load the members' networks on the CPU, for inference; raises as `wen.members.networks.loaded` does."""
+    """Load the members' networks on the CPU in inference mode; see `wen.members.networks.load_networks`."""
     import torch
 
-    from wen.members.networks import loaded
+    from wen.members.networks import load_networks
 
-    return loaded(members, params, paths, torch.device("cpu"))
+    return load_networks(members, params, paths, torch.device("cpu"))
 
 
 def classify(files: Iterable[str | bytes], predictor: Predictor, how: Preparation) -> Iterator[Answer | str]:
-    """Answer for each image, a file's name or its content, or say why there is no answer."""
+    """Yield a prediction or an error message for each image, given by file name or content."""
     for batch in _read_ahead(files, how):
         good = [image for image, _ in batch if not isinstance(image, str)]
         rows = iter(predictor(np.stack(good)) if good else ())
@@ -135,11 +139,11 @@ def _answer(row: np.ndarray, warning: str) -> Answer | str:
 
 
 Read = tuple[np.ndarray | str, str]
-"""A decoded image, or why there is none, and a warning."""
+"""A decoded image or an error message, and a warning."""
 
 
 def _read_ahead(files: Iterable[str | bytes], how: Preparation) -> Iterator[list[Read]]:
-    """Batches of decoded images, of which a few are read by other threads in the meantime."""
+    """Yield batches of decoded images; threads decode up to `AHEAD` batches in advance."""
     waiting: deque[list[Future[Read]]] = deque()
     names = iter(files)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -161,7 +165,7 @@ def _decoded(file: str | bytes, how: Preparation) -> Read:
         return str(error), ""
     except OSError as error:
         return str(error.strerror), ""
-    except Exception as error:  # whatever a decoder does with one image, the others are classified
+    except Exception as error:  # an error of the decoder must not stop the other images
         return f"unreadable ({type(error).__name__}: {' '.join(str(error).split())[:200]})", ""
 
 

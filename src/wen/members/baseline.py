@@ -1,4 +1,4 @@
-"""What a classical member is: the numbers that it learns from, and a scikit-learn classifier that learns."""
+"""Interface of a baseline: features of an image, and a scikit-learn classifier that is fitted to them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,42 +7,42 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    import pandas as pd  # not when it runs: `wen code`, which every `dvc repro` starts with, looks up names here
+    import pandas as pd  # for annotations only: `wen code`, which every `dvc repro` runs first, imports this module
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A few images, as a baseline may look at them; nothing is read or computed that it does not ask for."""
+    """A few images for a baseline. Images and features are read or computed only when called for."""
 
     images: Callable[[], np.ndarray]
-    """As they enter the network: uint8, of shape (n, size, size, 3)."""
+    """Returns the cropped and resized images: uint8, of shape (n, size, size, 3)."""
     pooled: Callable[[], np.ndarray]
-    """The frozen network's pooled features: float32, of shape (n, channels)."""
+    """Returns the frozen network's pooled features: float32, of shape (n, channels)."""
 
 
 class Baseline(Protocol):
-    """What a module of `wen.members.baselines` holds."""
+    """Functions that a module of `wen.members.baselines` defines."""
 
     def numbers(self, batch: Batch) -> np.ndarray:
-        """Give each image's numbers, of shape (n, k), which depend on that image alone."""
+        """Return the features of each image, of shape (n, k). A row may depend on its own image only."""
         ...
 
     def estimator(self, cells: "pd.DataFrame", seed: int) -> Any:
-        """Make an unfitted scikit-learn classifier that has ``predict_proba``.
+        """Return an unfitted scikit-learn classifier that has ``predict_proba``.
 
         Parameters
         ----------
         cells : DataFrame
-            The training images' rows of data/index.csv, for what groups or searches inside them.
+            The training images' rows of data/index.csv, for example to group an inner cross-validation by subject.
         seed : int
-            For what it draws.
+            Seed of the estimator.
         """
         ...
 
 
 def logistic_regression(strength: float) -> Any:
-    """Standardise, then regress with each class of equal weight; the larger ``strength``, C, the weaker the penalty."""
-    from sklearn.linear_model import LogisticRegression  # to import it takes a second, which `wen check` does not need
+    """Return standardisation followed by a class-balanced logistic regression with C = ``strength``."""
+    from sklearn.linear_model import LogisticRegression  # slow to import, and not needed by `wen check`
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 

@@ -1,4 +1,4 @@
-"""Stage ``baselines``: classical classifiers, each fitted to each fold's training images, and what they predict."""
+"""Stage ``baselines``: fit the classical classifiers to the training images of each fold, and predict with them."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -26,72 +26,74 @@ from wen.network.arrays import View, array_path, read
 from wen.network.inputs import Inputs, batches, inputs_for
 
 BATCH = 32
-"""Images whose numbers are measured at once."""
+"""Images whose features a baseline computes at once."""
 
 
 def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
-    """Write what each of params.yaml's ``baselines`` learns and predicts, and nothing of any other baseline.
+    """Fit each of params.yaml's ``baselines`` to each fold, and write models, predictions and metrics.
 
-    models/baseline/NAME/FOLD.skops is the fitted classifier, data/predictions/baseline/NAME/FOLD.npz its predictions,
-    metrics/single/baseline/NAME/FOLD.json its row of the result table, on test data; mean.json and std.json are over
-    the folds. It learns from the images as they are, without random views.
+    Baselines are fitted to the unchanged images, without random views. The outputs of earlier runs are replaced:
+
+    - models/baseline/NAME/FOLD.skops: the fitted classifier.
+    - data/predictions/baseline/NAME/FOLD.npz: its predictions.
+    - metrics/single/baseline/NAME/FOLD.json: its metrics on the test set; mean.json and std.json are over the folds.
 
     Raises
     ------
     WenError
-        If there is no such baseline, an earlier stage's output is missing, a number is infinite or undefined, or the
+        If there is no such baseline, an output of an earlier stage is missing, a feature is infinite or NaN, or the
         training images of a fold are all of one class.
     """
     params = params.model_copy(update={"compute": device.for_storage(params.compute)})
     cells = read_cells(paths)
     device.settle(params.compute)
-    stored = Stored(params, paths, device_name)
-    found: dict[Member, tuple[bytes, Predictions]] = {}
+    inputs = BaselineInputs(params, paths, device_name)
+    results: dict[Member, tuple[bytes, Predictions]] = {}
     with threadpool_limits(params.compute.threads):
         for name in params.baselines:
-            numbers = numbers_of(name, stored.batch, cells.id)
+            numbers = numbers_of(name, inputs.batch, cells.id)
             for member in params.members(f"baseline/{name}"):
                 model = fit(member, numbers, cells, params.seed)
-                found[member] = content(model), predictions_of(member, model, numbers, cells)
-    _write(params, paths, found)
+                results[member] = content(model), predict(member, model, numbers, cells)
+    _write(params, paths, results)
 
 
-def _write(params: Params, paths: Paths, found: dict[Member, tuple[bytes, Predictions]]) -> None:
-    """Put three new folders in the place of the last ones."""
+def _write(params: Params, paths: Paths, results: dict[Member, tuple[bytes, Predictions]]) -> None:
+    """Replace the folders of models, predictions and metrics."""
     with ExitStack() as stack:
         folders = [stack.enter_context(atomic(folder)) for folder in paths.of_baselines]
         for folder, name in product(folders, ["", *params.baselines]):
             (folder / name).mkdir()
         models, predicted, rows = folders
-        for member, (model, predictions) in found.items():
+        for member, (model, predictions) in results.items():
             name = f"{member.baseline}/{member.fold}"
             (models / f"{name}.skops").write_bytes(model)
             write(predictions, predicted / f"{name}.npz")
             write_row(predictions, rows / f"{name}.json")
         for recipe, name in zip(params.baseline_recipes, params.baselines, strict=True):
-            write_averages([found[member][1] for member in params.members(recipe)], rows / name)
+            write_averages([results[member][1] for member in params.members(recipe)], rows / name)
 
 
-class Stored:
-    """The study's images and their pooled features, of which a baseline takes what it needs."""
+class BaselineInputs:
+    """The study's images and their pooled features, loaded when a baseline asks for them."""
 
     def __init__(self, params: Params, paths: Paths, device_name: str) -> None:
         self.params, self.paths, self.device_name = params, paths, device_name
 
     def batch(self, rows: np.ndarray) -> Batch:
-        """Some rows of data/index.csv, as a baseline may look at them."""
+        """Return rows of data/index.csv as a batch for a baseline."""
         return Batch(lambda: self.images(rows), lambda: self.pooled(rows))
 
     def images(self, rows: np.ndarray) -> np.ndarray:
-        """Some images as they enter the network: uint8, (rows, size, size, 3)."""
+        """Read the cropped and resized images of rows: uint8, of shape (rows, size, size, 3)."""
         (images,) = read(array_path(self.paths.features, "images"), [rows])
         return images
 
     def pooled(self, rows: np.ndarray, view: View = None) -> np.ndarray:
-        """The frozen network's pooled features of some rows: float32, (rows, channels)."""
+        """Return the frozen network's pooled features of rows: float32, of shape (rows, channels)."""
         (pooled,) = self._inputs.batches([rows], view)
-        found: np.ndarray = pooled.cpu().numpy()
-        return found
+        features: np.ndarray = pooled.cpu().numpy()
+        return features
 
     @cached_property
     def _inputs(self) -> Inputs:
@@ -101,20 +103,21 @@ class Stored:
 
 
 def numbers_of(name: str, batch_of: Callable[[np.ndarray], Batch], ids: pd.Series) -> np.ndarray:
-    """What a baseline measures on every image, of shape (images, k).
+    """Compute a baseline's features of every image, of shape (images, k).
 
     Raises
     ------
     WenError
-        If it gives no row for an image, or a number that is infinite or undefined; the message names the image.
+        If the baseline does not return one row per image, or a feature is infinite or NaN. The message names the
+        image.
     """
     classical = baseline(name)
     rows = batches(np.arange(len(ids)), BATCH)
-    found = [classical.numbers(batch_of(batch)) for batch in rows]
-    for batch, part in zip(rows, found, strict=True):
+    parts = [classical.numbers(batch_of(batch)) for batch in rows]
+    for batch, part in zip(rows, parts, strict=True):
         if part.ndim != 2 or len(part) != len(batch):
             raise WenError(f"baseline {name}: numbers() returned shape {part.shape}; it must return one row per image")
-    numbers = np.concatenate(found)
+    numbers = np.concatenate(parts)
     finite = np.isfinite(numbers).all(axis=1)
     if not finite.all():
         image = ids.to_numpy()[~finite][0]
@@ -131,21 +134,22 @@ def fit(member: Member, numbers: np.ndarray, cells: pd.DataFrame, seed: int) -> 
     Parameters
     ----------
     member : Member
-        The baseline and the fold that validates.
+        The baseline and its validation fold.
     numbers : ndarray of shape (images, k)
-        As `numbers_of` gives them.
+        The features, from `numbers_of`.
     cells : DataFrame
         data/index.csv with ``part`` and ``fold``.
     seed : int
 
     Returns
     -------
-    A fitted scikit-learn classifier.
+    estimator
+        A fitted scikit-learn classifier.
 
     Raises
     ------
     WenError
-        If the training images are all of one class, or the classifier gives no probabilities.
+        If the training images are all of one class, or the classifier has no ``predict_proba``.
     """
     rows = rows_of_fold(cells, member.fold).train
     train = cells.iloc[rows]
@@ -163,7 +167,7 @@ def fit(member: Member, numbers: np.ndarray, cells: pd.DataFrame, seed: int) -> 
     return estimator.fit(numbers[rows].astype(np.float64), train.label.to_numpy())
 
 
-def predictions_of(member: Member, model: Any, numbers: np.ndarray, cells: pd.DataFrame) -> Predictions:
-    """What a fitted baseline predicts for the fold that validates it and for the test set; see `fit`."""
+def predict(member: Member, model: Any, numbers: np.ndarray, cells: pd.DataFrame) -> Predictions:
+    """Predict with a fitted baseline on its validation fold and on the test set; parameters as in `fit`."""
     predicted = rows_of_fold(cells, member.fold).predicted
     return without_maps(member, cells, predicted, [probability(model, numbers[rows]) for rows in predicted])

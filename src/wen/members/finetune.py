@@ -1,4 +1,4 @@
-"""Stage ``train-fold``: two-stage training of one model, one fold at one learning rate (3.3, 3.5)."""
+"""Stage ``train-fold``: train one model, in two stages, for one learning rate and one validation fold (3.3, 3.5)."""
 
 from pathlib import Path
 
@@ -14,27 +14,27 @@ from wen.files import atomic
 from wen.network import backbone, device
 from wen.network.checkpoint import Checkpoint, fingerprint
 from wen.network.cut import cut
-from wen.network.fit import Best, Curves, Stage, fit
+from wen.network.fit import BestEpoch, Curves, Stage, fit
 from wen.network.inputs import inputs_for
-from wen.network.progress import Place, place
+from wen.network.progress import Position, position_of
 from wen.network.steps import Task, initialise
 
 
 def run(params: Params, paths: Paths, member: Member, device_name: str = "auto") -> None:
-    """Write models/LR/FOLD.safetensors, the whole network, and its curves, plots/training/LR/FOLD/.
+    """Write the trained network, models/LR/FOLD.safetensors, and its learning curves, plots/training/LR/FOLD/.
 
-    Stage 1 trains the head on the frozen backbone; stage 2 starts from stage 1's best epoch and
-    trains the head and all of the backbone from ``finetune.unfreeze_from`` on. What is saved is the best
-    epoch of both, or of stage 2 if ``finetune.keep`` is ``always``; the file holds its stage and epoch. A training
-    whose loss becomes infinite or undefined stops there, and its file says so; one that never had a finite loss leaves
-    no file.
-    Its checkpoint stays until `wen.members.predict.run` has read the model: then DVC keeps that.
+    Stage 1 trains the head on the frozen backbone. Stage 2 starts from the best epoch of stage 1 and trains the head
+    and the backbone from ``finetune.unfreeze_from`` on. The saved weights are those of the best epoch of both stages,
+    or of stage 2 if ``finetune.keep`` is ``always``; the file's metadata names the stage and the epoch.
+
+    A training whose loss becomes infinite or NaN stops, and the metadata says so. If no epoch had a finite loss,
+    nothing is saved. The checkpoint is deleted by `wen.members.predict.run`, when the model is in DVC's cache.
 
     Raises
     ------
     WenError
-        If the LR or the fold is not of this study, an earlier stage's output is missing or holds numbers that are
-        none, no epoch had a finite loss, or git has no commit.
+        If the learning rate or the fold is not part of the study, an output of an earlier stage is missing or not
+        finite, no epoch had a finite loss, or the git repository has no commit.
     """
     params.check_trained(member)
     cells = read_cells(paths)
@@ -56,32 +56,33 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
     )
     pooled = inputs_for("pooled", params, paths, network, where)
     activations = inputs_for("activations", params, paths, network, where)
-    among = place(params, paths, member)
+    position = position_of(member, params, paths)
     checkpoint = Checkpoint(paths.checkpoint(member), fingerprint(params, paths, member))
     with (
         atomic(paths.training(member)) as folder,
         _live(folder) as live,
     ):
         curves = Curves(live)
-        left = checkpoint.load()
-        for row in left.rows if left else ():
+        saved = checkpoint.load()
+        for row in saved.rows if saved else ():
             curves.log(row)
-        best = fit(task, Stage("head", parts.head, pooled, params.head), curves, None, checkpoint, among)
+        stage_1 = Stage("head", parts.head, pooled, params.head)
+        best = fit(task, stage_1, curves, None, checkpoint, position)
         if not best.diverged:
-            second = Stage("finetune", parts.tail, activations, params.finetune, params.finetune.keep == "always")
-            best = fit(task, second, curves, best, checkpoint, among)
+            stage_2 = Stage("finetune", parts.tail, activations, params.finetune, params.finetune.keep == "always")
+            best = fit(task, stage_2, curves, best, checkpoint, position)
     parts.tail.load_state_dict(best.weights)
-    backbone.save(network.state_dict(), _about(task, best), paths.model(member))
-    print(_result(among, best))
+    backbone.save(network.state_dict(), _metadata(task, best), paths.model(member))
+    print(_summary(position, best))
 
 
-def _result(among: Place, best: Best) -> Message:
-    """One line for the log of `dvc repro`, where the bar is not seen."""
-    return f"{among.title}: validation accuracy {best.accuracy:.3f}, of epoch {best.epoch} of {best.stage}"
+def _summary(position: Position, best: BestEpoch) -> Message:
+    """Summarise the training in one line, for the log of `dvc repro`."""
+    return f"{position.title}: validation accuracy {best.accuracy:.3f}, of epoch {best.epoch} of {best.stage}"
 
 
-def _about(task: Task, best: Best) -> dict[str, object]:
-    """What a model's file says of it besides the weights."""
+def _metadata(task: Task, best: BestEpoch) -> dict[str, object]:
+    """Return the metadata to save with the weights."""
     params = task.params
     return {
         "backbone": params.backbone.model_dump(exclude={"weights"}),

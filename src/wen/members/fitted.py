@@ -1,4 +1,4 @@
-"""A fitted classical classifier: as a file, and on images that were not in the study."""
+"""Save, load and apply fitted baselines (scikit-learn classifiers)."""
 
 import io
 import re
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
     import torch
 
 TRUSTED = "sklearn."
-"""How the names begin of the classes that are loaded though skops does not know them: some parts of scikit-learn's."""
+"""Prefix of class names to trust in addition to those that skops trusts, which lack some of scikit-learn's classes."""
 NAME = re.compile(r'(?<="__id__": )\d+|(?<="file": ")[^".]+')
-"""What skops calls an object, or the file of an array."""
+"""Matches skops' name of an object, or of the file of an array."""
 
 
 class Fitted:
-    """The fitted baselines that are a classifier's members, on images that were not in the study.
+    """The fitted baselines of a classifier, to apply to new images.
 
     Parameters
     ----------
     members : sequence of Member
     params, paths
     where : device
-        Of the frozen network, which runs if a member learns from its features.
+        Device of the frozen network, which runs if a baseline uses its features.
 
     Raises
     ------
     WenError
-        If a file is missing, damaged, or holds what is not safe to load.
+        If a file is missing, damaged or not safe to load.
     """
 
     def __init__(self, members: Sequence[Member], params: Params, paths: Paths, where: "torch.device") -> None:
-        from wen.network import backbone, device  # here, not above: to read a file needs no torch
+        from wen.network import backbone, device  # imported here because reading a file needs no torch
         from wen.network.frozen import Frozen, runner
 
         network, self.where = backbone.load(params, paths.backbone, where), where
@@ -52,9 +52,17 @@ class Fitted:
         self.members = [(baseline(str(member.baseline)), load(paths.model(member))) for member in members]
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Probabilities of the positive class, (images, members), from 8-bit RGB images, (images, size, size, 3).
+        """Predict the probabilities of the positive class.
 
-        NaN is the probability of an image of which a number is infinite or undefined.
+        Parameters
+        ----------
+        images : ndarray of shape (images, size, size, 3)
+            8-bit RGB images.
+
+        Returns
+        -------
+        ndarray of shape (images, members)
+            NaN for an image with infinite or NaN features.
         """
         batch = Batch(lambda: images, lambda: self._pooled(images))
         columns = np.full((len(images), len(self.members)), np.nan)
@@ -77,8 +85,14 @@ class Fitted:
 
 
 def load(path: Path) -> Any:
-    """Read a fitted classifier that `content` wrote; a `WenError` if it is missing, damaged or not safe to load."""
-    import skops.io  # here, not above: with scikit-learn it takes a second to import, and networks need neither
+    """Read a fitted classifier that `content` serialised.
+
+    Raises
+    ------
+    WenError
+        If the file is missing, damaged or not safe to load.
+    """
+    import skops.io  # imported here because skops and scikit-learn take a second to import
     from skops.io.exceptions import UntrustedTypesFoundException
 
     with readable(path):
@@ -91,32 +105,33 @@ def load(path: Path) -> Any:
         raise WenError(
             f"{path}: may run code when loaded, so it was not loaded ({found}); delete it and run `dvc repro`"
         ) from None
-    except Exception as error:  # of any kind, where the file is spoiled
+    except Exception as error:  # skops raises many types for damaged files
         found = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise WenError(f"{path}: damaged ({found}); delete it and run `dvc repro`") from None
 
 
 def probability(model: Any, numbers: np.ndarray) -> np.ndarray:
-    """Probability of the positive class, of each image."""
-    found: np.ndarray = model.predict_proba(numbers.astype(np.float64))[:, 1]
-    return found
+    """Return the probability of the positive class for each row of ``numbers``, of shape (images, k)."""
+    positive: np.ndarray = model.predict_proba(numbers.astype(np.float64))[:, 1]
+    return positive
 
 
 def content(model: Any) -> bytes:
-    """Write a classifier as skops does, but equal ones as equal bytes: objects numbered in order, files without a date.
+    """Serialise a classifier in the format of skops, with equal bytes for equal classifiers.
 
-    skops calls them by their addresses in memory.
+    skops names objects by their addresses in memory. They are renamed to consecutive numbers, and the dates of the
+    archive are removed.
     """
     import skops.io
 
-    written = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(skops.io.dumps(model))) as dumped, zipfile.ZipFile(written, "w") as archive:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(skops.io.dumps(model))) as dumped, zipfile.ZipFile(buffer, "w") as archive:
         schema = dumped.read("schema.json").decode()
         names = dict.fromkeys(re.findall(NAME, schema))
         numbers = {name: str(number) for number, name in enumerate(names)}
         for file in dumped.namelist():
-            stem, _, ending = file.partition(".")
+            stem, _, suffix = file.partition(".")
             if stem in numbers:
-                archive.writestr(zipfile.ZipInfo(f"{numbers[stem]}.{ending}"), dumped.read(file))
+                archive.writestr(zipfile.ZipInfo(f"{numbers[stem]}.{suffix}"), dumped.read(file))
         archive.writestr(zipfile.ZipInfo("schema.json"), re.sub(NAME, lambda name: numbers[name[0]], schema))
-    return written.getvalue()
+    return buffer.getvalue()

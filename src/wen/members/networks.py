@@ -1,4 +1,4 @@
-"""The networks that are a classifier's members, on images that were not in the study."""
+"""Run the networks of a classifier on new images."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,13 @@ from wen.config.params import Compute, Params
 from wen.config.paths import Paths
 from wen.errors import WenError
 from wen.network import backbone, device
-from wen.network.assembly import Assembly, graph_of
+from wen.network.assembly import Assembly, to_graph
 from wen.network.compiled import Logits, compiled
 from wen.network.graph import joined
 
 
 class Networks:
-    """The members of a classifier, of which the frozen network is loaded and run once.
+    """The networks of a classifier. The frozen part, which they share, runs once for all of them.
 
     Parameters
     ----------
@@ -29,39 +29,47 @@ class Networks:
     Raises
     ------
     WenError
-        As `loaded` does.
+        As in `load_networks`.
     """
 
     def __init__(self, members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> None:
-        networks = loaded(members, params, paths, where)
+        networks = load_networks(members, params, paths, where)
         cut_from, turns = params.finetune.unfreeze_from, params.predict.turns
         self.logits = logits_of(networks, cut_from, params.images.size, where, params.compute, turns)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Probabilities of the positive class, (images, members), from 8-bit RGB images, (images, size, size, 3).
+        """Predict the probabilities of the positive class, of shape (images, members).
 
-        NaN is the probability of an image whose activations or logits are infinite or undefined.
+        Parameters
+        ----------
+        images : ndarray of shape (images, size, size, 3)
+            8-bit RGB images.
+
+        Returns
+        -------
+        ndarray of shape (images, members)
+            NaN for an image whose activations or logits are infinite or NaN.
         """
         return probabilities(self.logits(images))
 
 
-def loaded(members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> list[nn.Module]:
+def load_networks(members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> list[nn.Module]:
     """Load the members' networks.
 
     Raises
     ------
     WenError
-        If a model was trained with another preparation of images or another cut than params.yaml now says.
+        If a model was trained with other images, another backbone or another cut than params.yaml says.
     """
-    now = {
+    expected = {
         "images": params.images.model_dump(),
         "backbone": params.backbone.model_dump(exclude={"weights"}),
         "unfreeze_from": params.finetune.unfreeze_from,
     }
     for file in (paths.model(member) for member in members):
-        then = {key: backbone.about(file).get(key) for key in now}
-        if then != now:
-            raise WenError(f"{file}: trained with {then}, but params.yaml has {now}; run `dvc repro`")
+        found = {key: backbone.about(file).get(key) for key in expected}
+        if found != expected:
+            raise WenError(f"{file}: trained with {found}, but params.yaml has {expected}; run `dvc repro`")
     return [backbone.load(params, paths.model(member), where) for member in members]
 
 
@@ -73,14 +81,15 @@ def logits_of(
     options: Compute,
     turns: Sequence[int] = (0,),
 ) -> Logits:
-    """Make the function that runs networks with one trunk on images of ``size`` px: by OpenVINO on a CPU, or by torch.
+    """Return a function that runs networks with a shared trunk on images of ``size`` px.
 
-    Of an image that is turned by several ``turns``, it gives the logit of the mean probability.
-    Torch also runs half types, in which OpenVINO would compute the heads, too, and networks that cannot be traced.
+    It runs in OpenVINO on a CPU in float32, else in torch. Half precision always runs in torch, because OpenVINO would
+    also compute the heads in it; so do networks that cannot be traced. With several ``turns``, the function returns
+    the logit of the mean probability.
     """
     dtype = device.precision(where, options)
     openvino = where.type == "cpu" and options.cpu_engine == "openvino" and dtype == torch.float32
-    graph = graph_of(networks[0], cut_from, size, turns) if openvino else None
+    graph = to_graph(networks[0], cut_from, size, turns) if openvino else None
     if graph:
         states = [{name: weight.numpy() for name, weight in one.state_dict().items()} for one in networks]
         return compiled(*joined(graph, states), options)
@@ -88,13 +97,13 @@ def logits_of(
 
     def logits(images: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            found: np.ndarray = assembly(device.to_device(torch.from_numpy(images), where)).cpu().numpy()
-        return found
+            output: np.ndarray = assembly(device.to_device(torch.from_numpy(images), where)).cpu().numpy()
+        return output
 
     return logits
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of the positive class, in float64, from logits in float32."""
-    found: np.ndarray = expit(logits.astype(np.float64))
-    return found
+    """Convert float32 logits to float64 probabilities of the positive class."""
+    probability: np.ndarray = expit(logits.astype(np.float64))
+    return probability

@@ -1,4 +1,4 @@
-"""What a member predicts, in the one form that all members have, whatever they are made of."""
+"""Predictions of a member, in the same form for networks, baselines and published systems."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -16,7 +16,10 @@ from wen.files import read_npz, write_json, write_npz
 
 @dataclass(frozen=True)
 class Predictions:
-    """One member's probabilities of the positive class, on the fold that validates it and on the test set."""
+    """One member's probabilities of the positive class on its validation fold and on the test set.
+
+    The field names, except ``member``, are the keys of data/predictions/RECIPE/FOLD.npz.
+    """
 
     member: Member
     validation_id: np.ndarray
@@ -26,14 +29,14 @@ class Predictions:
     test_label: np.ndarray
     test_probability: np.ndarray
     test_map: np.ndarray
-    """Where in each test image the logit comes from, of shape (n, height, width), float16; see
-    `wen.members.predict.Located`. Of shape (n, 0, 0), if that cannot be told."""
+    """Class-activation map of each test image, of shape (n, height, width), float16; see
+    `wen.members.predict.TailWithMap`. Of shape (n, 0, 0) for a member without maps."""
     diverged: np.ndarray
-    """Whether its training stopped early on an infinite or undefined loss."""
+    """Whether its training stopped early because it diverged."""
     stage: np.ndarray
-    """The stage of training that a network's weights are of, ``head`` or ``finetune``; empty for all others."""
+    """Training stage of a network's best epoch, ``head`` or ``finetune``; empty for other members."""
     epoch: np.ndarray
-    """The epoch of that stage, counted from 1; 0 for all others."""
+    """Number of the best epoch within that stage, from 1; 0 for other members."""
 
     @property
     def name(self) -> str:
@@ -41,21 +44,23 @@ class Predictions:
 
     @property
     def origin(self) -> dict[str, int]:
-        """Number of the ``stage`` and of its ``epoch`` that a network's weights are of; empty for a baseline."""
+        """Numbers of the ``stage`` and the ``epoch`` of a network's weights; empty for other members."""
         stage = str(self.stage)
         return {"stage": TRAINING[stage], "epoch": int(self.epoch)} if stage else {}
 
     def validation_row(self) -> dict[str, float]:
+        """Metrics on the validation fold."""
         return evaluate(self.validation_label, self.validation_probability)
 
     def test_row(self) -> dict[str, float]:
+        """Metrics on the test set."""
         return evaluate(self.test_label, self.test_probability)
 
 
 def without_maps(
     member: Member, cells: pd.DataFrame, rows: Sequence[np.ndarray], probability: Sequence[np.ndarray], stage: str = ""
 ) -> Predictions:
-    """Predictions of a classifier that has no maps and kept no epoch.
+    """Return predictions without class-activation maps and without a best epoch.
 
     Parameters
     ----------
@@ -63,23 +68,23 @@ def without_maps(
     cells : DataFrame
         ``id`` and ``label`` of each image.
     rows : sequence of 2 ndarrays of int
-        Rows of ``cells``: those that validate, and the test set.
+        Rows of ``cells`` of the validation fold and of the test set.
     probability : sequence of 2 ndarrays
-        Of the positive class, of each of these.
+        Probabilities of the positive class for these rows.
     stage : str
-        ``head`` of a network's head; none of what is no network.
+        ``head`` for a network of which only the head was trained; empty for members that are not networks.
     """
-    (validates, tests), (on_validation, on_test) = rows, probability
+    (validation_rows, test_rows), (validation_probability, test_probability) = rows, probability
     ids, label = cells.id.to_numpy().astype(str), cells.label.to_numpy()
     return Predictions(
         member,
-        validation_id=ids[validates],
-        validation_label=label[validates],
-        validation_probability=on_validation,
-        test_id=ids[tests],
-        test_label=label[tests],
-        test_probability=on_test,
-        test_map=np.empty((len(tests), 0, 0), np.float16),
+        validation_id=ids[validation_rows],
+        validation_label=label[validation_rows],
+        validation_probability=validation_probability,
+        test_id=ids[test_rows],
+        test_label=label[test_rows],
+        test_probability=test_probability,
+        test_map=np.empty((len(test_rows), 0, 0), np.float16),
         diverged=np.array(False),
         stage=np.array(stage),
         epoch=np.array(0),
@@ -95,24 +100,24 @@ def write(predictions: Predictions, path: Path) -> None:
 
 
 def write_row(predictions: Predictions, path: Path) -> None:
-    """Write metrics/single/RECIPE/FOLD.json: its row on test data, and where a network's weights are from."""
+    """Write metrics/single/RECIPE/FOLD.json: test metrics, and stage and epoch of a network's weights."""
     write_json(path, predictions.test_row() | predictions.origin)
 
 
 def write_averages(members: Sequence[Predictions], folder: Path) -> None:
-    """Write mean and standard deviation (n - 1) of one recipe's rows into metrics/single/RECIPE."""
+    """Write the mean and the standard deviation (n - 1) of one recipe's test metrics into metrics/single/RECIPE."""
     rows = pd.DataFrame([predictions.test_row() for predictions in members])
     write_json(folder / "mean.json", rows.mean().to_dict())
     write_json(folder / "std.json", rows.std(ddof=1).to_dict())
 
 
 def load(paths: Paths, members: Sequence[Member]) -> list[Predictions]:
-    """Read the predictions of members that are tested on the same images.
+    """Read the predictions of several members.
 
     Raises
     ------
     WenError
-        If one is missing or damaged, or they were tested on different images.
+        If a file is missing or damaged, or if the members were not tested on the same images.
     """
     loaded: list[Predictions] = []
     for member in members:
@@ -139,18 +144,23 @@ def _load(paths: Paths, member: Member) -> Predictions:
 
 
 def _problem(found: Predictions) -> str:
-    """What is wrong with arrays that were read; empty if nothing is."""
+    """Describe what is wrong with the arrays of a file; empty if they are valid."""
     for label, probability in (
         (found.validation_label, found.validation_probability),
         (found.test_label, found.test_probability),
     ):
-        numbers = label.dtype.kind in "iu" and probability.dtype.kind == "f"  # text would not compare with 0 and 1
-        same = numbers and label.ndim == 1 and label.shape == probability.shape
-        if not (same and np.isin(label, [0, 1]).all() and ((probability >= 0) & (probability <= 1)).all()):
+        has_types = label.dtype.kind in "iu" and probability.dtype.kind == "f"
+        has_shapes = label.ndim == 1 and label.shape == probability.shape
+        if not (
+            has_types
+            and has_shapes
+            and np.isin(label, [0, 1]).all()
+            and ((probability >= 0) & (probability <= 1)).all()
+        ):
             return "needs a label of 0 or 1 and a probability for each image"
     ids, maps = found.test_id, found.test_map
-    named = ids.dtype.kind == "U" and ids.shape == found.test_label.shape and len(np.unique(ids)) == len(ids)
-    if not (named and maps.dtype.kind == "f" and maps.ndim == 3 and len(maps) == len(ids)):
+    has_ids = ids.dtype.kind == "U" and ids.shape == found.test_label.shape and len(np.unique(ids)) == len(ids)
+    if not (has_ids and maps.dtype.kind == "f" and maps.ndim == 3 and len(maps) == len(ids)):
         return "needs an id of its own and a map for each test image"
     if found.diverged.shape or found.diverged.dtype.kind != "b":
         return "diverged must be a single true or false"

@@ -1,7 +1,7 @@
-"""The network: building, cutting, training and running it."""
+"""Build, split, train and run the network."""
 
 import sys
 
-# Without this package, OpenVINO reports to nobody. With it, `import openvino` sends its maker a message, from a process
-# that is forked beside other threads: now and then it never ends, nor does the command.
+# Disable OpenVINO's telemetry. With it, `import openvino` sends usage data from a process forked while other threads
+# run, which occasionally deadlocks and hangs the command.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]

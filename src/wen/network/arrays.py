@@ -1,6 +1,6 @@
-"""The arrays of data/features, written and read in batches, so that memory holds a batch however many images there are.
+"""Write and read the arrays of data/features in batches, so that memory use does not depend on the number of images.
 
-An array has a row for each image of data/index.csv; that of a random view, for each image that is ever trained on.
+An array has one row per image of data/index.csv; the array of a random view has one row per development image.
 """
 
 import mmap
@@ -16,14 +16,14 @@ from wen.files import readable
 
 
 class Writer:
-    """A .npy file that grows batch by batch to ``rows`` rows."""
+    """Write a .npy file of ``rows`` rows, batch by batch."""
 
     def __init__(self, path: Path, rows: int) -> None:
         self.path, self.rows, self.written = path, rows, 0
         self.file = path.open("wb")
 
     def append(self, values: np.ndarray) -> None:
-        """Write the next rows, of shape (n, ...)."""
+        """Append an array of shape (n, ...)."""
         if self.file.tell() == 0:
             header = np.lib.format.header_data_from_array_1_0(values)
             np.lib.format.write_array_header_1_0(self.file, header | {"shape": (self.rows, *values.shape[1:])})
@@ -31,14 +31,14 @@ class Writer:
         self.written += len(values)
 
     def check(self) -> None:
-        """Raise unless as many rows were appended as announced.
+        """Check that the announced number of rows was appended.
 
         Raises
         ------
         MemoryError
-            If fewer: OpenVINO may give no rows where it finds no memory, and not say so.
+            If there are fewer rows: OpenVINO returns empty outputs when it runs out of memory.
         ValueError
-            If more.
+            If there are more rows.
         """
         if self.written < self.rows:
             raise MemoryError(f"{self.path.name}: only {self.written} of {self.rows} rows were computed")
@@ -51,7 +51,7 @@ class Writer:
 
 @contextmanager
 def writers(paths: Iterable[Path], rows: int) -> Iterator[list[Writer]]:
-    """Open several files side by side; they are closed when the block ends, and complete if it ends well."""
+    """Open several files for the duration of a block, and check at its end that all are complete."""
     opened = [Writer(path, rows) for path in paths]
     try:
         yield opened
@@ -63,12 +63,12 @@ def writers(paths: Iterable[Path], rows: int) -> Iterator[list[Writer]]:
 
 
 def read(path: Path, rows: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yield the given rows of an array, one batch for each array of row numbers.
+    """Yield rows of a stored array, one batch per array of row numbers.
 
     Raises
     ------
     WenError
-        If the file is missing, not an array, or too short.
+        If the file is missing, is not an array, or has too few rows.
     """
     with readable(path):
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -81,12 +81,12 @@ def read(path: Path, rows: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
                 "run `dvc repro`"
             ) from None
         yield values
-        stored.base.madvise(mmap.MADV_DONTNEED)  # or memory would hold all that was ever read
+        stored.base.madvise(mmap.MADV_DONTNEED)  # releases the pages that were read
 
 
 @dataclass(frozen=True)
 class Turned:
-    """The view of an image turned by one of `wen.data.symmetry.TURNS`."""
+    """View of an image under one of the symmetries `wen.data.symmetry.TURNS`."""
 
     turn: int
 
@@ -95,14 +95,14 @@ class Turned:
 
 
 View = Turned | int | None
-"""A turned image, a random view by its number, or the image as it is."""
+"""A turned image, the number of a random view, or None for the unchanged image."""
 
 
 def array_path(folder: Path, kind: str, view: View = None) -> Path:
-    """Where the features stage keeps one kind of array for one view."""
+    """Path of the array of one kind (images, pooled, activations) and one view."""
     return folder / f"{kind}-{'clean' if view is None else view}.npy"
 
 
 def rows_of_views_path(folder: Path) -> Path:
-    """Where it keeps which row each image of data/index.csv has in arrays of random views; -1 is none."""
+    """Path of the array that maps rows of data/index.csv to rows of the random views' arrays (-1: not stored)."""
     return folder / "rows-of-views.npy"

@@ -1,4 +1,4 @@
-"""The networks of a classifier as one network: the trunk that they share once, then each one's tail."""
+"""Several networks as one module: the shared frozen trunk runs once, followed by the tail of each network."""
 
 import copy
 import warnings
@@ -16,13 +16,13 @@ from wen.network.graph import Graph, Part
 from wen.network.views import turned
 
 MARK = 0x7FC00001
-"""Bits of a NaN; with those after it, a NaN of its own for each weight. Torch makes none of these by itself."""
+"""First of the bit patterns, each a NaN that torch never produces, that mark the weights of a network."""
 
 
 class Trunk(nn.Module):
-    """What all networks share: 8-bit RGB images of shape (n, size, size, 3) to activations at the cut.
+    """The part that all networks share: 8-bit RGB images of shape (n, size, size, 3) to activations at the cut.
 
-    Of several turns, there are (turns x n, ...).
+    With several turns, the activations have shape (turns * n, ...).
     """
 
     mean: torch.Tensor
@@ -40,15 +40,15 @@ class Trunk(nn.Module):
         values = (images.float() / 255 - self.mean) / self.std
         if len(self.turns) > 1:
             values = torch.cat([turned(values, turn) for turn in self.turns])
-        # Not movedim(-1, 1), of which ONNX's exporter makes an axis that ONNX Runtime refuses.
+        # permute, not movedim(-1, 1): the ONNX exporter turns the latter into an axis that ONNX Runtime rejects.
         activations: torch.Tensor = self.trunk(values.permute(0, 3, 1, 2))
         return activations
 
 
 class Tail(nn.Module):
-    """One network behind the cut: activations to logits of shape (n, 1).
+    """The part of one network after the cut: activations to logits of shape (n, 1).
 
-    NaN is the logit of an image whose activations or logit are infinite or undefined.
+    The logit is NaN where an image's activations or logit are infinite or NaN.
     """
 
     def __init__(self, tail: nn.Module, turns: int) -> None:
@@ -57,30 +57,30 @@ class Tail(nn.Module):
 
     def forward(self, activations: torch.Tensor) -> torch.Tensor:
         logit: torch.Tensor = self.tail(activations)
-        known = activations.isfinite().flatten(1).all(1, keepdim=True) & logit.isfinite()
-        logit = logit.where(known, torch.nan)
-        return logit if self.turns == 1 else of_mean(logit.reshape(self.turns, -1, 1))
+        is_finite = activations.isfinite().flatten(1).all(1, keepdim=True) & logit.isfinite()
+        logit = logit.where(is_finite, torch.nan)
+        return logit if self.turns == 1 else logit_of_mean_probability(logit.reshape(self.turns, -1, 1))
 
 
 class Assembly(nn.Module):
-    """From 8-bit RGB images of shape (n, size, size, 3) to logits of shape (n, networks), in float32.
+    """Map 8-bit RGB images of shape (n, size, size, 3) to float32 logits of shape (n, networks).
 
     Parameters
     ----------
     networks : sequence of Module
-        In inference mode, with equal weights before the cut. Images are normalised as the first one's
-        ``pretrained_cfg`` says.
+        Networks in inference mode, with equal weights before the cut. The ``pretrained_cfg`` of the first one defines
+        the normalisation of the images.
     unfreeze_from : str
-        Where they are cut.
+        Name of the module before which the networks are cut.
     dtype : torch.dtype
-        What the convolutions compute in.
+        Precision of the convolutions.
     turns : sequence of int
-        How each image is turned, as `wen.data.symmetry.turned` counts. Of several, a logit is that of the mean
-        probability.
+        Symmetries applied to each image, numbered as in `wen.data.symmetry.turned`. With several turns, the logit is
+        that of the mean probability.
     """
 
     is_traced: bool
-    """See `wen.network.cut.Cut`."""
+    """Whether torch.fx can trace the networks; see `wen.network.cut.Cut`."""
 
     def __init__(
         self,
@@ -100,37 +100,41 @@ class Assembly(nn.Module):
         return torch.cat([tail(activations) for tail in self.tails], 1)
 
 
-def of_mean(logits: torch.Tensor) -> torch.Tensor:
-    """The logit of the mean, over the first dimension, of the probabilities that logits stand for.
+def logit_of_mean_probability(logits: torch.Tensor) -> torch.Tensor:
+    """Return the logit of the mean probability over the first dimension.
 
-    The same to rounding as ``logit(sigmoid(logits).mean(0))``, but finite where a probability is rounded to 0 or 1.
+    Equals ``logit(sigmoid(logits).mean(0))`` up to rounding, but stays finite where a probability rounds to 0 or 1.
     """
-    # The logarithms of sigmoid(x) and of 1 - sigmoid(x) are -softplus(-x) and -softplus(x).
+    # log(sigmoid(x)) = -softplus(-x) and log(1 - sigmoid(x)) = -softplus(x)
     return torch.logsumexp(-softplus(-logits), 0) - torch.logsumexp(-softplus(logits), 0)
 
 
 def example(size: int) -> torch.Tensor:
-    """Two images to trace a network with; any number may be given to it later."""
+    """Return a batch of two black images to trace a network with; the batch size of the traced network is free."""
     return torch.zeros(2, size, size, 3, dtype=torch.uint8)
 
 
-def graph_of(network: nn.Module, unfreeze_from: str, size: int, turns: Sequence[int] = (0,)) -> Graph | None:
-    """Describe what a network computes, apart from its weights; None if that cannot be done.
+def to_graph(network: nn.Module, unfreeze_from: str, size: int, turns: Sequence[int] = (0,)) -> Graph | None:
+    """Describe a network as an OpenVINO graph without its weights.
 
-    torch.fx cannot trace some networks, OpenVINO cannot convert some, or might write a number computed of a weight.
-
-    OpenVINO writes weights as constants without saying which is which. So each weight is first filled with a NaN that
-    has bits of its own: a constant of these bits alone is that weight. Arithmetic passes a NaN's bits on, so a constant
-    that holds them among others is computed of a weight, and would be wrong for another model's weights.
+    OpenVINO writes weights as constants without their names. Each weight tensor is therefore filled with a NaN of a
+    distinct bit pattern first: a constant that consists of this pattern is that weight. Arithmetic preserves the bits
+    of a NaN, so a constant that contains a pattern but does not consist of it was computed from a weight.
 
     Parameters
     ----------
     network : Module
-        On the CPU, in inference mode; its weights do not matter.
+        A network on the CPU in inference mode. The values of its weights are irrelevant.
     unfreeze_from, turns
-        As of `Assembly`.
+        As in `Assembly`.
     size : int
-        Of its images, px.
+        Side of the images, in px.
+
+    Returns
+    -------
+    Graph or None
+        None if torch.fx cannot trace the network, OpenVINO cannot convert it, or a constant of the converted graph is
+        computed from a weight.
     """
     network = copy.deepcopy(network)
     assembly = Assembly([network], unfreeze_from, turns=turns).eval()
@@ -146,25 +150,25 @@ def graph_of(network: nn.Module, unfreeze_from: str, size: int, turns: Sequence[
         activations = assembly.trunk(images)
     try:
         trunk, tail = _part(assembly.trunk, images, marks), _part(assembly.tails[0], activations, marks)
-    except Exception:  # of many kinds, where OpenVINO knows no way to compute something; torch always does
+    except Exception:  # OpenVINO raises many types for operations that it does not support
         return None
     return Graph(trunk, tail) if trunk and tail else None
 
 
-def _part(module: nn.Module, entry: torch.Tensor, marks: Mapping[bytes, str]) -> Part | None:
-    """Describe one of an assembly's modules, which takes any number of what is given here."""
-    from openvino.frontend import FrontEndManager  # not openvino.convert_model: it reports each use to its maker
+def _part(module: nn.Module, example_input: torch.Tensor, marks: Mapping[bytes, str]) -> Part | None:
+    """Convert one module of an assembly; the batch size of the result is free."""
+    from openvino.frontend import FrontEndManager  # not openvino.convert_model, which sends usage data
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     frontend = FrontEndManager().load_by_framework("pytorch")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of torch.jit.trace, which the decoder uses
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # of a transformer's checks of the size
-        once = {"check_trace": False}  # or it is traced twice
-        decoder = TorchScriptPythonDecoder(module, example_input=entry, trace_kwargs=once)
+        warnings.simplefilter("ignore", FutureWarning)  # from torch.jit.trace, which the decoder uses
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # from the image size checks of transformers
+        trace_once = {"check_trace": False}
+        decoder = TorchScriptPythonDecoder(module, example_input=example_input, trace_kwargs=trace_once)
     model = frontend.convert(frontend.load(decoder))
-    model.reshape([-1, *entry.shape[1:]])
-    xml, constants = graph.written(model)
+    model.reshape([-1, *example_input.shape[1:]])
+    xml, constants = graph.serialize(model)
     contents = {begin: constants[begin : begin + length] for begin, length in graph.places(xml)}
     weights = [(begin, marks[content]) for begin, content in contents.items() if content in marks]
     others = [(begin, content.hex()) for begin, content in contents.items() if content not in marks]
@@ -174,6 +178,6 @@ def _part(module: nn.Module, entry: torch.Tensor, marks: Mapping[bytes, str]) ->
 
 
 def _is_marked(content: bytes, count: int) -> bool:
-    """Whether bytes hold one of ``count`` marks, and so a number that was computed of a weight."""
-    bits = np.frombuffer(content[: len(content) // 4 * 4], np.uint32) & 0x7FFFFFFF  # without the sign
+    """Whether a constant contains one of the ``count`` marks, so that it was computed from a weight."""
+    bits = np.frombuffer(content[: len(content) // 4 * 4], np.uint32) & 0x7FFFFFFF  # clears the sign bit
     return bool(((bits >= MARK) & (bits < MARK + count)).any())

@@ -1,4 +1,4 @@
-"""The moving average of a module's weights, as it trains."""
+"""Exponential moving average (EMA) of a module's weights during training."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,16 +9,16 @@ from torch import nn
 from wen.network.weights_file import Weights
 
 
-class Average:
-    """Exponential moving average of a module's weights and of its batch normalisation's statistics (Polyak 1992).
+class WeightAverage:
+    """Exponential moving average of a module's weights and batch normalisation statistics (Polyak 1992).
 
-    After each step it moves to what the module holds then, by 1 - ``decay`` of the way. timm's ``ModelEmaV3`` moves
-    a weight that has two names twice, and torch's ``AveragedModel`` averages batch normalisation's counter, too.
+    Each update is ``average = decay * average + (1 - decay) * weights``. timm's ``ModelEmaV3`` would update a tensor
+    with two names twice, and torch's ``AveragedModel`` would also average the batch counter of batch normalisation.
 
     Parameters
     ----------
     module : Module
-        It begins with what this holds now.
+        The module to average; its current weights are the initial average.
     decay : float
         In (0, 1).
     """
@@ -28,26 +28,26 @@ class Average:
         self.live = {key: value for key, value in module.state_dict().items() if value.is_floating_point()}
         self.weights: Weights = {key: value.clone() for key, value in self.live.items()}
 
-    def step(self) -> None:
-        """Take up what a training step made of the module."""
+    def update(self) -> None:
+        """Update the average after a training step."""
         torch._foreach_lerp_(list(self.weights.values()), list(self.live.values()), 1 - self.decay)
 
     def restore(self, weights: Weights) -> None:
-        """Go on from what a checkpoint holds: nothing, if the stage was at its end."""
+        """Restore the average from a checkpoint; ``weights`` is empty if the stage was finished."""
         for key, value in weights.items():
             self.weights[key].copy_(value)
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Put the average into the module until the block ends."""
+    def applied(self) -> Iterator[None]:
+        """Load the average into the module for the duration of a block."""
         trained = {key: value.clone() for key, value in self.live.items()}
-        self._put(self.weights)
+        self._load(self.weights)
         try:
             yield
         finally:
-            self._put(trained)
+            self._load(trained)
 
     @torch.no_grad()
-    def _put(self, weights: Weights) -> None:
+    def _load(self, weights: Weights) -> None:
         for key, value in self.live.items():
             value.copy_(weights[key])

@@ -1,4 +1,4 @@
-"""The network: one of timm's with a single output, and files of its weights."""
+"""Build a timm network with a single output, and save and load its weights."""
 
 import difflib
 import json
@@ -18,30 +18,30 @@ from wen.network.finite import flaw
 from wen.network.weights_file import Weights
 
 LEFT_OUT = "pre_logits."
-"""VGG's fully connected layers: see `build`."""
+"""Prefix of VGG's fully connected layers, which `build` removes."""
 
 
 def build(options: Backbone, size: int, pretrained: bool = False) -> nn.Module:
-    """Build the network with one output neuron in place of its old head, weights not yet loaded.
+    """Build a timm network whose classifier has one output, with untrained weights.
 
-    ``backbone.kwargs`` go to timm, but for ``bn_eps``, which every batch normalisation gets, whatever the network.
-    ``backbone.mean`` and ``std`` replace those of timm's ``pretrained_cfg``.
-    Layers that only a VGG has between its last map and its classifier are left out: as in all other networks, the mean
-    of the map enters the new neuron, at any size of image.
+    ``backbone.kwargs`` are passed to timm, except ``bn_eps``, which is set on every batch normalisation layer of any
+    network. ``backbone.mean`` and ``std`` replace those of timm's ``pretrained_cfg``.
+    The fully connected layers of a VGG are removed: as in the other networks, the classifier takes the globally
+    averaged feature map, so that any image size works.
 
     Parameters
     ----------
     options : Backbone
-        With timm's name, e.g. ``tf_efficientnetv2_m.in1k``.
+        Holds timm's name of the network, e.g. ``tf_efficientnetv2_m.in1k``.
     size : int
-        Of the images, in px: transformers are built for one.
+        Side of the images, in px. Transformers accept only the size that they are built for.
     pretrained : bool
-        With timm's own weights, from its hub.
+        Whether to load timm's pretrained weights from its hub.
 
     Raises
     ------
     WenError
-        If timm has no such network, or cannot build it with these options for this size.
+        If timm has no network of this name, or cannot build it with these options for this size.
     """
     name, kwargs = options.name, dict[str, Any](options.kwargs)
     if not timm.list_models(name.split(".")[0]):
@@ -68,13 +68,13 @@ def build(options: Backbone, size: int, pretrained: bool = False) -> nn.Module:
 
 
 def head_name(network: nn.Module) -> str:
-    """What the layer is called that gives the logit."""
+    """Return the name of the classifier layer, whose output is the logit."""
     head = network.get_classifier()  # type: ignore[operator]
     return next((name for name, module in network.named_modules() if module is head), "")
 
 
 class PooledLinear(nn.Linear):
-    """A linear layer in the place of a 1x1 convolution of pooled features, shape (n, channels, 1, 1)."""
+    """Linear layer that replaces a 1x1 convolution on pooled features of shape (n, channels, 1, 1)."""
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         return super().forward(values.flatten(1))
@@ -96,14 +96,14 @@ def _give_linear_head(network: nn.Module) -> None:
 
 
 def load(params: Params, path: Path, device: torch.device) -> nn.Module:
-    """Build a network with the weights that `save` wrote, ready for inference on ``device``.
+    """Build a network and load the weights that `save` wrote, in inference mode on ``device``.
 
-    A backbone's file has no head; the network's is then still to be initialised.
+    The backbone's file holds no head; the head must then be initialised by the caller.
 
     Raises
     ------
     WenError
-        If the file is missing, damaged, of another network, or holds numbers that are none.
+        If the file is missing, damaged or of another network, or contains infinite or NaN weights.
     """
     network = build(params.backbone, params.images.size)
     try:
@@ -127,7 +127,13 @@ def load(params: Params, path: Path, device: torch.device) -> nn.Module:
 
 
 def about(path: Path) -> dict[str, Any]:
-    """What `save` wrote besides the weights; a file without it is a `WenError`."""
+    """Read the metadata that `save` wrote next to the weights.
+
+    Raises
+    ------
+    WenError
+        If the file is missing or damaged, or has no such metadata.
+    """
     try:
         with safetensors.safe_open(path, "pt") as file:
             found: dict[str, Any] = json.loads(file.metadata()["wen"])
@@ -139,17 +145,17 @@ def about(path: Path) -> dict[str, Any]:
 
 
 def save(weights: Weights, about: dict[str, object], path: Path) -> None:
-    """Write weights as safetensors with ``about`` as JSON in the metadata's ``wen``.
+    """Write weights as safetensors, with ``about`` as JSON under the metadata key ``wen``.
 
     Raises
     ------
     WenError
-        If a weight is infinite or undefined; nothing is written.
+        If a weight is infinite or NaN; nothing is written.
     """
     if found := flaw(weights):
         raise WenError(f"{path}: not written, because {found}")
-    # safetensors orders several metadata keys at random; one key keeps the bytes equal. Of a weight by two names, as
-    # CoaT has some, it takes nothing but copies.
+    # A single metadata key keeps the bytes reproducible: safetensors writes several in random order. The tensors are
+    # cloned because safetensors refuses tensors that share memory (CoaT has weights with two names).
     with atomic(path) as partial:
         content = safetensors.torch.save(
             {key: tensor.contiguous().cpu().clone() for key, tensor in weights.items()},
@@ -159,19 +165,19 @@ def save(weights: Weights, about: dict[str, object], path: Path) -> None:
 
 
 def without(prefix: str, weights: Weights) -> Weights:
-    """All weights but those of one module, whose name and a point ``prefix`` is."""
+    """Return the weights whose names do not start with ``prefix``, the name of a module and a dot."""
     return {key: tensor for key, tensor in weights.items() if not key.startswith(prefix)}
 
 
 def difference(found: Weights, expected: Weights) -> str:
-    """Say which keys are missing, not expected or of another shape; empty if none."""
-    wanted = {key: tensor.shape for key, tensor in expected.items()}
+    """List the missing keys, the unexpected keys and those of another shape; empty if there are none."""
+    shapes = {key: tensor.shape for key, tensor in expected.items()}
     groups = {
-        "missing": [key for key in wanted if key not in found],
-        "unexpected": [key for key in found if key not in wanted],
+        "missing": [key for key in shapes if key not in found],
+        "unexpected": [key for key in found if key not in shapes],
         "of another shape": [
             f"{key} {tuple(found[key].shape)} instead of {tuple(shape)}"
-            for key, shape in wanted.items()
+            for key, shape in shapes.items()
             if key in found and found[key].shape != shape
         ],
     }

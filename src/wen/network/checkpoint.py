@@ -1,4 +1,4 @@
-"""A training that was stopped, however it was stopped, goes on from its last finished epoch."""
+"""Checkpoints of one model's training: an interrupted training resumes after its last completed epoch."""
 
 import hashlib
 import json
@@ -22,65 +22,66 @@ DEPENDS_ON = {"seed", "images", "backbone", "augment", "features", "train", "hea
 
 @dataclass
 class Progress:
-    """What a training knows after an epoch."""
+    """State of a training after an epoch. The field names are the keys of the checkpoint's JSON metadata."""
 
     stage: str
     epoch: int
-    """Epochs of the stage that are finished."""
+    """Number of completed epochs of the stage."""
     waited: int
-    """Epochs since the best one."""
+    """Number of epochs since the best one, compared with the patience."""
     rows: list[dict[str, float]]
-    """What was logged for each epoch of both stages."""
+    """Metrics of each completed epoch, of both stages."""
     best: dict[str, Any]
     """The best epoch: its stage, number, accuracy and loss."""
     scaler: dict[str, Any] = field(default_factory=dict)
     tensors: Weights = field(default_factory=dict)
-    """``trained.KEY`` and ``best.KEY`` of the tail, ``average.KEY`` of the module, ``optimizer.INDEX.KEY``."""
+    """Tensors named ``trained.KEY`` and ``best.KEY`` (keys of the tail), ``average.KEY`` (keys of the stage's module)
+    and ``optimizer.INDEX.KEY``."""
 
-    def part(self, name: str) -> Weights:
-        """The tensors under one name."""
-        held = {key: tensor for key, tensor in self.tensors.items() if key.startswith(f"{name}.")}
-        return {key.removeprefix(f"{name}."): tensor for key, tensor in held.items()}
+    def group(self, name: str) -> Weights:
+        """Return the tensors named ``name.KEY``, by KEY."""
+        prefix = f"{name}."
+        return {key.removeprefix(prefix): value for key, value in self.tensors.items() if key.startswith(prefix)}
 
 
 class Checkpoint:
-    """The file of one model's training.
+    """Checkpoint file of one model's training.
 
     Parameters
     ----------
     path : Path
     fingerprint : str
-        Of all that the training depends on; a file of another one is not resumed from.
+        Hash of everything that the training depends on. A checkpoint with another fingerprint is ignored.
     """
 
     def __init__(self, path: Path, fingerprint: str) -> None:
         self.path, self.fingerprint = path, fingerprint
 
     def load(self) -> Progress | None:
-        """Read the file; None if there is none, or it is damaged or of another training."""
+        """Read the checkpoint; None if it is missing, damaged or has another fingerprint."""
         try:
             with safetensors.safe_open(self.path, "pt") as file:
                 about = json.loads(file.metadata()["wen"])
-                written = about.pop("sha256"), about.pop("fingerprint")
-                if written[1] != self.fingerprint:
+                digest, fingerprint = about.pop("sha256"), about.pop("fingerprint")
+                if fingerprint != self.fingerprint:
                     return None
                 progress = Progress(**about, tensors={key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
-                return progress if _digest(about, progress.tensors) == written[0] else None
+                return progress if _digest(about, progress.tensors) == digest else None
         except (AttributeError, FileNotFoundError, KeyError, safetensors.SafetensorError, ValueError, TypeError):
             return None
 
     def save(self, progress: Progress) -> None:
-        """Replace the file, whole or not at all."""
+        """Replace the checkpoint atomically."""
         about = {key: value for key, value in vars(progress).items() if key != "tensors"}
         tensors = {key: tensor.detach().contiguous().cpu().clone() for key, tensor in progress.tensors.items()}
         with atomic(self.path) as partial:
-            proof = {"sha256": _digest(about, tensors), "fingerprint": self.fingerprint}
-            metadata = {"wen": json.dumps(about | proof)}
+            checks = {"sha256": _digest(about, tensors), "fingerprint": self.fingerprint}
+            metadata = {"wen": json.dumps(about | checks)}
             partial.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
 
 
 def fingerprint(params: Params, paths: Paths, member: Member) -> str:
-    """Hash all that one model's training depends on: parameters, data, weights, code and libraries."""
+    """Hash everything that one model's training depends on: parameters, data, weights, code and libraries."""
     content = hashlib.sha256()
     content.update(json.dumps([member.name, params.model_dump(include=DEPENDS_ON)]).encode())
     for path in (paths.index, paths.split, paths.backbone):
@@ -90,7 +91,7 @@ def fingerprint(params: Params, paths: Paths, member: Member) -> str:
 
 
 def _digest(about: dict[str, Any], tensors: Weights) -> str:
-    """SHA-256 of all that a checkpoint holds."""
+    """SHA-256 of the metadata and tensors of a checkpoint."""
     content = hashlib.sha256(json.dumps(about).encode())
     for key, tensor in sorted(tensors.items()):
         content.update(key.encode())
@@ -99,19 +100,19 @@ def _digest(about: dict[str, Any], tensors: Weights) -> str:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Weights:
-    """The optimiser's state by ``optimizer.INDEX.KEY``."""
+    """Return the optimiser's state as tensors named ``optimizer.INDEX.KEY``."""
     state = optimizer.state_dict()["state"]
     return {f"optimizer.{index}.{key}": value for index, values in state.items() for key, value in values.items()}
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Weights) -> None:
-    """Give an optimiser the state that `optimizer_tensors` took, by ``INDEX.KEY``."""
+    """Load the state that `optimizer_tensors` returned, by ``INDEX.KEY``, into an optimiser."""
     parameters = optimizer.param_groups[0]["params"]
     state: dict[int, Weights] = {}
     for name, value in tensors.items():
         index, key = name.split(".", 1)
-        like = parameters[int(index)]
-        # In the parameter's own memory format: a fused step takes them for equally laid out.
-        restored = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+        parameter = parameters[int(index)]
+        # In the parameter's memory format, which fused Adam requires of its moments.
+        restored = torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
         state.setdefault(int(index), {})[key] = restored
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})

@@ -1,4 +1,4 @@
-"""A network that OpenVINO compiled for the CPU, which needs neither torch nor timm."""
+"""Run a network on the CPU with OpenVINO, without importing torch or timm."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,35 +9,35 @@ import openvino
 from wen.config.params import Compute
 
 Logits = Callable[[np.ndarray], np.ndarray]
-"""From 8-bit RGB images of shape (n, size, size, 3) to logits of shape (n, networks), float32."""
+"""Maps 8-bit RGB images of shape (n, size, size, 3) to float32 logits of shape (n, networks)."""
 
 
 def compiled(xml: bytes | Path, constants: bytes | Path, options: Compute) -> Logits:
-    """Compile what `wen.network.graph.joined` wrote, for float32 and ``compute.threads``.
+    """Compile the graph that `wen.network.graph.joined` returns, in float32 on ``compute.threads`` threads.
 
     Parameters
     ----------
     xml, constants : bytes or Path
-        Or the files that hold them.
+        The two parts of the graph, or the files that contain them.
     options : Compute
     """
     core = openvino.Core()
-    held = openvino.Tensor(np.frombuffer(constants, np.uint8)) if isinstance(constants, bytes) else constants
+    weights = openvino.Tensor(np.frombuffer(constants, np.uint8)) if isinstance(constants, bytes) else constants
     network = core.compile_model(
-        core.read_model(xml, held),
+        core.read_model(xml, weights),
         "CPU",
         {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": options.threads,
             "INFERENCE_PRECISION_HINT": "f32",
-            "ENABLE_CPU_PINNING": False,  # or two processes share one core
+            "ENABLE_CPU_PINNING": False,  # pinned, two processes would compete for one core
         },
     )
 
     def logits(images: np.ndarray) -> np.ndarray:
-        found: np.ndarray = network(images, share_inputs=True)[0].copy()
-        if len(found) != len(images):  # which OpenVINO does not say
+        output: np.ndarray = network(images, share_inputs=True)[0].copy()
+        if len(output) != len(images):  # OpenVINO does not report that it ran out of memory
             raise MemoryError("OpenVINO")
-        return found
+        return output
 
     return logits

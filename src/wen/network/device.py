@@ -1,4 +1,4 @@
-"""The device a network runs on, and its arithmetic."""
+"""Choose the device a network runs on, its precision and its determinism."""
 
 import os
 import sys
@@ -11,25 +11,25 @@ from wen.errors import WenError
 
 
 def choose(name: str, options: Compute) -> torch.device:
-    """Take a device by name, or with ``auto`` CUDA where it is, else the CPU; say which on standard error.
+    """Return the device of a name, and print it to standard error; ``auto`` is CUDA if available, else the CPU.
 
     Raises
     ------
     WenError
-        If the named device is not here, or does not work with this PyTorch.
+        If the named device is not available, or does not work with the installed PyTorch.
     """
-    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    is_available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        name = "cuda" if here["cuda"] else "cpu"
-    if not here.get(name.split(":")[0], False):
-        available = ", ".join(kind for kind, there in here.items() if there)
+        name = "cuda" if is_available["cuda"] else "cpu"
+    if not is_available.get(name.split(":")[0], False):
+        available = ", ".join(kind for kind, present in is_available.items() if present)
         raise WenError(f"--device {name}: not available here; choose {available} or auto")
     try:
         device = torch.device(name)
         if device.type == "cuda":
             torch.cuda.set_device(device.index or 0)
         torch.zeros(1, device=device).add_(1)
-    except RuntimeError as error:  # no such number, or a GPU that this PyTorch has no code for
+    except RuntimeError as error:  # no device of this number, or a GPU that this PyTorch does not support
         raise WenError(f"--device {name}: {str(error).splitlines()[0]}") from None
     about = torch.cuda.get_device_name() if device.type == "cuda" else f"{options.threads} thread(s)"
     print(f"on {device}: {about}, {str(precision(device, options)).removeprefix('torch.')}", file=sys.stderr)
@@ -37,22 +37,22 @@ def choose(name: str, options: Compute) -> torch.device:
 
 
 def settle(options: Compute) -> None:
-    """Make torch repeatable: a fixed number of threads, deterministic kernels where there are any."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is not repeatable without
+    """Make torch deterministic: a fixed number of threads, and deterministic kernels where they exist."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required for deterministic cuBLAS
     torch.set_num_threads(options.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # Filling new memory helps to find mistakes, and takes 3% of the time.
+    # Filling uninitialised memory is a debugging aid that takes 3% of the time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False  # float32 is to mean it
+    torch.backends.cudnn.allow_tf32 = False  # TF32 has a 10-bit mantissa
 
 
 def precision(device: torch.device, options: Compute) -> torch.dtype:
-    """The type that convolutions compute in: ``auto`` is bfloat16 on a GPU, or float16 where it has no bfloat16.
+    """Return the precision of convolutions: ``auto`` is bfloat16 on a GPU that has it, else float16; float32 on a CPU.
 
-    float16 needs a `torch.amp.GradScaler` in training. Where it overflows, the stage stops and names
-    ``compute.precision: float32``: were one model to change to it by itself, the models would differ by more than
-    rate and fold.
+    Training in float16 needs a `torch.amp.GradScaler`. If it overflows, the stage stops and suggests
+    ``compute.precision: float32``. A silent switch of one model to float32 would make the models differ in more than
+    learning rate and fold.
     """
     if options.precision != "auto":
         dtype: torch.dtype = getattr(torch, options.precision)
@@ -63,27 +63,27 @@ def precision(device: torch.device, options: Compute) -> torch.dtype:
 
 
 def for_storage(options: Compute) -> Compute:
-    """What data/features is computed with: float32, unless ``precision`` names a half type.
+    """Return the options for computing data/features: float32 in place of ``auto``.
 
-    The frozen network runs there once for all models, so full precision costs little, and what is stored as float32
-    or float16 has the digits that these hold.
+    The frozen network runs once for all models, so full precision costs little, and the stored arrays are accurate to
+    the precision of their type.
     """
     return options.model_copy(update={"precision": "float32"}) if options.precision == "auto" else options
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:
-    """Mixed precision if ``dtype`` is a half type, plain arithmetic otherwise."""
+    """Return an autocast context if ``dtype`` is a half type, else a null context."""
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype=dtype)
 
 
 def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Send a tensor to the device; a GPU fetches it by itself, from pinned memory, while the program goes on."""
+    """Copy a tensor to the device; to a GPU asynchronously, from pinned memory."""
     if device.type == "cuda":
         return values.pin_memory().to(device, non_blocking=True)
     return values.to(device)
 
 
-def wait(device: torch.device) -> None:
-    """Wait until the device has done all that it was given."""
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has completed all submitted work."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)

@@ -1,4 +1,4 @@
-"""Numbers that are none: infinite or undefined (NaN) weights, features and logits, and what to do about them."""
+"""Error messages about infinite or NaN weights, features and logits."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from wen.network.arrays import Turned, View
 
 
 def flaw(weights: Mapping[str, torch.Tensor]) -> Message:
-    """Say which weights no network can have: NaN, infinite, or a negative variance; empty if there are none."""
+    """Describe invalid weights: NaN, infinite, or a negative variance. Empty if all weights are valid."""
     found = {key: problem for key, tensor in weights.items() if (problem := _problem(key, tensor))}
     if not found:
         return ""
@@ -21,19 +21,19 @@ def flaw(weights: Mapping[str, torch.Tensor]) -> Message:
 
 
 def kind_of(values: torch.Tensor) -> Message:
-    """What the numbers that are none are."""
+    """Name the kind of the values that are not finite."""
     return "NaN" if values.isnan().any() else "infinite numbers"
 
 
 def overflow(dtype: torch.dtype, remedy: str) -> Message:
-    """Say why finite weights give no finite number for an image, and what to do.
+    """Explain why finite weights give infinite or NaN outputs, and suggest a remedy.
 
     Parameters
     ----------
     dtype : torch.dtype
-        What the convolutions compute in.
+        Precision of the convolutions.
     remedy : str
-        What to do about the weights, where no other type has more range.
+        Remedy to suggest if ``dtype`` has the largest range already.
     """
     if dtype == torch.float16:
         return "computed in float16, whose largest number is 65504; set compute.precision: float32"
@@ -41,8 +41,8 @@ def overflow(dtype: torch.dtype, remedy: str) -> Message:
     return f"computed in {name} from weights that are finite but too large; {remedy}"
 
 
-def refusal(source: str, images: Sequence[str], view: View, problem: str, reason: str) -> WenError:
-    """Make the error that some images' numbers are none, which names the first of them."""
+def nonfinite_error(source: str, images: Sequence[str], view: View, problem: str, reason: str) -> WenError:
+    """Return the error for images with infinite or NaN outputs; it names the first image."""
     more = f" and of {len(images) - 1} more images" if len(images) > 1 else ""
     which = f" ({view})" if isinstance(view, Turned) else "" if view is None else f" (random view {view})"
     return WenError(f"{source} of image {images[0]}{which}{more}: {problem}; {reason}")

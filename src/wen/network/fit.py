@@ -1,4 +1,4 @@
-"""One training stage of one model: epochs, early stopping, the best epoch kept."""
+"""Train one stage of one model, with early stopping and selection of the best epoch."""
 
 import math
 import sys
@@ -16,53 +16,56 @@ from wen.network.checkpoint import Checkpoint, Progress, Weights, optimizer_tens
 from wen.network.cut import Convolutions
 from wen.network.finite import flaw
 from wen.network.inputs import Inputs, batches
-from wen.network.progress import Place, epoch_bar, reading
-from wen.network.steps import Steps, Task, evaluate, shuffled
+from wen.network.progress import Position, epoch_bar, format_metrics
+from wen.network.steps import Task, Trainer, evaluate, shuffled
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What a stage trains, and from what."""
+    """One of the two training stages: its module, inputs and options."""
 
     name: str
     """``head`` or ``finetune``."""
     module: nn.Module
-    """All or part of the tail: from a batch of ``inputs`` to logits of shape (n, 1)."""
+    """The module to train, all or part of the tail: maps a batch of ``inputs`` to logits of shape (n, 1)."""
     inputs: Inputs
     options: Head | Finetune
-    """The number of epochs; fewer are run if ``patience`` of them pass without a better one."""
-    keeps_own: bool = False
-    """Whether its best epoch is kept even if one of an earlier stage was better."""
+    """The number of epochs, and the patience: training stops after that many epochs without improvement."""
+    ignores_earlier_best: bool = False
+    """Whether the best epoch is chosen among those of this stage only, even if one of an earlier stage is better."""
 
 
 @dataclass(frozen=True)
-class Best:
-    """The best epoch: highest validation accuracy, ties to the lower validation loss."""
+class BestEpoch:
+    """The epoch with the highest validation accuracy; ties go to the lower validation loss."""
 
     stage: str
     epoch: int
-    """Of its stage, counted from 1."""
+    """Number of the epoch within its stage, from 1."""
     accuracy: float
+    """Validation accuracy."""
     loss: float
+    """Validation loss."""
     weights: Weights
+    """State dict of the tail after the epoch."""
     diverged: bool = False
-    """After it the loss became infinite or undefined, and training stopped."""
+    """Whether training stopped after this epoch because it diverged."""
 
     @property
     def figures(self) -> dict[str, Any]:
-        """All but the weights."""
+        """All fields but the weights."""
         return {key: value for key, value in vars(self).items() if key != "weights"}
 
 
 class Curves:
-    """What every epoch of a training measured: kept for its checkpoint, and written by DVCLive."""
+    """Metrics of every epoch of a training: stored in its checkpoint and logged by DVCLive."""
 
     def __init__(self, live: Live) -> None:
         self.live = live
         self.rows: list[dict[str, float]] = []
 
     def log(self, row: dict[str, float]) -> None:
-        """Log one epoch."""
+        """Add the metrics of one epoch."""
         self.rows.append(row)
         for name, value in row.items():
             self.live.log_metric(name, value)
@@ -73,53 +76,55 @@ def fit(
     task: Task,
     stage: Stage,
     curves: Curves,
-    best: Best | None = None,
+    best: BestEpoch | None = None,
     checkpoint: Checkpoint | None = None,
-    where: Place | None = None,
-) -> Best:
-    """Train a stage's module for up to ``stage.options.epochs``.
+    position: Position | None = None,
+) -> BestEpoch:
+    """Train a stage's module for at most ``stage.options.epochs`` epochs.
 
     Parameters
     ----------
     task : Task
     stage : Stage
     curves : Curves
-        Gets one row an epoch.
-    best : Best, optional
-        The best epoch of an earlier stage: training starts from it, and has to beat it unless ``stage.keeps_own``.
+        Receives one row of metrics per epoch.
+    best : BestEpoch, optional
+        Best epoch of an earlier stage. Training starts from its weights. A later epoch replaces it if it is better, or
+        in any case with ``stage.ignores_earlier_best``.
     checkpoint : Checkpoint, optional
-        Where each epoch is kept, and where an interrupted training goes on from.
-    where : Place, optional
-        What the progress bar says of the model.
+        Saved after every epoch; an interrupted training resumes from it.
+    position : Position, optional
+        The model's position in the study, for the progress bar.
 
     Returns
     -------
-    Best
-        Of this stage and the earlier one; of this stage alone, if it ``keeps_own`` and has learnt in any epoch.
+    BestEpoch
+        The best epoch of this and the earlier stage. With ``stage.ignores_earlier_best``, the best of this stage,
+        provided that at least one of its epochs took an optimiser step.
 
     Raises
     ------
     WenError
-        If no epoch had a finite loss: there is nothing to keep.
+        If training diverged before there was any best epoch.
     """
-    left = checkpoint.load() if checkpoint else None
-    if left and (left.stage, stage.name) == ("finetune", "head"):  # this stage was done before the interruption
-        return Best(**left.best, weights=left.part("best"))
+    saved = checkpoint.load() if checkpoint else None
+    if saved and (saved.stage, stage.name) == ("finetune", "head"):  # the checkpoint is of the later stage
+        return BestEpoch(**saved.best, weights=saved.group("best"))
     if best is not None:
         task.tail.load_state_dict(best.weights)
     training = _Training(task, stage)
-    if left and left.stage == stage.name:
-        best = training.go_on(left)
+    if saved and saved.stage == stage.name:
+        best = training.resume(saved)
     training.best = best
-    where = where or Place(f"LR {task.member.recipe}, fold {task.member.fold}")
-    with epoch_bar(where, stage.name, stage.options.epochs, training.epoch) as advance:
-        while training.goes_on:
-            row = training.next_epoch()
+    position = position or Position(f"LR {task.member.recipe}, fold {task.member.fold}")
+    with epoch_bar(position, stage.name, stage.options.epochs, training.epoch) as advance:
+        while not training.is_finished:
+            row = training.run_epoch()
             curves.log(row)
             if problem := training.divergence(row):
-                return _stopped(training, problem)
-            training.judge(row)
-            advance(reading(row, training.best.accuracy if training.best else None))
+                return _best_before_divergence(training, problem)
+            training.update_best(row)
+            advance(format_metrics(row, training.best.accuracy if training.best else None))
             if checkpoint and training.best:
                 checkpoint.save(training.progress(curves))
     if training.best is None:
@@ -128,95 +133,98 @@ def fit(
 
 
 class _Training:
-    """How far a stage is."""
+    """State of a stage during training."""
 
     def __init__(self, task: Task, stage: Stage) -> None:
-        self.task, self.stage, self.steps = task, stage, Steps(task, stage.module)
-        self.trained = _names(stage.module, task.tail)
-        self.begun = {key: value.clone() for key, value in task.tail.state_dict().items()}
-        self.epoch = self.waited = 0
-        self.best: Best | None = None
+        self.task, self.stage, self.trainer = task, stage, Trainer(task, stage.module)
+        self.trained_keys = _keys_in_tail(stage.module, task.tail)
+        self.initial_state = {key: value.clone() for key, value in task.tail.state_dict().items()}
+        self.epoch = self.epochs_since_best = 0
+        self.best: BestEpoch | None = None
 
     @property
-    def goes_on(self) -> bool:
-        return self.epoch < self.stage.options.epochs and self.waited < self.stage.options.patience
+    def is_finished(self) -> bool:
+        options = self.stage.options
+        return self.epoch >= options.epochs or self.epochs_since_best >= options.patience
 
-    def go_on(self, left: Progress) -> Best:
-        """Take up what a checkpoint holds."""
-        self.epoch, self.waited = left.epoch, left.waited
-        self.task.tail.load_state_dict(self.begun | left.part("trained"))
-        restore_optimizer(self.steps.optimizer, left.part("optimizer"))
-        if self.steps.average:
-            self.steps.average.restore(left.part("average"))
-        if left.scaler:  # none, if the device that it began on needed no scaling
-            self.steps.scaler.load_state_dict(left.scaler)
-        return Best(**left.best, weights=self.begun | left.part("best"))
+    def resume(self, saved: Progress) -> BestEpoch:
+        """Restore the state from a checkpoint, and return the best epoch so far."""
+        self.epoch, self.epochs_since_best = saved.epoch, saved.waited
+        self.task.tail.load_state_dict(self.initial_state | saved.group("trained"))
+        restore_optimizer(self.trainer.optimizer, saved.group("optimizer"))
+        if self.trainer.average:
+            self.trainer.average.restore(saved.group("average"))
+        if saved.scaler:  # empty if the training started on a device without gradient scaling
+            self.trainer.scaler.load_state_dict(saved.scaler)
+        return BestEpoch(**saved.best, weights=self.initial_state | saved.group("best"))
 
-    def next_epoch(self) -> dict[str, float]:
-        """Train an epoch and measure it."""
+    def run_epoch(self) -> dict[str, float]:
+        """Train for one epoch, and return its training and validation metrics."""
         task, params = self.task, self.task.params
         order = shuffled(task.train_rows, params.seed, task.member.fold, self.stage.name, self.epoch)
         rows = batches(order, params.train.batch_size)
         rate = params.train.rate_in(self.epoch, self.stage.options.epochs)
-        trained = self.steps.run(self.stage.inputs, rows, self.epoch % params.augment.views, rate)
-        with self.steps.judged():
-            validated = evaluate(self.stage.module, self.stage.inputs, task)
+        loss, accuracy = self.trainer.run(self.stage.inputs, rows, self.epoch % params.augment.views, rate)
+        with self.trainer.evaluation_weights():
+            validation_loss, validation_accuracy = evaluate(self.stage.module, self.stage.inputs, task)
         return {
             "stage": TRAINING[self.stage.name],
-            "loss/train": trained[0],
-            "loss/validation": validated[0],
-            "accuracy/train": trained[1],
-            "accuracy/validation": validated[1],
+            "loss/train": loss,
+            "loss/validation": validation_loss,
+            "accuracy/train": accuracy,
+            "accuracy/validation": validation_accuracy,
         }
 
-    def judge(self, row: dict[str, float]) -> None:
-        """Keep the weights if the epoch is the best, and count it."""
+    def update_best(self, row: dict[str, float]) -> None:
+        """Count a completed epoch, and save its weights if it is the best."""
         self.epoch += 1
-        accuracy, loss, rival = row["accuracy/validation"], row["loss/validation"], self._rival
-        if self.steps.any_made and (rival is None or (accuracy, -loss) > (rival.accuracy, -rival.loss)):
-            with self.steps.judged():
-                now = self.task.tail.state_dict()
-                weights = self.begun | {key: now[key].clone() for key in self.trained}
-            self.best, self.waited = Best(self.stage.name, self.epoch, accuracy, loss, weights), 0
+        accuracy, loss, best = row["accuracy/validation"], row["loss/validation"], self._best_to_beat
+        if self.trainer.took_a_step and (best is None or (accuracy, -loss) > (best.accuracy, -best.loss)):
+            with self.trainer.evaluation_weights():
+                state = self.task.tail.state_dict()
+                weights = self.initial_state | {key: state[key].clone() for key in self.trained_keys}
+            self.best = BestEpoch(self.stage.name, self.epoch, accuracy, loss, weights)
+            self.epochs_since_best = 0
         else:
-            self.waited += 1
+            self.epochs_since_best += 1
 
     @property
-    def _rival(self) -> Best | None:
-        """The best epoch of those that the next one has to beat."""
-        earlier = self.best is not None and self.best.stage != self.stage.name
-        return None if earlier and self.stage.keeps_own else self.best
+    def _best_to_beat(self) -> BestEpoch | None:
+        """The best epoch that counts for this stage; None if there is none yet."""
+        is_earlier = self.best is not None and self.best.stage != self.stage.name
+        return None if is_earlier and self.stage.ignores_earlier_best else self.best
 
     def divergence(self, row: dict[str, float]) -> Message:
-        """Say what shows that training no longer learns; nothing, if it does."""
+        """Describe why training diverged in the last epoch; empty if it did not."""
         if not math.isfinite(row["loss/train"] + row["loss/validation"]):
             return f"the loss is {row['loss/train']:g} in training and {row['loss/validation']:g} in validation"
-        if found := flaw(self.stage.module.state_dict()):  # which a ReLU6 behind it can hide from the loss
+        if found := flaw(self.stage.module.state_dict()):  # the loss can stay finite, e.g. behind a ReLU6
             return f"a weight overflows: {found}"
-        options, scaler = self.stage.options, self.steps.scaler
-        ends = self.epoch + 1 == options.epochs or self.waited + 1 == options.patience
-        # The scale halves with every step whose gradients are infinite.
-        if (ends and not self.steps.any_made) or (scaler.is_enabled() and scaler.get_scale() < 1):
+        options, scaler = self.stage.options, self.trainer.scaler
+        is_last = self.epoch + 1 == options.epochs or self.epochs_since_best + 1 == options.patience
+        # The scale is halved at every step with infinite gradients.
+        if (is_last and not self.trainer.took_a_step) or (scaler.is_enabled() and scaler.get_scale() < 1):
             return "no step has finite gradients in float16 (compute.precision: float32 has a larger range)"
         return ""
 
     def progress(self, curves: Curves) -> Progress:
-        """What the checkpoint keeps."""
+        """Return the state to save in the checkpoint; that of a finished stage needs only the best weights."""
         assert self.best
-        state = self.task.tail.state_dict() if self.goes_on else {}
-        kept = {"best": self.best.weights, "trained": state}
-        tensors = {f"{part}.{key}": held[key] for part, held in kept.items() for key in self.trained if held}
-        tensors |= optimizer_tensors(self.steps.optimizer) if self.goes_on else {}
-        if self.steps.average and self.goes_on:
-            tensors |= {f"average.{key}": value for key, value in self.steps.average.weights.items()}
+        tensors = {f"best.{key}": self.best.weights[key] for key in self.trained_keys}
+        if not self.is_finished:
+            state = self.task.tail.state_dict()
+            tensors |= {f"trained.{key}": state[key] for key in self.trained_keys}
+            tensors |= optimizer_tensors(self.trainer.optimizer)
+            if self.trainer.average:
+                tensors |= {f"average.{key}": value for key, value in self.trainer.average.weights.items()}
         return Progress(
-            self.stage.name, self.epoch, self.waited, curves.rows, self.best.figures,
-            self.steps.scaler.state_dict(), tensors,
+            self.stage.name, self.epoch, self.epochs_since_best, curves.rows, self.best.figures,
+            self.trainer.scaler.state_dict(), tensors,
         )  # fmt: skip
 
 
-def _stopped(training: _Training, problem: Message) -> Best:
-    """End a training that diverged with its best epoch, if it has one."""
+def _best_before_divergence(training: _Training, problem: Message) -> BestEpoch:
+    """Print why training stopped, and return its best epoch; raise `WenError` if there is none."""
     member, stage = training.task.member, training.stage
     model = f"LR {member.recipe}, fold {member.fold}"
     where: Message = f"{model}: after epoch {training.epoch + 1} of {stage.name} {problem}"
@@ -229,13 +237,13 @@ def _stopped(training: _Training, problem: Message) -> Best:
 
 
 def _remedy(module: nn.Module) -> Message:
-    """What to do about a loss that is no number, though weights and features are."""
+    """Suggest a remedy for a training that diverged."""
     types = {part.dtype for part in module.modules() if isinstance(part, Convolutions)} - {torch.float32}
     lower = "lower this learning rate in params.yaml (lr, lr_grid)"
     return f"{lower}, or set compute.precision: float32" if types else lower
 
 
-def _names(module: nn.Module, tail: nn.Module) -> list[str]:
-    """What the module's tensors are called in the tail."""
-    places = {value.data_ptr() for value in module.state_dict().values()}
-    return [key for key, value in tail.state_dict().items() if value.data_ptr() in places]
+def _keys_in_tail(module: nn.Module, tail: nn.Module) -> list[str]:
+    """Return the keys of the module's tensors in the state dict of the tail."""
+    addresses = {value.data_ptr() for value in module.state_dict().values()}
+    return [key for key, value in tail.state_dict().items() if value.data_ptr() in addresses]

@@ -1,4 +1,4 @@
-"""The frozen network, run the fastest way there is: by OpenVINO on a CPU, by torch elsewhere."""
+"""Run the frozen network: with OpenVINO on a CPU, with torch elsewhere."""
 
 import warnings
 from collections.abc import Callable
@@ -19,19 +19,19 @@ Run = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
 
 
 class Frozen(nn.Module):
-    """From images in [0, 1] to feature maps of the pretrained network, of shape (n, height, width, channels).
+    """Map images in [0, 1], of shape (n, size, size, 3), to feature maps of shape (n, height, width, channels).
 
-    Their second dimension always comes last, also of maps and tokens that are not of shape (n, channels, ...).
-    Of the last maps `runner` makes pooled features, in float32 whatever the maps are computed in.
+    The second dimension of every output is moved to the end, also for networks whose maps or tokens do not have the
+    shape (n, channels, ...). For the kind ``pooled`` the output is the last feature map; `runner` pools it in float32.
 
     Parameters
     ----------
     network : Module
-        In inference mode. Images are normalised as its ``pretrained_cfg`` says.
+        A network in inference mode. Its ``pretrained_cfg`` defines the normalisation of the images.
     unfreeze_from : str
-        Where the network is cut.
+        Name of the module before which the network is cut.
     kinds : tuple of str
-        Which of `KINDS`: activations at the cut, and pooled features.
+        Outputs, from `KINDS`: ``activations`` at the cut, and ``pooled`` features.
     """
 
     mean: torch.Tensor
@@ -55,10 +55,10 @@ class Frozen(nn.Module):
 
 
 def runner(frozen: Frozen, size: int, device: torch.device, options: Compute) -> Run:
-    """Make a function that runs the frozen network on batches of images of ``size`` px on the device.
+    """Return a function that runs the frozen network on batches of images of ``size`` px on the device.
 
-    It gives float32: activations of shape (n, height, width, channels), pooled features of (n, channels).
-    A network that torch.fx cannot trace runs in torch: OpenVINO would trace it, too.
+    The outputs are float32: activations of shape (n, height, width, channels), pooled features of shape (n, channels).
+    A network that torch.fx cannot trace always runs in torch, since OpenVINO has to trace it, too.
     """
     with_openvino = device.type == "cpu" and options.cpu_engine == "openvino" and frozen.is_traced
     compute = _openvino(frozen, size, options) if with_openvino else _torch(frozen, precision(device, options))
@@ -81,18 +81,16 @@ def _torch(frozen: Frozen, dtype: torch.dtype) -> Run:
 
 
 def to_openvino(frozen: Frozen, size: int) -> "openvino.Model":
-    """Convert the frozen network for batches of any number of images of ``size`` px."""
-    # Not openvino.convert_model: it reports each use to its maker.
+    """Convert the frozen network to OpenVINO, for images of ``size`` px and any batch size."""
+    # not openvino.convert_model, which sends usage data
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     frontend = FrontEndManager().load_by_framework("pytorch")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of torch.jit.trace, which the decoder uses
-        warnings.simplefilter(
-            "ignore", torch.jit.TracerWarning
-        )  # of a transformer's checks of the size, which is fixed
-        # torch.fx has traced the network, which thus runs the same way each time: to check this doubles the time
+        warnings.simplefilter("ignore", FutureWarning)  # from torch.jit.trace, which the decoder uses
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # from the image size checks of transformers
+        # Tracing by torch.fx has succeeded, so the network runs the same way each time; checking that doubles the time.
         decoder = TorchScriptPythonDecoder(
             frozen, example_input=torch.zeros(2, size, size, 3), trace_kwargs={"check_trace": False}
         )
@@ -111,13 +109,13 @@ def _openvino(frozen: Frozen, size: int, options: Compute) -> Run:
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": options.threads,
             "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16", "float16": "f16"}.get(options.precision, "f32"),
-            "ENABLE_CPU_PINNING": False,  # or two processes share one core
+            "ENABLE_CPU_PINNING": False,  # pinned, two processes would compete for one core
         },
     )
 
     def run(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         outputs = tuple(output.copy() for output in compiled(images.numpy(), share_inputs=True).values())
-        if any(len(output) != len(images) for output in outputs):  # which OpenVINO does not say
+        if any(len(output) != len(images) for output in outputs):  # OpenVINO does not report that it ran out of memory
             raise MemoryError("OpenVINO")
         return tuple(map(torch.from_numpy, outputs))
 

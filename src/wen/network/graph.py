@@ -1,7 +1,7 @@
-"""The networks of a classifier as a graph of OpenVINO's, made of their weights without torch and timm.
+"""Build an OpenVINO graph of a classifier's networks from their weights, without torch or timm.
 
-What torch knows of a network besides its weights, which layers it has and how they follow each other, is the same for
-all models of a study: stage ``features`` writes it once.
+The architecture is the same for all models of a study, so the stage ``features`` writes it once, without weights, to
+models/graph.json.
 """
 
 import re
@@ -16,45 +16,46 @@ import numpy as np
 from wen.files import read_json, write_json
 
 Arrays = Mapping[str, np.ndarray]
-"""Weights by timm's names."""
+"""Weights by their names in timm."""
 PLACE = re.compile(rb'(?<= offset=")(\d+)(" size=")(\d+)(?=")')
-"""Where OpenVINO's XML refers to the bytes of a constant."""
+"""Matches the offset and the size of a constant, in bytes, in OpenVINO's XML."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a network, whose weights are still to come."""
+    """Part of a network, without its weights. The field names are keys of models/graph.json."""
 
     xml: str
-    """As OpenVINO writes it; constants are named by their place, in bytes."""
+    """The graph in OpenVINO's XML, which refers to constants by their byte offsets."""
     length: int
-    """Of all constants, in bytes."""
+    """Total size of the constants, in bytes."""
     weights: list[tuple[int, str]]
-    """The place and the name of each weight."""
+    """Offset and name of each weight."""
     others: list[tuple[int, str]]
-    """The place and the bytes, in hexadecimal, of each other constant."""
+    """Offset and bytes (hexadecimal) of each constant that is not a weight."""
 
     def model(self, weights: Arrays) -> Any:
-        """Give the part its weights: an ``openvino.Model``."""
+        """Return an ``openvino.Model`` of the part with the given weights."""
         import openvino
 
         constants = np.zeros(self.length, np.uint8)
-        known = [(begin, weights[name].tobytes()) for begin, name in self.weights]
-        for begin, content in [*known, *((begin, bytes.fromhex(text)) for begin, text in self.others)]:
+        contents = [(begin, weights[name].tobytes()) for begin, name in self.weights]
+        contents += [(begin, bytes.fromhex(text)) for begin, text in self.others]
+        for begin, content in contents:
             constants[begin : begin + len(content)] = np.frombuffer(content, np.uint8)
         return openvino.Core().read_model(self.xml.encode(), openvino.Tensor(constants))
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A network in two parts: 8-bit RGB images to activations at the cut, and these to a logit; see `Assembly`."""
+    """A network in two parts: 8-bit RGB images to activations at the cut, and activations to a logit."""
 
     trunk: Part
     tail: Part
 
 
 def write(graph: Graph | None, path: Path) -> None:
-    """Write models/graph.json; None is a network that cannot be traced."""
+    """Write models/graph.json; None stands for a network that cannot be traced."""
     write_json(path, asdict(graph) if graph else {})
 
 
@@ -64,24 +65,29 @@ def read(path: Path) -> Graph | None:
     Raises
     ------
     WenError
-        If there is no such file, or it is damaged.
+        If the file is missing or damaged.
     """
     content = read_json(path)
     return Graph(**{name: Part(**part) for name, part in content.items()}) if content else None
 
 
 def joined(graph: Graph, networks: Sequence[Arrays]) -> tuple[bytes, bytes]:
-    """Join the trunk that networks share and the tail of each: in XML, and the constants that it refers to.
+    """Join several networks into one graph: the shared trunk, followed by the tail of each network.
 
-    It takes 8-bit RGB images of shape (n, size, size, 3), and gives logits of shape (n, networks). Equal weights give
-    equal bytes. A model that is read from this computes other last digits than the one that was joined, so a study and
-    a bundle of it both read it.
+    The graph maps 8-bit RGB images of shape (n, size, size, 3) to logits of shape (n, networks). Equal weights give
+    equal bytes. A model read back from these bytes differs from the joined model in the last digits of its logits, so
+    both the study and its bundle run the model that was read back.
 
     Parameters
     ----------
     graph : Graph
     networks : sequence of mappings
-        The weights of each, which are equal before the cut.
+        The weights of each network; those before the cut must be equal.
+
+    Returns
+    -------
+    tuple of bytes
+        OpenVINO's XML, and the constants that it refers to.
     """
     import openvino
     from openvino import opset13
@@ -93,19 +99,19 @@ def joined(graph: Graph, networks: Sequence[Arrays]) -> tuple[bytes, bytes]:
         for entry in tail.get_parameters()[0].output(0).get_target_inputs():
             entry.replace_source_output(activations)
     logits = opset13.concat([tail.get_results()[0].input_value(0) for tail in tails], 1)
-    logits.output(0).set_names({"logits"})  # or it is called after what the process has made before
-    return written(openvino.Model([opset13.result(logits)], trunk.get_parameters()))
+    logits.output(0).set_names({"logits"})  # the default name depends on earlier conversions
+    return serialize(openvino.Model([opset13.result(logits)], trunk.get_parameters()))
 
 
 def places(xml: bytes) -> list[tuple[int, int]]:
-    """Where the constants are that OpenVINO's XML refers to, and how long they are, in bytes."""
+    """Return the offset and the size, in bytes, of each constant that OpenVINO's XML refers to."""
     return [(int(match[1]), int(match[3])) for match in PLACE.finditer(xml)]
 
 
-def written(model: Any) -> tuple[bytes, bytes]:
-    """What OpenVINO writes of a model, XML and constants, with layers called by their number.
+def serialize(model: Any) -> tuple[bytes, bytes]:
+    """Serialise an OpenVINO model to XML and constants, with layers named by their number.
 
-    Its own names count what the process has converted before.
+    OpenVINO's own layer names depend on how many models the process has converted before.
     """
     import openvino
 

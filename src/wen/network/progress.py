@@ -1,4 +1,4 @@
-"""What a person sees of a training: which model of how many, its epochs, what they measured, and the time left."""
+"""Progress bar of a training: the model's number, its epochs, their metrics and the remaining time."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,37 +17,43 @@ from wen.times import spent
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a model stands among those of the study."""
+class Position:
+    """Position of a model among the models of the study."""
 
     title: Message
-    """E.g. ``model 3 of 15 (LR 0.001, fold 2)``."""
-    left: int = 0
-    """How many models come after it."""
-    each: float | None = None
-    """Mean seconds of those before it; None if there is none."""
-    begun: float = field(default_factory=time.monotonic)
+    """For example ``model 3 of 15 (LR 0.001, fold 2)``."""
+    remaining: int = 0
+    """Number of models after this one."""
+    mean_seconds: float | None = None
+    """Mean training time of the models before this one, in s; None for the first model."""
+    started: float = field(default_factory=time.monotonic)
 
-    def time_left(self, stage: float) -> Message:
-        """E.g. ``0:12 left, all models 12:30``, from the seconds left for this stage of training."""
-        if self.each is None:
-            return f"{_clock(stage)} left"
-        now = max(stage, self.each - (time.monotonic() - self.begun))
-        return f"{_clock(stage)} left, all models {_clock(now + self.left * self.each)}"
+    def time_left(self, stage_seconds: float) -> Message:
+        """Format the remaining time, for example ``0:12 left, all models 12:30``.
+
+        Parameters
+        ----------
+        stage_seconds : float
+            Estimated time until the end of the current stage, in s.
+        """
+        if self.mean_seconds is None:
+            return f"{_clock(stage_seconds)} left"
+        model_seconds = max(stage_seconds, self.mean_seconds - (time.monotonic() - self.started))
+        return f"{_clock(stage_seconds)} left, all models {_clock(model_seconds + self.remaining * self.mean_seconds)}"
 
 
-def place(params: Params, paths: Paths, member: Member) -> Place:
-    """Count the models in the order in which `dvc repro` trains them: the learning rate in focus first."""
+def position_of(member: Member, params: Params, paths: Paths) -> Position:
+    """Find a model's position in the training order of `dvc repro`, which starts with params.yaml's ``lr``."""
     recipes = dict.fromkeys([str(params.lr), *params.rates])
     order = [model for recipe in recipes for model in params.members(recipe)]
-    before = order.index(member)
-    seconds = spent(paths).get("train-fold", [])[-before:] if before else []
-    title = f"model {before + 1} of {len(order)} (LR {member.recipe}, fold {member.fold})"
-    return Place(title, len(order) - before - 1, sum(seconds) / len(seconds) if seconds else None)
+    index = order.index(member)
+    seconds = spent(paths).get("train-fold", [])[-index:] if index else []
+    title = f"model {index + 1} of {len(order)} (LR {member.recipe}, fold {member.fold})"
+    return Position(title, len(order) - index - 1, sum(seconds) / len(seconds) if seconds else None)
 
 
-def reading(row: dict[str, float], best: float | None) -> Message:
-    """Say what an epoch measured, each number with what it was measured on, and the best accuracy so far."""
+def format_metrics(row: dict[str, float], best: float | None) -> Message:
+    """Format the metrics of an epoch, and the best validation accuracy so far."""
     return (
         f"training loss {row['loss/train']:.3f}, accuracy {row['accuracy/train']:.3f}; "
         f"validation loss {row['loss/validation']:.3f}, accuracy {row['accuracy/validation']:.3f}"
@@ -56,38 +62,43 @@ def reading(row: dict[str, float], best: float | None) -> Message:
 
 
 class _Epochs(Progress):
-    """A title, a bar, and below it what the last epoch measured."""
+    """A title, a progress bar, and the metrics of the last epoch below it."""
 
-    title = figures = ""
+    title = metrics = ""
 
     def get_renderables(self) -> Iterator[RenderableType]:
         yield Text(self.title)
         yield from super().get_renderables()
-        if self.figures:
-            yield Text(self.figures)
+        if self.metrics:
+            yield Text(self.metrics)
 
 
 @contextmanager
 def epoch_bar(
-    where: Place, stage: str, epochs: int, done: int = 0, console: Console | None = None
+    position: Position, stage: str, epochs: int, done: int = 0, console: Console | None = None
 ) -> Iterator[Callable[[str], None]]:
-    """Show a bar of ``epochs`` steps, ``done`` of them finished; call what is yielded with each epoch's figures.
+    """Show a progress bar of ``epochs`` epochs, of which ``done`` are completed, for the duration of a block.
 
-    It disappears when the stage is over, and is not shown at all where there is no terminal.
+    Nothing is shown if the output is not a terminal.
+
+    Yields
+    ------
+    callable
+        Call it after each epoch with the epoch's metrics as text.
     """
     console = console or Console(stderr=True)
     columns = (TextColumn(stage), BarColumn(12), MofNCompleteColumn(), TextColumn("{task.description}"))
-    begun, ran = time.monotonic(), 0
+    started, completed = time.monotonic(), 0
     with _Epochs(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        bar.title = where.title
+        bar.title = position.title
         task = bar.add_task("", total=epochs, completed=done)
 
-        def advance(figures: str) -> None:
-            nonlocal ran
-            ran += 1
-            left = (time.monotonic() - begun) / ran * (epochs - done - ran)
-            bar.figures = figures
-            bar.update(task, advance=1, description=where.time_left(left))
+        def advance(metrics: str) -> None:
+            nonlocal completed
+            completed += 1
+            seconds_left = (time.monotonic() - started) / completed * (epochs - done - completed)
+            bar.metrics = metrics
+            bar.update(task, advance=1, description=position.time_left(seconds_left))
 
         yield advance
 

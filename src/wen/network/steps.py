@@ -1,4 +1,4 @@
-"""One pass over images: training steps on random views, or logits of images as they are."""
+"""One pass over images: training steps on a random view, or logits in inference mode."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from wen.config.params import Params
 from wen.config.seeds import seed_for
 from wen.errors import WenError
 from wen.network.arrays import View
-from wen.network.average import Average
+from wen.network.average import WeightAverage
 from wen.network.cut import Convolutions
 from wen.network.device import to_device
 from wen.network.inputs import Inputs, Rows, batches
@@ -21,27 +21,27 @@ from wen.network.inputs import Inputs, Rows, batches
 
 @dataclass(frozen=True)
 class Task:
-    """What both stages of one model's training share."""
+    """The training of one model: the data and settings that both stages share."""
 
     params: Params
     member: Member
     tail: nn.Module
-    """All that is ever trained; its weights are what a best epoch keeps."""
+    """The trainable part of the network; the weights of the best epoch are its state dict."""
     label: np.ndarray
-    """Of every row of data/index.csv."""
+    """Label of each row of data/index.csv."""
     train_rows: np.ndarray
     validation_rows: np.ndarray
     device: torch.device
 
 
-class Steps:
-    """Trains a module by Adam, one pass after another, as params.yaml's ``train`` says.
+class Trainer:
+    """Train a module with Adam, with the settings of params.yaml's ``train``.
 
     Parameters
     ----------
     task : Task
     module : Module
-        All or part of the tail: from a batch of inputs to logits of shape (n, 1).
+        All or part of the tail: maps a batch of inputs to logits of shape (n, 1).
     """
 
     def __init__(self, task: Task, module: nn.Module) -> None:
@@ -52,16 +52,31 @@ class Steps:
             weight_decay=options.weight_decay, decoupled_weight_decay=True,
         )  # fmt: skip
         self.smoothing = options.label_smoothing
-        self.average = Average(module, options.ema) if options.ema else None
+        self.average = WeightAverage(module, options.ema) if options.ema else None
         self.half = any(isinstance(part, Convolutions) and part.dtype == torch.float16 for part in module.modules())
         self.scaler = torch.amp.GradScaler(task.device.type, enabled=self.half)
         self.target = torch.tensor(task.label).float().to(task.device)
         self.weight = torch.from_numpy(class_weights(task.label[task.train_rows])).float().to(task.device)
 
     def run(self, inputs: Inputs, rows: Rows, view: int, rate: float = 1.0) -> tuple[float, float]:
-        """Make one pass over batches of rows at ``rate`` times the learning rate, and return mean loss and accuracy.
+        """Train on one pass over batches of rows.
 
-        Their sums stay on the device until the pass ends, so no step waits for it.
+        The sums of loss and accuracy stay on the device until the pass ends, so that no step waits for it.
+
+        Parameters
+        ----------
+        inputs : Inputs
+        rows : sequence of ndarray
+            Rows of data/index.csv, one array per batch.
+        view : int
+            Number of the random view.
+        rate : float
+            Factor of the learning rate, from the schedule.
+
+        Returns
+        -------
+        tuple of float
+            Mean loss and accuracy.
         """
         self.module.train()
         for group in self.optimizer.param_groups:
@@ -78,31 +93,32 @@ class Steps:
             self.scaler.step(self.optimizer)
             self.scaler.update()
             if self.average:
-                self.average.step()
+                self.average.update()
             correct = ((logit.detach() >= 0) == (label == 1)).sum()
             total += torch.stack([loss.detach() * len(label), correct.float()])
         loss_sum, correct_sum = total.tolist()
         return loss_sum / len(order), correct_sum / len(order)
 
-    def judged(self) -> AbstractContextManager[None]:
-        """Put what is judged and kept into the module until a block ends: its average, if there is one."""
-        return self.average.in_place() if self.average else nullcontext()
+    def evaluation_weights(self) -> AbstractContextManager[None]:
+        """Load the averaged weights into the module for the duration of a block; without averaging, do nothing."""
+        return self.average.applied() if self.average else nullcontext()
 
     @property
-    def any_made(self) -> bool:
-        """Whether any step was made; those with infinite gradients in float16 are left out."""
+    def took_a_step(self) -> bool:
+        """Whether any optimiser step was taken; in float16, steps with infinite gradients are skipped."""
         return not self.half or any(int(state["step"]) > 0 for state in self.optimizer.state.values())
 
 
 def smoothed(label: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """Spread a part of each label evenly over both classes (Szegedy et al. 2016)."""
+    """Apply label smoothing (Szegedy et al. 2016)."""
     return label * (1 - smoothing) + smoothing / 2 if smoothing else label
 
 
 def initialise(head: nn.Linear, seed: int, fold: int) -> None:
-    """Draw a fold's new head as Keras' Dense does: Glorot-uniform weights, zero bias.
+    """Initialise the head like Keras' Dense layer: Glorot-uniform weights and zero bias.
 
-    It starts from the same weights at every learning rate: the models of a fold differ by the rate alone (3.2).
+    The weights depend on the fold but not on the learning rate, so that the models of a fold differ in the learning
+    rate only (3.2).
     """
     generator = torch.Generator().manual_seed(seed_for(seed, fold, what="new head"))
     weight = torch.empty(head.weight.shape)
@@ -113,17 +129,17 @@ def initialise(head: nn.Linear, seed: int, fold: int) -> None:
 
 
 def shuffled(rows: np.ndarray, seed: int, fold: int, stage: str, epoch: int) -> np.ndarray:
-    """Put training rows into an epoch's order: the same at every learning rate, so that models differ by it alone."""
+    """Shuffle the training rows for an epoch; the order is the same at every learning rate."""
     return np.random.default_rng(seed_for(seed, fold, stage, epoch, what="order")).permutation(rows)
 
 
 def class_weights(label: np.ndarray) -> np.ndarray:
-    """Weights of HEM and of ALL in the loss, W_j = N / (k N_j) with k = 2 classes (2.38).
+    """Return the weights of HEM and ALL in the loss, W_j = N / (k N_j) with k = 2 classes (2.38).
 
     Raises
     ------
     WenError
-        If there is no image of a class: its weight would be infinite, and nothing to learn from.
+        If a class has no image, since its weight would be infinite.
     """
     count = np.bincount(label, minlength=2)
     if not count.all():
@@ -133,7 +149,7 @@ def class_weights(label: np.ndarray) -> np.ndarray:
 
 
 def logits(module: nn.Module, inputs: Inputs, rows: np.ndarray, size: int, view: View = None) -> torch.Tensor:
-    """Run ``module`` in inference mode over rows, as they are if no view is asked for.
+    """Run a module in inference mode over rows, by default on the unchanged images.
 
     Returns
     -------
@@ -148,7 +164,7 @@ def logits(module: nn.Module, inputs: Inputs, rows: np.ndarray, size: int, view:
 
 
 def evaluate(module: nn.Module, inputs: Inputs, task: Task) -> tuple[float, float]:
-    """Loss (unweighted binary cross entropy, 2.8) and accuracy on the validation fold."""
+    """Return the loss (unweighted binary cross entropy, 2.8) and the accuracy on the validation fold."""
     logit = logits(module, inputs, task.validation_rows, task.params.train.batch_size)
     label = torch.tensor(task.label[task.validation_rows]).double()
     loss = binary_cross_entropy_with_logits(logit, label)

@@ -1,4 +1,4 @@
-"""A network that is not cut, as torch.fx cannot trace it: all of it runs on images, and part of it is frozen."""
+"""Train a network that torch.fx cannot trace: it is not cut, but runs as one module with part of its weights frozen."""
 
 import difflib
 import inspect
@@ -14,18 +14,18 @@ KEY = "finetune.unfreeze_from"
 
 
 class Untraced(nn.Module):
-    """timm's ``forward_features``, of which what runs before a module stays as it is.
+    """timm's ``forward_features`` with the modules before a given module frozen.
 
-    Trained are the weights of that module and of all that are called after it, the classifier included. All others,
-    as position embeddings, are frozen. Frozen modules stay in inference mode: their batch normalisation learns no
-    statistics, and they drop nothing.
+    The weights of that module and of all modules called after it, including the classifier, are trainable. All others
+    are frozen, including weights that belong to no module, such as position embeddings. Frozen modules stay in
+    inference mode: their batch normalisation keeps its statistics, and their dropout is off.
 
     Parameters
     ----------
     network : Module
-        Of timm, as `wen.network.backbone.build` makes it. Which of its weights ask for gradients is set here.
+        A timm network, as `wen.network.backbone.build` returns it. ``requires_grad`` of its parameters is set.
     name : str
-        The module that training begins at.
+        Name of the first trainable module.
 
     Raises
     ------
@@ -37,13 +37,12 @@ class Untraced(nn.Module):
         super().__init__()
         self.network: Any = network
         called = _called(network)
-        begun = [called.index(module) for module in network.get_submodule(name).modules() if module in called]
-        if not begun:
+        indices = [called.index(module) for module in network.get_submodule(name).modules() if module in called]
+        if not indices:
             raise WenError(f"{KEY}: {name}: {type(network).__name__} never calls this module")
-        behind = [part for module in called[min(begun) :] for part in module.modules()]
-        trained = set(behind)
-        self.frozen = [module for module in network.modules() if trained.isdisjoint(module.modules())]
-        weights = {id(weight) for module in behind for weight in module.parameters()}
+        trainable = {part for module in called[min(indices) :] for part in module.modules()}
+        self.frozen = [module for module in network.modules() if trainable.isdisjoint(module.modules())]
+        weights = {id(weight) for module in trainable for weight in module.parameters()}
         for weight in network.parameters():
             weight.requires_grad_(id(weight) in weights)
 
@@ -60,7 +59,7 @@ class Untraced(nn.Module):
 
 
 class Pooling(nn.Module):
-    """timm's ``forward_head`` up to the classifier; its weights and its mode are those of `Untraced`."""
+    """timm's ``forward_head`` up to the classifier. `Untraced` owns its weights and controls its mode."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -71,13 +70,14 @@ class Pooling(nn.Module):
         return pooled.flatten(1)
 
 
-def place(network: nn.Module, unfreeze_from: str) -> str:
-    """Name the module that training begins at: this one, or for ``auto`` the one behind the last stage but one.
+def first_trained(network: nn.Module, unfreeze_from: str) -> str:
+    """Return the name of the first trainable module; ``auto`` is the module after the second-to-last stage.
 
     Raises
     ------
     WenError
-        If there is no such module, timm names no stages, or its ``forward_head`` does not give pooled features.
+        If there is no such module, if ``auto`` is given and timm names no stages, or if ``forward_head`` cannot
+        return pooled features.
     """
     kind = type(network).__name__
     if "pre_logits" not in inspect.signature(network.forward_head).parameters:  # type: ignore[arg-type]
@@ -99,7 +99,7 @@ def place(network: nn.Module, unfreeze_from: str) -> str:
 
 
 def notice(name: str) -> Message:
-    """Say what is different with a network that cannot be traced."""
+    """Return the notice about a network that cannot be traced."""
     return (
         f"features.activations: not stored, because torch.fx cannot trace {name}: stage 2 and prediction run the "
         "complete network on the images, on a CPU in PyTorch"
@@ -107,9 +107,9 @@ def notice(name: str) -> Message:
 
 
 def _called(network: nn.Module) -> list[nn.Module]:
-    """All modules but the network itself, in the order in which an image first passes them."""
+    """Return the modules of a network in the order of their first call, without the network itself."""
     order: dict[nn.Module, None] = {}
-    where, was = next(network.parameters()).device, network.training
+    where, mode_before = next(network.parameters()).device, network.training
     image = torch.zeros(1, *network.pretrained_cfg["input_size"], device=where)  # type: ignore[index]
     with register_module_forward_pre_hook(lambda module, _: order.setdefault(module)), torch.no_grad():
         features = network.eval().forward_features(image)  # type: ignore[operator]
@@ -119,15 +119,15 @@ def _called(network: nn.Module) -> list[nn.Module]:
                 "network"
             )
         network.forward_head(features)  # type: ignore[operator]
-    network.train(was)
+    network.train(mode_before)
     return [module for module in order if module is not network]
 
 
 def _last_stage(network: nn.Module, paths: list[str]) -> str:
-    """The first module with weights that is registered behind the last but one of timm's stages; "" if none is."""
+    """Return the first module with weights registered after the second-to-last of timm's stages, or "" if none is."""
     stages = [info["module"] for info in getattr(network, "feature_info", [])][:-1]
     if not stages or stages[-1] not in paths:
         return ""
     last = stages[-1]
-    behind = paths[paths.index(last) + 1 :]
-    return next((path for path in behind if not path.startswith(f"{last}.")), "")
+    after = paths[paths.index(last) + 1 :]
+    return next((path for path in after if not path.startswith(f"{last}.")), "")

@@ -1,7 +1,7 @@
-"""Random views of the training images, drawn once and shared by all models.
+"""Random views of the training images (augmentation), drawn once and shared by all models.
 
-View v of image i is the same in every fold, at every learning rate, and whether it comes from
-data/features or is computed anew.
+View v of image i is the same in every fold and at every learning rate, whether it is read from data/features or
+computed during training.
 """
 
 import math
@@ -14,11 +14,14 @@ from wen.config.params import Augment
 from wen.config.seeds import seed_for
 from wen.network.device import to_device
 
-GREY = (0.2989, 0.587, 0.114)  # of red, green and blue, as torchvision weighs them
+GREY = (0.2989, 0.587, 0.114)  # torchvision's weights of red, green and blue
 
 
 def turned(images: torch.Tensor, turn: int) -> torch.Tensor:
-    """Turn images of shape (n, height, width, channels) as `wen.data.symmetry.turned` turns one; they are square."""
+    """Apply one of the eight symmetries of the square to images of shape (n, size, size, channels).
+
+    The symmetries are numbered as in `wen.data.symmetry.turned`.
+    """
     if turn >= 4:
         images = images.flip(2)
     if turn % 2:
@@ -28,10 +31,10 @@ def turned(images: torch.Tensor, turn: int) -> torch.Tensor:
 
 
 def random_view(images: torch.Tensor, options: Augment, seed: int, view: int, rows: np.ndarray) -> torch.Tensor:
-    """Make one view of some images: flips, brightness and contrast, then whatever else ``options`` switch on.
+    """Return one random view of images: flips, brightness and contrast, then the further kinds enabled in ``options``.
 
-    Each kind is drawn by itself, so one that is switched on changes none of the others. What is drawn for an image does
-    not depend on the others.
+    Each kind has its own random draw, so that enabling one does not change the others. The draw for an image does not
+    depend on the other images.
 
     Parameters
     ----------
@@ -41,7 +44,7 @@ def random_view(images: torch.Tensor, options: Augment, seed: int, view: int, ro
     seed : int
         The study's seed.
     view : int
-        Which view, from 0.
+        Number of the view, from 0.
     rows : ndarray of int
         The images' rows in data/index.csv.
 
@@ -56,32 +59,32 @@ def random_view(images: torch.Tensor, options: Augment, seed: int, view: int, ro
 
     images = augment(images, draw(options, seed, view, rows))
     if options.turns:
-        images = quarter_turned(images, (within(2, "turns") + 2).long())
+        images = rotate_quarters(images, (within(2, "turns") + 2).long())
     if options.rotate:
-        images = rotated(images, within(options.rotate / 360, "rotate"))
+        images = rotate(images, within(options.rotate / 360, "rotate"))
     if options.hue or options.saturation:
-        images = coloured(images, within(options.hue, "hue"), 1 + within(options.saturation, "saturation"))
+        images = adjust_colour(images, within(options.hue, "hue"), 1 + within(options.saturation, "saturation"))
     return images
 
 
 def draw(options: Augment, seed: int, view: int, rows: np.ndarray) -> torch.Tensor:
-    """Draw one view of some images.
+    """Draw the flips, brightness and contrast of one view.
 
     Parameters
     ----------
     options : Augment
-        Probabilities of the flips; brightness and contrast factors lie within 1 +- their value.
+        Probabilities of the flips, and the largest deviations of the brightness and contrast factors from 1.
     seed : int
         The study's seed.
     view : int
-        Which view, from 0.
+        Number of the view, from 0.
     rows : ndarray of int
-        The images' rows in data/index.csv; what is drawn for one does not depend on the others.
+        The images' rows in data/index.csv. The draw for a row does not depend on the other rows.
 
     Returns
     -------
     Tensor of shape (len(rows), 4), float32
-        For each image: flip left-right (0 or 1), flip up-down (0 or 1), brightness, contrast factor.
+        For each image: horizontal flip (0 or 1), vertical flip (0 or 1), brightness factor, contrast factor.
     """
     random = np.random.default_rng(seed_for(seed, view, what="view")).random((rows.max() + 1, 4))[rows]
     return torch.from_numpy(
@@ -98,20 +101,19 @@ def draw(options: Augment, seed: int, view: int, rows: np.ndarray) -> torch.Tens
 
 
 def augment(images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """Apply a view to a batch, all images at once, on whatever device they are.
+    """Apply flips, brightness and contrast to a batch, on the device of the images.
 
     Parameters
     ----------
     images : Tensor of shape (n, 3, height, width)
         In [0, 1].
     drawn : Tensor of shape (n, 4)
-        What `draw` gave for them.
+        The result of `draw` for these images.
 
     Returns
     -------
     Tensor of the same shape
-        In [0, 1]. Brightness and contrast are torchvision's ``adjust_brightness`` and
-        ``adjust_contrast``, in this order.
+        In [0, 1]. Equals torchvision's ``adjust_brightness`` followed by ``adjust_contrast``.
     """
     drawn, weights = (to_device(tensor, images.device) for tensor in (drawn, torch.tensor(GREY)))
     left_right, up_down, brightness, contrast = drawn[:, :, None, None, None].unbind(1)
@@ -122,24 +124,24 @@ def augment(images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
     return (contrast * images + (1 - contrast) * grey).clamp(0, 1)
 
 
-def quarter_turned(images: torch.Tensor, quarters: torch.Tensor) -> torch.Tensor:
-    """Turn each image of shape (3, side, side) anticlockwise by its number of quarters, 0 to 3."""
+def rotate_quarters(images: torch.Tensor, quarters: torch.Tensor) -> torch.Tensor:
+    """Rotate square images of shape (n, 3, size, size) anticlockwise by their numbers of quarter turns, 0 to 3."""
     for quarter in (1, 2, 3):
-        turning = (quarters == quarter)[:, None, None, None]
-        images = torch.where(turning, images.rot90(quarter, (2, 3)), images)
+        is_rotated = (quarters == quarter)[:, None, None, None]
+        images = torch.where(is_rotated, images.rot90(quarter, (2, 3)), images)
     return images
 
 
-def rotated(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
-    """Turn each image about its centre by a part of a full turn; what comes in from outside is black."""
+def rotate(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
+    """Rotate each image about its centre by a fraction of a full turn; new pixels are black."""
     cosine, sine = torch.cos(2 * math.pi * turns), torch.sin(2 * math.pi * turns)
     zero = torch.zeros_like(turns)
     maps = torch.stack([cosine, -sine, zero, sine, cosine, zero], dim=1).reshape(-1, 2, 3)
     return grid_sample(images, affine_grid(maps, list(images.shape), align_corners=False), align_corners=False)
 
 
-def coloured(images: torch.Tensor, hue: torch.Tensor, saturation: torch.Tensor) -> torch.Tensor:
-    """Shift each image's hue by a part of the colour circle, then change its saturation by a factor."""
+def adjust_colour(images: torch.Tensor, hue: torch.Tensor, saturation: torch.Tensor) -> torch.Tensor:
+    """Shift each image's hue by a fraction of the colour circle, then multiply its saturation by a factor."""
     from torchvision.transforms.v2.functional import adjust_hue, adjust_saturation  # slow to import, and rarely needed
 
     triples = zip(images, hue.tolist(), saturation.tolist(), strict=True)

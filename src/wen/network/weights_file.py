@@ -1,4 +1,4 @@
-"""Files of weights as people have them: read without running any code in them, or refused with the true cause."""
+"""Read weights from safetensors and PyTorch files without running code in them, and explain files that are neither."""
 
 import argparse
 import re
@@ -18,17 +18,17 @@ WRAPPERS = (
     "state_dict_ema", "model_ema", "params_ema", "ema", "state_dict", "model_state_dict", "model_state", "model",
     "net", "network", "params", "weights", "module",
 )  # fmt: skip
-"""Under which keys a training keeps the weights; averaged ones first, as timm takes them."""
+"""Keys under which checkpoints keep the weights. Averaged weights come first, as in timm."""
 SCALAR = np.float64(0).__reduce__()[0]
 HARMLESS: list[Any] = [
-    argparse.Namespace,  # timm's own trainings
+    argparse.Namespace,  # options in the checkpoints of timm's train.py
     np.dtype,
     type(np.dtype("float64")),
     type(np.dtype("int64")),
-    (SCALAR, "numpy.core.multiarray.scalar"),  # by numpy 1
+    (SCALAR, "numpy.core.multiarray.scalar"),  # written with numpy 1
     (SCALAR, "numpy._core.multiarray.scalar"),
 ]
-"""What a checkpoint may hold besides tensors: options and figures of the training."""
+"""Types that a checkpoint may contain besides tensors: options and metrics of the training."""
 FOREIGN = {
     b"version https://git-lfs": "a git-lfs pointer instead of the file; run `git lfs pull` where it came from",
     b"<": "a web page, which sites send instead of a file that requires a login; download it again",
@@ -36,23 +36,23 @@ FOREIGN = {
     b"\x1f\x8b": "compressed with gzip; unpack it",
     b"ustar": "a tar archive; unpack it",
 }
-"""How files begin that are no checkpoints, and what they are."""
+"""First bytes of common files that are not checkpoints, and what these files are."""
 
 
 def read(path: Path) -> tuple[Weights, str]:
-    """Read the named tensors of a safetensors or PyTorch file, whatever it is called.
+    """Read the named tensors of a safetensors or PyTorch file. The format is recognised from the content.
 
     Returns
     -------
     dict
         The weights.
     str
-        The keys that they were found under, as ``state_dict``; empty if under none.
+        The key under which they were found, such as ``state_dict`` or ``model.ema``; empty at the top level.
 
     Raises
     ------
     WenError
-        If it is missing, or no such file; the message says what it is.
+        If the file is missing or of another kind. The message says what the file is.
     """
     try:
         with path.open("rb") as file:
@@ -65,7 +65,7 @@ def read(path: Path) -> tuple[Weights, str]:
         raise WenError(f"backbone.weights: {path} is not a checkpoint of tensors: {cause}")
     try:
         content = safetensors.torch.load_file(path) if start[8:9] == b"{" else _load(path)
-    except Exception as error:  # torch and safetensors raise many kinds on a file that is not theirs
+    except Exception as error:  # torch and safetensors raise many types for other files
         raise WenError(f"backbone.weights: {path} is not a checkpoint of tensors: {_cause(error, start)}") from None
     weights, wrapper = _unwrapped(content)
     if not weights:
@@ -82,7 +82,7 @@ def _load(path: Path) -> Any:
 
 
 def _foreign(path: Path, start: bytes) -> Message:
-    """What the file is, if that is told by how it begins; empty if not."""
+    """Describe a file that is not a checkpoint, from its first bytes; empty if it may be one."""
     if not start:
         return "the file is empty"
     for magic, kind in FOREIGN.items():
@@ -101,7 +101,7 @@ def _foreign(path: Path, start: bytes) -> Message:
 
 
 def _cause(error: Exception, start: bytes) -> Message:
-    """What torch or safetensors found, without its advice to run the code in the file."""
+    """Explain an error of torch or safetensors, without torch's advice to load the file unsafely."""
     text = str(error)
     if found := re.search(r"GLOBAL (\S+)", text):
         return (
@@ -114,7 +114,7 @@ def _cause(error: Exception, start: bytes) -> Message:
 
 
 def _unwrapped(content: Any) -> tuple[Weights, str]:
-    """Find the tensors by name in what a training saved, at most two wrappers deep."""
+    """Find the named tensors in the content of a checkpoint, and the keys under which they are nested."""
     if not isinstance(content, dict):
         return {}, ""
     for key in WRAPPERS:

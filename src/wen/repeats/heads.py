@@ -10,7 +10,7 @@ from wen.errors import WenError
 from wen.network.inputs import batches
 from wen.network.steps import class_weights, initialise, shuffled, smoothed
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam, as in `wen.network.steps.Steps`
+BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam, as in `wen.network.steps.Trainer`
 
 
 def train(

@@ -102,7 +102,7 @@ def _baselines(material: Material, params: Params, cells: pd.DataFrame) -> dict[
     for name, recipe in zip(params.baselines, params.baseline_recipes, strict=True):
         numbers = material.numbers[name]
         found[recipe] = [
-            classical.predictions_of(member, classical.fit(member, numbers, cells, params.seed), numbers, cells)
+            classical.predict(member, classical.fit(member, numbers, cells, params.seed), numbers, cells)
             for member in params.members(recipe)
         ]
     return found

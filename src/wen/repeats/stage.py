@@ -21,7 +21,7 @@ from wen.config.paths import Paths
 from wen.data.table import has_subjects, read_copies, read_index
 from wen.errors import WenError
 from wen.members.baseline import Batch
-from wen.members.classical import BATCH, Stored, numbers_of
+from wen.members.classical import BATCH, BaselineInputs, numbers_of
 from wen.network import device
 from wen.network.inputs import batches, views_of
 from wen.repeats import table
@@ -61,7 +61,7 @@ def _material(params: Params, paths: Paths, device_name: str) -> Material:
     params = params.model_copy(update={"compute": device.for_storage(params.compute)})
     index, copies = read_index(paths), read_copies(paths)
     device.settle(params.compute)
-    stored = Stored(params, paths, device_name)
+    stored = BaselineInputs(params, paths, device_name)
     every = batches(np.arange(len(index)), BATCH)
     values = []
     for view in views_of(params.predict):

@@ -26,7 +26,7 @@ from wen.network import backbone, device, features, pretrained
 from wen.network.checkpoint import Checkpoint, Progress
 from wen.network.cut import Cut, cut
 from wen.network.fit import Curves, Stage, fit
-from wen.network.inputs import Computed, Inputs, Stored, inputs_for
+from wen.network.inputs import ComputedInputs, Inputs, StoredInputs, inputs_for
 from wen.network.steps import Task
 
 MEMBER = Member("0.001", 0)
@@ -136,7 +136,9 @@ class Study:
         def forward(images: torch.Tensor) -> tuple[torch.Tensor]:
             return (network(((images - mean) / std).movedim(-1, 1)),)
 
-        return self._of_all(Computed(Stored(self.first.features, "images", CPU), forward, self.params), nn.Identity())
+        return self._of_all(
+            ComputedInputs(StoredInputs(self.first.features, "images", CPU), forward, self.params), nn.Identity()
+        )
 
     def _of_all(self, inputs: Inputs, module: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         rows = np.array_split(np.flatnonzero(self.cells.part == DEVELOPMENT), 8)

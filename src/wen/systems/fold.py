@@ -15,7 +15,7 @@ from wen.config.seeds import seed_for
 from wen.errors import WenError
 from wen.network import backbone, device
 from wen.network.arrays import array_path, read
-from wen.network.inputs import Stored
+from wen.network.inputs import StoredInputs
 
 INNER = 5
 """Parts into which training images are divided, of which one judges."""
@@ -35,10 +35,10 @@ class Source:
     def device(self) -> torch.device:
         return device.choose(self.device_name, self.params.compute)
 
-    def stored(self, network: str, kind: str) -> Stored:
+    def stored(self, network: str, kind: str) -> StoredInputs:
         """One kind of array: of a network ``pooled`` or ``maps``, or ``images``."""
         folder = self.paths.features if kind == "images" else self.paths.network(network)
-        return Stored(folder, kind, self.device)
+        return StoredInputs(folder, kind, self.device)
 
     def channels(self, network: str, kind: str) -> int:
         """How many numbers ``pooled`` features have, or a position of ``maps``."""

@@ -15,7 +15,7 @@ from wen.network import backbone, device, pretrained
 from wen.network.arrays import array_path, writers
 from wen.network.features import BATCH
 from wen.network.frozen import Frozen, runner
-from wen.network.inputs import Stored, batches
+from wen.network.inputs import StoredInputs, batches
 
 
 def run(params: Params, paths: Paths, name: str, device_name: str = "auto") -> None:
@@ -82,7 +82,7 @@ def _outputs(
     run = runner(frozen, params.images.size, on, params.compute)
     ids = read_index(paths).id
     rows = batches(np.arange(len(ids)), BATCH)
-    images = Stored(paths.features, "images", on)
+    images = StoredInputs(paths.features, "images", on)
     with writers([array_path(folder, kind) for kind in kept], len(ids)) as files:
         for batch, pixels in zip(rows, images.batches(rows, None), strict=True):
             maps, pooled = (values.cpu().numpy() for values in run((pixels / 255).movedim(1, -1).contiguous()))

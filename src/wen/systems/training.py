@@ -20,7 +20,7 @@ from wen.network.backbone import head_name
 from wen.network.cut import cut
 from wen.network.inputs import batches
 from wen.network.steps import class_weights
-from wen.network.views import augment, draw, rotated
+from wen.network.views import augment, draw, rotate
 from wen.systems.fold import Cells, Training
 from wen.systems.samplers import SAMPLERS
 from wen.systems.system import Kind, Model, Trained
@@ -246,7 +246,7 @@ def images(options: Trained) -> Feed:
             drawn = draw(Augment(views=1, **flips), seed, view, rows)
             if options.views.rotation:
                 turns = np.random.default_rng(seed_for(seed, view, what="rotation")).random(rows.max() + 1)[rows]
-                pixels = rotated(pixels, torch.from_numpy(turns).float().to(pixels.device))
+                pixels = rotate(pixels, torch.from_numpy(turns).float().to(pixels.device))
             return augment(pixels, drawn)
 
         return batch

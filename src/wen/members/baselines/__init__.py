@@ -1,4 +1,4 @@
-"""The classical classifiers that a study can hold beside its networks, by their names in params.yaml."""
+"""Registry of the classical classifiers, the baselines of the networks, by their names in params.yaml."""
 
 import difflib
 
@@ -10,7 +10,7 @@ BASELINES: dict[str, Baseline] = {"colour": colour, "features": features}
 
 
 def baseline(name: str) -> Baseline:
-    """Find a baseline by its name in params.yaml; a `WenError` lists those that there are."""
+    """Return a baseline by its name in params.yaml; raise `WenError` if there is none of that name."""
     if name not in BASELINES:
         near = difflib.get_close_matches(name, BASELINES, n=1)
         meant = f" (did you mean {near[0]!r}?)" if near else ""

@@ -1,4 +1,4 @@
-"""Logistic regression on a cell's area and colour: what anyone could measure without a network."""
+"""Logistic regression on a cell's area and colour."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def numbers(batch: Batch) -> np.ndarray:
-    """Measure area (the share of the frame that is not black), and mean and standard deviation of R, G, B inside it."""
+    """Return the area (fraction of non-black pixels), and mean and standard deviation of R, G and B inside the cell."""
     return np.stack([_measured(image) for image in batch.images()])
 
 

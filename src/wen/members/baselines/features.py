@@ -1,4 +1,4 @@
-"""Logistic regression on the frozen network's pooled features: no network is trained."""
+"""Logistic regression on the frozen network's pooled features."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,4 +15,4 @@ def numbers(batch: Batch) -> np.ndarray:
 
 
 def estimator(cells: "pd.DataFrame", seed: int) -> Any:
-    return logistic_regression(0.01)  # a strong penalty, since features may outnumber images
+    return logistic_regression(0.01)  # a strong penalty, because there may be more features than images
