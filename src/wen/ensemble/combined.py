@@ -1,4 +1,4 @@
-"""An ensemble: members and a weighting scheme. Inter-LR and Intra-LR differ only in their members."""
+"""Combine members by a weighting scheme. Inter-LR and Intra-LR ensembles differ only in their members."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,28 +11,33 @@ from wen.members.predictions import Predictions
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Members weighted by one scheme: their scores M_k, weights w_k, temperatures, and P_final on the test set."""
+    """Result of one weighting scheme. The field names are suffixes of the keys in data/predictions/inter/LR.npz."""
 
     score: np.ndarray
+    """M_k of each member, of shape (N,)."""
     weight: np.ndarray
+    """w_k of each member, of shape (N,)."""
     temperature: np.ndarray
+    """Temperature of each member, of shape (N,)."""
     probability: np.ndarray
+    """P_final of each test image, of shape (n_images,)."""
 
 
 def ensemble(members: Sequence[Predictions], scheme: str, calibration: str) -> Ensemble:
-    """Combine members by (2.20) and (2.21), each scored on its validation fold.
+    """Score each member on its validation fold, and combine the members' test probabilities by (2.20) and (2.21).
 
     Parameters
     ----------
     members : sequence of N Predictions
     scheme : str
+        Name of the weighting scheme, one of `wen.ensemble.weights.SCHEMES`.
     calibration : str
-        ``none``, or ``temperature``: each member's probabilities are scaled before they are combined, by a temperature
-        that is fitted on its validation fold. Scores are those of the probabilities as they are, so that no weight
-        depends on it.
+        ``none`` or ``temperature``. With ``temperature``, each member's probabilities are scaled before they are
+        combined, by a temperature fitted on its validation fold. Scores always use the unscaled probabilities, so that
+        the weights do not depend on calibration.
     """
-    measure = weights.scheme(scheme)
-    score = np.array([measure(m.validation_label, m.validation_probability) for m in members])
+    score_of = weights.scheme(scheme)
+    score = np.array([score_of(m.validation_label, m.validation_probability) for m in members])
     weight = wen.normalised(score)
     scaled_by = temperatures(members) if calibration == "temperature" else np.ones(len(members))
     probability = combined(weight, scaled_by, np.stack([m.test_probability for m in members]))
@@ -45,8 +50,17 @@ def temperatures(members: Sequence[Predictions]) -> np.ndarray:
 
 
 def combined(weight: np.ndarray, scaled_by: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Give P_final (2.21) of n images from N members' probabilities, of shape (N, n), each scaled by its temperature.
+    """Compute P_final (2.21) from the members' probabilities, each scaled by its temperature.
 
-    Temperatures of 1 change nothing, to the last digit.
+    Parameters
+    ----------
+    weight : ndarray of shape (N,)
+    scaled_by : ndarray of shape (N,)
+        Temperatures; a temperature of 1 leaves the probabilities unchanged, to the last digit.
+    probabilities : ndarray of shape (N, n_images)
+
+    Returns
+    -------
+    ndarray of shape (n_images,)
     """
     return wen.combine(weight, temperature.scale(probabilities, scaled_by[:, None]))

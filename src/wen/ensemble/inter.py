@@ -1,4 +1,4 @@
-"""Stage ``ensemble-inter``: WEN of the fold models of one learning rate, by every scheme (3.4)."""
+"""Stage ``ensemble-inter``: combine the fold models of one learning rate by every weighting scheme (3.4)."""
 
 import numpy as np
 
@@ -12,11 +12,17 @@ from wen.members.predictions import load, write_averages
 
 
 def run(params: Params, paths: Paths, recipe: str) -> None:
-    """Write data/predictions/inter/LR.npz and the rows of the result table that need all folds of one LR.
+    """Write the ensembles of one learning rate, data/predictions/inter/LR.npz, and their metrics.
 
-    The file holds ``test_id``, ``test_label``, ``calibration``, ``members`` and, for each scheme, its ``score`` (M_k),
-    ``weight`` (w_k), ``temperature`` of each member and ``probability``. The rows are metrics/inter/LR/SCHEME.json and
-    the mean and the standard deviation (n - 1) of the single models, metrics/single/LR/mean.json and std.json.
+    The file holds ``test_id``, ``test_label``, ``calibration``, ``members`` and, for each scheme, ``SCHEME_score``
+    (M_k), ``SCHEME_weight`` (w_k), ``SCHEME_temperature`` of each member and ``SCHEME_probability``. The metrics on the
+    test set are metrics/inter/LR/SCHEME.json, and the mean and the standard deviation (n - 1) over the single models
+    are metrics/single/LR/mean.json and std.json.
+
+    Raises
+    ------
+    WenError
+        If the learning rate is not part of the study, or predictions of a member are missing or damaged.
     """
     if recipe not in params.rates:
         raise WenError(f"--lr {recipe}: not in this study; choose one of {', '.join(params.rates)}")

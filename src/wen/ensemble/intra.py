@@ -1,4 +1,4 @@
-"""Stage ``ensemble-intra``: WEN of the champions of the learning rates, by every scheme (3.4)."""
+"""Stage ``ensemble-intra``: combine the champions of the learning rates by every weighting scheme (3.4)."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,17 +13,24 @@ from wen.files import atomic, write_json, write_npz
 from wen.members.predictions import Predictions, load
 
 JUDGED_ON: dict[str, Callable[[Predictions], dict[str, float]]] = {
-    "as_written": Predictions.test_row,  # 3.3: on test data, which leaks
+    "as_written": Predictions.test_row,  # 3.3; selection on test data is a leak
     "leak_free": Predictions.validation_row,
 }
+"""The readings of the protocol, and the metrics by which each one chooses a champion."""
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write data/predictions/intra.npz and metrics/intra/READING-SCHEME.json, for both readings.
+    """Write data/predictions/intra.npz and metrics/intra/READING-SCHEME.json, for both readings of the protocol.
 
-    A reading defines on which data each LR's champion is chosen; both measure weights on validation data. The file
-    holds ``test_id``, ``test_label``, ``calibration`` and, for each reading, its ``members`` and, for each scheme,
-    ``READING_SCHEME_score`` (M_k), ``_weight`` (w_k), ``_temperature`` of each member and ``_probability``.
+    A reading defines the data on which the champion of each learning rate is chosen. Weights are computed on
+    validation data in both. The file holds ``test_id``, ``test_label``, ``calibration`` and, for each reading,
+    ``READING_members`` and, for each scheme, ``READING_SCHEME_score`` (M_k), ``READING_SCHEME_weight`` (w_k),
+    ``READING_SCHEME_temperature`` of each member and ``READING_SCHEME_probability``.
+
+    Raises
+    ------
+    WenError
+        If predictions of a member are missing or damaged.
     """
     models = [load(paths, params.members(recipe)) for recipe in params.grid]
     label = models[0][0].test_label
@@ -40,6 +47,6 @@ def run(params: Params, paths: Paths) -> None:
 
 
 def champions(models: Sequence[Sequence[Predictions]], reading: str) -> list[Predictions]:
-    """Choose the champion among the fold models of each LR, by a reading of the protocol."""
-    judge = JUDGED_ON[reading]
-    return [of_one_rate[champion([judge(member) for member in of_one_rate])] for of_one_rate in models]
+    """Choose the champion among the fold models of each learning rate, by a reading of the protocol."""
+    metrics_of = JUDGED_ON[reading]
+    return [fold_models[champion([metrics_of(member) for member in fold_models])] for fold_models in models]

@@ -1,10 +1,11 @@
-"""The champion of one learning rate: the fold model that represents it in Intra-LR (3.3)."""
+"""Choose the champion of a learning rate, the fold model that represents it in Intra-LR ensembles (3.3)."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 JUDGED_BY = ("accuracy", "precision", "recall", "f1", "kappa")
+"""The metrics by which a champion is chosen."""
 
 
 def champion(rows: Sequence[Mapping[str, float]]) -> int:
@@ -13,26 +14,26 @@ def champion(rows: Sequence[Mapping[str, float]]) -> int:
     Parameters
     ----------
     rows : sequence of mappings
-        One for each fold, in the order of the folds, as `wen.evaluation.metrics.evaluate` returns.
-        Measured on test data they give the reading ``as_written`` (the thesis'), on validation data ``leak_free``.
+        Metrics of each fold model, in the order of the folds, as `wen.evaluation.metrics.evaluate` returns them.
+        Metrics on test data give the reading ``as_written`` (that of the thesis), metrics on validation data the
+        reading ``leak_free``.
 
     Returns
     -------
     int
-        Position in ``rows``. Equal values share their mean rank; ties of mean ranks are broken by kappa, then by the
-        earlier fold.
+        Index in ``rows``. Models with equal mean ranks are ordered by kappa, then by fold.
     """
     rank = mean_ranks(rows)
     return min(range(len(rows)), key=lambda k: (rank[k], -rows[k]["kappa"], k))
 
 
 def mean_ranks(rows: Sequence[Mapping[str, float]]) -> np.ndarray:
-    """Mean rank of each model over the five metrics, 1 being the best; equal values share their mean rank."""
+    """Return the mean rank of each model over the five metrics; 1 is the best, and ties share their mean rank."""
     return np.mean([ranks([row[metric] for row in rows]) for metric in JUDGED_BY], axis=0)
 
 
 def ranks(values: Sequence[float]) -> np.ndarray:
-    """Rank 1 for the highest value; ties share the mean of their ranks."""
+    """Rank values from 1, the highest; ties share the mean of their ranks."""
     v = np.asarray(values, dtype=np.float64)
     higher = (v[None, :] > v[:, None]).sum(axis=1)
     equal = (v[None, :] == v[:, None]).sum(axis=1)

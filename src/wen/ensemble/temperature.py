@@ -1,10 +1,12 @@
-"""Temperature scaling: a model's logits divided by one number, fitted on validation data (Guo et al. 2017)."""
+"""Temperature scaling: divide a model's logits by a number fitted on validation data (Guo et al. 2017)."""
 
 import numpy as np
 from scipy.special import logit
 
 LOWEST, HIGHEST = 0.05, 20.0
+"""Bounds of the temperature."""
 CLIP = float(np.finfo(np.float64).eps)
+"""Probabilities are clipped to [`CLIP`, 1 - `CLIP`] before their logit is taken."""
 
 
 def fit(label: np.ndarray, probability: np.ndarray) -> float:
@@ -13,37 +15,37 @@ def fit(label: np.ndarray, probability: np.ndarray) -> float:
     Parameters
     ----------
     label : ndarray of shape (n,)
-        0 (negative) or 1 (positive), of images that the model has not learned from.
+        0 (negative) or 1 (positive), of images that the model was not trained on.
     probability : ndarray of shape (n,)
-        Kept `CLIP` away from 0 and 1, as in `wen.evaluation.calibration`.
+        Clipped by `CLIP`, as in `wen.evaluation.calibration`.
 
     Returns
     -------
     float
-        In [`LOWEST`, `HIGHEST`]; the lowest if every decision is right, and 1 if every probability is 0.5, of which no
-        temperature makes another.
+        In [`LOWEST`, `HIGHEST`]. `LOWEST` if every decision is correct, and 1 if every probability is 0.5, because
+        the loss then does not depend on the temperature.
     """
     from scipy.optimize import minimize_scalar  # slow to import, and only needed here
 
     score = logit(np.clip(probability, CLIP, 1 - CLIP))
     if not score.any():
         return 1.0
-    against = np.where(np.asarray(label) == 1, -score, score)
+    wrong_class_logit = np.where(np.asarray(label) == 1, -score, score)
 
     def loss(log_temperature: float) -> float:
-        return float(np.logaddexp(0, against / np.exp(log_temperature)).mean())
+        return float(np.logaddexp(0, wrong_class_logit / np.exp(log_temperature)).mean())
 
     bounds = (np.log(LOWEST), np.log(HIGHEST))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    best = min((*bounds, float(found.x)), key=loss)  # the search stops short of its bounds
+    best = min((*bounds, float(found.x)), key=loss)  # the search does not evaluate its bounds
     return float(np.exp(best).clip(LOWEST, HIGHEST))
 
 
 def scale(probability: np.ndarray, temperature: np.ndarray | float) -> np.ndarray:
     """Divide the logits of probabilities by a temperature.
 
-    Equal to ``expit(logit(probability) / temperature)``, but without a logarithm of 0; a temperature of 1 returns the
-    probabilities as they are, to the last digit.
+    Equals ``expit(logit(probability) / temperature)`` without the logarithm of 0. A temperature of 1 leaves the
+    probabilities unchanged, to the last digit.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Weighting schemes of WEN: how a model's validation predictions become its M_k.
+"""Weighting schemes of WEN: functions that compute a model's score M_k from its validation predictions.
 
-A scheme is a function of a model's labels and probabilities on its validation fold, listed in
-`SCHEMES`; ``schemes`` in params.yaml chooses among them.
+A scheme takes the labels and the probabilities of the validation fold. All schemes are listed in `SCHEMES`;
+``schemes`` in params.yaml selects from them.
 """
 
 from collections.abc import Callable
@@ -30,12 +30,12 @@ def kappa(label: np.ndarray, probability: np.ndarray) -> float:
 
 
 def auc(label: np.ndarray, probability: np.ndarray) -> float:
-    """M_k is the area under the ROC curve, the third scheme of Mondal et al. (2021)."""
+    """M_k is the area under the ROC curve, as in the third scheme of Mondal et al. (2021)."""
     return metrics.auc(label, probability)
 
 
 def uniform(label: np.ndarray, probability: np.ndarray) -> float:
-    """M_k is 1: the plain average, the control for every other scheme."""
+    """M_k is 1, so that the ensemble is the unweighted mean. This is the control of the other schemes."""
     return 1.0
 
 
@@ -49,7 +49,7 @@ SCHEMES: dict[str, Scheme] = {
 
 
 def scheme(name: str) -> Scheme:
-    """Find a scheme by its name in params.yaml; an unknown name is a `WenError` that lists the known ones."""
+    """Return a scheme by its name in params.yaml; raise `WenError` if there is none of that name."""
     if name not in SCHEMES:
         raise WenError(f"params.yaml: schemes: unknown scheme {name!r}; choose from {', '.join(SCHEMES)}")
     return SCHEMES[name]

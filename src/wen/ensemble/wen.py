@@ -7,23 +7,22 @@ import numpy as np
 
 
 def normalised(scores: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Turn the members' scores M_k into weights w_k = M_k / sum_i M_i (2.20).
+    """Normalise the members' scores M_k to weights w_k = M_k / sum_i M_i (2.20).
 
     Parameters
     ----------
     scores : sequence of N floats
-        The members' metric on validation data. A negative or undefined score (kappa can be
-        negative, AUC undefined) counts as 0.
+        Scores on validation data. Negative and undefined scores count as 0; kappa can be negative, AUC undefined.
 
     Returns
     -------
     ndarray of shape (N,)
-        Not negative, summing to 1. Equal, with a warning, if no score is positive.
+        Non-negative weights that sum to 1. If no score is positive, the weights are equal and a warning is issued.
 
     Raises
     ------
     ValueError
-        If there is no member.
+        If there are no members.
     """
     m = np.nan_to_num(np.asarray(scores, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0).clip(min=0)
     if m.size == 0:
@@ -31,12 +30,12 @@ def normalised(scores: Sequence[float] | np.ndarray) -> np.ndarray:
     if not m.any():
         warnings.warn("no member has a positive score, so all get equal weights", stacklevel=2)
         return np.full(m.size, 1 / m.size)
-    m = m / m.max()  # so that the sum of very small scores does not vanish
+    m = m / m.max()  # prevents underflow in the sum of very small scores
     return m / m.sum()
 
 
 def combine(weights: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Weighted average of the members' probabilities, P_final = sum_k w_k P_k (2.21).
+    """Compute the weighted mean of the members' probabilities, P_final = sum_k w_k P_k (2.21).
 
     Parameters
     ----------
@@ -46,12 +45,12 @@ def combine(weights: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n_images,)
-        The ensemble's probability of the positive class, never outside those of the members that have a weight;
-        `wen.evaluation.metrics.decide` applies (2.22).
+        Probability of the positive class, within the range of the members that have a weight.
+        `wen.evaluation.metrics.decide` applies (2.22) to it.
     """
-    # Not weights @ probabilities, whose last digits depend on the linear algebra library's choice for the processor.
+    # Not weights @ probabilities: the last digits of a BLAS product depend on the processor.
     total = (weights[:, None] * probabilities).sum(axis=0)
-    # Rounded weights sum to 1 but for the last digit: members that all say 0.5 would be called HEM, or all 1 exceed it.
+    # The rounded weights need not sum to exactly 1: without clipping, members that all predict 0.5 could give less.
     weighted = probabilities[weights > 0]
     average: np.ndarray = total.clip(weighted.min(axis=0), weighted.max(axis=0))
     return average
