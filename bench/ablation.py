@@ -30,7 +30,7 @@ from wen.data.table import DEVELOPMENT, TEST, read_copies, read_index
 from wen.errors import WenError
 from wen.network import device, pretrained
 from wen.repeats import heads
-from wen.repeats.one_split import drawn
+from wen.repeats.one_split import params_of_repeat
 
 FLIPS, CLOSER = [0, 4, 6, 2], 300
 """Turns of predict.tta's flips, and the side of a second, closer crop, px."""
@@ -54,7 +54,7 @@ def main() -> None:
     tried = configurations([name for name in sources if name not in (PLAIN, CLOSE)])
     label, found, shares = index.label.to_numpy(), [], []
     for repeat in range(options.splits):
-        own = drawn(params, "subject", repeat)
+        own = params_of_repeat(params, "subject", repeat)
         try:
             cells = assign(index, copies, own.split, len(own.folds), own.seed)
         except WenError as error:

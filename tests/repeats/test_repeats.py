@@ -14,7 +14,7 @@ from wen.data.table import COPIES, read_copies, read_index
 from wen.members import classical
 from wen.network.arrays import Turned, array_path
 from wen.repeats import heads, stage, table
-from wen.repeats.one_split import Material, divided, drawn, studied
+from wen.repeats.one_split import Material, draw_split, params_of_repeat, run_split
 
 IMAGES, PEOPLE = 180, 18
 
@@ -63,7 +63,7 @@ def test_no_person_and_no_copy_is_on_both_sides_of_any_boundary_of_a_split_by_su
     found = material(*study)
     tests = set()
     for repeat in range(10):
-        cells = divided(found, "subject", repeat).set_index("id")
+        cells = draw_split(found, "subject", repeat).set_index("id")
         side = cells.part + cells.fold.astype(str)
         assert cells.groupby("subject").apply(lambda own, side=side: side[own.index].nunique()).max() == 1
         assert (side[found.copies.one].to_numpy() == side[found.copies.other].to_numpy()).all()
@@ -74,9 +74,9 @@ def test_no_person_and_no_copy_is_on_both_sides_of_any_boundary_of_a_split_by_su
 def test_every_repeat_draws_another_split_and_the_same_one_again(study: tuple[Params, Paths]) -> None:
     found = material(*study)
     for unit in ("subject", "image"):
-        assert divided(found, unit, 1).equals(divided(found, unit, 1))
-        assert not divided(found, unit, 1).equals(divided(found, unit, 2))
-    assert drawn(found.params, "subject", 1).seed != found.params.seed
+        assert draw_split(found, unit, 1).equals(draw_split(found, unit, 1))
+        assert not draw_split(found, unit, 1).equals(draw_split(found, unit, 2))
+    assert params_of_repeat(found.params, "subject", 1).seed != found.params.seed
 
 
 def test_equal_studies_give_equal_bytes_however_many_splits_are_studied_at_once(study: tuple[Params, Paths]) -> None:
@@ -112,7 +112,7 @@ def test_measures_are_scikit_learns_of_a_plain_average_by_hand(
     params = params.model_copy(update={"predict": Predict(tta=tta)})
     stage.run(params, paths, "cpu")
     rows, found = table.read(paths.repeats), material(params, paths)
-    cells, own = divided(found, "image", 0), drawn(found.params, "image", 0)
+    cells, own = draw_split(found, "image", 0), params_of_repeat(found.params, "image", 0)
     tests, label = np.flatnonzero(cells.part == "test"), cells.label.to_numpy()
     of_folds = []
     for fold in params.folds:
@@ -170,6 +170,6 @@ def test_a_test_set_of_nothing_but_copies_has_no_row_without_copies(study: tuple
     params, paths = study
     cells = read_index(paths)
     cells.assign(pixels=cells.label).to_csv(paths.index, index=False)  # two cells, over and over
-    rows = studied(material(params, paths), "image", 0)
+    rows = run_split(material(params, paths), "image", 0)
     assert {row["split"] for row in rows if isinstance(row, dict)} == {"image"}
     assert len(read_copies(paths)) > 0

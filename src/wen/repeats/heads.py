@@ -1,4 +1,4 @@
-"""Stage 1 of one fold at every learning rate at once: heads on the frozen network's features of images as they are."""
+"""Train the heads of one fold at all learning rates together, on the frozen network's features."""
 
 import numpy as np
 import torch
@@ -10,72 +10,75 @@ from wen.errors import WenError
 from wen.network.inputs import batches
 from wen.network.steps import class_weights, initialise, shuffled, smoothed
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam, as in `wen.network.steps.Trainer`
+BETAS, EPSILON = (0.9, 0.999), 1e-8  # Adam's parameters, as in `wen.network.steps.Trainer`
 
 
 def train(
     params: Params, fold: int, values: np.ndarray, label: np.ndarray, parts: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """Train a head for each learning rate of the grid and keep each one's best epoch, as `wen.network.fit.fit` does.
+    """Train a head for each learning rate of the grid, and select the best epoch of each as `wen.network.fit.fit` does.
 
-    The heads of a fold start from the same weights and see the same batches, so each batch is read once for all.
+    The heads of a fold start from the same weights and use the same batches, so that each batch is read once.
 
     Parameters
     ----------
     params : Params
-        ``lr_grid``, ``head``, ``train``, and ``seed`` for the start and the order of the batches.
+        Parameters of the study; ``lr_grid``, ``head``, ``train`` and ``seed`` are used.
     fold : int
     values : ndarray of shape (images, channels + 1), float32
-        Pooled features; the last column is 1, for the bias.
+        Pooled features, followed by a column of ones for the bias.
     label : ndarray of shape (images,), int
         0 (negative) or 1 (positive).
     parts : tuple of ndarray of int
-        Rows of the training images, and of the validation images.
+        Rows of the training images and of the validation images.
 
     Returns
     -------
     ndarray of shape (rates, channels + 1), float32
-        Weights of each head, its bias last: those of the epoch of highest validation accuracy, ties to the lower loss.
+        Weights and, in the last column, bias of each head after its best epoch: the one with the highest validation
+        accuracy; ties go to the lower validation loss.
 
     Raises
     ------
     WenError
-        If no epoch of a head had a finite loss.
+        If a head has no epoch with a finite loss.
     """
     train_rows, validation_rows = parts
-    weight = np.tile(_start(params.seed, fold, values.shape[1]), (len(params.lr_grid), 1))
+    weight = np.tile(_initial_weight(params.seed, fold, values.shape[1]), (len(params.lr_grid), 1))
     options = params.train
     adam, average = _Adam(weight, params.lr_grid, options.weight_decay), weight.copy() if options.ema else weight
-    judge = _Judge(average, params.head.patience)
-    balance = class_weights(label[train_rows]).astype(np.float32)
+    best_epochs = _BestEpochs(average, params.head.patience)
+    class_weight = class_weights(label[train_rows]).astype(np.float32)
     sizes = [len(batch) for batch in batches(train_rows, options.batch_size)]
     ends = np.cumsum(sizes)
-    unseen, truth = values[validation_rows], label[validation_rows]
+    validation_values, validation_label = values[validation_rows], label[validation_rows]
     for epoch in range(params.head.epochs):
         order = shuffled(train_rows, params.seed, fold, "head", epoch)
-        seen = values[order]
+        train_values = values[order]
         target = smoothed(torch.from_numpy(label[order]).float(), options.label_smoothing).numpy()[:, None]
         rate = options.rate_in(epoch, params.head.epochs)
-        share = balance[label[order]][:, None]
+        sample_weight = class_weight[label[order]][:, None]
         for size, end in zip(sizes, ends, strict=True):
-            now = slice(end - size, end)
-            # Gradient of the mean weighted cross entropy (2.8) by the logit.
-            error = (expit(seen[now] @ weight.T) - target[now]) * share[now] / np.float32(size)
-            adam.step(error.T @ seen[now], rate)
+            batch = slice(end - size, end)
+            # gradient of the mean weighted cross entropy (2.8) with respect to the logits
+            residual = expit(train_values[batch] @ weight.T) - target[batch]
+            error = residual * sample_weight[batch] / np.float32(size)
+            adam.step(error.T @ train_values[batch], rate)
             if options.ema:
                 average += np.float32(1 - options.ema) * (weight - average)
-        if not judge.goes_on((unseen @ average.T).astype(np.float64), truth):
+        best_epochs.update((validation_values @ average.T).astype(np.float64), validation_label)
+        if best_epochs.all_stopped:
             break
-    return judge.kept
+    return best_epochs.best_weight
 
 
 def probability(weight: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Probability of the positive class, of shape (images, heads), from `train`'s weights and values."""
-    found: np.ndarray = expit((values @ weight.T).astype(np.float64))
-    return found
+    """Return the probabilities of the positive class, of shape (images, heads); arguments as in `train`."""
+    positive: np.ndarray = expit((values @ weight.T).astype(np.float64))
+    return positive
 
 
-def _start(seed: int, fold: int, width: int) -> np.ndarray:
+def _initial_weight(seed: int, fold: int, width: int) -> np.ndarray:
     head = nn.Linear(width - 1, 1)
     initialise(head, seed, fold)
     with torch.no_grad():
@@ -83,7 +86,7 @@ def _start(seed: int, fold: int, width: int) -> np.ndarray:
 
 
 class _Adam:
-    """Adam (Kingma & Ba 2015) on several heads, each at its own learning rate; changes ``weight`` in place."""
+    """Adam (Kingma & Ba 2015) for several heads with different learning rates; updates ``weight`` in place."""
 
     def __init__(self, weight: np.ndarray, rates: list[float], decay: float) -> None:
         self.decay = decay
@@ -92,7 +95,7 @@ class _Adam:
         self.steps = 0
 
     def step(self, gradient: np.ndarray, rate: float) -> None:
-        """Make one step at ``rate`` times each head's learning rate."""
+        """Take one step; ``rate`` is the schedule's factor of each head's learning rate."""
         rates = self.rates * np.float32(rate)
         if self.decay:
             self.weight *= 1 - rates * np.float32(self.decay)
@@ -106,31 +109,39 @@ class _Adam:
         self.weight -= rates * np.float32(1 / (1 - first**self.steps)) * (self.mean / root)
 
 
-class _Judge:
-    """Keeps each head's best epoch, and knows which heads still train."""
+class _BestEpochs:
+    """Best epoch of each head, with early stopping.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (heads, channels + 1)
+        Weights in training, which the optimiser updates in place.
+    patience : int
+        Number of epochs without improvement after which a head stops.
+    """
 
     def __init__(self, weight: np.ndarray, patience: int) -> None:
-        self.weight, self.kept, self.patience = weight, weight.copy(), patience
+        self.weight, self.best_weight, self.patience = weight, weight.copy(), patience
         self.accuracy, self.loss = np.full(len(weight), -np.inf), np.full(len(weight), np.inf)
-        self.waited = np.zeros(len(weight), int)
-        self.training = np.ones(len(weight), bool)
+        self.epochs_since_best = np.zeros(len(weight), int)
+        self.is_training = np.ones(len(weight), bool)
 
-    def goes_on(self, logit: np.ndarray, label: np.ndarray) -> bool:
-        """Judge an epoch by the logits of the validation images, and tell whether a head is left that trains."""
+    @property
+    def all_stopped(self) -> bool:
+        return not self.is_training.any()
+
+    def update(self, logit: np.ndarray, label: np.ndarray) -> None:
+        """Update the best epoch of each head from the logits of the validation images, of shape (images, heads)."""
         truth = label[:, None]
         loss = (np.logaddexp(0, logit) - truth * logit).mean(axis=0)
         finite = np.isfinite(loss)
         if (np.isinf(self.accuracy) & ~finite).any():
             raise WenError("repeats: no epoch has a finite loss; lower the highest rate of lr_grid in params.yaml")
-        self.training &= finite
+        self.is_training &= finite
         accuracy = ((logit >= 0) == truth).mean(axis=0)
         better = (accuracy > self.accuracy) | ((accuracy == self.accuracy) & (loss < self.loss))
-        better &= self.training
-        self.kept[better], self.accuracy[better], self.loss[better] = (
-            self.weight[better],
-            accuracy[better],
-            loss[better],
-        )
-        self.waited = np.where(better, 0, self.waited + 1)
-        self.training &= self.waited < self.patience
-        return bool(self.training.any())
+        better &= self.is_training
+        self.best_weight[better] = self.weight[better]
+        self.accuracy[better], self.loss[better] = accuracy[better], loss[better]
+        self.epochs_since_best = np.where(better, 0, self.epochs_since_best + 1)
+        self.is_training &= self.epochs_since_best < self.patience

@@ -1,4 +1,4 @@
-"""The study of frozen features on one split: a draw, its heads and baselines, and what they score."""
+"""Train and score the classifiers on frozen features for one random split."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,13 +15,13 @@ from wen.errors import WenError
 from wen.members import classical
 from wen.members.predictions import Predictions, without_maps
 from wen.repeats import heads
-from wen.repeats.scores import Models, scored
+from wen.repeats.scores import Models, score
 from wen.repeats.table import IMAGE, WITHOUT_COPIES
 
 
 @dataclass(frozen=True)
 class Material:
-    """What every split is made of."""
+    """Data that all splits share."""
 
     params: Params
     index: pd.DataFrame
@@ -29,60 +29,60 @@ class Material:
     copies: pd.DataFrame
     """data/copies.csv."""
     values: list[np.ndarray]
-    """Pooled features of each image as it is, then turned as `predict.tta` says, and a last column of 1: each of shape
-    (images, channels + 1), float32."""
+    """Pooled features of each view of `predict.tta`, starting with the unchanged images, followed by a column of ones:
+    each of shape (images, channels + 1), float32."""
     numbers: dict[str, np.ndarray]
-    """What each baseline measures on every image, by its name."""
+    """Features that each baseline computes for every image, by its name."""
 
 
-def drawn(params: Params, unit: str, repeat: int) -> Params:
-    """The parameters of one repeat: those of the study, with a seed of its own and a random test set by a unit."""
+def params_of_repeat(params: Params, unit: str, repeat: int) -> Params:
+    """Return the parameters of one repeat: the study's, with another seed and a random test set drawn by ``unit``."""
     split = params.split.model_copy(update={"unit": unit, "test": "random"})
     return params.model_copy(update={"seed": seed_for(params.seed, repeat, what="repeat"), "split": split})
 
 
-def divided(material: Material, unit: str, repeat: int) -> pd.DataFrame:
-    """Draw one repeat's split, by the study's own function; a `WenError` if this draw gives none."""
-    params = drawn(material.params, unit, repeat)
+def draw_split(material: Material, unit: str, repeat: int) -> pd.DataFrame:
+    """Draw the split of one repeat as the stage ``split`` does; raise `WenError` if the draw is not a valid split."""
+    params = params_of_repeat(material.params, unit, repeat)
     return assign(material.index, material.copies, params.split, len(params.folds), params.seed)
 
 
-def studied(material: Material, unit: str, repeat: int) -> list[dict[str, Any]] | str:
-    """Study one split.
+def run_split(material: Material, unit: str, repeat: int) -> list[dict[str, Any]] | str:
+    """Train and score all classifiers on one split.
 
-    By image, the same classifiers are scored twice: on all test images, and on those that are no copy, exact or near,
-    of a development image.
+    For a split by image, the classifiers are scored twice: on all test images, and on those that are neither an exact
+    nor a near copy of a development image.
 
     Returns
     -------
     list of dict, or str
-        Rows of data/repeats.csv; or why this draw gives no split, such as a fold of one class.
+        Rows of data/repeats.csv, or the reason why the draw is not a valid split, such as a fold with a single class.
     """
     try:
-        cells = divided(material, unit, repeat)
+        cells = draw_split(material, unit, repeat)
     except WenError as error:
         return str(error)
-    params = drawn(material.params, unit, repeat)
-    networks, baselines = _networks(material, params, cells), _baselines(material, params, cells)
-    tests = cells[cells.part == TEST]
+    params = params_of_repeat(material.params, unit, repeat)
+    networks, baselines = _fit_networks(material, params, cells), _fit_baselines(material, params, cells)
+    test_cells = cells[cells.part == TEST]
     majority = int(cells.label[cells.part == DEVELOPMENT].mean() >= 0.5)
-    kept = {unit: np.ones(len(tests), bool)}
+    test_sets = {unit: np.ones(len(test_cells), bool)}
     if unit == IMAGE:
-        kept[WITHOUT_COPIES] = ~tests.id.isin(_copied(cells, material.copies)).to_numpy()
+        test_sets[WITHOUT_COPIES] = ~test_cells.id.isin(_copied(cells, material.copies)).to_numpy()
     rows = []
-    for split, inside in kept.items():
-        remaining = tests[inside]
-        if remaining.label.nunique() == 2:
-            about = {"split": split, "repeat": repeat, "images": len(remaining), "people": remaining.subject.nunique()}
-            models = _on(networks, inside), _on(baselines, inside)
-            found = scored(*models, majority, remaining.subject.to_numpy(), params.calibration)
-            rows += [about | row for row in found]
+    for split, selected in test_sets.items():
+        chosen = test_cells[selected]
+        if chosen.label.nunique() == 2:
+            columns = {"split": split, "repeat": repeat, "images": len(chosen), "people": chosen.subject.nunique()}
+            models = _select(networks, selected), _select(baselines, selected)
+            scores = score(*models, majority, chosen.subject.to_numpy(), params.calibration)
+            rows += [columns | row for row in scores]
     return rows
 
 
-def _networks(material: Material, params: Params, cells: pd.DataFrame) -> dict[str, list[Predictions]]:
-    """The heads of every learning rate and fold, by rate."""
-    found: dict[str, list[Predictions]] = {recipe: [] for recipe in params.grid}
+def _fit_networks(material: Material, params: Params, cells: pd.DataFrame) -> dict[str, list[Predictions]]:
+    """Train the heads of every learning rate and fold; return their predictions by learning rate."""
+    predictions: dict[str, list[Predictions]] = {recipe: [] for recipe in params.grid}
     label = cells.label.to_numpy()
     for fold in params.folds:
         rows = rows_of_fold(cells, fold)
@@ -92,32 +92,33 @@ def _networks(material: Material, params: Params, cells: pd.DataFrame) -> dict[s
             for part in rows.predicted
         )
         for recipe, *probability in zip(params.grid, on_validation, on_test, strict=True):
-            found[recipe].append(without_maps(Member(recipe, fold), cells, rows.predicted, probability, "head"))
-    return found
+            member = Member(recipe, fold)
+            predictions[recipe].append(without_maps(member, cells, rows.predicted, probability, "head"))
+    return predictions
 
 
-def _baselines(material: Material, params: Params, cells: pd.DataFrame) -> dict[str, list[Predictions]]:
-    """The baselines of every fold, by recipe."""
-    found: dict[str, list[Predictions]] = {}
+def _fit_baselines(material: Material, params: Params, cells: pd.DataFrame) -> dict[str, list[Predictions]]:
+    """Fit the baselines of every fold; return their predictions by recipe."""
+    predictions: dict[str, list[Predictions]] = {}
     for name, recipe in zip(params.baselines, params.baseline_recipes, strict=True):
         numbers = material.numbers[name]
-        found[recipe] = [
+        predictions[recipe] = [
             classical.predict(member, classical.fit(member, numbers, cells, params.seed), numbers, cells)
             for member in params.members(recipe)
         ]
-    return found
+    return predictions
 
 
 def _copied(cells: pd.DataFrame, copies: pd.DataFrame) -> list[str]:
-    """The test images that are copies of a development image."""
+    """Return the ids of the test images that are copies of a development image."""
     across = audit(cells, copies)["test_and_development"]
     return [*across["duplicates"], *across["near_copies"]]
 
 
-def _on(models: Models, inside: np.ndarray) -> Models:
-    """The same models on some of the test images."""
+def _select(models: Models, selected: np.ndarray) -> Models:
+    """Return the predictions of the models on the selected test images only."""
     arrays = ("test_id", "test_label", "test_probability", "test_map")
     return {
-        recipe: [replace(member, **{name: getattr(member, name)[inside] for name in arrays}) for member in members]
+        recipe: [replace(member, **{name: getattr(member, name)[selected] for name in arrays}) for member in members]
         for recipe, members in models.items()
     }

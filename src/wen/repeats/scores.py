@@ -1,4 +1,4 @@
-"""Every classifier of the study on one split, and its measures on that split's test set."""
+"""Score every classifier of the study on the test set of one split."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,25 +16,26 @@ from wen.members.predictions import Predictions
 from wen.repeats.table import MEASURES
 
 Models = Mapping[str, Sequence[Predictions]]
+"""Fold models by recipe."""
 
 
-def scored(
-    networks: Models, classical: Models, majority: int, person: np.ndarray, calibration: str
+def score(
+    networks: Models, baselines: Models, majority: int, person: np.ndarray, calibration: str
 ) -> list[dict[str, Any]]:
-    """Measure single models, ensembles, baselines and the majority class.
+    """Compute the metrics of single models, ensembles, baselines and the majority classifier.
 
-    Every known scheme is used, so that other ``schemes`` in params.yaml compute nothing anew.
+    All known schemes are used, so that a change of ``schemes`` in params.yaml does not rerun the stage.
 
     Parameters
     ----------
-    networks, classical : mapping of str to sequence of Predictions
-        By recipe: the fold models of each learning rate, and of each baseline.
+    networks, baselines : mapping of str to sequence of Predictions
+        Fold models of each learning rate and of each baseline, by recipe.
     majority : int
-        The class, 0 or 1, that the majority classifier calls every image.
+        The class, 0 or 1, that the majority classifier predicts for every image.
     person : ndarray of shape (n,)
-        Whose cell each test image is.
+        Subject of each test image.
     calibration : str
-        Of ensembles; see `wen.ensemble.combined.ensemble`.
+        Calibration of the ensembles; see `wen.ensemble.combined.ensemble`.
 
     Returns
     -------
@@ -46,36 +47,36 @@ def scored(
     def row(classifier: str, probability: np.ndarray, lr: str = "") -> dict[str, Any]:
         return {"classifier": classifier, "lr": lr, **_measures(label, probability, person)}
 
-    rows = [_average(recipe, members, person) for recipe, members in {**networks, **classical}.items()]
+    rows = [_mean_row(recipe, members, person) for recipe, members in {**networks, **baselines}.items()]
     with warnings.catch_warnings():
-        # Equal weights where no member has a positive kappa: one in very many splits is no news.
+        # Weights fall back to equal if no member has a positive kappa, which happens now and then in many splits.
         warnings.filterwarnings("ignore", "no member has a positive score")
         for recipe, members in networks.items():
             for scheme in SCHEMES:
                 rows.append(row(f"inter {recipe} {scheme}", ensemble(members, scheme, calibration).probability, recipe))
-        for reading, best, of_rates in _chosen(networks):
+        for reading, best, of_rates in _champions_by_reading(networks):
             rows.append(row(f"best_single {reading}", best.test_probability, best.member.recipe))
             for scheme in SCHEMES:
                 rows.append(row(f"intra {reading} {scheme}", ensemble(of_rates, scheme, calibration).probability))
     return [*rows, row("majority", np.full(len(label), float(majority)))]
 
 
-def _chosen(networks: Models) -> Iterator[tuple[str, Predictions, list[Predictions]]]:
-    """For each reading, the best single model and the champions among which it was chosen."""
-    for reading, judge in JUDGED_ON.items():
+def _champions_by_reading(networks: Models) -> Iterator[tuple[str, Predictions, list[Predictions]]]:
+    """Yield each reading with the best single model and the champions of the learning rates, among which it is."""
+    for reading, metrics_of in JUDGED_ON.items():
         of_rates = champions(list(networks.values()), reading)
-        yield reading, of_rates[champion([judge(member) for member in of_rates])], of_rates
+        yield reading, of_rates[champion([metrics_of(member) for member in of_rates])], of_rates
 
 
-def _average(recipe: str, members: Sequence[Predictions], person: np.ndarray) -> dict[str, Any]:
-    """Mean measures of one recipe's fold models."""
+def _mean_row(recipe: str, members: Sequence[Predictions], person: np.ndarray) -> dict[str, Any]:
+    """Return the mean metrics of one recipe's fold models."""
     rows = pd.DataFrame([_measures(member.test_label, member.test_probability, person) for member in members])
     lr = "" if members[0].member.baseline else recipe
     return {"classifier": f"average {recipe}", "lr": lr, **dict(zip(MEASURES, rows.mean().tolist(), strict=True))}
 
 
 def _measures(label: np.ndarray, probability: np.ndarray, person: np.ndarray) -> dict[str, float]:
-    _, of = np.unique(person, return_inverse=True)
-    by_person = np.bincount(of, decide(probability) == label) / np.bincount(of)
-    found = evaluate(label, probability) | {"person_accuracy": float(by_person.mean())}
-    return {name: found[name] for name in MEASURES}
+    _, index = np.unique(person, return_inverse=True)
+    accuracy_of_person = np.bincount(index, decide(probability) == label) / np.bincount(index)
+    metrics = evaluate(label, probability) | {"person_accuracy": float(accuracy_of_person.mean())}
+    return {name: metrics[name] for name in MEASURES}

@@ -1,4 +1,4 @@
-"""data/repeats.csv: a row for each split and each classifier on it."""
+"""Read and write data/repeats.csv, which has one row per split and classifier."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from wen.files import atomic, readable
 
 SUBJECT, IMAGE, WITHOUT_COPIES = "subject", "image", "image_without_copies"
 SPLITS = (SUBJECT, WITHOUT_COPIES, IMAGE)
-"""Ways to split, from the one that leaks nothing to the thesis'."""
+"""Kinds of splits, from the one without leakage (by subject) to that of the thesis (by image)."""
 MEASURES = ("accuracy", "balanced_accuracy", "kappa", "auc", "person_accuracy")
 COLUMNS = ("split", "repeat", "images", "people", "classifier", "lr", *MEASURES)
 DIGITS = 6
@@ -19,12 +19,15 @@ ON_EVERY_SPLIT = ("best_single as_written", "best_single leak_free", "majority")
 
 
 def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write the rows, in the order of splits and repeats.
+    """Write the rows, ordered by split and repeat, with these columns:
 
-    ``split``: `SPLITS`; ``repeat``: the number of the draw, from 0; ``images``, ``people``: in its test set;
-    ``classifier``: ``average RECIPE``, ``best_single READING``, ``inter LR SCHEME``, ``intra READING SCHEME`` or
-    ``majority``; ``lr``: its learning rate, of a best single model the one that was chosen, else empty; then `MEASURES`
-    on the test set, of which ``person_accuracy`` is the mean over people of each one's accuracy.
+    - ``split``: one of `SPLITS`.
+    - ``repeat``: number of the draw, from 0.
+    - ``images``, ``people``: numbers of images and subjects in the test set.
+    - ``classifier``: ``average RECIPE``, ``best_single READING``, ``inter LR SCHEME``, ``intra READING SCHEME`` or
+      ``majority``.
+    - ``lr``: learning rate of the classifier, or of the model that was chosen as ``best_single``; else empty.
+    - `MEASURES`: metrics on the test set. ``person_accuracy`` is the mean over subjects of the accuracy of each.
     """
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     order = table.split.map(SPLITS.index) if len(table) else table.split
@@ -34,19 +37,19 @@ def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read it; without a row where params.yaml switches repeats off.
+    """Read the table. It has no rows if params.yaml switches repeats off.
 
     Raises
     ------
     WenError
-        If it is missing, or not as `write` wrote it.
+        If the file is missing, or was not written by `write`.
     """
     text = {"split": str, "classifier": str, "lr": str}
-    kinds: dict[str, Any] = text | {"repeat": int, "images": int, "people": int} | dict.fromkeys(MEASURES, float)
+    dtypes: dict[str, Any] = text | {"repeat": int, "images": int, "people": int} | dict.fromkeys(MEASURES, float)
     with readable(path):
-        table = pd.read_csv(path, dtype=kinds, keep_default_na=False)
-    known = tuple(table.columns) == COLUMNS and table.split.isin(SPLITS).all()
-    if not known or not all((table.classifier == name).sum() == len(_splits(table)) for name in ON_EVERY_SPLIT):
+        table = pd.read_csv(path, dtype=dtypes, keep_default_na=False)
+    is_known = tuple(table.columns) == COLUMNS and table.split.isin(SPLITS).all()
+    if not is_known or not all((table.classifier == name).sum() == len(_splits(table)) for name in ON_EVERY_SPLIT):
         raise WenError(f"{path}: not as written by `wen repeats`; run `dvc repro`")
     return table
 
