@@ -241,7 +241,7 @@ def measured(params: Params, paths: Paths, name: str, about: dict[str, Any]) -> 
         key = variant["name"]
         average = np.mean([one.test_probability for one in found[key]], axis=0)
         inner, test = evaluate(label, outside[key]), evaluate(found[key][0].test_label, average)
-        row = about | {"plan": cost.fitting(params, name, train), "variant": key, "role": variant["role"]}
+        row = about | {"plan": cost.fit_seconds(params, name, train), "variant": key, "role": variant["role"]}
         row |= {f"oof {m}": inner[m] for m in MEASURES} | {f"test {m}": test[m] for m in MEASURES}
         cut = np.quantile(outside[key], 1 - label.mean())
         row |= {"calls ALL": decide(outside[key]).mean(), "accuracy if fair": ((outside[key] > cut) == label).mean()}

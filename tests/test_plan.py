@@ -24,7 +24,7 @@ from wen.network.cost import Cost, count, memory_of_stage_2
 from wen.network.cut import cut
 from wen.plan import Images, count_images, fit, hours, work
 from wen.systems.cost import count as count_system
-from wen.systems.cost import described, fitting
+from wen.systems.cost import describe, fit_seconds
 from wen.systems.system import find, settings_of
 
 
@@ -68,7 +68,7 @@ def test_turned_images_are_passes_of_all_of_them_and_as_many_predictions_more(ti
     assert more.pop("features") - plain.pop("features") == 3 * 50 * 110
     assert more.pop("predict-fold") == 4 * plain.pop("predict-fold")
     assert more == plain  # nothing of the training
-    kept = [{what: size for what, size, _ in plan._kept(params, images, cost)} for params in (tiny, flips)]
+    kept = [{what: size for what, size, _ in plan.disk_usage(params, images, cost)} for params in (tiny, flips)]
     grown = {what: kept[1][what] - size for what, size in kept[0].items() if kept[1][what] != size}
     assert grown == {"pooled features": 3 * 50 * 3 * 4, "activations at the cut": 3 * 50 * 5 * 4}
 
@@ -243,7 +243,7 @@ def test_the_plan_counts_published_systems_by_hand(tiny: Params) -> None:
     values["pretrained"] = {"vgg16": "hub", "tf_efficientnet_lite0": "pip"}
     values["systems"] = {"ullah2021": {"networks": ["vgg16"]}, "wibowo2024": {"trials": 6}}
     values["images"] = {"crop": 48, "size": 32}
-    text = described(Params.model_validate(values), 1000, 500, 1e9)
+    text = describe(Params.model_validate(values), 1000, 500, 1e9)
     vgg, lite = (
         count_system(Params.model_validate(values), "vgg16"),
         count_system(Params.model_validate(values), "tf_efficientnet_lite0"),
@@ -261,9 +261,9 @@ def test_the_plan_counts_published_systems_by_hand(tiny: Params) -> None:
     assert "depth finetune" not in text
     values["systems"] = {"ullah2021": {"networks": ["vgg16"], "depth": "finetune", "epochs": 4}}
     work = 2 * 2 * 4 * 3 * 500 * vgg["macs"]  # folds, variants, epochs, forward and backward, images
-    assert f"depth finetune, at most: {work / 1e12:,.2f} T" in described(Params.model_validate(values), 1000, 500, None)
+    assert f"depth finetune, at most: {work / 1e12:,.2f} T" in describe(Params.model_validate(values), 1000, 500, None)
     values["systems"] = {}
-    assert described(Params.model_validate(values), 1000, 500, None) == ""
+    assert describe(Params.model_validate(values), 1000, 500, None) == ""
 
 
 def test_the_plan_counts_what_is_fitted_on_stored_outputs_and_no_more(tiny: Params) -> None:
@@ -273,12 +273,12 @@ def test_the_plan_counts_what_is_fitted_on_stored_outputs_and_no_more(tiny: Para
     values = tiny.model_dump() | {"pretrained": {"vgg16": "hub", "tf_efficientnet_lite0": "pip"}}
     frozen, finetune = (Params.model_validate(values | {"systems": its}) for its in (systems, deep))
     for params in (frozen, finetune):
-        assert fitting(params, "wibowo2024", 500) == 2 * 0.5 * find("wibowo2024").seconds(
+        assert fit_seconds(params, "wibowo2024", 500) == 2 * 0.5 * find("wibowo2024").seconds(
             settings_of(params, "wibowo2024")
         )
-    assert fitting(frozen, "ullah2021", 500) > 0
-    assert fitting(finetune, "ullah2021", 500) == 0
-    assert "at depth frozen: 0.0 minutes" not in described(finetune, 1000, 500, None)
+    assert fit_seconds(frozen, "ullah2021", 500) > 0
+    assert fit_seconds(finetune, "ullah2021", 500) == 0
+    assert "at depth frozen: 0.0 minutes" not in describe(finetune, 1000, 500, None)
 
 
 def test_a_study_in_a_folder_that_cannot_be_written_can_be_planned(
@@ -286,4 +286,4 @@ def test_a_study_in_a_folder_that_cannot_be_written_can_be_planned(
 ) -> None:
     (tmp_path / ".dvc/tmp").mkdir(parents=True)
     monkeypatch.setattr(plan, "write_json", Mock(side_effect=OSError(30, "Read-only file system")))
-    plan._remember(tiny, Images(total=50, test=10, train=20, validation=20), count(tiny), Paths(tmp_path))
+    plan._save_size(tiny, Images(total=50, test=10, train=20, validation=20), count(tiny), Paths(tmp_path))

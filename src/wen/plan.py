@@ -1,4 +1,4 @@
-"""What params.yaml will cost before anything runs: work and disk, counted; hours, from a calibration on this device."""
+"""``wen plan``: count the work, disk and memory that params.yaml needs, and estimate hours from a calibration."""
 
 import math
 import time
@@ -24,40 +24,40 @@ from wen.files import write_json
 from wen.network import cost as costs
 from wen.network import device
 from wen.network.cost import FROZEN, STORED, TAIL, TRAINING, Cost, count, memory_of_stage_2
-from wen.systems.cost import described
+from wen.systems.cost import describe
 
 
 @dataclass(frozen=True)
 class Images:
-    """How many images the study has, in all and by part."""
+    """Numbers of images of the study."""
 
     total: int
     test: int
     train: float
-    """Of one fold."""
+    """Per fold."""
     validation: float
-    """Of one fold."""
+    """Per fold."""
     estimated: str = ""
-    """Why ``test`` is an estimate, if it is one."""
+    """Reason why ``test`` is an estimate; empty if it is exact."""
 
     def in_features(self, params: Params) -> float:
-        """How often an image passes the frozen network: all of them as they are and turned, for `predict.tta`; and
-        random views of those not for test."""
+        """Return the number of images that pass the frozen network: the views of `predict.tta` of all images, and the
+        random views of the development images."""
         return len(params.predict.turns) * self.total + params.augment.views * (self.train + self.validation)
 
 
 def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto") -> None:
-    """Print the plan of the study that ``params`` describe.
+    """Print the plan of a study.
 
-    Epochs are counted in full: early stopping leaves some out. ``calibrate`` runs the network for
-    about ten seconds and turns multiply-adds into hours at the rate it reaches on this device. Where stage 2 needs
-    more memory than the device has, the plan says what to do.
+    All epochs are counted, without early stopping. With ``calibrate``, the network runs for about ten seconds to
+    measure the speed of this device, and multiply-adds are converted to hours. If stage 2 needs more memory than the
+    device has, the plan suggests remedies.
     """
     start = time.process_time()
     device.settle(params.compute)
     images, cost = count_images(params, paths), count(params)
     estimate = f" ({images.estimated})" if images.estimated else ""
-    shared, alone = work(params, images, cost), work(params, images, cost, sharing=False)
+    shared, unshared = work(params, images, cost), work(params, images, cost, sharing=False)
     console = Console(width=110)
     where = device.choose(device_name, params.compute)
     print(
@@ -70,20 +70,21 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
         f"{images.validation:,.0f} for validation\n"
     )
     console.print(_disk_table(params, images, cost))
-    _remember(params, images, cost, paths)
+    _save_size(params, images, cost, paths)
     print(fit(memory_of_stage_2(params, cost), memory_of(where), where, params))
     rates = costs.rates(params, cost, where) if calibrate else None
-    console.print(_work_table(shared, alone, rates))
-    print(described(params, images.total, images.train, None if rates is None else float(STORED @ rates)), end="")
+    console.print(_work_table(shared, unshared, rates))
+    print(describe(params, images.total, images.train, None if rates is None else float(STORED @ rates)), end="")
     stages = 2 + 2 * len(params.networks) + len(params.pretrained) + len(params.systems)
     print(f"Starting the {stages} stages that load a network adds about {start:.0f} s each.")
 
 
 def count_images(params: Params, paths: Paths) -> Images:
-    """Count the images that params.yaml and data/raw will give, before anything has run.
+    """Count the images of the study before any stage has run.
 
-    The parts have as many images as metrics/split.json says, if that is of these parameters; else as many as the same
-    draw gives with the images that are there, whose copies are not known yet; else as many as are asked for.
+    The sizes of the parts are taken from metrics/split.json, if that belongs to these parameters. Otherwise the same
+    split is drawn from the images in data/raw, without their copies, which are not known yet. If there are no images,
+    the sizes are estimated from params.yaml.
     """
     total, parts, cells = _expected(params, paths)
     folds, options = len(params.folds), params.split
@@ -91,7 +92,7 @@ def count_images(params: Params, paths: Paths) -> Images:
     if report and sum(report[part]["images"] for part in ("development", "test", "excluded")) == total:
         test, development = report["test"]["images"], report["development"]["images"]
     elif cells:
-        test, development = _drawn(cells, params)
+        test, development = _draw_split(cells, params)
         if options.unit == "subject":
             estimated = "by subject; copies of images, which `wen prepare` finds, may change it"
     else:
@@ -104,8 +105,8 @@ def count_images(params: Params, paths: Paths) -> Images:
     return Images(total, test, development * (1 - 1 / folds), development / folds, estimated)
 
 
-def _drawn(cells: list[Cell], params: Params) -> tuple[int, int]:
-    """How many images test, and how many are for development, if none is a copy of another."""
+def _draw_split(cells: list[Cell], params: Params) -> tuple[int, int]:
+    """Draw the split, and return its numbers of test and development images if no image is a copy of another."""
     index = pd.DataFrame(cells).assign(pixels=[cell.id for cell in cells])
     no_copies = pd.DataFrame(columns=list(COPIES))
     part = split.assign(index, no_copies, params.split, len(params.folds), params.seed).part
@@ -113,12 +114,21 @@ def _drawn(cells: list[Cell], params: Params) -> tuple[int, int]:
 
 
 def _expected(params: Params, paths: Paths) -> tuple[int, Counter[str], list[Cell]]:
-    """How many images there will be, how many of each part of the challenge's data, and those of them that are there.
+    """Count the expected images.
+
+    Returns
+    -------
+    int
+        Number of images.
+    Counter
+        Number of images of each part of C-NMC.
+    list of Cell
+        The images in data/raw if they are complete, else an empty list.
 
     Raises
     ------
     WenError
-        If the images that are in data/raw are to be studied, and there are none.
+        If the study uses the images in data/raw, and there are none.
     """
     dataset = params.dataset
     cells = readers.read(dataset, readers.place(dataset, paths)).cells
@@ -137,38 +147,40 @@ def _expected(params: Params, paths: Paths) -> tuple[int, Counter[str], list[Cel
 
 
 def work(params: Params, images: Images, cost: Cost, sharing: bool = True) -> dict[str, np.ndarray]:
-    """Multiply-adds of each kind of stage, all models together, by the four kinds of work of `wen.network.cost`.
+    """Return the multiply-adds of all models by stage, each for the four kinds of work of `wen.network.cost`.
 
-    ``sharing`` False is the study as it would be written plainly: every model runs the whole network on every
-    image in every epoch.
+    With ``sharing`` False, stored features are not used: every model runs the entire network on every image in every
+    epoch.
     """
     pooled, activations = sharing and params.features.pooled, sharing and params.features.activations
     models = len(params.networks)
-    seen, judged = images.train + images.validation, images.validation + images.test
+    per_epoch, predicted = images.train + images.validation, images.validation + images.test
     full = cost.trunk + cost.tail
     stored = full if pooled else cost.trunk if activations else 0
-    head, tune = models * params.head.epochs, models * params.finetune.epochs
+    head_epochs, finetune_epochs = models * params.head.epochs, models * params.finetune.epochs
     return {
         "features": images.in_features(params) * stored * STORED,
-        "train-fold, stage 1": 0 * FROZEN if pooled else head * seen * full * FROZEN,
-        "train-fold, stage 2, frozen part": 0 * FROZEN if activations else tune * seen * cost.trunk * FROZEN,
-        "train-fold, stage 2, trained part": tune
+        "train-fold, stage 1": 0 * FROZEN if pooled else head_epochs * per_epoch * full * FROZEN,
+        "train-fold, stage 2, frozen part": 0 * FROZEN
+        if activations
+        else finetune_epochs * per_epoch * cost.trunk * FROZEN,
+        "train-fold, stage 2, trained part": finetune_epochs
         * cost.tail
         * (images.validation * TAIL + 3 * images.train * TRAINING),
         "predict-fold": len(params.predict.turns)
         * models
-        * judged
+        * predicted
         * (cost.tail * TAIL + (0 if activations else cost.trunk) * FROZEN),
     }
 
 
 def memory_of(where: torch.device) -> int:
-    """Bytes that are free on a device now."""
+    """Return the free memory of a device, in bytes."""
     return torch.cuda.mem_get_info(where)[0] if where.type == "cuda" else psutil.virtual_memory().available
 
 
 def fit(needed: int, free: int, where: torch.device, params: Params) -> Message:
-    """Say whether stage 2 fits into a device's memory; if not, what to do, and last what changes the study."""
+    """Describe whether stage 2 fits into a device's memory, with remedies if it does not."""
     dtype = device.precision(where, params.compute)
     needed = needed if dtype == torch.float32 else needed // 2
     text = f"Stage 2 of one model needs about {needed / 1e9:.2f} GB on {where}; {free / 1e9:.2f} GB are free: "
@@ -191,13 +203,13 @@ def _disk_table(params: Params, images: Images, cost: Cost) -> Table:
         table.add_column(heading, justify="right" if heading == "GB" else "left")
     memory = ("device memory, stage 2", memory_of_stage_2(params, cost),
               f"batch {params.train.batch_size}, float32; about half in mixed precision")  # fmt: skip
-    for what, size, how in (*_kept(params, images, cost), memory):
+    for what, size, how in (*disk_usage(params, images, cost), memory):
         table.add_row(what, f"{size / 1e9:,.2f}", how)
     return table
 
 
-def _kept(params: Params, images: Images, cost: Cost) -> list[tuple[str, float, str]]:
-    """What a study keeps on disk: its name, its bytes, and how they are counted."""
+def disk_usage(params: Params, images: Images, cost: Cost) -> list[tuple[str, float, str]]:
+    """List the large outputs of a study: their name, their size in bytes, and how it is counted."""
     width = {"float32": 4, "float16": 2}[params.features.dtype]
     passes, models = images.in_features(params), len(params.networks)
     turned = f" + {len(params.predict.turns) - 1} turned" * (len(params.predict.turns) > 1)
@@ -214,15 +226,15 @@ def _kept(params: Params, images: Images, cost: Cost) -> list[tuple[str, float, 
     ]  # fmt: skip
 
 
-def _remember(params: Params, images: Images, cost: Cost, paths: Paths) -> None:
-    """Leave the bytes that the study keeps, if they can be written, for `wen doctor`, which has no time to count."""
+def _save_size(params: Params, images: Images, cost: Cost, paths: Paths) -> None:
+    """Save the size of the study's outputs, if possible, for `wen doctor`, for which counting would take too long."""
     if paths.planned.parent.is_dir():
-        size = sum(size for _, size, _ in _kept(params, images, cost))
+        size = sum(size for _, size, _ in disk_usage(params, images, cost))
         with suppress(OSError):
             write_json(paths.planned, {"params": params.model_dump(mode="json"), "bytes": size})
 
 
-def _work_table(shared: dict[str, np.ndarray], alone: dict[str, np.ndarray], rates: np.ndarray | None) -> Table:
+def _work_table(shared: dict[str, np.ndarray], unshared: dict[str, np.ndarray], rates: np.ndarray | None) -> Table:
     table = Table(title="Work, at most (early stopping reduces it)", title_justify="left")
     table.add_column("stage")
     headings = ["T multiply-adds", "without sharing"]
@@ -236,9 +248,9 @@ def _work_table(shared: dict[str, np.ndarray], alone: dict[str, np.ndarray], rat
         table.add_row(name, *(f"{figure:,.2f}" for pair in figures for figure in pair))
 
     for name in shared:
-        add(name, shared[name], alone[name])
+        add(name, shared[name], unshared[name])
     table.add_section()
-    add("total", np.sum(list(shared.values()), axis=0), np.sum(list(alone.values()), axis=0))
+    add("total", np.sum(list(shared.values()), axis=0), np.sum(list(unshared.values()), axis=0))
     if rates is not None:
         frozen, tail, training, stored = rates / 1e9
         table.caption = (
@@ -249,5 +261,5 @@ def _work_table(shared: dict[str, np.ndarray], alone: dict[str, np.ndarray], rat
 
 
 def hours(work: np.ndarray, rates: np.ndarray) -> float:
-    """Time that work of four kinds takes at a device's rates."""
+    """Return the duration of the four kinds of work at the speeds of a device, in h."""
     return float((work / rates).sum()) / 3600

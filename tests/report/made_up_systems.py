@@ -9,7 +9,7 @@ from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.files import write_json
 from wen.members.predictions import load
-from wen.systems.stage import Fitted, summary
+from wen.systems.stage import FittedVariant, summary
 from wen.systems.system import Variant, find, settings_of
 
 SEARCHES = ("search", "genetic", "random", "bayesian")
@@ -27,12 +27,14 @@ def write(params: Params, paths: Paths, predict: Callable[[Member], None]) -> No
         write_json(paths.system(name), summary(system, settings, missing, fitted))
 
 
-def _fitted(params: Params, paths: Paths, name: str, variant: Variant, predict: Callable[[Member], None]) -> Fitted:
+def _fitted(
+    params: Params, paths: Paths, name: str, variant: Variant, predict: Callable[[Member], None]
+) -> FittedVariant:
     members = params.members(f"{SYSTEM}{name}/{variant.name}")
     for member in members:
         predict(member)
     about = [{"fold": member.fold, "chosen": {}, "history": _history(variant, member.fold)} for member in members]
-    return Fitted(variant, load(paths, members), about, {})
+    return FittedVariant(variant, load(paths, members), about, {})
 
 
 def _history(variant: Variant, fold: int) -> list[dict[str, float]]:

@@ -17,9 +17,9 @@ from wen.config.paths import Paths
 from wen.errors import WenError
 from wen.systems import stage
 from wen.systems.fold import Source, Training
-from wen.systems.search import SAMPLERS, Between, Found, OneOf, search
+from wen.systems.search import SAMPLERS, Choice, FloatRange, SearchResult, search
 
-SPACE = {"x": Between(0.0, 1.0), "rate": Between(1e-4, 1e-1, log=True), "kind": OneOf(("a", "b", "c"))}
+SPACE = {"x": FloatRange(0.0, 1.0), "rate": FloatRange(1e-4, 1e-1, log=True), "kind": Choice(("a", "b", "c"))}
 TRIALS = {"gp": 7, "genetic": 13, "random": 4}
 """More than the random trials of the Gaussian process, and than a generation of the genetic algorithm."""
 
@@ -43,7 +43,7 @@ def score(values: dict[str, Any]) -> float:
     return float(np.exp(-away))
 
 
-def searched(root: Path, sampler: str, dies_at: int = 99, fold: int = 0) -> Found:
+def searched(root: Path, sampler: str, dies_at: int = 99, fold: int = 0) -> SearchResult:
     calls = 0
 
     def until(values: dict[str, Any]) -> float:
@@ -114,12 +114,12 @@ def test_a_system_that_is_killed_in_its_search_ends_with_the_same_bytes(tmp_path
         "import os, signal, sys\n"
         "from wen.config.params import Params\nfrom wen.config.paths import Paths\n"
         "from wen.systems import searched, stage\n"
-        "judged, calls = searched.judged, []\n"
+        "inner_accuracy, calls = searched.inner_accuracy, []\n"
         "def kill(*arguments):\n"
         "    calls.append(1)\n"
         "    if len(calls) == 5: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return judged(*arguments)\n"
-        "searched.judged = kill\n"
+        "    return inner_accuracy(*arguments)\n"
+        "searched.inner_accuracy = kill\n"
         "stage.run(Params.model_validate_json(sys.argv[1]), Paths(sys.argv[2]), 'wibowo2024')\n"
     )
     killed = subprocess.run([sys.executable, "-c", script, params.model_dump_json(), str(tmp_path)], check=False)

@@ -1,4 +1,4 @@
-"""Parts that published systems put behind a network: from its last feature map, or its pooled features, to a logit."""
+"""Heads and layers of published systems, applied to a network's last feature map or its pooled features."""
 
 import torch
 from timm.layers import EcaModule
@@ -7,27 +7,28 @@ from torch import nn
 
 
 def dense(channels: int, hidden: int = 0, dropout: float = 0.0) -> nn.Sequential:
-    """Pooled features to one logit: a hidden layer with ReLU if it has any units, dropout, one neuron."""
+    """Return a head for pooled features: an optional hidden layer with ReLU, dropout, and one output neuron."""
     layers = [nn.Linear(channels, hidden), nn.ReLU()] if hidden else []
     return nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(hidden or channels, 1))
 
 
 def mean() -> nn.Sequential:
-    """The mean of a feature map, of shape (n, channels)."""
+    """Return global average pooling: feature maps to shape (n, channels)."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 class Hybrid(nn.Module):
-    """Three kernels side by side: regular, dilated and depthwise; concatenated, brought back, and added to the map.
+    """Residual block of three parallel convolutions: regular, dilated and depthwise.
 
-    Muntasa et al. (2024) name the three kernels; where they are, and how wide, is a decision.
+    The branches are concatenated, projected to the number of input channels, and added to the input. Muntasa et al.
+    (2024) name the three kernels; the position and the width of the block are choices of this study.
 
     Parameters
     ----------
     channels : int
-        Of the map, before and after.
+        Number of channels of input and output.
     width : int
-        Channels of each branch.
+        Number of channels of each branch.
     """
 
     def __init__(self, channels: int, width: int = 256) -> None:
@@ -48,10 +49,10 @@ class Hybrid(nn.Module):
 
 
 def separable(channels: int, width: int) -> nn.Module:
-    """timm's depthwise separable convolution: depthwise 3x3, then pointwise to ``width`` with BN and SiLU."""
+    """Return timm's depthwise separable convolution: depthwise 3x3, then pointwise to ``width`` with BN and SiLU."""
     return DepthwiseSeparableConv(channels, width, pw_act=True, act_layer=nn.SiLU)
 
 
 def attention(channels: int) -> nn.Module:
-    """Efficient channel attention (Wang et al. 2020), timm's, its kernel fitted to the number of channels."""
+    """Return timm's efficient channel attention (Wang et al. 2020), with a kernel adapted to the number of channels."""
     return EcaModule(channels)

@@ -1,4 +1,4 @@
-"""What published systems cost, before any of them runs: counted where a network runs, as measured where none does."""
+"""Estimate the cost of published systems: operations of their networks are counted, other times were measured."""
 
 from typing import Any
 
@@ -11,42 +11,42 @@ from wen.systems.system import Trained, find, settings_of
 from wen.systems.wanted import reads
 
 
-def described(params: Params, images: int, train: float, rate: float | None) -> str:
-    """Say what the stages ``network`` and ``system`` cost.
+def describe(params: Params, images: int, train: float, rate: float | None) -> str:
+    """Describe the cost of the stages ``network`` and ``system``.
 
     Parameters
     ----------
     params : Params
     images : int
-        Of the study.
+        Number of images of the study.
     train : float
-        Images that a fold trains on.
+        Number of training images of a fold.
     rate : float, optional
-        Multiply-adds a second of a network in inference on this device, for hours.
+        Speed of this device in inference, in multiply-adds per second. With it, durations are given in hours.
     """
     if not params.systems:
         return ""
-    counted = {name: count(params, name) for name in params.pretrained}
-    macs = {name: one["macs"] for name, one in counted.items()}
+    counts = {name: count(params, name) for name in params.pretrained}
+    macs = {name: one["macs"] for name, one in counts.items()}
     read = {
         (network, kind) for name in params.systems for network, kinds in reads(params, name).items() for kind in kinds
     }
-    kept = sum(
-        4 * images * counted[network][kind] for network, kind in read if network in counted and kind != "weights"
+    stored_bytes = sum(
+        4 * images * counts[network][kind] for network, kind in read if network in counts and kind != "weights"
     )
     frozen, finetune = 0.0, 0.0
     for name in params.systems:
         settings, system = settings_of(params, name), find(name)
         fitted = [variant for variant in system.variants(settings) if variant.fit]
-        frozen += fitting(params, name, train)
+        frozen += fit_seconds(params, name, train)
         if settings.depth == "finetune" and isinstance(settings, Trained):
             passes = len(params.folds) * len(fitted) * settings.epochs * 3 * train
-            known = [macs[network] for network in settings.networks if network in macs]
-            finetune += passes * sum(known) / max(1, len(settings.networks))
+            network_macs = [macs[network] for network in settings.networks if network in macs]
+            finetune += passes * sum(network_macs) / max(1, len(settings.networks))
     lines = [
         f"Published systems: {len(params.systems)}, with {len(macs)} networks",
         f"  networks, every image once: {_cost(images * sum(macs.values()), rate)}",
-        f"  disk, outputs of the networks as float32: {kept / 1e9:,.2f} GB",
+        f"  disk, outputs of the networks as float32: {stored_bytes / 1e9:,.2f} GB",
         f"  depth frozen: {frozen / 60:,.1f} minutes on one core",
     ]
     if finetune:
@@ -54,8 +54,8 @@ def described(params: Params, images: int, train: float, rate: float | None) -> 
     return "\n".join(lines) + "\n"
 
 
-def fitting(params: Params, name: str, train: float) -> float:
-    """Seconds of one core that a system takes on stored outputs of networks, all folds of ``train`` images each."""
+def fit_seconds(params: Params, name: str, train: float) -> float:
+    """Return the time to fit a system to stored features in all folds of ``train`` images, on one core, in s."""
     settings, system = settings_of(params, name), find(name)
     if settings.depth == "finetune" and "pooled" not in system.READS["finetune"]:
         return 0.0
@@ -63,9 +63,9 @@ def fitting(params: Params, name: str, train: float) -> float:
 
 
 def count(params: Params, name: str) -> dict[str, int]:
-    """Multiply-adds (``macs``) of an image in one of the networks, and numbers in its ``maps`` and ``pooled`` features.
+    """Count a network's multiply-adds per image (``macs``) and the sizes of its ``maps`` and ``pooled`` features.
 
-    Counted on PyTorch's meta device, which computes nothing.
+    The forward pass runs on PyTorch's meta device, which computes nothing.
     """
     options, size = Backbone(name=name, **params.pretrained[name].model_dump()), params.images.size
     with torch.device("meta"):
@@ -73,7 +73,7 @@ def count(params: Params, name: str) -> dict[str, int]:
         with FlopCounterMode(display=False) as counter:
             maps = network.forward_features(torch.empty(1, 3, size, size))
         pooled = network.forward_head(maps, pre_logits=True)
-    macs = int(counter.get_total_flops()) // 2  # a multiply-add is two operations
+    macs = int(counter.get_total_flops()) // 2  # one multiply-add is two FLOPs
     return {"macs": macs, "maps": maps.numel(), "pooled": pooled.numel()}
 
 

@@ -1,4 +1,4 @@
-"""Stage ``systems``: what each published system reads, by its hash; or why it cannot run."""
+"""Stage ``systems``: list the hashes of the inputs of each published system, or the reason why it cannot run."""
 
 from typing import Any
 
@@ -10,9 +10,8 @@ from wen.files import atomic, read_json, write_json
 def run(params: Params, paths: Paths) -> None:
     """Write data/predictions/system/inputs/NAME.json for each system of params.yaml.
 
-    A system depends on its own file alone, so a network that is new or changed reruns no system that reads others.
-    ``arrays`` has the SHA-256 of each array or file of weights, ``missing`` says of each network that cannot be had
-    why not.
+    Each system depends on its file only, so a new or changed network reruns only the systems that read it. ``arrays``
+    holds the SHA-256 of each array or weights file, ``missing`` the reason for each network that is not available.
     """
     with atomic(paths.systems_inputs) as partial:
         partial.mkdir()

@@ -1,4 +1,4 @@
-"""Stage ``network``: a pretrained network that published systems read, run once for all of them."""
+"""Stage ``network``: run a pretrained network once for all published systems that read it."""
 
 import json
 from pathlib import Path
@@ -19,30 +19,33 @@ from wen.network.inputs import StoredInputs, batches
 
 
 def run(params: Params, paths: Paths, name: str, device_name: str = "auto") -> None:
-    """Write data/networks/NAME and models/networks/NAME: outputs of every image as it is, and the weights.
+    """Write the network's outputs for every unchanged image, data/networks/NAME, and its weights, models/networks/NAME.
 
-    ``pooled-clean.npy`` is (images, channels), ``maps-clean.npy`` the last feature map, (images, height, width,
-    channels), both float32 and of the images of data/features; only what some system reads is written. about.json says
-    the SHA-256 of each, or why there are no weights: then the stage ends well, and the systems that need them are
-    skipped.
+    ``pooled-clean.npy`` has shape (images, channels); ``maps-clean.npy``, the last feature map, has shape (images,
+    height, width, channels). Both are float32, for the images of data/features, and written only if a system reads
+    them. about.json holds the SHA-256 of each file, or the reason why the weights are not available; in that case the
+    stage succeeds, and the systems that need the network are skipped.
 
     Raises
     ------
     WenError
-        If the network is not in params.yaml's ``pretrained``, or gives an image a number that is none.
+        If the network is not in params.yaml's ``pretrained``, or an output is infinite or NaN.
     """
     wanted = _wanted(params, paths, name)
     options = Backbone.model_validate(wanted["network"])
-    own = params.model_copy(update={"backbone": options, "compute": device.for_storage(params.compute)})
+    params = params.model_copy(update={"backbone": options, "compute": device.for_storage(params.compute)})
     weights = paths.network_weights(name)
     device.settle(params.compute)
     with atomic(paths.network(name)) as outputs, atomic(weights.parent) as partial:
         outputs.mkdir()
         partial.mkdir()
-        about: dict[str, Any] = {"network": options.name, "missing": _fetch(own, paths, wanted, partial / weights.name)}
+        about: dict[str, Any] = {
+            "network": options.name,
+            "missing": _fetch(params, paths, wanted, partial / weights.name),
+        }
         if not about["missing"]:
             about |= {"weights": digest(partial / weights.name)}
-            about |= _outputs(own, paths, wanted["kinds"], (partial / weights.name, outputs), device_name)
+            about |= _outputs(params, paths, wanted["kinds"], (partial / weights.name, outputs), device_name)
         (outputs / paths.network_about(name).name).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     if about["missing"]:
         print(f"{name}: {about['missing']}; systems that use it are skipped")
@@ -58,7 +61,7 @@ def _wanted(params: Params, paths: Paths, name: str) -> dict[str, Any]:
 
 
 def _fetch(params: Params, paths: Paths, wanted: dict[str, Any], path: Path) -> str:
-    """Write the weights, or say why there are none."""
+    """Write the weights, or return the reason why they are not available."""
     if wanted["missing"]:
         return str(wanted["missing"])
     try:
@@ -71,28 +74,28 @@ def _fetch(params: Params, paths: Paths, wanted: dict[str, Any], path: Path) -> 
 def _outputs(
     params: Params, paths: Paths, kinds: list[str], where: tuple[Path, Path], device_name: str
 ) -> dict[str, Any]:
-    """Write the arrays that are asked for, and give their hashes."""
+    """Write the arrays of the given kinds, and return their hashes by kind."""
     weights, folder = where
-    kept = [kind for kind in ("pooled", "maps") if kind in kinds]
-    if not kept:
+    stored = [kind for kind in ("pooled", "maps") if kind in kinds]
+    if not stored:
         return {}
-    on = device.choose(device_name, params.compute)
-    network = backbone.load(params, weights, on)
+    target = device.choose(device_name, params.compute)
+    network = backbone.load(params, weights, target)
     frozen = Frozen(network, backbone.head_name(network), ("activations", "pooled"))
-    run = runner(frozen, params.images.size, on, params.compute)
+    run = runner(frozen, params.images.size, target, params.compute)
     ids = read_index(paths).id
     rows = batches(np.arange(len(ids)), BATCH)
-    images = StoredInputs(paths.features, "images", on)
-    with writers([array_path(folder, kind) for kind in kept], len(ids)) as files:
+    images = StoredInputs(paths.features, "images", target)
+    with writers([array_path(folder, kind) for kind in stored], len(ids)) as files:
         for batch, pixels in zip(rows, images.batches(rows, None), strict=True):
             maps, pooled = (values.cpu().numpy() for values in run((pixels / 255).movedim(1, -1).contiguous()))
-            found = {"pooled": pooled, "maps": maps}
+            outputs = {"pooled": pooled, "maps": maps}
             bad = ~np.isfinite(pooled).all(1)
             if bad.any():
                 raise WenError(
                     f"network {params.backbone.name}: image {ids.to_numpy()[batch[bad][0]]} has features that are "
                     "infinite or undefined; take other weights"
                 )
-            for kind, file in zip(kept, files, strict=True):
-                file.append(found[kind])
-    return {kind: digest(array_path(folder, kind)) for kind in kept}
+            for kind, file in zip(stored, files, strict=True):
+                file.append(outputs[kind])
+    return {kind: digest(array_path(folder, kind)) for kind in stored}

@@ -1,4 +1,4 @@
-"""What became of a published system on this study's images: what ran, and what its fold models predict."""
+"""Results of a published system on this study's images: what was run, and the predictions of its fold models."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -19,42 +19,42 @@ KEYS = {"state", "missing", "depth", "networks", "paper", "stand_ins", "settings
 
 @dataclass(frozen=True, eq=False)
 class Replication:
-    """A published system as it was run."""
+    """Results of a published system."""
 
     name: str
     about: dict[str, Any]
-    """The content of system.json; see `wen.systems.stage.summary`."""
+    """Content of system.json; see `wen.systems.stage.summary`."""
     members: dict[str, list[Predictions]]
-    """The fold models of each variant, by its name; empty if the system was skipped."""
+    """Predictions of the fold models of each variant, by its name; empty if the system was skipped."""
 
     @property
     def skipped(self) -> bool:
         return not self.members
 
     def average(self, variant: str) -> np.ndarray:
-        """Probability of the positive class, of each test image: the unweighted mean over a variant's fold models."""
+        """Return the unweighted mean of the test probabilities over a variant's fold models."""
         members = self.members[variant]
         uniform = np.full(len(members), 1 / len(members))
         return combine(uniform, np.stack([member.test_probability for member in members]))
 
     @property
     def controls(self) -> list[str]:
-        """The variants that are the same without what the paper proposes."""
+        """Names of the variants without what the paper proposes."""
         return [variant["name"] for variant in self.about["variants"] if variant["role"] == "control"]
 
     def best(self, names: Collection[str]) -> str:
-        """Of these variants the one that is the most accurate on validation data, the first of several."""
-        found = [variant for variant in self.about["variants"] if variant["name"] in names]
-        return str(max(found, key=lambda variant: variant["validation"])["name"])
+        """Return the variant with the highest validation accuracy; the first one in case of ties."""
+        candidates = [variant for variant in self.about["variants"] if variant["name"] in names]
+        return str(max(candidates, key=lambda variant: variant["validation"])["name"])
 
 
 def gather(params: Params, paths: Paths) -> dict[str, Replication]:
-    """Read every system of params.yaml, by its name.
+    """Read the results of every system of params.yaml, by its name.
 
     Raises
     ------
     WenError
-        If what one predicts is missing or damaged.
+        If a file is missing or damaged.
     """
     return {name: _read(params, paths, name) for name in params.systems}
 

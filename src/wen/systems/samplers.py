@@ -1,27 +1,27 @@
-"""Which training images an epoch sees, so that both classes weigh the same, or as they are."""
+"""Sample the training images of an epoch, with or without class balancing."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 Sampler = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-"""From the classes of training images to positions among them, for one epoch."""
+"""Maps the labels of the training images to the indices of the images of one epoch."""
 
 
 def none(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Every image once."""
+    """Return every image once."""
     return np.arange(len(label))
 
 
 def oversample(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Every image once, and images of the smaller class again, drawn with replacement, until both are as many."""
+    """Return every image once, and further draws of the smaller class with replacement until both counts are equal."""
     counts = np.bincount(label, minlength=2)
     smaller = np.flatnonzero(label == counts.argmin())
     return np.concatenate([np.arange(len(label)), rng.choice(smaller, counts.max() - counts.min())])
 
 
 def undersample(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Every image of the smaller class, and as many of the larger, drawn without replacement."""
+    """Return every image of the smaller class, and equally many of the larger, drawn without replacement."""
     counts = np.bincount(label, minlength=2)
     larger = np.flatnonzero(label == 1 - counts.argmin())
     kept = rng.choice(larger, counts.min(), replace=False)
@@ -29,4 +29,4 @@ def undersample(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 SAMPLERS: dict[str, Sampler] = {"none": none, "weights": none, "oversample": oversample, "undersample": undersample}
-"""By the word of a system's ``balance``; ``weights`` weighs the classes in the loss (2.38) instead."""
+"""Samplers by the value of a system's ``balance``; ``weights`` uses class weights in the loss (2.38) instead."""

@@ -1,4 +1,4 @@
-"""Search of settings by Optuna: seeded trial by trial, and kept in a journal, so that a killed search goes on."""
+"""Search settings with Optuna. Each trial has a seed, and a journal lets an interrupted search resume."""
 
 import os
 import warnings
@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     import optuna
 
 Values = dict[str, Any]
+"""Settings by name."""
 STARTUP = 5
+"""Random trials before the Gaussian process."""
 POPULATION = 10
+"""Trials per generation of the genetic algorithm."""
 
 
 @dataclass(frozen=True)
-class Between:
-    """A number of a range, on a logarithmic scale if ``log``."""
+class FloatRange:
+    """A range of numbers, on a logarithmic scale if ``log``."""
 
     low: float
     high: float
@@ -29,42 +32,43 @@ class Between:
 
 
 @dataclass(frozen=True)
-class OneOf:
-    """One of a few values."""
+class Choice:
+    """A list of alternative values."""
 
     values: tuple[Any, ...]
 
 
-Space = Mapping[str, Between | OneOf]
+Space = Mapping[str, FloatRange | Choice]
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a search found."""
+class SearchResult:
+    """Result of a search."""
 
     best: Values
+    """Settings with the highest score."""
     history: list[Values]
-    """Of each trial: its ``trial`` from 1, ``score``, and the values."""
+    """For each trial, its number ``trial`` from 1, its ``score`` and its settings."""
 
 
 def search(
     training: Training, name: str, space: Space, score: Callable[[Values], float], trials: int, sampler: str
-) -> Found:
-    """Look for the values of the highest score.
+) -> SearchResult:
+    """Search for the settings with the highest score.
 
     Parameters
     ----------
     training : Training
-        Whose images the score is of: no other enters it.
+        Training images of the fold; the score must use no others.
     name : str
-        Of the search, within its system and fold.
-    space : dict of str to Between or OneOf
+        Name of the search, unique within its system and fold.
+    space : dict of str to FloatRange or Choice
     score : callable
-        Of some values, from 0, the worst, which also says that their training diverged, to 1.
+        Returns the score of settings, from 0 to 1; 0 also stands for a training that diverged.
     trials : int
-        How many values to try.
+        Number of settings to try.
     sampler : str
-        One of `SAMPLERS`.
+        Name of the search algorithm, one of `SAMPLERS`.
 
     Raises
     ------
@@ -80,11 +84,11 @@ def search(
         study = journal.study()
         distributions = {key: _distribution(values) for key, values in space.items()}
         for number in range(len(study.trials), trials):
-            # A sampler of its own for each trial: what it draws depends on the trials before it and on nothing else.
+            # A new sampler for each trial makes its draws independent of interruptions.
             study.sampler = SAMPLERS[sampler](training.seed(number, what=f"search {sampler}"))
             trial = study.ask(distributions)
             study.tell(trial, score(trial.params))
-            journal.mark()
+            journal.mark_end()
     history = [{"trial": trial.number + 1, "score": trial.value, **trial.params} for trial in study.trials]
     best = max(study.trials, key=lambda trial: (trial.value, -trial.number))
     if not best.value:
@@ -92,17 +96,17 @@ def search(
             f"system {training.system}, fold {training.fold}: every trial of its search diverged; allow more trials "
             "in params.yaml, or remove the system there"
         )
-    return Found(dict(best.params), history)
+    return SearchResult(dict(best.params), history)
 
 
 class _Journal:
-    """A search's file, which ends where its last finished trial does: a killed trial is as if it never began."""
+    """Journal file of a search. On resuming, it is truncated to the end of the last completed trial."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.end = path, path.with_suffix(".end")
 
     def study(self) -> "optuna.Study":
-        """Open the study, as it was after its last finished trial."""
+        """Open the study in its state after the last completed trial."""
         import optuna
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
@@ -117,19 +121,19 @@ class _Journal:
         try:
             storage = JournalStorage(backend)
             return optuna.create_study(storage=storage, study_name="search", direction="maximize", load_if_exists=True)
-        except Exception:  # of many kinds, where the file is spoiled
+        except Exception:  # Optuna raises many types for a damaged journal
             if not end:
                 raise
             self.end.unlink()
             return self.study()
 
-    def mark(self) -> None:
-        """Note that a trial is finished."""
+    def mark_end(self) -> None:
+        """Record the size of the journal after a completed trial."""
         write_text(self.end, str(self.path.stat().st_size))
 
 
 class _NoLock:
-    """In place of a file that a killed process would leave locked: one process writes a journal."""
+    """Replaces Optuna's lock file, which a killed process would leave behind. Only one process writes a journal."""
 
     def acquire(self) -> bool:
         return True
@@ -138,10 +142,10 @@ class _NoLock:
         pass
 
 
-def _distribution(values: Between | OneOf) -> "optuna.distributions.BaseDistribution":
+def _distribution(values: FloatRange | Choice) -> "optuna.distributions.BaseDistribution":
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-    if isinstance(values, OneOf):
+    if isinstance(values, Choice):
         return CategoricalDistribution(values.values)
     return FloatDistribution(values.low, values.high, log=values.log)
 
@@ -169,5 +173,4 @@ def _random(seed: int) -> "optuna.samplers.BaseSampler":
 SAMPLERS: dict[str, Callable[[int], "optuna.samplers.BaseSampler"]] = {
     "gp": _gp, "genetic": _genetic, "random": _random
 }  # fmt: skip
-"""Bayesian optimisation by a Gaussian process, after `STARTUP` random trials; an elitist genetic algorithm, in
-generations of `POPULATION`; and random values."""
+"""Bayesian optimisation with a Gaussian process, the elitist genetic algorithm NSGA-II, and random search."""

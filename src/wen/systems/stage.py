@@ -1,4 +1,4 @@
-"""Stage ``system``: a published system, fitted to each fold's training images, and what it predicts."""
+"""Stage ``system``: fit a published system to the training images of each fold, and predict with it."""
 
 import hashlib
 import json
@@ -27,69 +27,75 @@ from wen.members.predictions import Predictions, without_maps, write, write_aver
 from wen.network import device
 from wen.systems.fold import Cells, Source, Training
 from wen.systems.system import Model, Settings, System, Variant, find, settings_of, stand_ins
-from wen.systems.unfinished import One, load, save
+from wen.systems.unfinished import FittedFold, load, save
 
-Results = dict[str, list[Predictions]]
-"""The fold models of each variant."""
+FoldPredictions = dict[str, list[Predictions]]
+"""Predictions of the fold models, by variant."""
 
 
 def run(params: Params, paths: Paths, name: str, device_name: str = "auto") -> None:
-    """Write what a published system learns and predicts on this study's images, split and folds.
+    """Fit a published system to every fold of the study, and write models, predictions and metrics.
 
-    data/predictions/system/NAME/VARIANT/FOLD.npz has the form of every member's predictions,
-    metrics/systems/NAME/VARIANT a row of each fold, their mean and standard deviation, models/system/NAME/VARIANT the
-    fitted models. system.json beside the predictions says what ran: see `summary`.
+    - data/predictions/system/NAME/VARIANT/FOLD.npz: predictions, as of every member.
+    - data/predictions/system/NAME/system.json: description of the run; see `summary`.
+    - metrics/systems/NAME/VARIANT: metrics of each fold, their mean and standard deviation.
+    - models/system/NAME/VARIANT: the fitted models.
 
     Raises
     ------
     WenError
-        If there is no such system, an earlier stage's output is missing, or the training images are too few for it.
+        If there is no such system, an output of an earlier stage is missing, or there are too few training images.
     """
     settings, system = settings_of(params, name), find(name)
     device.settle(params.compute)
     missing = read_json(paths.systems_inputs / f"{name}.json")["missing"]
-    fitted: list[Fitted] = []
+    fitted: list[FittedVariant] = []
     if not missing:
         cells, copies = read_cells(paths), read_copies(paths)
+        cells = cells.assign(component=components(cells, copies))
         source = Source(params, paths, device_name, _fingerprint(params, paths, name))
         with threadpool_limits(params.compute.threads):
             for variant in system.variants(settings):
-                fitted.append(_fitted(variant, name, source, cells.assign(component=components(cells, copies)), fitted))
+                fitted.append(_fit_variant(variant, name, source, cells, fitted))
     _write(paths, name, summary(system, settings, missing, fitted), fitted)
     shutil.rmtree(paths.searches(name), ignore_errors=True)
 
 
-def _fitted(variant: Variant, name: str, source: Source, cells: pd.DataFrame, earlier: list["Fitted"]) -> "Fitted":
-    """Fit a variant on every fold, or combine earlier ones."""
-    fitted = Fitted(variant, [], [], {})
+def _fit_variant(
+    variant: Variant, name: str, source: Source, cells: pd.DataFrame, earlier: list["FittedVariant"]
+) -> "FittedVariant":
+    """Fit a variant to every fold, or combine earlier variants."""
+    fitted = FittedVariant(variant, [], [], {})
     for member in source.params.members(f"{SYSTEM}{name}/{variant.name}"):
         if variant.fit:
-            one = _one(variant.fit, member, source, cells)
-            predictions, about = one.predictions, one.about
-            fitted.files[f"{member.fold}.{one.ending}"] = one.content
+            fold = _fit_fold(variant.fit, member, source, cells)
+            predictions, about = fold.predictions, fold.about
+            fitted.files[f"{member.fold}.{fold.ending}"] = fold.content
         else:
-            predictions, chosen = combined(member, variant, {one.variant.name: one.predictions for one in earlier})
+            predictions, chosen = combine_variants(
+                member, variant, {other.variant.name: other.predictions for other in earlier}
+            )
             about = {"chosen": chosen, "history": []}
         fitted.predictions.append(predictions)
         fitted.about.append({"fold": member.fold, **about})
     return fitted
 
 
-def _one(fit: Callable[[Training], Model], member: Member, source: Source, cells: pd.DataFrame) -> One:
-    """Fit a variant to one fold, or take it from a run that was stopped."""
+def _fit_fold(fit: Callable[[Training], Model], member: Member, source: Source, cells: pd.DataFrame) -> FittedFold:
+    """Fit a variant to one fold, or load it if an interrupted run has saved it."""
     name, variant = member.system or ("", "")
     folder = source.paths.searches(name) / f"{variant}-{member.fold}"
-    if known := load(folder, source.fingerprint, member):
-        return known
+    if saved := load(folder, source.fingerprint, member):
+        return saved
     model = fit(training_of(member, source, cells))
     about = {"chosen": model.chosen, "history": model.history}
-    one = One(predictions_of(member, model, source, cells), about, model.ending, model.content)
-    save(one, folder, source.fingerprint)
-    return one
+    fitted = FittedFold(predict(member, model, source, cells), about, model.ending, model.content)
+    save(fitted, folder, source.fingerprint)
+    return fitted
 
 
 def training_of(member: Member, source: Source, cells: pd.DataFrame) -> Training:
-    """Give the images that a fold trains on: those of the other folds."""
+    """Return the training images of a fold, which are those of the other folds."""
     rows = rows_of_fold(cells, member.fold).train
     label = cells.label.to_numpy()[rows]
     name, _ = member.system or ("", "")
@@ -101,8 +107,8 @@ def training_of(member: Member, source: Source, cells: pd.DataFrame) -> Training
     return Training(source, rows, label, cells.component.to_numpy()[rows], name, member.fold)
 
 
-def predictions_of(member: Member, model: Model, source: Source, cells: pd.DataFrame) -> Predictions:
-    """What a fitted system predicts for the fold that validates it and for the test set."""
+def predict(member: Member, model: Model, source: Source, cells: pd.DataFrame) -> Predictions:
+    """Predict with a fitted system on its validation fold and on the test set."""
     predicted = rows_of_fold(cells, member.fold).predicted
     probability = [model.probability(Cells(source, rows)) for rows in predicted]
     if not all(np.isfinite(values).all() for values in probability):
@@ -113,29 +119,36 @@ def predictions_of(member: Member, model: Model, source: Source, cells: pd.DataF
     return without_maps(member, cells, predicted, probability)
 
 
-def combined(member: Member, variant: Variant, found: Results) -> tuple[Predictions, dict[str, Any]]:
-    """Weight the models of one fold, which share its validation images, by (2.20) and (2.21); and their weights."""
-    models = [one for name in variant.members for one in found[name] if one.member.fold == member.fold]
+def combine_variants(
+    member: Member, variant: Variant, predictions: FoldPredictions
+) -> tuple[Predictions, dict[str, Any]]:
+    """Combine the models of one fold by (2.20) and (2.21); return the predictions and the weights."""
+    models = [one for name in variant.members for one in predictions[name] if one.member.fold == member.fold]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "no member has a positive score")
         weighted = ensemble(models, variant.scheme, "none")
     validation = np.stack([one.validation_probability for one in models])
-    predictions = replace(
+    combined = replace(
         models[0],
         member=member,
         validation_probability=combine(weighted.weight, validation),
         test_probability=weighted.probability,
     )
-    return predictions, {"weights": dict(zip(variant.members, weighted.weight.tolist(), strict=True))}
+    return combined, {"weights": dict(zip(variant.members, weighted.weight.tolist(), strict=True))}
 
 
-def summary(system: System, settings: Settings, missing: dict[str, str], fitted: list["Fitted"]) -> dict[str, Any]:
-    """What system.json holds.
+def summary(
+    system: System, settings: Settings, missing: dict[str, str], fitted: list["FittedVariant"]
+) -> dict[str, Any]:
+    """Return the content of system.json.
 
-    ``state`` is run, or skipped, and then ``missing`` says of each network why its weights cannot be had. ``stand_ins``
-    are networks that are not of the ``paper``. Each of the ``variants`` has a ``role``, the means over folds of its
-    ``validation`` accuracy, and for each fold what was ``chosen`` and the ``history`` of its search or its epochs.
-    ``shown`` is the variant of role main with the highest of these accuracies, ``best`` that of all but controls.
+    - ``state``: ``run`` or ``skipped``.
+    - ``missing``: the reason for each network whose weights are not available.
+    - ``depth``, ``networks``, ``settings``: the settings of the run.
+    - ``paper``: networks of the paper; ``stand_ins``: networks of the run that are not among them.
+    - ``variants``: for each variant its ``role``, its mean ``validation`` accuracy over the folds and, for each fold,
+      the settings that were ``chosen`` and the ``history`` of the search or of the epochs.
+    - ``shown``: the main variant with the highest validation accuracy; ``best``: the same among all but controls.
     """
     variants: list[dict[str, Any]] = [
         {
@@ -150,8 +163,8 @@ def summary(system: System, settings: Settings, missing: dict[str, str], fitted:
     ]
 
     def best(*roles: str) -> str | None:
-        among = [variant for variant in variants if variant["role"] in roles]
-        return str(max(among, key=lambda variant: variant["validation"])["name"]) if among else None
+        candidates = [variant for variant in variants if variant["role"] in roles]
+        return str(max(candidates, key=lambda variant: variant["validation"])["name"]) if candidates else None
 
     return {
         "state": "skipped" if missing else "run",
@@ -168,19 +181,19 @@ def summary(system: System, settings: Settings, missing: dict[str, str], fitted:
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A variant on every fold."""
+class FittedVariant:
+    """A variant, fitted to every fold."""
 
     variant: Variant
     predictions: list[Predictions]
     about: list[dict[str, Any]]
-    """For each fold, what was ``chosen`` and the ``history``."""
+    """For each fold, the settings that were ``chosen`` and the ``history``."""
     files: dict[str, bytes]
-    """The models, by the names of their files."""
+    """Contents of the models' files, by file name."""
 
 
-def _write(paths: Paths, name: str, about: dict[str, Any], fitted: list[Fitted]) -> None:
-    """Put three new folders in the place of the last ones."""
+def _write(paths: Paths, name: str, about: dict[str, Any], fitted: list[FittedVariant]) -> None:
+    """Replace the folders of models, predictions and metrics."""
     with ExitStack() as stack:
         models, predicted, rows = folders = [stack.enter_context(atomic(folder)) for folder in paths.of_system(name)]
         for folder in folders:
@@ -198,7 +211,7 @@ def _write(paths: Paths, name: str, about: dict[str, Any], fitted: list[Fitted])
 
 
 def _fingerprint(params: Params, paths: Paths, name: str) -> str:
-    """Hash what the system depends on: its code and libraries, its settings, and what it reads."""
+    """Hash everything that the system depends on: code and libraries, settings, and inputs."""
     content = [
         listed.current(f"system/{name}", paths),
         params.systems[name],

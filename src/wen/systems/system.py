@@ -1,4 +1,4 @@
-"""What a published system is: a module of `wen.systems.published`, its settings in params.yaml, and its variants."""
+"""Interface of a published system: a module of `wen.systems.published` with settings and variants."""
 
 import difflib
 import importlib
@@ -25,46 +25,48 @@ Balance = Literal["none", "weights", "oversample", "undersample"]
 Optimiser = Literal["adam", "adamax", "rmsprop", "sgd"]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Kind = Literal["pooled", "maps", "weights"]
-"""What there is of a network: its pooled features, its last feature maps, and its weights, to be trained."""
+"""Inputs that a system reads from a network: pooled features, last feature maps, or the weights, to train them."""
 
 
 class Settings(Section):
-    """What params.yaml may set of any system; each has a class of its own with its defaults."""
+    """Settings of any system in params.yaml. Each system has a subclass with its defaults."""
 
     depth: Depth = "frozen"
-    """On features that are computed once; or with the network trained, too, on random views of the images."""
+    """``frozen``: train on stored features; ``finetune``: also train the network, on random views of the images."""
     networks: list[NetworkName] = Field(default=[])
-    """By timm's names; none is the study's own, ``backbone.name``."""
+    """Names in timm; by default the study's network, ``backbone.name``."""
 
 
 class Views(Section):
-    """Random views of a training image at depth ``finetune``, fresh in each epoch; see `wen.network.views`."""
+    """Random views of a training image at depth ``finetune``, new in each epoch; see `wen.network.views`."""
 
     horizontal_flip: Share = 0.5
     vertical_flip: Share = 0.5
     rotation: bool = False
-    """By any angle."""
+    """Rotation by a random angle."""
     brightness: Share = 0.2
     contrast: Share = 0.2
 
 
 class Trained(Settings):
-    """What params.yaml may set of a system that trains by gradient descent."""
+    """Settings of a system that is trained by gradient descent."""
 
     optimiser: Optimiser = "adam"
     lr: Rate = 1e-3
     frozen_lr: Rate | None = None
-    """Instead of ``lr`` at depth ``frozen``: a rate for a whole network can be too low for a head alone."""
+    """Learning rate at depth ``frozen``, if it differs: ``lr`` of an entire network may be too low for a head."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     batch_size: Annotated[Integer, Field(ge=2)] = 32
     epochs: Positive = 30
     patience: Positive | None = None
-    """Epochs without a lower loss on the inner judging part before training stops; none trains them all, and on all."""
+    """Epochs without a lower loss on an inner validation part after which training stops. Without it, training runs
+    for all epochs on all training images."""
     plateau_patience: Count | None = None
-    """Such epochs before the rate is multiplied by ``plateau_factor``."""
+    """Epochs without a lower loss on the inner validation part after which the rate is multiplied by
+    ``plateau_factor``."""
     plateau_factor: Fraction = 0.1
     balance: Balance = "none"
-    """See `wen.systems.samplers`."""
+    """Class balancing; see `wen.systems.samplers`."""
     views: Views = Views()
 
 
@@ -73,56 +75,58 @@ class Model:
     """A fitted classifier."""
 
     probability: Callable[["Cells"], np.ndarray]
-    """Of the positive class, of each of some images."""
+    """Returns the probability of the positive class for each image."""
     content: bytes
-    """Of its file."""
+    """Content of the model's file."""
     ending: Literal["skops", "safetensors"]
+    """Suffix of the model's file."""
     chosen: dict[str, Any] = field(default_factory=dict)
-    """What the training images chose: the best trial of a search, the epoch that is kept."""
+    """Settings selected on the training images: the best trial of a search, or the best epoch."""
     history: list[dict[str, Any]] = field(default_factory=list)
-    """The trials of a search, or the epochs of a training."""
+    """Trials of a search, or epochs of a training."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of a system's table: a classifier that is fitted on each fold, or a combination of others."""
+    """One row of a system's table: a classifier that is fitted on each fold, or an ensemble of other variants."""
 
     name: str
     role: Literal["main", "control", "part"]
-    """What the paper proposes; the same without what it proposes; a part or an alternative that it also reports."""
+    """``main``: what the paper proposes; ``control``: the same without it; ``part``: a component or an alternative that
+    the paper also reports."""
     fit: Callable[["Training"], Model] | None = None
-    """Fits it to the training images of a fold; None of a combination."""
+    """Fits the classifier to the training images of a fold; None for an ensemble."""
     members: tuple[str, ...] = ()
-    """The variants that a combination weights, fold by fold, by (2.20)."""
+    """Variants that an ensemble combines within each fold, by (2.20)."""
     scheme: str = ""
-    """By which measure of the validation fold, one of `wen.ensemble.weights.SCHEMES`."""
+    """Weighting scheme of an ensemble, one of `wen.ensemble.weights.SCHEMES`."""
 
 
 class System(Protocol):
-    """What a module of `wen.systems.published` holds."""
+    """Names that a module of `wen.systems.published` defines."""
 
     PAPER: tuple[str, ...]
-    """The networks that the paper may have used, by timm's names; any other is a stand-in."""
+    """Networks that the paper used or may have used, by their names in timm; any other network is a stand-in."""
     READS: dict[Depth, tuple[Kind, ...]]
-    """What it reads of each network, at each depth that it has."""
+    """Inputs that the system reads from each network, for each depth that it supports."""
     Settings: type[Settings]
 
     def variants(self, settings: Any) -> list[Variant]:
-        """Give its rows, the main one first."""
+        """Return the variants, the main one first."""
         ...
 
     def seconds(self, settings: Any) -> float:
-        """Of one core for a fold of 1,000 training images, all variants, at depth ``frozen``; for the plan."""
+        """Return the time to fit all variants to 1,000 training images at depth ``frozen`` on one core, in s."""
         ...
 
 
 def names() -> list[str]:
-    """All systems that there are."""
+    """Return the names of all systems."""
     return sorted(module.name for module in pkgutil.iter_modules(published.__path__))
 
 
 def find(name: str) -> System:
-    """Find a system by its name in params.yaml; a `WenError` names a near one and lists those that there are."""
+    """Return a system by its name in params.yaml; raise `WenError` if there is none of that name."""
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
         meant = f" (did you mean {near[0]!r}?)" if near else ""
@@ -131,12 +135,12 @@ def find(name: str) -> System:
 
 
 def settings_of(params: Params, name: str) -> Any:
-    """Check a system's settings in params.yaml, and fill in its defaults.
+    """Validate a system's settings in params.yaml, and fill in its defaults.
 
     Raises
     ------
     WenError
-        With one line for each problem, naming the key.
+        If a setting is invalid. The message has one line per problem, with its key.
     """
     if name not in params.systems:
         raise WenError(f"system {name}: not in this study; params.yaml has {', '.join(params.systems) or 'none'}")
@@ -160,11 +164,11 @@ def settings_of(params: Params, name: str) -> Any:
 
 
 def architecture(network: str) -> str:
-    """A network's name without its weights': ``tf_efficientnet_b0`` of ``tf_efficientnet_b0.in1k``."""
+    """Return a network's name without the tag of its weights, e.g. ``resnet50`` for ``resnet50.a1_in1k``."""
     return network.split(".")[0]
 
 
 def stand_ins(system: System, settings: Settings) -> list[str]:
-    """The networks that are not of the paper."""
+    """Return the networks in the settings that the paper did not use."""
     paper = set(map(architecture, system.PAPER))
     return [network for network in settings.networks if architecture(network) not in paper]

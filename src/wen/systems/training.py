@@ -1,4 +1,4 @@
-"""The one loop by which published systems train: a head on stored outputs of a network, or a network with its head."""
+"""Training loop of published systems: a head on stored outputs of a network, or a network with its head."""
 
 import math
 from collections.abc import Callable
@@ -26,11 +26,13 @@ from wen.systems.samplers import SAMPLERS
 from wen.systems.system import Kind, Model, Trained
 
 Batch = Callable[[np.ndarray, int | None], torch.Tensor]
-"""From positions among some images, and the number of a random view or None, to what a module takes."""
+"""Maps indices of images, and the number of a random view or None, to the input of a module."""
 Feed = Callable[[Cells], Batch]
+"""Maps images to a function that returns their batches."""
 Head = Callable[[int], nn.Module]
-"""From a number of channels to a new module that gives one logit."""
+"""Maps a number of channels to a new module that returns one logit."""
 Row = dict[str, float]
+"""Metrics of an epoch."""
 
 OPTIMISERS: dict[str, Callable[[Any, Trained], torch.optim.Optimizer]] = {
     "adam": lambda weights, options: torch.optim.Adam(weights, options.lr),
@@ -52,34 +54,32 @@ def fit(
     attach: Callable[[nn.Module], None] | None = None,
     start: dict[str, torch.Tensor] | None = None,
 ) -> Model:
-    """Train a head on the first of ``options.networks``, at the depth that they name.
+    """Train a head on the first of ``options.networks``, at depth ``options.depth``.
 
     Parameters
     ----------
     training : Training
     options : Trained
     head : callable
-        Makes the module behind the network.
+        Creates the head from its number of input channels.
     kind : str
-        What it takes: ``pooled`` features, or ``maps``.
+        Input of the head: ``pooled`` features or ``maps``.
     attach : callable, optional
-        Puts parts inside the network, at depth ``finetune``.
+        Adds modules inside the network, at depth ``finetune``.
     start : dict of str to Tensor, optional
-        Weights that the head starts from; else from random ones, the same for all variants of a system.
+        Initial weights of the head; by default random, with the same seed for all variants of a system.
     """
     source, name = training.source, options.networks[0]
     torch.manual_seed(training.seed(what="start"))
     if options.depth == "frozen":
         options = options.model_copy(update={"lr": options.frozen_lr or options.lr})
-        module, feed = head(source.channels(name, kind)), outputs(name, kind)
+        module, feed = head(source.channels(name, kind)), stored_outputs(name, kind)
     else:
         network = source.network(name)
         if attach:
             attach(network)
-        module, feed = (
-            WithHead(network, head, kind, device.precision(source.device, source.params.compute)),
-            images(options),
-        )
+        module = WithHead(network, head, kind, device.precision(source.device, source.params.compute))
+        feed = image_views(options)
     if start:
         (module.head if isinstance(module, WithHead) else module).load_state_dict(start)
     module = module.to(source.device)
@@ -95,85 +95,86 @@ def fit(
 
 
 def fit_in_two_stages(training: Training, options: Trained, head: Head) -> Model:
-    """Train a head on pooled features; at depth ``finetune``, then head and network on images, from that head on."""
-    first = fit(training, options.model_copy(update={"depth": "frozen"}), head)
+    """Train a head on pooled features; at depth ``finetune``, then train the network, starting from this head."""
+    stage_1 = fit(training, options.model_copy(update={"depth": "frozen"}), head)
     if options.depth == "frozen":
-        return first
-    return fit(training, options, head, start=tensors_of(first.content))
+        return stage_1
+    return fit(training, options, head, start=tensors_of(stage_1.content))
 
 
 def train(module: nn.Module, feed: Feed, training: Training, options: Trained) -> tuple[list[Row], int]:
-    """Train a module, and leave in it the weights of the epoch that is kept.
+    """Train a module, and load the weights of its best epoch into it.
 
-    With ``patience`` or ``plateau_patience``, an inner part of the training images judges: the epoch of its lowest loss
-    is kept. Without, the last one is, and all images train.
+    With ``patience`` or ``plateau_patience``, one part of the training images is held out for validation, and the best
+    epoch is the one with the lowest loss on it. Otherwise all images are trained on, and the last epoch is used.
 
     Returns
     -------
     list of dict
-        Each epoch's ``loss``, ``judged`` loss (NaN if nothing judges) and ``lr``.
+        For each epoch its training ``loss``, its loss on the held-out part, ``judged`` (NaN without one), and ``lr``.
     int
-        The epoch that is kept, from 1.
+        Number of the best epoch, from 1.
 
     Raises
     ------
     Diverged
         If no epoch had a finite loss.
     """
-    learn, judge = training, None
+    train_part, validation_part = training, None
     if options.patience or options.plateau_patience is not None:
-        inside, outside = training.inner()[0]
-        learn, judge = training.part(inside), training.part(outside)
-    steps = _Steps(module, feed(learn), learn, options)
+        train_positions, validation_positions = training.inner()[0]
+        train_part, validation_part = training.part(train_positions), training.part(validation_positions)
+    trainer = _Trainer(module, feed(train_part), train_part, options)
     rows: list[Row] = []
-    best, kept, state = math.inf, 0, {}
+    lowest, best_epoch, state = math.inf, 0, {}
     for epoch in range(options.epochs):
-        lr = steps.optimizer.param_groups[0]["lr"]
-        loss = steps.epoch(epoch)
-        judged = _loss(module, feed, judge, options.batch_size) if judge else math.nan
-        rows.append({"loss": loss, "judged": judged, "lr": lr})
-        score = judged if judge else -epoch
-        if not math.isfinite(loss) or (judge and not math.isfinite(judged)):
+        lr = trainer.optimizer.param_groups[0]["lr"]
+        loss = trainer.run_epoch(epoch)
+        validation_loss = _loss(module, feed, validation_part, options.batch_size) if validation_part else math.nan
+        rows.append({"loss": loss, "judged": validation_loss, "lr": lr})
+        score = validation_loss if validation_part else -epoch
+        if not math.isfinite(loss) or (validation_part and not math.isfinite(validation_loss)):
             break
-        if score < best:
-            best, kept = score, epoch + 1
-            state = {key: value.clone() for key, value in module.state_dict().items()} if judge else {}
-        if options.patience and epoch + 1 - kept >= options.patience:
+        if score < lowest:
+            lowest, best_epoch = score, epoch + 1
+            state = {key: value.clone() for key, value in module.state_dict().items()} if validation_part else {}
+        if options.patience and epoch + 1 - best_epoch >= options.patience:
             break
-        if steps.plateau and judge:
-            steps.plateau.step(judged)
-    if not kept or not math.isfinite(rows[kept - 1]["loss"]) or (not judge and kept < len(rows)):
+        if trainer.plateau and validation_part:
+            trainer.plateau.step(validation_loss)
+    diverged_without_validation = not validation_part and best_epoch < len(rows)
+    if not best_epoch or not math.isfinite(rows[best_epoch - 1]["loss"]) or diverged_without_validation:
         raise Diverged(
             f"system {training.system}, fold {training.fold}: the loss is infinite or undefined at learning rate "
             f"{options.lr:g}; lower it in params.yaml"
         )
     if state:
         module.load_state_dict(state)
-    return rows, kept
+    return rows, best_epoch
 
 
-class _Steps:
-    """Training passes of a module."""
+class _Trainer:
+    """Optimiser, learning rate schedule and training epochs of a module."""
 
-    def __init__(self, module: nn.Module, batch: Batch, learn: Training, options: Trained) -> None:
-        self.module, self.batch, self.learn, self.options = module, batch, learn, options
+    def __init__(self, module: nn.Module, batch: Batch, training: Training, options: Trained) -> None:
+        self.module, self.batch, self.training, self.options = module, batch, training, options
         self.optimizer = OPTIMISERS[options.optimiser](module.parameters(), options)
-        waits = options.plateau_patience
+        patience = options.plateau_patience
         schedule = torch.optim.lr_scheduler.ReduceLROnPlateau
         self.plateau = (
-            None if waits is None else schedule(self.optimizer, factor=options.plateau_factor, patience=waits)
+            None if patience is None else schedule(self.optimizer, factor=options.plateau_factor, patience=patience)
         )
-        where = learn.source.device
-        share = class_weights(learn.label) if options.balance == "weights" else np.ones(2)
-        self.weight = torch.from_numpy(share[learn.label]).float().to(where)
-        self.target = torch.from_numpy(learn.label).float().to(where)
+        where = training.source.device
+        class_weight = class_weights(training.label) if options.balance == "weights" else np.ones(2)
+        self.weight = torch.from_numpy(class_weight[training.label]).float().to(where)
+        self.target = torch.from_numpy(training.label).float().to(where)
 
-    def epoch(self, number: int) -> float:
-        """Make one pass; its mean loss."""
+    def run_epoch(self, number: int) -> float:
+        """Train for one epoch, and return the mean loss."""
         self.module.train()
-        rng = np.random.default_rng(self.learn.seed(number, what="order"))
-        order = rng.permutation(SAMPLERS[self.options.balance](self.learn.label, rng))
-        torch.manual_seed(self.learn.seed(number, what="dropout"))
+        rng = np.random.default_rng(self.training.seed(number, what="order"))
+        order = rng.permutation(SAMPLERS[self.options.balance](self.training.label, rng))
+        torch.manual_seed(self.training.seed(number, what="dropout"))
         total = torch.zeros((), device=self.target.device)
         for positions in batches(order, self.options.batch_size):
             logit = self.module(self.batch(positions, number)).squeeze(1)
@@ -187,55 +188,56 @@ class _Steps:
 
 
 def logits(module: nn.Module, feed: Feed, cells: Cells, size: int) -> torch.Tensor:
-    """Logits of images as they are, float64, on the CPU."""
+    """Return the logits of the unchanged images, of shape (images,), float64, on the CPU."""
     module.eval()
     batch = feed(cells)
     with torch.inference_mode():
-        found = [module(batch(part, None)).squeeze(1) for part in batches(np.arange(len(cells)), size)]
-    return torch.cat(found).cpu().double()
+        outputs = [module(batch(part, None)).squeeze(1) for part in batches(np.arange(len(cells)), size)]
+    return torch.cat(outputs).cpu().double()
 
 
 def probability(module: nn.Module, feed: Feed, cells: Cells, size: int) -> np.ndarray:
-    """Probability of the positive class, of each image."""
-    found: np.ndarray = torch.sigmoid(logits(module, feed, cells, size)).numpy()
-    return found
+    """Return the probability of the positive class for each image."""
+    positive: np.ndarray = torch.sigmoid(logits(module, feed, cells, size)).numpy()
+    return positive
 
 
-def _loss(module: nn.Module, feed: Feed, judge: Training, size: int) -> float:
-    logit = logits(module, feed, judge, size)
-    return binary_cross_entropy_with_logits(logit, torch.from_numpy(judge.label).double()).item()
+def _loss(module: nn.Module, feed: Feed, cells: Training, size: int) -> float:
+    logit = logits(module, feed, cells, size)
+    return binary_cross_entropy_with_logits(logit, torch.from_numpy(cells.label).double()).item()
 
 
-def judged(training: Training, options: Trained, head: Head) -> float:
-    """Accuracy of a head on an inner part of the training images that the others trained; 0 if it diverges."""
-    inside, outside = training.inner()[0]
-    judge = training.part(outside)
+def inner_accuracy(training: Training, options: Trained, head: Head) -> float:
+    """Train a head on one part of the training images, and return its accuracy on the rest; 0 if it diverges."""
+    train_positions, validation_positions = training.inner()[0]
+    validation_part = training.part(validation_positions)
     try:
-        model = fit(training.part(inside), options.model_copy(update={"depth": "frozen"}), head)
+        model = fit(training.part(train_positions), options.model_copy(update={"depth": "frozen"}), head)
     except Diverged:
         return 0.0
-    found = model.probability(judge)
-    return float((decide(found) == judge.label).mean()) if np.isfinite(found).all() else 0.0
+    probability = model.probability(validation_part)
+    is_correct = decide(probability) == validation_part.label
+    return float(is_correct.mean()) if np.isfinite(probability).all() else 0.0
 
 
-def outputs(network: str, kind: Kind) -> Feed:
-    """Stored outputs of a network, of images as they are whatever the view."""
+def stored_outputs(network: str, kind: Kind) -> Feed:
+    """Return a feed of a network's stored outputs for the unchanged images; the number of the view is ignored."""
 
-    def of(cells: Cells) -> Batch:
-        if kind == "pooled":  # few numbers, which a search reads many times
+    def feed(cells: Cells) -> Batch:
+        if kind == "pooled":  # small enough to keep in memory, since a search reads them many times
             values = torch.from_numpy(cells.pooled([network])).float().to(cells.source.device)
             return lambda positions, _: values[torch.from_numpy(positions).to(values.device)]
         stored = cells.source.stored(network, kind)
         return lambda positions, _: next(stored.batches([cells.rows[positions]], None))
 
-    return of
+    return feed
 
 
-def images(options: Trained) -> Feed:
-    """The images themselves, in [0, 1], as random views where one is asked for."""
+def image_views(options: Trained) -> Feed:
+    """Return a feed of images in [0, 1], as the given random view or unchanged."""
     flips = options.views.model_dump(exclude={"rotation"})
 
-    def of(cells: Cells) -> Batch:
+    def feed(cells: Cells) -> Batch:
         stored, seed = cells.source.stored("", "images"), cells.source.params.seed
 
         def batch(positions: np.ndarray, view: int | None) -> torch.Tensor:
@@ -251,22 +253,22 @@ def images(options: Trained) -> Feed:
 
         return batch
 
-    return of
+    return feed
 
 
 class WithHead(nn.Module):
-    """A whole network, from images in [0, 1] to a logit.
+    """A network with another head: maps images in [0, 1] to a logit.
 
     Parameters
     ----------
     network : Module
-        Of timm, as `wen.network.backbone.build` makes it; its own classifier is left out.
+        A timm network, as `wen.network.backbone.build` returns it; its classifier is not used.
     head : callable
-        Makes what comes behind it.
+        Creates the head from its number of input channels.
     kind : str
-        What that takes: ``pooled`` features, or the last ``maps``.
+        Input of the head: ``pooled`` features or the last feature ``maps``.
     dtype : torch.dtype
-        Of the network's arithmetic.
+        Precision of the network.
     """
 
     mean: torch.Tensor

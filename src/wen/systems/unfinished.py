@@ -1,4 +1,4 @@
-"""What a published system has fitted so far: stopped, however it was stopped, it goes on with the next model."""
+"""Save the models that a published system has fitted, so that an interrupted run resumes with the next model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,33 +13,34 @@ PREDICTIONS, ABOUT, MODEL = "predictions.npz", "about.json", "model"
 
 
 @dataclass(frozen=True)
-class One:
-    """A variant that is fitted to one fold."""
+class FittedFold:
+    """A variant, fitted to one fold."""
 
     predictions: Predictions
     about: dict[str, Any]
-    """What was ``chosen``, and the ``history``."""
+    """The settings that were ``chosen``, and the ``history``; see `wen.systems.system.Model`."""
     ending: str
-    """Of the model's file."""
+    """Suffix of the model's file."""
     content: bytes
+    """Content of the model's file."""
 
 
-def load(folder: Path, fingerprint: str, member: Member) -> One | None:
-    """Read a fitted variant; None if there is none, or it is damaged or of other inputs, settings or code."""
+def load(folder: Path, fingerprint: str, member: Member) -> FittedFold | None:
+    """Read a fitted variant; None if it is missing, damaged, or of other inputs, settings or code."""
     try:
-        known = read_json(folder / ABOUT)
-        if known["fingerprint"] != fingerprint:
+        saved = read_json(folder / ABOUT)
+        if saved["fingerprint"] != fingerprint:
             return None
         predictions = Predictions(member, **read_npz(folder / PREDICTIONS))
-        return One(predictions, known["about"], known["ending"], (folder / MODEL).read_bytes())
+        return FittedFold(predictions, saved["about"], saved["ending"], (folder / MODEL).read_bytes())
     except (KeyError, OSError, TypeError, WenError):
         return None
 
 
-def save(one: One, folder: Path, fingerprint: str) -> None:
-    """Write a fitted variant, whole or not at all."""
+def save(fitted: FittedFold, folder: Path, fingerprint: str) -> None:
+    """Write a fitted variant atomically."""
     with atomic(folder) as partial:
         partial.mkdir()
-        write(one.predictions, partial / PREDICTIONS)
-        (partial / MODEL).write_bytes(one.content)
-        write_json(partial / ABOUT, {"fingerprint": fingerprint, "about": one.about, "ending": one.ending})
+        write(fitted.predictions, partial / PREDICTIONS)
+        (partial / MODEL).write_bytes(fitted.content)
+        write_json(partial / ABOUT, {"fingerprint": fingerprint, "about": fitted.about, "ending": fitted.ending})

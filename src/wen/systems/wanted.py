@@ -1,7 +1,7 @@
-"""What the published systems of params.yaml need, listed before any of them runs.
+"""List the networks and inputs that the published systems of params.yaml need, before any of them runs.
 
-So a stage depends on what it needs and not on all of params.yaml's ``systems`` and ``pretrained``: another system, or
-another setting of one, computes no network anew whose outputs are there.
+Each stage depends on one of these files instead of all of params.yaml's ``systems`` and ``pretrained``. A new system or
+a changed setting therefore does not rerun networks whose outputs exist.
 """
 
 import json
@@ -13,26 +13,26 @@ from wen.files import atomic
 from wen.systems.system import Kind, find, settings_of
 
 Weights = tuple[str, str]
-"""A text by which weights are known, and why they cannot be had, or nothing."""
+"""Text that identifies the weights, and the reason why they are not available, or an empty text."""
 
 
 def run(params: Params, paths: Paths, weights: Callable[[Backbone], Weights]) -> None:
-    """Write data/networks/wanted/: networks/NAME.json and systems/NAME.json; leave no other file there.
+    """Write networks/NAME.json and systems/NAME.json in data/networks/wanted/, and remove other files there.
 
     Parameters
     ----------
     params, paths
     weights : callable
-        Gives of a network's pretrained weights a text by which they are known, such as the hash of their file, and why
-        they cannot be had, or nothing.
+        Returns a text that identifies a network's pretrained weights, such as the hash of their file, and the reason
+        why they are not available, or an empty text.
     """
     texts = {f"systems/{name}.json": _text(reads(params, name)) for name in params.systems}
     for name, options in params.pretrained.items():
         backbone = Backbone(name=name, **options.model_dump())
         kinds = sorted({kind for system in params.systems for kind in reads(params, system).get(name, ())})
-        known, missing = weights(backbone)
+        identity, missing = weights(backbone)
         texts[f"networks/{name}.json"] = _text(
-            {"network": backbone.model_dump(mode="json"), "weights": known, "missing": missing, "kinds": kinds}
+            {"network": backbone.model_dump(mode="json"), "weights": identity, "missing": missing, "kinds": kinds}
         )
     found = {path.relative_to(paths.wanted).as_posix(): path for path in paths.wanted.rglob("*.json")}
     written = {name: path.read_text(encoding="utf-8", errors="replace") for name, path in found.items()}
@@ -46,7 +46,7 @@ def run(params: Params, paths: Paths, weights: Callable[[Backbone], Weights]) ->
 
 
 def reads(params: Params, name: str) -> dict[str, tuple[Kind, ...]]:
-    """What a system reads of each of its networks."""
+    """Return the inputs that a system reads from each of its networks."""
     settings = settings_of(params, name)
     return dict.fromkeys(settings.networks, find(name).READS[settings.depth])
 

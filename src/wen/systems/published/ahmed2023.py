@@ -1,7 +1,7 @@
 """Ahmed et al. 2023: fused features of three networks, principal components, and a random forest or gradient boosting.
 
-The active contour that finds the cell is left out: C-NMC's images are of single cells. Size of the projection and
-number of trees are not known.
+The active contour that segments the cell is omitted, because C-NMC images show single cells. The numbers of principal
+components and of trees are unknown.
 """
 
 import importlib.util
@@ -24,36 +24,36 @@ READS: dict[Depth, tuple[Kind, ...]] = {"frozen": ("pooled",)}
 
 class Settings(system.Settings):
     networks: list[NetworkName] = Field(default=list(PAPER))
-    variance: Fraction = 0.95  # that the principal components keep
+    variance: Fraction = 0.95  # fraction of variance that the principal components explain
     trees: Positive = 500
     boosting: Literal["sklearn", "xgboost"] = "sklearn"
 
     @field_validator("boosting")
     @classmethod
-    def _is_here(cls, value: str) -> str:
+    def _is_installed(cls, value: str) -> str:
         if importlib.util.find_spec(value) is None:
             raise ValueError(f"{value} is not installed; pip install 'wen[{value}]', or write sklearn")
         return value
 
 
 def variants(settings: Settings) -> list[Variant]:
-    """Give both classifiers on each choice of networks, all of them first; as control, logistic regression on all."""
-    every = settings.networks
-    choices = chain.from_iterable(combinations(every, size) for size in range(len(every), 0, -1))
+    """Return both classifiers on each subset of the networks, the full set first; the control is a regression."""
+    networks = settings.networks
+    subsets = chain.from_iterable(combinations(networks, size) for size in range(len(networks), 0, -1))
     rows = [
-        Variant(f"{kind}-{'+'.join(names)}", "part", partial(projected, settings, kind, list(names)))
-        for names in choices
+        Variant(f"{kind}-{'+'.join(subset)}", "part", partial(fit_projected, settings, kind, list(subset)))
+        for subset in subsets
         for kind in ("forest", "boosting")
     ]
     main = Variant(rows[0].name, "main", rows[0].fit)
-    return [main, *rows[1:], Variant("regression", "control", partial(regression, every))]
+    return [main, *rows[1:], Variant("regression", "control", partial(fit_regression, networks))]
 
 
 def seconds(settings: Settings) -> float:
     return 12.0 * (2 ** len(settings.networks) - 1)  # half of it for boosting
 
 
-def projected(settings: Settings, kind: str, networks: list[str], training: "Training") -> Model:
+def fit_projected(settings: Settings, kind: str, networks: list[str], training: "Training") -> Model:
     from sklearn.decomposition import PCA
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -78,11 +78,11 @@ def _boosting(settings: Settings, seed: int) -> Any:
         return XGBClassifier(random_state=seed, n_jobs=1)
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    # Its early stopping would divide a person's cells at random.
+    # Early stopping would split the cells of a subject at random.
     return HistGradientBoostingClassifier(class_weight="balanced", early_stopping=False, random_state=seed)
 
 
-def regression(networks: list[str], training: "Training") -> Model:
+def fit_regression(networks: list[str], training: "Training") -> Model:
     from wen.members.baseline import logistic_regression
     from wen.systems.classical import fit
 

@@ -1,6 +1,6 @@
-"""Baby et al. 2022: features of an EfficientNet, and a vote of a support vector machine, a forest and a regression.
+"""Baby et al. 2022: features of an EfficientNet, and soft voting of an SVM, a random forest and logistic regression.
 
-Which EfficientNet, which kernel and how many trees is not known: see report/systems.yaml.
+The variant of EfficientNet, the kernel and the number of trees are unknown; see report/systems.yaml.
 """
 
 from functools import partial
@@ -25,16 +25,17 @@ class Settings(system.Settings):
 
 
 def variants(settings: Any) -> list[Variant]:
-    """A vote for each network, of which the best on validation data is shown; and plain regressions."""
-    votes = [Variant(f"vote-{name}", "main", partial(vote, settings, name)) for name in settings.networks]
-    return votes + [Variant(f"regression-{name}", "control", partial(regression, name)) for name in settings.networks]
+    """Return a voting classifier for each network; the controls are logistic regressions."""
+    names = settings.networks
+    votes = [Variant(f"vote-{name}", "main", partial(fit_vote, settings, name)) for name in names]
+    return votes + [Variant(f"regression-{name}", "control", partial(fit_regression, name)) for name in names]
 
 
 def seconds(settings: Settings) -> float:
     return 3.0 * len(settings.networks)  # most of it for the forest
 
 
-def vote(settings: Any, network: str, training: "Training") -> Model:
+def fit_vote(settings: Any, network: str, training: "Training") -> Model:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.ensemble import RandomForestClassifier, VotingClassifier
     from sklearn.linear_model import LogisticRegression
@@ -44,20 +45,20 @@ def vote(settings: Any, network: str, training: "Training") -> Model:
 
     from wen.systems.classical import fit
 
-    machine = SVC(class_weight="balanced")
-    kinds = [
-        # Not probability=True, whose inner split would put a person's cells on both sides.
-        ("svm", CalibratedClassifierCV(machine, cv=training.inner())),
+    svm = SVC(class_weight="balanced")
+    classifiers = [
+        # Not SVC(probability=True), whose inner split would put cells of a subject on both sides.
+        ("svm", CalibratedClassifierCV(svm, cv=training.inner())),
         (
             "forest",
             RandomForestClassifier(settings.trees, class_weight="balanced", random_state=training.seed(what="forest")),
         ),
         ("regression", LogisticRegression(class_weight="balanced", max_iter=10_000)),
     ]
-    return fit(make_pipeline(StandardScaler(), VotingClassifier(kinds, voting="soft")), [network], training)
+    return fit(make_pipeline(StandardScaler(), VotingClassifier(classifiers, voting="soft")), [network], training)
 
 
-def regression(network: str, training: "Training") -> Model:
+def fit_regression(network: str, training: "Training") -> Model:
     from wen.members.baseline import logistic_regression
     from wen.systems.classical import fit
 

@@ -1,6 +1,7 @@
-"""Batool and Byun 2023: EfficientNet-B3 with a depthwise separable convolution. All but the network is a decision.
+"""Batool and Byun 2023: EfficientNet-B3 with a depthwise separable convolution.
 
-Optimiser, schedule and the layers behind the convolution are those of public code of the same lineage.
+All settings but the network are choices of this study. Optimiser, schedule and the layers after the convolution are
+those of public code of the same lineage.
 """
 
 from functools import partial
@@ -34,10 +35,10 @@ class Settings(system.Trained):
 
 
 def variants(settings: Settings) -> list[Variant]:
-    """Give the network with the convolution, and without it."""
+    """Return the network with the convolution and, as control, without it."""
     return [
-        Variant("separable", "main", partial(trained, settings, True)),
-        Variant("no-convolution", "control", partial(trained, settings, False)),
+        Variant("separable", "main", partial(train, settings, True)),
+        Variant("no-convolution", "control", partial(train, settings, False)),
     ]
 
 
@@ -45,16 +46,15 @@ def seconds(settings: Settings) -> float:
     return 0.6 * settings.epochs
 
 
-def trained(settings: Settings, convolution: bool, training: "Training") -> Model:
+def train(settings: Settings, convolution: bool, training: "Training") -> Model:
     from torch import nn
 
     from wen.systems.blocks import dense, separable
     from wen.systems.training import fit
 
     def head(channels: int) -> nn.Module:
-        first, width = (
-            (separable(channels, settings.width), settings.width) if convolution else (nn.Identity(), channels)
-        )
+        first: nn.Module = separable(channels, settings.width) if convolution else nn.Identity()
+        width = settings.width if convolution else channels
         pooled = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.BatchNorm1d(width))
         return nn.Sequential(first, pooled, dense(width, 256, settings.dropout))
 

@@ -1,6 +1,6 @@
-"""Mondal et al. 2021: a weighted ensemble of five networks on the same fold.
+"""Mondal et al. 2021: a weighted ensemble of five networks trained on the same fold.
 
-Weights are by accuracy, F1, AUC or kappa on the validation fold, which the networks of a fold share.
+The weights are accuracy, F1, AUC or kappa on the validation fold, which the networks of a fold share.
 """
 
 from functools import partial
@@ -32,18 +32,18 @@ class Settings(system.Trained):
 
 
 def variants(settings: Settings) -> list[Variant]:
-    """Give each network alone, WEN by each measure, and as control their plain average."""
-    alone = [Variant(name, "part", partial(trained, settings, name)) for name in settings.networks]
+    """Return each single network, the ensemble by each scheme and, as control, the unweighted mean."""
+    single = [Variant(name, "part", partial(train, settings, name)) for name in settings.networks]
     names = tuple(settings.networks)
     weighted = [Variant(f"wen-{by}", "main", members=names, scheme=by) for by in ("kappa", "accuracy", "f1", "auc")]
-    return [*alone, *weighted, Variant("average", "control", members=names, scheme="uniform")]
+    return [*single, *weighted, Variant("average", "control", members=names, scheme="uniform")]
 
 
 def seconds(settings: Settings) -> float:
     return 0.6 * len(settings.networks)
 
 
-def trained(settings: Settings, network: str, training: "Training") -> Model:
+def train(settings: Settings, network: str, training: "Training") -> Model:
     from wen.systems.blocks import dense
     from wen.systems.training import fit
 

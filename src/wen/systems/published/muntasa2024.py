@@ -1,6 +1,6 @@
-"""Muntasa et al. 2024: EfficientNetV2-S and a hybrid of regular, dilated and depthwise kernels.
+"""Muntasa et al. 2024: EfficientNetV2-S with a hybrid block of regular, dilated and depthwise convolutions.
 
-Where the block is, how wide it is, and whether classes were balanced before folding is not known.
+The position and the width of the block are unknown, and whether classes were balanced before the split.
 """
 
 from functools import partial
@@ -30,10 +30,10 @@ class Settings(system.Trained):
 
 
 def variants(settings: Settings) -> list[Variant]:
-    """Give the network with the block, and without it."""
+    """Return the network with the block and, as control, without it."""
     return [
-        Variant("hybrid", "main", partial(trained, settings, True)),
-        Variant("no-block", "control", partial(trained, settings, False)),
+        Variant("hybrid", "main", partial(train, settings, True)),
+        Variant("no-block", "control", partial(train, settings, False)),
     ]
 
 
@@ -41,7 +41,7 @@ def seconds(settings: Settings) -> float:
     return 3.0 * settings.epochs
 
 
-def trained(settings: Settings, block: bool, training: "Training") -> Model:
+def train(settings: Settings, block: bool, training: "Training") -> Model:
     from torch import nn
 
     from wen.systems.blocks import Hybrid, dense, mean

@@ -1,6 +1,7 @@
-"""Rodrigues et al. 2022: ResNet-50V2, of which a genetic algorithm chooses dropout, learning rate and momentum.
+"""Rodrigues et al. 2022: ResNet-50V2; a genetic algorithm selects dropout, learning rate and momentum.
 
-Population and ranges are not known. Beside it random search and Bayesian optimisation, which get as many evaluations.
+Population size and search ranges are unknown. The controls, random search and Bayesian optimisation, have the same
+number of evaluations.
 """
 
 from functools import partial
@@ -30,11 +31,11 @@ class Settings(system.Trained):
 
 
 def variants(settings: Settings) -> list[Variant]:
-    """Give the genetic algorithm, and the searches that the paper compares it with."""
+    """Return the genetic algorithm and, as controls, the searches that the paper compares it with."""
     return [
-        Variant("genetic", "main", partial(searched, settings, "genetic")),
-        Variant("random", "control", partial(searched, settings, "random")),
-        Variant("bayesian", "control", partial(searched, settings, "gp")),
+        Variant("genetic", "main", partial(search_and_train, settings, "genetic")),
+        Variant("random", "control", partial(search_and_train, settings, "random")),
+        Variant("bayesian", "control", partial(search_and_train, settings, "gp")),
     ]
 
 
@@ -42,11 +43,15 @@ def seconds(settings: Settings) -> float:
     return 0.7 * settings.trials  # most of it for the Gaussian process
 
 
-def searched(settings: Settings, sampler: str, training: "Training") -> Model:
-    from wen.systems.search import Between
+def search_and_train(settings: Settings, sampler: str, training: "Training") -> Model:
+    from wen.systems.search import FloatRange
     from wen.systems.searched import fit_searched
 
-    space = {"dropout": Between(0.0, 0.8), "lr": Between(1e-5, 1e-1, log=True), "momentum": Between(0.5, 0.99)}
+    space = {
+        "dropout": FloatRange(0.0, 0.8),
+        "lr": FloatRange(1e-5, 1e-1, log=True),
+        "momentum": FloatRange(0.5, 0.99),
+    }
     return fit_searched(training, settings, space, sampler, head)
 
 

@@ -1,6 +1,7 @@
-"""Ullah et al. 2021: VGG16 with efficient channel attention. All settings are decisions.
+"""Ullah et al. 2021: VGG16 with efficient channel attention.
 
-The control is the same network without attention: that difference is what the paper claims.
+All settings are choices of this study. The control is the same network without attention: the paper's claim is that
+attention improves it.
 """
 
 from functools import partial
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 PAPER = ("vgg16",)
 READS: dict[Depth, tuple[Kind, ...]] = {"frozen": ("maps",), "finetune": ("weights",)}
 BLOCKS = 5
-"""Of VGG16: attention is behind each of them; on stored maps, behind the last alone."""
+"""Blocks of VGG16. Attention follows each of them or, at depth ``frozen``, the last one only."""
 
 
 class Settings(system.Trained):
@@ -32,10 +33,10 @@ class Settings(system.Trained):
 
 
 def variants(settings: Settings) -> list[Variant]:
-    """Give the network with attention, and without it."""
+    """Return the network with attention and, as control, without it."""
     return [
-        Variant("attention", "main", partial(trained, settings, True)),
-        Variant("no-attention", "control", partial(trained, settings, False)),
+        Variant("attention", "main", partial(train, settings, True)),
+        Variant("no-attention", "control", partial(train, settings, False)),
     ]
 
 
@@ -43,23 +44,23 @@ def seconds(settings: Settings) -> float:
     return 0.3 * settings.epochs
 
 
-def trained(settings: Settings, attentive: bool, training: "Training") -> Model:
+def train(settings: Settings, with_attention: bool, training: "Training") -> Model:
     from torch import nn
 
     from wen.systems.blocks import attention, dense, mean
     from wen.systems.training import fit
 
-    inside = attentive and settings.depth == "finetune"
+    inside = with_attention and settings.depth == "finetune"
 
     def head(channels: int) -> nn.Module:
         last = nn.Sequential(mean(), dense(channels, settings.hidden, settings.dropout))
-        return nn.Sequential(attention(channels), last) if attentive and not inside else last
+        return nn.Sequential(attention(channels), last) if with_attention and not inside else last
 
     return fit(training, settings, head, "maps", attach if inside else None)
 
 
 def attach(network: Any) -> None:
-    """Put attention behind each block of a network, in place."""
+    """Insert attention after each block of a network, in place."""
     from torch import nn
 
     from wen.systems.blocks import attention

@@ -1,6 +1,7 @@
-"""Wibowo et al. 2024: settings of the head by Bayesian optimisation. Space, budget and split are not known.
+"""Wibowo et al. 2024: the settings of the head are selected by Bayesian optimisation.
 
-The network is the study's own, so that only the search is new; the control is the same head without a search.
+Search space, budget and split are unknown. The network is that of the study, so that only the search differs. The
+control is the same head without a search.
 """
 
 from functools import partial
@@ -20,17 +21,17 @@ READS: dict[Depth, tuple[Kind, ...]] = {"frozen": ("pooled",), "finetune": ("poo
 
 class Settings(system.Trained):
     trials: Positive = 25
-    momentum: float = 0.9  # of SGD and RMSprop
+    momentum: float = 0.9  # for SGD and RMSprop
     balance: system.Balance = "weights"
     dropout: system.Share = 0.0
     hidden: Count = 0
 
 
 def variants(settings: Settings) -> list[Variant]:
-    """Give the head that the search finds, and that of the settings as they are."""
+    """Return the head with searched settings and, as control, with the default settings."""
     return [
-        Variant("search", "main", partial(searched, settings)),
-        Variant("no-search", "control", partial(trained, settings)),
+        Variant("search", "main", partial(search_and_train, settings)),
+        Variant("no-search", "control", partial(train, settings)),
     ]
 
 
@@ -38,21 +39,21 @@ def seconds(settings: Settings) -> float:
     return 0.7 * settings.trials  # most of it for the Gaussian process
 
 
-def searched(settings: Settings, training: "Training") -> Model:
-    from wen.systems.search import Between, OneOf, Space
+def search_and_train(settings: Settings, training: "Training") -> Model:
+    from wen.systems.search import Choice, FloatRange, Space
     from wen.systems.searched import fit_searched
 
     space: Space = {
-        "lr": Between(1e-5, 1e-2, log=True),
-        "dropout": Between(0.0, 0.5),
-        "hidden": OneOf((0, 128, 256, 512)),
-        "optimiser": OneOf(("adam", "rmsprop", "sgd")),
-        "batch_size": OneOf((16, 32, 64)),
+        "lr": FloatRange(1e-5, 1e-2, log=True),
+        "dropout": FloatRange(0.0, 0.5),
+        "hidden": Choice((0, 128, 256, 512)),
+        "optimiser": Choice(("adam", "rmsprop", "sgd")),
+        "batch_size": Choice((16, 32, 64)),
     }
     return fit_searched(training, settings, space, "gp", head)
 
 
-def trained(settings: Settings, training: "Training") -> Model:
+def train(settings: Settings, training: "Training") -> Model:
     from wen.systems.training import fit_in_two_stages
 
     return fit_in_two_stages(training, settings, head(settings))
