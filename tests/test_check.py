@@ -61,7 +61,7 @@ def test_a_network_that_was_found_good_is_not_built_again(
         built.append(params)
         return ""
 
-    monkeypatch.setattr(check, "_network", build)
+    monkeypatch.setattr(check, "_check_network", build)
     for _ in range(2):
         check.check(tiny, Paths(tmp_path))
     assert len(built) == 1

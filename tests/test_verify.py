@@ -417,9 +417,9 @@ def test_after_a_restart_of_the_machine_what_is_new_is_read_again(
     before = store.Digests(tmp_path / "table")
     assert before.of([path])
     before.save()
-    assert store.Digests(tmp_path / "table").kept
-    monkeypatch.setattr(store, "_boot", lambda: "another")
-    assert (not store.Digests(tmp_path / "table").kept) == again
+    assert store.Digests(tmp_path / "table").cached
+    monkeypatch.setattr(store, "_boot_id", lambda: "another")
+    assert (not store.Digests(tmp_path / "table").cached) == again
 
 
 def test_no_file_outside_the_study_is_touched(copied: Project, tmp_path: Path) -> None:

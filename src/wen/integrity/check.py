@@ -1,4 +1,4 @@
-"""What is wrong with params.yaml, told before any stage runs: DVC deletes a stage's outputs before it starts."""
+"""Check params.yaml before any stage runs, because DVC deletes the outputs of a stage before the stage starts."""
 
 import json
 import sys
@@ -18,15 +18,15 @@ from wen.systems.system import settings_of
 
 
 def check(params: Params, paths: Paths) -> None:
-    """Check what `wen.config.read.load` cannot: the names that other modules know.
+    """Check the names in params.yaml that `wen.config.read.load` cannot check, and that the network can be built.
 
-    Prints a sentence if the network is one whose activations cannot be kept, though params.yaml asks for them.
+    Prints a notice if params.yaml asks for stored activations but the network cannot be cut.
 
     Raises
     ------
     WenError
-        If there is no such scheme, baseline or network, or the network cannot be cut there, or takes no images of this
-        size; the text names the key.
+        If a scheme, baseline, system or network does not exist, or if the network cannot be cut as requested or does
+        not accept images of this size. The message names the key.
     """
     grid.check(params, paths)
     readers.check(params.dataset)
@@ -44,19 +44,22 @@ def check(params: Params, paths: Paths) -> None:
         version("timm"),
         networks,
     ]
-    asked = f"{json.dumps(network)}\n"
-    known = _known(asked, paths)
-    if known is None:
-        known = _network(params)
-        _remember(asked, known, paths)
-    if known and params.features.activations:
-        print(known, file=sys.stderr)
+    key = f"{json.dumps(network)}\n"
+    notice = _cached_notice(key, paths)
+    if notice is None:
+        notice = _check_network(params)
+        _cache_notice(key, notice, paths)
+    if notice and params.features.activations:
+        print(notice, file=sys.stderr)
 
 
-def _network(params: Params) -> Message:
-    """Build the network without weights, cut it and run it, on a device that computes nothing.
+def _check_network(params: Params) -> Message:
+    """Build the network without weights, cut it and run it on PyTorch's meta device, which computes nothing.
 
-    What it gives is a sentence about a network that cannot be traced, else "".
+    Returns
+    -------
+    str
+        Notice about a network that cannot be traced, else "".
     """
     from wen.network import pretrained
     from wen.network.cost import count
@@ -65,7 +68,7 @@ def _network(params: Params) -> Message:
     if params.backbone.weights == "hub":
         pretrained.check_hub(params.backbone.name)
     for name, options in params.pretrained.items():
-        _of_systems(Backbone(name=name, **options.model_dump()), params.images.size)
+        _check_network_of_systems(Backbone(name=name, **options.model_dump()), params.images.size)
     try:
         return "" if count(params).is_traced else notice(params.backbone.name)
     except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:
@@ -75,8 +78,8 @@ def _network(params: Params) -> Message:
         ) from None
 
 
-def _of_systems(options: Backbone, size: int) -> None:
-    """Build a network of the published systems, and cut its classifier off."""
+def _check_network_of_systems(options: Backbone, size: int) -> None:
+    """Build a network of the published systems without weights, and cut it before the classifier."""
     import torch
 
     from wen.network.backbone import build, head_name
@@ -90,18 +93,18 @@ def _of_systems(options: Backbone, size: int) -> None:
         raise WenError(f"params.yaml: pretrained: {str(error).removeprefix('backbone.name: ')}") from None
 
 
-def _known(asked: str, paths: Paths) -> Message | None:
-    """What was found of this network before: to import timm takes seconds. None: nothing."""
-    found = _memory(paths).read_text(encoding="utf-8") if _memory(paths).is_file() else ""
-    return found.removeprefix(asked).strip() if found.startswith(asked) else None
+def _cached_notice(key: str, paths: Paths) -> Message | None:
+    """Return the notice of an earlier check of the same networks, or None; importing timm would take seconds."""
+    content = _cache_path(paths).read_text(encoding="utf-8") if _cache_path(paths).is_file() else ""
+    return content.removeprefix(key).strip() if content.startswith(key) else None
 
 
-def _remember(asked: str, found: Message, paths: Paths) -> None:
-    """Keep what was found; where nothing can be written, it takes seconds again the next time."""
-    if _memory(paths).parent.is_dir():
+def _cache_notice(key: str, notice: Message, paths: Paths) -> None:
+    """Cache the notice; if nothing can be written, the next check takes seconds again."""
+    if _cache_path(paths).parent.is_dir():
         with suppress(OSError):
-            write_text(_memory(paths), asked + found)
+            write_text(_cache_path(paths), key + notice)
 
 
-def _memory(paths: Paths) -> Path:
+def _cache_path(paths: Paths) -> Path:
     return paths.home / ".dvc/tmp/known-network.txt"

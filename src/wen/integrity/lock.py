@@ -1,4 +1,4 @@
-"""dvc.lock: what DVC recorded of each stage's last run, and what can be wrong with that file."""
+"""Read dvc.lock, DVC's record of each stage's last run, and explain what is wrong with a damaged one."""
 
 import itertools
 import re
@@ -16,19 +16,19 @@ CONFLICT = re.compile(r"^(<<<<<<<|\|\|\|\|\|\|\||=======|>>>>>>>)( |$)", re.MULT
 
 
 class Item(BaseModel):
-    """A dependency or an output: its path, and its MD5, which ends with ``.dir`` for a folder."""
+    """A dependency or an output: its path and its MD5, which ends in ``.dir`` for a folder."""
 
     model_config = ConfigDict(strict=True)
     path: str
     hash: str = "md5"
-    md5: Annotated[str, Field(min_length=3)] | Annotated[int, Field(ge=100)] | None = None  # as DVC takes them
+    md5: Annotated[str, Field(min_length=3)] | Annotated[int, Field(ge=100)] | None = None  # DVC accepts both
     size: int = 0
     nfiles: int = 0
     isexec: bool = False
 
 
 class Stage(BaseModel):
-    """The record of a stage: what it read, with the parameters in params.yaml, and what it made of that."""
+    """Record of a stage: its command, dependencies, parameters of params.yaml and outputs."""
 
     model_config = ConfigDict(strict=True)
     cmd: str | list[str]
@@ -38,7 +38,7 @@ class Stage(BaseModel):
 
 
 class Lock(BaseModel):
-    """The file."""
+    """Content of dvc.lock."""
 
     model_config = ConfigDict(strict=True)
     schema_: Literal["2.0"] = Field(alias="schema")
@@ -46,26 +46,27 @@ class Lock(BaseModel):
 
 
 def stages(path: Path) -> dict[str, Stage]:
-    """Read each stage's record by the stage's name.
+    """Read the records of all stages, by name.
 
     Raises
     ------
     WenError
-        If there is no such file, or it is not as DVC writes it; its text says what it is.
+        If the file is missing, or not as DVC writes it. The message says what is wrong.
     """
     return _parsed(path, _text(path))
 
 
 def set_aside_if_torn(path: Path) -> None:
-    """Rename a dvc.lock that DVC was killed while writing, and would refuse; its run-cache has what that said.
+    """Rename a dvc.lock that is incomplete because DVC was killed while writing it.
 
-    Torn is a file that `stages` refuses and that ends as DVC never ends one: it is empty, or ends with zeros, within a
-    line, or with a key that lacks its value. It stays beside as dvc.lock.torn.
+    DVC would reject such a file, but its run-cache holds the same records. A file counts as incomplete if `stages`
+    rejects it and it is empty, or ends in zeros, in the middle of a line or with a key without a value. It is renamed
+    to dvc.lock.torn.
 
     Raises
     ------
     WenError
-        If the file is refused and not torn: it has merge-conflict markers, or a person or another program wrote it.
+        If the file is invalid but complete: it has merge-conflict markers, or was not written by DVC.
     """
     if not path.exists() and not path.is_symlink():
         return
@@ -75,12 +76,13 @@ def set_aside_if_torn(path: Path) -> None:
     except WenError:
         if text.endswith("\n") and text.strip() and not text.rstrip().endswith(":"):
             raise
-        beside = itertools.chain(["torn"], (f"torn-{number}" for number in itertools.count(2)))
-        aside = next(place for place in (path.with_name(f"{path.name}.{end}") for end in beside) if not place.exists())
-        path.rename(aside)
+        suffixes = itertools.chain(["torn"], (f"torn-{number}" for number in itertools.count(2)))
+        candidates = (path.with_name(f"{path.name}.{suffix}") for suffix in suffixes)
+        new_path = next(candidate for candidate in candidates if not candidate.exists())
+        path.rename(new_path)
         print(
             f"{path.name} was incomplete and will be written again; DVC's cache still has all finished outputs. The "
-            f"old file is kept as {aside.name}",
+            f"old file is kept as {new_path.name}",
             file=sys.stderr,
         )
 
@@ -94,11 +96,11 @@ def _text(path: Path) -> str:
         raise WenError(f"{path}: not a file; move it away")
     content = path.read_bytes()
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise WenError(f"{path}: UTF-16, as some editors save it; save it as UTF-8, or {_again(path)}")
+        raise WenError(f"{path}: UTF-16, as some editors save it; save it as UTF-8, or {_remedy(path)}")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise WenError(f"{path}: not UTF-8 ({error}); {_again(path)}") from None
+        raise WenError(f"{path}: not UTF-8 ({error}); {_remedy(path)}") from None
     if found := CONFLICT.search(text):
         line = text.count("\n", 0, found.start()) + 1
         raise WenError(
@@ -112,14 +114,14 @@ def _parsed(path: Path, text: str) -> dict[str, Stage]:
     try:
         return Lock.model_validate(YAML(typ="safe").load(text)).stages
     except YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        where = f":{place.line + 1}" if place else ""
-        raise WenError(f"{path}{where}: not valid YAML; {_again(path)}") from None
+        mark = getattr(error, "problem_mark", None)
+        where = f":{mark.line + 1}" if mark else ""
+        raise WenError(f"{path}{where}: not valid YAML; {_remedy(path)}") from None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "the file"
-        raise WenError(f"{path}: {key}: {first['msg']}, so DVC did not write it; {_again(path)}") from None
+        raise WenError(f"{path}: {key}: {first['msg']}, so DVC did not write it; {_remedy(path)}") from None
 
 
-def _again(path: Path) -> str:
+def _remedy(path: Path) -> str:
     return f"correct it or restore it from git: `git checkout HEAD -- {path.name}`"

@@ -1,4 +1,4 @@
-"""Whether params.yaml, the models, their predictions and the metrics are of one run, by what DVC recorded of it."""
+"""Check that params.yaml, models, predictions and metrics belong to the same run, using DVC's records in dvc.lock."""
 
 import hashlib
 import json
@@ -19,132 +19,132 @@ from wen.integrity.lock import Stage, stages
 from wen.integrity.store import write_listing
 
 COMPARED = ("data/predictions/", "metrics/", "data/index.csv", "data/split.csv")
-"""Files whose bytes are compared with dvc.lock; of the others, what two stages recorded of them."""
+"""Files whose content is compared with dvc.lock. For other files, only the records of the stages are compared."""
 MOST = 6
-"""Differences that a message lists."""
+"""Maximum number of differences in a message."""
 
 
 def check(params: Params, paths: Paths, focus: bool) -> None:
-    """Compare params.yaml with the parameters, and files with the hashes, that DVC recorded when each stage ran.
+    """Compare params.yaml with the parameters, and files with the hashes, that DVC recorded for each stage.
 
     Parameters
     ----------
     params, paths
     focus : bool
-        Whether the report has to be of this run, too, and about the classifier that params.yaml has in focus.
+        Whether the report must also belong to the run, and describe the classifier that params.yaml puts in focus.
 
     Raises
     ------
     WenError
-        With what differs and what to do.
+        If anything differs. The message lists the differences and the remedies.
     """
     recorded = stages(paths.root / "dvc.lock")
-    needed = [stage for stage in addresses(params) if focus or stage != "report"]
-    ran = {name: recorded[name] for name in needed if name in recorded}
-    problems = [f"dvc.lock: stage {name} has not run" for name in needed if name not in recorded and name != "code"]
-    problems += parameters(ran, paths)
+    required = [stage for stage in addresses(params) if focus or stage != "report"]
+    records = {name: recorded[name] for name in required if name in recorded}
+    problems = [f"dvc.lock: stage {name} has not run" for name in required if name not in recorded and name != "code"]
+    problems += changed_parameters(records, paths)
     if not problems:
-        problems += [*_recorded(ran), *_files(ran, paths)]
+        problems += [*_outdated_dependencies(records), *_changed_files(records, paths)]
     if focus and not problems:
-        problems += _focus(params, paths)
-    _refuse(problems)
+        problems += _changed_focus(params, paths)
+    _raise_if_any(problems)
 
 
 def check_models(models: Iterable[Path], paths: Paths) -> None:
-    """Compare models with dvc.lock; one that is not what DVC recorded is a `WenError`."""
+    """Compare models with dvc.lock; raise `WenError` if one differs from what DVC recorded."""
     outs = {out.path: out.md5 for stage in stages(paths.root / "dvc.lock").values() for out in stage.outs}
 
-    def recorded(path: Path) -> bool:
-        """Whether a file, or the folder that DVC knows it by, is as recorded."""
+    def is_recorded(path: Path) -> bool:
+        """Whether a file, or the folder that is the DVC output, is as recorded."""
         name = path.relative_to(paths.root)
-        known = [place for place in (name, *name.parents) if place.as_posix() in outs]
-        return bool(known) and outs[known[0].as_posix()] == _digest(paths.root / known[0])
+        tracked = [candidate for candidate in (name, *name.parents) if candidate.as_posix() in outs]
+        return bool(tracked) and outs[tracked[0].as_posix()] == _digest(paths.root / tracked[0])
 
-    _refuse([
-        f"{path}: not the model recorded by DVC" for path in models if path.exists() and not recorded(path)
+    _raise_if_any([
+        f"{path}: not the model recorded by DVC" for path in models if path.exists() and not is_recorded(path)
     ])  # fmt: skip
 
 
-def _refuse(problems: list[str]) -> None:
+def _raise_if_any(problems: list[str]) -> None:
     if problems:
         more = [f"and {len(problems) - MOST:,} more"] * (len(problems) > MOST)
-        listed = "\n".join(f"  {line}" for line in [*problems[:MOST], *more])
+        lines = "\n".join(f"  {line}" for line in [*problems[:MOST], *more])
         raise WenError(
             "params.yaml, models and metrics come from different runs:\n"
-            f"{listed}\n"
+            f"{lines}\n"
             "`dvc repro` updates them, `git checkout params.yaml` undoes an edit, and `dvc status` shows details"
         )
 
 
-def parameters(ran: dict[str, Stage], paths: Paths) -> Iterator[str]:
-    """Parameters that a stage ran with and that are other ones now."""
-    now = _flat(YAML(typ="safe", pure=True).load(paths.params.read_bytes()))
-    named: set[str] = set()
-    for name, stage in ran.items():
+def changed_parameters(records: dict[str, Stage], paths: Paths) -> Iterator[str]:
+    """Describe the parameters that changed since a stage ran."""
+    current = _flatten(YAML(typ="safe", pure=True).load(paths.params.read_bytes()))
+    reported: set[str] = set()
+    for name, stage in records.items():
         for section, recorded in stage.params.get("params.yaml", {}).items():
-            then = _flat(recorded, section)
-            here = {key: value for key, value in now.items() if f"{key}.".startswith(f"{section}.")}
-            for key in sorted((then.keys() | here.keys()) - named):
-                if then.get(key) != here.get(key):
-                    named.add(key)
-                    yield f"params.yaml: {key} is {_value(here, key)}, but {name} ran with {_value(then, key)}"
+            old = _flatten(recorded, section)
+            new = {key: value for key, value in current.items() if f"{key}.".startswith(f"{section}.")}
+            for key in sorted((old.keys() | new.keys()) - reported):
+                if old.get(key) != new.get(key):
+                    reported.add(key)
+                    yield f"params.yaml: {key} is {_value(new, key)}, but {name} ran with {_value(old, key)}"
 
 
-def _flat(value: Any, key: str = "") -> dict[str, Any]:
-    """Values by their dotted keys; a list is a value."""
+def _flatten(value: Any, key: str = "") -> dict[str, Any]:
+    """Flatten nested mappings to dotted keys; lists are values."""
     if not isinstance(value, dict):
         return {key: value}
     parts = ((f"{key}.{part}".strip("."), item) for part, item in value.items())
-    return {name: leaf for part, item in parts for name, leaf in _flat(item, part).items()}
+    return {name: leaf for part, item in parts for name, leaf in _flatten(item, part).items()}
 
 
 def _value(values: dict[str, Any], key: str) -> str:
     return json.dumps(values[key]) if key in values else "not there"
 
 
-def _recorded(ran: dict[str, Stage]) -> Iterator[str]:
-    """Stages that read another file than its stage last wrote."""
-    written = {out.path: (name, out.md5) for name, stage in ran.items() for out in stage.outs}
-    for name, stage in ran.items():
+def _outdated_dependencies(records: dict[str, Stage]) -> Iterator[str]:
+    """Describe the files that were rewritten after another stage had read them."""
+    written = {out.path: (name, out.md5) for name, stage in records.items() for out in stage.outs}
+    for name, stage in records.items():
         for dep in stage.deps:
             writer, md5 = written.get(dep.path, ("", dep.md5))
             if md5 != dep.md5:
                 yield f"{dep.path}: {writer} rewrote it after {name} had read it"
 
 
-def _files(ran: dict[str, Stage], paths: Paths) -> Iterator[str]:
-    """Files and folders that are no longer what a stage read or wrote."""
-    known: dict[str, str | None] = {}
-    named: set[str] = set()
-    for name, stage in ran.items():
+def _changed_files(records: dict[str, Stage], paths: Paths) -> Iterator[str]:
+    """Describe the files and folders that changed since a stage read or wrote them."""
+    digests: dict[str, str | None] = {}
+    reported: set[str] = set()
+    for name, stage in records.items():
         for item in (*stage.deps, *stage.outs):
             if not f"{item.path}/".startswith(COMPARED) and item.path not in COMPARED:
                 continue
-            if item.path not in known:
-                known[item.path] = _digest(paths.root / item.path)
-            if known[item.path] != item.md5 and item.path not in named:
-                named.add(item.path)
-                found = "not found" if known[item.path] is None else f"changed since {name} ran"
-                yield f"{item.path}: {found}"
+            if item.path not in digests:
+                digests[item.path] = _digest(paths.root / item.path)
+            if digests[item.path] != item.md5 and item.path not in reported:
+                reported.add(item.path)
+                problem = "not found" if digests[item.path] is None else f"changed since {name} ran"
+                yield f"{item.path}: {problem}"
 
 
-def _focus(params: Params, paths: Paths) -> Iterator[str]:
-    """How what is in focus differs from what the report is about."""
+def _changed_focus(params: Params, paths: Paths) -> Iterator[str]:
+    """Describe how the classifier in focus differs from the one that the report describes."""
     reported = read_json(paths.evidence).get("focus")
     if not isinstance(reported, dict):
         yield f"{paths.evidence}: does not name the classifier it reports on"
         return
     for key in FOCUS:
-        now, then = getattr(params, key), reported.get(key)
-        if now != then:
-            yield f"params.yaml: {key} is {json.dumps(now)}, but the report is about {json.dumps(then)}"
+        new, old = getattr(params, key), reported.get(key)
+        if new != old:
+            yield f"params.yaml: {key} is {json.dumps(new)}, but the report is about {json.dumps(old)}"
 
 
 def _digest(path: Path) -> str | None:
-    """MD5 of a file, or of a folder as DVC has it: that of the list of its files and their MD5, in JSON."""
+    """Return the MD5 of a file, or that of a folder as DVC computes it: of the JSON list of its files and their MD5."""
     if path.is_dir():
         files = (file for file in path.rglob("*") if file.is_file())
-        kept = [file for file in files if not is_litter(file) and file.suffix != ".partial"]  # as .dvcignore has it
-        listed = {file.relative_to(path).as_posix(): digest(file, "md5") for file in kept}
-        return hashlib.md5(write_listing(listed)).hexdigest() + ".dir"
+        tracked = [file for file in files if not is_litter(file) and file.suffix != ".partial"]  # as in .dvcignore
+        listing = {file.relative_to(path).as_posix(): digest(file, "md5") for file in tracked}
+        return hashlib.md5(write_listing(listing)).hexdigest() + ".dir"
     return digest(path, "md5") if path.is_file() else None

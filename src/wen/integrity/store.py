@@ -1,6 +1,6 @@
-"""What DVC keeps, read by its documented formats: dvc.lock, and the cache with its hashes.
+"""Read dvc.lock and DVC's cache by their documented formats.
 
-Not by DVC's commands: one takes longer to start than all of the check that runs before every `dvc repro`.
+DVC's commands are not used, because starting one takes longer than the entire check before every `dvc repro`.
 """
 
 import configparser
@@ -23,23 +23,24 @@ from wen.integrity import lock
 MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SETTLED = 24 * 3600
-"""Seconds after which what was written is on the disk for certain, whatever ends the machine."""
+"""Time after which written data is certain to be on the disk, even after a power cut, in s."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """An output that dvc.lock names."""
+    """An output in dvc.lock."""
 
     stage: str
     path: str
-    """Relative to the project's root."""
+    """Path relative to the root of the project."""
     md5: str
-    """Of a folder, that of its listing, and it ends in ``.dir``."""
+    """MD5 of the file. For a folder, the MD5 of its listing, followed by ``.dir``."""
     size: int | None
+    """Size in bytes."""
 
 
 def outputs(root: Path) -> list[Output]:
-    """Read every output of dvc.lock, those with ``cache: false`` too; none if there is no dvc.lock.
+    """Read all outputs of dvc.lock, including those with ``cache: false``; none if there is no dvc.lock.
 
     Raises
     ------
@@ -49,12 +50,12 @@ def outputs(root: Path) -> list[Output]:
     path = root / "dvc.lock"
     stages = lock.stages(path) if path.exists() else {}
     outs = [(stage, out) for stage, record in stages.items() for out in record.outs]
-    found = [Output(stage, out.path, str(out.md5 or ""), out.size) for stage, out in outs]
-    return [out for out in found if MD5.fullmatch(out.md5) and _inside(out.path)]
+    candidates = [Output(stage, out.path, str(out.md5 or ""), out.size) for stage, out in outs]
+    return [out for out in candidates if MD5.fullmatch(out.md5) and _is_inside(out.path)]
 
 
 def cache_folder(root: Path) -> Path:
-    """The folder of DVC's cache: what .dvc/config.local or .dvc/config say, else .dvc/cache."""
+    """Return the folder of DVC's cache: that of .dvc/config.local or .dvc/config, else .dvc/cache."""
     for name in ("config.local", "config"):
         config = configparser.ConfigParser(interpolation=None, strict=False)
         with suppress(configparser.Error, UnicodeDecodeError):
@@ -65,12 +66,12 @@ def cache_folder(root: Path) -> Path:
 
 
 def object_path(cache: Path, md5: str) -> Path:
-    """Where the cache, or a remote, holds the file with this MD5."""
+    """Return the path of the object with this MD5 in a cache or a remote."""
     return cache / "files/md5" / md5[:2] / md5[2:]
 
 
 def objects(cache: Path, since: float) -> Iterator[tuple[str, Path]]:
-    """MD5 and path of what a cache got after a point in time, in seconds since 1970."""
+    """Yield the MD5 and the path of the objects that were added to a cache since a time, in s since 1970."""
     with suppress(FileNotFoundError), os.scandir(cache / "files/md5") as folders:
         for folder in folders:
             if folder.is_dir() and folder.stat().st_mtime >= since:
@@ -81,64 +82,64 @@ def objects(cache: Path, since: float) -> Iterator[tuple[str, Path]]:
 
 
 def read_listing(content: bytes) -> dict[str, str]:
-    """The files of a folder, by their paths in it, with the MD5 of each."""
+    """Parse DVC's listing of a folder: the MD5 of each file, by its path in the folder."""
     entries: list[dict[str, Any]] = json.loads(content)
-    return {entry["relpath"]: entry["md5"] for entry in entries if _inside(entry["relpath"])}
+    return {entry["relpath"]: entry["md5"] for entry in entries if _is_inside(entry["relpath"])}
 
 
 def write_listing(files: dict[str, str]) -> bytes:
-    """What DVC keeps of a folder with these files; its MD5 is that of the folder."""
+    """Serialise DVC's listing of a folder, whose MD5 is that of the folder."""
     return json.dumps([{"md5": files[path], "relpath": path} for path in sorted(files)]).encode()
 
 
 class Digests:
-    """MD5 of files. One whose inode, size and times are those it was hashed with is not read again.
+    """Cached MD5 of files. A file is hashed again only if its inode, size or times have changed.
 
-    After a restart of the machine it is, unless it had been written a day before: a power cut loses what was
-    not yet on the disk, and keeps its times.
+    After a restart of the machine, files that had been written less than a day before the cache was saved are also
+    hashed again: a power cut loses data that was not yet on the disk, but may keep the times.
 
     Parameters
     ----------
     table : Path, optional
-        Where the MD5 are kept for the next time.
-    anew : bool
-        Hash every file.
+        File of the cache; without it, nothing is cached.
+    rehash : bool
+        Whether to ignore the cache and hash every file.
     """
 
-    def __init__(self, table: Path | None = None, anew: bool = False) -> None:
-        self.table, self.boot = table, _boot()
-        self.kept: dict[str, str] = {}
+    def __init__(self, table: Path | None = None, rehash: bool = False) -> None:
+        self.table, self.boot = table, _boot_id()
+        self.cached: dict[str, str] = {}
         self.used: dict[str, str] = {}
-        if table and not anew:
+        if table and not rehash:
             with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
                 content = json.loads(table.read_bytes())
                 settled = 1e9 * (float("inf") if content["boot"] == self.boot else content["time"] - SETTLED)
-                self.kept = {key: md5 for key, md5 in content["md5"].items() if int(key.split()[0]) < settled}
+                self.cached = {key: md5 for key, md5 in content["md5"].items() if int(key.split()[0]) < settled}
 
     def of(self, paths: Iterable[Path]) -> dict[Path, str]:
-        """Hash files side by side; what is no file, or gone, is left out."""
+        """Hash files in parallel; paths that are missing or not a file are skipped."""
         keys = {path: key for path in paths if (key := _key(path))}
-        first = {key: path for path, key in keys.items() if key not in self.kept and key not in self.used}
+        new = {key: path for path, key in keys.items() if key not in self.cached and key not in self.used}
         with ThreadPoolExecutor() as pool:
-            hashed = dict(zip(first, pool.map(_md5, first.values()), strict=True))
-        self.used |= {key: md5 for key in keys.values() if (md5 := hashed.get(key) or self.kept.get(key))}
+            hashed = dict(zip(new, pool.map(_md5, new.values()), strict=True))
+        self.used |= {key: md5 for key in keys.values() if (md5 := hashed.get(key) or self.cached.get(key))}
         return {path: self.used[key] for path, key in keys.items() if key in self.used}
 
     def save(self) -> None:
-        """Keep the MD5 for the next time; where the cache cannot be written, that hashes all again."""
-        if self.table and self.used != self.kept:
+        """Save the cache. If it cannot be written, the next run hashes all files again."""
+        if self.table and self.used != self.cached:
             with suppress(OSError):
                 content = {"boot": self.boot, "time": time.time(), "md5": self.used}
                 write_text(self.table, json.dumps(content))
 
 
-def _inside(path: str) -> bool:
-    """Whether a path from a file of DVC's stays in the folder that it is relative to."""
+def _is_inside(path: str) -> bool:
+    """Whether a relative path from one of DVC's files stays inside its folder."""
     return not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
 
 
-def _boot() -> str:
-    """What is another after a restart of the machine."""
+def _boot_id() -> str:
+    """Return a text that changes when the machine restarts."""
     try:
         return BOOT_ID.read_text().strip()
     except OSError:
@@ -146,12 +147,12 @@ def _boot() -> str:
 
 
 def _key(path: Path) -> str:
-    """What changes when a file's content does, even if its time of change is set back."""
+    """Return a text that changes whenever a file's content does, even if its modification time is set back."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return ""
-    return f"{found.st_ctime_ns} {found.st_mtime_ns} {found.st_size} {found.st_ino}" if path.is_file() else ""
+    return f"{status.st_ctime_ns} {status.st_mtime_ns} {status.st_size} {status.st_ino}" if path.is_file() else ""
 
 
 def _md5(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""Whether every output, and its copy in DVC's cache, is what dvc.lock says.
+"""Verify that every output, and its copy in DVC's cache, matches dvc.lock, and repair damaged files.
 
-A power cut can leave files empty, cut or zeroed, and a disk can lose a bit. DVC does not read a cached file again
-that is read-only, nor one in the workspace whose size and time are as before: it would take the damage for good.
+A power cut can leave files empty, truncated or zeroed, and a disk can flip a bit. DVC would not notice: it does not
+hash read-only files of the cache again, nor files of the workspace whose size and time are unchanged.
 """
 
 import hashlib
@@ -32,16 +32,16 @@ from wen.integrity.store import (
 
 TABLE = "wen-verified.json"
 BLOCK = 4096
-"""Bytes that a file system writes, or loses, at once."""
+"""Size of the blocks that a file system writes, or loses, in bytes."""
 
 
 def run(paths: Paths) -> None:
-    """Hash all that dvc.lock names and all that is in the cache; restore or remove what is damaged.
+    """Hash all files in dvc.lock and in the cache; restore or remove damaged ones.
 
     Raises
     ------
     WenError
-        If something was damaged, missing or changed, if dvc.lock is damaged, or if there is no DVC repository.
+        If a file was damaged, missing or changed, if dvc.lock is damaged, or if there is no DVC repository.
     """
     if not (paths.root / ".dvc").is_dir():
         raise WenError(f"{paths.root.resolve()}: not a DVC repository; run this in the folder of a study")
@@ -61,20 +61,21 @@ def run(paths: Paths) -> None:
 
 
 def check(paths: Paths) -> list[str]:
-    """Find damaged outputs, and have `dvc repro` notice each output that is not what dvc.lock says.
+    """Repair damaged outputs, and make `dvc repro` notice each output that differs from dvc.lock.
 
-    Fast enough to run before every `dvc repro`: only what is new, or may have been lost since, is hashed.
+    Only files that are new, or may have been lost since the last check, are hashed, so that this is fast enough to run
+    before every `dvc repro`.
 
-    * A damaged file of the cache is replaced by the workspace's intact copy, else removed.
-    * A damaged file of the workspace (empty, cut, zeroed in part, or linked to a damaged file of the cache) is
-      replaced by the cache's or git's intact copy, else removed.
-    * Any other file that dvc.lock does not know, such as one that was edited, is left to DVC; its time of
-      change becomes now, so that DVC reads it.
+    * A damaged file of the cache is replaced by the intact copy of the workspace, or removed if there is none.
+    * A damaged file of the workspace (empty, truncated, partly zeroed, or linked to a damaged file of the cache) is
+      replaced by the intact copy of the cache or of git, or removed if there is none.
+    * Any other file that differs from dvc.lock, such as an edited one, is left to DVC. Its modification time is set to
+      now, so that DVC hashes it.
 
     Returns
     -------
     list of str
-        The damaged files, relative to the root.
+        Paths of the damaged files, relative to the root.
 
     Raises
     ------
@@ -87,53 +88,53 @@ def check(paths: Paths) -> list[str]:
 
 
 def listed(names: list[str], most: int = 10) -> str:
-    """The first of many names, and how many others there are."""
+    """Join the first names, and add the number of the others."""
     others = f" and {len(names) - most} others" if len(names) > most else ""
     return ", ".join(names[:most]) + others
 
 
 class _Inspection:
-    """The MD5 that files should have, and those that they have.
+    """The expected and the actual MD5 of the files of workspace and cache.
 
     Attributes
     ----------
     expected : dict
-        MD5 of every file of the workspace that dvc.lock names, in folders too; empty where it is not known.
+        Expected MD5 of every file of the workspace that dvc.lock covers, including files in folders; "" if unknown.
     objects : dict
-        Path of every file of the cache that is looked at, by the MD5 that is its name.
+        Paths of the inspected files of the cache, by the MD5 in their names.
     found : dict
-        MD5 of every one of them that is there.
+        Actual MD5 of every existing file among both.
     intact : set
-        MD5 of those of ``objects`` whose content has it.
+        MD5 of the ``objects`` whose content matches their name.
     broken : dict
-        Those of ``objects`` that have another one.
+        Paths of the ``objects`` whose content does not, by the MD5 in their names.
     """
 
     def __init__(self, root: Path, everything: bool) -> None:
         self.root, self.cache, self.outs = root, cache_folder(root), outputs(root)
-        self.digests = Digests(self.cache / TABLE, anew=everything)
+        self.digests = Digests(self.cache / TABLE, rehash=everything)
         self.listings = self._listings()
         self.expected = dict(self._expected())
         named = {*self.expected.values(), *(out.md5 for out in self.outs)} - {""}
         since = 0.0 if everything else _last_stage(root) - SETTLED
         self.objects = {md5: object_path(self.cache, md5) for md5 in named} | dict(objects(self.cache, since))
         self.found = self.digests.of([*self.expected, *self.objects.values()])
-        there = {md5: path for md5, path in self.objects.items() if path in self.found}
-        self.intact = {md5 for md5, path in there.items() if self.found[path] == md5.removesuffix(".dir")}
-        self.broken = {md5: path for md5, path in there.items() if md5 not in self.intact}
+        existing = {md5: path for md5, path in self.objects.items() if path in self.found}
+        self.intact = {md5 for md5, path in existing.items() if self.found[path] == md5.removesuffix(".dir")}
+        self.broken = {md5: path for md5, path in existing.items() if md5 not in self.intact}
 
     def repair(self) -> list[str]:
-        """Restore or remove what is damaged; the names of those files."""
+        """Restore or remove the damaged files, and return their names."""
         damaged = self._repair_workspace()
         damaged += self._repair_cache(set(damaged))
-        _forget_empty_runs(self.cache)
+        _remove_empty_runs(self.cache)
         self.digests.save()
         return self._named(damaged)
 
     def others(self) -> list[str]:
-        """Outputs that are not what dvc.lock says and not damaged: never fetched, deleted, edited, of another version.
+        """Return the outputs that differ from dvc.lock without being damaged: missing, edited or of another version.
 
-        Of a folder, those of its files; the folder itself, if nothing says what was in it.
+        For a folder, its files; the folder itself, if its listing is unknown.
         """
         folders = [out for out in self.outs if out.md5.endswith(".dir")]
         unknown = [self.root / out.path for out in folders if out.md5 not in self.listings]
@@ -159,33 +160,34 @@ class _Inspection:
                 os.utime(path)
         return damaged
 
-    def _repair_cache(self, named: set[Path]) -> list[Path]:
-        """What is damaged in the cache; an output of the workspace that is named already is not named twice."""
+    def _repair_cache(self, reported: set[Path]) -> list[Path]:
+        """Repair the cache, and return its damaged files except copies of the ``reported`` files of the workspace."""
         damaged = []
         for md5, path in self.broken.items():
-            owners = [file for file, name in self.expected.items() if name == md5]
-            if named.isdisjoint(owners):
+            copies = [file for file, name in self.expected.items() if name == md5]
+            if reported.isdisjoint(copies):
                 damaged.append(path)
-            twin = next((file for file in owners if self.found.get(file) == md5), None)
+            intact_copy = next((file for file in copies if self.found.get(file) == md5), None)
             listing = self.listings.get(md5)
-            _restore(path, write_listing(listing) if listing else twin, mode=0o444)
+            _restore(path, write_listing(listing) if listing else intact_copy, mode=0o444)
         return damaged
 
     def _listings(self) -> dict[str, dict[str, str]]:
-        """The files of each folder of dvc.lock with their MD5, by that of the folder.
+        """Return the MD5 of the files of each folder in dvc.lock, by the MD5 of the folder.
 
-        From the cache; where it has not got it, from the workspace or the last commit, if all is intact there.
+        A listing that the cache does not have is reconstructed from the workspace or from the last commit, if all
+        files are intact there.
         """
         folders = {out.md5: out for out in self.outs if out.md5.endswith(".dir")}
-        places = {md5: object_path(self.cache, md5) for md5 in folders}
-        found = self.digests.of(places.values())
+        paths = {md5: object_path(self.cache, md5) for md5 in folders}
+        found = self.digests.of(paths.values())
         listings = {}
         for md5, out in folders.items():
-            if found.get(places[md5]) == md5.removesuffix(".dir"):
-                listings[md5] = read_listing(places[md5].read_bytes())
+            if found.get(paths[md5]) == md5.removesuffix(".dir"):
+                listings[md5] = read_listing(paths[md5].read_bytes())
                 continue
-            for look in (self._workspace, self._committed):
-                if hashlib.md5(write_listing(files := look(out))).hexdigest() == md5.removesuffix(".dir"):
+            for files_of in (self._workspace, self._committed):
+                if hashlib.md5(write_listing(files := files_of(out))).hexdigest() == md5.removesuffix(".dir"):
                     listings[md5] = files
                     break
         return listings
@@ -199,25 +201,25 @@ class _Inspection:
                 yield from ((self.root / out.path / path, md5) for path, md5 in listing.items())
 
     def _workspace(self, out: Output) -> dict[str, str]:
-        """The files that a folder has now."""
-        place = self.root / out.path
-        found = self.digests.of(place.rglob("*"))
-        return {path.relative_to(place).as_posix(): md5 for path, md5 in found.items()}
+        """Return the MD5 of the files that a folder holds in the workspace."""
+        folder = self.root / out.path
+        found = self.digests.of(folder.rglob("*"))
+        return {path.relative_to(folder).as_posix(): md5 for path, md5 in found.items()}
 
     def _committed(self, out: Output) -> dict[str, str]:
-        """The files that a folder has in the last commit."""
-        place = self.root / out.path
-        files = _committed(self.root, place)
-        return {path.relative_to(place).as_posix(): hashlib.md5(content).hexdigest() for path, content in files.items()}
+        """Return the MD5 of the files that a folder holds in the last commit."""
+        folder = self.root / out.path
+        files = _committed(self.root, folder)
+        return {path.relative_to(folder).as_posix(): hashlib.md5(data).hexdigest() for path, data in files.items()}
 
     def _is_of_another_version(self, path: Path) -> bool:
-        """Whether a file is an output that dvc.lock does not name now, as after `git checkout`."""
-        other = object_path(self.cache, self.found[path])
-        return path.stat().st_size > 0 and self.digests.of([other]).get(other) == self.found[path]
+        """Whether a file is an intact output of another version of dvc.lock, as after `git checkout`."""
+        cached = object_path(self.cache, self.found[path])
+        return path.stat().st_size > 0 and self.digests.of([cached]).get(cached) == self.found[path]
 
 
 def _last_stage(root: Path) -> float:
-    """When dvc.lock was written last: what the cache got long before was looked at then."""
+    """Return the time at which dvc.lock was last written; older objects of the cache have been checked before."""
     try:
         return (root / "dvc.lock").stat().st_mtime
     except FileNotFoundError:
@@ -225,16 +227,16 @@ def _last_stage(root: Path) -> float:
 
 
 def _is_torn(path: Path, intact: Path | None, size: int | None) -> bool:
-    """Whether a file is what a power cut leaves of the intact one: some of its blocks, the others zeroed or cut off.
+    """Whether a file is a remainder of the intact one after a power cut, with some blocks zeroed or cut off.
 
-    Where nothing intact is at hand: whether it is shorter than dvc.lock says, or ends in zeros.
+    Without an intact copy: whether it is shorter than recorded in dvc.lock, or ends in zeros.
     """
-    found = path.stat().st_size
-    if intact is None or not found:
+    actual_size = path.stat().st_size
+    if intact is None or not actual_size:
         with path.open("rb") as file:
-            file.seek(max(0, found - BLOCK))
-            return found < (size or 1) or not any(file.read())
-    if found > intact.stat().st_size:
+            file.seek(max(0, actual_size - BLOCK))
+            return actual_size < (size or 1) or not any(file.read())
+    if actual_size > intact.stat().st_size:
         return False
     with path.open("rb") as file, intact.open("rb") as other:
         while block := file.read(BLOCK):
@@ -244,8 +246,8 @@ def _is_torn(path: Path, intact: Path | None, size: int | None) -> bool:
 
 
 def _restore(path: Path, source: Path | bytes | None, mode: int = 0o644) -> None:
-    """Replace a damaged file by an intact one; remove it where there is none."""
-    if os.name == "nt":  # which lets no read-only file be removed
+    """Replace a damaged file by an intact one, or remove it if there is none."""
+    if os.name == "nt":  # Windows does not remove read-only files
         path.chmod(0o644)
     if source is None:
         path.unlink(missing_ok=True)
@@ -259,7 +261,7 @@ def _restore(path: Path, source: Path | bytes | None, mode: int = 0o644) -> None
 
 
 def _committed(root: Path, path: Path) -> dict[Path, bytes]:
-    """What the last commit holds at a path, a file or a folder; nothing where git does not know it."""
+    """Return the content of a file, or of the files in a folder, in the last commit; empty if not tracked by git."""
     command = ["git", "archive", "--format=tar", "HEAD", path.relative_to(root).as_posix()]
     try:
         content = subprocess.run(command, cwd=root, capture_output=True, check=True).stdout
@@ -270,12 +272,12 @@ def _committed(root: Path, path: Path) -> dict[Path, bytes]:
         return {root / name: file.read() for name, file in files if file}
 
 
-def _forget_empty_runs(cache: Path) -> None:
-    """Remove empty folders of the run-cache: DVC removes a damaged file of it, and fails at the empty folder.
+def _remove_empty_runs(cache: Path) -> None:
+    """Remove empty folders of the run-cache, which DVC leaves when it removes a damaged run, and then fails to read.
 
-    Not one of the last second, which another process may be about to fill.
+    Folders of the last second stay, because another process may be about to fill them.
     """
     for folder in (cache / "runs").glob("*/*"):
-        with suppress(OSError):  # it is not empty
+        with suppress(OSError):  # the folder is not empty
             if folder.stat().st_mtime < time.time() - 1:
                 folder.rmdir()
