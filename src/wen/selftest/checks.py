@@ -1,7 +1,7 @@
-"""``wen selftest``: does this device compute what the CPU does, the same each time, and without waiting?
+"""``wen selftest``: check that a device computes the same as the CPU, reproducibly and without waiting.
 
-The project's tests run on a CPU. This tries the same code, on an embedded network and synthetic cells, where a study
-is to run.
+The project's tests run on a CPU. This runs the same code on the device of a study, with a bundled network and synthetic
+cells.
 """
 
 import shutil
@@ -23,37 +23,37 @@ from wen.network.cost import count, memory_of_stage_2
 from wen.network.cut import cut
 from wen.network.inputs import inputs_for
 from wen.selftest.trial import MEMBER, Study, demo, name_of, outputs, quietly, stopped_after
-from wen.selftest.waits import Waits
+from wen.selftest.waits import CountWaits
 
 TOLERANCES = {torch.float32: 1e-3, torch.bfloat16: 0.3, torch.float16: 0.1}
-"""How far logits may be from the CPU's in float32: root mean square, in standard deviations of the logits."""
+"""Largest root mean square deviation from the CPU's float32 logits, in standard deviations of the logits."""
 DISTINCT = 0.99
-"""Share of logits that no other logit equals; of bfloat16 it would be about a half."""
+"""Smallest fraction of distinct logits; it would be about a half if the head computed in bfloat16."""
 MEMORY = 0.8, 1.5
-"""Peak memory, as a share of `wen plan`'s figure: cuDNN's workspaces are not in that."""
+"""Bounds of the peak memory relative to the figure of `wen plan`, which does not include cuDNN's workspaces."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one check found."""
+    """Result of a check."""
 
     passed: bool | None
-    """None: the check does not apply to this device."""
+    """None if the check does not apply to this device."""
     measured: str
     limit: str
-    """What it has to be."""
+    """Requirement on the measured value."""
 
 
 def run(device_name: str = "auto", size: int = 96) -> None:
-    """Print a table of checks, each passed, failed or not applicable, with what was measured.
+    """Run the checks and print a table of their results and measurements.
 
-    Everything is written to a temporary folder; params.yaml is not read.
+    All files are written to a temporary folder; params.yaml is not read.
 
     Parameters
     ----------
     device_name : str
     size : int
-        Of the images, in px.
+        Side of the images, in px.
 
     Raises
     ------
@@ -74,65 +74,68 @@ def run(device_name: str = "auto", size: int = 96) -> None:
 
 
 def logits_in_float32(study: Study) -> Result:
-    return _compared(study, torch.float32)
+    return _compare_logits(study, torch.float32)
 
 
 def logits_in_mixed_precision(study: Study) -> Result:
-    return _compared(study, study.half)
+    return _compare_logits(study, study.half)
 
 
-def _compared(study: Study, dtype: torch.dtype) -> Result:
-    """How far the device's logits are from the CPU's."""
-    exact = study.reference
-    far = ((study.logits(dtype) - exact).square().mean().sqrt() / exact.std()).item()
+def _compare_logits(study: Study, dtype: torch.dtype) -> Result:
+    """Measure the deviation of the device's logits from the CPU's."""
+    reference = study.reference
+    deviation = ((study.logits(dtype) - reference).square().mean().sqrt() / reference.std()).item()
     limit = TOLERANCES[dtype]
-    return Result(far <= limit, f"{name_of(dtype)}: {far:.2g} sd off", f"<= {limit:g} sd")
+    return Result(deviation <= limit, f"{name_of(dtype)}: {deviation:.2g} sd off", f"<= {limit:g} sd")
 
 
-def logits_keep_their_digits(study: Study) -> Result:
-    """In mixed precision, too, hardly two images have the same logit."""
-    found = study.logits(study.half)
-    share = len(found.unique()) / len(found)
-    return Result(share >= DISTINCT, f"{len(found.unique())} values of {len(found)} logits", f">= {DISTINCT:.0%}")
+def logits_are_distinct(study: Study) -> Result:
+    """Check that mixed precision does not round the logits of different images to the same value."""
+    logits = study.logits(study.half)
+    fraction = len(logits.unique()) / len(logits)
+    return Result(fraction >= DISTINCT, f"{len(logits.unique())} values of {len(logits)} logits", f">= {DISTINCT:.0%}")
 
 
 def equal_runs_give_equal_bytes(study: Study) -> Result:
-    one, other = outputs(study.first), outputs(study.trained("again"))
-    differing = [name for name in one if one[name] != other.get(name)]
-    return Result(not differing, f"{len(differing)} of {len(one)} files differ", "0")
+    first, second = outputs(study.first), outputs(study.trained("again"))
+    differing = [name for name in first if first[name] != second.get(name)]
+    return Result(not differing, f"{len(differing)} of {len(first)} files differ", "0")
 
 
 def a_resumed_training_gives_equal_bytes(study: Study) -> Result:
-    """Stopped after its first epoch, then in the middle of stage 2."""
+    """Interrupt a training after its first epoch and again in stage 2, and compare its outputs."""
     paths = study.copy("resumed")
     shutil.copytree(study.first.features, paths.features)
     for epochs in (1, 2):
         with stopped_after(epochs):
             finetune.run(study.params, paths, MEMBER, str(study.where))
     finetune.run(study.params, paths, MEMBER, str(study.where))
-    one, other = outputs(study.first), outputs(paths)
-    differing = [name for name in one if one[name] != other.get(name)]
-    return Result(not differing, f"stopped twice; {len(differing)} of {len(one)} files differ", "0")
+    uninterrupted, resumed = outputs(study.first), outputs(paths)
+    differing = [name for name in uninterrupted if uninterrupted[name] != resumed.get(name)]
+    return Result(not differing, f"stopped twice; {len(differing)} of {len(uninterrupted)} files differ", "0")
 
 
 def no_step_waits(study: Study) -> Result:
-    """Epochs of many steps ask for no more numbers than those of few."""
+    """Check that the number of waits in an epoch does not depend on its number of steps."""
     params = study.at(study.half)
     network, parts = study.network(study.where, study.half)
     inputs = inputs_for("activations", params, study.first, network, study.where)
 
     def waits(steps: int) -> int:
-        with Waits(study.where) as counted:
+        with CountWaits(study.where) as counter:
             study.fit(params, parts.tail, inputs, steps)
-        return counted.total
+        return counter.total
 
-    waits(2)  # what is done once for a process
+    waits(2)  # excludes the waits of the first call in a process
     few, many = waits(2), waits(4)
     return Result(many == few, f"{few} waits in epochs of 2 steps, {many} in epochs of 4", "equal")
 
 
 def peak_memory_is_as_planned(study: Study) -> Result:
-    """In float32, all blocks unfrozen and many images a batch, so that what is counted outweighs what is not."""
+    """Compare the peak memory of stage 2 with the plan, in float32 with all blocks trained and a large batch.
+
+    In this setting, the counted memory dominates.
+    """
     finetune = study.params.finetune.model_copy(update={"unfreeze_from": "blocks.0"})
     batch = study.params.train.model_copy(update={"batch_size": 32})
     params = study.at(torch.float32).model_copy(update={"finetune": finetune, "train": batch})
@@ -145,11 +148,11 @@ def peak_memory_is_as_planned(study: Study) -> Result:
     parts = cut(network, "blocks.0")
     inputs = inputs_for("activations", params, study.first, network, study.where)
     study.fit(params, parts.tail, inputs, 1)
-    return memory(torch.cuda.max_memory_allocated() - before, planned)
+    return compare_memory(torch.cuda.max_memory_allocated() - before, planned)
 
 
-def memory(measured: float, planned: float) -> Result:
-    """Judge a peak, in bytes, by what was planned."""
+def compare_memory(measured: float, planned: float) -> Result:
+    """Compare a measured peak with the planned memory, both in bytes."""
     ratio, (least, most) = measured / planned, MEMORY
     text = f"{measured / 1e9:.2f} GB, {ratio:.2f} times the plan"
     return Result(least <= ratio <= most, text, f"{least:g} to {most:g} times")
@@ -158,7 +161,7 @@ def memory(measured: float, planned: float) -> Result:
 CHECKS: dict[str, Callable[[Study], Result]] = {
     "logits in float32 agree with timm on the CPU": logits_in_float32,
     "logits in mixed precision agree with timm on the CPU": logits_in_mixed_precision,
-    "logits in mixed precision keep their digits": logits_keep_their_digits,
+    "logits in mixed precision keep their digits": logits_are_distinct,
     "equal runs give equal bytes": equal_runs_give_equal_bytes,
     "a resumed training gives equal bytes": a_resumed_training_gives_equal_bytes,
     "no step waits for the device": no_step_waits,
@@ -167,7 +170,7 @@ CHECKS: dict[str, Callable[[Study], Result]] = {
 
 
 def _result(check: Callable[[Study], Result], study: Study) -> Result:
-    """What a check finds; one that breaks has failed."""
+    """Run a check; an exception counts as a failure."""
     try:
         with quietly(study.root):
             return check(study)

@@ -1,4 +1,4 @@
-"""The small study on which `wen.selftest.checks` tries a device: an embedded network on synthetic cells."""
+"""Small study for `wen.selftest.checks`: a bundled network on synthetic cells."""
 
 import io
 import shutil
@@ -34,7 +34,7 @@ CPU = torch.device("cpu")
 
 
 def demo(size: int) -> Params:
-    """The demo's study, cut down to seconds."""
+    """Return the parameters of the demo profile, reduced so that training takes seconds."""
     values = load(study_files() / "profiles/demo.yaml").model_dump()
     values["dataset"]["side"] = size
     values["dataset"]["synthetic"] |= {
@@ -50,7 +50,7 @@ def demo(size: int) -> Params:
 
 
 class Study:
-    """A small study up to its pretrained weights, of which each check that writes takes a copy.
+    """A small study, prepared up to its pretrained weights. Checks that write files copy it.
 
     Parameters
     ----------
@@ -58,6 +58,7 @@ class Study:
     root : Path
         An empty folder.
     where : torch.device
+        Device to check.
     """
 
     def __init__(self, params: Params, root: Path, where: torch.device) -> None:
@@ -72,7 +73,7 @@ class Study:
         return Paths(self.root / name)
 
     def copy(self, name: str) -> Paths:
-        """Copy the study up to its pretrained weights, in place of an earlier copy."""
+        """Copy the prepared study, replacing an earlier copy."""
         shutil.rmtree(self.root / name, ignore_errors=True)
         shutil.copytree(self.root / "prepared", self.root / name)
         self.paths(name).params.touch()
@@ -83,28 +84,28 @@ class Study:
         return self.trained("first")
 
     def trained(self, name: str) -> Paths:
-        """The study with its features and one model, trained without an interruption."""
+        """Copy the study, compute its features and train one model without interruption."""
         paths = self.copy(name)
         features.run(self.params, paths, str(self.where))
         finetune.run(self.params, paths, MEMBER, str(self.where))
         return paths
 
     def fit(self, params: Params, tail: nn.Module, inputs: Inputs, steps: int) -> None:
-        """Train two epochs of so many steps."""
-        of_fold = rows_of_fold(self.cells, MEMBER.fold)
-        learnt = np.random.default_rng(params.seed).permutation(of_fold.train)[: steps * params.train.batch_size]
-        task = Task(params, MEMBER, tail, self.cells.label.to_numpy(), learnt, of_fold.validation, self.where)
+        """Train for two epochs with the given number of steps each."""
+        fold_rows = rows_of_fold(self.cells, MEMBER.fold)
+        rows = np.random.default_rng(params.seed).permutation(fold_rows.train)[: steps * params.train.batch_size]
+        task = Task(params, MEMBER, tail, self.cells.label.to_numpy(), rows, fold_rows.validation, self.where)
         with Live("curves", dvcyaml=None, save_dvc_exp=False) as live:
             fit(task, Stage("finetune", tail, inputs, params.finetune), Curves(live))
 
     @cached_property
     def half(self) -> torch.dtype:
-        """The device's mixed precision; where ``auto`` mixes none, bfloat16 is tried."""
+        """The device's half precision: that of ``auto``, or bfloat16 if ``auto`` is float32."""
         auto = device.precision(self.where, self.params.compute)
         return torch.bfloat16 if auto == torch.float32 else auto
 
     def at(self, dtype: torch.dtype) -> Params:
-        """The parameters with one precision, and with activations that are computed anew."""
+        """Return the parameters with one precision, and with activations that are computed instead of stored."""
         return self.params.model_copy(
             update={
                 "compute": self.params.compute.model_copy(update={"precision": name_of(dtype)}),
@@ -113,22 +114,22 @@ class Study:
         )
 
     def network(self, where: torch.device, dtype: torch.dtype) -> tuple[nn.Module, Cut]:
-        """The pretrained network with a new head, and cut."""
+        """Load the pretrained network with an initialised head, and cut it."""
         network = backbone.load(self.params, self.paths("prepared").backbone, where)
         parts = cut(network, self.params.finetune.unfreeze_from, dtype)
         finetune.initialise(parts.head, self.params.seed, MEMBER.fold)
         return network, parts
 
     def logits(self, dtype: torch.dtype) -> torch.Tensor:
-        """Logits of images and of their random views, as the study computes them on the device."""
+        """Compute the logits of images and their random views on the device, with the code of the study."""
         params = self.at(dtype)
         network, parts = self.network(self.where, dtype)
         inputs = inputs_for("activations", params, self.first, network, self.where)
-        return self._of_all(inputs, lambda activations: parts.tail(activations))
+        return self._run_all_views(inputs, lambda activations: parts.tail(activations))
 
     @cached_property
     def reference(self) -> torch.Tensor:
-        """The same logits by timm's own forward pass, on the CPU in float32."""
+        """The same logits from timm's forward pass, on the CPU in float32."""
         network, _ = self.network(CPU, torch.float32)
         pretrained_cfg: Any = network.pretrained_cfg
         mean, std = (torch.tensor(pretrained_cfg[key]) for key in ("mean", "std"))
@@ -136,49 +137,48 @@ class Study:
         def forward(images: torch.Tensor) -> tuple[torch.Tensor]:
             return (network(((images - mean) / std).movedim(-1, 1)),)
 
-        return self._of_all(
-            ComputedInputs(StoredInputs(self.first.features, "images", CPU), forward, self.params), nn.Identity()
-        )
+        images = StoredInputs(self.first.features, "images", CPU)
+        return self._run_all_views(ComputedInputs(images, forward, self.params), nn.Identity())
 
-    def _of_all(self, inputs: Inputs, module: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    def _run_all_views(self, inputs: Inputs, module: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         rows = np.array_split(np.flatnonzero(self.cells.part == DEVELOPMENT), 8)
         views = (None, *range(self.params.augment.views))
         with torch.inference_mode():
-            found = [module(values)[:, 0] for view in views for values in inputs.batches(rows, view)]
-        return torch.cat(found).cpu().double()
+            logits = [module(values)[:, 0] for view in views for values in inputs.batches(rows, view)]
+        return torch.cat(logits).cpu().double()
 
 
 def outputs(paths: Paths) -> dict[str, bytes]:
-    """The features, the model and its curves, by name; nothing that holds a time."""
+    """Read the features, the model and its curves, by file name; files with times are left out."""
     files = [*paths.features.iterdir(), paths.model(MEMBER), *paths.training(MEMBER).rglob("*.tsv")]
     return {str(path.relative_to(paths.root)): path.read_bytes() for path in files}
 
 
 @contextmanager
 def stopped_after(epochs: int) -> Iterator[None]:
-    """Stop a training in the block as soon as it has kept so many epochs."""
+    """Interrupt a training in the block once it has saved its checkpoint after ``epochs`` epochs."""
 
-    class Stopped(Exception):
+    class Interrupted(Exception):
         pass
 
-    save, left = Checkpoint.save, iter(range(epochs - 1, -1, -1))
+    save, epochs_left = Checkpoint.save, iter(range(epochs - 1, -1, -1))
 
-    def saved(checkpoint: Checkpoint, progress: Progress) -> None:
+    def save_and_interrupt(checkpoint: Checkpoint, progress: Progress) -> None:
         save(checkpoint, progress)
-        if not next(left):
-            raise Stopped
+        if not next(epochs_left):
+            raise Interrupted
 
-    with mock.patch.object(Checkpoint, "save", saved), suppress(Stopped):
+    with mock.patch.object(Checkpoint, "save", save_and_interrupt), suppress(Interrupted):
         yield
 
 
 @contextmanager
 def quietly(folder: Path) -> Iterator[None]:
-    """Keep what the stages print to themselves, and DVCLive out of the repository that this is run in."""
+    """Suppress the output of the stages, and run in another folder so that DVCLive does not use this repository."""
     with chdir(folder), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         yield
 
 
 def name_of(dtype: torch.dtype) -> str:
-    """As params.yaml names it."""
+    """Return the name of a type in params.yaml."""
     return str(dtype).removeprefix("torch.")

@@ -1,4 +1,4 @@
-"""How often a program waits for its device: a GPU runs on by itself as long as no step asks for a number back."""
+"""Count how often a program waits for its device, which happens whenever it reads a value back from a GPU."""
 
 import warnings
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-ASKS_BACK = "aten._local_scalar_dense.default"
-"""What .item(), float() and if do with a tensor."""
+READ_BACK = "aten._local_scalar_dense.default"
+"""The operator behind ``.item()``, ``float()`` and ``if`` on a tensor."""
 
 
-class Waits(TorchDispatchMode):
-    """Counts how often the program waits for the device, the backward pass included.
+class CountWaits(TorchDispatchMode):
+    """Count how often the program waits for the device, including the backward pass.
 
-    That is each number that is asked for; on CUDA also each synchronisation that PyTorch knows of.
+    Counted are values that are read back and, on CUDA, all synchronisations that PyTorch reports.
     """
 
     def __init__(self, where: torch.device) -> None:
@@ -22,10 +22,10 @@ class Waits(TorchDispatchMode):
         self.caught = warnings.catch_warnings(record=True)
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.total += str(function) == ASKS_BACK
+        self.total += str(function) == READ_BACK
         return function(*args, **(kwargs or {}))
 
-    def __enter__(self) -> "Waits":
+    def __enter__(self) -> "CountWaits":
         self.log = self.caught.__enter__()
         warnings.simplefilter("always")
         if self.where.type == "cuda":
