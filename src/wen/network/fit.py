@@ -30,7 +30,7 @@ class Stage:
     """The module to train, all or part of the tail: maps a batch of ``inputs`` to logits of shape (n, 1)."""
     inputs: Inputs
     options: Head | Finetune
-    """The number of epochs, and the patience: training stops after that many epochs without improvement."""
+    """Maximum number of epochs, and patience: the number of epochs without improvement before training stops."""
     ignores_earlier_best: bool = False
     """Whether the best epoch is chosen among those of this stage only, even if one of an earlier stage is better."""
 

@@ -25,7 +25,7 @@ class Position:
     remaining: int = 0
     """Number of models after this one."""
     mean_seconds: float | None = None
-    """Mean training time of the models before this one, in s; None for the first model."""
+    """Mean training time of the models before this one, in s; None if there are none."""
     started: float = field(default_factory=time.monotonic)
 
     def time_left(self, stage_seconds: float) -> Message:
