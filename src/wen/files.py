@@ -1,4 +1,4 @@
-"""Outputs are written completely or not at all: to a temporary path beside them, flushed to disk, then renamed."""
+"""Write outputs atomically (to a temporary path, flushed to disk, then renamed), and read them with clear errors."""
 
 import hashlib
 import io
@@ -25,31 +25,31 @@ DAMAGE = (
     EOFError, MemoryError, NotImplementedError, OSError, OverflowError, RuntimeError, SyntaxError, ValueError,
     tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-"""What readers of JSON, zip and npy raise on files of other formats."""
+"""Exceptions that readers of JSON, zip and npy raise for damaged files."""
 EARLIER = "earlier"
-"""Marks the folder that a new one is about to replace."""
+"""Marks the name of the old folder while it is replaced by a new one."""
 FLUSHES = 16
-"""Files that are flushed in parallel: 640 small ones take 0.1 s, and 2.4 s one after the other."""
+"""Number of files that are flushed in parallel: 640 small files take 0.1 s instead of 2.4 s."""
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path, which becomes ``path`` if the block succeeds, and is removed if it fails.
+    """Yield a temporary path, which is renamed to ``path`` if the block succeeds and removed if it fails.
 
-    The temporary path does not exist yet: the block creates it, as a file or as a folder. It is flushed to
-    disk before it is renamed, so a power cut leaves the earlier ``path`` or the new one. A folder replaces
-    only a folder, a file only a file.
+    The block creates the temporary path, as a file or a folder. It is flushed to disk before it is renamed, so that
+    after a power cut either the old or the new ``path`` is complete. A folder can only replace a folder, and a file
+    only a file.
 
     Raises
     ------
     WenError
-        If something of another kind is at ``path``.
+        If ``path`` exists and is of another kind.
     """
     if not path.name or (path.exists() and not path.is_file() and not path.is_dir()):
         raise WenError(f"{path}: not a regular file or folder, so it cannot be replaced; choose another path")
     path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path)
-    partial, earlier = _beside(path), _beside(path, f"{EARLIER}.")
+    _remove_leftovers(path)
+    partial, earlier = _temporary_path(path), _temporary_path(path, f"{EARLIER}.")
     try:
         yield partial
         if path.exists() and path.is_dir() != partial.is_dir():
@@ -74,20 +74,22 @@ def flush(path: Path) -> None:
 
 def _flush_one(path: Path) -> None:
     folder, windows = path.is_dir(), os.name == "nt"
-    if windows and (folder or not os.access(path, os.W_OK)):  # Windows flushes only what can be opened for writing
+    if windows and (
+        folder or not os.access(path, os.W_OK)
+    ):  # Windows flushes only files that can be opened for writing
         return
     descriptor = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError:
-        if not folder:  # not every file system flushes folders
+        if not folder:  # some file systems cannot flush folders
             raise
     finally:
         os.close(descriptor)
 
 
-def _beside(path: Path, mark: str = "") -> Path:
-    """A temporary path beside ``path``, named after this machine and process."""
+def _temporary_path(path: Path, mark: str = "") -> Path:
+    """Return a temporary path in the folder of ``path``, named after this machine and process."""
     return path.with_name(f".{path.name}.{socket.gethostname()}.{mark}{os.getpid()}.partial")
 
 
@@ -96,10 +98,10 @@ def _is_earlier(leftover: Path) -> bool:
 
 
 def _discard(leftover: Path, path: Path) -> None:
-    """Remove a temporary path; but an earlier folder that was not replaced is put back."""
+    """Remove a temporary path, but restore an old folder that has not been replaced."""
     if _is_earlier(leftover) and leftover.exists():
-        doomed = leftover.with_name(leftover.name.replace(f".{EARLIER}.", "."))
-        leftover = leftover.replace(doomed if path.exists() else path)
+        to_remove = leftover.with_name(leftover.name.replace(f".{EARLIER}.", "."))
+        leftover = leftover.replace(to_remove if path.exists() else path)
         if leftover == path:
             return
     if leftover.is_dir() and not leftover.is_symlink():
@@ -108,19 +110,19 @@ def _discard(leftover: Path, path: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def _sweep(path: Path) -> None:
-    """Discard the temporary paths that killed processes of this machine left beside ``path``."""
-    found = path.parent.glob(f".{path.name}.{socket.gethostname()}.*.partial")
-    for leftover in sorted(found, key=_is_earlier):
-        owner = leftover.name.split(".")[-2]
-        if owner.isdigit() and not _writes(int(owner), leftover):
+def _remove_leftovers(path: Path) -> None:
+    """Discard the temporary paths for ``path`` that killed processes of this machine have left."""
+    leftovers = path.parent.glob(f".{path.name}.{socket.gethostname()}.*.partial")
+    for leftover in sorted(leftovers, key=_is_earlier):
+        pid = leftover.name.split(".")[-2]
+        if pid.isdigit() and not _is_being_written(int(pid), leftover):
             _discard(leftover, path)
 
 
-def _writes(owner: int, partial: Path) -> bool:
-    """Whether the process that began ``partial`` is alive, and not a later one with the same number."""
+def _is_being_written(pid: int, partial: Path) -> bool:
+    """Whether the process that created ``partial`` is alive. A younger process may have the same number."""
     try:
-        process = psutil.Process(owner)
+        process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= partial.stat().st_mtime
     except (psutil.NoSuchProcess, FileNotFoundError):
         return False
@@ -133,12 +135,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Mapping[Any, Any]) -> None:
-    """Write ``value`` as JSON; a number that is undefined (NaN, infinite) becomes null."""
+    """Write ``value`` as JSON; NaN and infinite numbers become null."""
     write_text(path, json.dumps(_plain(value), indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; one that is missing or damaged is a `WenError`."""
+    """Read a JSON file; raise `WenError` if it is missing or damaged."""
     with readable(path):
         return json.loads(path.read_text(encoding="utf-8"))
 
@@ -149,14 +151,14 @@ def sha256(data: bytes) -> str:
 
 
 def digest(path: Path, kind: str = "sha256") -> str:
-    """Hexadecimal hash of a file, of which memory holds a part at a time."""
+    """Return the hexadecimal hash of a file, which is read in blocks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, kind).hexdigest()
 
 
 def write_npz(path: Path, **arrays: np.ndarray) -> None:
     """Write named arrays without pickle; equal arrays give equal bytes."""
-    # Not np.savez: its archives differ between patch releases of Python.
+    # not np.savez, whose archives differ between patch releases of Python
     with atomic(path) as partial, zipfile.ZipFile(partial, "w") as archive:
         for name, array in arrays.items():
             content = io.BytesIO()
@@ -165,7 +167,7 @@ def write_npz(path: Path, **arrays: np.ndarray) -> None:
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Read every array of a file that `write_npz` wrote; one that is missing or damaged is a `WenError`."""
+    """Read all arrays of a file that `write_npz` wrote; raise `WenError` if it is missing or damaged."""
     with readable(path), zipfile.ZipFile(path) as archive:
         return {
             name.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
@@ -175,7 +177,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turn the exceptions of reading a missing or damaged output into a `WenError`."""
+    """Convert exceptions while reading a missing or damaged output into a `WenError`."""
     try:
         yield
     except FileNotFoundError:

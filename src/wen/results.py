@@ -1,4 +1,4 @@
-"""All single models and ensembles, gathered from data/predictions/, in the order of the result table."""
+"""Gather all single models and ensembles from data/predictions/, in the order of the result table."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,12 +20,12 @@ from wen.systems import replication
 
 
 def gather(params: Params, paths: Paths) -> Study:
-    """Read the study.
+    """Read all predictions of the study.
 
     Raises
     ------
     WenError
-        If an earlier stage's output is missing, or was made for another test set or with another params.yaml.
+        If an output of an earlier stage is missing, or belongs to another test set or another params.yaml.
     """
     cells = read_cells(paths)
     cells = cells.assign(component=_components(params, paths, cells))
@@ -34,7 +34,7 @@ def gather(params: Params, paths: Paths) -> Study:
         {recipe: load(paths, params.members(recipe)) for recipe in recipes}
         for recipes in (params.rates, params.baseline_recipes)
     )
-    for members in (*models.values(), *baselines.values()):  # `load` has compared each with the first
+    for members in (*models.values(), *baselines.values()):  # `load` has compared the others with the first
         _check_test_set(paths.predictions(members[0].member), members[0].test_id, cells, paths)
     systems = replication.gather(params, paths)
     for members in (members for system in systems.values() for members in system.members.values()):
@@ -44,14 +44,21 @@ def gather(params: Params, paths: Paths) -> Study:
 
 
 def curves(params: Params, paths: Paths) -> pd.DataFrame:
-    """Gather the learning curves: ``recipe``, ``fold``, ``step`` (epoch over both stages), ``stage``, and measures."""
+    """Read the learning curves.
+
+    Returns
+    -------
+    DataFrame
+        One row per epoch: ``recipe``, ``fold``, ``step`` (epoch over both stages), ``stage``, and ``train_loss``,
+        ``validation_loss``, ``train_accuracy``, ``validation_accuracy``.
+    """
     tables = []
     for member in params.networks:
         folder = paths.training(member) / "plots/metrics"
         table = pd.read_csv(folder / "stage.tsv", sep="\t").assign(recipe=member.recipe, fold=member.fold)
-        for measure in ("loss", "accuracy"):
+        for metric in ("loss", "accuracy"):
             for part in ("train", "validation"):
-                table[f"{part}_{measure}"] = pd.read_csv(folder / measure / f"{part}.tsv", sep="\t")[part]
+                table[f"{part}_{metric}"] = pd.read_csv(folder / metric / f"{part}.tsv", sep="\t")[part]
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
@@ -59,17 +66,17 @@ def curves(params: Params, paths: Paths) -> pd.DataFrame:
 def _components(params: Params, paths: Paths, cells: pd.DataFrame) -> np.ndarray:
     if params.split.unit == "image":
         return np.arange(len(cells))
-    from wen.data.components import components  # of splits by subject alone, and SciPy's graphs take time to import
+    from wen.data.components import components  # needed only for splits by subject; SciPy is slow to import
 
     return components(cells, read_copies(paths))
 
 
 def _singles(models: Mapping[str, Sequence[Predictions]]) -> Iterator[Classifier]:
     for recipe, members in models.items():
-        for found in members:
-            row, alone = row_of(found.test_label, found.test_probability), np.ones(1)
-            about: dict[str, Any] = {"recipe": recipe, "fold": found.member.fold}
-            yield Classifier("single", found.test_probability, row, [found], alone, alone, alone, **about)
+        for model in members:
+            row, one = row_of(model.test_label, model.test_probability), np.ones(1)
+            about: dict[str, Any] = {"recipe": recipe, "fold": model.member.fold}
+            yield Classifier("single", model.test_probability, row, [model], one, one, one, **about)
 
 
 def _ensembles(
@@ -80,7 +87,7 @@ def _ensembles(
         arrays = read_npz(path)
         _check_test_set(path, arrays["test_id"], cells, paths)
         _check_settings(path, arrays, params)
-        members = _members(path, arrays["members"].tolist(), [[found] for found in models[recipe]])
+        members = _members(path, arrays["members"].tolist(), [[model] for model in models[recipe]])
         for scheme in params.schemes:
             yield _ensemble("inter", arrays, scheme, members, recipe=recipe, scheme=scheme)
     path = paths.intra_predictions
@@ -104,7 +111,7 @@ def _ensemble(
 
 
 def _check_test_set(path: Path, test_id: np.ndarray, cells: pd.DataFrame, paths: Paths) -> None:
-    """Compare ids, in their order: labels alone can be equal by chance."""
+    """Compare the ids of the images, in order. Comparing labels would not suffice, as they may be equal by chance."""
     if not np.array_equal(test_id, cells.id.to_numpy().astype(str)):
         raise WenError(f"{path}: made for another test set than that of {paths.split}; run `dvc repro`")
 
@@ -122,13 +129,13 @@ def _check_settings(path: Path, arrays: Mapping[str, np.ndarray], params: Params
 
 
 def _members(path: Path, names: list[str], candidates: Sequence[Iterable[Predictions]]) -> list[Predictions]:
-    """Find an ensemble's members by their names, one among each of the candidates."""
-    found = [
+    """Find an ensemble's members by name, one in each group of candidates."""
+    members = [
         candidate
-        for name, among in zip(names, candidates, strict=False)
-        for candidate in among
+        for name, group in zip(names, candidates, strict=False)
+        for candidate in group
         if candidate.name == name
     ]
-    if not len(found) == len(names) == len(candidates):
+    if not len(members) == len(names) == len(candidates):
         raise WenError(f"{path}: its members are not those of params.yaml; run `dvc repro`")
-    return found
+    return members

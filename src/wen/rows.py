@@ -1,4 +1,4 @@
-"""The forms in which `wen classify` writes its rows: a table for people, CSV, JSON lines and Parquet for programs."""
+"""Write the rows of `wen classify` as a readable table, CSV, JSON lines or Parquet."""
 
 import csv
 import io
@@ -17,18 +17,19 @@ from wen.names import shown
 Row = dict[str, Any]
 Write = Callable[[Row], object]
 ENDINGS = {"csv": "csv", "jsonl": "jsonl", "parquet": "parquet", "txt": "table"}
-"""The form for each ending of an output's name."""
+"""Format by the suffix of the output's name."""
 GROUP = 4096
-"""Rows of a Parquet file that memory holds."""
+"""Rows per row group of a Parquet file; memory holds one group."""
 
 
 def form_of(form: str | None, output: Path | None) -> str:
-    """Choose the form: the requested one, or that of the output's ending, or a table.
+    """Choose the format: the requested one, or that of the output's suffix, or a table.
 
     Raises
     ------
     WenError
-        If no form was requested and the ending is not one of `ENDINGS`; or Parquet has no output, or no library.
+        If no format was requested and the suffix is not one of `ENDINGS`, or if Parquet has no output file or pyarrow
+        is not installed.
     """
     if output and not form:
         ending = output.suffix.lower().removeprefix(".")
@@ -57,20 +58,20 @@ def _check_parquet(output: Path | None) -> None:
 
 @contextmanager
 def rows(form: str, output: Path | None, about: Mapping[str, str | float]) -> Iterator[Write]:
-    r"""Open the output, or standard output, and yield the function that writes one row.
+    r"""Open the output file, or standard output, and yield a function that writes one row.
 
-    A row begins with a name, of a file or a person, and holds ``called``; all rows have the same keys. ``about`` (the
-    classifier, the study, the threshold) is in all forms: in a table's first line, above the names of its columns, and
-    in each row of the others, behind ``called``. None is an empty value.
+    The first value of a row is the name of a file or a subject. All rows have the same keys, among them ``called``.
+    ``about`` (the classifier, the study, the threshold) is written in the first line of a table, and in the other
+    formats as columns after ``called``. None is written as an empty value.
 
-    A table shows names escaped, see `wen.names.shown`, and so does Parquet if a name is not UTF-8. The others write
-    them exactly:
+    A table shows escaped names, see `wen.names.shown`; so does Parquet if a name is not UTF-8. The other formats
+    preserve names exactly:
 
-    - CSV holds the name's bytes, quoted where a name has more than letters, digits and ``._-/``, so that a line end in
-      it does not begin a row; a name that does not begin with one of these is written as ``./NAME``, which is the same
-      file, so that no spreadsheet takes it for a formula.
-    - JSON escapes each byte that is not UTF-8 as a lone surrogate, ``\udcff`` for 0xFF, as Python does:
-      ``os.fsencode(json.loads(line)["file"])`` gives the bytes.
+    - CSV holds the bytes of the name. A name with characters other than letters, digits and ``._-/`` is quoted, so that
+      a line end in it does not start a row. A name that does not start with one of these characters is written as
+      ``./NAME``, which denotes the same file, so that spreadsheets do not interpret it as a formula.
+    - JSON escapes each byte that is not UTF-8 as a lone surrogate, such as ``\udcff`` for 0xFF, as Python does:
+      ``os.fsencode(json.loads(line)["file"])`` returns the bytes.
     """
     if form == "parquet" and output:
         with atomic(output) as partial, _parquet(partial, about) as write:
@@ -86,7 +87,7 @@ def _opened(output: Path | None, errors: str) -> Iterator[TextIO]:
         with atomic(output) as partial, partial.open("w", encoding="utf-8", errors=errors, newline="") as stream:
             yield stream
         return
-    # Not sys.stdout: DVC has colorama strip escape sequences from it.
+    # not sys.stdout, from which colorama, imported by DVC, strips escape sequences
     sys.stdout.flush()
     encoding = sys.stdout.encoding if errors == "backslashreplace" else "utf-8"
     stream = io.TextIOWrapper(sys.stdout.buffer, encoding, errors, newline="", line_buffering=sys.stdout.isatty())
@@ -97,21 +98,21 @@ def _opened(output: Path | None, errors: str) -> Iterator[TextIO]:
         stream.detach()
 
 
-def _described(row: Row, about: Mapping[str, str | float]) -> Row:
-    """A row with what it is about behind ``called``."""
+def _with_about(row: Row, about: Mapping[str, str | float]) -> Row:
+    """Insert ``about`` into a row after ``called``."""
     keys = list(row)
-    behind = keys.index("called") + 1
-    return {key: row[key] for key in keys[:behind]} | dict(about) | {key: row[key] for key in keys[behind:]}
+    split = keys.index("called") + 1
+    return {key: row[key] for key in keys[:split]} | dict(about) | {key: row[key] for key in keys[split:]}
 
 
 def _table(stream: TextIO, about: Mapping[str, str | float]) -> Write:
-    first = [f"# {', '.join(f'{key} {value}' for key, value in about.items())}\n"]
+    header = [f"# {', '.join(f'{key} {value}' for key, value in about.items())}\n"]
 
     def write(row: Row) -> None:
         (kind, name), *others = row.items()
-        if first:
+        if header:
             columns = "  ".join([*(key for key, _ in others if key != "warning"), kind])
-            stream.write(f"{first.pop()}# {columns}\n")
+            stream.write(f"{header.pop()}# {columns}\n")
         warning = f"  ({row['warning']})" if row.get("warning") else ""
         values = [_short(value) for key, value in others if key != "warning"]
         stream.write("  ".join([*values, shown(name)]) + f"{warning}\n")
@@ -131,9 +132,9 @@ def _csv(stream: TextIO, about: Mapping[str, str | float]) -> Write:
     header: list[str] = []
 
     def write(row: Row) -> None:
-        name, *values = _described(row, about).values()
+        name, *values = _with_about(row, about).values()
         if not header:
-            header.extend(_described(row, about))
+            header.extend(_with_about(row, about))
             plain.writerow(header)
         writer = plain if re.fullmatch(r"[\w./-]+", name, re.ASCII) else quoted
         writer.writerow([_no_formula(name), *values])
@@ -142,7 +143,7 @@ def _csv(stream: TextIO, about: Mapping[str, str | float]) -> Write:
 
 
 def csv_bytes(rows: Iterable[Row], about: Mapping[str, str | float]) -> bytes:
-    """Rows as a CSV, as `rows` writes it."""
+    """Return rows as CSV, in the format of `rows`."""
     stream = io.StringIO(newline="")
     write = _csv(stream, about)
     for row in rows:
@@ -156,7 +157,7 @@ def _no_formula(name: str) -> str:
 
 def _jsonl(stream: TextIO, about: Mapping[str, str | float]) -> Write:
     def write(row: Row) -> None:
-        stream.write(json.dumps(_described(row, about)) + "\n")
+        stream.write(json.dumps(_with_about(row, about)) + "\n")
 
     return write
 
@@ -167,27 +168,27 @@ def _parquet(path: Path, about: Mapping[str, str | float]) -> Iterator[Write]:
     from pyarrow import parquet
 
     kinds = {str: pyarrow.string(), int: pyarrow.int64()}
-    held: list[Row] = []
+    group: list[Row] = []
     writers: list[Any] = []
 
     def flush() -> None:
         if not writers:
             fields = [
-                (key, kinds.get(type(value), pyarrow.float64())) for key, value in (held[0] if held else {}).items()
+                (key, kinds.get(type(value), pyarrow.float64())) for key, value in (group[0] if group else {}).items()
             ]
             writers.append(parquet.ParquetWriter(path, pyarrow.schema(fields)))
-        writers[0].write_table(pyarrow.Table.from_pylist(held, schema=writers[0].schema))
-        held.clear()
+        writers[0].write_table(pyarrow.Table.from_pylist(group, schema=writers[0].schema))
+        group.clear()
 
     def write(row: Row) -> None:
         key, name = next(iter(row.items()))
-        held.append(_described(row | {key: name if name.isascii() else _text(name)}, about))
-        if len(held) == GROUP:
+        group.append(_with_about(row | {key: name if name.isascii() else _text(name)}, about))
+        if len(group) == GROUP:
             flush()
 
     try:
         yield write
-        if held or not writers:
+        if group or not writers:
             flush()
     finally:
         for writer in writers:
@@ -195,7 +196,7 @@ def _parquet(path: Path, about: Mapping[str, str | float]) -> Iterator[Write]:
 
 
 def _text(name: str) -> str:
-    """A name as text: if a byte of it is not UTF-8, escaped."""
+    """Return a name as valid Unicode; escape it if it is not UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Find the images that files, folders, patterns and lists of names denote, and read them safely."""
+"""Find images from files, folders, patterns and lists of names, and read them safely."""
 
 import codecs
 import glob
@@ -15,9 +15,9 @@ from wen.errors import WenError
 from wen.names import shown
 
 LARGEST = 256 * 2**20
-"""Bytes of an image file; a BMP of 9,000 x 9,000 px has 243 million."""
+"""Largest size of an image file, in bytes; a BMP of 9,000 x 9,000 px has 243 million."""
 KINDS = 8
-"""How many endings a message names."""
+"""Maximum number of file suffixes in a message."""
 NO_FILE = {
     stat.S_ISDIR: "a folder, not an image",
     stat.S_ISFIFO: "a pipe (FIFO), not a file",
@@ -28,24 +28,24 @@ NO_FILE = {
 
 
 def find(sources: Iterable[str]) -> list[str]:
-    """List the images that the sources denote, and print on standard error what is left out of a folder.
+    """List the images of the given sources, and print to standard error which files of a folder are skipped.
 
     Parameters
     ----------
     sources : iterable of str
-        Files; folders, for all images in them and in linked folders, by their ending; patterns such as
-        ``cells/*.bmp``; ``-`` for names on standard input, one a line, or each ended by NUL.
+        Files; folders, whose images are found by their suffix, also in subfolders and linked folders; patterns such as
+        ``cells/*.bmp``; or ``-`` for names on standard input, separated by line ends or NUL.
 
     Returns
     -------
     list of str
-        In the sources' order, those of a folder or a pattern sorted by name. Unreadable files are included: `read`
-        reports the reason.
+        Paths in the order of the sources; those of a folder or a pattern are sorted. Unreadable files are included;
+        `read` reports the reason.
 
     Raises
     ------
     WenError
-        If a source names no image.
+        If a source has no image.
     """
     return [file for source in sources for file in _files(source)]
 
@@ -61,15 +61,15 @@ def read(file: str) -> bytes:
         If it cannot be read.
     """
     try:
-        about = os.stat(file)
+        status = os.stat(file)
     except FileNotFoundError:
         raise BadImage("a broken link" if os.path.islink(file) else "no such file") from None
     for is_kind, kind in NO_FILE.items():
-        if is_kind(about.st_mode):
+        if is_kind(status.st_mode):
             raise BadImage(kind if os.access(file, os.R_OK) else f"{kind}, and not readable")
-    if about.st_size > LARGEST:
-        raise BadImage(f"{about.st_size:,} bytes, more than the limit of {LARGEST:,} for an image")
-    if not about.st_size:  # so do the files of /proc, and reading some of them never ends
+    if status.st_size > LARGEST:
+        raise BadImage(f"{status.st_size:,} bytes, more than the limit of {LARGEST:,} for an image")
+    if not status.st_size:  # files in /proc also have size 0, and reading some of them never ends
         raise BadImage("empty file")
     with open(file, "rb") as stream:
         return stream.read(LARGEST)
@@ -86,7 +86,7 @@ def _files(source: str) -> Iterator[str]:
         found = [file for match in sorted(glob.glob(source, recursive=True)) for file in _matched(match)]
         if not found:
             raise WenError(f"{shown(source)}: no such file, folder or pattern; correct the path")
-        # `**` finds a folder once for each link to it.
+        # `**` returns a folder once for each link to it.
         yield from {(os.path.realpath(os.path.dirname(file)), os.path.basename(file)): file for file in found}.values()
 
 
@@ -95,7 +95,7 @@ def _matched(match: str) -> Iterator[str]:
 
 
 def _listed(content: bytes) -> Iterator[str]:
-    """The names in a list, as find, ls or Windows write it."""
+    """Parse a list of names in the encodings and separators of find, ls and Windows."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         content = content.decode("utf-16", "replace").encode("utf-8", "surrogateescape")
     content = content.removeprefix(codecs.BOM_UTF8)
@@ -109,26 +109,26 @@ def _listed(content: bytes) -> Iterator[str]:
 
 
 def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
-    """All images in a folder, by their ending; each folder in it is read once, even if several links lead to it."""
+    """List the images in a folder by their suffix. Each subfolder is read once, even if several links lead to it."""
     images: list[str] = []
     others: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
 
-    def unread(error: OSError) -> None:
+    def add_unreadable(error: OSError) -> None:
         images.append(str(error.filename))  # `read` reports the reason
 
-    for place, folders, names in os.walk(folder, onerror=unread, followlinks=True):
-        about = os.stat(place)
-        if (about.st_dev, about.st_ino) in seen:
-            print(f"{shown(place)}: skipped, a link to a folder that was already read", file=sys.stderr)
+    for parent, folders, names in os.walk(folder, onerror=add_unreadable, followlinks=True):
+        status = os.stat(parent)
+        if (status.st_dev, status.st_ino) in seen:
+            print(f"{shown(parent)}: skipped, a link to a folder that was already read", file=sys.stderr)
             folders.clear()
             continue
-        seen.add((about.st_dev, about.st_ino))
+        seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(
-            (name for name in folders if not is_litter(Path(place, name))),
-            key=lambda name: (os.path.islink(os.path.join(place, name)), name),
+            (name for name in folders if not is_litter(Path(parent, name))),
+            key=lambda name: (os.path.islink(os.path.join(parent, name)), name),
         )
-        for path in (Path(place, name) for name in sorted(names)):
+        for path in (Path(parent, name) for name in sorted(names)):
             if is_litter(path):
                 continue
             if path.suffix.lower() in ENDINGS:

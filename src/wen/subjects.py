@@ -1,4 +1,4 @@
-"""An answer for each person, from the probabilities of the person's cells."""
+"""Classify subjects from the probabilities of their cells."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,27 +15,41 @@ from wen.names import shown
 from wen.rows import Row
 
 FILE, SUBJECT = ("file", "path", "image"), ("subject", "person", "patient")
-"""What the columns of a table of subjects may be called."""
+"""Accepted names of the columns of a table of subjects."""
 RESAMPLES = 2000
+"""Number of bootstrap resamples."""
 BATCH = 100
-"""Resamples at once, so that memory holds few of a person with many cells."""
+"""Resamples that are drawn at once, to limit the memory for a subject with many cells."""
 
 
 def of_files(path: Path, files: Sequence[str]) -> list[str]:
-    """Find the subject of each image in a CSV file, see `in_table`."""
+    """Find the subject of each image in a CSV file; see `in_table`."""
     return in_table(csv_file.read(path), path, files)
 
 
 def in_table(table: Table, path: Path, files: Sequence[str]) -> list[str]:
-    """Find the subject of each image in a table of ``file`` and ``subject``, which is that of a path.
+    """Find the subject of each image in a table with columns ``file`` and ``subject``.
 
-    A file is named by its path, from here or from the table's folder, or by its name alone. Ids that are of one person,
-    such as 7 and 007, become one: `wen.data.people.unite`.
+    A file is given by its path, relative to the current folder or to the table's folder, or by its name. Spellings of
+    the same id, such as 7 and 007, are unified by `wen.data.people.unite`.
+
+    Parameters
+    ----------
+    table : Table
+    path : Path
+        Path of the table.
+    files : sequence of str
+
+    Returns
+    -------
+    list of str
+        The subject of each file.
 
     Raises
     ------
     WenError
-        If the table lacks a column, gives a file two subjects, an image none, or names by one name two images.
+        If a column is missing, a file has two subjects, an image has none, or a name without folder denotes several
+        images.
     """
     subject_of: dict[str, str] = {}
     listed = _listed(table, path)
@@ -44,11 +58,11 @@ def in_table(table: Table, path: Path, files: Sequence[str]) -> list[str]:
         if people.is_unknown(written):
             continue
         subject = united[str(row)]
-        places = {Path(file).absolute(), (path.parent / file).absolute()} if Path(file).parent.name else {file}
-        for place in map(str, places):
-            if subject_of.setdefault(place, subject) != subject:
+        keys = {Path(file).absolute(), (path.parent / file).absolute()} if Path(file).parent.name else {file}
+        for key in map(str, keys):
+            if subject_of.setdefault(key, subject) != subject:
                 raise WenError(
-                    f"{shown(path)}: {shown(file)} has two subjects, {subject_of[place]} and {subject}; keep one"
+                    f"{shown(path)}: {shown(file)} has two subjects, {subject_of[key]} and {subject}; keep one"
                 )
     by_name = {str(Path(file).absolute()) for file in files} - set(subject_of)
     names = Counter(Path(file).name for file in by_name)
@@ -72,35 +86,41 @@ def _listed(table: Table, path: Path) -> list[tuple[str, str]]:
 
 
 def rows(cells: Iterable[tuple[str, Row]], threshold: float, classes: tuple[str, str], seed: int) -> list[Row]:
-    """A row for each person, in their order in the cells: `row`, and the number of cells with a ``warning``.
+    """Return a row for each subject, in the order of their first cells.
 
     Parameters
     ----------
     cells : iterable of tuple
-        The subject of each, and its row, of which ``probability`` and ``warning`` are read.
+        Subject and row of each cell; the row's ``probability`` and ``warning`` are used.
     threshold, classes, seed
-        As of `row`.
+        As in `row`.
+
+    Returns
+    -------
+    list of dict
+        The result of `row`, and ``warnings``, the number of cells with a warning.
     """
-    found: dict[str, list[float]] = {}
+    probabilities: dict[str, list[float]] = {}
     warnings: Counter[str] = Counter()
     for subject, cell in cells:
-        found.setdefault(subject, []).append(cell["probability"])
+        probabilities.setdefault(subject, []).append(cell["probability"])
         warnings[subject] += bool(cell["warning"])
     return [
         row(subject, np.array(values), threshold, classes, seed) | {"warnings": warnings[subject]}
-        for subject, values in found.items()
+        for subject, values in probabilities.items()
     ]
 
 
 def row(subject: str, probability: np.ndarray, threshold: float, classes: tuple[str, str], seed: int) -> Row:
-    """What is said of a person.
+    """Classify a subject by the mean probability of its cells.
 
     Parameters
     ----------
     subject : str
     probability : ndarray of shape (n,)
-        Of the positive class, of each of the person's cells.
+        Probability of the positive class for each cell.
     threshold : float
+        Decision threshold, for cells and for the subject.
     classes : tuple of str
         Names of the negative and the positive class.
     seed : int
@@ -108,9 +128,12 @@ def row(subject: str, probability: np.ndarray, threshold: float, classes: tuple[
     Returns
     -------
     dict
-        ``cells``, their number; ``mean`` probability with ``low`` and ``high``, the 95% interval of it if other cells
-        of this person had been photographed (percentile bootstrap over the cells; None for a single cell); the
-        ``share`` of cells called positive; and what the person is called, by the mean.
+        - ``subject``.
+        - ``cells``: number of cells.
+        - ``mean``: mean probability; ``low`` and ``high``: its 95% confidence interval for this subject (percentile
+          bootstrap over the cells; None for a single cell).
+        - ``share``: fraction of cells that are called positive.
+        - ``called``: class of the subject, by the mean probability.
     """
     mean = float(probability.mean())
     low, high = _interval(probability, seed_for(seed, subject, what="cells of a subject"))

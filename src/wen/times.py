@@ -1,4 +1,4 @@
-"""The duration of every stage: in logs/times.csv and not in an output, so that equal runs give equal bytes."""
+"""Log the duration of every stage in logs/times.csv, which is not a DVC output, so that outputs stay reproducible."""
 
 import csv
 import re
@@ -13,9 +13,9 @@ ROW = re.compile(r"([a-z-]+),([0-9]+(?:\.[0-9]+)?)")
 
 
 def clock(paths: Paths, stage: str) -> Callable[[], None]:
-    """Start a stage's clock; the returned function stops it and appends a row to logs/times.csv.
+    """Start timing a stage; the returned function appends the duration to logs/times.csv.
 
-    It writes no row while an exception is handled: how long a failed stage took is no measure of the stage.
+    It writes nothing while an exception is handled, because the duration of a failed stage is not representative.
     """
     begin = time.perf_counter()
 
@@ -29,9 +29,9 @@ def clock(paths: Paths, stage: str) -> Callable[[], None]:
 
 
 def spent(paths: Paths) -> dict[str, list[float]]:
-    """Read the seconds of every run of each stage from logs/times.csv, in the order of the study.
+    """Read the durations of all runs of each stage from logs/times.csv, in s, with the stages in the study's order.
 
-    Rows that are not ``stage,seconds`` are left out: a machine that stops may leave a torn row.
+    Rows that are not ``stage,seconds`` are skipped, because a power cut may leave an incomplete row.
     """
     if not paths.times.exists():
         return {}
