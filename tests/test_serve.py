@@ -199,7 +199,7 @@ def test_nothing_of_the_page_is_elsewhere_and_the_browser_is_told_so(client: Tes
 def test_it_says_what_it_is_not_for_in_both_languages() -> None:
     client = TestClient(app.page(classifier(synthetic=True), PORT, "id"), base_url=ORIGIN)
     assert "Bukan untuk diagnosis" in client.get("/").text
-    assert "sel buatan" in client.get("/").text
+    assert "sel sintetis" in client.get("/").text
     assert "Not for diagnosis" in client.get("/?language=en").text
     assert "synthetic cells" in client.get("/?language=en").text
     assert 'lang="id"' in client.get("/?language=xx").text
@@ -325,7 +325,7 @@ def test_a_folder_that_is_no_bundle_and_a_place_without_a_study_give_a_sentence(
         )  # fmt: skip
         assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
         assert done.stderr.startswith(f"error: {problem}")
-    with pytest.raises(WenError, match="a bundle has one classifier"):
+    with pytest.raises(WenError, match="a bundle holds one classifier"):
         run.of_bundle(tmp_path, "single 0.001-3", "auto")
 
 
