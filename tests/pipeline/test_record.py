@@ -14,7 +14,7 @@ from wen.files import read_json
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """The project, whose laptop profile is a tiny study of C-NMC; beside it, made-up images in C-NMC's layout."""
-    made = new_study(tmp_path_factory.mktemp("record"), "project")
+    made = new_study(tmp_path_factory.mktemp("record"), "project", drawn=True)
     values = tiny_values(cpu_engine="torch")
     dataset = Params.model_validate(values).dataset
     assert dataset.synthetic

@@ -72,17 +72,20 @@ class Study:
         return row
 
 
-def new_study(folder: Path, name: str, values: dict[str, Any] | None = None) -> Study:
-    """Copy what git tracks, and what it would, into a repository of its own, set to a tiny study."""
+def new_study(folder: Path, name: str, values: dict[str, Any] | None = None, drawn: bool = False) -> Study:
+    """Copy what git tracks, and what it would, into a repository of its own, set to a tiny study.
+
+    No study reads tests or documents, and DVC goes through all that git tracks whenever it runs a stage.
+    """
     root, home = folder / name, folder / "home"
     home.mkdir(exist_ok=True)
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=PROJECT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    outputs = ("metrics/", "plots/")
+    others = ("metrics/", "plots/", "dvc.lock", "docs/", "tests/")
     for line in listed.stdout.splitlines():
-        if (PROJECT / line).is_file() and not line.startswith(outputs) and line != "dvc.lock":
+        if (PROJECT / line).is_file() and not line.startswith(others):
             (root / line).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / line, root / line)
     made = Study(root, home)
@@ -90,21 +93,24 @@ def new_study(folder: Path, name: str, values: dict[str, Any] | None = None) -> 
     made.run("git", "config", "user.name", "tester")  # DVC sets a changed workspace aside as a commit
     made.run("git", "config", "user.email", "tester@example.org")
     set_params(root, values or tiny_values())
-    save_time(root)
+    save_time(root, drawn)
     made.commit("Tiny study")
     return made
 
 
-def save_time(root: Path) -> None:
-    """Leave out figures as PDF and as PNG in their full size, half of a report's time, and `wen plan`'s long trial.
+def save_time(root: Path, drawn: bool) -> None:
+    """Leave figures empty, or as SVG alone, half of a report's time, and leave out `wen plan`'s long trial.
 
     test_drawing looks at every format, and the test of commands one by one draws all figures in all of them.
     """
-    for name, line, instead in (
-        ("report/drawing.py", 'FORMATS = ("svg", "pdf", "png")\n', 'FORMATS = ("svg", "png")\n'),
-        ("figure_style.py", "DPI = 200", "DPI = 40"),
+    edits = [
+        ("report/drawing.py", 'FORMATS = ("svg", "pdf", "png")\n', 'FORMATS = ("svg",)\n'),
+        ("report/word.py", 'figures/{name}.png"', 'figures/{name}.svg"'),
         ("network/cost.py", "SECONDS = 10.0", "SECONDS = 0.3"),
-    ):
+    ]
+    if not drawn:
+        edits.append(("report/drawing.py", "render(figure, kind)", 'b"<svg></svg>"'))
+    for name, line, instead in edits:
         file = root / "src/wen" / name
         text = file.read_text()
         assert text.count(line) == 1
