@@ -158,6 +158,22 @@ def test_of_two_schemes_the_power_by_image_is_that_of_the_exact_sign_test(disput
     assert power == pytest.approx(0.8, abs=0.04)
 
 
+def test_of_two_schemes_p_is_that_of_the_exact_sign_test_however_many_images_are_not_disputed() -> None:
+    right = np.ones((1, 2, 130), dtype=int)
+    right[0, (np.arange(13) < 5).astype(int), np.arange(13)] = 0
+    found, expected = compare_schemes(right, np.arange(130), 0), 2 * binom.cdf(5, 13, 0.5)
+    assert found.p == pytest.approx(expected, abs=1e-12)
+    assert found.p_of_each == pytest.approx([expected], abs=1e-12)
+
+
+def test_equal_seeds_give_equal_p_and_others_nearly_equal_ones() -> None:
+    right = (np.random.default_rng(2).random((2, 3, 60)) < 0.8).astype(int)
+    one, again, other = (compare_schemes(right, np.arange(60), seed) for seed in (0, 0, 1))
+    assert one == again
+    assert one.p != other.p
+    assert one.p == pytest.approx(other.p, abs=0.03)
+
+
 def test_images_that_the_schemes_decide_alike_are_exchanged_one_by_one() -> None:
     pattern = np.array(list(product([-1, 1], repeat=3)))[1:].repeat(2, axis=0)  # (14, 3), each twice
     right = np.stack([pattern > 0, pattern < 0], axis=2).transpose(1, 2, 0).astype(int)
