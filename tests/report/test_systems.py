@@ -80,7 +80,7 @@ def by_subject(tmp_path_factory: pytest.TempPathFactory) -> Made:
 @pytest.fixture(scope="module")
 def by_image(tmp_path_factory: pytest.TempPathFactory, by_subject: Made) -> Made:
     """C-NMC, in English, with its page, beside the other."""
-    undecided = {key: {"verdict": "undecided"} for key in ("H1", "H2", "H3", "H4")}
+    undecided = {key: {"verdict": "undecided", "p_adjusted": 0.3, "smallest": 0.05} for key in ("H1", "H2", "H3", "H4")}
     other = {"revision": "people", "unit": "subject", "images": 48, "subjects": 5, "network": "a", "summary": []}
     other |= {"hypotheses": undecided, "systems": list(by_subject.rows.values())}
     params, paths = _write(tmp_path_factory, dataset={"source": "cnmc", "complete": True})
