@@ -73,6 +73,6 @@ def test_a_folder_that_cannot_be_written_can_be_checked(
     tiny: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".dvc/tmp").mkdir(parents=True)
-    monkeypatch.setattr(check, "_network", lambda params: "")
+    monkeypatch.setattr(check, "_check_network", lambda params: "")
     monkeypatch.setattr(check, "write_text", Mock(side_effect=OSError(30, "Read-only file system")))
     check.check(tiny, Paths(tmp_path))

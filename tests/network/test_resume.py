@@ -14,7 +14,7 @@ from torch import nn
 
 from wen.code import listed
 from wen.config.member import Member
-from wen.config.params import Params
+from wen.config.params import Images, Params
 from wen.config.paths import Paths
 from wen.members import finetune, predict
 from wen.network import backbone, fit
@@ -122,8 +122,9 @@ def test_a_resumed_training_keeps_the_stage_that_it_would_have_kept(
 
 
 def test_a_checkpoint_is_of_the_same_parameters_as_its_stage() -> None:
-    stages = YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text())["stages"]
-    assert set(stages["train-fold"]["params"]) == DEPENDS_ON
+    names = YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text())["stages"]["train-fold"]["params"]
+    assert {name.partition(".")[0] for name in names} == DEPENDS_ON
+    assert {name for name in names if "." in name} == {f"images.{key}" for key in Images.model_fields}
 
 
 def test_a_training_that_is_lost_after_its_end_is_not_repeated(

@@ -97,16 +97,16 @@ def test_training_is_that_of_torch_and_timm(
         assert max((value - plain[key]).abs().max() for key, value in expected.items()) > 1e-3
 
 
-def test_a_moving_average_is_judged_and_training_goes_on_without_it() -> None:
+def test_a_moving_average_is_evaluated_and_training_continues_without_it() -> None:
     module = network()
     average = WeightAverage(module, 0.9)
     with torch.no_grad():
         module[0].weight.add_(1)
-        begun = module[0].weight - 1
-    average.step()
+        initial = module[0].weight - 1
+    average.update()
     live = module[0].weight.clone()
-    with average.in_place():
-        torch.testing.assert_close(module[0].weight, begun + 0.1)
+    with average.applied():
+        torch.testing.assert_close(module[0].weight, initial + 0.1)
     assert torch.equal(module[0].weight, live)
 
 

@@ -396,6 +396,7 @@ def test_predictions_for_another_test_set_are_refused(by_image: Made, tmp_path: 
 def test_a_study_of_before_the_systems_can_stand_beside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     older = dict.fromkeys(beside.NEEDED, "the same")
     monkeypatch.setattr(beside, "_read", lambda *_: older)
+    monkeypatch.setattr(beside, "_with_commit", lambda revision, _: revision)
     found = beside.other_study("before", Paths(tmp_path), older)
     assert found == older | {"revision": "before", "systems": []}
 
@@ -421,7 +422,7 @@ def test_a_sentence_for_each_system_says_what_its_claim_is_worth(by_image: Made,
     text, t = by_image.section, Text("en")
     said = dict(re.findall(r"<li><strong>([\w ]+)\.</strong>(.*?)</li>", text, re.DOTALL))
     assert list(said) == ["Mondal 2021", "Baby 2022", "Wibowo 2024", "Ullah 2021"]
-    assert "tf_efficientnet_lite0 only replaces the paper's network" in said["Baby 2022"]
+    assert "tf_efficientnet_lite0 is only a stand-in for the paper's network" in said["Baby 2022"]
     assert "it is 256 of 260, with a 95% interval of 0.961 to 0.994" in said["Baby 2022"]
     assert "2 of the paper's 5 networks ran" in said["Mondal 2021"]
     assert "gain of 3.8 points cannot be judged" in said["Wibowo 2024"]
