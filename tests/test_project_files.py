@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
 from wen.config.read import load
+from wen.files import read_json
 from wen.installed import STUDY
 from wen.systems.system import settings_of
 
@@ -103,6 +104,12 @@ def test_every_link_of_a_page_leads_to_a_file(page: str) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", read(page))
     missing = [link for link in links if not (PROJECT / page).parent.joinpath(link).exists()]
     assert missing == []
+
+
+def test_the_recorded_search_found_every_altered_copy_of_the_demo() -> None:
+    synthetic = load(PROJECT / "profiles/demo.yaml").dataset.synthetic
+    assert synthetic
+    assert read_json(PROJECT / "metrics/dataset.json")["copies"]["near"]["pairs"] == synthetic.altered
 
 
 def leaves(value: Any) -> Iterator[tuple[Any, Any]]:

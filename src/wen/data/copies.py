@@ -15,12 +15,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from rich.progress import track
 
 from wen.data import images
@@ -28,18 +28,12 @@ from wen.data.alignment import Aligned, Likeness, Limits, compare, smoothing
 from wen.data.proposals import MOST, propose
 from wen.data.symmetry import inverse, turned
 from wen.data.table import COPIES, EXACT, NEAR, has_subjects
-from wen.data.thumbnails import Thumbnails, thumbnails
+from wen.data.thumbnails import thumbnails
 
 LARGEST_SIDE = 512  # px; larger frames are compared at a whole fraction of their size
 LARGER = 4  # times; a frame so much larger than the others is made smaller than they are
 CORRELATION = 0.9  # minimum, of two copies' smoothed pixels; hardly any pair of C-NMC's unlike cells has more
 OVERLAP = 0.7  # minimum share of the larger cell that both show
-ROUGH_SIDE = 64  # px, about; larger frames are first compared at this size, which sorts out most unlike pairs
-ROUGH_OVERLAP, ROUGH_CORRELATION = (
-    0.5,
-    0.5,
-)  # lenient: a shift of half a pixel weighs more; copies of C-NMC have 0.7 and 0.58
-ROUGH_DIFFERENCE = 2  # times the limit; copies of C-NMC have 1.5 at most
 CHUNK = 64  # pairs that a thread compares at once
 CACHE = 2**29  # bytes, at most, of cells that are ready to be compared
 MANY = 50  # near-copies of an image that are so many that the bound on its proposals may hide others
@@ -121,45 +115,30 @@ def _differ(index: pd.DataFrame, copies: pd.DataFrame, column: str) -> pd.Series
 
 def _near(paths: list[Path], sizes: np.ndarray, difference: float) -> Iterator[tuple[int, int, int, Likeness]]:
     """Pairs of positions in the list, one < other, with the turn at which they are most alike."""
-    factor = math.ceil(
-        np.median(sizes.max(axis=1)) / LARGEST_SIDE
-    )  # the same for all, or cells lose their common scale
+    # One factor for all: cells keep their common scale.
+    factor = math.ceil(np.median(sizes.max(axis=1)) / LARGEST_SIDE)
     side = math.ceil(np.median(sizes.min(axis=1)) / factor)
-    rough = max(side // ROUGH_SIDE, 1)
-    draw = partial(_draw, factor=factor, side=side, rough=rough)
+    read = partial(_grey, factor=factor)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # more threads than cores would only wait for the GIL
-        drawing = track(pool.map(draw, paths), "drawing thumbnails", total=len(paths), transient=True)
-        roughly, drawn = zip(*drawing, strict=True)
+        drawing = pool.map(lambda path: thumbnails(read(path), side), paths)
+        drawn = list(track(drawing, "drawing thumbnails", total=len(paths), transient=True))
         proposed = propose(drawn)
-        pairs = proposed.pairs[np.argsort(proposed.pairs[:, 2], kind="stable")]  # a turn at once: fewer to make ready
-        likely = [(one, other, turn) for one, other, turn in pairs.tolist()]
-        if rough > 1:
-            lenient = Limits(ROUGH_OVERLAP, ROUGH_CORRELATION, ROUGH_DIFFERENCE * difference)
-            likely = list(_compared(likely, roughly.__getitem__, side // rough, lenient, pool))
-        read = [partial(_grey, path, factor) for path in paths]
-        limits = Limits(OVERLAP, CORRELATION, difference)
-        found = _compared(likely, lambda k: read[k](), side, limits, pool)
+        # A turn at a time, so that fewer turned cells are made ready.
+        pairs = [(one, other, turn) for one, other, turn in sorted(proposed.pairs.tolist(), key=itemgetter(2))]
+        aligned = lru_cache(maxsize=max(CACHE // (8 * side**2), 64))(
+            lambda image, turn: Aligned(turned(read(paths[image]), turn), smoothing(side))
+        )
+        found = _compared(pairs, aligned, Limits(OVERLAP, CORRELATION, difference), pool)
     _warn_of_many([one for one, _, _ in found], proposed.crowded)
     for _, turns in itertools.groupby(sorted(found), key=lambda pair: pair[:2]):
         pair = max(turns, key=lambda pair: found[pair].correlation)
         yield *pair, found[pair]
 
 
-def _draw(path: Path, factor: int, side: int, rough: int) -> tuple[np.ndarray, Thumbnails]:
-    """A frame reduced for the rough comparison, and its thumbnails."""
-    grey = _grey(path, factor)
-    return np.asarray(Image.fromarray(grey).reduce(rough)), thumbnails(grey, side)
-
-
 def _compared(
-    pairs: list[Pair], frame: Callable[[int], np.ndarray], side: int, limits: Limits, pool: ThreadPoolExecutor
+    pairs: list[Pair], aligned: Callable[[int, int], Aligned], limits: Limits, pool: ThreadPoolExecutor
 ) -> dict[Pair, Likeness]:
-    """The likeness of those pairs that keep to the limits; ``frame`` reads an image's frame, of about ``side`` px."""
-    radius = smoothing(side)
-
-    @lru_cache(maxsize=max(CACHE // (8 * side**2), 64))
-    def aligned(image: int, turn: int) -> Aligned:
-        return Aligned(turned(frame(image), turn), radius)
+    """Return the likeness of each pair that is within the limits."""
 
     def measure(some: list[Pair]) -> list[Likeness | None]:
         return [compare(aligned(one, 0), aligned(other, turn), limits) for one, other, turn in some]
