@@ -52,8 +52,7 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     are not written for a network that torch.fx cannot trace; the stage prints a notice.
 
     data/turned/ holds ``pooled-turned-T.npy`` and ``activations-turned-T.npy``, all images under each symmetry T of
-    `predict.tta`, and turns.json, the list of symmetries. The folder is separate so that a change of ``tta`` retrains
-    nothing.
+    `predict.tta`, and turns.json, the list of symmetries. It is separate so that a change of ``tta`` retrains nothing.
 
     models/graph.json describes the network without its weights. With it, `wen classify` runs without torch.
 
