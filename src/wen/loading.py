@@ -1,4 +1,4 @@
-"""A trained classifier of the study: found by its name, and loaded to be applied to images that were not in it."""
+"""Find a trained classifier of the study by its name, and load it to classify new images."""
 
 import difflib
 from collections.abc import Callable, Iterator
@@ -17,21 +17,22 @@ if TYPE_CHECKING:
 
 
 def of_study(params: Params, paths: Paths, name: str | None, device_name: str, address: str | None = None) -> Applied:
-    """Load a classifier of the study, as it is kept from an earlier call or from its models.
+    """Load a classifier of the study from the cache of an earlier call, or from its models.
 
     Parameters
     ----------
     params, paths
     name : str, optional
-        As in metrics/evidence.json; else the one in focus.
+        Its name in metrics/evidence.json; by default the classifier in focus.
     device_name : str
     address : str, optional
-        Of a Ray cluster, over which its images are spread.
+        Address of a Ray cluster to distribute the images over.
 
     Raises
     ------
     WenError
-        If the study has not run, or params.yaml, models and metrics are not of one run; or there is no such classifier.
+        If the study has not run, if params.yaml, models and metrics come from different runs, or if there is no such
+        classifier.
     """
     from wen.bundle import kept
     from wen.bundle.read import opened
@@ -45,7 +46,7 @@ def of_study(params: Params, paths: Paths, name: str | None, device_name: str, a
     if keeps and (members := kept.members_of(place, paths)):
         one_run.check_models(models(members, paths), paths)
         return opened(place, "cpu")
-    from wen.results import gather  # here, not above: pandas, which it imports, is needed the first time alone
+    from wen.results import gather  # imported here because only the first call needs pandas
 
     classifier = choose(gather(params, paths), name)
     members = [predictions.member for predictions in classifier.members]
@@ -58,7 +59,7 @@ def of_study(params: Params, paths: Paths, name: str | None, device_name: str, a
 def _by_torch(
     params: Params, paths: Paths, study: str, classifier: "Classifier", device_name: str, address: str | None
 ) -> Applied:
-    """Load the models of a classifier on the device, or for a cluster."""
+    """Load the models of a classifier with torch, on the device or on the nodes of a cluster."""
     from wen.evaluation.metrics import THRESHOLD
     from wen.network import device
 
@@ -92,7 +93,7 @@ def _by_torch(
 
 
 def choose(study: "Study", name: str | None) -> "Classifier":
-    """Find a classifier by its name, or the one in focus; a `WenError` names the nearest."""
+    """Return the classifier of a name, or the one in focus; the `WenError` for an unknown name suggests the nearest."""
     from wen.ensemble.intra import JUDGED_ON
 
     if name is None:

@@ -1,4 +1,4 @@
-"""Read params.yaml, all of it checked before any stage runs, and say in a sentence what is wrong with it."""
+"""Read and check params.yaml as a whole, before any stage runs; describe each problem in one sentence."""
 
 import difflib
 from pathlib import Path
@@ -46,7 +46,9 @@ def parse(content: str | bytes, path: Path) -> Params:
         raise WenError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from None
     except YAMLError as error:
         raise WenError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    except Exception as error:  # ruamel raises many kinds on a value that is not of its tag, as KeyError on !!bool x
+    except (
+        Exception
+    ) as error:  # ruamel raises many types for a value that contradicts its tag, such as KeyError for !!bool x
         found = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise WenError(f"{path}: not valid YAML: a value cannot be read ({found})") from None
     if not isinstance(values, dict):
@@ -61,7 +63,7 @@ def parse(content: str | bytes, path: Path) -> Params:
 
 
 def sentence(problem: Any, known: list[str]) -> Message:
-    """Say what pydantic found wrong; of an unknown key, which of those that are ``known`` may be meant."""
+    """Describe a problem that pydantic found; for an unknown key, suggest the nearest of the ``known`` ones."""
     key = shown(".".join(str(part) for part in problem["loc"]))
     kind, found = problem["type"], problem["input"]
     if kind == "missing":

@@ -1,4 +1,4 @@
-"""The types of the values in params.yaml: their ranges, and how a value is quoted in a message."""
+"""Types of the values in params.yaml with their ranges, and how messages quote a value."""
 
 import reprlib
 from typing import Annotated, Any
@@ -40,7 +40,7 @@ Positive = Annotated[Integer, Field(ge=1)]
 Count = Annotated[Integer, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 LearningRate = Annotated[float, Field(ge=1e-10, le=100, allow_inf_nan=False), BeforeValidator(_with_a_point)]
-"""A step of less than 1e-10 changes no weight in float32, so the model would stay at its random start."""
+"""Steps below 1e-10 change no float32 weight, so the model would keep its random initial weights."""
 Colour = Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=3, max_length=3)]
 NetworkName = Annotated[str, Field(pattern=r"^\w[\w.]*$")]
 Jitter = Annotated[float, Field(ge=0, le=1)]
@@ -60,5 +60,5 @@ _BRIEF.maxstring = 80
 
 
 def brief(value: Any) -> Message:
-    """Quote a value in a message; nested lists that refer to each other would otherwise never end."""
+    """Quote a value in a message, shortened; lists that contain themselves would otherwise never end."""
     return _BRIEF.repr(value)

@@ -28,7 +28,7 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Limits:
-    """What the likeness of copies keeps to."""
+    """Limits within which two cells count as copies."""
 
     overlap: float
     """Minimum."""
@@ -39,10 +39,10 @@ class Limits:
 
 
 class Aligned:
-    """A cell that is made ready once and compared with many others."""
+    """A cell, prepared once to be compared with many others."""
 
     def __init__(self, grey: np.ndarray, radius: int) -> None:
-        """Cut the cell out of a grey frame, of shape (height, width), uint8; ``radius``, px, is that of its mean."""
+        """Cut the cell out of a grey frame of shape (height, width), uint8; ``radius`` of the smoothing in px."""
         self.levels = _cut(grey)
         self.smooth = _smoothed(self.levels, radius) if self.levels.size else self.levels
         self.size = int(np.count_nonzero(self.smooth))

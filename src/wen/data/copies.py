@@ -35,8 +35,8 @@ LARGER = 4  # times; a frame so much larger than the others is made smaller than
 CORRELATION = 0.9  # minimum, of two copies' smoothed pixels; hardly any pair of C-NMC's unlike cells has more
 OVERLAP = 0.7  # minimum share of the larger cell that both show
 CHUNK = 64  # pairs that a thread compares at once
-CACHE = 2**29  # bytes, at most, of cells that are ready to be compared
-MANY = 50  # near-copies of an image that are so many that the bound on its proposals may hide others
+CACHE = 2**29  # bytes; limit of the cache of prepared cells
+MANY = 50  # near-copies of an image; with so many, the limit of proposals may hide others
 
 Pair = tuple[int, int, int]
 
@@ -123,7 +123,7 @@ def _near(paths: list[Path], sizes: np.ndarray, difference: float) -> Iterator[t
         drawing = pool.map(lambda path: thumbnails(read(path), side), paths)
         drawn = list(track(drawing, "drawing thumbnails", total=len(paths), transient=True))
         proposed = propose(drawn)
-        # A turn at a time, so that fewer turned cells are made ready.
+        # One turn after another, so that turned cells are reused.
         pairs = [(one, other, turn) for one, other, turn in sorted(proposed.pairs.tolist(), key=itemgetter(2))]
         aligned = lru_cache(maxsize=max(CACHE // (8 * side**2), 64))(
             lambda image, turn: Aligned(turned(read(paths[image]), turn), smoothing(side))

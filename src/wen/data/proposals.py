@@ -1,7 +1,7 @@
-"""The first, cheap step of the search for near-copies: compare the thumbnails of all pairs of cells.
+"""First, cheap step of the search for near-copies: compare the thumbnails of all pairs of cells.
 
-Unlike cells' textures hardly correlate, and copies' do in spite of brightness, noise or compression. The sums are of
-integers, so that any order of adding them, hence any processor, proposes the same pairs.
+The textures of different cells hardly correlate; those of copies do, in spite of brightness, noise or compression. All
+sums are of integers, so the result does not depend on their order, and every processor proposes the same pairs.
 """
 
 from collections.abc import Sequence

@@ -111,28 +111,29 @@ def _amounts(n: int) -> np.ndarray:
 
 
 def _p_without_noise(units: Any, k: int) -> Any:
-    """The p of units in which one scheme is better, if all else is decided alike: Q can be as large in k ways."""
+    """p-value if one scheme is better in these units alone: k exchanges reach the largest Q."""
     return float(k) ** (1 - units)
 
 
 def _power_by_subject(right: np.ndarray, unit: np.ndarray, alpha: float, seed: int) -> Power:
-    """The power at a difference: how many simulated studies of these subjects find it, each by its own exchanges.
+    """Return the power as a function of the difference: the share of simulated studies whose own test detects it.
 
-    In a study, the schemes of each subject are exchanged, which is what no effect would be, and the images are drawn on
-    which the first scheme is right. How much the schemes' decisions differ between subjects is known from few of them,
-    so studies have more or less of it, as a variance whose degrees of freedom are those of a sum of such squares.
+    Each study has the subjects of this one. Its noise is this study's, with the schemes permuted within each subject,
+    as under the null hypothesis; the images that the first scheme gains are drawn at random. The variance of the noise
+    is estimated from few subjects, so it is scaled in each study by a chi-squared draw with the degrees of freedom of a
+    sum of squares.
     """
     (e, k, n), size, rng = right.shape, np.bincount(unit), np.random.default_rng(seed)
-    sums, spread, place, first = _sums(right, unit), _spread(right), rng.random((STUDIES, n)), np.cumsum(size) - size
+    sums, spread, draws, starts = _sums(right, unit), _spread(right), rng.random((STUDIES, n)), np.cumsum(size) - size
 
     def gains(difference: float) -> np.ndarray:
-        of_subject: np.ndarray = np.add.reduceat(place < difference, first, axis=1, dtype=float)
+        of_subject: np.ndarray = np.add.reduceat(draws < difference, starts, axis=1, dtype=float)
         return of_subject
 
-    own = (sums - sums.mean(axis=2, keepdims=True)) ** 2
-    if not own.any():
+    squares = (sums - sums.mean(axis=2, keepdims=True)) ** 2
+    if not squares.any():
         return lambda difference: float((_p_without_noise((gains(difference) > 0).sum(axis=1), k) < alpha).mean())
-    freedom = 2 * effective(own.ravel()) * (k - 1) / k - 1
+    freedom = 2 * effective(squares.ravel()) * (k - 1) / k - 1
     scale = np.sqrt(freedom / rng.chisquare(freedom, STUDIES))
     orders = np.array(list(permutations(range(k))))
     of_study = np.eye(k)[orders[rng.integers(len(orders), size=(STUDIES, len(size)))]]
@@ -143,13 +144,13 @@ def _power_by_subject(right: np.ndarray, unit: np.ndarray, alpha: float, seed: i
     square = (noise**2).sum(axis=1)
 
     def power(difference: float) -> float:
-        gained, left = gains(difference), 1 - difference
+        gained, rest = gains(difference), 1 - difference
         amount = gained.sum(axis=1)
         more = (exchange[:, ::k] @ gained.T).reshape(-1, k, STUDIES)
-        below = left * scale[:, None] ** 2 * spread + (k - 1) * amount[:, None]
-        weight = np.divide(1, below, out=np.zeros(below.shape), where=below > 0)
-        q = left * np.einsum("rse,se->rs", square, weight)
-        q += 2 * np.sqrt(left) * (np.einsum("rkse,se->rks", noise, weight) * more).sum(axis=1)
+        denominator = rest * scale[:, None] ** 2 * spread + (k - 1) * amount[:, None]
+        weight = np.divide(1, denominator, out=np.zeros(denominator.shape), where=denominator > 0)
+        q = rest * np.einsum("rse,se->rs", square, weight)
+        q += 2 * np.sqrt(rest) * (np.einsum("rkse,se->rks", noise, weight) * more).sum(axis=1)
         q += ((more**2).sum(axis=1) - amount**2 / k) * weight.sum(axis=1)
         return float(((q >= q[0] - 1e-9).mean(axis=0) < alpha).mean())
 
@@ -157,9 +158,9 @@ def _power_by_subject(right: np.ndarray, unit: np.ndarray, alpha: float, seed: i
 
 
 def _ways(orders: int, units: int, rng: np.random.Generator) -> np.ndarray:
-    """Which order each unit's schemes get in an exchange, of shape (exchanges, units); in the first, all keep theirs.
+    """Draw the order of each unit's schemes in each exchange, of shape (exchanges, units); the first is as observed.
 
-    Of few units, these are all exchanges but those that differ by one exchange of all units alike, which Q ignores.
+    For few units, all exchanges are listed, up to a common permutation of all units, which does not change Q.
     """
     if orders ** (units - 1) <= ALL_OF_FEW:
         return np.array([(0, *others) for others in product(range(orders), repeat=units - 1)])

@@ -49,7 +49,9 @@ class Evidence(Hypotheses):
 
     def _coverage(self) -> dict[str, Any]:
         """Coverage of the intervals, simulated for the classifier in focus and the best single model."""
-        one, other = (self.study.right(own) for own in (self.study.focus, self.study.best_single(VALIDATION)))
+        one, other = (
+            self.study.right(classifier) for classifier in (self.study.focus, self.study.best_single(VALIDATION))
+        )
         seed = seed_for(self.study.params.seed, what="coverage")
         return coverage(one, other, self.study.label, self.study.unit, seed)._asdict()
 
@@ -76,6 +78,6 @@ class Evidence(Hypotheses):
     def _intervals(self) -> dict[str, dict[str, list[float]]]:
         """95% interval of every measure of every classifier."""
         return {
-            own.id: {name: list(limits) for name, limits in self.study.intervals(own).items()}
-            for own in self.study.classifiers
+            classifier.id: {name: list(limits) for name, limits in self.study.intervals(classifier).items()}
+            for classifier in self.study.classifiers
         }
