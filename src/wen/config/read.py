@@ -46,9 +46,7 @@ def parse(content: str | bytes, path: Path) -> Params:
         raise WenError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from None
     except YAMLError as error:
         raise WenError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    except (
-        Exception
-    ) as error:  # ruamel raises many types for a value that contradicts its tag, such as KeyError for !!bool x
+    except Exception as error:  # ruamel raises many types if a value contradicts its tag, as KeyError for !!bool x
         found = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise WenError(f"{path}: not valid YAML: a value cannot be read ({found})") from None
     if not isinstance(values, dict):
