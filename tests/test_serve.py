@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from importlib.resources import files
 from io import BytesIO
@@ -443,6 +444,8 @@ class _Tab:
         while True:
             message = await self.connection.receive_json(timeout=60)
             if message.get("id") == self.number:
+                if "error" in message:
+                    raise RuntimeError(f"{method}: {message['error']}")
                 found: dict[str, Any] = message["result"]
                 return found
             if message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
@@ -454,7 +457,8 @@ class _Tab:
 
     async def until(self, condition: str) -> None:
         for _ in range(600):
-            if await self.value(condition):
-                return
+            with suppress(RuntimeError):  # while the tab is on its way to the page, it evaluates nothing
+                if await self.value(condition):
+                    return
             await asyncio.sleep(0.1)
         raise TimeoutError(condition)
