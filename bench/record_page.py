@@ -1,7 +1,7 @@
-"""docs/results/: what the studies of the record gave, as one page, and each one's tables and figures."""
+"""docs/results/: the results of the record's studies on one page, and each study's tables and figures."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +11,9 @@ import numpy as np
 
 from wen.config.paths import Paths
 from wen.config.read import load
+from wen.errors import WenError
 from wen.evaluation.metrics import decide
-from wen.files import atomic, read_json, write_text
+from wen.files import atomic, read_json, write_json, write_text
 from wen.results import Study, gather
 from wen.times import spent
 
@@ -23,13 +24,14 @@ FIGURES = {
     "repeats": "Heads on frozen features over many splits",
 }
 """Of a report, the figures that the page shows, where the study has them; none shows a cell."""
+ROWS = "rows.json"
+"""A study's rows of the page, and how it was run."""
 HEAD = """# The record on real cells
 
-{how}.
+{how}
 
-Below are {done} of {all} studies{left}. Each is the laptop profile with what
-bench/record.yaml says; the folder of its name has its params.yaml, tables and
-figures.
+This page has {done} of the {all} studies of bench/record.yaml{left}. Each is the laptop profile with the
+settings given there; the folder of its name has its params.yaml, tables and figures.
 
 C-NMC 2019: A. Gupta, R. Gupta, The Cancer Imaging Archive, CC BY 3.0; no image of it is shown.
 """
@@ -42,7 +44,6 @@ Row = list[str]
 class Done:
     """A study of which the report is written."""
 
-    name: str
     root: Path
 
     @property
@@ -65,7 +66,10 @@ class Done:
 
 
 def write(studies: Mapping[str, Path], target: Path, how: str) -> None:
-    """Write the page of all studies that are done, and a folder for each.
+    """Write the page, and a folder for each study.
+
+    A study that is not at hand, but was when an earlier page was written, keeps its folder and its rows: ``rows.json``
+    has them. So the studies may be run on several machines, and the page says of each one how it was run.
 
     Parameters
     ----------
@@ -74,42 +78,63 @@ def write(studies: Mapping[str, Path], target: Path, how: str) -> None:
     target : Path
         The folder of the page.
     how : str
-        How, where and at which commit they were run, without a full stop.
+        How, where and at which commit those at hand were run, without a full stop.
     """
-    done = [Done(name, root) for name, root in studies.items() if (root / "report/index.html").is_file()]
-    missing = sorted(set(studies) - {own.name for own in done})
-    left = f" (not there: {', '.join(missing)})" if missing else ""
+    rows: dict[str, Any] = {}
     with atomic(target) as partial:
         partial.mkdir(parents=True)
-        for own in done:
-            _keep(own, partial / own.name)
-        head = HEAD.format(how=how, done=len(done), all=len(studies), left=left)
-        sections = [_section(*section, done) for section in SECTIONS]
-        write_text(partial / "README.md", "\n".join([head, *filter(None, sections), *_figures(partial, done)]))
+        for name, root in studies.items():
+            kept = target / name
+            if (root / "report/index.html").is_file():
+                _keep(Done(root), partial / name, how)
+            elif (kept / ROWS).is_file():
+                shutil.copytree(kept, partial / name)
+            else:
+                continue
+            rows[name] = read_json(partial / name / ROWS)
+        missing = ", ".join(name for name in studies if name not in rows)
+        left = f" ({missing}: not run yet)" if missing else ""
+        head = HEAD.format(how=_how(rows), done=len(rows), all=len(studies), left=left)
+        sections = [_section(key, rows) for key in SECTIONS]
+        write_text(partial / "README.md", "\n".join([head, *filter(None, sections), *_figures(partial, rows)]))
 
 
-def _keep(own: Done, target: Path) -> None:
-    """Copy a study's parameters, tables and figures; nothing that shows a cell."""
+def _keep(done: Done, target: Path, how: str) -> None:
+    """Copy a study's parameters, tables and figures, nothing that shows a cell; and its rows of the page."""
     (target / "figures").mkdir(parents=True)
-    shutil.copy(own.paths.params, target)
-    shutil.copytree(own.paths.report / "tables", target / "tables", ignore=shutil.ignore_patterns("*.tex"))
-    for figure in (own.paths.report / f"figures/{name}.svg" for name in FIGURES):
+    shutil.copy(done.paths.params, target)
+    shutil.copytree(done.paths.report / "tables", target / "tables", ignore=shutil.ignore_patterns("*.tex"))
+    for figure in (done.paths.report / f"figures/{name}.svg" for name in FIGURES):
         if figure.is_file():
             shutil.copy(figure, target / "figures")
+    write_json(target / ROWS, {"how": how} | {key: list(rows(done)) for key, (_, _, rows) in SECTIONS.items()})
 
 
-def _figures(target: Path, done: list[Done]) -> Iterator[str]:
-    for own in done:
-        kept = [name for name in FIGURES if (target / own.name / f"figures/{name}.svg").is_file()]
-        images = [f"![{FIGURES[name]}]({own.name}/figures/{name}.svg)\n" for name in kept]
-        yield "\n".join([f"## Figures: {own.name}\n", *images])
+def _how(rows: Mapping[str, Any]) -> str:
+    """How the studies were run: in one sentence, or a line for each way."""
+    ways: dict[str, list[str]] = {}
+    for name, found in rows.items():
+        ways.setdefault(found["how"], []).append(name)
+    if len(ways) < 2:
+        return "".join(f"{how}." for how in ways)
+    return "\n".join(f"- {', '.join(names)}: {how}." for how, names in ways.items())
 
 
-def _section(title: str, columns: Sequence[str], rows: Callable[[Done], Iterator[Row]], done: list[Done]) -> str:
+def _figures(target: Path, names: Iterable[str]) -> Iterator[str]:
+    for study in names:
+        kept = [name for name in FIGURES if (target / study / f"figures/{name}.svg").is_file()]
+        images = [f"![{FIGURES[name]}]({study}/figures/{name}.svg)\n" for name in kept]
+        yield "\n".join([f"## Figures: {study}\n", *images])
+
+
+def _section(key: str, rows: Mapping[str, Any]) -> str:
     """A table of all studies' rows, of which those with equal rows share them; nothing if there are no rows."""
+    title, columns, _ = SECTIONS[key]
     names: dict[tuple[str, ...], list[str]] = {}
-    for own in done:
-        for name, *cells in rows(own):
+    for name, found in rows.items():
+        for cells in found.get(key, []):
+            if len(cells) != len(columns) - 1:
+                raise WenError(f"docs/results/{name}/{ROWS}: {key} has other columns now; run this study again")
             names.setdefault(tuple(cells), []).append(name)
     if not names:
         return ""
@@ -117,88 +142,101 @@ def _section(title: str, columns: Sequence[str], rows: Callable[[Done], Iterator
     return f"## {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def _sizes(own: Done) -> Iterator[Row]:
-    parts = [own.split[part] for part in ("test", "development", "excluded")]
-    verdicts = [own.evidence["hypotheses"][key]["verdict"].replace("_", " ") for key in ("H1", "H2", "H3", "H4")]
-    yield [own.name, *(f"{part['images']:,} of {part['subjects']}" for part in parts), *verdicts]
+def _sizes(done: Done) -> Iterator[Row]:
+    parts = [done.split[part] for part in ("test", "development", "excluded")]
+    verdicts = [done.evidence["hypotheses"][key]["verdict"].replace("_", " ") for key in ("H1", "H2", "H3", "H4")]
+    yield [*(f"{part['images']:,} of {part['subjects']}" for part in parts), *verdicts]
 
 
-def _results(own: Done) -> Iterator[Row]:
-    for row in own.evidence["summary"]:
+def _results(done: Done) -> Iterator[Row]:
+    for row in done.evidence["summary"]:
         spread = f"({row['deviation']:.3f})" if "deviation" in row else f"[{row['low']:.3f}, {row['high']:.3f}]"
         name = row.get("id") or f"{ROLES[row['role']]}{row['recipe'].split('/')[-1]}, mean (standard deviation)"
-        yield [own.name, name, f"{row['accuracy']:.3f} {spread}", f"{row['kappa']:.3f}", f"{row['auc']:.3f}"]
+        yield [name, f"{row['accuracy']:.3f} {spread}", f"{row['kappa']:.3f}", f"{row['auc']:.3f}"]
 
 
-def _without_copies(own: Done) -> Iterator[Row]:
+def _without_copies(done: Done) -> Iterator[Row]:
     """Accuracy of the same classifiers with and without the test images that have a copy in development."""
-    shared = own.split["test_and_development"]
-    copied = own.study.cells.id.isin([*shared["duplicates"], *shared["near_copies"]]).to_numpy()
-    chosen = [row["id"] for row in own.evidence["summary"] if "id" in row]
+    shared = done.split["test_and_development"]
+    copied = done.study.cells.id.isin([*shared["duplicates"], *shared["near_copies"]]).to_numpy()
+    chosen = [row["id"] for row in done.evidence["summary"] if "id" in row]
     if not copied.any():
         return
-    for classifier in (found for found in own.study.classifiers if found.id in chosen):
-        right = decide(classifier.probability) == own.study.label
+    for classifier in (found for found in done.study.classifiers if found.id in chosen):
+        right = decide(classifier.probability) == done.study.label
         groups = [f"{right[rows].mean():.3f} of {rows.sum():,}" for rows in (~np.zeros_like(copied), ~copied, copied)]
-        yield [own.name, classifier.id, *groups]
+        yield [classifier.id, *groups]
 
 
-def _people(own: Done) -> Iterator[Row]:
+def _people(done: Done) -> Iterator[Row]:
     """Of the classifier in focus, how many people it calls right by their images' mean probability."""
-    found = own.evidence["people"]
+    found = done.evidence["people"]
     verdict, auc = found["verdicts"]["mean"], found["auc"]
     rates = [_with_interval(verdict[key]) for key in ("sensitivity", "specificity")]
     right = f"{verdict['right']} of {verdict['subjects']}"
-    yield [own.name, found["id"], right, *rates, _with_interval(auc) if auc else "", _with_interval(found["accuracy"])]
+    yield [found["id"], right, *rates, _with_interval(auc) if auc else "", _with_interval(found["accuracy"])]
 
 
-def _calibration(own: Done) -> Iterator[Row]:
-    row = own.evidence["calibration"]["models"][0]
+def _calibration(done: Done) -> Iterator[Row]:
+    row = done.evidence["calibration"]["models"][0]
     spans = [_with_interval(row[key]) for key in ("slope", "in_the_large")]
-    yield [own.name, row["id"], f"{row['ece']:.3f}", f"{row['calibrated']['high']:.3f}", f"{row['brier']:.3f}", *spans]
+    yield [row["id"], f"{row['ece']:.3f}", f"{row['calibrated']['high']:.3f}", f"{row['brier']:.3f}", *spans]
 
 
 def _with_interval(found: Mapping[str, float]) -> str:
     return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
 
 
-def _repeats(own: Done) -> Iterator[Row]:
-    for way in own.evidence["repeats"]["ways"]:
+def _repeats(done: Done) -> Iterator[Row]:
+    for way in done.evidence["repeats"]["ways"]:
         for row in way["classifiers"]:
             spread = f"{row['median']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-            yield [own.name, WAYS[way["split"]], str(way["splits"]), row["name"], spread]
+            yield [WAYS[way["split"]], str(way["splits"]), row["name"], spread]
 
 
-def _times(own: Done) -> Iterator[Row]:
-    times = spent(own.paths)
+def _times(done: Done) -> Iterator[Row]:
+    times = spent(done.paths)
     if "train-fold" not in times:  # the models were trained elsewhere
         return
     for stage, seconds in times.items():
-        yield [own.name, stage, str(len(seconds)), f"{sum(seconds) / 60:.1f}"]
+        yield [stage, str(len(seconds)), f"{sum(seconds) / 60:.1f}"]
 
 
-SECTIONS = (
-    ("The studies", ("study", "test images, of people", "development", "left out", "H1", "H2", "H3", "H4"), _sizes),
-    ("On the test set", ("study", "classifier", "accuracy (sd over folds), [95%]", "kappa", "AUC"), _results),
-    (
+SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[Done], Iterator[Row]]]] = {
+    "sizes": (
+        "The studies",
+        ("study", "test images, of people", "development", "left out", "H1", "H2", "H3", "H4"),
+        _sizes,
+    ),
+    "results": (
+        "On the test set",
+        ("study", "classifier", "accuracy (sd over folds), [95%]", "kappa", "AUC"),
+        _results,
+    ),
+    "without_copies": (
         "With and without test images that have a copy, exact or near, in development",
         ("study", "classifier", "accuracy of all", "without copies", "copies alone"),
         _without_copies,
     ),
-    (
+    "people": (
         "People: of the classifier in focus, who is called right by the mean over their images",
         ("study", "classifier", "right", "sensitivity [95%]", "specificity", "AUC over people", "accuracy by person"),
         _people,
     ),
-    (
+    "calibration": (
         "Calibration of the classifier in focus",
         ("study", "classifier", "ECE", "97.5% of ECE if calibrated", "Brier score", "slope [95%]", "in the large"),
         _calibration,
     ),
-    (
+    "repeats": (
         "Heads on frozen features over many splits: median accuracy, and 5 to 95% of them",
         ("study", "split", "splits", "classifier", "accuracy"),
         _repeats,
     ),
-    ("What it took here; what another study here had done is not in it", ("study", "stage", "runs", "minutes"), _times),
-)
+    "times": (
+        "Minutes for each stage, without what another study of the record had already run on that machine",
+        ("study", "stage", "runs", "minutes"),
+        _times,
+    ),
+}
+"""Of the page: a key in ``rows.json``, the heading, the columns, and the rows of a study, which do not name it."""

@@ -1,5 +1,7 @@
 """`make record` on tiny studies of made-up cells: what it writes, that it goes on, and what it says without images."""
 
+import json
+import shutil
 import sys
 
 import pytest
@@ -66,7 +68,7 @@ def test_it_makes_each_study_once_and_writes_them_side_by_side(
     project: Study, data: tuple[str, str], begun: str
 ) -> None:
     page = project.root / "docs/results/README.md"
-    assert "1 of 3 studies (not there: by-image-flips, fold_1-tested)" in page.read_text()
+    assert "1 of the 3 studies of bench/record.yaml (by-image-flips, fold_1-tested: not run yet)" in page.read_text()
     output = record(project, *data)
     by_image, flips = output.split("by-image-flips: dvc repro")
     assert len(project.stages_run(begun)) > 10
@@ -76,7 +78,7 @@ def test_it_makes_each_study_once_and_writes_them_side_by_side(
     assert [stage for stage in project.stages_run(flips) if stage.startswith("predict")]
     assert [stage for stage in project.stages_run(fold) if stage.startswith("train")]
     text = page.read_text()
-    assert "3 of 3 studies." in text
+    assert "3 of the 3 studies of bench/record.yaml." in text
     for name in ("by-image", "by-image-flips", "fold_1-tested"):
         root = project.root / "build/record" / name
         for row in read_json(root / "metrics/evidence.json")["summary"]:
@@ -84,7 +86,7 @@ def test_it_makes_each_study_once_and_writes_them_side_by_side(
         assert (page.parent / name / "figures/forest.svg").is_file()
         assert (page.parent / name / "tables/single.csv").is_file()
     kinds = {path.suffix for path in page.parent.rglob("*") if path.is_file()}
-    assert kinds == {".md", ".yaml", ".csv", ".svg"}  # no image of a cell
+    assert kinds == {".md", ".yaml", ".csv", ".svg", ".json"}  # no image of a cell
     assert not [path for path in page.parent.rglob("*.svg") if "<image" in path.read_text()]
 
 
@@ -102,5 +104,33 @@ def test_a_page_of_studies_that_were_run_in_another_way_says_how(project: Study)
     where = project.root.parent
     record(project, "--studies", str(where / "none"), "--target", str(where / "page"), "--page", "Run by hand")
     text = (where / "page/README.md").read_text()
-    assert "\nRun by hand.\n\nBelow are 0 of 3 studies (not there: by-image, by-image-flips, fold_1-tested)." in text
+    assert "0 of the 3 studies of bench/record.yaml (by-image, by-image-flips, fold_1-tested: not run yet)." in text
     assert "## " not in text
+
+
+def test_a_study_that_is_not_at_hand_keeps_its_rows_and_how_it_was_run(
+    project: Study, data: tuple[str, str], begun: str
+) -> None:
+    assert begun
+    record(project, *data)
+    target, elsewhere = project.root.parent / "kept", project.root.parent / "elsewhere"
+    shutil.copytree(project.root / "docs/results", target)
+    elsewhere.mkdir()
+    (elsewhere / "fold_1-tested").symlink_to(project.root / "build/record/fold_1-tested")
+    record(project, "--studies", str(elsewhere), "--target", str(target), "--page", "Run on another machine")
+    before, after = ((root / "README.md").read_text() for root in (project.root / "docs/results", target))
+    assert "\n- fold_1-tested: Run on another machine.\n" in after
+    assert "\n- by-image, by-image-flips: Made by `make record DATA=...` at " in after
+    assert before[before.index("## The studies") :] == after[after.index("## The studies") :]
+
+
+def test_rows_of_an_earlier_page_with_other_columns_are_not_mixed_with_these(project: Study, begun: str) -> None:
+    assert begun
+    target = project.root.parent / "columns"
+    shutil.copytree(project.root / "docs/results", target)
+    rows = target / "by-image/rows.json"
+    rows.write_text(json.dumps({**read_json(rows), "people": [["a", "b"]]}))
+    written = (target / "README.md").read_text()
+    output = record(project, "--studies", "nowhere", "--target", str(target), "--page", "Again", fails=True)
+    assert "docs/results/by-image/rows.json: people has other columns now; run this study again" in output
+    assert (target / "README.md").read_text() == written
