@@ -12,7 +12,9 @@ from wen.data.table import COPIES, DEVELOPMENT, read_cells
 from wen.ensemble.combined import ensemble
 from wen.evaluation.metrics import MEASURES
 from wen.evaluation.statistics import accuracy_difference
+from wen.report import statements
 from wen.report.evidence import Evidence
+from wen.report.language import Text
 from wen.report.sections import readings
 from wen.report.verdicts import verdict
 from wen.results import Study, gather
@@ -161,6 +163,14 @@ def test_the_control_counts_the_decisions_that_weights_change(make_study: MakeSt
         assert row["largest"] == pytest.approx(np.abs(average - weighted.probability).max())
         assert row["p_adjusted"] == min(1, 16 * row["p"])
     assert control["changed"] == max(row["changed"] for row in control["rows"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"), [(0, "weighting changed none of the 130 decisions"), (2, "at most 2 of 130 decisions")]
+)
+def test_a_weighting_that_changes_no_decision_is_said_to_change_none(changed: int, said: str) -> None:
+    control = {"rows": [{}], "changed": changed, "images": 130, "largest": 0.01, "p_adjusted": 1.0}
+    assert said in statements.weighting({"control": control, "alpha": 0.05}, 4, Text("en"))
 
 
 def test_the_smallest_difference_of_h1_is_one_number(make_study: MakeStudy) -> None:

@@ -99,10 +99,11 @@ def weighting(evidence: dict[str, Any], tests: int, t: Text) -> str:
     if not control["rows"]:
         return ""
     shown = {"changed": control["changed"], "images": t.count(control["images"])}
+    beginning = "control.text" if control["changed"] else "control.text.none"
     ending = "significant" if control["p_adjusted"] < evidence["alpha"] else "none"
     return " ".join(
         [
-            t("control.text", largest=t.number(control["largest"]), **shown),
+            t(beginning, largest=t.number(control["largest"]), **shown),
             t(f"control.{ending}", p=t.p_is(control["p_adjusted"]), tests=tests),
         ]
     )
