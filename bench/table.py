@@ -12,8 +12,8 @@ class Row:
     peer: str
     theirs: list[float]
     ours: list[float]
-    goal: str
-    """``>= x``: the peer takes at least x times as long; ``<= x``: the study takes at most x times as long."""
+    goal: float
+    """The peer takes at least this many times what the study takes; below 1, the study may take longer."""
     unit: str = "s"
     operations: tuple[float, float] | None = None
     """Multiply-adds of the peer and of the study, counted."""
@@ -22,8 +22,7 @@ class Row:
 
     @property
     def met(self) -> bool:
-        ratio, number = self._ratio(self.ours)[0], float(self.goal.split()[1])
-        return ratio >= number if self._at_least else ratio <= number
+        return self._ratio(self.ours)[0] >= self.goal
 
     def cells(self) -> list[str]:
         ratio, low, high = self._ratio(self.ours)
@@ -33,7 +32,7 @@ class Row:
             _three(self.theirs, self.unit),
             _three(self.ours, self.unit),
             f"{ratio:.2f} ({low:.2f} to {high:.2f})",
-            self.goal,
+            f">= {self.goal:g}",
             "yes" if self.met else "**no**",
             *self._counted(),
         ]
@@ -41,20 +40,15 @@ class Row:
     def limit(self) -> list[str]:
         """What the ratio would be if the study did nothing but what it cannot do without."""
         if self.least is None:
-            return [self.work, self.peer, self.goal, f"{self._ratio(self.ours)[0]:.2f}", "", "", "", ""]
+            return [self.work, self.peer, f">= {self.goal:g}", f"{self._ratio(self.ours)[0]:.2f}", "", "", "", ""]
         what, alone = self.least
         ratios = [f"{self._ratio(times)[0]:.2f}" for times in (self.ours, alone)]
         rate = f"{self.operations[1] / median(alone) / 1e9:.0f}" if self.operations else ""
-        return [self.work, self.peer, self.goal, ratios[0], what, _three(alone, self.unit), rate, ratios[1]]
-
-    @property
-    def _at_least(self) -> bool:
-        return self.goal.split()[0] == ">="
+        return [self.work, self.peer, f">= {self.goal:g}", ratios[0], what, _three(alone, self.unit), rate, ratios[1]]
 
     def _ratio(self, times: list[float]) -> tuple[float, float, float]:
-        """Of the medians; and between the least and the most favourable pair."""
-        longer, shorter = (self.theirs, times) if self._at_least else (times, self.theirs)
-        return median(longer) / median(shorter), min(longer) / max(shorter), max(longer) / min(shorter)
+        """What the peer takes over what the study takes: of the medians, and the least and greatest of all pairs."""
+        return median(self.theirs) / median(times), min(self.theirs) / max(times), max(self.theirs) / min(times)
 
     def _counted(self) -> tuple[str, str]:
         """The ratio by multiply-adds alone, and G multiply-adds a second of both."""
