@@ -299,7 +299,7 @@ def _mini_study() -> Iterator[Study]:
     values = load(BENCH.parent / "params.yaml").model_dump()
     values["dataset"]["side"] = size
     values["dataset"]["synthetic"] |= {
-        "subjects": 12, "cells": 160, "preliminary_subjects": 4, "preliminary_cells": 40, "duplicates": 0,
+        "subjects": 12, "cells": 160, "preliminary_subjects": 4, "preliminary_cells": 40, "duplicates": 0, "altered": 0,
     }  # fmt: skip
     values["images"] = {"crop": size, "size": size}
     values["train"]["batch_size"] = 64  # the thesis's
