@@ -66,6 +66,8 @@ IMPOSSIBLE: list[tuple[str, Any]] = [
     ("seed", 1.5), ("split.unit", "patient"), ("split.test_fraction", 1.0), ("dataset.complete", "yes"),
     ("dataset.complete", True), ("dataset.synthetic", None), ("images.crop", 4096), ("train.batch_size", 1),
     ("finetune.unfreeze_from", ""), ("backbone.kwargs", {"bn_eps": [0.001]}),
+    ("backbone.kwargs", {"size": 64}), ("backbone.kwargs", {"nfiles": 2}), ("backbone.kwargs", {"num_classes": 2}),
+    ("backbone.kwargs", {"checkpoint_path": "w.pth"}),
     ("backbone.mean", [0.5, 0.5]), ("backbone.std", [0.5, 0.5, 0]),
     ("calibration", "platt"), ("report.prevalences", []), ("report.prevalences", [0]), ("report.specificity", 1.0),
     ("lr", 1e-300), ("lr_grid", [0.001, 5e-324]),

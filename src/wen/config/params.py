@@ -15,9 +15,9 @@ from wen.config.types import (
     Jitter,
     LearningRate,
     Name,
+    NetworkArguments,
     NetworkName,
     Positive,
-    Scalar,
     Section,
 )  # fmt: skip
 from wen.errors import WenError
@@ -91,7 +91,7 @@ class Pretrained(Section):
     """Source of a network's pretrained weights, and the construction and normalisation that they require."""
 
     weights: Annotated[str, Field(min_length=1)]
-    kwargs: dict[str, Scalar] = Field(default={})
+    kwargs: NetworkArguments = Field(default={})
     """Further arguments of `timm.create_model`."""
     mean: Colour | None = None
     """Means of red, green and blue for normalisation; null: those that timm has for the network."""

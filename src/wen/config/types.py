@@ -7,6 +7,18 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from wen.errors import Message
 
+NOT_IN_RUN_CACHE = ("size", "nfiles")
+"""Keys that DVC leaves out of a run's identity, wherever they are inside a parameter."""
+SET_ELSEWHERE: dict[str, Message] = {
+    "num_classes": "a network of this study has one output",
+    "in_chans": "images have three channels",
+    "pretrained": "`weights` says where the weights come from",
+    "pretrained_cfg": "`weights`, `mean` and `std` replace it",
+    "checkpoint_path": "write the file as `weights`",
+    "features_only": "a network of this study ends in a classifier",
+}
+"""Arguments of `timm.create_model` that other keys or the study itself set, and why."""
+
 
 class Section(BaseModel):
     """A mapping of params.yaml: no unknown key, no value of another type."""
@@ -33,8 +45,22 @@ def _visible(value: str) -> str:
     return value
 
 
+def _network_arguments(value: dict[str, Any]) -> dict[str, Any]:
+    for name in value:
+        if name in SET_ELSEWHERE:
+            raise ValueError(f"{name!r} cannot be set here: {SET_ELSEWHERE[name]}")
+        if name in NOT_IN_RUN_CACHE:
+            raise ValueError(
+                f"{name!r} cannot be set here: DVC's run-cache ignores a key of this name, and would restore the "
+                "outputs of another value"
+            )
+    return value
+
+
 Name = Annotated[str, AfterValidator(_visible)]
 Scalar = Annotated[Any, AfterValidator(_scalar)]
+NetworkArguments = Annotated[dict[str, Scalar], AfterValidator(_network_arguments)]
+"""Further arguments of `timm.create_model`."""
 Integer = Annotated[int, Field(lt=2**31)]  # beyond any use, and Python does not print an int of 4300 digits
 Positive = Annotated[Integer, Field(ge=1)]
 Count = Annotated[Integer, Field(ge=0)]
