@@ -264,6 +264,41 @@ def test_a_pattern_of_subjects_beside_a_column_of_them_is_refused(tmp_path: Path
     assert not project.params.exists()
 
 
+CONTRADICTING = {
+    "the same names": ("class", "blast", "normal"),
+    "numbers": ("target", "1", "0"),
+    "other words": ("diagnosis", "ALL", "healthy"),
+}
+
+
+@pytest.mark.parametrize(("column", "positive", "negative"), CONTRADICTING.values(), ids=CONTRADICTING)
+def test_two_columns_of_labels_that_contradict_each_other_are_refused_with_the_lines(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str], column: str, positive: str, negative: str
+) -> None:
+    def with_second(mistaken: tuple[int, ...]) -> About:
+        head, *rows = listed().splitlines()
+        second = [positive if ("blast" in row) != (k in mistaken) else negative for k, row in enumerate(rows)]
+        lines = [f"{head},{column}", *(f"{row},{text}" for row, text in zip(rows, second, strict=True))]
+        return table(data, "\n".join(lines) + "\n")
+
+    data = lab(tmp_path / "lab")
+    with pytest.raises(
+        WenError, match=rf"its columns label and {column} name different classes; .*line 2 \(blast and "
+    ):
+        study(project, data, with_second((0, 3)))
+    study(project, data, with_second(()))
+    assert f"label has 2 different values; other columns that could hold the label are not used: {column} (2)" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_column_of_other_words_does_not_contradict_the_labels(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "lab")
+    head, *rows = listed().splitlines()
+    lines = [f"{head},type", *(f"{row},{'TB'[k % 2]}" for k, row in enumerate(rows))]
+    study(project, data, table(data, "\n".join(lines) + "\n"))
+
+
 def test_excels_line_that_names_the_separator_is_no_header(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab")
     study(project, data, table(data, "sep=;\n" + listed(separator=";")))

@@ -210,6 +210,20 @@ def _name_columns(folder: Path, table: str, about: About) -> None:
             "pattern out, or rename the column"
         )
     print(f"{table}: " + ", ".join(f"{role} from its column {column}" for role, column in columns.items()))
+    content = csv_file.read(folder / table)
+    for role in columns:
+        used, *others = [(column, _values(content, column)) for column in cell_table.candidates(content, role)]
+        if others and role != "path":
+            listed = ", ".join(f"{column} ({values:,})" for column, values in others)
+            print(
+                f"{table}: its column {used[0]} has {used[1]:,} different values; other columns that could hold the "
+                f"{role} are not used: {listed}"
+            )
+
+
+def _values(content: csv_file.Table, column: str) -> int:
+    """The number of different values in a column."""
+    return len({normal(value) for value in content.values(column) if value})
 
 
 def _name_tables(folder: Path, names: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from wen.data import folder, people
 from wen.data.cell import Cell
 from wen.data.problems import Problems
-from wen.data.readers import class_folders, csv_file, images_in
+from wen.data.readers import class_folders, csv_file, images_in, other_labels
 from wen.data.readers.class_folders import SOURCE
 from wen.data.readers.labels import label_of, normal
 from wen.data.readers.listing import Listing
@@ -60,6 +60,8 @@ def read(root: Path, table: Path, classes: Sequence[str], subject: str | None) -
     named = _named(rows, list(found.images), table, problems)
     if "label" in columns:
         label = _labels(named, classes, table, problems)
+        content = csv_file.read(table)
+        other_labels.compare(content, columns["label"], candidates(content, "label")[1:], classes, problems)
         _refuse_contradictions(named, label, classes, table, problems)
     else:
         label, outside = class_folders.classify(named, classes, problems)
@@ -95,11 +97,7 @@ def rows_of(table: Path, problems: Problems) -> tuple[list[Row], dict[str, str]]
         If the file is no CSV with a header, or no column names the images.
     """
     content = csv_file.read(table)
-    columns = {}
-    by_name = {normal(column).rstrip("."): column for column in reversed(content.columns)}
-    for role, names in COLUMNS.items():
-        if present := [by_name[name] for name in names if name in by_name]:
-            columns[role] = present[0]
+    columns = {role: found[0] for role in COLUMNS if (found := candidates(content, role))}
     if "path" not in columns:
         raise WenError(
             f"{table}: no column names the images (columns: {content.named}). Name this column path, that of the class "
@@ -115,6 +113,12 @@ def rows_of(table: Path, problems: Problems) -> tuple[list[Row], dict[str, str]]
         raise WenError(f"{table}: a header and no rows; write a row for each image")
     rows = [Row(line, *("" if k is None else row[k] for k in places)) for line, row in content.rows]
     return [replace(row, subject="") if people.is_unknown(row.subject) else row for row in rows], columns
+
+
+def candidates(content: csv_file.Table, role: str) -> list[str]:
+    """The columns whose name says that they hold paths, labels or subjects; the first one is used."""
+    by_name = {normal(column).rstrip("."): column for column in reversed(content.columns)}
+    return [by_name[name] for name in COLUMNS[role] if name in by_name]
 
 
 def _named(rows: Sequence[Row], images: Sequence[str], table: Path, problems: Problems) -> dict[str, Row]:
