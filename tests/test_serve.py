@@ -28,7 +28,7 @@ from ruamel.yaml import YAML
 from starlette.testclient import TestClient
 
 from wen import subjects
-from wen.data.outliers import FLOORS, look, reasons
+from wen.data.outliers import CHANNELS, FLOORS, look, reasons
 from wen.errors import WenError
 from wen.members.apply import Applied, Preparation, classify
 from wen.serve import app, html, parts, run
@@ -228,8 +228,11 @@ def test_every_warning_is_said_in_the_page_s_language(language: str) -> None:
     found = [*reasons(look(cell), usual), *reasons(look(Image.new("RGB", (9, 9))), usual),
              *reasons(look(Image.new("RGB", (9, 9), "red")), usual),
              *reasons(look(cell), {"width": [1, 99], "height": [1, 99], "area": [0, 1], "red": [0, 255],
-                                   "green": [0, 255], "blue": [0, 255], "blue less red": [-9, 9]})]  # fmt: skip
-    assert len(found) == 6
+                                   "green": [0, 255], "blue": [0, 255], "blue less red": [-9, 9]}),
+             *reasons({"area": 1, "contrast": 9, "width": 9, "height": 9, "red": 9, "green": 9, "blue": 9},
+                      {name: [0, 9] for name in ("width", "height", "area")} | {key: [10, 20] for key in CHANNELS}),
+             ]  # fmt: skip
+    assert len(found) == 9
     for warning in found:
         matching = [entry for entry in html.phrases(language) if re.search(entry[0], warning)]
         assert len(matching) == 1, warning

@@ -33,10 +33,13 @@ def usual() -> dict[str, list[float]]:
         (Image.new("RGB", (450, 450), "white"), "a single colour"),
         (cell(120), "120x120 px"),
         (cell(1500), "1500x1500 px"),
-        (cell(colour=(200, 190, 60)), "mean colour"),
+        (cell(colour=(200, 190, 60)), "more red than usual (mean "),
+        (cell(colour=(22, 22, 24)), "less red than usual (mean "),
+        (cell(colour=(230, 200, 230)), "brighter than usual (mean level 2"),
+        (cell(colour=(70, 30, 150)), "more blue than usual (mean 1"),
         (cell(share=0.78), "of the image is not black"),
-        (cell().convert("L").convert("RGB"), "minus green 0, "),
-        (Image.merge("RGB", cell().split()[::-1]), " minus "),
+        (cell().convert("L").convert("RGB"), "more grey than usual (red minus green 0, "),
+        (Image.merge("RGB", cell().split()[::-1]), "more red than usual (blue minus red -"),
     ],
 )
 def test_an_image_that_is_unlike_the_study_is_named_with_what_is_unlike(image, reason, usual):

@@ -51,4 +51,5 @@ def test_a_sentence_never_says_that_a_p_value_equals_less_than_something() -> No
 def test_nothing_has_no_minus_and_a_number_of_params_yaml_has_all_its_digits() -> None:
     t, u = Text("en"), Text("id")
     assert (t.number(-0.0), t.points(-0.0), t.points(-0.001)) == ("0.000", "+0.0", "-0.1")
+    assert (t.margin(0.01), t.margin(0.0125), u.margin(0.07), t.margin(0.0005)) == ("1.0", "1.25", "7,0", "0.05")
     assert (t.given(0.1), t.given(0.9999999), u.given(0.0125)) == ("0.1", "0.9999999", "0,0125")

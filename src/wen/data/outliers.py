@@ -20,6 +20,8 @@ PLAIN = 2.0  # grey levels of standard deviation; an image with less shows nothi
 TAIL = 0.05  # share of a study's images on either side that do not count
 REACH = 1.5  # times the distance from median to tail, beyond the tail: 4.1 standard deviations of a normal distribution
 
+CHANNELS = ("red", "green", "blue")
+GREY = 3.0  # grey levels; an image is grey if no two of its mean levels differ by more
 HUES = {"red less green": ("red", "green"), "blue less green": ("blue", "green"), "blue less red": ("blue", "red")}
 """Differences of mean levels: all are 0 for a grey image, and swapped channels change the sign of one."""
 FLOORS = {
@@ -46,7 +48,7 @@ def look(image: Image.Image) -> dict[str, float]:
     grey, colours = np.asarray(small.convert("L")), np.asarray(small)
     inside = not_black(colours)
     levels = colours[inside].mean(axis=0) if inside.any() else np.zeros(3)
-    colour = dict(zip(("red", "green", "blue"), levels.tolist(), strict=True))
+    colour = dict(zip(CHANNELS, levels.tolist(), strict=True))
     size = {"width": float(image.width), "height": float(image.height)}
     hues = {name: colour[one] - colour[other] for name, (one, other) in HUES.items()}
     return size | {"area": float(inside.mean())} | colour | hues | {"contrast": float(grey.std())}
@@ -103,17 +105,40 @@ def reasons(found: Mapping[str, float], usual: Ranges) -> list[str]:
     if _is_outside(found, usual, "area"):
         low, high = (min(max(end, 0), 1) for end in usual["area"])
         lines.append(f"{found['area']:.0%} of the image is not black, {low:.0%} to {high:.0%} in the study")
-    if _is_outside(found, usual, "red", "green", "blue"):
-        colour, darkest, lightest = (
-            ", ".join(f"{min(max(value, 0), 255):.0f}" for value in values)
-            for values in zip(*((found[name], *usual[name]) for name in ("red", "green", "blue")), strict=True)
-        )
-        lines.append(f"mean colour {colour}, {darkest} to {lightest} in the study")
-    elif hue := next((name for name in HUES if name in usual and _is_outside(found, usual, name)), None):
-        low, high = usual[hue]
-        lines.append(f"{hue.replace(' less ', ' minus ')} {found[hue]:.0f}, {low:.0f} to {high:.0f} in the study")
-    return lines
+    return lines + _colours(found, usual)
+
+
+def _colours(found: Mapping[str, float], usual: Ranges) -> list[str]:
+    """Describe how the colour of an image differs: darker, more blue, grey."""
+    sides = {name: _side(found[name], usual[name]) for name in CHANNELS}
+    limits = {name: np.clip(usual[name], 0, 255).tolist() for name in CHANNELS}
+    if abs(sum(sides.values())) == len(CHANNELS):
+        level = float(np.mean([found[name] for name in CHANNELS]))
+        ends = np.mean(list(limits.values()), axis=0).tolist()
+        return [_unusual("darker" if sides["red"] < 0 else "brighter", "mean level", level, ends)]
+    if any(sides.values()):
+        return [
+            _unusual(f"{'less' if side < 0 else 'more'} {name}", "mean", found[name], limits[name])
+            for name, side in sides.items()
+            if side
+        ]
+    for name, (one, other) in HUES.items():
+        if name in usual and (side := _side(found[name], usual[name])):
+            is_grey = max(abs(found[hue]) for hue in HUES) < GREY
+            word = "more grey" if is_grey else f"more {one if side > 0 else other}"
+            return [_unusual(word, f"{one} minus {other}", found[name], usual[name])]
+    return []
+
+
+def _unusual(word: str, measure: str, value: float, ends: Sequence[float]) -> str:
+    low, high = (f"{end:z.0f}" for end in ends)
+    return f"{word} than usual ({measure} {value:z.0f}, {low} to {high} in the study)"
+
+
+def _side(value: float, ends: Sequence[float]) -> int:
+    """-1 below a range, 1 above it, 0 inside."""
+    return int(value > ends[1]) - int(value < ends[0])
 
 
 def _is_outside(found: Mapping[str, float], usual: Ranges, *names: str) -> bool:
-    return any(not usual[name][0] <= found[name] <= usual[name][1] for name in names)
+    return any(_side(found[name], usual[name]) for name in names)

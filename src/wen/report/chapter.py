@@ -45,7 +45,7 @@ def _blocks(
     content: Mapping[str, Any], tables: Mapping[str, Table], figures: Mapping[str, Figure], t: Text
 ) -> Iterator[Block]:
     evidence = content["evidence"]
-    margin = t.number(100 * evidence["margin"], 1)
+    margin = t.margin(evidence["margin"])
 
     def table(name: str) -> Placed:
         return Placed("tab", name, tables[name].caption, tables[name])

@@ -66,6 +66,11 @@ class Text:
         """Format a parameter with all the digits that params.yaml gives."""
         return self.marked(f"{value:.15g}")
 
+    def margin(self, value: float) -> str:
+        """Format a margin in percentage points with all its digits, at least one after the point."""
+        digits = f"{100 * value:.12g}"
+        return self.marked(digits if "." in digits or "e" in digits else f"{digits}.0")
+
     def count(self, value: int) -> str:
         return self.marked(f"{value:,}")
 

@@ -105,6 +105,7 @@ def _environment(t: Text) -> Environment:
     environment.filters |= {
         "number": t.number,
         "points": t.points,
+        "margin": t.margin,
         "p": t.p,
         "p_is": t.p_is,
         "percent": t.percent,

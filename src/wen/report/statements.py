@@ -9,7 +9,7 @@ HYPOTHESES = ("H1", "H2", "H3", "H4")
 
 def hypothesis(key: str, evidence: dict[str, Any], t: Text) -> str:
     """State the verdict on a hypothesis, and the difference that its tests had the power to detect."""
-    result, margin = evidence["hypotheses"][key], t.number(100 * evidence["margin"], 1)
+    result, margin = evidence["hypotheses"][key], t.margin(evidence["margin"])
     if result["p_adjusted"] is None:
         return t(f"result.missing.{key}")
     sentences = [t(f"result.{key}.{result['verdict']}", p=t.p_is(result["p_adjusted"]), margin=margin)]

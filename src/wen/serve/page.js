@@ -227,7 +227,7 @@ function addRow(cell) {
 }
 
 function said(text) {
-  for (const [found, instead] of given.phrases) text = text.replace(new RegExp(found), instead);
+  for (const [found, instead] of given.phrases) text = text.replace(new RegExp(found, "g"), instead);
   return text;
 }
 
