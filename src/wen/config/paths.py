@@ -32,6 +32,8 @@ class Paths:
     """Every file of `raw`, by which DVC knows it: the images themselves are kept by neither git nor DVC."""
     weights_list = Place("data/weights.txt")
     """Which pretrained weights params.yaml names."""
+    beside_list = Place("data/beside.txt")
+    """Which results `report.beside` names."""
     code = Place("data/code")
     synthetic = Place("data/synthetic")
     index = Place("data/index.csv")

@@ -1,4 +1,4 @@
-"""List the inputs that are outside git and DVC: the raw images and the pretrained weights.
+"""List the inputs that are outside git and DVC, or in another revision: raw images, weights, and results beside these.
 
 Stages depend on these lists instead of the files. A clone with the results but without the images is therefore up to
 date, and an experiment in one of DVC's temporary folders reads the images of its study.
@@ -6,6 +6,7 @@ date, and an experiment in one of DVC's temporary folders reads the images of it
 
 import csv
 import io
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -18,15 +19,17 @@ from wen.errors import WenError
 from wen.files import read_json, write_text
 from wen.integrity import one_run
 from wen.integrity.lock import stages
+from wen.integrity.revision import results_of
 from wen.integrity.store import Digests
 from wen.systems import wanted
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write the lists of raw images and of pretrained weights, and the needs of the published systems.
+    """Write the lists of raw images, pretrained weights and results, and the needs of the published systems.
 
     - data/raw.csv: path, size and MD5 of every raw file.
     - data/weights.txt: name and origin of the pretrained weights, with the hash of their file or their release.
+    - data/beside.txt: the revision that ``report.beside`` names, with the id of its results.
     - data/networks/wanted/: see `wen.systems.wanted`.
 
     If the files are missing but an earlier list exists, the list stays.
@@ -38,6 +41,7 @@ def run(params: Params, paths: Paths) -> None:
     """
     _list_images(params, paths)
     _list_weights(params.backbone, paths)
+    _list_beside(params.report.beside, paths)
     wanted.run(params, paths, lambda options: _weights_of_system(options, paths))
 
 
@@ -135,6 +139,19 @@ def _weights_of_system(options: Backbone, paths: Paths) -> tuple[str, str]:
     if recorded.get("network") == options.model_dump(mode="json"):
         return recorded["weights"], recorded["missing"]
     return "", f"no such file: {paths.weights(options.weights)}"
+
+
+def _list_beside(revision: str | None, paths: Paths) -> None:
+    """Identify the results beside this study's, so that the report reruns when a branch moves to others."""
+    text = "none"
+    if revision:
+        try:
+            text = f"{revision} {results_of(revision, paths.home)}"
+        except WenError as error:
+            print(error, file=sys.stderr)
+            earlier = _recorded(paths.beside_list).strip()
+            text = earlier if earlier.startswith(f"{revision} ") else f"{revision} not found"
+    _replace(paths.beside_list, f"{text}\n", "results beside these")
 
 
 def packaged(network: str) -> str:

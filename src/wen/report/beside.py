@@ -2,14 +2,13 @@
 
 import json
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from wen.config.paths import Paths
 from wen.errors import Message
+from wen.integrity.revision import EVIDENCE, commit_of
 
-EVIDENCE = "metrics/evidence.json"
 NEEDED = ("dataset", "unit", "test_set", "images", "subjects", "network", "reading", "summary", "hypotheses")
 
 
@@ -19,7 +18,7 @@ def other_study(revision: str | None, paths: Paths, evidence: dict[str, Any]) ->
     Parameters
     ----------
     revision : str or None
-        A commit, branch or tag of the study's git repository.
+        A commit, branch, tag or experiment of the study's git repository.
     paths : Paths
     evidence : dict
         This study's.
@@ -32,14 +31,14 @@ def other_study(revision: str | None, paths: Paths, evidence: dict[str, Any]) ->
     """
     if not revision:
         return None
-    found = _read(revision, paths.root)
+    found = _read(revision, paths.home)
     problem = found if isinstance(found, str) else _problem(found, evidence)
     if problem:
         print(f"report.beside: {revision}: {problem}; the report is written without it", file=sys.stderr)
         return None
     assert isinstance(found, dict)
     # A study of before the published systems has none.
-    return {"revision": _with_commit(revision, paths.root), "systems": found.get("systems", [])} | {
+    return {"revision": _with_commit(revision, paths.home), "systems": found.get("systems", [])} | {
         key: found[key] for key in NEEDED
     }
 
@@ -61,11 +60,8 @@ def _read(revision: str, root: Path) -> dict[str, Any] | Message:
 
 
 def _with_commit(revision: str, root: Path) -> str:
-    """Add the commit to the name of a branch or tag, which may move on without a new report."""
-    from scmrepo.git import Git
-
-    with closing(Git(str(root.resolve()))) as repository:
-        commit = str(repository.resolve_rev(revision))
+    """Add the commit to the name of a branch, tag or experiment."""
+    commit = commit_of(revision, root)
     return revision if commit.startswith(revision) else f"{revision} ({commit[:7]})"
 
 
