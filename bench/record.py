@@ -7,6 +7,7 @@ the same command goes on: DVC repeats no finished stage, and a model goes on fro
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -79,12 +80,16 @@ def prepared(root: Path, commit: str, data: Path, values: Mapping[str, Any]) -> 
     Raises
     ------
     WenError
-        If what has been begun is of another commit.
+        If what has been begun is of another commit, other images or another configuration.
     """
+    of = json.dumps({"images": str(data), "configuration": values}, sort_keys=True)
     if root.is_dir():
         begun = output(["git", "rev-parse", "begun^"], root).strip()
         if begun != commit:
             raise WenError(f"{root}: begun at commit {begun[:10]}, and this is {commit[:10]}; remove it to begin anew")
+        before = output(["git", "config", "--default", "{}", "--get", "record.of"], root)
+        if before.strip() != of:
+            raise WenError(f"{root}: begun with {before.strip()}, and this is {of}; remove it to begin anew")
         return root
     with atomic(root) as partial:
         run(["git", "clone", "--quiet", str(PROJECT), str(partial)], PROJECT)
@@ -92,7 +97,7 @@ def prepared(root: Path, commit: str, data: Path, values: Mapping[str, Any]) -> 
         run(["dvc", "cache", "dir", "--local", str(root.parent.resolve() / "cache")], partial)
         run(["wen", "study", str(data), "--profile", "laptop", "--incomplete"], partial)
         set_values(partial / "params.yaml", values)
-        for key, value in (("user.name", "record"), ("user.email", "record@localhost")):
+        for key, value in (("user.name", "record"), ("user.email", "record@localhost"), ("record.of", of)):
             run(["git", "config", key, value], partial)
         run(["git", "commit", "--quiet", "--all", "--message", f"The record: {root.name}"], partial)
         run(["git", "tag", "begun"], partial)

@@ -100,6 +100,17 @@ def test_it_goes_on_at_no_other_commit_than_it_began_at(project: Study, data: tu
     project.run("git", "reset", "--quiet", "--hard", "HEAD~")
 
 
+@pytest.mark.usefixtures("begun")
+def test_it_goes_on_with_no_other_images_or_configuration(project: Study, data: tuple[str, str]) -> None:
+    where = project.root.parent
+    (where / "others").mkdir()
+    said = record(project, "--data", str(where / "others"), "--only", "by-image", fails=True)
+    assert "by-image: begun with" in said
+    (where / "record.yaml").write_text("by-image: {seed: 7}\n")
+    said = record(project, *data, "--configurations", str(where / "record.yaml"), fails=True)
+    assert "by-image: begun with" in said
+
+
 def test_a_page_of_studies_that_were_run_in_another_way_says_how(project: Study) -> None:
     where = project.root.parent
     record(project, "--studies", str(where / "none"), "--target", str(where / "page"), "--page", "Run by hand")
