@@ -34,6 +34,7 @@ plt.rcParams.update(
         "legend.frameon": False,
         "svg.hashsalt": "wen",
         "svg.fonttype": "none",
+        "text.parse_math": False,  # the name of a class may hold dollars
     }
 )
 

@@ -108,7 +108,7 @@ def _cells(params: Params, paths: Paths, cells: int, subjects: int) -> None:
     dataset = {
         "images": cells, "positive": 160, "negative": 80, "subjects": subjects or None, "duplicate_pairs": 0,
         "people": {"of_both_classes": []} if subjects else None, "width": [32, 32], "height": [32, 32], "padded": 0,
-        "unlike": {"count": 0, "examples": []},
+        "unlike": {"count": 0, "examples": []}, "not_read": {}, "labelled_but_missing": 0,
     }  # fmt: skip
     none = {"pairs": 0, "pairs_across_subjects": 0, "pairs_by_subjects": {}, "between_classes": []}
     write_json(paths.dataset_metrics, dataset | {"copies": {"exact": none, "near": none}})

@@ -2,10 +2,12 @@
 
 import re
 from collections import Counter
+from typing import Any
 
 import pytest
 from report_study import PageOf, section_of
 
+from wen.config.params import Params
 from wen.report import checklist
 from wen.report.language import Text, listed
 from wen.results import gather
@@ -48,3 +50,59 @@ def test_the_page_shows_every_item_with_the_numbers_of_the_run(page_of: PageOf, 
     test_images = (gather(params, paths).cells.part == "test").sum()
     assert {"en": f"Test set: {test_images} images", "id": f"Data uji: {test_images} citra"}[language] in text
     assert "{" not in text
+
+
+SETTINGS = {
+    "no second stage": (
+        {"finetune": {"epochs": 0}},
+        ("only the head is trained", "no fine-tuning", "the head's training", "of the head alone"),
+        ("then fine-tuning", "in two stages", "both stages", "stage 2 of training"),
+    ),
+    "no random views": (
+        {"augment": {"horizontal_flip": 0.0, "vertical_flip": 0.0, "brightness": 0.0, "contrast": 0.0}},
+        ("random views: none",), ("flips", "brightness"),
+    ),
+    "other views": ({"augment": {"rotate": 9.0, "hue": 0.1}}, ("flips, rotation, brightness, contrast, hue",), ()),
+    "a regularised training": (
+        {"train": {"weight_decay": 0.01, "ema": 0.99, "label_smoothing": 0.1, "schedule": "cosine"}},
+        ("weight decay 0.01", "decay 0.99", "label smoothing 0.1", "cosine schedule"), (),
+    ),
+    "a central square": ({"images": {"crop": 24}}, ("its centre, is used",), ("Full images are used",)),
+    "full images": ({"images": {"crop": None}}, ("Full images are used",), ("its centre",)),
+    "no near-copies, by subject": (
+        {"dataset": {"near_copies": False}, "split": {"unit": "subject"}},
+        ("Subject and duplicates.", "Jackknife intervals over subjects"), ("near-copies.", "Bootstrap intervals"),
+    ),
+    "scaled and turned": (
+        {"calibration": "temperature", "predict": {"tta": "flips"}},
+        ("each scaled by a temperature", "the mean over 4 turned copies"), (),
+    ),
+}  # fmt: skip
+
+
+def filled(values: dict[str, Any], of_dataset: dict[str, Any], **changes: Any) -> str:
+    """The checklist of a study with other parameters."""
+    for key, value in changes.items():
+        values[key] = values.get(key, {}) | value if isinstance(value, dict) else value
+    part = {"images": 9, "positive": 5, "negative": 4, "subjects": 3}
+    split = {"test": part, "development": part, "excluded": part, "test_and_development": {"shared_subjects": 0}}
+    about = {"images": 27, "subjects": 6, "not_read": {}, "labelled_but_missing": 0} | of_dataset
+    measured = {"dataset": about, "split": split, "stages": {"head": 1, "finetune": 0}}
+    items = checklist.checklist(Params.model_validate(values), measured, Text("en"))
+    return "\n".join(item["text"] for state in items.values() for item in state)
+
+
+@pytest.mark.parametrize(("changes", "said", "unsaid"), SETTINGS.values(), ids=SETTINGS)
+def test_an_item_says_what_this_study_does(
+    values: dict[str, Any], changes: dict[str, Any], said: tuple[str, ...], unsaid: tuple[str, ...]
+) -> None:
+    text = filled(values, {}, **changes)
+    assert [words for words in said if words not in text] == []
+    assert [words for words in unsaid if words in text] == []
+
+
+def test_files_that_were_not_used_are_counted(values: dict[str, Any]) -> None:
+    kinds = {"archives": {"count": 2, "examples": []}, "other files": {"count": 1, "examples": []}}
+    text = filled(values, {"not_read": kinds, "labelled_but_missing": 3})
+    assert text.count("3 other files of the data folder were not used") == 2
+    assert text.count("3 images of the preliminary set have a label but no file") == 2

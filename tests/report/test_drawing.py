@@ -49,6 +49,13 @@ def test_the_cells_of_a_matrix_are_named_by_its_ticks() -> None:
 
 
 @pytest.mark.usefixtures("all_formats")
+def test_a_dollar_in_the_name_of_a_class_begins_no_formula(tmp_path: Path) -> None:
+    figure, axes = plt.subplots()
+    axes.set_xlabel(r"$\frac{1$ or $5$")
+    assert r"$\frac{1$ or $5$" in write({"one": figure}, tmp_path / "figures", Text("en"))["one"]
+
+
+@pytest.mark.usefixtures("all_formats")
 @pytest.mark.parametrize(("language", "tick"), [("en", "0.2"), ("id", "0,2")])
 def test_a_figure_is_kept_as_svg_with_text_pdf_png_and_csv(tmp_path: Path, language: str, tick: str) -> None:
     elements = write({"losses": drawn()}, tmp_path / "figures", Text(language))

@@ -2,6 +2,7 @@
 
 import html
 import re
+import zipfile
 
 import pytest
 from conftest import PROJECT
@@ -104,3 +105,19 @@ def test_what_separates_people_says_so_of_known_people_alone(language: str) -> N
 def test_a_claim_on_other_data_names_both_and_takes_neither_for_the_other() -> None:
     assert "other cells" not in Text("en")("systems.why.other_data", data="ALL-IDB", dataset="ALL_IDB2")
     assert "ALL_IDB2" in Text("id")("systems.why.other_data", data="ALL-IDB", dataset="ALL_IDB2")
+
+
+def test_names_of_classes_and_data_stay_as_they_are(make_study: MakeStudy, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page says what C-NMC's classes are by the names that a study gives them."""
+    params, paths = make_study(
+        dataset={"classes": ["$5$ cells", r"$\frac{1$"], "name": "Lab [2024] [/x] [red]"},
+        calibration="temperature", ensemble="single",
+    )  # fmt: skip
+    text = written((params, paths))["index.html"]
+    assert r"$\frac{1$ (leukaemic blast) is the positive class, $5$ cells (healthy cell) the negative" in text
+    assert r"\$5\$ cells" in (paths.report / "chapter4.tex").read_text()
+    with zipfile.ZipFile(paths.report / "chapter4.docx") as archive:
+        assert "$5$ cells" in archive.read("word/document.xml").decode()
+    assert "Temperature scaling is on (calibration: temperature in params.yaml), but for ensembles only" in text
+    terminal.run(params, paths)
+    assert "Lab [2024] [/x] [red]" in capsys.readouterr().out

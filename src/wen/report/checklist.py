@@ -4,7 +4,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from wen.config.params import Params
+from wen.config.params import Augment, Params
 from wen.report.language import Text, listed
 
 STATES = ("open", "filled", "not_applicable")
@@ -33,12 +33,23 @@ def checklist(params: Params, measured: dict[str, Any], t: Text) -> dict[str, li
     doi:10.1136/bmj-2023-078378; their topics are paraphrased.
     """
     environment = Environment(undefined=StrictUndefined)
-    environment.filters |= {"count": t.count, "number": t.number}
+    environment.filters |= {"count": t.count, "number": t.number, "given": t.given}
     synthetic = params.dataset.source == "synthetic"
-    facts = {"params": params, "synthetic": synthetic, "t": t} | measured
+    facts = {"params": params, "synthetic": synthetic, "t": t, "views": _views(params.augment, t)} | measured
+    facts["unused"] = sum(kind["count"] for kind in measured["dataset"]["not_read"].values())
     items: dict[str, list[dict[str, Any]]] = {state: [] for state in STATES}
     for entry in listed("checklist.yaml", t.language):
         state = next(state for state in STATES if state in entry)
         about = {key: entry[key] for key in ("guideline", "item", "topic")}
         items[state].append(about | {"text": environment.from_string(entry[state]).render(facts)})
     return items
+
+
+def _views(augment: Augment, t: Text) -> str:
+    """Name the random changes of training images that are on."""
+    amounts = {
+        "flips": max(augment.horizontal_flip, augment.vertical_flip),
+        "turns": augment.turns,
+        **{name: getattr(augment, name) for name in ("rotate", "brightness", "contrast", "hue", "saturation")},
+    }
+    return ", ".join(t(f"augment.{name}") for name, amount in amounts.items() if amount) or t("augment.none")

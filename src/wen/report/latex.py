@@ -20,6 +20,8 @@ SPECIAL = {
     "<": r"\textless{}", ">": r"\textgreater{}", "²": r"\textsuperscript{2}",
     BREAK: r"\allowbreak{}",
 } | {c: rf"\{c}" for c in "&%$#_{}"}  # fmt: skip
+MATH = r"\$[A-Za-z]_[^$]+\$"
+"""A formula in a text, such as $w_k$; any other dollar is one, as in the name of a class."""
 _MINUS = r"(?<!\w)-(?=\d)"
 _POWER = r"\b(\d+(?:[.,]\d+)?)e-(\d+)\b"
 
@@ -75,8 +77,8 @@ def latex(name: str, caption: str, columns: Sequence[Column], rows: Sequence[Seq
 
 
 def escaped(text: str) -> str:
-    """Escape text for LaTeX; a rate such as 1e-05 becomes a power of ten, and what is between $ and $ is kept."""
-    return re.sub("|".join((r"\$[^$]+\$", _POWER, _MINUS, *map(re.escape, SPECIAL))), _replaced, text)
+    """Escape text for LaTeX; a rate such as 1e-05 becomes a power of ten, and `MATH` is kept."""
+    return re.sub("|".join((MATH, _POWER, _MINUS, *map(re.escape, SPECIAL))), _replaced, text)
 
 
 def _replaced(match: re.Match[str]) -> str:

@@ -37,7 +37,7 @@ def run(params: Params, paths: Paths) -> None:
     study, t = gather(params, paths), Text(params.report.language, params.dataset.classes)
     evidence = read_json(paths.evidence)
     _warn_of_other_runs(params, paths)
-    terminal = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    terminal = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, markup=False)
     measures = SHOWN if terminal.width >= 90 else SHOWN[1:]
     terminal.print(_table(study, evidence["intervals"], measures, t))
     terminal.print(t("results.champion"))

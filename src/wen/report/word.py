@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from wen.report.blocks import REFERENCE, WIDTH, Block, Placed
 from wen.report.language import Text
-from wen.report.latex import BREAK, Cell, Column
+from wen.report.latex import BREAK, MATH, Cell, Column
 
 PARTS = {
     "[Content_Types].xml": "types.xml",
@@ -73,7 +73,7 @@ def picture(folder: Path, name: str) -> bytes:
 
 def plain(text: str) -> str:
     """Convert LaTeX notation to Unicode: 1e-05 to 10⁻⁵, $w_k$ to wₖ, a hyphen before a number to a minus sign."""
-    text = text.replace("\\sum_", "Σ_").replace("$", "").replace(BREAK, "")
+    text = re.sub(MATH, lambda match: match[0].strip("$").replace("\\sum_", "Σ_"), text).replace(BREAK, "")
     text = re.sub(r"(?<=[wMΣ])_(\d+|[ik])\b", lambda match: match[1].translate(SUBSCRIPT), text)
     text = re.sub(r"\b(\d+(?:[.,]\d+)?)e-(\d+)\b", _power, text)
     return re.sub(r"(?<!\w)-(?=\d)", "\N{MINUS SIGN}", text)
