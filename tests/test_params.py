@@ -86,6 +86,24 @@ def test_an_impossible_value_gives_one_line_that_names_the_key(values: dict[str,
         assert line.startswith(f"params.yaml: {key}"), (key, value)
 
 
+WRITTEN_OTHERWISE = {
+    "report.beside": ("12e4567", "should be text, found inf; write it in quotes"),
+    "dataset.classes": ("[0, 1]", "should be text, found 0; write it in quotes"),
+    "augment.turns": ("yes", "should be true or false, found 'yes'; write one of these"),
+    "schemes": ("kappa", "should be a list, found 'kappa'; write it in brackets, e.g. [a, b]"),
+}
+
+
+@pytest.mark.parametrize(("key", "written", "said"), [(key, *how) for key, how in WRITTEN_OTHERWISE.items()])
+def test_a_value_that_yaml_takes_for_another_type_is_told_how_to_write(
+    values: dict[str, Any], key: str, written: str, said: str
+) -> None:
+    put(values, key, "HERE")
+    with pytest.raises(WenError) as caught:
+        parse(as_text(values).replace("HERE", written), Path("params.yaml"))
+    assert said in str(caught.value)
+
+
 def test_a_side_in_which_no_cell_can_be_drawn_is_refused(values: dict[str, Any]) -> None:
     put(values, "images.crop", None)
     for side in (1, 8, 15, None):

@@ -72,7 +72,7 @@ def test_an_experiment_in_a_temporary_folder_prepares_the_images_again(brought: 
 @pytest.mark.parametrize(
     ("section", "key", "value", "message"),
     [
-        ("dataset", "complete", "yes", "dataset.complete: should be a valid boolean, found 'yes'"),
+        ("dataset", "complete", "yes", "dataset.complete: should be true or false, found 'yes'"),
         ("backbone", "name", "tf_efficientnet_lite9", "backbone.name: timm has no 'tf_efficientnet_lite9'"),
         ("finetune", "unfreeze_from", "blocks.9", "finetune.unfreeze_from: blocks.9: the network has no such module"),
         ("backbone", "weights", "nowhere.pth", "backbone.weights: no such file:"),

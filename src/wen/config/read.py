@@ -13,6 +13,13 @@ from wen.config.types import Section, brief
 from wen.errors import Message, WenError
 from wen.names import shown
 
+EXPECTED: dict[str, tuple[Message, Message]] = {
+    "string_type": ("text", "write it in quotes"),  # YAML takes the commit 12e4567 for a number
+    "bool_type": ("true or false", "write one of these"),  # YAML 1.2 takes yes and no for texts
+    "list_type": ("a list", "write it in brackets, e.g. [a, b]"),
+}
+"""What a value of another type should be, and how to write it, by pydantic's name of the problem."""
+
 
 def load(path: Path) -> Params:
     """Read and check a params.yaml.
@@ -72,6 +79,8 @@ def sentence(problem: Any, known: list[str]) -> Message:
     if kind == "value_error":  # _hang_together names the key itself
         message = str(problem["msg"]).removeprefix("Value error, ")
         return f"{key}: {message}" if key else message
+    if kind in EXPECTED:
+        return f"{key or 'a key'}: should be {EXPECTED[kind][0]}, found {brief(found)}; {EXPECTED[kind][1]}"
     message = problem["msg"].removeprefix("Input ")
     return f"{key or 'a key'}: {message[0].lower()}{message[1:]}, found {brief(found)}"
 
