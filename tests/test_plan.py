@@ -213,6 +213,17 @@ def test_the_plan_tells_room_work_and_hours(
     assert "hours" not in capsys.readouterr().out
 
 
+def test_of_a_study_without_stage_2_the_plan_says_nothing_of_it(
+    tiny: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heads = tiny.model_copy(update={"finetune": tiny.finetune.model_copy(update={"epochs": 0})})
+    plan.run(heads, Paths(), calibrate=False)
+    text = capsys.readouterr().out
+    assert "of which only the head is trained" in text
+    assert "memory, stage 2" not in text
+    assert "Stage 2 of one model needs" not in text
+
+
 @pytest.mark.parametrize("needed", [10**9, 7 * 10**9, 9 * 10**9])
 def test_the_plan_compares_stage_2_with_the_memory_that_is_free(tiny: Params, needed: int) -> None:
     text = fit(needed, 8 * 10**9, torch.device("cpu"), tiny)

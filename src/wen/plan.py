@@ -60,9 +60,12 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
     shared, unshared = work(params, images, cost), work(params, images, cost, sharing=False)
     console = Console(width=110)
     where = device.choose(device_name, params.compute)
+    parameters = f"{cost.parameters / 1e6:.1f} M parameters"
+    trained = f"trained from {cost.unfreeze_from} on; {cost.trainable / 1e6:.1f} of {parameters}"
+    if not params.finetune.epochs:
+        trained = f"of which only the head is trained; {parameters}"
     print(
-        f"Network: {params.backbone.name} at {params.images.size} px, trained from {cost.unfreeze_from} on; "
-        f"{cost.trainable / 1e6:.1f} of {cost.parameters / 1e6:.1f} M parameters;\n"
+        f"Network: {params.backbone.name} at {params.images.size} px, {trained};\n"
         f"  {cost.trunk / 1e9:.3g} (frozen) + {cost.tail / 1e9:.3g} (trained) G multiply-adds per image\n"
         f"Study: {len(params.rates)} learning rates x {len(params.folds)} folds, at most {params.head.epochs} + "
         f"{params.finetune.epochs} epochs over {params.augment.views} views\n"
@@ -71,7 +74,8 @@ def run(params: Params, paths: Paths, calibrate: bool, device_name: str = "auto"
     )
     console.print(_disk_table(params, images, cost))
     _save_size(params, images, cost, paths)
-    print(fit(memory_of_stage_2(params, cost), memory_of(where), where, params))
+    if params.finetune.epochs:
+        print(fit(memory_of_stage_2(params, cost), memory_of(where), where, params))
     rates = costs.rates(params, cost, where) if calibrate else None
     console.print(_work_table(shared, unshared, rates))
     print(describe(params, images.total, images.train, None if rates is None else float(STORED @ rates)), end="")
@@ -203,7 +207,7 @@ def _disk_table(params: Params, images: Images, cost: Cost) -> Table:
         table.add_column(heading, justify="right" if heading == "GB" else "left")
     memory = ("device memory, stage 2", memory_of_stage_2(params, cost),
               f"batch {params.train.batch_size}, float32; about half in mixed precision")  # fmt: skip
-    for what, size, how in (*disk_usage(params, images, cost), memory):
+    for what, size, how in (*disk_usage(params, images, cost), *[memory] * bool(params.finetune.epochs)):
         table.add_row(what, f"{size / 1e9:,.2f}", how)
     return table
 

@@ -110,7 +110,7 @@ def test_a_claim_on_other_data_names_both_and_takes_neither_for_the_other() -> N
 def test_names_of_classes_and_data_stay_as_they_are(make_study: MakeStudy, capsys: pytest.CaptureFixture[str]) -> None:
     """The page says what C-NMC's classes are by the names that a study gives them."""
     params, paths = make_study(
-        dataset={"classes": ["$5$ cells", r"$\frac{1$"], "name": "Lab [2024] [/x] [red]"},
+        dataset={"classes": ["$5$ cells", r"$\frac{1$"], "name": "Lab [2024] [/x] [red] <b>"},
         calibration="temperature", ensemble="single",
     )  # fmt: skip
     text = written((params, paths))["index.html"]
@@ -119,5 +119,7 @@ def test_names_of_classes_and_data_stay_as_they_are(make_study: MakeStudy, capsy
     with zipfile.ZipFile(paths.report / "chapter4.docx") as archive:
         assert "$5$ cells" in archive.read("word/document.xml").decode()
     assert "Temperature scaling is on (calibration: temperature in params.yaml), but for ensembles only" in text
+    assert r"Lab \[2024\] \[/x\] \[red\] \<b\>" in (paths.report / "model-card.md").read_text()
+    assert r"\$5\$ cells" in (paths.report / "model-card.md").read_text()
     terminal.run(params, paths)
     assert "Lab [2024] [/x] [red]" in capsys.readouterr().out

@@ -5,6 +5,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from wen import markdown
 from wen.config.params import Params
 from wen.evaluation.metrics import MEASURES
 from wen.report.language import Text
@@ -16,5 +17,10 @@ def written(content: dict[str, Any], params: Params) -> str:
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     t = Text(params.report.language)
-    environment.filters |= {"number": t.number, "count": t.count, "plain": lambda value: t.marked(str(value))}
+    environment.filters |= {
+        "number": t.number,
+        "count": t.count,
+        "plain": lambda value: t.marked(str(value)),
+        "markdown": markdown.plain,
+    }
     return environment.get_template(f"card_{t.language}.md").render(content, params=params, measures=MEASURES, t=t)

@@ -6,6 +6,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from wen import markdown
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
@@ -72,7 +73,7 @@ def run(params: Params, paths: Paths) -> None:
         partial.mkdir()
         content["figures"] = drawing.write(drawn, partial / "figures", t)
         write_text(partial / "index.html", environment.get_template("report.html").render(content))
-        write_text(partial / "model-card.md", environment.get_template("model-card.md").render(content))
+        write_text(partial / "model-card.md", _card(params, content))
         printed = tables.write(study, evidence, partial / "tables", t)
         chapter.write(content, printed, drawn, partial, t)
     with atomic(paths.summary) as partial:
@@ -80,6 +81,12 @@ def run(params: Params, paths: Paths) -> None:
             write_json(partial / f"{file_name(row)}.json", {measure: row[measure] for measure in SHOWN})
     write_json(paths.evidence, evidence)
     write_json(paths.headline, evaluate(study.label, study.focus.probability))
+
+
+def _card(params: Params, content: dict[str, Any]) -> str:
+    """Render the model card, in which the names of the classes are those of Markdown."""
+    t = Text(params.report.language, [markdown.plain(name) for name in params.dataset.classes])
+    return _environment(t).get_template("model-card.md").render(content)
 
 
 def _about(study: Study, paths: Paths) -> dict[str, Any]:
@@ -113,7 +120,7 @@ def _environment(t: Text) -> Environment:
         "between": t.between,
     }
     environment.filters["row_name"] = t.row
-    environment.filters["given"] = t.given
+    environment.filters |= {"given": t.given, "markdown": markdown.plain}
     return environment
 
 
