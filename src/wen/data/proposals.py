@@ -19,7 +19,7 @@ FLAT = 0.25  # grey levels of standard deviation; a cell with less has no textur
 WELL_INSIDE = 230  # of 255: cover of a pixel away from the rim, which JPEG and another cut change
 CLIP = 1.5  # standard deviations; a dark rim, which another cut takes away, is not to outweigh the texture
 LENGTH = 4000  # of a texture as a vector; products are below 2**24, so float32 adds them up exactly, in any order
-ROWS = 512  # compared with all others at once
+ROWS = 128  # compared with all others at once
 MOST = 200  # proposals an image, the most alike; bounds the work where all images are alike
 
 
@@ -82,35 +82,41 @@ def _alike(place: _Place, source: _Place, turn: int) -> np.ndarray:
     one_textures, other_textures = _rows(place.texture), _rows(_turned(source.texture, turn))
     inside, well = _turned(source.inside, turn), _turned(source.well, turn)
     used = place.well.any(axis=0) & well.any(axis=0)
-    one_powers = _powers(place.inside[:, used], place.well[:, used]).transpose(0, 2, 1)
+    one_powers = _powers(place.inside[:, used], place.well[:, used])
     other_powers = _powers(inside[:, used], well[:, used])
     found = [np.empty((0, 4))]
     for start in range(0, len(one_textures), ROWS):
-        alike = one_textures[start : start + ROWS] @ other_textures[start:].T >= ALIKE * LENGTH**2
-        for row in np.flatnonzero(alike.any(axis=1)):
-            one, others = start + row, start + row + 1 + np.flatnonzero(alike[row, row + 1 :])
-            correlation = _correlation(one_powers[one], other_powers[others])
-            kept = np.flatnonzero(correlation >= ALIKE_INSIDE)
-            if len(kept):
-                kept = kept[np.argsort(-correlation[kept], kind="stable")[: MOST + 1]]
-                columns = np.full(len(kept), one), others[kept], np.full(len(kept), turn), correlation[kept]
-                found.append(np.column_stack(columns))
+        block = slice(start, start + ROWS)
+        alike = one_textures[block] @ other_textures[start:].T >= ALIKE * LENGTH**2
+        likely = np.flatnonzero(alike.any(axis=0))
+        places = np.flatnonzero(alike[:, likely])
+        correlation = _correlation(one_powers[:, block], other_powers[:, start + likely], places)
+        rows, columns = np.divmod(places, len(likely))
+        pairs = np.column_stack([start + rows, start + likely[columns], np.full(len(places), turn), correlation])
+        ranked, rank = _ranked(pairs[(correlation >= ALIKE_INSIDE) & (pairs[:, 0] < pairs[:, 1])])
+        found.append(ranked[rank <= MOST])
     return np.concatenate(found)
 
 
 def _powers(levels: np.ndarray, well: np.ndarray) -> np.ndarray:
-    """Each image's levels to the power of 0, 1 and 2, 0 where not well inside: shape (images, 3, pixels)."""
+    """Each image's levels to the power of 0, 1 and 2, 0 where not well inside: shape (3, images, pixels)."""
     levels = levels.astype(np.float32)
-    return np.stack([well.astype(np.float32), levels, levels**2], axis=1)
+    return np.stack([well.astype(np.float32), levels, levels**2])
 
 
-def _correlation(one: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Correlations, over what is well inside both, of an image, of shape (pixels, 3), with others, (n, 3, pixels)."""
-    sums = (others.reshape(-1, len(one)) @ one).reshape(-1, 3, 3).astype(float)
-    count = np.maximum(sums[:, 0, 0], 1)
-    of_one, of_other, together = sums[:, 0, 1], sums[:, 1, 0], sums[:, 1, 1]
-    spread_one, spread_other = sums[:, 0, 2] - of_one**2 / count, sums[:, 2, 0] - of_other**2 / count
-    return (together - of_one * of_other / count) / np.sqrt(np.maximum(spread_one * spread_other, 1))
+def _correlation(one: np.ndarray, other: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Correlations over what is well inside both, at places of the flattened matrix of all pairs.
+
+    Products of matrices give the sums of far more pairs in the same time than a sum for each pair.
+    """
+
+    def sums(power: int, by: int) -> np.ndarray:
+        return (one[power] @ other[by].T).take(places).astype(float)
+
+    count = np.maximum(sums(0, 0), 1)
+    of_one, of_other = sums(1, 0), sums(0, 1)
+    spread_one, spread_other = sums(2, 0) - of_one**2 / count, sums(0, 2) - of_other**2 / count
+    return (sums(1, 1) - of_one * of_other / count) / np.sqrt(np.maximum(spread_one * spread_other, 1))
 
 
 def _rows(images: np.ndarray) -> np.ndarray:
@@ -125,8 +131,13 @@ def _best(found: np.ndarray) -> Proposals:
     """Take each pair and turn once, where it is most alike, and of each image the most alike."""
     found = found[np.lexsort((-found[:, 3], *found[:, 2::-1].T))]
     found = found[np.any(np.diff(found[:, :3], axis=0, prepend=-1), axis=1)]
-    found = found[np.lexsort((-found[:, 3], found[:, 0]))]
-    rank = np.arange(len(found)) - np.searchsorted(found[:, 0], found[:, 0])
+    found, rank = _ranked(found)
     crowded = np.unique(found[rank >= MOST, 0]).astype(int)
     pairs = found[rank < MOST, :3].astype(int)
     return Proposals(pairs[np.lexsort(pairs[:, ::-1].T)], crowded)
+
+
+def _ranked(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sort by image, the most alike first, and give each row's rank within its image, from 0."""
+    found = found[np.lexsort((-found[:, 3], found[:, 0]))]
+    return found, np.arange(len(found)) - np.searchsorted(found[:, 0], found[:, 0])
