@@ -1,4 +1,4 @@
-"""The command line: one command for each stage of dvc.yaml, and what a person needs around them."""
+"""The command line: a command for each stage of dvc.yaml, and the commands around them."""
 
 import os
 import sys
@@ -36,9 +36,9 @@ Device = Annotated[
 def main() -> None:
     """Run the command line."""
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a file's name can be any bytes
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # file names can contain any bytes
     with reported():
-        app(prog_name="wen")  # not "python -m wen", by which a shell would not know what it completes
+        app(prog_name="wen")  # with "python -m wen", shell completion would not work
 
 
 def _print_release(wanted: bool) -> None:
@@ -287,7 +287,7 @@ def report() -> None:
 
     from wen.report import page
 
-    gc.freeze()  # else statsmodels searches all that is imported for garbage, at every correction of p-values
+    gc.freeze()  # statsmodels collects garbage at every correction of p-values; frozen objects are left out
     page.run(*_study())
 
 
@@ -300,7 +300,7 @@ def results() -> None:
 
 
 class Form(StrEnum):
-    """How rows are written."""
+    """Format of the rows."""
 
     table = "table"
     csv = "csv"

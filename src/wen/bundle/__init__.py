@@ -1,1 +1,1 @@
-"""A bundle: a folder with a classifier that has left its study, and all that it needs to answer."""
+"""Bundles: folders with one classifier and everything needed to apply it without its study."""

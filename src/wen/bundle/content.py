@@ -1,4 +1,4 @@
-"""What classifier.json has to say for a classifier to be applied, in a bundle or kept by its study."""
+"""The part of classifier.json that is needed to apply a classifier, in a bundle or in a study's cache."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from wen.results import Classifier
 
 
 def applied(classifier: Classifier, study: str, params: Params, paths: Paths) -> dict[str, Any]:
-    """List what `wen.bundle.read.opened` reads of a classifier of networks."""
+    """Describe a classifier of networks for `wen.bundle.read.opened`."""
     described = zip(classifier.members, classifier.weight, classifier.temperature, strict=True)
     return {
         "classifier": classifier.id,

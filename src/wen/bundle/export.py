@@ -1,4 +1,4 @@
-"""``wen export``: a classifier of the study as a folder that needs the study no more."""
+"""``wen export``: write a classifier to a folder that can be used without the study."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -27,13 +27,13 @@ from wen.report.provenance import provenance
 from wen.results import Classifier, gather
 
 STATISTICS = ("width", "height", "cell_area_share", "cell_intensity")
-"""Of metrics/dataset.json: least and greatest size, px, and means of each class."""
+"""Keys of metrics/dataset.json: smallest and largest size in px, and means of each class."""
 COMPARED = 24
-"""Images of the test set on which ONNX Runtime is compared with torch, as many of noise besides."""
+"""Number of test images, and of noise images, on which ONNX Runtime is compared with torch."""
 
 
 def run(params: Params, paths: Paths, target: Path, name: str | None = None) -> None:
-    """Write a bundle: classifier.json, weights, the network for OpenVINO and as ONNX, and a model card.
+    """Write a bundle: classifier.json, weights, the network for OpenVINO and ONNX, and a model card.
 
     Parameters
     ----------
@@ -41,13 +41,13 @@ def run(params: Params, paths: Paths, target: Path, name: str | None = None) -> 
     target : Path
         The folder; an earlier bundle is replaced.
     name : str, optional
-        Of the classifier, as in metrics/evidence.json; else params.yaml's headline.
+        Name of the classifier, as in metrics/evidence.json; by default the one in focus.
 
     Raises
     ------
     WenError
-        If the folder holds something else, the study has not run or is not of one run, there is no such classifier, it
-        is no network, or ONNX Runtime gives other probabilities. Nothing is written then.
+        If the folder has other content; if the study has not run, or its files come from different runs; if the
+        classifier is unknown or not a network; or if ONNX Runtime gives other probabilities. Nothing is written then.
     """
     _check_target(target)
     onnx_file.check_installed()
@@ -96,7 +96,7 @@ def _check_target(target: Path) -> None:
 
 
 def _content(params: Params, paths: Paths, classifier: Classifier, assembly: Assembly) -> dict[str, Any]:
-    """What classifier.json says besides the hashes of files."""
+    """Return the content of classifier.json without the hashes of files."""
     dataset, split = read_json(paths.dataset_metrics), read_json(paths.split_metrics)
     applied = content.applied(classifier, study_id(params, paths), params, paths)
     return {
@@ -123,7 +123,7 @@ def _content(params: Params, paths: Paths, classifier: Classifier, assembly: Ass
 
 
 def _images(params: Params, paths: Paths) -> np.ndarray:
-    """Images of the test set, if they are at hand, and of noise, of shape (n, size, size, 3)."""
+    """Return images of noise and, if their files exist, of the test set, of shape (n, size, size, 3)."""
     size = params.images.size
     rng = np.random.default_rng(seed_for(params.seed, what="export"))
     noise = rng.integers(0, 256, (COMPARED, size, size, 3), dtype=np.uint8)

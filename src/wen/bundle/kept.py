@@ -1,8 +1,8 @@
-"""A study's classifiers, kept as a bundle keeps them, so that `wen classify` makes each of them once.
+"""A cache of the study's classifiers in the format of bundles, so that `wen classify` builds each of them once.
 
-The network for OpenVINO, made of the classifier's models and models/graph.json, depends on nothing that changes between
-two calls. It is kept in the study's .dvc/tmp and may be deleted. Torch and timm, which take most of the time before the
-first image, are needed for none of it.
+The network for OpenVINO is built from the classifier's models and models/graph.json, which do not change between two
+calls. It is cached in the study's .dvc/tmp, which may be deleted. A cached classifier needs no torch and timm, whose
+import takes most of the time before the first image.
 """
 
 import hashlib
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
     from wen.results import Classifier
 
 MOST = 2
-"""Classifiers that are kept; each takes the space of its members' weights."""
+"""Number of classifiers in the cache; each needs the disk space of its members' weights."""
 FILES = (manifest.WEIGHTS, manifest.OPENVINO)
 GPU_DRIVERS = ("/proc/driver/nvidia", "/dev/kfd", "/dev/dxg")
-"""What is there where torch may find a GPU, of NVIDIA or AMD, or of either on Windows' Linux."""
+"""Paths that exist if torch may find a GPU: NVIDIA, AMD, and either of them in Windows Subsystem for Linux."""
 
 
 def applies(params: Params, device: str) -> bool:
-    """Whether OpenVINO runs the networks, as far as that is known without torch."""
+    """Return whether OpenVINO runs the networks, as far as this is known without importing torch."""
     on_cpu = device == "cpu" or (device == "auto" and not any(Path(name).exists() for name in GPU_DRIVERS))
     compute = params.compute
     return on_cpu and compute.cpu_engine == "openvino" and compute.precision in ("auto", "float32")
 
 
 def place_of(params: Params, paths: Paths, study: str, classifier: str | None) -> Path:
-    """The folder of a classifier, by its study, the code and its libraries, and its name or what puts it in focus.
+    """Return the folder of a classifier, which depends on study, code, libraries, and name or focus.
 
     Parameters
     ----------
     params, paths
     study : str
-        `wen.identity.study_id`, which changes with the parameters and with all predictions.
+        The `wen.identity.study_id`, which changes with the parameters and the predictions.
     classifier : str, optional
-        Its name; else it is the one in focus.
+        Its name; by default the one in focus.
     """
     focus = None if classifier else [params.lr, params.ensemble, params.weighting, params.reading]
     made_by = [listed.fingerprint(), version("openvino")]
@@ -55,7 +55,7 @@ def place_of(params: Params, paths: Paths, study: str, classifier: str | None) -
 
 
 def members_of(place: Path, paths: Paths) -> list[Member] | None:
-    """The members of a classifier that is kept, if it is whole and their models are still there."""
+    """Return the members of a cached classifier; None if it is incomplete or a model is missing."""
     try:
         content = manifest.read(place)
     except WenError:
@@ -66,7 +66,7 @@ def members_of(place: Path, paths: Paths) -> list[Member] | None:
 
 
 def keep(place: Path, classifier: "Classifier", study: str, params: Params, paths: Paths) -> bool:
-    """Keep a classifier; False if it is not of networks, these cannot be traced, or the disk refuses it.
+    """Cache a classifier. False if it is not made of networks, if these cannot be traced, or if writing fails.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def keep(place: Path, classifier: "Classifier", study: str, params: Params, path
             (partial / manifest.OPENVINO).write_bytes(xml)
             manifest.write(content.applied(classifier, study, params, paths), partial, FILES)
         _drop_oldest(place)
-    except OSError:  # a full disk, or a folder that is not to be written
+    except OSError:  # a full disk or a read-only folder
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""classifier.json: what a bundle holds, and whether its files are what they were when it was written."""
+"""classifier.json: the content of a bundle, and the hashes of its files."""
 
 import hashlib
 import json
@@ -17,23 +17,23 @@ OPENVINO = "classifier.xml"
 ONNX = "classifier.onnx"
 CARD = "README.md"
 HASHED = (WEIGHTS, OPENVINO, ONNX)
-"""Files whose hashes the manifest has; the card may be edited."""
+"""Files whose hashes are in the manifest. The card is not among them, so it may be edited."""
 
 
 def write(content: dict[str, Any], folder: Path, hashed: Sequence[str] = HASHED) -> None:
-    """Write classifier.json with the hashes of the other files, and of itself."""
+    """Write classifier.json with the hashes of the other files and of its own content."""
     files = {name: {"bytes": (folder / name).stat().st_size, "sha256": digest(folder / name)} for name in hashed}
     described = {"format": FORMAT, "version": VERSION, **content, "files": files}
     write_json(folder / MANIFEST, {**described, "sha256": _of_values(described)})
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Read classifier.json, and check all files that a bundle has.
+    """Read classifier.json and check the files of the bundle.
 
     Raises
     ------
     WenError
-        If the folder is no bundle, of another version, incomplete, or a file is not what was written.
+        If the folder is not a bundle, or a bundle of another version; if a file is missing or has changed.
     """
     content = _read(folder)
     if content.get("version") != VERSION:
@@ -53,7 +53,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def is_bundle(folder: Path) -> bool:
-    """Whether a folder holds a bundle, of whatever version and state, and nothing else."""
+    """Return whether a folder is empty or contains a bundle, of any version and state, and nothing else."""
     names = {path.name for path in folder.iterdir()}
     return not names or (MANIFEST in names and names <= {MANIFEST, CARD, *HASHED})
 
@@ -76,5 +76,5 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _of_values(content: dict[str, Any]) -> str:
-    """SHA-256 of a manifest's values, whatever the layout of the file."""
+    """Return the SHA-256 of a manifest's values, which does not depend on the layout of the file."""
     return hashlib.sha256(json.dumps(json.loads(json.dumps(content)), sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""classifier.onnx: images in, the probability out; and whether ONNX Runtime gives what torch gives."""
+"""classifier.onnx: from images to probabilities; and a comparison of ONNX Runtime with torch."""
 
 import warnings
 from pathlib import Path
@@ -12,7 +12,7 @@ from wen.errors import WenError
 from wen.network.assembly import Assembly, example
 
 LARGEST = 1e-4
-"""How far a probability may be from torch's."""
+"""Largest difference from torch's probabilities that is accepted."""
 OPSET = 18
 MISSING = (
     "onnx and onnxruntime, which wen export needs, are not installed here: pip install -c constraints.txt -e "
@@ -21,9 +21,10 @@ MISSING = (
 
 
 class Answering(nn.Module):
-    """An ensemble: 8-bit RGB images of shape (n, size, size, 3) to probabilities of the positive class.
+    """An ensemble that maps 8-bit RGB images of shape (n, size, size, 3) to probabilities of the positive class.
 
-    Of shape (n,), the ensemble's; and of shape (n, members), each member's, not scaled by its temperature.
+    It returns those of the ensemble, of shape (n,), and those of each member, of shape (n, members), which are not
+    scaled by a temperature.
     """
 
     weight: torch.Tensor
@@ -41,7 +42,7 @@ class Answering(nn.Module):
 
 
 def check_installed() -> None:
-    """Raise a `WenError` that says how to install what writes and runs ONNX."""
+    """Raise a `WenError` with the command to install ONNX, if it is not installed."""
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -50,24 +51,26 @@ def check_installed() -> None:
 
 
 def write(network: Answering, size: int, about: dict[str, str], path: Path) -> None:
-    """Write ``images`` -> ``probability``, ``members``, for any number of images; equal networks give equal bytes.
+    """Write a network with input ``images`` and outputs ``probability`` and ``members``.
+
+    It accepts any number of images. Equal networks give equal bytes.
 
     Parameters
     ----------
     network : Answering
     size : int
     about : dict
-        What the file's metadata say.
+        Metadata of the file.
     path : Path
     """
     import onnx
 
     names = ("images", "probability", "members")
     with warnings.catch_warnings():
-        # Of torch.jit.trace and its exporter; the newer one needs a package more and takes fifteen times as long.
+        # From torch.jit.trace and its exporter; the newer exporter needs another package and takes 15 times as long.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # of a transformer's checks of the size
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # from the checks of the image size in transformers
         torch.onnx.export(
             network, (example(size),), path, input_names=names[:1], output_names=names[1:], opset_version=OPSET,
             dynamic_axes={name: {0: "n"} for name in names}, dynamo=False,
@@ -79,12 +82,12 @@ def write(network: Answering, size: int, about: dict[str, str], path: Path) -> N
 
 
 def difference(network: Answering, images: np.ndarray, path: Path) -> float:
-    """How far ONNX Runtime's probabilities are from torch's, at most.
+    """Return the largest difference between the probabilities of ONNX Runtime and torch.
 
     Raises
     ------
     WenError
-        If by more than `LARGEST`.
+        If it is larger than `LARGEST`.
     """
     import onnxruntime
 

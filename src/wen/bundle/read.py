@@ -1,4 +1,4 @@
-"""A bundle's classifier, ready to be applied: on a CPU by OpenVINO, without torch; elsewhere by torch and timm."""
+"""Load the classifier of a bundle: on a CPU with OpenVINO, without torch; on other devices with torch and timm."""
 
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def opened(folder: Path, device_name: str) -> Applied:
-    """Check a bundle and load its classifier; ``auto`` is the CPU.
+    """Check a bundle and load its classifier. The device ``auto`` is the CPU.
 
     Raises
     ------
     WenError
-        If it is no bundle, of another version, incomplete or damaged; or there is no such device.
+        If the folder is not a bundle of this version, if it is incomplete or damaged, or if the device does not exist.
     """
     content = read(folder)
     members, images, classes = content["members"], content["images"], content["classes"]
@@ -77,7 +77,7 @@ def _by_torch(folder: Path, content: dict[str, Any], device_name: str) -> Logits
 
 
 def _networks(folder: Path, content: dict[str, Any], where: "torch.device") -> "list[nn.Module]":
-    """Build the members' networks by timm, for inference."""
+    """Build the members' networks with timm, for inference."""
     from wen.bundle import weights
 
     names = [member["name"] for member in content["members"]]
@@ -86,7 +86,7 @@ def _networks(folder: Path, content: dict[str, Any], where: "torch.device") -> "
 
 
 def _networks_again(folder: Path, content: dict[str, Any]) -> "list[nn.Module]":
-    """Build them on the CPU, if the bundle is still the one that was opened."""
+    """Build the networks on the CPU; refuse a bundle that changed after it was opened."""
     import torch
 
     from wen.network import device

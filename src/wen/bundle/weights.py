@@ -1,4 +1,4 @@
-"""weights.safetensors: the members' weights, of which those that all share stand once."""
+"""weights.safetensors: the members' weights; weights that all members share are stored once."""
 
 import json
 import re
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from torch import nn
 
 CONSTANTS = "openvino.constants"
-"""Shapes and the like, which classifier.xml refers to besides the weights."""
-
+"""Constants of classifier.xml that are not weights, such as shapes."""
 
 AS_HEAD = "features"
-"""The baseline that is a network: the frozen one, and a logistic regression in the place of its last layer."""
+"""The baseline that is a network: the frozen network, with a logistic regression as its last layer."""
 
 
 def are_networks(members: Sequence[Member], params: Params) -> bool:
-    """Whether a classifier's members are networks, as a bundle holds them.
+    """Return whether all members of a classifier are networks that a bundle can hold.
 
-    Baselines are judged on images as they are, whatever ``predict.tta`` is, but a bundle turns them as it says.
+    A baseline predicts the original images even if ``predict.tta`` averages over turned copies, which a bundle then
+    does for all members, so it can be exported only without ``predict.tta``.
     """
     return all(
         not member.baseline or (member.baseline == AS_HEAD and len(params.predict.turns) == 1) for member in members
@@ -40,7 +40,7 @@ def are_networks(members: Sequence[Member], params: Params) -> bool:
 
 
 def read(members: Sequence[Member], paths: Paths, graph: Graph) -> list[Arrays]:
-    """Read the weights of a study's networks; one that is missing or damaged is a `WenError`."""
+    """Read the weights of a study's networks; raise `WenError` if a file is missing or damaged."""
     return [_with_head(member, paths, graph) if member.baseline else _read(paths.model(member)) for member in members]
 
 
@@ -55,7 +55,7 @@ def _read(path: Path) -> Arrays:
 
 
 def _with_head(member: Member, paths: Paths, graph: Graph) -> Arrays:
-    """The frozen network, whose last layer standardises the pooled features and regresses on them."""
+    """Return the frozen network with a last layer that standardises the pooled features and applies the regression."""
     from wen.members import fitted
 
     frozen = _read(paths.backbone)
@@ -67,7 +67,7 @@ def _with_head(member: Member, paths: Paths, graph: Graph) -> Arrays:
 
 
 def of_members(networks: Sequence[Arrays], names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Name the weights of networks: by timm's names where all have equal ones, else ``MEMBER/NAME``."""
+    """Name the weights of networks: by timm's name if they are equal in all members, otherwise ``MEMBER/NAME``."""
     weights = {}
     for key, first in networks[0].items():
         if all(np.array_equal(first, network[key]) for network in networks):
@@ -78,7 +78,7 @@ def of_members(networks: Sequence[Arrays], names: Sequence[str]) -> dict[str, np
 
 
 def load(path: Path, names: Sequence[str], options: Backbone, size: int, where: "torch.device") -> "list[nn.Module]":
-    """Build the members' networks by timm, for inference on a device."""
+    """Build the members' networks with timm, for inference on a device."""
     import safetensors.torch
     import torch
 
@@ -98,13 +98,13 @@ def load(path: Path, names: Sequence[str], options: Backbone, size: int, where: 
 
 
 def write(weights: Arrays, xml: bytes, constants: bytes, path: Path) -> bytes:
-    """Write weights, and give the XML that refers to this file in place of its own constants.
+    """Write the weights, and return the XML with references to this file instead of its own constants.
 
     Parameters
     ----------
     weights : dict
     xml, constants : bytes
-        As `wen.network.graph.joined` gives them. A constant that is no weight is written besides.
+        As returned by `wen.network.graph.joined`. Constants that are not weights are written to the same file.
     path : Path
     """
     arrays = dict(weights)
@@ -127,7 +127,7 @@ def write(weights: Arrays, xml: bytes, constants: bytes, path: Path) -> bytes:
 
 
 def _others(constants: list[bytes], known: set[str]) -> dict[bytes, list[str]]:
-    """Constants that are no weights, each filled up to whole eight bytes, and the digests of what it begins with."""
+    """Return the constants that are not weights, padded to multiples of 8 bytes, with the digests of their contents."""
     others: dict[bytes, list[str]] = {}
     for constant in constants:
         digest = sha256(constant)
@@ -138,7 +138,7 @@ def _others(constants: list[bytes], known: set[str]) -> dict[bytes, list[str]]:
 
 
 def _begins(path: Path) -> dict[str, int]:
-    """Where in a safetensors file each tensor begins, in bytes."""
+    """Return the offset of each tensor in a safetensors file, in bytes."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))

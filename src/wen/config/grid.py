@@ -1,7 +1,7 @@
-"""The learning rates of params.yaml, and the places of dvc.yaml that refer to them.
+"""Write the grid of learning rates to params.yaml and dvc.yaml.
 
-dvc.yaml cannot say "each rate of ``lr_grid``, and ``lr``". It names the first k rates of the list and the last k: all
-rates of a grid of k to 2k. DVC drops those that it meets twice.
+dvc.yaml cannot express "every rate of ``lr_grid``, and ``lr``". It names the first k and the last k rates of the list,
+which covers every grid of k to 2k rates; DVC drops the duplicates.
 """
 
 import re
@@ -21,7 +21,7 @@ LIST = re.compile(r"(?ms)^lr_grid:\s*(\[.*?\]|(\n *- [^\n]*)+)")
 
 
 def check(params: Params, paths: Paths) -> None:
-    """Raise `WenError` unless dvc.yaml has a place for every learning rate, and a learning rate for every place."""
+    """Raise `WenError` unless dvc.yaml refers to exactly the learning rates of the grid."""
     if not paths.dvc.is_file():
         return
     number = len(params.lr_grid)
@@ -36,12 +36,12 @@ def check(params: Params, paths: Paths) -> None:
 
 
 def write(rates: Sequence[float], paths: Paths) -> None:
-    """Write a grid into params.yaml, and its places into dvc.yaml.
+    """Write a grid to params.yaml, and the references to its rates to dvc.yaml.
 
     Raises
     ------
     WenError
-        If params.yaml would not be valid with it; nothing is written.
+        If params.yaml would be invalid with this grid; nothing is written then.
     """
     text = paths.params.read_text(encoding="utf-8")
     listed = ", ".join(format(Decimal(repr(rate)), "f") for rate in rates)

@@ -1,4 +1,4 @@
-"""What of a study is run side by side, and what DVC calls each stage of it."""
+"""Jobs that can run in parallel, and the names of the stages in DVC."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ from wen.config.stages import BEFORE, OF_NETWORKS, STAGES
 
 @dataclass(frozen=True)
 class System:
-    """A published system, as something to run that depends on no other."""
+    """A published system as an independent job."""
 
     system: str
     networks: tuple[str, ...]
-    """Those of params.yaml's ``pretrained`` that it reads."""
+    """The networks under ``pretrained`` in params.yaml that it reads."""
 
     @property
     def name(self) -> str:
@@ -25,16 +25,16 @@ class System:
 
 
 Job = Member | System
-"""What is run side by side: a network on a fold, with its two stages, or a published system."""
+"""One network on one fold, with its two stages, or one published system."""
 
 
 def before(params: Params) -> list[str]:
-    """What DVC calls the stages that jobs need."""
+    """Return the stages that must run before the jobs, by their names in DVC."""
     return [*BEFORE, *(f"network@{name}" for name in params.pretrained), "systems"]
 
 
 def addresses(params: Params) -> list[str]:
-    """What DVC calls each stage of a study."""
+    """Return every stage of a study, by its name in DVC."""
     several = {stage: [f"{stage}@{member.name}" for member in params.networks] for stage in OF_NETWORKS}
     several["network"] = [f"network@{name}" for name in params.pretrained]
     several["system"] = [f"system@{name}" for name in params.systems]

@@ -1,37 +1,36 @@
-"""A member: one trained classifier of the study, and the one name by which everything knows it."""
+"""A member: one trained classifier of the study, and its name."""
 
 from dataclasses import dataclass
 
 BASELINE = "baseline/"
-"""How the recipe of a baseline begins."""
+"""Prefix of the recipe of a baseline."""
 SYSTEM = "system/"
-"""How the recipe of a published system's variant begins."""
+"""Prefix of the recipe of a published system's variant."""
 TRAINING = {"head": 1, "finetune": 2}
-"""The stages of a network's training, and their numbers (3.3)."""
+"""The training stages of a network and their numbers (3.3)."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """One classifier that a recipe gives when one fold validates and the others train."""
+    """The classifier of one recipe that is validated on one fold and trained on the others."""
 
     recipe: str
-    """What it is made by: a learning rate of the study's network, as text, ``baseline/`` and the name of one, or
-    ``system/``, a published system's name, ``/`` and one of its variants."""
+    """A learning rate of the study's network as text, ``baseline/NAME``, or ``system/NAME/VARIANT``."""
     fold: int
 
     @property
     def name(self) -> str:
-        """As in ``0.001-0``: in DVC's stages, ensembles, tables and messages."""
+        """The name in DVC's stages, ensembles, tables and messages, e.g. ``0.001-0``."""
         return f"{self.recipe}-{self.fold}"
 
     @property
     def baseline(self) -> str | None:
-        """The name of a baseline in params.yaml; None of a network."""
+        """The name of the baseline in params.yaml; None for other members."""
         return self.recipe.removeprefix(BASELINE) if self.recipe.startswith(BASELINE) else None
 
     @property
     def system(self) -> tuple[str, str] | None:
-        """The name of a published system and of its variant; None of all others."""
+        """The names of the published system and of its variant; None for other members."""
         name, _, variant = self.recipe.removeprefix(SYSTEM).partition("/")
         return (name, variant) if self.recipe.startswith(SYSTEM) else None
 
@@ -42,5 +41,5 @@ class Member:
 
     @property
     def stages(self) -> tuple[str, str]:
-        """What DVC calls the training and the prediction of a network."""
+        """The stages that train the network and predict with it, by their names in DVC."""
         return f"train-fold@{self.name}", f"predict-fold@{self.name}"

@@ -1,4 +1,4 @@
-"""The keys of params.yaml as typed models, and what must hold between them."""
+"""The keys of params.yaml as typed models, and the checks across keys."""
 
 import math
 import re
@@ -24,7 +24,7 @@ from wen.errors import WenError
 from wen.names import shown
 
 DRAWN = 16
-"""Least side of a synthetic cell, px; in fewer, different cells look equal."""
+"""Smallest side of a synthetic image, px; below it, different cells look the same."""
 
 
 class Synthetic(Section):
@@ -68,7 +68,7 @@ class Dataset(Section):
 
     @property
     def of_cnmc(self) -> bool:
-        """Whether C-NMC's names, folders and counts are expected: of the data set itself, or of synthetic cells."""
+        """Whether names, folders and counts are those of C-NMC, as in the data set itself and in synthetic cells."""
         return self.source in ("synthetic", "cnmc")
 
 
@@ -80,7 +80,7 @@ class Images(Section):
 
 
 class Split(Section):
-    """Choice of the test set, and what must stay on one side of a boundary."""
+    """How the test set is chosen, and which images must not be separated."""
 
     unit: Literal["image", "subject"]
     test: Literal["random", "preliminary", "fold_0", "fold_1", "fold_2"]
@@ -144,12 +144,12 @@ class Train(Section):
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def rate_in(self, epoch: int, epochs: int) -> float:
-        """By what the learning rate is multiplied in an epoch of a stage, counted from 0, of at most ``epochs``."""
+        """Return the factor of the learning rate in an epoch, counted from 0, of a stage of at most ``epochs``."""
         return (1 + math.cos(math.pi * epoch / epochs)) / 2 if self.schedule == "cosine" else 1.0
 
 
 class Head(Section):
-    """Stage 1: trains the head only, on the frozen backbone."""
+    """Stage 1: trains only the head, on the frozen network."""
 
     epochs: Positive
     """Largest number of epochs."""
@@ -157,7 +157,7 @@ class Head(Section):
 
 
 class Finetune(Section):
-    """Stage 2: trains the head and the backbone from the module ``unfreeze_from`` on."""
+    """Stage 2: trains the head and the network from the module ``unfreeze_from`` on."""
 
     epochs: Count
     """Largest number of epochs; 0: no stage 2."""
@@ -169,14 +169,14 @@ class Finetune(Section):
 
 
 class Predict(Section):
-    """How networks predict an image: once, or as a mean over copies of it."""
+    """How networks predict an image: once, or averaged over turned copies."""
 
     tta: Literal["none", "flips", "dihedral"] = "none"
     """Mean probability over turned copies of an image."""
 
     @property
     def turns(self) -> list[int]:
-        """How an image is turned, as `wen.data.symmetry.turned` counts; 0, the image as it is, comes first."""
+        """The turned copies, numbered as in `wen.data.symmetry.turned`; 0, the original image, comes first."""
         return {"none": [0], "flips": [0, 4, 6, 2], "dihedral": list(range(8))}[self.tta]
 
 
@@ -241,7 +241,7 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _hang_together(self) -> "Params":
-        """Check what one key alone cannot tell; each message starts with the key to mend."""
+        """Check keys against each other; each message starts with the key to change."""
         if self.weighting not in self.schemes:
             raise ValueError(
                 f"weighting: {self.weighting!r} is not one of schemes, {self.schemes}; choose one of these or add it "

@@ -1,4 +1,4 @@
-"""Where everything lives: each output of the study by its name, relative to the project's root."""
+"""The files and folders of a study, relative to its root."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from wen.config.member import Member
 
 
 class Place:
-    """A file or folder of the study, by its path from the root."""
+    """A file or folder of the study, by its path relative to the root."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -18,7 +18,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Paths:
-    """The project's files. Commands are run in the root, so the default is the current folder."""
+    """The files of a study. Commands run in its root, so the default root is the current folder."""
 
     root: Path = Path()
 
@@ -29,11 +29,11 @@ class Paths:
     dvc = Place("dvc.yaml")
     profiles = Place("profiles")
     raw_list = Place("data/raw.csv")
-    """Every file of `raw`, by which DVC knows it: the images themselves are kept by neither git nor DVC."""
+    """Size and hash of every file in `raw`. DVC tracks this list, because neither git nor DVC holds the images."""
     weights_list = Place("data/weights.txt")
-    """Which pretrained weights params.yaml names."""
+    """The pretrained weights that params.yaml names."""
     beside_list = Place("data/beside.txt")
-    """Which results `report.beside` names."""
+    """The results that `report.beside` names."""
     code = Place("data/code")
     synthetic = Place("data/synthetic")
     index = Place("data/index.csv")
@@ -41,26 +41,27 @@ class Paths:
     dataset_metrics = Place("metrics/dataset.json")
     dataset_plots = Place("plots/dataset")
     copies_plots = Place("plots/dataset/copies")
-    """Pictures of pairs of copies, and pairs.json, which says what they show."""
+    """Pictures of pairs of copies, and pairs.json, which describes them."""
     split = Place("data/split.csv")
     split_metrics = Place("metrics/split.json")
     backbone = Place("models/backbone.safetensors")
     graph = Place("models/graph.json")
-    """What all networks of the study compute, apart from their weights."""
+    """The graph of the study's networks, without weights."""
     test_cells = Place("data/test-cells.npz")
     """Thumbnails of the test images."""
     features = Place("data/features")
     wanted = Place("data/networks/wanted")
-    """What published systems need: networks/NAME.json, a network's weights; systems/NAME.json, what each reads."""
+    """Requirements of the published systems: networks/NAME.json, the weights of a network; systems/NAME.json, the
+    inputs of a system."""
     systems_inputs = Place("data/predictions/system/inputs")
-    """NAME.json: the hash of each array that a system reads, and what is missing."""
+    """NAME.json: the hash of each array that a system reads, and the arrays that are missing."""
     intra_predictions = Place("data/predictions/intra.npz")
     intra_metrics = Place("metrics/intra")
     repeats = Place("data/repeats.csv")
-    """The measures of frozen-feature classifiers over many splits."""
+    """Measures of classifiers on frozen features, over many splits."""
     headline = Place("metrics/headline.json")
     summary = Place("metrics/summary")
-    """A row for each learning rate, baseline and main classifier: with the headline, all that DVC shows."""
+    """A row for each learning rate, baseline and main classifier."""
     evidence = Place("metrics/evidence.json")
     plots = Place("plots/headline")
     times = Place("logs/times.csv")
@@ -68,7 +69,7 @@ class Paths:
 
     @property
     def home(self) -> Path:
-        """The study that holds the raw images: this one, or the one in whose .dvc/tmp DVC runs an experiment of it."""
+        """The study with the raw images: this one or, in an experiment that DVC runs in .dvc/tmp, the one around it."""
         root = self.root.resolve()
         outer = [folder for folder in root.parents if root.is_relative_to(folder / ".dvc/tmp")]
         return outer[-1] if outer else self.root
@@ -78,20 +79,20 @@ class Paths:
         return self.home / "data/raw"
 
     def weights(self, name: str) -> Path:
-        """The file of pretrained weights by its name in params.yaml."""
+        """Return the file of pretrained weights that params.yaml names."""
         return self.home / Path(name).expanduser()
 
     def image(self, path: str) -> Path:
-        """The file of an image by its path in data/index.csv."""
+        """Return the file of an image by its path in data/index.csv."""
         return (self.home if path.startswith("data/raw/") else self.root) / path
 
     def code_of(self, stage: str) -> Path:
-        """The list of all that a stage executes."""
+        """Return the list of the code and libraries that a stage executes."""
         return self.code / f"{stage}.txt"
 
     @property
     def turned(self) -> Path:
-        """Outputs of the frozen network on turned images, as predictions average over them: see `predict.tta`."""
+        """Outputs of the frozen network on the turned images of ``predict.tta``."""
         return turned_beside(self.features)
 
     def model(self, member: Member) -> Path:
@@ -99,22 +100,22 @@ class Paths:
 
     @property
     def of_baselines(self) -> tuple[Path, ...]:
-        """The folders that hold the baselines' models, predictions and rows, and nothing else."""
+        """The folders of the baselines' models, predictions and rows."""
         return tuple(self.root / f"{folder}/baseline" for folder in ("models", "data/predictions", "metrics/single"))
 
     def network(self, name: str) -> Path:
-        """The outputs of a network that published systems read, of every image as it is."""
+        """Return the folder of a network's outputs on the original images, which published systems read."""
         return self.root / f"data/networks/{name}"
 
     def network_about(self, name: str) -> Path:
-        """The hash of each of them, or why there are none."""
+        """Return the file with the hashes of a network's outputs, or with the reason why there are none."""
         return self.network(name) / "about.json"
 
     def network_weights(self, name: str) -> Path:
         return self.root / f"models/networks/{name}/weights.safetensors"
 
     def of_system(self, name: str) -> tuple[Path, Path, Path]:
-        """The folders of a published system's models, predictions and rows."""
+        """Return the folders of a published system's models, predictions and rows."""
         return (
             self.root / f"models/system/{name}",
             self.root / f"data/predictions/system/{name}",
@@ -122,18 +123,18 @@ class Paths:
         )
 
     def system(self, name: str) -> Path:
-        """What became of a published system: its state, networks, variants and chosen settings."""
+        """Return the file with a published system's state, networks, variants and chosen settings."""
         return self.root / f"data/predictions/system/{name}/system.json"
 
     def searches(self, name: str) -> Path:
-        """Where a published system that is not done keeps its searches, and the models that it has fitted."""
+        """Return the folder where an unfinished system keeps its searches and fitted models."""
         return self.root / f".checkpoints/system/{name}"
 
     def training(self, member: Member) -> Path:
         return self.root / f"plots/training/{member.recipe}/{member.fold}"
 
     def checkpoint(self, member: Member) -> Path:
-        """Where an unfinished training keeps its last epoch; no output of any stage, so DVC leaves it alone."""
+        """Return the checkpoint of an unfinished training. It is no output of a stage, so DVC does not delete it."""
         return self.root / f".checkpoints/{member.recipe}/{member.fold}.safetensors"
 
     def predictions(self, member: Member) -> Path:
@@ -143,7 +144,7 @@ class Paths:
         return self.root / f"data/predictions/inter/{recipe}.npz"
 
     def single_metrics(self, recipe: str, row: int | str) -> Path:
-        """The row of one fold's member, or of the ``mean`` or ``std`` over the folds of one recipe."""
+        """Return the row of a fold, or of the ``mean`` or ``std`` over the folds of a recipe."""
         return self.root / f"metrics/single/{recipe}/{row}.json"
 
     def inter_metrics(self, recipe: str) -> Path:
@@ -151,15 +152,15 @@ class Paths:
 
     @property
     def planned(self) -> Path:
-        """What the last `wen plan` counted, for `wen doctor`; this machine's alone."""
+        """The estimate of the last `wen plan` on this machine, which `wen doctor` reads."""
         return self.home / ".dvc/tmp/plan.json"
 
     @property
     def classifiers(self) -> Path:
-        """Classifiers that `wen classify` keeps ready; this machine's alone."""
+        """The cache of classifiers that `wen classify` has built on this machine."""
         return self.home / ".dvc/tmp/classifiers"
 
 
 def turned_beside(features: Path) -> Path:
-    """Where the outputs of turned images are, beside a folder of `Paths.features`."""
+    """Return the folder of the outputs on turned images, next to a folder like `Paths.features`."""
     return features.with_name("turned")

@@ -1,4 +1,4 @@
-"""Read and check params.yaml as a whole, before any stage runs; describe each problem in one sentence."""
+"""Read params.yaml and check all of it; describe each problem in one sentence."""
 
 import difflib
 from pathlib import Path
@@ -45,7 +45,7 @@ def load(path: Path) -> Params:
 
 
 def parse(content: str | bytes, path: Path) -> Params:
-    """Check the content of a params.yaml; ``path`` is for the messages of `WenError`."""
+    """Parse and check the content of a params.yaml; ``path`` appears in the messages of `WenError`."""
     try:
         text = content if isinstance(content, str) else content.decode("utf-8")
         values = YAML(typ="safe", pure=True).load(text)
@@ -68,7 +68,7 @@ def parse(content: str | bytes, path: Path) -> Params:
 
 
 def sentence(problem: Any, known: list[str]) -> Message:
-    """Describe a problem that pydantic found; for an unknown key, suggest the nearest of the ``known`` ones."""
+    """Describe a problem that pydantic found; for an unknown key, suggest the nearest of the ``known`` keys."""
     key = shown(".".join(str(part) for part in problem["loc"]))
     kind, found = problem["type"], problem["input"]
     if kind == "missing":

@@ -1,14 +1,13 @@
-"""The stages of dvc.yaml, in the study's order; each is a command of `wen`.
+"""The stages of dvc.yaml in their order; each is a command of `wen`.
 
-Names alone: `wen.code.executed` leaves this module out as long as nothing in it computes, so that a new stage reruns
-no other.
+This module contains only names. `wen.code.executed` leaves it out, so that adding a stage does not rerun the others.
 """
 
 STAGES = (
     "prepare", "split", "backbone", "features", "baselines", "train-fold", "predict-fold",
     "ensemble-inter", "ensemble-intra", "repeats", "network", "systems", "system", "report",
 )  # fmt: skip
-"""Those that compute."""
+"""All stages except ``code``."""
 BEFORE = ("code", "prepare", "split", "backbone", "features")
-"""What all networks need."""
+"""The stages that all networks need."""
 OF_NETWORKS = ("train-fold", "predict-fold")

@@ -1,4 +1,4 @@
-"""Types of the values in params.yaml with their ranges, and how messages quote a value."""
+"""Types and ranges of the values in params.yaml, and how messages quote a value."""
 
 import reprlib
 from typing import Annotated, Any
@@ -21,13 +21,13 @@ SET_ELSEWHERE: dict[str, Message] = {
 
 
 class Section(BaseModel):
-    """A mapping of params.yaml: no unknown key, no value of another type."""
+    """A mapping of params.yaml; refuses unknown keys and values of another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def _with_a_point(value: Any) -> Any:
-    """Refuse 10 where 10.0 is meant: DVC would call an output models/10, the stage writes models/10.0."""
+    """Refuse 10 instead of 10.0: DVC would expect an output models/10, but the stage writes models/10.0."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 100:
         raise ValueError(f"write {float(value)} instead of {value}")
     return value
@@ -61,12 +61,12 @@ Name = Annotated[str, AfterValidator(_visible)]
 Scalar = Annotated[Any, AfterValidator(_scalar)]
 NetworkArguments = Annotated[dict[str, Scalar], AfterValidator(_network_arguments)]
 """Further arguments of `timm.create_model`."""
-Integer = Annotated[int, Field(lt=2**31)]  # beyond any use, and Python does not print an int of 4300 digits
+Integer = Annotated[int, Field(lt=2**31)]  # Python refuses to print integers of more than 4300 digits
 Positive = Annotated[Integer, Field(ge=1)]
 Count = Annotated[Integer, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 LearningRate = Annotated[float, Field(ge=1e-10, le=100, allow_inf_nan=False), BeforeValidator(_with_a_point)]
-"""Steps below 1e-10 change no float32 weight, so the model would keep its random initial weights."""
+"""Below 1e-10, a step changes no float32 weight, so the model would keep its initial weights."""
 Colour = Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=3, max_length=3)]
 NetworkName = Annotated[str, Field(pattern=r"^\w[\w.]*$")]
 Jitter = Annotated[float, Field(ge=0, le=1)]
