@@ -83,6 +83,17 @@ def test_no_cell_of_a_csv_starts_a_formula_and_the_path_is_the_same_file(tmp_pat
     assert (tmp_path / cell).samefile(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("subject", "cell"),
+    [("=1+1", "'=1+1"), ("-3", "'-3"), ("\u00c5sa", "\u00c5sa"), ("\u4e00", "\u4e00"), ("P-3", "P-3")],
+)
+def test_a_subject_keeps_its_name_unless_it_starts_a_formula(tmp_path: Path, subject: str, cell: str) -> None:
+    with rows("csv", tmp_path / "x.csv", ABOUT) as row:
+        row({"subject": subject, "mean": 0.75, "called": "ALL"})
+    content = (tmp_path / "x.csv").read_text(encoding="utf-8")
+    assert list(csv.reader(io.StringIO(content, newline="")))[1][0] == cell
+
+
 def test_a_cell_that_another_separator_would_divide_is_quoted(tmp_path: Path) -> None:
     assert b'"a;=1+1.bmp",0.75' in write(tmp_path / "x.csv", "csv", ["a;=1+1.bmp"])
 
@@ -104,6 +115,7 @@ def test_standard_output_gets_the_bytes_whatever_wraps_it(capfdbinary: pytest.Ca
     [
         (None, None, "table"), ("csv", None, "csv"), (None, "r.csv", "csv"), (None, "r.CSV", "csv"),
         (None, "r.jsonl", "jsonl"), (None, "r.txt", "table"), ("csv", "r.dat", "csv"),
+        ("csv", "r.txt", "csv"),
     ],
 )  # fmt: skip
 def test_the_form_is_as_asked_or_as_the_output_ends(form: str | None, output: str | None, expected: str) -> None:
@@ -114,6 +126,12 @@ def test_the_form_is_as_asked_or_as_the_output_ends(form: str | None, output: st
 def test_an_ending_that_stands_for_no_form_is_refused(output: str) -> None:
     with pytest.raises(WenError, match=r"unknown ending; use \.csv, \.jsonl, \.parquet, \.txt, or give --format"):
         form_of(None, Path(output))
+
+
+@pytest.mark.parametrize(("form", "output"), [("parquet", "r.csv"), ("csv", "r.jsonl"), ("parquet", "r.txt")])
+def test_a_form_that_the_ending_contradicts_is_refused(form: str, output: str) -> None:
+    with pytest.raises(WenError, match=rf"--format {form}: {output} would not hold what its ending says"):
+        form_of(form, Path(output))
 
 
 def test_parquet_holds_the_rows_of_json_lines(tmp_path: Path) -> None:

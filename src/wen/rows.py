@@ -28,7 +28,8 @@ def form_of(form: str | None, output: Path | None) -> str:
     Raises
     ------
     WenError
-        If no format was requested and the suffix is not one of `ENDINGS`, or if Parquet has no output file or pyarrow
+        If no format was requested and the suffix is not one of `ENDINGS`, if it is that of another format (any text
+        may be in a .txt), or if Parquet has no output file or pyarrow
         is not installed.
     """
     if output and not form:
@@ -40,6 +41,12 @@ def form_of(form: str | None, output: Path | None) -> str:
                 ".csv"
             )
         form = ENDINGS[ending]
+    ending = output.suffix.lower().removeprefix(".") if output else ""
+    if form and ENDINGS.get(ending, form) != form and (ending != "txt" or form == "parquet"):
+        raise WenError(
+            f"--format {form}: {shown(str(output))} would not hold what its ending says; name another file, or leave "
+            "--format out"
+        )
     if form == "parquet":
         _check_parquet(output)
     return form or "table"
@@ -68,8 +75,9 @@ def rows(form: str, output: Path | None, about: Mapping[str, str | float]) -> It
     preserve names exactly:
 
     - CSV holds the bytes of the name. A name with characters other than letters, digits and ``._-/`` is quoted, so that
-      a line end in it does not start a row. A name that does not start with one of these characters is written as
-      ``./NAME``, which denotes the same file, so that spreadsheets do not interpret it as a formula.
+      a line end in it does not start a row. A name that does not start with a letter, a digit or one of ``._/`` is
+      written so that spreadsheets do not interpret it as a formula: of a file as ``./NAME``, which denotes the same
+      file, of a subject as ``'NAME``.
     - JSON escapes each byte that is not UTF-8 as a lone surrogate, such as ``\udcff`` for 0xFF, as Python does:
       ``os.fsencode(json.loads(line)["file"])`` returns the bytes.
     """
@@ -132,12 +140,12 @@ def _csv(stream: TextIO, about: Mapping[str, str | float]) -> Write:
     header: list[str] = []
 
     def write(row: Row) -> None:
-        name, *values = _with_about(row, about).values()
+        (kind, name), *others = _with_about(row, about).items()
         if not header:
             header.extend(_with_about(row, about))
             plain.writerow(header)
         writer = plain if re.fullmatch(r"[\w./-]+", name, re.ASCII) else quoted
-        writer.writerow([_no_formula(name), *values])
+        writer.writerow([_no_formula(kind, name), *(value for _, value in others)])
 
     return write
 
@@ -151,8 +159,10 @@ def csv_bytes(rows: Iterable[Row], about: Mapping[str, str | float]) -> bytes:
     return stream.getvalue().encode("utf-8", "surrogateescape")
 
 
-def _no_formula(name: str) -> str:
-    return name if re.match(r"[\w./]", name, re.ASCII) else f"./{name}"
+def _no_formula(kind: str, name: str) -> str:
+    if name[:1].isalnum() or name[:1] in ("_", ".", "/"):
+        return name
+    return f"./{name}" if kind == "file" else f"'{name}"
 
 
 def _jsonl(stream: TextIO, about: Mapping[str, str | float]) -> Write:
