@@ -169,10 +169,13 @@ def test_its_card_is_what_the_hub_reads_and_its_example_runs(
     assert found == {name: expected[name] for name in MEASURES if expected[name] is not None}
     example = written.text.split("```python\n")[1].split("```")[0]
     monkeypatch.chdir(made)
-    Image.open(cells[0]).save(tmp_path / "cell.png")
+    cell, turned = Image.open(cells[0]).convert("RGBA"), Image.Exif()
+    cell.putalpha(128)
+    turned[0x112] = 6
+    cell.save(tmp_path / "cell.png", exif=turned)
     values: dict[str, Any] = {}
     exec(example.replace('"cell.png"', repr(str(tmp_path / "cell.png"))), values)
-    run_bundle(made, Request(cells[:1], output=tmp_path / "one.csv"))
+    run_bundle(made, Request([str(tmp_path / "cell.png")], output=tmp_path / "one.csv"))
     np.testing.assert_allclose(values["probability"], probabilities(tmp_path / "one.csv"), atol=1e-4)
 
 
