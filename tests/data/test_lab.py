@@ -76,6 +76,14 @@ def test_a_folder_for_each_class_becomes_a_study_of_them(tmp_path: Path, project
     assert (audit["shared_subjects"], audit["images_of_shared_subjects"]) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("folder", "name"), [("Lab\t7", r"Lab\t7"), ("Lab\n7", r"Lab\n7"), (" ", "cells"), ("1e5", "1e5")]
+)
+def test_the_name_of_any_folder_gives_the_data_a_name(tmp_path: Path, project: Paths, folder: str, name: str) -> None:
+    study(project, lab(tmp_path / folder))
+    assert load(project.params).dataset.name == name
+
+
 def test_a_table_of_patients_gives_each_person_one_subject(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab")
     study(project, data, About(table=patients(data)))

@@ -15,6 +15,7 @@ from wen.data.readers import cell_table, class_folders, csv_file, images_in
 from wen.data.readers.labels import label_of, normal, positive_of
 from wen.data.readers.listing import Listing
 from wen.errors import WenError
+from wen.names import shown
 
 NEAR_MOST = 30_000
 """Images among which near-copies are searched for unasked: all pairs of 12,528 take minutes, of 100,000 hours."""
@@ -63,7 +64,7 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
     found = _labels(folder, table, names, about)
     of_all_idb2 = not table and class_folders.is_all_idb2(names)
     classes = _classes(found, about, ("healthy", "blast") if of_all_idb2 else ("negative", "positive"))
-    name = about.name or (data.resolve().name if data.is_dir() else data.stem)
+    name = about.name or shown(data.resolve().name if data.is_dir() else data.stem).strip() or "cells"
     values: dict[str, Any] = {
         "dataset.source": "table" if table else "folder",
         "dataset.name": name,
