@@ -30,9 +30,13 @@ class Thumbnails:
 
 def inside(grey: np.ndarray) -> np.ndarray:
     """Where a frame shows its cell: unlike the grey level of its border; everywhere if the border is not uniform."""
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    off = np.abs(np.arange(256) - int(np.median(border))) > BACKGROUND
-    return off[grey] if off[border].mean() < 0.25 else np.ones(grey.shape, dtype=bool)
+    background = int(np.median(_border(grey)))
+    cell = np.abs(grey.astype(np.int16) - background) > BACKGROUND
+    return cell if _border(cell).mean() < 0.25 else np.ones(grey.shape, dtype=bool)
+
+
+def _border(frame: np.ndarray) -> np.ndarray:
+    return np.concatenate([frame[0], frame[-1], frame[:, 0], frame[:, -1]])
 
 
 def thumbnails(grey: np.ndarray, side: int) -> Thumbnails:
@@ -42,10 +46,11 @@ def thumbnails(grey: np.ndarray, side: int) -> Thumbnails:
     have one scale.
     """
     cell = inside(grey)
-    rows, columns = np.flatnonzero(cell.any(axis=1)), np.flatnonzero(cell.any(axis=0))
+    counts = [cell.sum(axis=axis, dtype=np.uint32) for axis in (1, 0)]
+    rows, columns = (np.flatnonzero(count) for count in counts)
     if not len(rows):
         return Thumbnails(*(np.zeros((5, SIDE, SIDE), dtype) for dtype in (np.int16, np.uint8)))
-    y, x = (np.average(np.arange(len(count)) + 0.5, weights=count) for count in (cell.sum(axis=1), cell.sum(axis=0)))
+    y, x = (np.average(np.arange(len(count)) + 0.5, weights=count) for count in counts)
     ys, xs = ((places[0] + CORNER * side, places[-1] + 1 - CORNER * side) for places in (rows, columns))
     middles = [(y, x), *((y, x) for y in ys for x in xs)]
     scale = max(side // (6 * SIDE), 1)
