@@ -8,13 +8,15 @@ import pandas as pd
 import pytest
 from hypothesis import example, given, reject, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
 from wen.config.params import Params, Split
 from wen.config.paths import Paths
-from wen.data import split
+from wen.config.seeds import seed_for
+from wen.data import held_out, split
 from wen.data.components import components
 from wen.data.split import assign, audit
-from wen.data.table import COPIES, DEVELOPMENT, EXCLUDED, TEST
+from wen.data.table import COPIES, DEVELOPMENT, EXCLUDED, NO_FOLD, TEST
 from wen.errors import WenError
 
 
@@ -233,7 +235,7 @@ def test_the_audit_counts_what_a_split_by_image_lets_through() -> None:
             "fold": [-1, -1, 0, 0, 1, 1],
         }
     )
-    report = audit(cells, make_copies(cells, [("b", "d"), ("b", "f"), ("c", "d")]))
+    report = audit(cells, make_copies(cells, [("b", "d"), ("b", "f"), ("c", "d"), ("c", "f")]))
     assert report["test_and_development"] == {
         "images": 2,
         "shared_subjects": 1,
@@ -245,7 +247,9 @@ def test_the_audit_counts_what_a_split_by_image_lets_through() -> None:
         "near_copy_pairs": 2,
         "near_copies": ["b"],
     }
-    assert report["validation_and_train"]["0"]["near_copy_pairs"] == 0  # c and d are in one fold
+    of_fold = report["validation_and_train"]
+    found = {fold: (leaks["near_copies"], leaks["near_copy_pairs"]) for fold, leaks in of_fold.items()}
+    assert found == {"0": (["c"], 1), "1": (["f"], 1)}  # c and d are in one fold
 
 
 def test_the_audit_counts_the_images_of_each_class_and_the_people_of_each_part() -> None:
@@ -277,12 +281,27 @@ def test_what_a_preliminary_test_set_shares_with_training_is_excluded_from_it() 
     same_subject = index.subject == index.subject[twin]
     assert (cells.part[same_subject] == EXCLUDED).all()
     assert (cells.part == EXCLUDED).sum() == same_subject.sum()
+    assert ((cells.part == TEST) == (index.source == "preliminary")).all()
 
 
-@pytest.mark.parametrize(("unit", "said"), [("image", "for 5 folds"), ("subject", "for a test set and 5 folds")])
-def test_too_few_groups_for_the_folds_are_refused(unit: str, said: str) -> None:
-    index = make_index(1, 60, 0).groupby("label").head(4).reset_index(drop=True)
-    with pytest.raises(WenError, match=f"too few {said}"):
+@pytest.mark.parametrize(
+    ("unit", "images", "said"),
+    [
+        ("image", 4, "for 5 folds; use fewer folds or add images"),
+        ("subject", 4, "for a test set and 5 folds; use fewer folds or add images"),
+        ("subject", 60, "for a test set and 5 folds; use fewer folds, set split.unit: image, or add images"),
+    ],
+)
+@pytest.mark.parametrize(("label", "name"), [(1, "positive"), (0, "negative")])
+def test_too_few_groups_of_a_class_for_the_folds_are_refused(
+    unit: str, images: int, said: str, label: int, name: str
+) -> None:
+    index = make_index(1, 60, 0)
+    few = index[index.label == label].head(images)
+    few = few.assign(subject=[f"few {k % 4}" for k in range(len(few))])
+    index = pd.concat([few, index[index.label != label].head(9)], ignore_index=True)
+    groups = 3 if unit == "image" else 4  # of four images, one is in the test set
+    with pytest.raises(WenError, match=f"^split: {groups} independent groups of {name} images are too few {said}$"):
         assign(index, make_copies(index), by(unit), 5, seed=1)
 
 
@@ -400,3 +419,81 @@ def test_without_a_table_of_copies_it_is_said_what_writes_it(tmp_path: Path, tin
     Paths(tmp_path).copies.unlink()
     with pytest.raises(WenError, match=r"copies\.csv: not found; run `wen prepare` first"):
         split.run(params_by(tiny, 0.2), Paths(tmp_path))
+
+
+def test_by_image_the_split_is_scikit_learns_stratified_one() -> None:
+    index = make_index(3, 40, 4)
+    cells = assign(index, make_copies(index), by("image", fraction=0.3), 4, 7)
+    _, test = train_test_split(
+        np.arange(200), test_size=0.3, stratify=index.label, random_state=seed_for(7, what="test")
+    )  # fmt: skip
+    folds = StratifiedKFold(4, shuffle=True, random_state=seed_for(7, what="folds"))
+    assert_split(cells, test, [validation for _, validation in folds.split(*2 * [np.delete(index.label, test)])])
+
+
+def test_by_subject_the_split_is_held_out_s_and_scikit_learns_stratified_groups() -> None:
+    index = make_index(3, 40, 4, of_both_classes=4)
+    copies = make_copies(index)
+    cells, group = assign(index, copies, by("subject", fraction=0.3), 4, 7), components(index, copies)
+    classes = pd.crosstab(group, index.label)[[1, 0]].to_numpy()
+    chosen = held_out.choose(classes, 0.3, 4, np.random.default_rng(seed_for(7, what="test")))
+    test = np.flatnonzero(np.isin(group, np.flatnonzero(chosen)))
+    folds = StratifiedGroupKFold(4, shuffle=True, random_state=seed_for(7, what="folds"))
+    label, left = np.delete(index.label, test), np.delete(group, test)
+    assert_split(cells, test, [validation for _, validation in folds.split(label, label, left)])
+
+
+def assert_split(cells: pd.DataFrame, test: np.ndarray, validation: list[np.ndarray]) -> None:
+    """Compare with the rows of the test set, and of each fold among the others."""
+    expected = np.full(len(cells), NO_FOLD)
+    others = np.setdiff1d(np.arange(len(cells)), test)
+    for fold, rows in enumerate(validation):
+        expected[others[rows]] = fold
+    assert sorted(test) == np.flatnonzero(cells.part == TEST).tolist()
+    assert set(cells.part) == {TEST, DEVELOPMENT}
+    assert cells.fold.tolist() == expected.tolist()
+
+
+def test_of_images_without_subjects_the_audit_counts_no_person() -> None:
+    index = make_index(1, 60, 3).assign(subject="")
+    copies = make_copies(index)
+    report = audit(assign(index, copies, by("image"), 5, seed=1), copies)
+    assert [report[part]["subjects"] for part in ("test", "development")] == [None, None]
+    for leaks in (report["test_and_development"], report["validation_and_train"]["0"]):
+        assert leaks["shared_subjects"] is leaks["images_of_shared_subjects"] is None
+    with pytest.raises(WenError, match=r"split\.unit: subject needs the subjects .* or set split\.unit: image$"):
+        assign(index, copies, by("subject"), 5, seed=1)
+
+
+def test_by_image_a_part_of_the_challenge_tests_and_all_else_trains_though_people_and_copies_are_shared() -> None:
+    index = make_index(1, 60, 12)
+    index["source"] = np.where(np.arange(300) % 4 == 0, "preliminary", "fold_0")
+    cells = assign(index, make_copies(index), by("image", "preliminary"), 5, seed=1)
+    assert (cells.part == np.where(index.source == "preliminary", TEST, DEVELOPMENT)).all()
+
+
+def test_of_no_image_nobody_is_left_out() -> None:
+    index = make_index(1, 60, 3)
+    report = audit(assign(index, make_copies(index), by("subject"), 5, seed=1), make_copies(index))
+    assert report["excluded"] == {"images": 0, "positive": 0, "negative": 0, "subjects": 0}
+
+
+@pytest.mark.parametrize(
+    ("part", "fold", "said"), [(TEST, NO_FOLD, "the test set"), (DEVELOPMENT, 1, "fold 1"), (EXCLUDED, NO_FOLD, "")]
+)
+def test_a_test_set_or_a_fold_of_one_class_is_refused(part: str, fold: int, said: str) -> None:
+    places = [(TEST, NO_FOLD), (DEVELOPMENT, 0), (DEVELOPMENT, 1), (EXCLUDED, NO_FOLD)]
+    rows = [(*place, label) for place in places for label in (0, 1, 1) if place != (part, fold) or label]
+    cells = pd.DataFrame(rows, columns=["part", "fold", "label"])
+    if not said:
+        split._check_classes(cells)
+        return
+    remedy = r"change seed, use fewer folds or set split\.unit: image"
+    with pytest.raises(WenError, match=rf"^split: {said} contains only one class \(2 images\); {remedy}$"):
+        split._check_classes(cells)
+
+
+def test_too_few_images_for_a_test_set_of_both_classes_are_refused() -> None:
+    index = make_index(1, 4, 0).head(4)
+    with pytest.raises(WenError, match=r"^split: 4 images are too few for a test set with both classes \(.+\); add"):
+        assign(index, make_copies(index), by("image"), 2, seed=1)

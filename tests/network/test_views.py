@@ -62,6 +62,17 @@ def test_flips_and_factors_are_drawn_each_on_its_own_and_fill_their_ranges() -> 
     assert (torch.corrcoef(drawn.T) - torch.eye(4)).abs().max() < 0.06
 
 
+def test_a_view_is_what_numpy_draws_by_its_own_seed() -> None:
+    options = Augment(views=3, horizontal_flip=0.2, vertical_flip=0.7, brightness=0.3, contrast=0.4)
+    rows = np.array([7, 0, 30, 12])
+    random = np.random.default_rng(seed_for(5, 2, what="view")).random((31, 4))[rows]
+    factors = 1 + np.array([0.3, 0.4]) * (2 * random[:, 2:] - 1)
+    expected = np.hstack([random[:, :2] < [0.2, 0.7], factors]).astype(np.float32)
+    found = draw(options, 5, 2, rows)
+    np.testing.assert_array_equal(found.numpy(), expected)
+    assert found.dtype == torch.float32
+
+
 def test_images_are_turned_as_copies_of_cells_are() -> None:
     images = np.random.default_rng(1).integers(0, 256, (3, 5, 5, 2))
     for turn in symmetry.TURNS:
@@ -120,6 +131,18 @@ def test_hue_and_saturation_are_torchvisions_and_keep_black_black(images: torch.
         torch.testing.assert_close(own, expected, atol=1e-5, rtol=0)
     assert (found[:, :, :4] == 0).all()
     assert (found - images).abs().max() > 0.05
+
+
+def test_hue_and_saturation_change_each_alone_and_quarters_are_as_drawn(images: torch.Tensor) -> None:
+    drawn = {what: np.random.default_rng(seed_for(1, 0, what=what)).random(24) for what in ("hue", "saturation")}
+    for image, hue, saturation, shift, factor in zip(
+        images, view_of(images, hue=0.2), view_of(images, saturation=0.4), 0.4 * drawn["hue"] - 0.2,
+        0.8 * drawn["saturation"] + 0.6, strict=True,
+    ):  # fmt: skip
+        torch.testing.assert_close(hue, functional.adjust_hue(image, shift), atol=1e-5, rtol=0)
+        torch.testing.assert_close(saturation, functional.adjust_saturation(image, factor), atol=1e-5, rtol=0)
+    quarters = (4 * np.random.default_rng(seed_for(1, 0, what="turns")).random(24)).astype(int)
+    assert quarters_of(images).tolist() == quarters.tolist()
 
 
 def test_one_kind_of_change_leaves_what_is_drawn_for_the_others(images: torch.Tensor) -> None:
