@@ -1,6 +1,8 @@
 """One training of two stages, epoch by epoch: which epoch is kept, and when training stops."""
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,11 @@ from torch import nn
 from wen.config.member import Member
 from wen.config.params import Finetune, Head, Params
 from wen.errors import WenError
+from wen.network import fit as fitting
+from wen.network.checkpoint import Checkpoint
 from wen.network.cut import Convolutions
 from wen.network.fit import BestEpoch, Curves, Stage, fit
+from wen.network.progress import Position
 from wen.network.steps import Task
 
 
@@ -136,6 +141,12 @@ def test_an_epoch_without_a_step_is_no_best_one(tmp_path: Path, values: dict[str
         scripted_fit(tmp_path, values, 3 * [RIGHT], patience=10, last=steep)
 
 
+def test_an_epoch_without_a_step_is_no_best_one_if_patience_ends_first(tmp_path: Path, values: dict[str, Any]) -> None:
+    steep = Convolutions(Steep(), dtype=torch.float16)
+    with pytest.raises(WenError, match="after epoch 2 of head no step has finite gradients in float16"):
+        scripted_fit(tmp_path, values, 5 * [RIGHT], patience=2, last=steep)
+
+
 def test_gradients_that_float16_never_holds_stop_the_training(tmp_path: Path, values: dict[str, Any]) -> None:
     steep = Convolutions(Steep(), dtype=torch.float16)
     said = "after epoch 17 of head no step has finite gradients in float16"  # 2^16 halved 17 times is below 1
@@ -196,3 +207,147 @@ def test_a_stage_2_that_diverges_later_keeps_its_own_best_epoch_if_always(
 ) -> None:
     best, _ = of_both_stages(tmp_path, values, [RIGHT], [WRONG, [math.nan, math.nan]], "always")
     assert (best.stage, best.epoch, best.diverged) == ("finetune", 1, True)
+
+
+FEATURES = torch.randn(30, 4, generator=torch.Generator().manual_seed(2))
+
+
+class Stored:
+    """The same features for each view of an image, but for a shift, and without one for the image itself."""
+
+    def batches(self, rows: list[np.ndarray], view: int | None) -> Any:
+        return (FEATURES[batch] + (0 if view is None else view / 5) for batch in rows)
+
+
+class Interrupted(Exception):
+    pass
+
+
+class Stopping(Curves):
+    """Fails when the metrics of an epoch arrive; a later one never does."""
+
+    def __init__(self, live: Live, at: int) -> None:
+        super().__init__(live)
+        self.at = at
+
+    def log(self, row: dict[str, float]) -> None:
+        if len(self.rows) + 1 == self.at:
+            raise Interrupted
+        super().log(row)
+
+
+def interruptible(
+    folder: Path, values: dict[str, Any], stages: list[str], at: int = 99, dtype: torch.dtype = torch.float32
+) -> tuple[list[Any], BestEpoch]:
+    """Fit a network of which stage 1 trains all but the first layer; all metrics so far, and the best epoch."""
+    values["train"] = {"batch_size": 4, "schedule": "cosine", "ema": 0.6}
+    values["augment"]["views"] = 2
+    torch.manual_seed(21)
+    tail = nn.Sequential(nn.Linear(4, 4), Convolutions(nn.BatchNorm1d(4), dtype=dtype), nn.Linear(4, 1))
+    task = Task(
+        params=Params.model_validate(values), member=Member("0.02", 1), tail=tail, label=np.arange(30) % 3 % 2,
+        train_rows=np.arange(18), validation_rows=np.arange(18, 30), device=torch.device("cpu"),
+    )  # fmt: skip
+    checkpoint, best = Checkpoint(folder / "checkpoint", "same"), None
+    saved = checkpoint.load()
+    tuned = Finetune.model_validate({"epochs": 3, "patience": 3, "keep": "best", "unfreeze_from": "auto"})
+    module = {"head": (tail[1:], Head(epochs=3, patience=3)), "finetune": (tail, tuned)}
+    with Live(str(folder / "live"), dvcyaml=None, save_dvc_exp=False) as live:
+        curves = Stopping(live, at)
+        curves.rows += saved.rows if saved else []
+        for name in stages:
+            trained, options = module[name]
+            best = fit(
+                task, Stage(name, trained, Stored(), options, ignores_earlier_best=True), curves, best, checkpoint
+            )
+    assert best is not None
+    return curves.rows, best
+
+
+@pytest.mark.parametrize(
+    ("stages", "dtype"),
+    [(["head"], torch.float32), (["head"], torch.float16), (["head", "finetune"], torch.float32)],
+)
+def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(
+    tmp_path: Path, values: dict[str, Any], stages: list[str], dtype: torch.dtype
+) -> None:
+    rows, best = interruptible(tmp_path / "whole", values, stages, dtype=dtype)
+    assert [row["stage"] for row in rows] == [1] * 3 + [2] * (len(rows) - 3)
+    assert best.epoch < 3  # which is known to a later run from the checkpoint alone
+    for at in (len(rows) - 1, len(rows)):
+        with pytest.raises(Interrupted):
+            interruptible(tmp_path / str(at), values, stages, at, dtype)
+        resumed, found = interruptible(tmp_path / str(at), values, stages, dtype=dtype)
+        assert resumed == rows
+        assert found.figures == best.figures
+        assert found.weights.keys() == best.weights.keys()
+        for key, value in best.weights.items():
+            assert torch.equal(found.weights[key], value), key
+
+
+def test_the_weights_of_the_best_epoch_are_those_that_it_had_and_frozen_ones_stay(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    rows, best = interruptible(tmp_path, values, ["head"])
+    first = nn.Linear(4, 4)
+    torch.manual_seed(21)
+    first.reset_parameters()
+    assert torch.equal(best.weights["0.weight"], first.weight)
+    tail = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.BatchNorm1d(4)), nn.Linear(4, 1)).eval()
+    tail.load_state_dict(best.weights)
+    score, label = tail[1:](FEATURES[18:])[:, 0].double(), torch.from_numpy(np.arange(18, 30) % 3 % 2)
+    loss = nn.functional.binary_cross_entropy_with_logits(score, label.double())
+    accuracy = ((score >= 0) == (label == 1)).double().mean()
+    row = max(rows, key=lambda row: (row["accuracy/validation"], -row["loss/validation"]))
+    assert (best.stage, best.epoch, best.diverged) == ("head", rows.index(row) + 1, False)
+    assert (best.accuracy, best.loss) == (row["accuracy/validation"], row["loss/validation"])
+    assert (accuracy.item(), loss.item()) == (pytest.approx(best.accuracy), pytest.approx(best.loss))
+    assert best.figures == {
+        "stage": "head", "epoch": best.epoch, "accuracy": best.accuracy, "loss": best.loss, "diverged": False,
+    }  # fmt: skip
+
+
+def test_a_finished_stage_keeps_only_the_weights_of_its_best_epoch(tmp_path: Path, values: dict[str, Any]) -> None:
+    rows, best = interruptible(tmp_path, values, ["head"])
+    saved = Checkpoint(tmp_path / "checkpoint", "same").load()
+    assert saved is not None
+    of_batches = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    trained = {*(f"1.0.{name}" for name in of_batches), "2.weight", "2.bias"}
+    assert set(saved.tensors) == {f"best.{key}" for key in trained}
+    assert (saved.stage, saved.epoch, saved.waited) == ("head", len(rows), len(rows) - best.epoch)
+
+
+def test_a_training_without_an_epoch_is_refused(tmp_path: Path, values: dict[str, Any]) -> None:
+    task = passing_on(values, Still())
+    none = Finetune.model_validate({"epochs": 0, "patience": 2, "keep": "best", "unfreeze_from": "auto"})
+    with (
+        Live(str(tmp_path), dvcyaml=None, save_dvc_exp=False) as live,
+        pytest.raises(ValueError, match="a first stage needs at least one epoch"),
+    ):
+        fit(task, Stage("finetune", task.tail, Scripted([]), none), Curves(live))
+
+
+def test_the_progress_bar_is_told_of_each_epoch_and_of_the_best_accuracy(
+    tmp_path: Path, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Any] = []
+
+    @contextmanager
+    def bar(position: Position, *about: Any) -> Iterator[Callable[[str], None]]:
+        shown.append((position.title, *about))
+        yield shown.append
+
+    monkeypatch.setattr(fitting, "epoch_bar", bar)
+    scripted_fit(tmp_path, values, [WRONG, RIGHT, WRONG], patience=9)
+    assert shown.pop(0) == ("LR 0.001, fold 0", "head", 3, 0)
+    assert [text.partition("validation loss ")[2] for text in shown] == [
+        "0.813, accuracy 0.500\nbest validation accuracy so far: 0.500",
+        "0.313, accuracy 1.000\nbest validation accuracy so far: 1.000",
+        "0.813, accuracy 0.500\nbest validation accuracy so far: 1.000",
+    ]
+    assert all(text.startswith("training loss 0.693, accuracy 0.500; ") for text in shown)
+    folder = tmp_path / "resumed"
+    with pytest.raises(Interrupted):
+        interruptible(folder, values, ["head"], at=3)
+    interruptible(folder, values, ["head"])
+    assert shown[-2] == ("LR 0.02, fold 1", "head", 3, 2)
