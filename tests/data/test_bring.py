@@ -1,3 +1,4 @@
+import re
 import shutil
 import stat
 import zipfile
@@ -45,6 +46,13 @@ def test_a_folder_and_a_zip_are_brought_unaltered(tmp_path: Path, project: Paths
     assert {path: path.read_bytes() for path in source.rglob("*") if path.is_file()} == before
     for path, content in before.items():
         assert (project.raw / "cnmc" / path.relative_to(source)).read_bytes() == content
+    assert load(project.params).dataset.complete is False
+
+
+def test_a_part_is_accepted_by_a_profile_without_comments(tmp_path: Path, project: Paths) -> None:
+    profile = project.profiles / "laptop.yaml"
+    profile.write_text(re.sub(r" *#.*", "", profile.read_text()))
+    bring.run(layouts.tcia(tmp_path / "C-NMC"), "laptop", incomplete=True, paths=project)
     assert load(project.params).dataset.complete is False
 
 

@@ -3,6 +3,7 @@
 import itertools
 import lzma
 import os
+import re
 import shutil
 import stat
 import struct
@@ -150,7 +151,7 @@ def _profile(name: str, incomplete: bool, paths: Paths) -> bytes:
         names = ", ".join(sorted(path.stem for path in paths.profiles.glob("*.yaml")))
         raise WenError(f"--profile {name}: no such profile; choose one of {names}")
     content = file.read_bytes()
-    return content.replace(b"  complete: true ", b"  complete: false", 1) if incomplete else content
+    return re.sub(rb"(?m)^  complete: true\b ?", b"  complete: false", content, count=1) if incomplete else content
 
 
 def _is_edited(paths: Paths) -> bool:
