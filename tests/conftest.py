@@ -21,7 +21,8 @@ MEMORY = Path("/dev/shm")
 SHARED = PROJECT.parent / "shared"
 SLOW = (
     "pipeline/test_study.py", "network/test_thesis.py", "pipeline/test_images.py", "pipeline/test_run.py",
-    "pipeline/test_record.py", "pipeline/test_cluster.py", "pipeline/test_classify.py", "pipeline/test_systems.py",
+    "pipeline/test_record.py", "pipeline/test_pages.py", "pipeline/test_cluster.py", "pipeline/test_classify.py",
+    "pipeline/test_systems.py",
     "pipeline/test_store.py", "pipeline/test_notebook.py", "network/test_resume.py", "network/test_training.py",
     "network/test_cut.py", "report/test_page.py", "test_verify.py", "report/test_chapter.py",
     "report/test_calibration.py", "systems/test_systems.py", "network/test_finite.py", "test_selftest.py",

@@ -1,5 +1,6 @@
 """Classical members: what they measure, that they learn from training images alone, and what they leave."""
 
+import types
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from pages import block
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
@@ -233,3 +235,15 @@ def test_a_file_that_is_damaged_or_could_run_code_is_refused(
         path.write_bytes(content)
     with pytest.raises(WenError, match=rf"0\.skops: .*{problem}"):
         fitted.load(path)
+
+
+def test_the_classical_member_of_the_manual_is_fitted(
+    study: tuple[Params, Paths], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = types.ModuleType("forest")
+    exec(block("docs/EXTEND.md", "RandomForestClassifier", language="python"), module.__dict__)
+    monkeypatch.setitem(BASELINES, "forest", module)
+    params, paths = study
+    classical.run(params.model_copy(update={"baselines": ["forest"]}), paths)
+    (found,) = load(paths, [Member("baseline/forest", 0)])
+    assert len(np.unique(found.test_probability)) > 2

@@ -8,11 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
+import psutil
 import pytest
+from moto.server import ThreadedMotoServer
+from pages import block
 from tiny_study import Study, finished_study, prepared_study, processes_in, same, started
 
 
@@ -25,13 +30,17 @@ def serial(tmp_path_factory: pytest.TempPathFactory) -> Study:
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
 
 
-@pytest.fixture
-def head() -> Iterator[str]:
-    """The ray:// address of a cluster of one node, started as a person starts it; it asks for `TOKEN`."""
+def free_ports() -> tuple[str, str]:
     with socket.socket() as own, socket.socket() as other:
         own.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))
-        ports = own.getsockname()[1], other.getsockname()[1]
+        return str(own.getsockname()[1]), str(other.getsockname()[1])
+
+
+@pytest.fixture
+def head() -> Iterator[str]:
+    """The ray:// address of a cluster of one node, started as a person starts it; it asks for `TOKEN`."""
+    ports = free_ports()
     process = subprocess.Popen(
         ["ray", "start", "--head", "--block", "--num-cpus=2", "--disable-usage-stats", "--include-dashboard=false",
          f"--port={ports[0]}", f"--ray-client-server-port={ports[1]}"],
@@ -164,3 +173,86 @@ def test_a_worker_that_is_killed_leaves_no_training_behind_and_the_next_goes_on_
     study.run("dvc", "repro", "predict-fold@0.001-0")
     model = "models/0.001/0.safetensors"
     assert (study.root / model).read_bytes() == (serial.root / model).read_bytes()
+
+
+SRUN = """#!/bin/bash
+# Runs the command of a task of a Slurm job here, and notes which process it is.
+while [[ "$1" == -* ]]; do [[ "$1" == -w || "$1" == -x ]] && shift; shift; done
+echo $$ >> "$TASKS"
+[[ "$1" == ray ]] && exec > /dev/null 2>&1  # it runs on when the job has ended
+exec "$@"
+"""
+SLEEP = """#!/bin/bash
+# Waits for the head, as the job does with some seconds.
+until [[ -e "$RAY_TMPDIR/ray/ray_current_cluster" ]]; do /bin/sleep 0.1; done
+"""
+RAY = """#!/bin/bash
+# Ray's cluster launcher, whose cloud is this machine.
+case "$1" in
+  up) {ray} start --head --block --num-cpus=1 --port=$PORT --ray-client-server-port=$CLIENT_PORT \\
+        --disable-usage-stats --include-dashboard=false > /dev/null 2>&1 &
+      echo $! >> "$TASKS"
+      until (exec 3<> /dev/tcp/127.0.0.1/$CLIENT_PORT) 2> /dev/null; do /bin/sleep 0.1; done ;;
+  attach | down) ;;
+  *) exec {ray} "$@" ;;
+esac
+"""
+
+
+@pytest.fixture
+def recipe(serial: Study, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Iterator[Study]:
+    """A study whose models of a rate are missing, with stand-ins for Slurm and for Ray's launcher."""
+    study = finished_study(tmp_path_factory, "recipe")
+    for folder in ("models/0.001", "data/predictions/0.001"):
+        shutil.rmtree(study.root / folder)
+    (study.root / ".venv/bin").mkdir(parents=True)
+    (study.root / ".venv/bin/activate").write_text(f"PATH={tmp_path}:$PATH\n")
+    ray = Path(sys.executable).parent / "ray"
+    scripts = {"srun": SRUN, "sleep": SLEEP, "ray": RAY.format(ray=ray), "scontrol": "#!/bin/sh\necho 127.0.0.1\n"}
+    for name, script in scripts.items():
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:  # a short path
+        study.env |= {"TASKS": str(tmp_path / "tasks"), "RAY_TMPDIR": folder, "RAY_USAGE_STATS_ENABLED": "0"}
+        yield study
+        for line in (tmp_path / "tasks").read_text().split():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(int(line))
+                process.terminate()
+                process.wait(30)
+
+
+def test_the_slurm_job_of_the_manual_runs_on_two_nodes_of_this_machine(recipe: Study, serial: Study) -> None:
+    port, client = free_ports()
+    head = f"--port={port} --ray-client-server-port={client} --disable-usage-stats --include-dashboard=false"
+    script = block("docs/CLUSTER.md", "#SBATCH --nodes", {"--port=6379": head, ":6379": f":{port}"})
+    recipe.env |= {
+        "SLURM_SUBMIT_DIR": str(recipe.root), "SLURM_CPUS_PER_TASK": "1", "SLURM_JOB_NODELIST": "here",
+        "SLURM_NNODES": "2",
+    }  # fmt: skip
+    output = recipe.run("bash", "-e", "-c", script)
+    assert "0.001-0: cached" in output
+    same(recipe, serial)
+
+
+def test_the_cloud_of_the_manual_is_joined_with_its_token_and_its_store_on_s3(recipe: Study, serial: Study) -> None:
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    key = {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+    recipe.env |= key | {"AWS_ENDPOINT_URL": address}
+    client = boto3.client(
+        "s3", endpoint_url=address, region_name="us-east-1", aws_access_key_id="someone", aws_secret_access_key="secret"
+    )
+    client.create_bucket(Bucket="cells")
+    recipe.env["PORT"], recipe.env["CLIENT_PORT"] = free_ports()
+    recipe.env["PATH"] = f"{Path(recipe.env['TASKS']).parent}:{recipe.env['PATH']}"
+    instead = {"s3://BUCKET": "s3://cells", "ray://127.0.0.1:10001": f"ray://127.0.0.1:{recipe.env['CLIENT_PORT']}"}
+    script = block("docs/CLUSTER.md", "ray up", instead | {"--gpus-per-job 1": ""})
+    output = recipe.run("bash", "-e", "-c", script)
+    stored = client.list_objects_v2(Bucket="cells")["KeyCount"]
+    server.stop()
+    assert stored > 0
+    assert "0.001-0: cached" in output
+    assert recipe.run("git", "log", "-1", "--format=%s").strip() == "Store"
+    assert (Path(recipe.env["HOME"]) / ".ray/auth_token").stat().st_mode & 0o777 == 0o600

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -264,27 +263,6 @@ def test_a_learning_rate_off_the_grid_trains_its_folds_and_nothing_else(study: S
     ]  # fmt: skip
     assert "summary/rate-0.0003.json" in study.run("dvc", "metrics", "show")
     assert study.run("dvc", "exp", "show", "--csv").count("workspace") == 1
-
-
-def commands(page: str) -> list[str]:
-    """The DVC and wen commands in the code blocks of a page, but those that need more than a study."""
-    blocks = re.findall(r"```sh\n(.*?)```", (PROJECT / page).read_text(encoding="utf-8"), re.DOTALL)
-    found = re.findall(r"^(?:dvc|wen) [^#\n]*[^#\s]", "\n".join(blocks), re.MULTILINE)
-    needs = ("dvc repro", "remote", "push", "artifacts", "/shared", "final.csv", "0.001-3", "--subjects")
-    return [command for command in found if not any(need in command for need in needs)]
-
-
-def test_the_commands_of_the_pages_run_as_typed(study: Study) -> None:
-    (study.root / "cells").mkdir()
-    for image in sorted(study.root.glob("data/synthetic/**/*.bmp"))[:3]:
-        shutil.copy(image, study.root / "cells")
-    typed = [*commands("README.md"), *commands("docs/CLASSIFY.md")]
-    assert {" ".join(command.split()[:2]) for command in typed} >= {
-        "dvc exp", "dvc metrics", "wen grid", "wen classify", "wen export"
-    }  # fmt: skip
-    for command in sorted(typed, key=lambda command: "bundle cells/" in command):  # after the export of that bundle
-        study.restore()
-        study.run(*shlex.split(command))
 
 
 def test_plots_are_drawn_and_two_experiments_are_overlaid(study: Study) -> None:
