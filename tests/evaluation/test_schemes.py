@@ -1,5 +1,6 @@
 """The test of weighting schemes over all ensembles against every exchange, counted."""
 
+from collections.abc import Callable
 from itertools import permutations, product
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from recomputed import simulated
 from scipy.stats import binom
 from statsmodels.stats.contingency_tables import cochrans_q
 
+from wen.evaluation import schemes
 from wen.evaluation.schemes import compare_schemes, smallest_scheme_difference
 
 
@@ -34,7 +36,7 @@ def brute_force(right: np.ndarray, unit: np.ndarray) -> float:
     return float(np.mean(np.array(found) >= statistic(right) - 1e-9))
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(arrays(int, (2, 3, 4), elements=st.integers(0, 1)))
 def test_p_is_the_share_of_all_exchanges(right: np.ndarray) -> None:
     assert compare_schemes(right, np.arange(4), 0).p == pytest.approx(brute_force(right, np.arange(4)))
@@ -49,6 +51,7 @@ def test_random_exchanges_come_near_all_of_them() -> None:
     assert compare_schemes(right, np.arange(6), 0).p == pytest.approx(exact, abs=0.02)
 
 
+@settings(deadline=None)
 @given(arrays(int, (2, 3, 12), elements=st.integers(0, 1)))
 def test_the_statistic_is_the_sum_of_cochran_s_q(right: np.ndarray) -> None:
     found = compare_schemes(right, np.arange(12), 0)
@@ -198,3 +201,153 @@ def test_each_ensemble_has_its_own_p_by_the_same_exchanges() -> None:
     alone = [brute_force(right[[k]], np.arange(9)) for k in range(2)]
     assert found.p_of_each == pytest.approx(alone)
     assert found.p == pytest.approx(brute_force(right, np.arange(9)))
+
+
+def power_one_study_at_a_time(right: np.ndarray, unit: np.ndarray, alpha: float, difference: float) -> float:
+    """The power by subject from the draws of `schemes` with seed 0: each study's table, exchange by exchange."""
+    _, k, n = right.shape
+    units, rng = int(unit.max()) + 1, np.random.default_rng(0)
+    place, parts = rng.random((schemes.STUDIES, n)), np.cumsum(np.bincount(unit))[:-1]
+    gained = np.array([[(part < difference).sum() for part in np.split(row, parts)] for row in place])
+    sums = np.array([right[:, :, unit == u].sum(axis=2) for u in range(units)])
+    square = np.array([(table - table.mean(axis=1)[:, None]) ** 2 for table in sums])
+    m = square.sum() ** 2 / (square**2).sum()
+    freedom = 2 * m * (k - 1) / k - 1
+    scale = np.sqrt(freedom / rng.chisquare(freedom, schemes.STUDIES))
+    orders = list(permutations(range(k)))
+    of_study = rng.integers(len(orders), size=(schemes.STUDIES, units))
+    exchanges = list(product([0], *[range(len(orders))] * (units - 1)))
+    if len(exchanges) > schemes.ALL_OF_FEW:
+        exchanges = [(0,) * units, *rng.integers(len(orders), size=(schemes.EXCHANGES, units)).tolist()]
+    spread = np.array([(k * one.sum(axis=0) - one.sum(axis=0) ** 2).sum() for one in right])
+    found = []
+    for gain, ways, times in zip(gained, of_study, scale, strict=True):
+        noise = np.sqrt(1 - difference) * times
+        table = [noise * own[:, orders[way]] for own, way in zip(sums, ways, strict=True)]
+        for own, images in zip(table, gain, strict=True):
+            own[:, 0] += images
+        below = noise**2 * spread + (k - 1) * gain.sum()
+        q = []
+        for exchange in exchanges:
+            total = sum(own[:, orders[way]] for own, way in zip(table, exchange, strict=True))
+            above = k * (total**2).sum(axis=1) - total.sum(axis=1) ** 2
+            q.append((k - 1) * sum(a / b for a, b in zip(above, below, strict=True) if b > 0))
+        found.append(np.mean(np.array(q) >= q[0] - 1e-9) < alpha)
+    return float(np.mean(found))
+
+
+@pytest.mark.parametrize("size", [[3, 1, 5, 2], [2, 5, 1, 1, 4, 3]], ids=["all exchanges", "random exchanges"])
+@pytest.mark.parametrize(("e", "k"), [(1, 2), (3, 3)])
+def test_the_power_by_subject_is_that_of_studies_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, size: list[int], e: int, k: int
+) -> None:
+    monkeypatch.setattr(schemes, "STUDIES", 30)
+    monkeypatch.setattr(schemes, "EXCHANGES", 40)
+    monkeypatch.setattr(schemes, "ALL_OF_FEW", 6**3)
+    unit = np.repeat(np.arange(len(size)), size)
+    sure = np.array([0.6, 0.9, 1])[:e]  # the third ensemble's schemes decide alike until one of them gains images
+    right = (np.random.default_rng(k).random((e, k, len(unit))) < sure[:, None, None]).astype(int)
+    alpha = {2: 0.3, 3: 0.1}[k]
+    power_at = schemes._power_by_subject(right, unit, alpha, 0)
+    differences = (0.0, 0.02, 0.1, 0.2, 0.4, 1.0)
+    found = [power_at(difference) for difference in differences]
+    assert found == [power_one_study_at_a_time(right, unit, alpha, difference) for difference in differences]
+    assert len(set(found)) > 2
+
+
+@pytest.mark.parametrize("alpha", [0.3, 0.05])
+def test_the_power_by_image_is_that_of_its_own_draws_at_each_number_of_images(alpha: float) -> None:
+    right = (np.random.default_rng(1).random((2, 3, 10)) < np.array([0.6, 0.9])[:, None, None]).astype(int)
+    rng, sums = np.random.default_rng(0), right.transpose(2, 0, 1)
+    alternative, null = schemes._drawn(sums, rng), schemes._drawn(sums, rng)
+    spread = np.array([(3 * one.sum(axis=0) - one.sum(axis=0) ** 2).sum() for one in right])
+    powers = np.ones(11)
+    for amount in range(11):
+        more = rng.multinomial(amount, [1 / 3] * 3, 2000)
+        of_null, found = (
+            sum(total[:, e].var(axis=1) * 18 / (spread[e] + 2 * amount) for e in range(2))
+            for total in (null + more[:, None], alternative + np.array([amount, 0, 0]))
+        )
+        as_extreme = (of_null >= np.asarray(found)[:, None] - 1e-9).sum(axis=1)
+        powers[amount] = ((1 + as_extreme) / 2001 < alpha).mean()
+        if powers[amount] > 0.995:
+            break
+    power_at = schemes._power_by_image(right, np.arange(10), alpha, 0)
+    for difference in (0.0, 0.1, 0.3, 0.6, 1.0):
+        assert power_at(difference) == pytest.approx(binom.pmf(np.arange(11), 10, difference) @ powers, abs=1e-12)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_without_noise_a_study_finds_what_is_gained_in_enough_subjects(monkeypatch: pytest.MonkeyPatch, k: int) -> None:
+    monkeypatch.setattr(schemes, "STUDIES", 50)
+    size = [1, 3, 2, 4, 1, 2]
+    unit = np.repeat(np.arange(6), size)
+    power_at = schemes._power_by_subject(np.ones((2, k, 13), dtype=int), unit, 0.06, 0)
+    place = np.split(np.random.default_rng(0).random((50, 13)), np.cumsum(size)[:-1], axis=1)
+    for difference in (0.0, 0.2, 0.3, 0.5, 1.0):
+        subjects = sum((of_subject < difference).any(axis=1).astype(int) for of_subject in place)
+        assert power_at(difference) == np.mean([k / k**number < 0.06 for number in subjects])
+
+
+def test_one_disputed_image_of_two_schemes_has_the_statistic_1_and_says_nothing() -> None:
+    right = np.ones((2, 2, 9), dtype=int)
+    right[0, 1, 4] = 0
+    assert compare_schemes(right, np.arange(9), 0) == (1.0, 1.0, (1.0, 0.0), (1.0, 1.0))
+
+
+def test_more_than_thirteen_exchanged_pairs_are_drawn_at_random() -> None:
+    right = np.ones((1, 2, 14), dtype=int)
+    right[0, (np.arange(14) < 5).astype(int), np.arange(14)] = 0
+    of_seed, exact = [compare_schemes(right, np.arange(14), seed).p for seed in range(3)], 2 * binom.cdf(5, 14, 0.5)
+    assert len(set(of_seed)) == 3
+    counts = np.array(of_seed) * (1 + schemes.REPEATS)
+    np.testing.assert_allclose(counts, counts.round())
+    assert of_seed == pytest.approx([exact] * 3, abs=0.02)
+
+
+def test_no_random_exchange_changes_how_many_decisions_of_an_ensemble_are_right() -> None:
+    right = (np.random.default_rng(3).random((2, 3, 40)) < np.array([0.6, 0.9])[:, None, None]).astype(int)
+    drawn = schemes._drawn(right.transpose(2, 0, 1), np.random.default_rng(0))
+    assert (drawn.sum(axis=2) == right.sum(axis=(1, 2))).all()
+    assert drawn.std(axis=0).min() > 1
+
+
+def test_few_subjects_are_exchanged_in_all_ways_and_more_at_random() -> None:
+    few = schemes._ways(6, 5, np.random.default_rng(0))
+    assert sorted(map(tuple, few)) == list(product([0], *[range(6)] * 4))
+    assert not few[0].any()
+    many = schemes._ways(6, 6, np.random.default_rng(0))
+    assert many.shape == (1 + schemes.EXCHANGES, 6)
+    assert not many[0].any()
+    np.testing.assert_array_equal(many[1:], np.random.default_rng(0).integers(6, size=(schemes.EXCHANGES, 6)))
+
+
+def saturating(root: float, most: float = 1.0) -> Callable[[float], float]:
+    """A power that is 0.8 at the root and grows to ``most`` beyond it."""
+    return lambda difference: min(most, float(1 - 0.2 ** (difference / root)))
+
+
+@pytest.mark.parametrize("name", ["_power_by_image", "_power_by_subject"])
+@pytest.mark.parametrize("root", [0.002, 0.013, 0.3, 0.9])
+def test_the_smallest_difference_is_where_the_power_of_its_kind_of_units_is_80_percent(
+    monkeypatch: pytest.MonkeyPatch, name: str, root: float
+) -> None:
+    asked = []
+    power = {name: lambda *asked_for: asked.append(asked_for) or saturating(root)}
+    for kind in ("_power_by_image", "_power_by_subject"):
+        monkeypatch.setattr(schemes, kind, power.get(kind))
+    right, unit = np.ones((1, 2, 40)), np.arange(40) % (40 if name == "_power_by_image" else 7)
+    assert smallest_scheme_difference(right, unit, 0.02, 3) == pytest.approx(root, rel=0.01, abs=0.0001)
+    ((given_right, given_unit, alpha, seed),) = asked
+    assert given_right is right
+    assert given_unit is unit
+    assert (alpha, seed) == (0.02, 3)
+
+
+def test_a_power_of_80_percent_that_only_the_whole_test_set_gives_is_enough_and_less_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for most, expected in ((0.8, 1.0), (0.7999, None)):
+        power = saturating(1.0, most)
+        monkeypatch.setattr(schemes, "_power_by_image", lambda *_, power=power: power)
+        assert smallest_scheme_difference(np.ones((1, 2, 40)), np.arange(40), 0.02, 3) == expected

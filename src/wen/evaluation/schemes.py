@@ -148,7 +148,7 @@ def _power_by_subject(right: np.ndarray, unit: np.ndarray, alpha: float, seed: i
         amount = gained.sum(axis=1)
         more = (exchange[:, ::k] @ gained.T).reshape(-1, k, STUDIES)
         denominator = rest * scale[:, None] ** 2 * spread + (k - 1) * amount[:, None]
-        weight = np.divide(1, denominator, out=np.zeros(denominator.shape), where=denominator > 0)
+        weight = 1 / np.where(denominator > 0, denominator, 1)  # 0 if schemes agree on every image, as then is the rest
         q = rest * np.einsum("rse,se->rs", square, weight)
         q += 2 * np.sqrt(rest) * (np.einsum("rkse,se->rks", noise, weight) * more).sum(axis=1)
         q += ((more**2).sum(axis=1) - amount**2 / k) * weight.sum(axis=1)
@@ -180,10 +180,13 @@ def _spread(right: np.ndarray) -> np.ndarray:
 
 
 def _q(total: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Cochran's Q, of shape (..., e), from the images on which each scheme is right, of shape (..., e, k)."""
+    """Cochran's Q, of shape (..., e), from the images on which each scheme is right, of shape (..., e, k).
+
+    If schemes agree on every image, numerator and denominator are 0, as then is Q.
+    """
     k = total.shape[-1]
-    between = k * (k - 1) * ((total - total.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
-    return np.divide(between, spread, out=np.zeros(between.shape), where=spread > 0)
+    between: np.ndarray = k * (k - 1) * ((total - total.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
+    return between / np.maximum(spread, 1)
 
 
 def _exchanged(disputed: np.ndarray, seed: int) -> np.ndarray:
