@@ -277,6 +277,9 @@ def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(
     for at in (len(rows) - 1, len(rows)):
         with pytest.raises(Interrupted):
             interruptible(tmp_path / str(at), values, stages, at, dtype)
+        saved = Checkpoint(tmp_path / str(at) / "checkpoint", "same").load()
+        assert saved is not None
+        assert bool(saved.scaler) == (dtype == torch.float16)
         resumed, found = interruptible(tmp_path / str(at), values, stages, dtype=dtype)
         assert resumed == rows
         assert found.figures == best.figures
@@ -325,6 +328,17 @@ def test_a_training_without_an_epoch_is_refused(tmp_path: Path, values: dict[str
         pytest.raises(ValueError, match="a first stage needs at least one epoch"),
     ):
         fit(task, Stage("finetune", task.tail, Scripted([]), none), Curves(live))
+
+
+def test_an_epoch_trains_on_the_next_view_in_turn_and_is_judged_without_one(
+    tmp_path: Path, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int | None] = []
+    batches = Stored.batches
+    monkeypatch.setattr(Stored, "batches", lambda self, rows, view: asked.append(view) or batches(self, rows, view))
+    interruptible(tmp_path, values, ["head"])
+    assert [(type(view), view) for view in asked if view is not None] == [(int, 0), (int, 1), (int, 0)]
+    assert asked[1::2] == [None] * 3
 
 
 def test_the_progress_bar_is_told_of_each_epoch_and_of_the_best_accuracy(
