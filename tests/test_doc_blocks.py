@@ -84,7 +84,6 @@ NOT_RUN = {
     ("docs/CHAPTER4.md", "make chapter"): "needs LaTeX; report/test_chapter.py compiles the draft where pdflatex is",
     ("docs/CHAPTER4.id.md", "make chapter"): "the same",
     ("docs/CLUSTER.md", "make study DATA=/path/to/C-NMC\nwen run"): "each of its two commands is run in another block",
-    ("docs/INSTALL.md", "--python-version 3.14"): "asks the package registry about every package",
     ("docs/INSTALL.md", "of PyTorch's page"): "its command is on a page of PyTorch's",
     ("docs/INSTALL.md", "wen init my-study"): "installs everything again, as a job of .github/workflows/test.yml does",
 }  # fmt: skip

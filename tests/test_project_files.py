@@ -82,15 +82,23 @@ def test_what_a_study_begins_with_reaches_the_image_and_the_source_distribution(
         assert Path(name).name in manifest or Path(name).parts[0] in manifest, name
 
 
-def test_workflows_run_on_a_python_that_the_project_takes(project: dict[str, Any]) -> None:
-    lowest = project["requires-python"].removeprefix(">=")
-    for name in ("test", "report"):
-        jobs = YAML(typ="safe", pure=True).load(read(f".github/workflows/{name}.yml"))["jobs"]
-        steps = [step for job in jobs.values() for step in job["steps"]]
-        assert {step["with"]["python-version"] for step in steps if "python-version" in step.get("with", {})} == {
-            lowest
-        }
-    assert re.search(rf"^FROM python:{lowest}-slim$", read("Dockerfile"), re.MULTILINE)
+def test_workflows_run_on_every_python_that_the_project_supports(project: dict[str, Any]) -> None:
+    supported = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    assert supported[0] == project["requires-python"].removeprefix(">=")
+    jobs = {
+        name: job
+        for workflow in ("test", "report")
+        for name, job in YAML(typ="safe", pure=True).load(read(f".github/workflows/{workflow}.yml"))["jobs"].items()
+    }
+    assert jobs["test"]["strategy"]["matrix"]["python-version"] == supported
+    used = [
+        step["with"]["python-version"]
+        for job in jobs.values()
+        for step in job["steps"]
+        if "python-version" in step.get("with", {})
+    ]
+    assert used == ["${{ matrix.python-version }}", supported[0], supported[0]]
+    assert re.search(rf"^FROM python:{supported[0]}-slim$", read("Dockerfile"), re.MULTILINE)
 
 
 def test_every_page_of_docs_is_in_the_site_s_navigation_and_on_its_first_page() -> None:
