@@ -178,6 +178,7 @@ def test_a_bundle_in_dvc_s_model_registry(study: Study, tmp_path: Path) -> None:
     study.run("git", "remote", "add", "origin", str(studies))
     study.run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
     study.commit("Store")
+    study.run("git", "push", "--quiet", "origin", "HEAD")
     shutil.rmtree(study.root / "bundle", ignore_errors=True)
     elsewhere = f"cd {tmp_path} && dvc artifacts get {studies}"
     typed(study, block("docs/CLASSIFY.md", "git tag", {"dvc artifacts get REPOSITORY": elsewhere}))
