@@ -217,9 +217,9 @@ def recipe(serial: Study, tmp_path_factory: pytest.TempPathFactory, tmp_path: Pa
         yield study
         for line in (tmp_path / "tasks").read_text().split():
             with contextlib.suppress(psutil.NoSuchProcess):
-                process = psutil.Process(int(line))
-                process.terminate()
-                process.wait(30)
+                started = psutil.Process(int(line))
+                for process in [*started.children(recursive=True), started]:
+                    process.kill()
 
 
 def test_the_slurm_job_of_the_manual_runs_on_two_nodes_of_this_machine(recipe: Study, serial: Study) -> None:

@@ -80,7 +80,8 @@ def sentences(evidence: dict[str, Any], study: Study, t: Text) -> list[str]:
     first, n = use["prevalences"][0], t.number
     without, scaled_ = scaled["without"], scaled["with"]
     kind = "single" if focus.kind == "single" else "ensemble"
-    applied = "applied" if kind == "ensemble" and study.params.calibration != "none" else "would"
+    scales = study.params.calibration == "temperature"
+    applied = ("applied" if kind == "ensemble" else "single") if scales else "would"
     intervals = {
         f"{measure}_{end}": n(fixed[measure][end])
         for measure in ("sensitivity", "specificity")
@@ -101,8 +102,8 @@ def sentences(evidence: dict[str, Any], study: Study, t: Text) -> list[str]:
           loss=n(without["log_loss"]), scaled_loss=n(scaled_["log_loss"]),
           temperatures=", ".join(f"{n(value, 2)} ({name})" for name, value in scaled["members"].items())),
         t("decisions.value", focus=t.name(focus), test=t.percent(use["prevalence"]),
-          prevalence=t.given(100 * first["prevalence"]), ppv=t.percent(first["ppv"]["value"]),
-          low=t.percent(first["ppv"]["low"]), high=t.percent(first["ppv"]["high"])),
+          prevalence=t.given(100 * first["prevalence"]), ppv=t.percent(first["ppv"]["value"], 1),
+          low=t.percent(first["ppv"]["low"], 1), high=t.percent(first["ppv"]["high"], 1)),
         t(f"decisions.chosen.{kind}", members=len(focus.members), images=t.count(use["validation_images"])),
         t("decisions.fixed", target=t.given(study.params.report.specificity), threshold=n(fixed["threshold"]),
           sensitivity=n(fixed["sensitivity"]["value"]), specificity=n(fixed["specificity"]["value"]), **intervals),

@@ -98,15 +98,13 @@ def weighting(evidence: dict[str, Any], tests: int, t: Text) -> str:
     control = evidence["control"]
     if not control["rows"]:
         return ""
-    shown = {"changed": control["changed"], "images": t.count(control["images"])}
-    beginning = "control.text" if control["changed"] else "control.text.none"
+    shown = {"images": t.count(control["images"]), "largest": t.number(control["largest"])}
+    if control["changed"]:
+        sentence = t("control.text", changed=control["changed"], **shown)
+    else:
+        sentence = t("control.text.none", **shown)
     ending = "significant" if control["p_adjusted"] < evidence["alpha"] else "none"
-    return " ".join(
-        [
-            t(beginning, largest=t.number(control["largest"]), **shown),
-            t(f"control.{ending}", p=t.p_is(control["p_adjusted"]), tests=tests),
-        ]
-    )
+    return sentence + " " + t(f"control.{ending}", p=t.p_is(control["p_adjusted"]), tests=tests)
 
 
 def leaks(split: dict[str, Any], t: Text) -> str:
