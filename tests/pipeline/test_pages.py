@@ -167,7 +167,7 @@ def test_other_cells_are_classified_by_the_study_and_by_a_bundle(study: Study) -
     cells_and_subjects(study)
     typed(study, block("docs/CLASSIFY.md", "--bundle bundle cells/ --output"))
     lines = block("docs/CLASSIFY.md", "--submission", {"single 0.001-3": "single 0.001-1"}).splitlines()
-    typed(study, "\n".join(line for line in lines if "--address auto" not in line))  # which test_run runs
+    typed(study, "\n".join(line for line in lines if "--address auto" not in line))  # test_cluster.py classifies so
     assert len((study.root / "cells.csv").read_text().splitlines()) == 1 + 3
     assert len((study.root / "isbi_valid.predict").read_text().split()) == 3
 
