@@ -23,7 +23,7 @@ FIGURES = {
     "subjects": "Accuracy for each person",
     "repeats": "Heads on frozen features over many splits",
 }
-"""Of a report, the figures that the page shows, where the study has them; none shows a cell."""
+"""Figures of a report that the page shows if the study has them; none shows a cell."""
 ROWS = "rows.json"
 """A study's rows of the page, and how it was run."""
 HEAD = """# The record on real cells
@@ -68,13 +68,13 @@ class Done:
 def write(studies: Mapping[str, Path], target: Path, how: str) -> None:
     """Write the page, and a folder for each study.
 
-    A study that is not at hand, but was when an earlier page was written, keeps its folder and its rows: ``rows.json``
-    has them. So the studies may be run on several machines, and the page says of each one how it was run.
+    A study that an earlier page has and this machine does not keeps its folder, with its rows in ``rows.json``. So
+    several machines can run the studies; the page states how each one was run.
 
     Parameters
     ----------
     studies : dict of str to Path
-        Where each one lies, whether or not it is done.
+        Folder of each study, finished or not.
     target : Path
         The folder of the page.
     how : str
@@ -100,7 +100,7 @@ def write(studies: Mapping[str, Path], target: Path, how: str) -> None:
 
 
 def _keep(done: Done, target: Path, how: str) -> None:
-    """Copy a study's parameters, tables and figures, nothing that shows a cell; and its rows of the page."""
+    """Copy a study's parameters, tables and figures, none of which shows a cell, and write its rows of the page."""
     (target / "figures").mkdir(parents=True)
     shutil.copy(done.paths.params, target)
     shutil.copytree(done.paths.report / "tables", target / "tables", ignore=shutil.ignore_patterns("*.tex"))
