@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino
 import pandas as pd
+import torch
 from network import seconds
 from PIL import Image
 from ruamel.yaml import YAML
@@ -23,13 +25,15 @@ from table import Row
 from wen.config.member import Member
 from wen.config.paths import Paths
 from wen.config.read import load
-from wen.data.table import INDEX
+from wen.data.table import DEVELOPMENT, INDEX, read_cells
 from wen.files import sha256
 from wen.members import predictions
 from wen.members.apply import classify, preparation
 from wen.members.networks import Networks
 from wen.network import backbone, device
+from wen.network.arrays import array_path
 from wen.network.cut import cut
+from wen.network.frozen import KINDS, Frozen, to_openvino
 from wen.network.inputs import inputs_for
 from wen.network.steps import logits
 
@@ -134,8 +138,8 @@ def classified(folder: Path) -> Iterator[Row]:
     yield Row("`wen classify`, one image", "`import torch, timm, openvino`", imports, one, 0.5)
 
 
-def laptop(folder: Path, sample: Path) -> Iterator[Row]:
-    """The laptop profile on real cells: one of its 15 models, times 15, and what all share."""
+def laptop(folder: Path, sample: Path, envs: Path) -> Iterator[Row]:
+    """The laptop profile on real cells: one of its 15 models, times 15, and what all share; then that part alone."""
     clone, lr = cloned(folder / "laptop"), 0.0001
     run(["wen", "study", str(sample), "--profile", "laptop", "--incomplete"], clone)
     shared = _seconds(["dvc", "repro", "features"], clone)
@@ -143,6 +147,31 @@ def laptop(folder: Path, sample: Path) -> Iterator[Row]:
     epochs = {key: 15 * value for key, value in _epochs(clone).items()}
     theirs = _plain_study(clone, lr, epochs)
     yield Row("the laptop profile on the real sample", "timm, nothing shared", theirs, [shared + 15 * model], 3)
+    yield _shared(clone, envs)
+
+
+def _shared(clone: Path, envs: Path) -> Row:
+    """From image files to features, with all checks, near-copies and views; against decoding and the network alone."""
+    params, paths = load(clone / "params.yaml"), Paths(clone)
+    cells = read_cells(paths)
+    frozen = Frozen(backbone.load(params, paths.backbone, torch.device("cpu")), params.finetune.unfreeze_from, KINDS)
+    openvino.save_model(to_openvino(frozen, params.images.size), clone / "model.xml", compress_to_fp16=False)
+    passes = len(cells) + params.augment.views * int((cells.part == DEVELOPMENT).sum())
+    numbers = map(str, (params.images.crop, params.images.size, params.compute.threads, passes))
+    script = [str(envs / "openvino/bin/python"), str(BENCH / "peers/openvino_features.py"), "model.xml", *numbers]
+    files = "\n".join(str(paths.image(path)) for path in cells.path)
+    theirs, checks, ours = [], [], []
+    for _ in range(2):  # in turns, since a shared machine is now faster, now slower
+        checks.append(_seconds(["wen", "prepare"], clone))
+        ours.append(checks[-1] + _seconds(["wen", "features"], clone))
+        plain = json.loads(run(script, clone, files))
+        theirs.append(plain["seconds"])
+    stored = np.load(array_path(paths.features, "pooled", None))[: len(plain["output"])]
+    np.testing.assert_allclose(stored, plain["output"], atol=1e-3)
+    work = f"`wen prepare` and `wen features`, {len(cells):,} real images, {params.augment.views} views"
+    peer = "decoding, and OpenVINO's forward passes"
+    least = "the same, and `wen prepare`", [sum(pair) for pair in zip(theirs, checks, strict=True)]
+    return Row(work, peer, theirs, ours, 0.87, least=least)
 
 
 def memory(folder: Path) -> Iterator[Row]:
@@ -304,10 +333,10 @@ def _lines(command: list[str], folder: Path) -> list[tuple[float, str]]:
     return [*lines, (time.perf_counter() - begin, "")]
 
 
-def run(command: list[str], folder: Path) -> str:
+def run(command: list[str], folder: Path, given: str = "") -> str:
     # The sources that are measured come first on the path, whatever the environment has installed.
     environment = os.environ | {"PYTHONPATH": str(folder / "src" if (folder / "src").exists() else PROJECT / "src")}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=environment, input=given, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} in {folder}:\n{done.stderr[-2000:]}{done.stdout[-2000:]}")
     return done.stdout

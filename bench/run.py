@@ -36,7 +36,7 @@ def main() -> None:
         cases = [network.frozen_forward(ENVIRONMENTS), network.training(ENVIRONMENTS), pipeline.demo(folder)]
         cases += [pipeline.classified(folder), pipeline.published(folder)]
         if options.sample:
-            cases.append(pipeline.laptop(folder, options.sample.resolve()))
+            cases.append(pipeline.laptop(folder, options.sample.resolve(), ENVIRONMENTS))
         cases.append(pipeline.memory(folder))
         for case in cases:
             for row in case:
