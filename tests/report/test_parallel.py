@@ -1,5 +1,6 @@
 """A function on many items, in several processes."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -42,3 +43,27 @@ def test_what_fails_in_another_process_fails_here(capfd: pytest.CaptureFixture[s
         parallel.for_each(work, ["a", "b"], 2)
     assert raised.value.filename == "b"
     assert capfd.readouterr().err == ""
+
+
+def test_no_object_of_this_process_is_destroyed_in_another(tmp_path: Path) -> None:
+    here = os.getpid()
+
+    class Connection:
+        def __init__(self) -> None:
+            self.cycle = self
+
+        def __del__(self) -> None:
+            if os.getpid() != here:
+                (tmp_path / "destroyed").touch()
+
+    def work(_: str) -> None:
+        if os.getpid() != here:
+            gc.collect()
+
+    gc.disable()
+    try:
+        Connection()
+        parallel.for_each(work, ["a", "b"], 2)
+    finally:
+        gc.enable()
+    assert not (tmp_path / "destroyed").exists()

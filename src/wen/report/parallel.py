@@ -1,11 +1,10 @@
 """Call a function on many items in forked processes. Threads would not help: drawing holds Python's global lock."""
 
-import multiprocessing
+import gc
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TypeVar
 
 from wen.signals import STOPPING, end_with_parent
@@ -36,17 +35,13 @@ def for_each(work: Callable[[Item], None], items: Sequence[Item], processes: int
         _call(work, items)
         return
     shares = [items[k::count] for k in range(count)]
-    context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=_worker, args=(work, share)) for share in shares[1:]]
-    for worker in workers:
-        worker.start()
+    workers = [_fork(work, share) for share in shares[1:]]
     try:
         _call(work, shares[0])
     finally:
-        for worker in workers:
-            worker.join()
-    for worker, share in zip(workers, shares[1:], strict=True):
-        if worker.exitcode:
+        statuses = [os.waitpid(worker, 0)[1] for worker in workers]
+    for status, share in zip(statuses, shares[1:], strict=True):
+        if status:
             _call(work, share)
 
 
@@ -55,15 +50,23 @@ def _call(work: Callable[[Item], None], share: Sequence[Item]) -> None:
         work(item)
 
 
-def _worker(work: Callable[[Item], None], share: Sequence[Item]) -> None:
-    """Body of a forked process. It ends without a message on a stop signal, on an error, and with its parent."""
-    for number in STOPPING:
-        signal.signal(number, signal.SIG_DFL)
-    end_with_parent()
-    with suppress(Exception):
+def _fork(work: Callable[[Item], None], share: Sequence[Item]) -> int:
+    """Start a process and return its number. It ends silently on a stop signal, on an error, and with its parent.
+
+    Not with multiprocessing: in Python 3.14 it discards in the new process what the parent registered with atexit, and
+    a destructor may then wait forever for a thread, since a fork copies no threads.
+    """
+    if number := os.fork():
+        return number
+    try:
+        gc.freeze()  # so that no garbage of the parent is destroyed here, either
+        for stop in STOPPING:
+            signal.signal(stop, signal.SIG_DFL)
+        end_with_parent()
         _call(work, share)
         os._exit(0)
-    os._exit(1)
+    finally:
+        os._exit(1)
 
 
 def _cores() -> int:
