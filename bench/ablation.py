@@ -54,15 +54,15 @@ def main() -> None:
     tried = configurations([name for name in sources if name not in (PLAIN, CLOSE)])
     label, found, shares = index.label.to_numpy(), [], []
     for repeat in range(options.splits):
-        own = params_of_repeat(params, "subject", repeat)
+        repeat_params = params_of_repeat(params, "subject", repeat)
         try:
-            cells = assign(index, copies, own.split, len(own.folds), own.seed)
+            cells = assign(index, copies, repeat_params.split, len(repeat_params.folds), repeat_params.seed)
         except WenError as error:
             print(f"split {repeat} left out: {error}")
             continue
         test, development = (np.flatnonzero(cells.part == part) for part in (TEST, DEVELOPMENT))
         shares.append(len(test) / len(development))
-        found.append(scores(Split(own, cells.fold.to_numpy(), label, test), sources, tried))
+        found.append(scores(Split(repeat_params, cells.fold.to_numpy(), label, test), sources, tried))
     people = len(np.unique(components(index, copies)))
     print(f"{len(index):,} images of {people} people or groups of them, {len(found)} splits by subject\n")
     print("| configuration | " + " | ".join(f"{name} | difference [95%]" for name in MEASURES) + " |")
@@ -147,15 +147,15 @@ def predictions(split: Split, values: Features) -> tuple[np.ndarray, np.ndarray]
     development = np.flatnonzero(split.fold >= 0)
     validated, tested, areas = [], [], []
     for k in split.params.folds:
-        own, trains = np.flatnonzero(split.fold == k), np.flatnonzero((split.fold >= 0) & (split.fold != k))
-        weight = heads.train(split.params, k, values[0], split.label, (trains, own))
-        validated.append((own, np.stack([heads.probability(weight, turned[own]) for turned in values])))
+        validates, trains = np.flatnonzero(split.fold == k), np.flatnonzero((split.fold >= 0) & (split.fold != k))
+        weight = heads.train(split.params, k, values[0], split.label, (trains, validates))
+        validated.append((validates, np.stack([heads.probability(weight, turned[validates]) for turned in values])))
         tested.append(np.stack([heads.probability(weight, turned[split.test]) for turned in values]))
-        areas.append([roc_auc_score(split.label[own], each) for each in validated[-1][1][0].T])
+        areas.append([roc_auc_score(split.label[validates], each) for each in validated[-1][1][0].T])
     rate = int(np.mean(areas, axis=0).argmax())
     every = np.zeros((len(values), len(split.fold)))
-    for own, probability in validated:
-        every[:, own] = probability[:, :, rate]
+    for validates, probability in validated:
+        every[:, validates] = probability[:, :, rate]
     return every[:, development], np.mean(tested, axis=0)[:, :, rate]
 
 

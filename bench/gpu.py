@@ -76,9 +76,9 @@ def rows(params: Params, where: torch.device) -> Iterator[tuple[str, ...]]:
         ),
     ]
     for name, work, peer, forecast in works:  # the peer is built afterwards: its memory is not the study's
-        ours = measured(work, where)
+        study = measured(work, where)
         yield row(
-            (name, str(dtype).removeprefix("torch.")), batch, ours, measured(repeated(peer()), where)[0], forecast
+            (name, str(dtype).removeprefix("torch.")), batch, study, measured(repeated(peer()), where)[0], forecast
         )
 
 
@@ -112,7 +112,7 @@ def plain_step(params: Params, pixels: torch.Tensor, dtype: torch.dtype) -> Call
     network.train()
     for module in frozen:
         module.eval().requires_grad_(False)
-    optimizer = torch.optim.Adam(own for own in network.parameters() if own.requires_grad)
+    optimizer = torch.optim.Adam(parameter for parameter in network.parameters() if parameter.requires_grad)
     label = (torch.arange(len(pixels), device=pixels.device) % 2).float()
     inputs = pixels.clone()  # of no inference mode, which a graph cannot keep
 

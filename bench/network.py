@@ -84,18 +84,18 @@ def frozen_forward(envs: Path) -> Iterator[Row]:
         run = runner(frozen, size, CPU, options)
         output = run(images)[0]
         deque((run(images) for _ in range(3)), maxlen=0)
-        ours, theirs = [], []
+        study_seconds, peer_seconds = [], []
         with tempfile.TemporaryDirectory() as folder:
             model = Path(folder) / "model.xml"
             openvino.save_model(to_openvino(frozen, size), model, compress_to_fp16=False)
             script = [envs / "openvino/bin/python", BENCH / "peers/openvino_forward.py"]
             for _ in range(REPEATS):  # in turns, since a shared machine is now faster, now slower
-                ours += [seconds(run, images) for _ in range(max(3, int(1 / seconds(run, images))))]
+                study_seconds += [seconds(run, images) for _ in range(max(3, int(1 / seconds(run, images))))]
                 peer = _json([*script, model, batch, size, options.threads, 1], Path(folder))
-                theirs += peer["seconds"]
+                peer_seconds += peer["seconds"]
                 np.testing.assert_allclose(output[:, :8], peer["output"], atol=1e-3)
         yield Row(
-            f"frozen forward, {name} at {size} px, batch {batch}", "OpenVINO float32", theirs, ours,
+            f"frozen forward, {name} at {size} px, batch {batch}", "OpenVINO float32", peer_seconds, study_seconds,
             0.9, operations=(batch * (cost.trunk + cost.tail),) * 2,
         )  # fmt: skip
 
@@ -159,8 +159,8 @@ class Study:
 
     def rows(self, part: str) -> np.ndarray:
         validates = (self.cells.fold == FOLD).to_numpy()
-        own = {"train": ~validates, "validation": validates, "test": True}[part]
-        return np.flatnonzero((self.cells.part == (TEST if part == "test" else DEVELOPMENT)).to_numpy() & own)
+        mask = {"train": ~validates, "validation": validates, "test": True}[part]
+        return np.flatnonzero((self.cells.part == (TEST if part == "test" else DEVELOPMENT)).to_numpy() & mask)
 
     def fit(self, stage: str, epochs: int, inputs: Inputs) -> "Clock":
         """Train a stage of the current network; the clock has each epoch's seconds and validation loss."""
@@ -223,7 +223,7 @@ class Clock(Live):
 def _stage_1(study: Study, plain: dict[str, Any], keras: dict[str, Any]) -> Iterator[Row]:
     learnt = np.concatenate([study.rows("train"), study.rows("validation")])
     pace = study.seconds_of_a_view(KINDS, range(REPEATS), learnt)
-    alone = study.seconds_of_an_image(KINDS)
+    image_seconds = study.seconds_of_an_image(KINDS)
     pooled = study.stored("pooled")
     heads = []
     for _ in range(REPEATS):
@@ -234,44 +234,46 @@ def _stage_1(study: Study, plain: dict[str, Any], keras: dict[str, Any]) -> Iter
     for peer in (plain, keras):
         np.testing.assert_allclose(losses, peer["losses"], rtol=TOLERANCES[study.precision]["head"])
     for views, goal in ((EPOCHS, 20), (8, 100)):
-        ours = [(1 + views) * view + MODELS * head for view, head in zip(pace, heads, strict=True)]
+        study_seconds = [(1 + views) * view + MODELS * head for view, head in zip(pace, heads, strict=True)]
         passes = MODELS * EPOCHS * len(learnt), (1 + views) * len(learnt)
         operations = tuple(images * (study.cost.trunk + study.cost.tail) for images in passes)
         for name, peer in (("Keras 3 on TensorFlow", keras), ("timm + DataLoader", plain)):
-            theirs = [MODELS * EPOCHS * epoch for epoch in peer["seconds"][1:]]
+            peer_seconds = [MODELS * EPOCHS * epoch for epoch in peer["seconds"][1:]]
             work = study.name(f"stage 1, 15 models x 50 epochs, {views} views")
-            least = "the frozen network's forward passes", [passes[1] * alone]
-            yield Row(work, name, theirs, ours, goal, operations=operations, least=least)
+            least = "the frozen network's forward passes", [passes[1] * image_seconds]
+            yield Row(work, name, peer_seconds, study_seconds, goal, operations=operations, least=least)
 
 
 def _stage_2(study: Study, plain: dict[str, Any]) -> Iterator[Row]:
     """From where stage 1 ended, with activations from disk and without."""
     cost, train, validation = study.cost, len(study.rows("train")), len(study.rows("validation"))
     tail = (3 * train + validation) * cost.tail
-    whole = tail + (train + validation) * cost.trunk
-    begun = {key: value.clone() for key, value in study.parts.tail.state_dict().items()}
+    total = tail + (train + validation) * cost.trunk
+    initial = {key: value.clone() for key, value in study.parts.tail.state_dict().items()}
     trunk = (train + validation) * study.seconds_of_an_image(("activations",))
-    alone = convolutions(lambda: study.fit("finetune", 1, study.stored("activations")))
+    convolution_seconds = convolutions(lambda: study.fit("finetune", 1, study.stored("activations")))
     for cached, goal in ((False, 1.3), (True, 2)):
-        study.parts.tail.load_state_dict(begun)
+        study.parts.tail.load_state_dict(initial)
         inputs = study.stored("activations") if cached else study.computed("activations")
         clock = study.fit("finetune", 1 + REPEATS, inputs)
         np.testing.assert_allclose(clock.losses, plain["losses"], rtol=TOLERANCES[study.precision]["finetune"])
         work = study.name(f"stage 2, one epoch, {'cached activations' if cached else 'nothing cached'}")
-        operations = whole, tail if cached else whole
+        operations = total, tail if cached else total
         least = (
-            ("PyTorch's convolutions of the trained part", [alone]) if cached else
-            ("the frozen network's forward passes, and PyTorch's convolutions", [alone + trunk])
+            ("PyTorch's convolutions of the trained part", [convolution_seconds]) if cached else
+            ("the frozen network's forward passes, and PyTorch's convolutions", [convolution_seconds + trunk])
         )  # fmt: skip
-        theirs, ours = plain["seconds"][1:], clock.seconds[1:]
-        yield Row(work, "timm, whole graph forward", theirs, ours, goal, operations=operations, least=least)
+        peer_seconds, study_seconds = plain["seconds"][1:], clock.seconds[1:]
+        yield Row(
+            work, "timm, whole graph forward", peer_seconds, study_seconds, goal, operations=operations, least=least
+        )
 
 
 def _prediction(study: Study, plain: dict[str, Any]) -> Row:
     rows, size = study.rows("test"), study.params.train.batch_size
     trunk = study.seconds_of_a_view(("activations",), [None] * REPEATS, rows)
     inputs = study.stored("activations")
-    alone = study.seconds_of_an_image(("activations",))
+    image_seconds = study.seconds_of_an_image(("activations",))
 
     def again() -> torch.Tensor:
         return logits(study.parts.tail, inputs, rows, size)
@@ -282,14 +284,14 @@ def _prediction(study: Study, plain: dict[str, Any]) -> Row:
     )  # fmt: skip
     least = (
         "the frozen network's forward pass, and PyTorch's convolutions",
-        [len(rows) * alone + MODELS * convolutions(again)],
+        [len(rows) * image_seconds + MODELS * convolutions(again)],
     )
-    ours = [once + MODELS * own for once, own in zip(trunk, tail, strict=True)]
-    theirs = [MODELS * own for own in plain["seconds"]]
+    study_seconds = [once + MODELS * model for once, model in zip(trunk, tail, strict=True)]
+    peer_seconds = [MODELS * model for model in plain["seconds"]]
     cost = study.cost
     operations = len(rows) * MODELS * (cost.trunk + cost.tail), len(rows) * (cost.trunk + MODELS * cost.tail)
     work = study.name("prediction of the test set, 15 models")
-    return Row(work, "timm, 15 forward passes", theirs, ours, 2.5, operations=operations, least=least)
+    return Row(work, "timm, 15 forward passes", peer_seconds, study_seconds, 2.5, operations=operations, least=least)
 
 
 @contextmanager

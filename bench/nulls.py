@@ -384,10 +384,10 @@ def measures(unit: np.ndarray, studies: int) -> dict[str, float]:
         return 1 / (1 + np.exp(-(2 * label - 1) - person - 0.87 * rng.normal(size=len(unit))))
 
     drawn = [probability() for _ in range(studies)]
-    rows = pd.DataFrame([evaluate(label, own) for own in [*drawn, *(probability() for _ in range(4 * studies))]])
+    rows = pd.DataFrame([evaluate(label, score) for score in [*drawn, *(probability() for _ in range(4 * studies))]])
     truth, held = rows.mean(), dict.fromkeys(MEASURES, 0)
-    for own in drawn:
-        for name, (low, high) in subject_intervals(label, own, unit).items():
+    for score in drawn:
+        for name, (low, high) in subject_intervals(label, score, unit).items():
             held[name] += low <= truth[name] <= high
     return {name: count / studies for name, count in held.items()}
 

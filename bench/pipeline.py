@@ -51,11 +51,11 @@ def demo(folder: Path) -> Iterator[Row]:
     clone = cloned(folder / "demo")
     before = _seconds(["dvc", "repro", "features"], clone)
     shutil.copytree(clone, folder / "run")
-    alone, side_by_side = _lines(["dvc", "repro"], clone), _lines(["wen", "run", "--jobs", "2"], folder / "run")
-    theirs = _plain_study(clone, 0.001, _epochs(clone))
-    yield Row("the whole demo", "timm, nothing shared", theirs, [before + alone[-1][0]], 4)
+    serial, side_by_side = _lines(["dvc", "repro"], clone), _lines(["wen", "run", "--jobs", "2"], folder / "run")
+    peer_seconds = _plain_study(clone, 0.001, _epochs(clone))
+    yield Row("the whole demo", "timm, nothing shared", peer_seconds, [before + serial[-1][0]], 4)
     assert _outputs(clone) == _outputs(folder / "run")
-    models = [_spent(alone, "Running stage 'train-fold", "Running stage 'ensemble")]
+    models = [_spent(serial, "Running stage 'train-fold", "Running stage 'ensemble")]
     # It has done its models before it fetches them, which its next line comes after.
     models.append(_spent(side_by_side, r"\S+-\d: running", "ensemble", -1))
     yield Row("the demo's models: `wen run --jobs 2`", "`dvc repro`", models[:1], models[1:], 1.5)
@@ -67,7 +67,7 @@ def demo(folder: Path) -> Iterator[Row]:
 
 def _spent(lines: list[tuple[float, str]], begins: str, ends: str, before: int = 0) -> float:
     """Seconds from the first line of one kind to the first of another, or to a line before that."""
-    begin, end = (next(k for k, (_, line) in enumerate(lines) if re.match(own, line)) for own in (begins, ends))
+    begin, end = (next(k for k, (_, line) in enumerate(lines) if re.match(pattern, line)) for pattern in (begins, ends))
     return lines[end + before][0] - lines[begin][0]
 
 
@@ -106,16 +106,16 @@ def published(folder: Path) -> Iterator[Row]:
     run(["wen", "code"], clone)
     stages = (["wen", "network", network], ["wen", "systems"], ["wen", "system", name])
     peer = [sys.executable, str(BENCH / "peers/plain_system.py"), network]
-    theirs, ours = [], []
+    peer_seconds, study_seconds = [], []
     for _ in range(2):  # in turns, since a shared machine is now faster, now slower
-        ours.append(sum(_seconds(stage, clone) for stage in stages))
+        study_seconds.append(sum(_seconds(stage, clone) for stage in stages))
         plain = json.loads(run(peer, clone).splitlines()[-1])
-        theirs.append(plain["seconds"])
+        peer_seconds.append(plain["seconds"])
     members = [Member(f"system/{name}/regression", fold) for fold in params["folds"]]
     for member, probability in zip(predictions.load(Paths(clone), members), plain["probability"], strict=True):
         assert member.test_id.tolist() == plain["images"]
         np.testing.assert_allclose(member.test_probability, probability, atol=1e-3)
-    yield Row("a published system (Ahmed 2023), 5 folds", "timm and scikit-learn", theirs, ours, 0.67)
+    yield Row("a published system (Ahmed 2023), 5 folds", "timm and scikit-learn", peer_seconds, study_seconds, 0.67)
 
 
 def classified(folder: Path) -> Iterator[Row]:
@@ -130,9 +130,11 @@ def classified(folder: Path) -> Iterator[Row]:
     tail = cut(network, params.finetune.unfreeze_from).tail
     networks = Networks([Member(str(lr), fold)], params, paths, cpu)
     rows, batch, how = np.arange(len(files)), params.train.batch_size, preparation(params, paths)
-    theirs = [seconds(logits, tail, inputs, rows, batch) for _ in range(REPEATS)]
-    ours = [seconds(lambda: list(classify(files, networks, how))) for _ in range(REPEATS)]
-    yield Row(f"`wen classify`, {len(files)} image files", "predict-fold, decoded images", theirs, ours, 0.67)
+    peer_seconds = [seconds(logits, tail, inputs, rows, batch) for _ in range(REPEATS)]
+    study_seconds = [seconds(lambda: list(classify(files, networks, how))) for _ in range(REPEATS)]
+    yield Row(
+        f"`wen classify`, {len(files)} image files", "predict-fold, decoded images", peer_seconds, study_seconds, 0.67
+    )
     imports = [_seconds([sys.executable, "-c", "import torch, timm, openvino"], clone) for _ in range(REPEATS)]
     one = [_seconds(["wen", "classify", files[0]], clone) for _ in range(REPEATS)]
     yield Row("`wen classify`, one image", "`import torch, timm, openvino`", imports, one, 0.5)
@@ -145,8 +147,8 @@ def laptop(folder: Path, sample: Path, envs: Path) -> Iterator[Row]:
     shared = _seconds(["dvc", "repro", "features"], clone)
     model = _seconds(["dvc", "repro", f"predict-fold@{lr}-0"], clone)
     epochs = {key: 15 * value for key, value in _epochs(clone).items()}
-    theirs = _plain_study(clone, lr, epochs)
-    yield Row("the laptop profile on the real sample", "timm, nothing shared", theirs, [shared + 15 * model], 3)
+    peer_seconds = _plain_study(clone, lr, epochs)
+    yield Row("the laptop profile on the real sample", "timm, nothing shared", peer_seconds, [shared + 15 * model], 3)
     yield _shared(clone, envs)
 
 
@@ -160,18 +162,18 @@ def _shared(clone: Path, envs: Path) -> Row:
     numbers = map(str, (params.images.crop, params.images.size, params.compute.threads, passes))
     script = [str(envs / "openvino/bin/python"), str(BENCH / "peers/openvino_features.py"), "model.xml", *numbers]
     files = "\n".join(str(paths.image(path)) for path in cells.path)
-    theirs, checks, ours = [], [], []
+    peer_seconds, checks, study_seconds = [], [], []
     for _ in range(2):  # in turns, since a shared machine is now faster, now slower
         checks.append(_seconds(["wen", "prepare"], clone))
-        ours.append(checks[-1] + _seconds(["wen", "features"], clone))
+        study_seconds.append(checks[-1] + _seconds(["wen", "features"], clone))
         plain = json.loads(run(script, clone, files))
-        theirs.append(plain["seconds"])
+        peer_seconds.append(plain["seconds"])
     stored = np.load(array_path(paths.features, "pooled", None))[: len(plain["output"])]
     np.testing.assert_allclose(stored, plain["output"], atol=1e-3)
     work = f"`wen prepare` and `wen features`, {len(cells):,} real images, {params.augment.views} views"
     peer = "decoding, and OpenVINO's forward passes"
-    least = "the same, and `wen prepare`", [sum(pair) for pair in zip(theirs, checks, strict=True)]
-    return Row(work, peer, theirs, ours, 0.87, least=least)
+    least = "the same, and `wen prepare`", [sum(pair) for pair in zip(peer_seconds, checks, strict=True)]
+    return Row(work, peer, peer_seconds, study_seconds, 0.87, least=least)
 
 
 def memory(folder: Path) -> Iterator[Row]:
@@ -246,8 +248,8 @@ def idle(clone: Path) -> None:
         stage = entry.get("do", entry)
         stage["cmd"] = "true"
         for kind in ("outs", "metrics"):
-            outputs = [own if isinstance(own, dict) else {own: {}} for own in stage.get(kind, [])]
-            stage[kind] = [{path: {**options, "persist": True} for path, options in own.items()} for own in outputs]
+            outputs = [out if isinstance(out, dict) else {out: {}} for out in stage.get(kind, [])]
+            stage[kind] = [{path: {**options, "persist": True} for path, options in out.items()} for out in outputs]
     with (clone / "dvc.yaml").open("w") as file:
         YAML().dump(pipeline, file)
     run(["dvc", "commit", "--force", "--quiet"], clone)
@@ -259,8 +261,8 @@ def _plain_study(root: Path, lr: float, epochs: dict[str, int]) -> list[float]:
     counts = ["--head-epochs", REPEATS, "--finetune-epochs", REPEATS, "--predictions", REPEATS]
     command = [sys.executable, BENCH / "peers/plain.py", "--lr", lr, *counts]
     plain = json.loads(run([str(word) for word in command], root).splitlines()[-1])
-    ours = _curve(root, lr, "loss/validation")[:REPEATS]
-    np.testing.assert_allclose(ours, plain["head"]["losses"], rtol=2e-3)
+    losses = _curve(root, lr, "loss/validation")[:REPEATS]
+    np.testing.assert_allclose(losses, plain["head"]["losses"], rtol=2e-3)
     return [
         epochs["head"] * head + epochs["finetune"] * tune + 15 * test
         for head, tune, test in zip(

@@ -35,7 +35,7 @@ def main() -> None:
             run(["wen", "run", "--jobs", str(os.cpu_count())], root)
             print(f"{root.name}: {(time.perf_counter() - begin) / 60:.1f} minutes", flush=True)
         differences = [compared(kind, shared, plain) for kind in ("data/predictions", "metrics")]
-    sys.exit(not all(own <= TOLERANCE for own in differences))
+    sys.exit(not all(difference <= TOLERANCE for difference in differences))
 
 
 def compared(kind: str, one: Path, other: Path) -> float:
@@ -58,8 +58,8 @@ def numbers(path: Path) -> Iterator[Any]:
 
 def _leaves(value: Any) -> Iterator[Any]:
     if isinstance(value, dict | list):
-        for own in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(own)
+        for element in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(element)
     else:
         yield value
 

@@ -40,9 +40,9 @@ def pooled(
     found: list[list[np.ndarray]] = [[] for _ in turns]
     for batch in decoded(params, paths, cells):
         pixels = torch.from_numpy(batch).float() / 255
-        for own, turn in zip(found, turns, strict=True):
-            own.append(run(turned(pixels, turn).contiguous())[0].numpy())
-    return [np.column_stack([np.concatenate(own), np.ones(len(cells), np.float32)]) for own in found]
+        for batches, turn in zip(found, turns, strict=True):
+            batches.append(run(turned(pixels, turn).contiguous())[0].numpy())
+    return [np.column_stack([np.concatenate(batches), np.ones(len(cells), np.float32)]) for batches in found]
 
 
 def decoded(params: Params, paths: Paths, cells: pd.DataFrame) -> Iterator[np.ndarray]:

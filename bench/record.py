@@ -84,9 +84,9 @@ def prepared(root: Path, commit: str, data: Path, values: Mapping[str, Any]) -> 
     """
     of = json.dumps({"images": str(data), "configuration": values}, sort_keys=True)
     if root.is_dir():
-        begun = output(["git", "rev-parse", "begun^"], root).strip()
-        if begun != commit:
-            raise WenError(f"{root}: begun at commit {begun[:10]}, and this is {commit[:10]}; remove it to begin anew")
+        start = output(["git", "rev-parse", "begun^"], root).strip()
+        if start != commit:
+            raise WenError(f"{root}: begun at commit {start[:10]}, and this is {commit[:10]}; remove it to begin anew")
         before = output(["git", "config", "--default", "{}", "--get", "record.of"], root)
         if before.strip() != of:
             raise WenError(f"{root}: begun with {before.strip()}, and this is {of}; remove it to begin anew")

@@ -138,7 +138,7 @@ def _section(key: str, rows: Mapping[str, Any]) -> str:
             names.setdefault(tuple(cells), []).append(name)
     if not names:
         return ""
-    lines = [columns, ["---"] * len(columns), *([", ".join(own), *cells] for cells, own in names.items())]
+    lines = [columns, ["---"] * len(columns), *([", ".join(studies), *cells] for cells, studies in names.items())]
     return f"## {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 

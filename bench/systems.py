@@ -141,8 +141,8 @@ def on_real_images(options: argparse.Namespace) -> None:
     values = YAML(typ="safe").load(options.study / "params.yaml")
     with tempfile.TemporaryDirectory() as name:
         root = (options.keep or Path(name)).resolve()
-        whole = Paths(root / "images")
-        costs = [networks(of(values, options, "subject", 2019, EVERY), whole, options.study)]
+        shared = Paths(root / "images")
+        costs = [networks(of(values, options, "subject", 2019, EVERY), shared, options.study)]
         rows: list[dict[str, Any]] = []
         for unit in options.unit or ["image", "subject"]:
             for seed in range(2019, 2019 + options.seeds):
@@ -151,7 +151,7 @@ def on_real_images(options: argparse.Namespace) -> None:
                     if not chosen:
                         continue
                     paths = Paths(root / f"{unit}-{seed}-{options.test_fraction}-{which.replace(' ', '-')}")
-                    rows += on_one_split(of(values, options, unit, seed, chosen), paths, whole, f"by {unit}, {which}")
+                    rows += on_one_split(of(values, options, unit, seed, chosen), paths, shared, f"by {unit}, {which}")
                     show(rows, costs)
 
 
@@ -199,12 +199,12 @@ def networks(params: Params, paths: Paths, study: Path) -> dict[str, dict[str, f
     return costs
 
 
-def on_one_split(params: Params, paths: Paths, whole: Paths, key: str) -> list[dict[str, Any]]:
+def on_one_split(params: Params, paths: Paths, shared: Paths, key: str) -> list[dict[str, Any]]:
     """Run each system on one split, but those that have; a row for each variant."""
     for folder in (paths.root / "data/networks", paths.root / "models/networks", paths.root / "rows"):
         folder.mkdir(parents=True, exist_ok=True)
-    links = [(paths.index, whole.index), (paths.copies, whole.copies), (paths.features, whole.features)]
-    links += [(paths.network(name), whole.network(name)) for name in params.pretrained]
+    links = [(paths.index, shared.index), (paths.copies, shared.copies), (paths.features, shared.features)]
+    links += [(paths.network(name), shared.network(name)) for name in params.pretrained]
     for link, target in links:
         if not link.exists():
             link.symlink_to(target)

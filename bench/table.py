@@ -10,8 +10,8 @@ class Row:
 
     work: str
     peer: str
-    theirs: list[float]
-    ours: list[float]
+    peer_values: list[float]
+    study_values: list[float]
     goal: float
     """The peer takes at least this many times what the study takes; below 1, the study may take longer."""
     unit: str = "s"
@@ -22,15 +22,15 @@ class Row:
 
     @property
     def met(self) -> bool:
-        return self._ratio(self.ours)[0] >= self.goal
+        return self._ratio(self.study_values)[0] >= self.goal
 
     def cells(self) -> list[str]:
-        ratio, low, high = self._ratio(self.ours)
+        ratio, low, high = self._ratio(self.study_values)
         return [
             self.work,
             self.peer,
-            _three(self.theirs, self.unit),
-            _three(self.ours, self.unit),
+            _three(self.peer_values, self.unit),
+            _three(self.study_values, self.unit),
             f"{ratio:.2f} ({low:.2f} to {high:.2f})",
             f">= {self.goal:g}",
             "yes" if self.met else "**no**",
@@ -39,24 +39,26 @@ class Row:
 
     def limit(self) -> list[str]:
         """What the ratio would be if the study did nothing but what it cannot do without."""
+        ratio = f"{self._ratio(self.study_values)[0]:.2f}"
         if self.least is None:
-            return [self.work, self.peer, f">= {self.goal:g}", f"{self._ratio(self.ours)[0]:.2f}", "", "", "", ""]
-        what, alone = self.least
-        ratios = [f"{self._ratio(times)[0]:.2f}" for times in (self.ours, alone)]
-        rate = f"{self.operations[1] / median(alone) / 1e9:.0f}" if self.operations else ""
-        return [self.work, self.peer, f">= {self.goal:g}", ratios[0], what, _three(alone, self.unit), rate, ratios[1]]
+            return [self.work, self.peer, f">= {self.goal:g}", ratio, "", "", "", ""]
+        part, values = self.least
+        ratios = [f"{self._ratio(times)[0]:.2f}" for times in (self.study_values, values)]
+        rate = f"{self.operations[1] / median(values) / 1e9:.0f}" if self.operations else ""
+        return [self.work, self.peer, f">= {self.goal:g}", ratios[0], part, _three(values, self.unit), rate, ratios[1]]
 
     def _ratio(self, times: list[float]) -> tuple[float, float, float]:
         """What the peer takes over what the study takes: of the medians, and the least and greatest of all pairs."""
-        return median(self.theirs) / median(times), min(self.theirs) / max(times), max(self.theirs) / min(times)
+        peer = self.peer_values
+        return median(peer) / median(times), min(peer) / max(times), max(peer) / min(times)
 
     def _counted(self) -> tuple[str, str]:
         """The ratio by multiply-adds alone, and G multiply-adds a second of both."""
         if self.operations is None:
             return "", ""
-        theirs, ours = self.operations
-        rates = theirs / median(self.theirs) / 1e9, ours / median(self.ours) / 1e9
-        return f"{theirs / ours:.2f}", "{:.0f}, {:.0f}".format(*rates)
+        peer, study = self.operations
+        rates = peer / median(self.peer_values) / 1e9, study / median(self.study_values) / 1e9
+        return f"{peer / study:.2f}", "{:.0f}, {:.0f}".format(*rates)
 
 
 def _three(values: list[float], unit: str) -> str:

@@ -103,7 +103,7 @@ def row(name: str, params: Params, cells: pd.DataFrame, features: Features) -> f
             trains = np.setdiff1d(np.arange(len(label)), np.concatenate([judge, chooses]))
             weight = heads.train(params, k, features[0], label, (trains, chooses))
             probability = np.mean([heads.probability(weight, values[judge]) for values in features], axis=0)
-            scores.append([measured(label[judge], own) for own in probability.T])
+            scores.append([measured(label[judge], column) for column in probability.T])
     mean = np.mean(scores, axis=0)
     spread = np.reshape(scores, (DRAWS, FOLDS, len(params.lr_grid), 3)).mean(axis=1).std(axis=0, ddof=1)
     best = int(mean[:, 0].argmax())

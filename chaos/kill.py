@@ -25,7 +25,7 @@ def trials(study: Study, empty: Study, folder: Path, count: int, seconds: float,
     while len(done) < count:
         one, before = clone(empty, folder / f"killed {len(done)} {rng.random()}"), len(done)
         while len(done) < count:
-            stage = reproduce(one, rng.uniform(1, seconds / 6), alone=len(done) % 2 == 1)
+            stage = reproduce(one, rng.uniform(1, seconds / 6), parent_only=len(done) % 2 == 1)
             if not stage:
                 break
             done.append((f"`dvc repro` in {stage}", []))

@@ -56,7 +56,7 @@ def copy(study: Study, root: Path) -> Study:
     return Study(root, Path(study.env["HOME"]))
 
 
-def killed(study: Study, *command: str, after: float | None = None, alone: bool = False) -> tuple[int, str]:
+def killed(study: Study, *command: str, after: float | None = None, parent_only: bool = False) -> tuple[int, str]:
     """Run a command, kill it after some seconds, alone or with all that it started; its exit code and output."""
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
@@ -66,7 +66,7 @@ def killed(study: Study, *command: str, after: float | None = None, alone: bool 
         try:
             process.wait(after)
         except subprocess.TimeoutExpired:
-            started = [] if alone else psutil.Process(process.pid).children(recursive=True)
+            started = [] if parent_only else psutil.Process(process.pid).children(recursive=True)
             process.kill()
             for child in started:
                 if child.is_running():
@@ -77,10 +77,10 @@ def killed(study: Study, *command: str, after: float | None = None, alone: bool 
         return process.returncode, output.read().decode(errors="replace")
 
 
-def reproduce(study: Study, after: float | None = None, alone: bool = False) -> str | None:
+def reproduce(study: Study, after: float | None = None, parent_only: bool = False) -> str | None:
     """Run `dvc repro`, or kill it after some seconds: then the stage that it was in."""
     while True:
-        code, text = killed(study, "dvc", "repro", after=after, alone=alone)
+        code, text = killed(study, "dvc", "repro", after=after, parent_only=parent_only)
         if code == 0:
             return None
         if code == -signal.SIGKILL:

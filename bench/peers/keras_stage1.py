@@ -58,8 +58,8 @@ def _take(base: keras.Model, weights: dict[str, np.ndarray]) -> None:
     """Give each Keras layer PyTorch's tensors; both networks list them in the order of the forward pass."""
     tensors = list(weights.values())
     for layer in base.layers:
-        own = layer.get_weights()
-        taken, tensors = tensors[: len(own)], tensors[len(own) :]
+        current = layer.get_weights()
+        taken, tensors = tensors[: len(current)], tensors[len(current) :]
         layer.set_weights([_as_keras(value, layer) if value.ndim == 4 else value for value in taken])
     if tensors:
         raise ValueError(f"{len(tensors)} tensors are left over")
