@@ -42,8 +42,8 @@ def of_study(params: Params, paths: Paths, name: str | None, device_name: str, a
     one_run.check(params, paths, focus=name is None)
     study = study_id(params, paths)
     place = kept.place_of(params, paths, study, name)
-    keeps = not address and kept.applies(params, device_name)
-    if keeps and (members := kept.members_of(place, paths)):
+    cacheable = not address and kept.applies(params, device_name)
+    if cacheable and (members := kept.members_of(place, paths)):
         one_run.check_models(models(members, paths), paths)
         return opened(place, "cpu")
     from wen.results import gather  # imported here because only the first call needs pandas
@@ -51,7 +51,7 @@ def of_study(params: Params, paths: Paths, name: str | None, device_name: str, a
     classifier = choose(gather(params, paths), name)
     members = [predictions.member for predictions in classifier.members]
     one_run.check_models(models(members, paths), paths)
-    if keeps and kept.keep(place, classifier, study, params, paths):
+    if cacheable and kept.keep(place, classifier, study, params, paths):
         return opened(place, "cpu")
     return _by_torch(params, paths, study, classifier, device_name, address)
 

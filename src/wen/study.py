@@ -147,9 +147,9 @@ class Study:
     def system(self, name: str, variant: str) -> Classifier:
         """The unweighted average of the fold models of a published system's variant."""
         found = self.systems[name]
-        probability, alone = found.average(variant), np.ones(len(found.members[variant]))
-        row, weight, recipe = row_of(self.label, probability), alone / len(alone), f"{SYSTEM}{name}/{variant}"
-        return Classifier("system", probability, row, found.members[variant], weight, alone, alone, recipe)
+        probability, ones = found.average(variant), np.ones(len(found.members[variant]))
+        row, weight, recipe = row_of(self.label, probability), ones / len(ones), f"{SYSTEM}{name}/{variant}"
+        return Classifier("system", probability, row, found.members[variant], weight, ones, ones, recipe)
 
     @property
     def over_networks(self) -> list[tuple[Classifier, Classifier]]:

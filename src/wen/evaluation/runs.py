@@ -83,9 +83,9 @@ def compare_runs(right: np.ndarray, unit: np.ndarray) -> Runs:
     centred = accuracy - mean[:, None]
     residual = centred - centred.mean(axis=0)
     between_runs = _exact(residual @ residual.T / (r - 1))
-    alone, shared = _between_images(right, unit)
+    specific, shared = _between_images(right, unit)
     # Variances per contrast, of which k rates have k - 1.
-    runs, images, noise = (float(np.trace(matrix)) / (k - 1) for matrix in (between_runs, r * shared, alone))
+    runs, images, noise = (float(np.trace(matrix)) / (k - 1) for matrix in (between_runs, r * shared, specific))
     at_random, images = max(runs, noise), max(images, 0.0)
     variance = max(at_random + images, r / (n + 2) ** 2)
     uncertainty = at_random**2 / (r - 1) + images**2 / degrees_of_freedom(np.bincount(unit))  # Satterthwaite's

@@ -144,7 +144,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "measures": MEASURES,
         "single": [classifier for classifier in study.classifiers if classifier.kind == "single"],
         "ensembles": [classifier for classifier in study.classifiers if classifier.kind != "single"],
-        "unweighted": [t.name(own) for own in study.classifiers if not (own.score > 0).any()],
+        "unweighted": [t.name(classifier) for classifier in study.classifiers if not (classifier.score > 0).any()],
         "best": _best,
         "cells": hard_cases.gallery(study, paths),
         "copies": pairs.read(paths) | {"people": pairs.by_subjects(dataset)},

@@ -127,7 +127,7 @@ def _measured(study: Study, model: Classifier, halves: np.ndarray) -> list[dict[
 
 def _combined(study: Study, members: Sequence[Classifier]) -> np.ndarray:
     """1 where the ensemble of these models, by the scheme in focus, is right."""
-    models = [own.members[0] for own in members]
+    models = [classifier.members[0] for classifier in members]
     weighted = ensemble(models, study.params.weighting, study.params.calibration)
     return (decide(weighted.probability) == study.label).astype(np.int64)
 
