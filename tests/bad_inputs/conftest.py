@@ -1,4 +1,4 @@
-"""A project into which bad things are brought by the command line, as a person does."""
+"""Fixtures: a project and the data that a user gives to the command line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The command line as a person uses it, in a project of its own, and what must hold when it refuses."""
+"""The command line in a temporary project, and what holds whenever it refuses."""
 
 import signal
 import sys
@@ -26,7 +26,7 @@ class Project:
         patch.setattr(signal, "signal", lambda *_: None)
 
     def wen(self, *command: str | Path) -> tuple[int, str]:
-        """Run a command; its exit code and what it said on stderr."""
+        """Run a command and return its exit code and standard error."""
         self.patch.setattr(sys, "argv", ["wen", *map(str, command)])
         self.capture.readouterr()
         code: int | str | None = 0
@@ -38,16 +38,16 @@ class Project:
         return code or 0, self.capture.readouterr().err
 
     def refuses(self, *command: str | Path, named: str) -> str:
-        """Run a command that must end with one message that names what is wrong, and change nothing."""
+        """Assert that a command ends with one message that names the problem, and changes nothing; the message."""
         before = content(self.root)
-        code, said = self.wen(*command)
-        assert code == 1, said
-        assert said.startswith("error: ")
-        assert said.count("error:") == 1
-        assert named in said
-        assert "Traceback" not in said
+        code, output = self.wen(*command)
+        assert code == 1, output
+        assert output.startswith("error: ")
+        assert output.count("error:") == 1
+        assert named in output
+        assert "Traceback" not in output
         assert content(self.root) == before
-        return said
+        return output
 
     def study(self, data: Path) -> tuple[str, ...]:
         """The command that brings data."""

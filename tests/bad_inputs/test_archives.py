@@ -1,4 +1,4 @@
-"""Zips and folders that would do harm, and names that break the pattern."""
+"""Harmful zips and folders, and image names that break the pattern, are refused."""
 
 import os
 import stat
@@ -91,11 +91,11 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")  # of the test's own zip
 @pytest.mark.parametrize("name", BAD)
-def test_a_harmful_or_broken_zip_is_refused_whole(project: Project, data: Path, name: str) -> None:
-    make, said = BAD[name]
+def test_a_harmful_or_broken_zip_is_refused_and_nothing_is_unpacked(project: Project, data: Path, name: str) -> None:
+    make, message = BAD[name]
     path = zipped(data)
     make(path)
-    assert said in project.refuses(*project.study(path), named=str(path))
+    assert message in project.refuses(*project.study(path), named=str(path))
 
 
 def test_a_zip_that_unpacks_to_more_than_fits_is_refused(
@@ -122,14 +122,16 @@ MISNAMED = [
     [(name, packed) for name in MISNAMED for packed in (False, True) if not (packed and "\\" in name)],
     ids=ascii,
 )
-def test_a_name_that_breaks_the_pattern_is_told(project: Project, data: Path, name: str, packed: bool) -> None:
+def test_an_image_name_that_breaks_the_pattern_is_refused(
+    project: Project, data: Path, name: str, packed: bool
+) -> None:
     (data / FOLD / name).write_bytes((data / FOLD / "UID_1_1_1_all.bmp").read_bytes())
     brought = zipped(data) if packed else data
-    said = project.refuses(*project.study(brought), named=name if name.isprintable() else repr(name)[1:-1])
-    assert len(said.splitlines()) == 2
+    message = project.refuses(*project.study(brought), named=name if name.isprintable() else repr(name)[1:-1])
+    assert len(message.splitlines()) == 2
 
 
-def test_a_name_that_is_no_text_is_told(project: Project, data: Path) -> None:
+def test_an_image_name_that_is_not_valid_text_is_refused(project: Project, data: Path) -> None:
     with open(os.fsencode(data / FOLD) + b"/UID_1_\xff_1_all.bmp", "wb"):
         pass
     project.refuses(*project.study(data), named="udcff")
@@ -139,39 +141,41 @@ def test_a_name_that_is_no_text_is_told(project: Project, data: Path) -> None:
     "name", ["word.bmp", "1_2.bmp", "1.png", "-1.bmp", "1 .bmp", "\u0661.bmp", "1\n.bmp"], ids=ascii
 )
 @pytest.mark.parametrize("folder", ["C-NMC_test_prelim_phase_data", "C-NMC_test_final_phase_data"])
-def test_a_test_image_that_is_no_number_is_told(project: Project, data: Path, folder: str, name: str) -> None:
+def test_a_test_image_whose_name_is_not_a_number_is_refused(
+    project: Project, data: Path, folder: str, name: str
+) -> None:
     (data / folder / name).write_bytes(b"x")
     project.refuses(*project.study(data), named=name if name.isprintable() else repr(name)[1:-1])
 
 
-def test_a_cell_outside_the_folders_is_told(project: Project, data: Path) -> None:
+def test_a_cell_outside_the_class_folders_is_refused(project: Project, data: Path) -> None:
     (data / "UID_1_7_1_all.bmp").write_bytes(b"x")
     project.refuses(*project.study(data), named=f"{data}/UID_1_7_1_all.bmp: outside")
 
 
 @pytest.mark.parametrize("other", ["UID_1_1_1_all.bmp", "uid_1_1_1_ALL.bmp"])
-def test_a_cell_that_is_there_twice_is_told(project: Project, data: Path, other: str) -> None:
+def test_a_cell_that_occurs_twice_is_refused(project: Project, data: Path, other: str) -> None:
     copy = data / "C-NMC_training_data/fold_2/all" / other
     copy.parent.mkdir(exist_ok=True)
     copy.write_bytes((data / FOLD / "UID_1_1_1_all.bmp").read_bytes())
     project.refuses(*project.study(data), named="same image name in several folders")
 
 
-def test_equal_pixels_with_two_labels_are_told(project: Project, data: Path) -> None:
+def test_equal_images_with_different_labels_are_refused(project: Project, data: Path) -> None:
     hem = data / "C-NMC_training_data/fold_1/hem/UID_H10_1_1_hem.bmp"
     hem.write_bytes((data / FOLD / "UID_1_1_1_all.bmp").read_bytes())
     project.refuses(*project.study(data), named="equal images with different labels")
 
 
 @pytest.mark.parametrize("cls", ["all", "hem"])
-def test_a_class_without_an_image_is_told(project: Project, data: Path, cls: str) -> None:
+def test_a_class_without_images_is_refused(project: Project, data: Path, cls: str) -> None:
     for path in [*data.rglob(f"*_{cls}.bmp"), *(data / "C-NMC_test_prelim_phase_data").iterdir()]:
         path.unlink()
     (data / "C-NMC_test_prelim_phase_data_labels.csv").unlink()
     project.refuses(*project.study(data), named="both classes are needed")
 
 
-def test_an_empty_folder_and_one_that_is_not_there_are_told(project: Project, tmp_path: Path) -> None:
+def test_an_empty_folder_and_a_missing_one_are_refused(project: Project, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     project.refuses(*project.study(tmp_path / "nothing"), named="contains no image to study")
     project.refuses(*project.study(tmp_path / "nowhere"), named="no such folder or zip")
@@ -183,25 +187,25 @@ def test_links_to_images_elsewhere_are_followed(project: Project, data: Path, tm
     cell = data / FOLD / "UID_1_1_1_all.bmp"
     cell.rename(tmp_path / "elsewhere.bmp")
     cell.symlink_to(tmp_path / "elsewhere.bmp")
-    code, said = project.wen(*project.study(data))
-    assert code == 0, said
+    code, output = project.wen(*project.study(data))
+    assert code == 0, output
     brought = project.root / "data/raw/cnmc" / FOLD / "UID_1_1_1_all.bmp"
     assert brought.read_bytes() == (tmp_path / "elsewhere.bmp").read_bytes()
     assert not brought.is_symlink()
 
 
-def test_a_link_to_a_folder_is_told(project: Project, data: Path, tmp_path: Path) -> None:
+def test_a_link_to_a_folder_is_refused(project: Project, data: Path, tmp_path: Path) -> None:
     (data / FOLD).rename(tmp_path / "elsewhere")
     (data / FOLD).symlink_to(tmp_path / "elsewhere")
     assert "the real folder" in project.refuses(*project.study(data), named=f"{data / FOLD}: ")
 
 
-def test_a_circle_of_links_is_told(project: Project, data: Path) -> None:
+def test_a_circle_of_links_is_refused(project: Project, data: Path) -> None:
     (data / "circle").symlink_to(data)
     project.refuses(*project.study(data), named=f"{data}/circle: ")
 
 
-def test_a_broken_link_is_told(project: Project, data: Path) -> None:
+def test_a_broken_link_is_refused(project: Project, data: Path) -> None:
     cell = data / FOLD / "UID_1_1_1_all.bmp"
     cell.unlink()
     cell.symlink_to(data / "nowhere.bmp")
@@ -216,6 +220,6 @@ def test_usage_errors_exit_with_2(project: Project) -> None:
         ["no-such-command"],
         ["prepare", "-x"],
     ):
-        code, said = project.wen(*command)
+        code, output = project.wen(*command)
         assert code == 2
-        assert "Traceback" not in said
+        assert "Traceback" not in output

@@ -1,4 +1,4 @@
-"""No part of a data set is passed by without a word."""
+"""No file of a data set is skipped without a message."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ def put(*paths: Path) -> None:
         path.write_bytes(b"x")
 
 
-def test_nothing_is_left_out_of_c_nmc_in_its_layouts(tmp_path: Path) -> None:
+def test_every_file_of_c_nmc_is_read_in_each_of_its_layouts(tmp_path: Path) -> None:
     assert not_read(layouts.kaggle(tmp_path / "kaggle")) == {}
     assert not_read(layouts.tcia(tmp_path / "tcia")) == {}
 
@@ -48,7 +48,7 @@ def test_images_of_other_formats_are_counted_and_named(tmp_path: Path, name: str
     assert not_read(tmp_path) == {"images of other formats than BMP": (1, [f"blast/{name}"])}
 
 
-def test_of_many_files_a_few_are_named_and_all_are_counted(tmp_path: Path) -> None:
+def test_a_few_of_many_unread_files_are_named_and_all_are_counted(tmp_path: Path) -> None:
     layouts.kaggle(tmp_path)
     put(*(tmp_path / f"blast/{k}.png" for k in range(9)), *(tmp_path / f"{k}.h5" for k in range(2)))
     assert not_read(tmp_path) == {
@@ -66,7 +66,7 @@ PRELIMINARY = "validation_data/C-NMC_test_prelim_phase_data"
 
 
 @pytest.mark.parametrize("place", [FOLD, PRELIMINARY, "testing_data/C-NMC_test_final_phase_data", ""])
-def test_litter_among_the_cells_needs_no_word_and_other_documents_are_named(tmp_path: Path, place: str) -> None:
+def test_system_files_among_the_cells_are_ignored_and_other_documents_are_named(tmp_path: Path, place: str) -> None:
     layouts.kaggle(tmp_path)
     litter = [
         "readme.txt", "README.md", "README", "LICENSE", "Thumbs.db", "desktop.ini", ".DS_Store", "._UID_1_1_1_all.bmp",
@@ -80,7 +80,7 @@ def test_litter_among_the_cells_needs_no_word_and_other_documents_are_named(tmp_
     assert not_read(tmp_path) == {"other files": (2, kept)}
 
 
-def test_cells_and_archives_in_a_program_s_own_folder_are_named(tmp_path: Path) -> None:
+def test_cells_and_archives_in_a_folder_of_a_program_are_named(tmp_path: Path) -> None:
     layouts.kaggle(tmp_path)
     put(tmp_path / FOLD / ".ipynb_checkpoints/UID_1_1_1_all-checkpoint.bmp", tmp_path / "__MACOSX/fold_0.zip")
     kind = "files in folders of a system or program"
@@ -102,21 +102,21 @@ def test_cells_and_archives_in_a_program_s_own_folder_are_named(tmp_path: Path) 
         ("training_data/fold_3/all/UID_1_9_1_all.bmp", "outside fold_0..2"),
     ],
 )
-def test_what_may_be_a_cell_is_refused_with_the_cause(tmp_path: Path, name: str, cause: str) -> None:
+def test_an_unreadable_file_that_may_be_a_cell_is_refused_with_the_cause(tmp_path: Path, name: str, cause: str) -> None:
     put(layouts.kaggle(tmp_path) / name)
     (problem,) = cnmc.read(tmp_path).problems
     assert name in problem
     assert cause in problem
 
 
-def test_a_folder_of_cells_outside_is_told_in_one_line(tmp_path: Path) -> None:
+def test_cells_in_a_folder_outside_the_layout_are_reported_in_one_line(tmp_path: Path) -> None:
     put(*(layouts.kaggle(tmp_path) / f"blast/{k}.bmp" for k in range(400)))
     (problem,) = cnmc.read(tmp_path).problems
     assert problem.startswith(f"{tmp_path}/blast: 400 images outside fold_0..2")
     assert problem.endswith(": 0.bmp, 1.bmp, 10.bmp and 397 more")
 
 
-def test_links_to_files_are_followed_and_all_else_is_a_problem(tmp_path: Path) -> None:
+def test_links_to_files_are_followed_and_other_special_files_are_reported(tmp_path: Path) -> None:
     root = tmp_path / "root"
     put(root / "a.bmp", tmp_path / "elsewhere/b.bmp")
     (root / "b.bmp").symlink_to(tmp_path / "elsewhere/b.bmp")
@@ -140,7 +140,7 @@ def test_links_to_files_are_followed_and_all_else_is_a_problem(tmp_path: Path) -
     ]
 
 
-def test_a_folder_that_cannot_be_listed_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_listed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path / "locked/a.bmp", tmp_path / "b.bmp")
     scan = os.scandir
 
@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_listed_is_a_problem(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("kind", ["folder", "loop", "pipe"])
-def test_prepare_refuses_what_the_raw_data_link_to(tmp_path: Path, kind: str) -> None:
+def test_prepare_refuses_raw_data_with_links_to_folders_and_special_files(tmp_path: Path, kind: str) -> None:
     root = layouts.kaggle(tmp_path / "raw")
     if kind == "folder":
         shutil.move(root / "training_data/fold_1", tmp_path / "elsewhere")
@@ -181,31 +181,33 @@ def test_study_and_prepare_name_the_cells_in_zips_that_they_do_not_read(
         shutil.make_archive(str(data), "zip", data)
         data = data.with_suffix(".zip")
     for command in (project.study(data), ("prepare",)):
-        code, said = project.wen(*command)
-        assert code == 0, said
-        assert "warning: not read: archives (2): training_data/fold_0.zip, training_data/fold_2.zip. " in said
+        code, output = project.wen(*command)
+        assert code == 0, output
+        assert "warning: not read: archives (2): training_data/fold_0.zip, training_data/fold_2.zip. " in output
     counted = read_json(project.root / "metrics/dataset.json")["not_read"]
     assert counted == {
         "archives": {"count": 2, "examples": [f"training_data/fold_{k}.zip" for k in (0, 2)]}
     }  # fmt: skip
 
 
-def test_data_in_other_formats_alone_are_refused_with_what_they_are(project: Project, tmp_path: Path) -> None:
+def test_data_in_other_formats_alone_are_refused_with_their_number_and_an_example(
+    project: Project, tmp_path: Path
+) -> None:
     put(*(tmp_path / f"lab/{kind}/{k}.webp" for k in range(50) for kind in ("blast", "normal")))
-    said = project.refuses(
+    message = project.refuses(
         *project.study(tmp_path / "lab"),
         named="images of other formats than BMP, PNG, TIFF and JPEG (100): blast/0.webp",
     )
-    assert "contains no image to study" in said
+    assert "contains no image to study" in message
 
 
-def test_data_that_are_linked_to_are_brought_as_they_are(project: Project, data: Path) -> None:
+def test_linked_data_are_copied_and_their_source_is_unchanged(project: Project, data: Path) -> None:
     target = project.root / "data/raw/cnmc"
     target.parent.mkdir(parents=True)
     target.symlink_to(data)
     before = sorted(path.read_bytes() for path in data.rglob("*.bmp"))
     for command in (project.study(data), ("prepare",)):
-        code, said = project.wen(*command)
-        assert code == 0, said
+        code, output = project.wen(*command)
+        assert code == 0, output
     assert not target.is_symlink()
     assert sorted(path.read_bytes() for path in data.rglob("*.bmp")) == before

@@ -1,4 +1,4 @@
-"""Image files that are not what they should be, in a folder and in a zip, among training and preliminary images."""
+"""Wrong image files among training and preliminary images, in a folder and in a zip, are refused."""
 
 import io
 import struct
@@ -102,18 +102,18 @@ BAD: dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize("place", [TRAINING, PRELIMINARY], ids=["training", "preliminary"])
 @pytest.mark.parametrize("name", BAD)
 @pytest.mark.filterwarnings("error")
-def test_a_file_that_is_no_24_bit_bmp_of_the_right_size_is_named(
+def test_a_file_other_than_a_24_bit_bmp_of_the_right_size_is_named(
     project: Project, data: Path, name: str, place: str, packed: bool
 ) -> None:
     (data / place).unlink()
     (data / place).write_bytes(BAD[name]())
     brought = zipped(data) if packed else data
-    said = project.refuses(*project.study(brought), named=f"{brought}/{place}: ")
-    assert "1 problem(s)" in said
+    message = project.refuses(*project.study(brought), named=f"{brought}/{place}: ")
+    assert "1 problem(s)" in message
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_an_image_that_went_bad_later_is_named_by_the_stage_that_checks(
+def test_an_image_damaged_after_the_import_is_named_by_the_stage_that_reads_it(
     project: Project, data: Path, name: str
 ) -> None:
     assert project.wen(*project.study(data))[0] == 0

@@ -1,4 +1,4 @@
-"""Outputs of earlier stages that are damaged or not there, as the ensembles and the report meet them."""
+"""Ensembles and report refuse damaged and missing outputs of earlier stages."""
 
 import io
 import pickle
@@ -19,7 +19,7 @@ N = 12
 
 
 class Harm:
-    """What runs when it is unpickled."""
+    """An object that runs code when it is unpickled."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return Path.touch, (Path("harmed"),)
@@ -88,20 +88,20 @@ def predicted(project: Project) -> Project:
     return project
 
 
-def test_the_ensemble_of_whole_predictions_is_made(predicted: Project) -> None:
-    code, said = predicted.wen("ensemble-inter", "--lr", "0.001")
-    assert code == 0, said
+def test_complete_predictions_are_combined_to_an_ensemble(predicted: Project) -> None:
+    code, output = predicted.wen("ensemble-inter", "--lr", "0.001")
+    assert code == 0, output
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_damaged_predictions_are_refused_and_nothing_in_them_runs(predicted: Project, name: str) -> None:
+def test_damaged_predictions_are_refused_and_no_code_in_them_runs(predicted: Project, name: str) -> None:
     DAMAGED[name](predicted.root / "data/predictions/0.001/1.npz")
     predicted.refuses("ensemble-inter", "--lr", "0.001", named="data/predictions/0.001/1.npz: damaged")
     assert not (predicted.root / "harmed").exists()
 
 
 CHANGED: dict[str, Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]] = {
-    "an array less": lambda arrays: {name: own for name, own in arrays.items() if name != "test_label"},
+    "an array less": lambda arrays: {name: array for name, array in arrays.items() if name != "test_label"},
     "an array more": lambda arrays: arrays | {"more": np.zeros(3)},
     "an image less in one array": lambda arrays: arrays | {"test_probability": np.zeros(N - 1)},
     "a probability that is no number": lambda arrays: arrays | {"test_probability": np.full(N, np.nan)},
@@ -128,20 +128,20 @@ CHANGED: dict[str, Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]] = {
 
 
 @pytest.mark.parametrize("name", CHANGED)
-def test_predictions_that_cannot_be_are_refused(predicted: Project, name: str) -> None:
+def test_inconsistent_predictions_are_refused(predicted: Project, name: str) -> None:
     path = predicted.root / "data/predictions/0.001/1.npz"
     write_npz(path, **CHANGED[name](read_npz(path)))
     predicted.refuses("ensemble-inter", "--lr", "0.001", named="data/predictions/0.001/1.npz")
 
 
-def test_predictions_that_are_not_there_are_named(predicted: Project) -> None:
+def test_missing_predictions_are_named(predicted: Project) -> None:
     (predicted.root / "data/predictions/0.001/0.npz").unlink()
     predicted.refuses(
         "ensemble-inter", "--lr", "0.001", named="data/predictions/0.001/0.npz: not found; run `dvc repro` first"
     )
 
 
-def test_outside_a_dvc_repository_nothing_is_verified(predicted: Project) -> None:
+def test_verify_is_refused_outside_a_dvc_repository(predicted: Project) -> None:
     predicted.refuses("verify", named="not a DVC repository; run this in the folder of a study")
 
 
@@ -152,7 +152,7 @@ def test_outside_a_dvc_repository_nothing_is_verified(predicted: Project) -> Non
         ("dvc.lock", b"\xff\xfe\n"),
     ],
 )
-def test_what_dvc_cannot_read_is_told(predicted: Project, name: str, content: bytes) -> None:
+def test_a_dvc_file_that_cannot_be_read_is_named(predicted: Project, name: str, content: bytes) -> None:
     Repo.init(str(predicted.root), no_scm=True).close()
     (predicted.root / "dvc.yaml").write_text("stages: {made: {cmd: touch made, outs: [made]}}\n")
     (predicted.root / name).write_bytes(content)
@@ -160,12 +160,12 @@ def test_what_dvc_cannot_read_is_told(predicted: Project, name: str, content: by
 
 
 def test_no_source_file_reads_a_pickle() -> None:
-    """torch.load only of weights, numpy never with pickles."""
+    """torch.load reads only weights, and NumPy never reads pickles."""
     text = {path: path.read_text() for path in (PROJECT / "src").rglob("*.py")}
-    assert not [path for path, own in text.items() if "import pickle" in own or "allow_pickle=True" in own]
-    for path, own in text.items():
-        assert own.count("torch.load(") == own.count("weights_only=True"), path
-        assert own.count("np.load(") == own.count('np.load(path, mmap_mode="r", allow_pickle=False)'), path
-        assert "yaml.load" not in own
-        assert "shell=True" not in own
-        assert "os.system" not in own
+    assert not [path for path, source in text.items() if "import pickle" in source or "allow_pickle=True" in source]
+    for path, source in text.items():
+        assert source.count("torch.load(") == source.count("weights_only=True"), path
+        assert source.count("np.load(") == source.count('np.load(path, mmap_mode="r", allow_pickle=False)'), path
+        assert "yaml.load" not in source
+        assert "shell=True" not in source
+        assert "os.system" not in source

@@ -1,4 +1,4 @@
-"""params.yaml with any value at any key, and files that are no params.yaml."""
+"""params.yaml with any value at any key, and files that are not a valid params.yaml."""
 
 import copy
 import io
@@ -42,7 +42,7 @@ def section_of(values: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
 
 
 def problems(values: dict[str, Any]) -> list[str]:
-    """The lines of the error, and none where the values are accepted."""
+    """The lines of the error; empty if the values are accepted."""
     with io.StringIO() as text:
         YAML().dump(values, text)
         content = text.getvalue().replace("HUGE", HUGE)
@@ -66,7 +66,7 @@ VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(), SC
 @example(key="lr_grid", value=[None, None, None])
 @example(key="report.bootstrap", value=-1e300)
 @example(key="dataset.subject", value="\x1e")
-def test_any_value_at_any_key_is_accepted_or_told_by_that_key(key: str, value: Any) -> None:
+def test_any_value_of_any_key_is_accepted_or_refused_by_its_key(key: str, value: Any) -> None:
     values = copy.deepcopy(DEMO)
     section, last = section_of(values, key)
     section[last] = value
@@ -76,7 +76,7 @@ def test_any_value_at_any_key_is_accepted_or_told_by_that_key(key: str, value: A
     assert sum(map(len, lines)) < 1500
 
 
-def test_a_misspelt_key_is_told_with_the_near_one_and_as_missing() -> None:
+def test_a_misspelt_key_is_reported_with_the_nearest_one_and_as_missing() -> None:
     values = copy.deepcopy(DEMO)
     values["finetune"]["epoch"] = values["finetune"].pop("epochs")
     values["sed"] = values.pop("seed")
@@ -91,7 +91,7 @@ def test_a_misspelt_key_is_told_with_the_near_one_and_as_missing() -> None:
 
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{own}: &{own} [{', '.join([f'*{before}'] * 9)}]\n" for before, own in zip("abcdefghi", "bcdefghij", strict=True)
+    f"{key}: &{key} [{', '.join([f'*{before}'] * 9)}]\n" for before, key in zip("abcdefghi", "bcdefghij", strict=True)
 )
 NO_PARAMS: dict[str, bytes] = {
     "empty": b"",
@@ -114,12 +114,12 @@ NO_PARAMS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", NO_PARAMS)
-def test_a_file_that_is_no_params_yaml_is_told(project: Project, name: str) -> None:
+def test_a_file_that_is_not_valid_as_params_yaml_is_refused(project: Project, name: str) -> None:
     (project.root / "params.yaml").write_bytes(NO_PARAMS[name])
     assert len(project.refuses("check", named="params.yaml")) < 3000
 
 
-def test_no_params_yaml_and_one_that_is_a_folder_are_told(project: Project) -> None:
+def test_a_missing_params_yaml_and_a_folder_of_that_name_are_refused(project: Project) -> None:
     project.refuses("check", named="params.yaml: no such file")
     (project.root / "params.yaml").mkdir()
     project.refuses("check", named="params.yaml")

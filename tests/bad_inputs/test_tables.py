@@ -1,4 +1,4 @@
-"""CSVs that are not as they should be: the challenge's labels; data/index.csv and data/split.csv changed by hand."""
+"""Wrong CSV files: the challenge's labels, and data/index.csv and data/split.csv edited by hand."""
 
 import shutil
 from collections.abc import Callable
@@ -42,12 +42,12 @@ BAD_LABELS: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("name", BAD_LABELS)
-def test_bad_labels_are_told_with_their_file(project: Project, data: Path, name: str) -> None:
+def test_bad_labels_are_refused_with_their_file(project: Project, data: Path, name: str) -> None:
     labels = data / layouts.LABELS
     text = BAD_LABELS[name](labels.read_text())
     labels.write_bytes(text if isinstance(text, bytes) else text.encode())
-    said = project.refuses(*project.study(data), named=str(data))
-    assert len(said) < 2000 or "megabyte" in name
+    message = project.refuses(*project.study(data), named=str(data))
+    assert len(message) < 2000 or "megabyte" in name
 
 
 HARMLESS: dict[str, Change] = {
@@ -63,7 +63,7 @@ HARMLESS: dict[str, Change] = {
     "byte-order mark": lambda text: text.encode("utf-8-sig"),
     "windows line ends": lambda text: text.replace("\n", "\r\n"),
     "old macintosh line ends": lambda text: text.replace("\n", "\r"),
-    "quotes": lambda text: "\n".join(",".join(f'"{own}"' for own in line.split(",")) for line in text.splitlines()),
+    "quotes": lambda text: "\n".join(",".join(f'"{value}"' for value in line.split(",")) for line in text.splitlines()),
     "blanks around values": lambda text: text.replace(",", " , "),
     "rows shuffled": lambda _: HEAD + HEM + ALL,
     "columns shuffled": lambda _: (
@@ -84,27 +84,27 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def after(project: Project, kept: Path, *commands: tuple[str, ...]) -> Project:
-    """Bring a project to where it is after commands: by them if nothing is kept yet, else by what is kept."""
+    """Give a project the files that commands leave, from the folder ``kept`` if they were run before."""
     if kept.exists():
         shutil.copytree(kept, project.root, dirs_exist_ok=True)
         return project
     for command in commands:
-        code, said = project.wen(*command)
-        assert code == 0, said
+        code, output = project.wen(*command)
+        assert code == 0, output
     shutil.copytree(project.root, kept)
     return project
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_labels_written_otherwise_are_read_alike(project: Project, data: Path, made: Path, name: str) -> None:
+def test_labels_in_other_notations_are_read_alike(project: Project, data: Path, made: Path, name: str) -> None:
     after(project, made / "prepared", project.study(data), ("prepare",))
     expected = (project.root / "data/index.csv").read_bytes()
     labels = project.root / "data/raw/cnmc" / layouts.LABELS
     text = HARMLESS[name](labels.read_text())
     labels.unlink()
     labels.write_bytes(text if isinstance(text, bytes) else text.encode())
-    code, said = project.wen("prepare")
-    assert code == 0, said
+    code, output = project.wen("prepare")
+    assert code == 0, output
     assert (project.root / "data/index.csv").read_bytes() == expected
 
 
@@ -191,7 +191,7 @@ def test_a_missing_table_says_which_command_to_run_first(indexed: Project) -> No
 
 
 @pytest.mark.parametrize("unit", ["image", "subject"])
-def test_fewer_groups_than_folds_are_told(indexed: Project, unit: str) -> None:
+def test_fewer_groups_than_folds_are_refused(indexed: Project, unit: str) -> None:
     params = indexed.root / "params.yaml"
     text = params.read_text().replace("folds: [0, 1]", f"folds: {list(range(12))}")
     params.write_text(text.replace("unit: image", f"unit: {unit}"))
@@ -199,7 +199,7 @@ def test_fewer_groups_than_folds_are_told(indexed: Project, unit: str) -> None:
 
 
 @pytest.mark.parametrize("cells", [2, 3, 4, 5])
-def test_a_handful_of_images_is_told_to_be_too_few(indexed: Project, cells: int) -> None:
+def test_a_handful_of_images_is_refused_as_too_few(indexed: Project, cells: int) -> None:
     index = indexed.root / "data/index.csv"
     head, *rows = index.read_text().splitlines()
     index.write_text("\n".join([head, *rows[: cells - 1], rows[-1]]) + "\n")
