@@ -28,7 +28,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Paths:
 
 
 def set_grid(paths: Paths, rates: list[float], lr: float) -> None:
-    """As `dvc exp run --set-param` does: in params.yaml alone."""
+    """Change params.yaml alone, as `dvc exp run --set-param` does."""
     text = grid.LIST.sub(f"lr_grid: {rates}", paths.params.read_text())
     lines = [f"lr: {lr}" if line.startswith("lr:") else line for line in text.splitlines()]
     paths.params.write_text("\n".join(lines) + "\n")
@@ -49,7 +49,7 @@ def read_by(stage: str, folder: str, paths: Paths) -> set[str]:
 
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(RATES), min_size=2, max_size=8, unique=True), st.sampled_from([*RATES, 0.5]))
-def test_each_rate_of_the_grid_is_trained_and_read_and_one_off_it_is_trained_besides(
+def test_every_rate_of_the_grid_is_trained_and_read_and_so_is_a_focus_off_the_grid(
     study: Paths, rates: list[float], lr: float
 ) -> None:
     grid.write(rates, study)
@@ -64,14 +64,14 @@ def test_each_rate_of_the_grid_is_trained_and_read_and_one_off_it_is_trained_bes
 
 
 @pytest.mark.parametrize("number", [2, 3, 4])
-def test_another_length_up_to_four_needs_no_command(number: int, study: Paths) -> None:
+def test_a_grid_of_up_to_four_rates_needs_no_command(number: int, study: Paths) -> None:
     grid.write(RATES[:3], study)
     set_grid(study, RATES[:number], RATES[0])
     grid.check(load(study.params), study)
     assert trained(study) == {str(rate) for rate in RATES[:number]}
 
 
-def test_a_longer_grid_is_told_what_to_type(study: Paths) -> None:
+def test_a_grid_with_too_many_rates_is_refused_with_the_command_to_run(study: Paths) -> None:
     grid.write(RATES[:3], study)
     set_grid(study, RATES[:5], RATES[0])
     with pytest.raises(
@@ -81,7 +81,7 @@ def test_a_longer_grid_is_told_what_to_type(study: Paths) -> None:
         grid.check(load(study.params), study)
 
 
-def test_a_grid_too_short_for_its_places_is_told_what_to_type(study: Paths) -> None:
+def test_a_grid_with_too_few_rates_is_refused_with_the_command_to_run(study: Paths) -> None:
     grid.write(RATES, study)
     set_grid(study, RATES[:2], RATES[0])
     with pytest.raises(
@@ -90,7 +90,7 @@ def test_a_grid_too_short_for_its_places_is_told_what_to_type(study: Paths) -> N
         grid.check(load(study.params), study)
 
 
-def test_the_grid_as_it_is_leaves_both_files_as_they_are(study: Paths) -> None:
+def test_writing_the_present_grid_changes_neither_file(study: Paths) -> None:
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(PROJECT / name, study.root)
     before = study.params.read_bytes(), study.dvc.read_bytes()
@@ -99,7 +99,7 @@ def test_the_grid_as_it_is_leaves_both_files_as_they_are(study: Paths) -> None:
 
 
 @pytest.mark.parametrize("rates", [[0.1], [*RATES, 0.2], [0.1, 0.1], [0.1, float("nan")]])
-def test_a_grid_that_is_none_changes_nothing(rates: list[float], study: Paths) -> None:
+def test_an_invalid_grid_is_refused_and_changes_nothing(rates: list[float], study: Paths) -> None:
     before: Any = study.params.read_bytes(), study.dvc.read_bytes()
     with pytest.raises(WenError, match="lr_grid"):
         grid.write(rates, study)

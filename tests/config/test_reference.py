@@ -39,7 +39,7 @@ def test_every_key_of_a_profile_has_a_row(page: str, profile: str) -> None:
     assert keys(values) <= set(re.findall(r"^\| `([\w.]+)` \|", page, re.MULTILINE))
 
 
-def test_no_key_lacks_its_meaning(page: str) -> None:
+def test_every_key_has_a_description(page: str) -> None:
     assert [line for line in page.splitlines() if re.match(r"\| `[\w.]+` \|.*\|  \|", line)] == []
 
 
@@ -55,7 +55,7 @@ def test_no_key_lacks_its_meaning(page: str) -> None:
         ("finetune.keep", "`best`, `always`; default `best`"),
     ],
 )
-def test_types_and_ranges_are_those_that_are_checked(page: str, key: str, values: str) -> None:
+def test_the_types_and_ranges_shown_are_those_that_are_checked(page: str, key: str, values: str) -> None:
     assert row(page, key)[0] == values
 
 

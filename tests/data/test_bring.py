@@ -38,7 +38,7 @@ def zipped(folder: Path, target: Path, packing: int = zipfile.ZIP_STORED) -> Pat
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_folder_and_a_zip_are_brought_unaltered(tmp_path: Path, project: Paths, packed: bool) -> None:
+def test_a_folder_and_a_zip_are_imported_unaltered(tmp_path: Path, project: Paths, packed: bool) -> None:
     source = layouts.tcia(tmp_path / "C-NMC")
     before = {path: path.read_bytes() for path in source.rglob("*") if path.is_file()}
     data = zipped(source, tmp_path / "C-NMC.zip") if packed else source
@@ -49,27 +49,27 @@ def test_a_folder_and_a_zip_are_brought_unaltered(tmp_path: Path, project: Paths
     assert load(project.params).dataset.complete is False
 
 
-def test_a_part_is_accepted_by_a_profile_without_comments(tmp_path: Path, project: Paths) -> None:
+def test_a_profile_without_comments_accepts_a_part_of_the_data(tmp_path: Path, project: Paths) -> None:
     profile = project.profiles / "laptop.yaml"
     profile.write_text(re.sub(r" *#.*", "", profile.read_text()))
     bring.run(layouts.tcia(tmp_path / "C-NMC"), "laptop", incomplete=True, paths=project)
     assert load(project.params).dataset.complete is False
 
 
-def test_an_incomplete_data_set_is_refused_and_params_stay(tmp_path: Path, project: Paths) -> None:
+def test_an_incomplete_data_set_is_refused_and_params_yaml_is_unchanged(tmp_path: Path, project: Paths) -> None:
     project.params.write_text("mine\n")
     with pytest.raises(WenError, match="incomplete C-NMC 2019"):
         bring.run(layouts.kaggle(tmp_path / "C-NMC"), "laptop", incomplete=False, paths=project)
     assert project.params.read_text() == "mine\n"
 
 
-def test_params_of_the_users_own_are_kept(tmp_path: Path, project: Paths) -> None:
+def test_params_that_the_user_edited_are_kept(tmp_path: Path, project: Paths) -> None:
     project.params.write_text("mine\n")
     bring.run(layouts.kaggle(tmp_path / "C-NMC"), "laptop", incomplete=True, paths=project)
     assert (project.root / "params.yaml.old").read_text() == "mine\n"
 
 
-def test_every_params_of_the_users_own_is_kept_and_named(
+def test_each_version_of_params_that_the_user_edited_is_kept_and_named(
     tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = layouts.kaggle(tmp_path / "C-NMC")
@@ -116,7 +116,7 @@ def test_params_that_are_a_folder_are_refused_before_anything_changes(tmp_path: 
 
 
 @pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_zip_is_unpacked_however_it_is_packed(tmp_path: Path, project: Paths, packing: int) -> None:
+def test_a_zip_of_any_compression_is_unpacked(tmp_path: Path, project: Paths, packing: int) -> None:
     source = layouts.tcia(tmp_path / "C-NMC")
     bring.run(zipped(source, tmp_path / "C-NMC.zip", packing), "laptop", incomplete=True, paths=project)
     for path in source.rglob("*.bmp"):
@@ -142,7 +142,7 @@ def test_a_symbolic_link_in_a_zip_is_refused(tmp_path: Path, project: Paths) -> 
         bring.run(tmp_path / "bad.zip", "laptop", incomplete=True, paths=project)
 
 
-def test_what_is_not_there_or_no_zip_is_said(tmp_path: Path, project: Paths) -> None:
+def test_a_missing_path_and_a_file_other_than_a_zip_are_refused(tmp_path: Path, project: Paths) -> None:
     with pytest.raises(WenError, match="no such folder or zip"):
         bring.run(tmp_path / "nowhere", "laptop", incomplete=True, paths=project)
     (tmp_path / "text.zip").write_text("not a zip")
@@ -156,7 +156,7 @@ def test_what_is_not_there_or_no_zip_is_said(tmp_path: Path, project: Paths) -> 
         bring.run(tmp_path, "desktop", incomplete=True, paths=project)
 
 
-def test_real_cells_are_refused_as_incomplete_and_read_when_that_is_said(
+def test_a_part_of_c_nmc_is_refused_without_incomplete_and_read_with_it(
     tmp_path: Path, real_sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = Paths(tmp_path)

@@ -1,4 +1,4 @@
-"""Near-copies: found whatever was done to them, and unlike cells left alone."""
+"""Altered copies are found, and different cells are not taken for copies."""
 
 import io
 import itertools
@@ -100,7 +100,7 @@ def pairs(table: pd.DataFrame) -> set[tuple[str, str]]:
         lambda chosen: not chosen >= BLURRED
     ),
 )
-def test_an_altered_copy_is_found_and_unlike_cells_are_not(
+def test_an_altered_copy_is_found_and_different_cells_are_not(
     tmp_path: Path, seed: int, turn: int, alterations: set[int]
 ) -> None:
     images = {f"cell-{k}": cell(seed + k) for k in range(5)}
@@ -112,7 +112,7 @@ def test_an_altered_copy_is_found_and_unlike_cells_are_not(
     assert inverse(turn) == table.turn[0]
 
 
-@pytest.mark.parametrize("alter", ALTERATIONS, ids=lambda own: own.__name__)
+@pytest.mark.parametrize("alter", ALTERATIONS, ids=lambda alter: alter.__name__)
 @pytest.mark.parametrize("side", [48, 450])
 def test_each_alteration_is_found_at_every_size(tmp_path: Path, alter: Alteration, side: int) -> None:
     images = {f"cell-{k}": cell(k, side) for k in range(3)}
@@ -126,7 +126,7 @@ def test_a_background_that_is_not_black_does_not_hide_a_copy(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("turn", TURNS)
-def test_the_turn_lays_the_other_on_the_one_whichever_comes_first(tmp_path: Path, turn: int) -> None:
+def test_the_recorded_turn_maps_the_second_image_to_the_first_in_either_order(tmp_path: Path, turn: int) -> None:
     for names in (("a", "b"), ("b", "a")):
         images = dict(zip(names, (cell(3), turned(cell(3), turn)), strict=True))
         (pair,) = found(tmp_path, images).itertuples()
@@ -135,13 +135,13 @@ def test_the_turn_lays_the_other_on_the_one_whichever_comes_first(tmp_path: Path
         assert (pair.difference, pair.equal) == (0, 1)
 
 
-def test_exact_copies_alone_are_listed_if_near_ones_are_not_wanted(tmp_path: Path) -> None:
+def test_only_exact_copies_are_listed_if_near_copies_are_not_searched_for(tmp_path: Path) -> None:
     images = {"a": cell(0), "b": cell(0), "c": cell(0)[::-1], "d": cell(1)}
     assert found(tmp_path, images, None).to_numpy().tolist() == [["a", "b", "exact", 0, 1.0, 0.0, 1.0]]
     assert pairs(found(tmp_path, images)) == {("a", "b"), ("a", "c"), ("b", "c")}
 
 
-def test_the_difference_allowed_decides(tmp_path: Path) -> None:
+def test_a_pair_is_a_near_copy_only_below_the_limit_of_the_difference(tmp_path: Path) -> None:
     coarse = (cell(5) // 24 * 24).astype(np.uint8)
     images = {"a": cell(5), "b": coarse}
     (pair,) = found(tmp_path, images, 50.0).itertuples()
@@ -149,14 +149,14 @@ def test_the_difference_allowed_decides(tmp_path: Path) -> None:
     assert len(found(tmp_path, images, pair.difference + 0.001)) == 1
 
 
-def test_images_without_a_cell_or_without_texture_are_no_near_copies(tmp_path: Path) -> None:
+def test_images_without_a_cell_or_texture_are_never_near_copies(tmp_path: Path) -> None:
     disc = np.where(cell(0).any(axis=2, keepdims=True), np.uint8(90), np.uint8(0)).repeat(3, axis=2)
     black = np.zeros_like(disc)
     assert found(tmp_path, {"a": black, "b": disc, "c": disc + (disc > 0), "d": black}).kind.tolist() == ["exact"]
     assert found(tmp_path, {"a": cell(0)}).empty
 
 
-def test_where_very_many_images_are_copies_the_most_alike_are_listed_and_a_warning_says_so(
+def test_of_very_many_copies_the_most_similar_are_listed_with_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(proposals, "MOST", 3)
@@ -169,12 +169,12 @@ def test_where_very_many_images_are_copies_the_most_alike_are_listed_and_a_warni
     assert set(table.one) | set(table.other) == images.keys() - {"cell"}
 
 
-def test_equal_images_give_equal_tables_in_whatever_order_they_come(tmp_path: Path) -> None:
+def test_the_table_of_copies_does_not_depend_on_the_order_of_images(tmp_path: Path) -> None:
     images = {
         f"cell-{k}": cell(k // 2) if k % 2 else brightened(cell(k // 2), np.random.default_rng(k)) for k in range(8)
     }
     index = index_of(tmp_path, images)
-    tables = [copies.find(own, tmp_path, DIFFERENCE).drop(columns="difference") for own in (index, index[::-1])]
+    tables = [copies.find(rows, tmp_path, DIFFERENCE).drop(columns="difference") for rows in (index, index[::-1])]
     assert tables[0].equals(tables[1])
     assert pairs(tables[0]) == {(f"cell-{k}", f"cell-{k + 1}") for k in range(0, 8, 2)}
 
@@ -192,7 +192,7 @@ def test_the_summary_counts_pairs_people_and_classes() -> None:
     }
 
 
-def test_those_shown_are_near_copies_of_two_subjects_first_and_the_doubtful_come_last() -> None:
+def test_near_copies_between_subjects_are_shown_first_and_doubtful_ones_last() -> None:
     index = pd.DataFrame({"id": list("abcd"), "subject": ["1", "1", "2", "2"]})
     rows = [("a", "b", "near", 2.0), ("a", "c", "near", 1.0), ("b", "c", "exact", 0.0), ("b", "d", "near", 0.5)]
     table = pd.DataFrame(rows, columns=["one", "other", "kind", "difference"])
@@ -201,7 +201,7 @@ def test_those_shown_are_near_copies_of_two_subjects_first_and_the_doubtful_come
     assert copies.most_doubtful(index, table, 1).index.tolist() == [1]
 
 
-def test_pictures_have_equal_bytes_for_equal_data_and_the_rest_is_counted(
+def test_equal_data_give_equal_pictures_and_pairs_not_drawn_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pictures, "SHOWN", 2)
@@ -209,7 +209,7 @@ def test_pictures_have_equal_bytes_for_equal_data_and_the_rest_is_counted(
     table = copies.find(index, tmp_path, DIFFERENCE)
     for name in ("first", "second"):
         pictures.draw(index, table, tmp_path, tmp_path / name)
-    first, second = ({own.name: own.read_bytes() for own in (tmp_path / n).iterdir()} for n in ("first", "second"))
+    first, second = ({file.name: file.read_bytes() for file in (tmp_path / n).iterdir()} for n in ("first", "second"))
     assert first == second
     assert first.keys() == {"0.png", "1.png", "pairs.json"}
     drawn = read_json(tmp_path / "first/pairs.json")
@@ -234,7 +234,7 @@ def test_prepare_lists_the_embedded_data_s_altered_copies(tmp_path: Path, tiny: 
     assert read_json(paths.copies_plots / "pairs.json")["rest"] == 0
 
 
-def test_without_copies_the_table_is_its_header(tmp_path: Path, tiny: Params) -> None:
+def test_without_copies_the_table_has_only_its_header(tmp_path: Path, tiny: Params) -> None:
     assert tiny.dataset.synthetic
     unaltered = tiny.dataset.synthetic.model_copy(update={"duplicates": 0, "altered": 0})
     dataset = tiny.dataset.model_copy(update={"synthetic": unaltered})
@@ -246,21 +246,21 @@ def test_a_near_copy_with_another_label_is_a_warning_that_names_both_files(tmp_p
     assert tiny.dataset.synthetic
     paths = Paths(tmp_path)
     synthetic.write(paths.raw, tiny.dataset.synthetic, 80, seed=1)
-    blast = next(own for own in cnmc.read(paths.raw).cells if own.label)
+    blast = next(entry for entry in cnmc.read(paths.raw).cells if entry.label)
     healthy = next(paths.raw.rglob("fold_1/hem")) / "UID_H77_1_1_hem.bmp"
     with Image.open(blast.path) as image:
         image.transpose(Image.Transpose.ROTATE_90).save(healthy)
     dataset = tiny.dataset.model_copy(update={"source": "cnmc", "side": 80})
     with pytest.warns(UserWarning, match="different labels") as caught:
         prepare.run(tiny.model_copy(update={"dataset": dataset}), paths)
-    assert all(own.name in str(caught[0].message) for own in (blast.path, healthy))
+    assert all(path.name in str(caught[0].message) for path in (blast.path, healthy))
     assert read_json(paths.dataset_metrics)["copies"]["near"]["between_classes"] == [[blast.id, healthy.stem]]
 
 
-def test_the_real_near_copies_of_subject_17_are_found_and_no_other_pair_of_people(
+def test_in_c_nmc_the_near_copies_of_subject_17_are_found_and_no_other_pair_of_people(
     tmp_path: Path, real_sample: Path
 ) -> None:
-    """17 has cells that 20 and 21 have, too, under other light; 14 shares none with any of them."""
+    """Subject 17 shares cells with 20 and 21, under other light; 14 shares none with any of them."""
     wanted = ("UID_17_", "UID_20_", "UID_21_", "UID_14_")
     with zipfile.ZipFile(real_sample) as archive:
         names = [name for name in archive.namelist() if Path(name).name.startswith(wanted)]
@@ -272,7 +272,7 @@ def test_the_real_near_copies_of_subject_17_are_found_and_no_other_pair_of_peopl
     assert (table[table.kind == "near"].turn == 0).all()
 
 
-def test_turns_and_their_inverses() -> None:
+def test_only_its_inverse_undoes_a_turn() -> None:
     image = np.arange(9).reshape(3, 3)
     assert len({turned(image, turn).tobytes() for turn in TURNS}) == 8
     for turn, again in itertools.product(TURNS, repeat=2):

@@ -14,21 +14,21 @@ def possible(counts: Groups, left: int) -> list[tuple[bool, ...]]:
     """Every set of groups with both classes inside that leaves enough of each outside."""
     found = []
     for chosen in product([False, True], repeat=len(counts)):
-        inside = [own for own, is_in in zip(counts, chosen, strict=True) if is_in]
-        outside = [own for own, is_in in zip(counts, chosen, strict=True) if not is_in]
-        if all(any(own[c] for own in inside) and sum(own[c] > 0 for own in outside) >= left for c in (0, 1)):
+        inside = [count for count, is_in in zip(counts, chosen, strict=True) if is_in]
+        outside = [count for count, is_in in zip(counts, chosen, strict=True) if not is_in]
+        if all(any(count[c] for count in inside) and sum(count[c] > 0 for count in outside) >= left for c in (0, 1)):
             found.append(chosen)
     return found
 
 
 def missed(counts: Groups, chosen: tuple[bool, ...], share: float) -> float:
-    inside = sum(sum(own) for own, is_in in zip(counts, chosen, strict=True) if is_in)
+    inside = sum(sum(count) for count, is_in in zip(counts, chosen, strict=True) if is_in)
     return abs(inside / sum(map(sum, counts)) - share)
 
 
 def difference(counts: Groups, chosen: tuple[bool, ...]) -> float:
     one, other = (
-        sum(own[c] for own, is_in in zip(counts, chosen, strict=True) if is_in) / sum(own[c] for own in counts)
+        sum(count[c] for count, is_in in zip(counts, chosen, strict=True) if is_in) / sum(count[c] for count in counts)
         for c in (0, 1)
     )
     return abs(one - other)
@@ -44,7 +44,7 @@ def group() -> st.SearchStrategy[tuple[int, int]]:
     st.lists(group(), min_size=3, max_size=9), st.sampled_from([0.05, 0.1, 0.2, 0.3, 0.4, 0.5]),
     st.integers(1, 3), st.integers(0, 10**6),
 )  # fmt: skip
-def test_of_all_sets_of_few_groups_one_of_the_best_is_chosen(
+def test_with_few_groups_one_of_the_best_of_all_sets_is_chosen(
     counts: Groups, share: float, left: int, seed: int
 ) -> None:
     chosen = tuple(choose(np.array(counts), share, left, np.random.default_rng(seed)).tolist())
@@ -53,15 +53,15 @@ def test_of_all_sets_of_few_groups_one_of_the_best_is_chosen(
         assert not any(chosen)
         return
     assert chosen in sets
-    least = max(min(missed(counts, own, share) for own in sets), NEAR)
+    least = max(min(missed(counts, candidate, share) for candidate in sets), NEAR)
     assert missed(counts, chosen, share) <= least + 1e-9
-    near = [own for own in sets if missed(counts, own, share) <= least]
-    assert difference(counts, chosen) <= min(difference(counts, own) for own in near) + EVEN + 1e-9
+    near = [candidate for candidate in sets if missed(counts, candidate, share) <= least]
+    assert difference(counts, chosen) <= min(difference(counts, candidate) for candidate in near) + EVEN + 1e-9
 
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.3, 0.4, 0.5])
 @pytest.mark.parametrize("groups", [EXHAUSTIVE + 1, 20, 40, 100, 300])
-def test_of_many_groups_sets_are_found_that_exact_subset_sums_allow(groups: int, share: float) -> None:
+def test_with_many_groups_the_share_is_as_near_as_exact_subset_sums_allow(groups: int, share: float) -> None:
     for seed in range(5):
         rng = np.random.default_rng([seed, groups])
         sizes = np.ceil(rng.lognormal(3.5, 1, groups)).astype(int)
@@ -77,8 +77,8 @@ def test_of_many_groups_sets_are_found_that_exact_subset_sums_allow(groups: int,
         assert all((counts[~chosen] > 0).sum(axis=0) >= 5)
 
 
-def test_seeds_choose_differently_where_many_sets_are_as_good() -> None:
+def test_other_seeds_choose_other_sets_where_many_are_equally_good() -> None:
     counts = np.array([(10, 0)] * 10 + [(0, 10)] * 10)
     drawn = [choose(counts, 0.2, 5, np.random.default_rng(seed)) for seed in range(100)]
-    assert len({tuple(own) for own in drawn}) > 75
+    assert len({tuple(choice) for choice in drawn}) > 75
     assert np.allclose(np.mean(drawn, axis=0), 0.2, atol=0.1)

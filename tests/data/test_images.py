@@ -1,4 +1,4 @@
-"""What laboratories have becomes 8-bit RGB, or is refused in one sentence."""
+"""Images of laboratories are converted to 8-bit RGB or refused in one sentence."""
 
 import io
 import struct
@@ -54,7 +54,7 @@ def test_grey_levels_become_equal_channels() -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_what_is_transparent_becomes_black(kind: str) -> None:
+def test_transparent_pixels_become_black(kind: str) -> None:
     image = picture("RGBA")
     image.putpixel((5, 3), (255, 255, 255, 0))
     assert decode(encoded(image, kind)).getpixel((5, 3)) == (0, 0, 0)
@@ -101,7 +101,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.filterwarnings("error")
-def test_what_cannot_be_read_is_refused_in_one_sentence(name: str) -> None:
+def test_an_image_that_cannot_be_read_is_refused_in_one_sentence(name: str) -> None:
     make, reason = REFUSED[name]
     with pytest.raises(BadImage) as refused:
         decode(make())
@@ -129,7 +129,7 @@ def test_the_whole_of_an_image_is_made_square_with_black_and_resized(tmp_path: P
         ((60, 70), 50, False),
     ],
 )
-def test_an_image_counts_as_padded_if_black_is_put_around_it(
+def test_an_image_that_gets_a_black_border_is_counted_as_padded(
     size: tuple[int, int], crop: int | None, padded: bool
 ) -> None:
     image = Image.new("RGB", size, "white")

@@ -57,7 +57,7 @@ def study(project: Paths, data: Path, about: About | None = None, profile: str =
     bring.run(data, profile, incomplete=False, paths=project, about=about)
 
 
-def test_a_folder_for_each_class_becomes_a_study_of_them(tmp_path: Path, project: Paths) -> None:
+def test_a_folder_for_each_class_is_enough_for_a_study(tmp_path: Path, project: Paths) -> None:
     study(project, lab(tmp_path / "Lab 7"))
     params = load(project.params)
     dataset = params.dataset
@@ -111,7 +111,7 @@ def test_every_profile_takes_a_table_of_people(tmp_path: Path, project: Paths, p
     assert (params.split.test, params.split.unit) == ("random", "subject" if profile == "honest" else "image")
 
 
-def test_a_table_is_enough_wherever_it_lies(tmp_path: Path, project: Paths) -> None:
+def test_a_table_of_labels_is_enough_inside_the_folder_or_outside(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab")
     table = tmp_path / "labels.csv"
     table.write_text("path,label,subject\n" + "".join(
@@ -155,7 +155,7 @@ def test_two_of_four_classes_are_taken_if_they_are_named(tmp_path: Path, project
     assert about["not_read"]["images outside the folders Benign and Pre"]["count"] == 24
 
 
-def test_names_of_ones_own_are_written_so_that_they_are_read_back(tmp_path: Path, project: Paths) -> None:
+def test_unusual_class_names_are_written_so_that_they_are_read_back(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "yes", ("non-blast: 'x'", "# blast"))
     study(project, data, About(name='a "set" of: cells # 1'))
     dataset = load(project.params).dataset
@@ -163,7 +163,7 @@ def test_names_of_ones_own_are_written_so_that_they_are_read_back(tmp_path: Path
     assert dataset.classes == ["non-blast: 'x'", "# blast"]
 
 
-def test_a_black_image_is_named_when_it_is_brought(
+def test_a_black_image_is_named_at_the_import(
     tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = lab(tmp_path / "lab")
@@ -200,7 +200,7 @@ def test_what_cannot_be_studied_is_refused_in_one_sentence_and_nothing_is_writte
     assert not list(project.raw.rglob("*.*"))
 
 
-def test_a_split_by_subject_without_subjects_says_what_to_bring(tmp_path: Path, project: Paths) -> None:
+def test_a_split_by_subject_without_subjects_says_what_to_provide(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab")
     with pytest.raises(WenError, match="provide a table with a column subject") as refused:
         study(project, data, profile="honest")
@@ -212,7 +212,7 @@ def test_a_split_by_subject_without_subjects_says_what_to_bring(tmp_path: Path, 
         split.run(params.model_copy(update={"split": params.split.model_copy(update={"unit": "subject"})}), project)
 
 
-def test_one_cause_among_many_images_is_one_line(tmp_path: Path, project: Paths) -> None:
+def test_one_cause_is_one_line_for_all_its_images(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab")
     for k in range(50):
         Image.new("CMYK", (20, 20)).save(data / f"blast/cmyk{k:02d}.jpg")
@@ -225,14 +225,14 @@ def test_one_cause_among_many_images_is_one_line(tmp_path: Path, project: Paths)
     assert str(refused.value).splitlines() == ["1 problem(s) with the images:", line]
 
 
-def test_a_table_in_the_folder_that_is_not_asked_for_is_named(
+def test_a_table_in_the_folder_that_is_not_used_is_named(
     tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = lab(tmp_path / "lab")
     patients(data)
     study(project, data)
-    said = capsys.readouterr().out
-    assert "patients.csv lists images (Image, Patient) but is not used; to use it, set TABLE=patients.csv" in said
+    output = capsys.readouterr().out
+    assert "patients.csv lists images (Image, Patient) but is not used; to use it, set TABLE=patients.csv" in output
 
 
 def test_c_nmc_in_data_raw_is_not_disturbed_by_images_beside_it(tmp_path: Path, project: Paths) -> None:
@@ -325,7 +325,7 @@ def test_a_table_in_a_folder_of_the_zip_is_found_by_its_name(tmp_path: Path, pro
 
 
 @pytest.mark.parametrize("unknown", ["NA", "unknown", "n/a", "None", "?"])
-def test_people_who_are_not_known_are_not_one_person(tmp_path: Path, project: Paths, unknown: str) -> None:
+def test_images_of_unknown_people_are_not_one_person(tmp_path: Path, project: Paths, unknown: str) -> None:
     data = lab(tmp_path / "lab")
     about = table(data, listed(person=unknown))
     with pytest.raises(WenError, match=r"36 files or rows: no subject in cells\.csv.*b0\.png \(line 2\)"):
@@ -344,9 +344,7 @@ TABLES = {
 
 
 @pytest.mark.parametrize(("text", "problem"), TABLES.values(), ids=TABLES)
-def test_a_table_that_does_not_tell_is_refused_with_its_cause(
-    tmp_path: Path, project: Paths, text: str, problem: str
-) -> None:
+def test_an_ambiguous_table_is_refused_with_the_cause(tmp_path: Path, project: Paths, text: str, problem: str) -> None:
     data = tmp_path / "lab"
     for name in ("blast", "normal"):  # in no folder of a class
         for k in range(18):
@@ -357,7 +355,9 @@ def test_a_table_that_does_not_tell_is_refused_with_its_cause(
     assert not (project.raw / "cells").exists()
 
 
-def test_equal_images_of_two_classes_are_named_by_where_the_person_has_them(tmp_path: Path, project: Paths) -> None:
+def test_equal_images_of_two_classes_are_named_by_their_paths_in_the_given_folder(
+    tmp_path: Path, project: Paths
+) -> None:
     data = lab(tmp_path / "lab")
     shutil.copy(data / "blast/b0.png", data / "normal/copy.png")
     with pytest.raises(WenError, match="equal images with different labels") as caught:
@@ -366,7 +366,7 @@ def test_equal_images_of_two_classes_are_named_by_where_the_person_has_them(tmp_
     assert "partial" not in str(caught.value)
 
 
-def test_archives_alone_are_refused_with_what_to_do(tmp_path: Path, project: Paths) -> None:
+def test_a_folder_of_archives_alone_is_refused_with_what_to_do(tmp_path: Path, project: Paths) -> None:
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab/inner.zip").write_bytes(b"PK")
     with pytest.raises(WenError, match="contains no image to study; unpack its archives first"):

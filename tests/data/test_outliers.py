@@ -42,7 +42,7 @@ def usual() -> dict[str, list[float]]:
         (Image.merge("RGB", cell().split()[::-1]), "more red than usual (blue minus red -"),
     ],
 )
-def test_an_image_that_is_unlike_the_study_is_named_with_what_is_unlike(image, reason, usual):
+def test_an_image_unlike_the_study_is_named_with_what_differs(image, reason, usual):
     assert reason in "; ".join(outliers.reasons(outliers.look(image), usual))
 
 

@@ -1,4 +1,4 @@
-"""Who is one person: subjects written in several ways, and people with cells of both classes."""
+"""Which ids are one person: ids in several notations, and people with cells of both classes."""
 
 import csv
 import gzip
@@ -38,41 +38,41 @@ def survey(root: Path) -> tuple[pd.DataFrame, dict, list[str]]:
 
 
 @given(st.integers(0, 10**6), st.integers(0, 5), st.sampled_from(["", "H", "h"]))
-def test_zeros_before_a_number_and_the_case_of_h_say_nothing(number: int, zeros: int, mark: str) -> None:
+def test_leading_zeros_and_the_case_of_h_do_not_distinguish_people(number: int, zeros: int, mark: str) -> None:
     assert people.number(f"{mark}{'0' * zeros}{number}") == f"{mark.upper()}{number}"
 
 
-def test_one_person_written_in_two_ways_is_one_and_a_warning_names_him(tmp_path: Path) -> None:
+def test_ids_of_one_person_in_two_notations_are_one_person_with_a_warning(tmp_path: Path) -> None:
     write(tmp_path, ["UID_007_1_1_all", "UID_7_1_1_all", "UID_H08_1_1_hem", "UID_h8_2_1_hem", "UID_9_1_1_all"])
-    index, summary, said = survey(tmp_path)
+    index, summary, lines = survey(tmp_path)
     assert index.set_index("id").subject.to_dict() == {
         "UID_007_1_1_all": "7", "UID_7_1_1_all": "7", "UID_H08_1_1_hem": "H8", "UID_h8_2_1_hem": "H8",
         "UID_9_1_1_all": "9",
     }  # fmt: skip
     assert summary["people"] == {"of_both_classes": [], "with_several_ids": {"7": ["007", "7"], "H8": ["H08", "H8"]}}
     assert [
-        "people with several ids, each counted as one person (2)" in line and "007 and 7 (7)" in line for line in said
+        "people with several ids, each counted as one person (2)" in line and "007 and 7 (7)" in line for line in lines
     ] == [True]
 
 
-def test_a_person_with_both_classes_is_named_by_one_number(tmp_path: Path) -> None:
+def test_a_person_with_cells_of_both_classes_has_one_number(tmp_path: Path) -> None:
     write(tmp_path, ["UID_7_1_1_all", "UID_7_2_1_hem", "UID_H90_1_1_hem"])
-    index, summary, said = survey(tmp_path)
+    index, summary, lines = survey(tmp_path)
     assert index.subject.tolist() == ["7", "7", "H90"]
     assert index.label.tolist() == [1, 0, 0]
     assert summary["people"]["of_both_classes"] == ["7"]
-    assert said == ["people with cells of both classes, each counted as one person (1): 7"]
+    assert lines == ["people with cells of both classes, each counted as one person (1): 7"]
 
 
-def test_a_lab_s_patients_with_h_for_their_healthy_cells_are_one_person_each(tmp_path: Path) -> None:
+def test_patients_whose_healthy_cells_are_marked_h_are_one_person_each(tmp_path: Path) -> None:
     for number in range(1, 31):
         names = [f"UID_{number}_{k}_1_all" for k in range(3)] + [f"UID_H{number}_{k}_1_hem" for k in range(3)]
         write(tmp_path, names, fold=number % 3)
-    index, summary, said = survey(tmp_path)
+    index, summary, lines = survey(tmp_path)
     assert summary["subjects"] == 30
     assert len(summary["people"]["of_both_classes"]) == 30
-    assert said[0] == "people with cells of both classes, each counted as one person (30): 1, 2, 3 and 27 more"
-    assert "1 and H1 (1), 2 and H2 (2), 3 and H3 (3) and 27 more" in said[1]
+    assert lines[0] == "people with cells of both classes, each counted as one person (30): 1, 2, 3 and 27 more"
+    assert "1 and H1 (1), 2 and H2 (2), 3 and H3 (3) and 27 more" in lines[1]
     person = index.id.str.extract(r"UID_H?(\d+)_")[0]
     for seed in range(20):
         options = Split(unit="subject", test="random", test_fraction=0.2)
@@ -83,14 +83,14 @@ def test_a_lab_s_patients_with_h_for_their_healthy_cells_are_one_person_each(tmp
 
 def test_a_part_of_c_nmc_keeps_its_patients_and_donors_apart(tmp_path: Path) -> None:
     write(tmp_path, ["UID_11_1_1_all", "UID_15_1_1_all", "UID_H11_1_1_hem", "UID_H15_1_1_hem"])
-    index, summary, said = survey(tmp_path)
+    index, summary, lines = survey(tmp_path)
     assert index.subject.tolist() == ["11", "15", "H11", "H15"]
     assert summary["people"] == {"of_both_classes": [], "with_several_ids": {}}
-    assert not said
+    assert not lines
 
 
 @pytest.mark.parametrize(("name", "fold"), [("UID_7_1_1_all", 0), ("UID_1_1_1_all", 1)])
-def test_one_cell_that_c_nmc_does_not_have_there_makes_it_other_data(tmp_path: Path, name: str, fold: int) -> None:
+def test_one_cell_that_c_nmc_lacks_makes_it_another_data_set(tmp_path: Path, name: str, fold: int) -> None:
     write(tmp_path, ["UID_11_1_1_all", "UID_H11_1_1_hem"])
     write(tmp_path, [name], fold)
     index, summary, _ = survey(tmp_path)
@@ -98,7 +98,7 @@ def test_one_cell_that_c_nmc_does_not_have_there_makes_it_other_data(tmp_path: P
     assert summary["people"]["of_both_classes"] == ["11"]
 
 
-def test_a_blast_of_a_healthy_donor_is_misnamed() -> None:
+def test_a_blast_with_the_id_of_a_healthy_donor_has_an_invalid_name() -> None:
     assert cnmc.parse_name("UID_H7_1_1_all") is None
     assert cnmc.parse_name("UID_007_1_1_hem") == ("7", 0)
 
@@ -123,7 +123,7 @@ def test_the_table_of_c_nmc_s_subjects_is_that_of_the_real_file_names(real_manif
     assert sum(map(len, found.values())) == 101
 
 
-def test_what_is_said_of_people_is_in_the_metrics(tmp_path: Path) -> None:
+def test_people_of_both_classes_or_several_ids_are_in_the_metrics(tmp_path: Path) -> None:
     write(tmp_path, ["UID_007_1_1_all", "UID_H7_2_1_hem"])
     _, summary, _ = survey(tmp_path)
     assert json.loads(json.dumps(summary["people"])) == {

@@ -49,7 +49,7 @@ def test_both_layouts_and_their_nested_variant_are_read_alike(tmp_path: Path, la
     assert summary["unlabelled_final_images"] == 1
 
 
-def test_every_problem_is_told_in_one_message_with_its_path(tmp_path: Path) -> None:
+def test_one_message_lists_every_problem_with_its_path(tmp_path: Path) -> None:
     layouts.kaggle(tmp_path)
     fold = tmp_path / "training_data/fold_0/all"
     good = (fold / "UID_1_1_1_all.bmp").read_bytes()
@@ -73,7 +73,7 @@ def test_every_problem_is_told_in_one_message_with_its_path(tmp_path: Path) -> N
     assert message.splitlines()[0] == "10 problem(s) with the images:"
 
 
-def test_a_linked_folder_is_told_and_not_passed_by(tmp_path: Path) -> None:
+def test_a_linked_folder_is_refused_and_not_skipped(tmp_path: Path) -> None:
     folder = layouts.tcia(tmp_path / "C-NMC")
     fold = next(folder.rglob("fold_1"))
     fold.rename(tmp_path / "elsewhere")
@@ -93,14 +93,14 @@ def test_many_equal_images_are_named_by_one_of_each_class(tmp_path: Path) -> Non
     for k in range(1, 40):
         layouts.write_image(tmp_path / f"training_data/fold_1/hem/UID_H7_{k}_1_hem.bmp", 7)
         layouts.write_image(tmp_path / f"training_data/fold_1/all/UID_7_{k}_1_all.bmp", 7)
-    said = problems(tmp_path)
-    assert "UID_7_10_1_all.bmp and " in said
-    assert "UID_H7_10_1_hem.bmp and 76 more equal images: equal images with different labels" in said
-    assert said.count("UID_") == 2
+    message = problems(tmp_path)
+    assert "UID_7_10_1_all.bmp and " in message
+    assert "UID_H7_10_1_hem.bmp and 76 more equal images: equal images with different labels" in message
+    assert message.count("UID_") == 2
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("1.bmp,1", "1.bmp,2", "not a valid row"),
         ("1.bmp,1", "1.bmp,0", "contradicts its name"),
@@ -108,11 +108,11 @@ def test_many_equal_images_are_named_by_one_of_each_class(tmp_path: Path) -> Non
         ("labels", "class", "expected Patient_ID,new_names,labels"),
     ],
 )
-def test_a_bad_label_csv_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_a_bad_label_csv_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     layouts.tcia(tmp_path)
     path = tmp_path / layouts.LABELS
     path.write_text(path.read_text().replace(old, new))
-    assert said in problems(tmp_path)
+    assert message in problems(tmp_path)
 
 
 def test_preliminary_images_without_their_csv_are_unlabelled(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_csv_with_byte_order_mark_and_windows_line_ends_is_read(tmp_path: Path
     assert (survey(tmp_path)[0].source == "preliminary").sum() == 2
 
 
-def test_what_calls_itself_complete_must_have_the_published_counts(tmp_path: Path) -> None:
+def test_data_declared_complete_must_have_the_published_counts(tmp_path: Path) -> None:
     layouts.kaggle(tmp_path)
     (tmp_path / "validation_data/C-NMC_test_prelim_phase_data/2.bmp").unlink()
     message = problems(tmp_path, complete=True)
@@ -142,7 +142,7 @@ def test_an_empty_folder_says_how_to_bring_data(tmp_path: Path) -> None:
     assert "wen study DATA" in problems(tmp_path)
 
 
-def test_duplicates_are_counted_by_their_pixels_whatever_the_header(tmp_path: Path) -> None:
+def test_duplicates_are_counted_by_pixels_whatever_the_header_holds(tmp_path: Path) -> None:
     layouts.kaggle(tmp_path)
     original = tmp_path / "training_data/fold_0/all/UID_1_1_1_all.bmp"
     (tmp_path / "training_data/fold_1/all/UID_2_9_1_all.bmp").write_bytes(original.read_bytes())

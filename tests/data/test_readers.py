@@ -43,13 +43,13 @@ LITTER = (
 )  # fmt: skip
 
 
-def test_litter_is_no_image_and_needs_no_word(tmp_path: Path) -> None:
+def test_system_files_are_ignored_without_a_message(tmp_path: Path) -> None:
     listing = class_folders.read(put(tmp_path, *LAB, *LITTER), CLASSES, None)
     assert len(listing.cells) == 4
     assert not listing.left_out
 
 
-def test_what_is_in_no_folder_of_a_class_is_counted_with_examples(tmp_path: Path) -> None:
+def test_images_outside_the_class_folders_are_counted_with_examples(tmp_path: Path) -> None:
     listing = class_folders.read(put(tmp_path, *LAB, *(f"monocyte/{k}.png" for k in range(9)), "a.webp"), CLASSES, None)
     assert len(listing.cells) == 4
     assert listing.left_out == [
@@ -82,9 +82,7 @@ def test_an_image_in_folders_of_both_classes_is_a_problem(tmp_path: Path) -> Non
         (("Im001_1.tif", "Im002_0.tif", "Im003_0.tif"), {"0": 2, "1": 1}),
     ],
 )
-def test_the_level_of_folders_that_tells_classes_apart_is_found(
-    names: tuple[str, ...], classes: dict[str, int]
-) -> None:
+def test_the_level_of_folders_that_names_the_classes_is_found(names: tuple[str, ...], classes: dict[str, int]) -> None:
     assert class_folders.found_classes(names) == classes
 
 
@@ -96,7 +94,7 @@ def test_all_idb2_is_read_by_its_names(tmp_path: Path) -> None:
     assert not listing.problems
 
 
-def test_a_subject_is_a_group_of_the_path_and_one_without_is_a_problem(tmp_path: Path) -> None:
+def test_a_pattern_reads_the_subject_from_the_path_and_a_path_without_one_is_refused(tmp_path: Path) -> None:
     names = ("blast/P07_1.png", "normal/p7_2.png", "normal/P12_1.png")
     listing = class_folders.read(put(tmp_path, *names), CLASSES, r"(?i)(p\d+)_")
     assert [cell.subject for cell in listing.cells] == ["P07", "P12", "P07"]
@@ -146,7 +144,7 @@ EXPECTED = {"blast/1.png": (1, "7"), "blast/2.TIF": (1, "7"), "normal/3.jpeg": (
         + "".join(f"{row.split(',')[2]},x,{row.split(',')[1]},{row.split(',')[0]}\n" for row in ROWS.splitlines()[1:]),
     ],
 )
-def test_a_table_is_read_as_people_write_tables(tmp_path: Path, text: str | bytes) -> None:
+def test_tables_are_read_in_the_usual_notations(tmp_path: Path, text: str | bytes) -> None:
     cells, problems = read(put(tmp_path, *LAB), text)
     assert not problems
     assert {name: label for name, (label, _) in cells.items()} == {name: label for name, (label, _) in EXPECTED.items()}
@@ -154,13 +152,13 @@ def test_a_table_is_read_as_people_write_tables(tmp_path: Path, text: str | byte
     assert cells["blast/1.png"][1] == cells["blast/2.TIF"][1] == cells["normal/3.jpeg"][1]
 
 
-def test_labels_come_from_the_folders_where_the_table_has_none(tmp_path: Path) -> None:
+def test_folders_give_the_labels_where_the_table_has_none(tmp_path: Path) -> None:
     cells, problems = read(put(tmp_path, *LAB), "file,patient\n1.png,7\n2.TIF,7\n3.jpeg,7\n4.BMP,8\n")
     assert not problems
     assert [label for label, _ in cells.values()] == [1, 1, 0, 0]
 
 
-def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+def test_images_of_the_same_name_are_distinguished_by_their_folders(tmp_path: Path) -> None:
     put(tmp_path, "blast/1.png", "normal/1.png")
     cells, problems = read(tmp_path, "file,label,patient\nx/blast/1.png,blast,1\nx/normal/1.png,normal,2\n")
     assert not problems
@@ -176,7 +174,7 @@ def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> N
         (("P8/1.png", "P7/2.png"), ("P7/1.png", "P7/2.png")),  # there is another P7
     ],
 )
-def test_an_image_in_the_folder_of_another_person_is_not_the_one_that_is_listed(
+def test_an_image_of_the_listed_name_in_another_person_s_folder_is_not_used(
     tmp_path: Path, images: tuple[str, str], rows: tuple[str, str]
 ) -> None:
     put(tmp_path, *images)
@@ -188,7 +186,7 @@ def test_an_image_in_the_folder_of_another_person_is_not_the_one_that_is_listed(
 @pytest.mark.parametrize(
     "written", ["/mnt/lab/old/{}.png", "C:\\lab\\{}.png", "fold1/{}.png", "{}.png", "cells/{}.png"]
 )
-def test_folders_may_be_called_otherwise_than_when_the_table_was_written(tmp_path: Path, written: str) -> None:
+def test_folders_renamed_since_the_table_was_written_are_found(tmp_path: Path, written: str) -> None:
     put(tmp_path, "cells/2024/1.png", "cells/2024/2.png")
     found, problems = read(tmp_path, f"path,label\n{written.format(1)},blast\n{written.format(2)},normal\n")
     assert (sorted(found), problems) == (["cells/2024/1.png", "cells/2024/2.png"], [])
@@ -222,14 +220,14 @@ def test_folders_0_and_1_are_classes_where_no_other_folder_is_a_number(tmp_path:
     assert problems[0].startswith("0/1.png (line 2): 1, its label in cells.csv is not the class of its folder")
 
 
-def test_images_whose_names_differ_in_case_or_ending_alone_are_told_apart(tmp_path: Path) -> None:
+def test_images_whose_names_differ_only_in_case_or_ending_are_distinguished(tmp_path: Path) -> None:
     put(tmp_path, "a.png", "A.png", "b.png", "b.png.tif")
     cells, problems = read(tmp_path, "file,label\na.png,blast\nA.png,normal\nb.png,blast\nb.png.tif,normal\n")
     assert not problems
     assert [cells[name][0] for name in ("a.png", "A.png", "b.png", "b.png.tif")] == [1, 0, 1, 0]
 
 
-def test_an_accent_is_one_letter_however_unicode_writes_it(tmp_path: Path) -> None:
+def test_composed_and_decomposed_accents_are_the_same_letter(tmp_path: Path) -> None:
     one, two = "Jos\u00e9", "Jose\u0301"
     put(tmp_path, f"{two}.png", "b.png")
     cells, problems = read(tmp_path, f"file,label,patient\n{one}.png,blast,{one}\nb.png,normal,{two}\n")
@@ -266,7 +264,7 @@ def test_each_problem_of_a_table_is_one_line(tmp_path: Path, name: str) -> None:
      (bytes(100), "nothing but zeros"), ("x" * 10**5, "no column names the images"),
      (ROWS.replace("UID_8", "UID\0_8"), "a NUL byte in line 5")],
 )  # fmt: skip
-def test_what_is_no_table_is_refused_in_one_sentence(tmp_path: Path, text: str | bytes, reason: str) -> None:
+def test_a_file_that_is_not_a_table_is_refused_in_one_sentence(tmp_path: Path, text: str | bytes, reason: str) -> None:
     with pytest.raises(WenError, match=reason) as refused:
         read(tmp_path, text)
     assert "\n" not in str(refused.value)
@@ -290,19 +288,21 @@ def test_what_is_no_table_is_refused_in_one_sentence(tmp_path: Path, text: str |
         (("sehat", "sakit"), "sakit"),
     ],
 )
-def test_the_positive_class_is_known_by_its_name_or_not_at_all(names: tuple[str, str], positive: str | None) -> None:
+def test_the_positive_class_is_recognised_by_its_name_or_must_be_given(
+    names: tuple[str, str], positive: str | None
+) -> None:
     assert positive_of(names) == positive
     assert positive_of(names[::-1]) == positive_of(names)
 
 
-def test_zero_and_one_are_places_unless_a_class_is_called_so() -> None:
+def test_zero_and_one_are_indices_unless_a_class_has_that_name() -> None:
     found = [label_of(text, ("normal", "blast")) for text in ("0", "1", "1.0", "2", "", "-1", "-1.0")]
     assert found == [0, 1, 1, None, None, None, None]
     assert [label_of(text, ("-1", "1")) for text in ("-1", "-1.0", "1", "0")] == [0, 0, 1, None]
     assert [label_of(text, ("1", "0")) for text in ("0", "1")] == [1, 0]
 
 
-def test_problems_keep_the_order_in_which_causes_were_found() -> None:
+def test_problems_are_listed_in_the_order_in_which_causes_were_found() -> None:
     problems = Problems()
     for cause, name in (("b", "1"), ("a", "2"), ("b", "3")):
         problems.add(cause, name)

@@ -38,7 +38,7 @@ def make_index(seed: int, subjects: int, duplicates: int, of_both_classes: int =
         {
             "id": [f"{k:04}" for k in range(len(owner))],
             "label": label,
-            "subject": [str(own) for own in owner],
+            "subject": [str(person) for person in owner],
             "source": np.where(preliminary, "preliminary", np.where(owner < 20, "fold_2", "fold_0")),
             "pixels": pixels.astype(str),
         }
@@ -64,7 +64,7 @@ def near_pairs(index: pd.DataFrame, seed: int, count: int) -> set[tuple[str, str
 
 
 class Together:
-    """Sets that are joined pair by pair, to tell independently of scipy what belongs together."""
+    """Connected components by joining sets pair by pair, independent of SciPy."""
 
     def __init__(self) -> None:
         self.parent: dict[str, str] = {}
@@ -80,7 +80,7 @@ class Together:
 
 
 def belonging(index: pd.DataFrame, near: Iterable[tuple[str, str]]) -> list[str]:
-    """Of each image a name that it shares with all images that belong together with it."""
+    """Name the component of each image."""
     together = Together()
     for row in index.itertuples():
         together.join(f"image {row.id}", f"person {row.subject}")
@@ -96,7 +96,7 @@ def belonging(index: pd.DataFrame, near: Iterable[tuple[str, str]]) -> list[str]
     st.integers(0, 10**6), st.integers(40, 60), st.integers(0, 12), st.integers(0, 12), st.integers(0, 20),
     st.sampled_from(["image", "subject"]), st.sampled_from(["random", "preliminary", "fold_2"]),
 )  # fmt: skip
-def test_no_leak_by_subject_and_by_image_each_leak_is_counted(
+def test_a_split_by_subject_has_no_leak_and_one_by_image_counts_each(
     seed: int, subjects: int, duplicates: int, altered: int, of_both_classes: int, unit: str, test: str
 ) -> None:
     index = make_index(seed, subjects, duplicates, of_both_classes)
@@ -169,19 +169,19 @@ def test_every_development_image_validates_once_and_no_other_image_does(seed: in
     assert (cells.fold[cells.part != DEVELOPMENT] == -1).all()
 
 
-def test_the_largest_subject_is_in_some_test_sets_and_not_in_others() -> None:
-    """As subjects 20 and 21 of C-NMC would be, which share images and make a tenth of a partial download."""
+def test_the_largest_subject_is_in_some_test_sets_but_not_all() -> None:
+    """Such are subjects 20 and 21 of C-NMC, which share images and make a tenth of a partial download."""
     index = make_index(1, 60, 0)
     index.loc[index.index[index.label == 1][:20], "subject"] = "big"
     draws = [assign(index, make_copies(index), by("subject"), 5, seed) for seed in range(20)]
-    tested = [(own.part[own.subject == "big"] == TEST).all() for own in draws]
+    tested = [(cells.part[cells.subject == "big"] == TEST).all() for cells in draws]
     assert 0 < sum(tested) < 12
 
 
-def test_over_seeds_people_of_any_size_are_tested_alike() -> None:
+def test_over_seeds_people_are_tested_equally_often_whatever_their_number_of_images() -> None:
     index = make_index(1, 60, 0)
     draws = [assign(index, make_copies(index), by("subject"), 5, seed) for seed in range(60)]
-    tested = pd.DataFrame([own.groupby("subject").part.first() == TEST for own in draws]).mean()
+    tested = pd.DataFrame([cells.groupby("subject").part.first() == TEST for cells in draws]).mean()
     assert tested.min() > 0.05
     assert tested.max() < 0.4
 
@@ -190,8 +190,8 @@ def test_by_image_a_fifth_tests_and_classes_keep_their_shares() -> None:
     index = make_index(1, 60, 0)
     cells = assign(index, make_copies(index), by("image"), 5, seed=1)
     assert (cells.part == TEST).mean() == pytest.approx(0.2, abs=0.01)
-    for _, own in cells.groupby(["part", "fold"]):
-        assert own.label.mean() == pytest.approx(cells.label.mean(), abs=0.03)
+    for _, group in cells.groupby(["part", "fold"]):
+        assert group.label.mean() == pytest.approx(cells.label.mean(), abs=0.03)
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5])
@@ -204,7 +204,7 @@ def test_by_subject_the_fraction_asked_for_is_reached(fraction: float) -> None:
             assert (cells.part[cells.label == label] == TEST).mean() == pytest.approx(fraction, abs=0.03)
 
 
-def test_equal_seeds_split_equally_and_others_differently() -> None:
+def test_equal_seeds_give_equal_splits_and_other_seeds_others() -> None:
     index = make_index(1, 50, 3)
     first, again, other = (assign(index, make_copies(index), by("subject"), 5, seed) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first, again)
@@ -219,12 +219,12 @@ def test_people_who_share_a_copy_of_either_kind_are_one_component_also_by_way_of
     assert components(index, copies).tolist() == [0, 0, 0, 0, 1, 0, 0]
 
 
-def test_an_image_of_nobody_known_is_a_person_of_its_own_unless_copies_join_it() -> None:
+def test_an_image_of_an_unknown_person_is_a_separate_person_unless_copies_join_it() -> None:
     index = pd.DataFrame({"id": list("abcd"), "subject": ["", "", "", "7"], "pixels": list("pqqr")})
     assert components(index, make_copies(index)).tolist() == [0, 1, 1, 2]
 
 
-def test_the_audit_counts_what_a_split_by_image_lets_through() -> None:
+def test_the_audit_counts_the_leaks_of_a_split_by_image() -> None:
     cells = pd.DataFrame(
         {
             "id": ["a", "b", "c", "d", "e", "f"],
@@ -267,12 +267,12 @@ def test_the_audit_counts_the_images_of_each_class_and_the_people_of_each_part()
     assert report["excluded"] == {"images": 5, "positive": 4, "negative": 1, "subjects": 2}
 
 
-def test_an_official_fold_that_is_not_there_cannot_test() -> None:
+def test_an_official_fold_without_images_cannot_be_the_test_set() -> None:
     with pytest.raises(WenError, match=r"split\.test: fold_1, but there are no images of fold_1"):
         assign(make_index(1, 60, 0), make_copies(make_index(1, 60, 0)), by("image", "fold_1"), 5, seed=1)
 
 
-def test_what_a_preliminary_test_set_shares_with_training_is_excluded_from_it() -> None:
+def test_a_person_who_shares_a_copy_with_a_preliminary_test_set_is_excluded_from_training() -> None:
     index = make_index(1, 60, 0)
     inside, outside = np.flatnonzero(index.source == "preliminary")[0], np.flatnonzero(index.source == "fold_0")
     twin = next(k for k in outside if index.label[k] == index.label[inside])
@@ -285,7 +285,7 @@ def test_what_a_preliminary_test_set_shares_with_training_is_excluded_from_it() 
 
 
 @pytest.mark.parametrize(
-    ("unit", "images", "said"),
+    ("unit", "images", "message"),
     [
         ("image", 4, "for 5 folds; use fewer folds or add images"),
         ("subject", 4, "for a test set and 5 folds; use fewer folds or add images"),
@@ -294,18 +294,18 @@ def test_what_a_preliminary_test_set_shares_with_training_is_excluded_from_it() 
 )
 @pytest.mark.parametrize(("label", "name"), [(1, "positive"), (0, "negative")])
 def test_too_few_groups_of_a_class_for_the_folds_are_refused(
-    unit: str, images: int, said: str, label: int, name: str
+    unit: str, images: int, message: str, label: int, name: str
 ) -> None:
     index = make_index(1, 60, 0)
     few = index[index.label == label].head(images)
     few = few.assign(subject=[f"few {k % 4}" for k in range(len(few))])
     index = pd.concat([few, index[index.label != label].head(9)], ignore_index=True)
     groups = 3 if unit == "image" else 4  # of four images, one is in the test set
-    with pytest.raises(WenError, match=f"^split: {groups} independent groups of {name} images are too few {said}$"):
+    with pytest.raises(WenError, match=f"^split: {groups} independent groups of {name} images are too few {message}$"):
         assign(index, make_copies(index), by(unit), 5, seed=1)
 
 
-def test_as_many_people_as_folds_and_one_more_are_enough() -> None:
+def test_one_person_more_than_folds_is_enough() -> None:
     index = make_index(1, 60, 0)
     index = index[index.subject.astype(int) < 12].reset_index(drop=True)  # six of each class
     for seed in range(20):
@@ -331,7 +331,7 @@ def params_by(tiny: Params, fraction: float) -> Params:
     return tiny.model_copy(update={"split": by("subject", fraction=fraction)})
 
 
-def test_a_fraction_that_people_do_not_allow_is_said_and_written(
+def test_a_test_fraction_that_people_do_not_allow_is_reported_and_recorded(
     tmp_path: Path, tiny: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:
     owner = np.repeat(np.arange(6), 10)  # three people of each class, ten images each: of 60, only 20 or 40 can test
@@ -346,7 +346,7 @@ def test_a_fraction_that_people_do_not_allow_is_said_and_written(
     assert "the test set contains 33.3% of the images instead of split.test_fraction, 20.0%" in capsys.readouterr().out
 
 
-def test_a_fraction_that_is_reached_is_written_and_needs_no_word(
+def test_a_test_fraction_that_is_reached_is_recorded_without_a_message(
     tmp_path: Path, tiny: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:
     index = make_index(1, 60, 3)
@@ -363,13 +363,11 @@ def test_the_table_written_is_the_split_of_the_study_s_seed(tmp_path: Path, tiny
     written(index, [], Paths(tmp_path))
     split.run(params, Paths(tmp_path))
     cells = assign(index, make_copies(index), params.split, len(params.folds), params.seed)
-    rows = [f"{own.id},{own.part},{own.fold}" for own in cells.itertuples()]
+    rows = [f"{row.id},{row.part},{row.fold}" for row in cells.itertuples()]
     assert Paths(tmp_path).split.read_bytes().decode() == "\n".join(["id,part,fold", *rows, ""])
 
 
-def test_an_audit_is_read_back_for_the_parameters_that_it_was_made_with_and_no_others(
-    tmp_path: Path, tiny: Params
-) -> None:
+def test_an_audit_is_reused_only_with_the_parameters_that_made_it(tmp_path: Path, tiny: Params) -> None:
     paths, params = Paths(tmp_path), params_by(tiny, 0.3)
     assert split.audited(params, paths) is None
     index = make_index(1, 60, 3)
@@ -393,7 +391,7 @@ def test_an_audit_is_read_back_for_the_parameters_that_it_was_made_with_and_no_o
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda text: text.replace("one,other", "other,one"), "columns"),
         (lambda text: text.replace("near", "alike"), "kind must be exact or near"),
@@ -405,16 +403,16 @@ def test_an_audit_is_read_back_for_the_parameters_that_it_was_made_with_and_no_o
         (lambda _: "", "damaged"),
     ],
 )
-def test_copies_changed_by_hand_are_refused(tmp_path: Path, tiny: Params, change, said: str) -> None:  # type: ignore[no-untyped-def]
+def test_copies_changed_by_hand_are_refused(tmp_path: Path, tiny: Params, change, message: str) -> None:  # type: ignore[no-untyped-def]
     paths = Paths(tmp_path)
     written(make_index(1, 60, 0), [("0001", "0005")], paths)
     paths.copies.write_text(change(paths.copies.read_text()))
-    with pytest.raises(WenError, match=said) as caught:
+    with pytest.raises(WenError, match=message) as caught:
         split.run(params_by(tiny, 0.2), paths)
     assert "copies.csv" in str(caught.value)
 
 
-def test_without_a_table_of_copies_it_is_said_what_writes_it(tmp_path: Path, tiny: Params) -> None:
+def test_a_missing_table_of_copies_says_which_stage_writes_it(tmp_path: Path, tiny: Params) -> None:
     written(make_index(1, 60, 0), [], Paths(tmp_path))
     Paths(tmp_path).copies.unlink()
     with pytest.raises(WenError, match=r"copies\.csv: not found; run `wen prepare` first"):
@@ -454,7 +452,7 @@ def assert_split(cells: pd.DataFrame, test: np.ndarray, validation: list[np.ndar
     assert cells.fold.tolist() == expected.tolist()
 
 
-def test_of_images_without_subjects_the_audit_counts_no_person() -> None:
+def test_the_audit_of_images_without_subjects_counts_no_person() -> None:
     index = make_index(1, 60, 3).assign(subject="")
     copies = make_copies(index)
     report = audit(assign(index, copies, by("image"), 5, seed=1), copies)
@@ -472,24 +470,24 @@ def test_by_image_a_part_of_the_challenge_tests_and_all_else_trains_though_peopl
     assert (cells.part == np.where(index.source == "preliminary", TEST, DEVELOPMENT)).all()
 
 
-def test_of_no_image_nobody_is_left_out() -> None:
+def test_a_random_split_excludes_no_image() -> None:
     index = make_index(1, 60, 3)
     report = audit(assign(index, make_copies(index), by("subject"), 5, seed=1), make_copies(index))
     assert report["excluded"] == {"images": 0, "positive": 0, "negative": 0, "subjects": 0}
 
 
 @pytest.mark.parametrize(
-    ("part", "fold", "said"), [(TEST, NO_FOLD, "the test set"), (DEVELOPMENT, 1, "fold 1"), (EXCLUDED, NO_FOLD, "")]
+    ("part", "fold", "name"), [(TEST, NO_FOLD, "the test set"), (DEVELOPMENT, 1, "fold 1"), (EXCLUDED, NO_FOLD, "")]
 )
-def test_a_test_set_or_a_fold_of_one_class_is_refused(part: str, fold: int, said: str) -> None:
+def test_a_test_set_or_a_fold_of_one_class_is_refused(part: str, fold: int, name: str) -> None:
     places = [(TEST, NO_FOLD), (DEVELOPMENT, 0), (DEVELOPMENT, 1), (EXCLUDED, NO_FOLD)]
     rows = [(*place, label) for place in places for label in (0, 1, 1) if place != (part, fold) or label]
     cells = pd.DataFrame(rows, columns=["part", "fold", "label"])
-    if not said:
+    if not name:
         split._check_classes(cells)
         return
     remedy = r"change seed, use fewer folds or set split\.unit: image"
-    with pytest.raises(WenError, match=rf"^split: {said} contains only one class \(2 images\); {remedy}$"):
+    with pytest.raises(WenError, match=rf"^split: {name} contains only one class \(2 images\); {remedy}$"):
         split._check_classes(cells)
 
 
