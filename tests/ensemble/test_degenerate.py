@@ -52,7 +52,7 @@ def test_every_measure_is_defined_but_the_auc_of_one_class(name: str, label: np.
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("name", PROBABILITIES)
-def test_beside_a_good_member_a_useless_one_weighs_no_more_than_it(name: str, scheme: str) -> None:
+def test_a_useless_member_weighs_no_more_than_a_good_one(name: str, scheme: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         made = ensemble([member(GOOD), member(PROBABILITIES[name])], scheme, "none")
@@ -66,7 +66,7 @@ def test_beside_a_good_member_a_useless_one_weighs_no_more_than_it(name: str, sc
 
 
 @pytest.mark.parametrize("name", PROBABILITIES)
-def test_if_all_are_useless_by_kappa_they_weigh_alike_and_it_is_said(name: str) -> None:
+def test_members_that_are_all_useless_get_equal_weights_with_a_warning(name: str) -> None:
     with pytest.warns(UserWarning, match="no member has a positive score, so all get equal weights"):
         made = ensemble([member(PROBABILITIES[name])] * 3, "kappa", "none")
     assert made.weight == pytest.approx([1 / 3] * 3)
@@ -87,9 +87,9 @@ def test_members_are_scaled_by_their_temperatures_and_scored_without() -> None:
     made = ensemble(members, "accuracy", "temperature")
     assert made.score == pytest.approx([5 / 6, 4 / 6])
     assert made.weight == pytest.approx([5 / 9, 4 / 9])
-    assert made.temperature == pytest.approx([fit(LABEL, own.validation_probability) for own in members])
+    assert made.temperature == pytest.approx([fit(LABEL, model.validation_probability) for model in members])
     assert min(abs(made.temperature - 1)) > 0.02
-    scaled = [expit(logit(own.test_probability) / by) for own, by in zip(members, made.temperature, strict=True)]
+    scaled = [expit(logit(model.test_probability) / by) for model, by in zip(members, made.temperature, strict=True)]
     assert made.probability == pytest.approx(5 / 9 * scaled[0] + 4 / 9 * scaled[1])
     assert ensemble(members, "accuracy", "none").temperature.tolist() == [1, 1]
 

@@ -121,8 +121,8 @@ def test_the_mean_and_the_deviation_of_the_single_models_are_written_beside_them
 
 def test_a_learning_rate_that_is_not_of_the_study_is_refused(tmp_path: Path, values: dict[str, Any]) -> None:
     params, paths, _ = made_up(tmp_path, values)
-    said = r"^--lr 0\.5: not in this study; choose one of 0\.001, 0\.0001, 1e-05, 0\.02$"
-    with pytest.raises(WenError, match=said):
+    message = r"^--lr 0\.5: not in this study; choose one of 0\.001, 0\.0001, 1e-05, 0\.02$"
+    with pytest.raises(WenError, match=message):
         inter.run(params, paths, "0.5")
 
 

@@ -33,7 +33,7 @@ def test_the_fitted_temperature_is_the_best_of_a_grid(by: float) -> None:
     assert fit(label, probability) == pytest.approx(grid[k], rel=2e-3)
 
 
-def test_it_undoes_what_made_the_logits_too_large() -> None:
+def test_the_fitted_temperature_restores_logits_that_were_too_large() -> None:
     assert fit(*overconfident(20_000)) == pytest.approx(3, rel=0.05)
 
 
@@ -54,7 +54,7 @@ def test_scaling_divides_the_logit(values: list[float], temperature: float) -> N
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=10))
-def test_a_temperature_of_1_changes_no_digit(values: list[float]) -> None:
+def test_a_temperature_of_1_changes_no_probability(values: list[float]) -> None:
     assert scale(np.array(values), 1.0).tolist() == values
 
 

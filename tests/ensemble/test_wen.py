@@ -10,7 +10,7 @@ from wen.ensemble.wen import combine, normalised
 SCORES = st.lists(st.floats(-1, 1), min_size=1, max_size=15)
 
 
-def test_the_example_by_hand() -> None:
+def test_weights_and_probability_are_those_of_the_example_by_hand() -> None:
     # w = (0.6, 0.3, 0.1) / 1.0; P = 0.6 * 0.9 + 0.3 * 0.4 + 0.1 * 0.2
     weight = normalised([0.6, 0.3, 0.1])
     np.testing.assert_allclose(weight, [0.6, 0.3, 0.1])
@@ -56,7 +56,7 @@ def test_without_a_positive_score_weights_are_equal_with_a_warning() -> None:
         np.testing.assert_allclose(normalised([0, -0.1]), [0.5, 0.5])
 
 
-def test_an_ensemble_of_nobody_is_refused() -> None:
+def test_an_ensemble_without_members_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one member"):
         normalised([])
 

@@ -21,18 +21,18 @@ def test_members_that_always_say_the_same_agree_fully() -> None:
     assert (pairwise_kappa(np.ones((2, 5))) == 1).all()
 
 
-def test_q_is_of_the_table_of_rights_and_wrongs() -> None:
+def test_q_is_computed_from_the_table_of_right_and_wrong_decisions() -> None:
     one = np.repeat([1, 1, 0, 0], [5, 2, 1, 3])
     other = np.repeat([1, 0, 1, 0], [5, 2, 1, 3])
     assert pairwise_q(np.stack([one, other]))[0, 1] == pytest.approx((5 * 3 - 2 * 1) / (5 * 3 + 2 * 1))
 
 
-def test_q_is_undefined_where_no_outcome_tells() -> None:
+def test_q_is_undefined_where_all_decisions_are_right() -> None:
     assert np.isnan(pairwise_q(np.ones((2, 4), dtype=int))).all()
 
 
 @pytest.mark.filterwarnings("error")
-def test_q_is_that_of_the_counts_of_each_pair_one_by_one() -> None:
+def test_q_of_all_pairs_at_once_is_that_of_each_pair() -> None:
     right = (np.random.default_rng(3).random((4, 60)) < [[0.8], [0.6], [0.5], [1.0]]).astype(int)
     found = pairwise_q(right)
     for i, j in product(range(4), repeat=2):

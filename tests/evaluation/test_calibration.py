@@ -29,8 +29,8 @@ def test_reliability_and_brier_are_those_of_sklearn(rows: list[tuple[int, float]
     assume(not np.isclose(probability[:, None], edges, atol=1e-9).any())  # where the two choose different bins
     observed, predicted = calibration_curve(label, probability, n_bins=10)
     bins = reliability(label, probability, np.arange(len(label)))
-    np.testing.assert_allclose([own.observed for own in bins], observed)
-    np.testing.assert_allclose([own.predicted for own in bins], predicted)
+    np.testing.assert_allclose([bin_.observed for bin_ in bins], observed)
+    np.testing.assert_allclose([bin_.predicted for bin_ in bins], predicted)
     assert brier(label, probability) == pytest.approx(brier_score_loss(label, probability, labels=[0, 1]))
 
 
@@ -50,22 +50,22 @@ def test_the_expected_error_is_the_weighted_mean_gap() -> None:
 def test_the_expected_error_is_that_of_the_bins(rows: list[tuple[int, float]]) -> None:
     label, probability = (np.array(column) for column in zip(*rows, strict=True))
     bins = reliability(label, probability, np.arange(len(label)))
-    expected = sum(own.images * abs(own.predicted - own.observed) for own in bins) / len(label)
+    expected = sum(bin_.images * abs(bin_.predicted - bin_.observed) for bin_ in bins) / len(label)
     assert expected_error(label, probability) == pytest.approx(expected)
 
 
-def test_certain_and_right_is_without_error() -> None:
+def test_certain_and_right_predictions_have_no_calibration_error() -> None:
     label = np.array([0, 1, 1])
     assert expected_error(label, label.astype(float)) == brier(label, label.astype(float)) == 0
 
 
 def test_a_bin_of_few_subjects_has_a_wider_interval_than_one_of_as_many_images() -> None:
     label, probability = np.repeat([1, 1, 1, 0], 10), np.full(40, 0.75)
-    (alone,) = reliability(label, probability, np.arange(40))
+    (independent,) = reliability(label, probability, np.arange(40))
     (within,) = reliability(label, probability, np.repeat(np.arange(4), 10))
-    assert (alone.observed, within.observed) == (0.75, 0.75)
-    assert within.low < alone.low
-    assert within.high > alone.high
+    assert (independent.observed, within.observed) == (0.75, 0.75)
+    assert within.low < independent.low
+    assert within.high > independent.high
 
 
 def test_calibrated_errors_are_those_of_labels_drawn_one_by_one() -> None:
@@ -82,13 +82,13 @@ def test_a_calibrated_model_lies_where_calibrated_models_do() -> None:
     rng = np.random.default_rng(0)
     probability = rng.beta(0.6, 0.4, 400)
     (errors,) = calibrated_errors(probability[None], 1000, seed=1)
-    own = np.array([expected_error(rng.random(400) < probability, probability) for _ in range(1000)])
-    assert own.mean() == pytest.approx(errors.mean(), abs=0.002)
-    np.testing.assert_allclose(np.quantile(own, [0.025, 0.975]), np.quantile(errors, [0.025, 0.975]), atol=0.005)
+    drawn = np.array([expected_error(rng.random(400) < probability, probability) for _ in range(1000)])
+    assert drawn.mean() == pytest.approx(errors.mean(), abs=0.002)
+    np.testing.assert_allclose(np.quantile(drawn, [0.025, 0.975]), np.quantile(errors, [0.025, 0.975]), atol=0.005)
     assert expected_error(rng.random(400) < expit(3 * logit(probability)), probability) > errors.max()
 
 
-def test_certain_probabilities_have_no_error_if_calibrated() -> None:
+def test_calibrated_certain_probabilities_have_no_error() -> None:
     assert calibrated_errors(np.array([[0.0, 1.0, 1.0]]), 10, seed=0).max() == 0
 
 
@@ -156,7 +156,7 @@ CERTAIN = np.array([0.0, 1, 1, 1, 0, 0, 1, 1])
     ],
     ids=["certain", "perfect", "0", "1", "0.5", "0.9", "spread", "apart", "touching"],
 )
-def test_what_has_no_finite_answer_is_undefined_and_all_else_is_a_number(
+def test_estimates_without_a_finite_value_are_undefined_and_all_others_are_numbers(
     label: np.ndarray, probability: np.ndarray, unit: np.ndarray
 ) -> None:
     found = recalibration(label, probability, unit)
@@ -170,7 +170,7 @@ def test_what_has_no_finite_answer_is_undefined_and_all_else_is_a_number(
         assert np.isnan(estimate.low) or estimate.low <= estimate.value <= estimate.high
     assert np.isfinite(log_loss(label, probability))
     assert expected_error(label, probability) <= 1
-    assert sum(own.images for own in reliability(label, probability, unit)) == 8
+    assert sum(bin_.images for bin_ in reliability(label, probability, unit)) == 8
 
 
 @pytest.mark.filterwarnings("error")

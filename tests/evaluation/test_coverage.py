@@ -27,7 +27,7 @@ def study(size: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarr
 
 
 @pytest.mark.parametrize("size", [[1] * 130, PRELIMINARY])
-def test_intervals_cover_nearly_what_they_say(size: list[int]) -> None:
+def test_intervals_have_nearly_their_nominal_coverage(size: list[int]) -> None:
     found = coverage(*study(size), seed=1)
     assert 0.9 <= found.accuracy <= 0.98
     assert 0.9 <= found.difference <= 0.98
@@ -46,7 +46,7 @@ def test_the_correlation_within_subjects_is_that_of_the_decisions() -> None:
 
 @pytest.mark.parametrize("size", [[9], [9, 1], [1, 1]])
 @pytest.mark.parametrize("value", [0, 1])
-def test_test_sets_that_tell_nothing_have_a_coverage(size: list[int], value: int) -> None:
+def test_test_sets_without_variation_have_a_coverage(size: list[int], value: int) -> None:
     unit = np.arange(len(size)).repeat(size)
     constant = np.full(len(unit), value)
     found = coverage(constant, constant, np.zeros(len(unit), dtype=int), unit, 0)
@@ -55,10 +55,10 @@ def test_test_sets_that_tell_nothing_have_a_coverage(size: list[int], value: int
 
 
 def source(one: np.ndarray, other: np.ndarray, label: np.ndarray, unit: np.ndarray) -> Any:
-    """A study of two classifiers, as the second computation takes it."""
+    """A study of two classifiers, as ``recomputed`` reads it."""
     size = np.bincount(unit)
     return SimpleNamespace(
-        right=lambda own: own, focus=one, best_single=lambda _: other, label=label, unit=unit, size=size,
+        right=lambda classifier: classifier, focus=one, best_single=lambda _: other, label=label, unit=unit, size=size,
         by_image=bool((size == 1).all()),
     )  # fmt: skip
 
@@ -91,7 +91,7 @@ def unlike(size: list[int], seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 @pytest.mark.parametrize(("size", "seed"), [([15, 20, 18, 15], 23), ([22, 26, 18], 2), ([22, 26, 18], 17)])
-def test_subjects_who_are_disputed_unlike_each_other_cost_coverage(size: list[int], seed: int) -> None:
+def test_coverage_is_that_of_a_simulation_where_disputes_are_uneven_over_subjects(size: list[int], seed: int) -> None:
     made = unlike(size, seed)
     found, expected = coverage(*made, seed=3), simulated.coverage(source(*made))
     assert found.difference == pytest.approx(expected["difference"].value, abs=0.03)

@@ -26,7 +26,7 @@ PROBABILITY = np.array([0.9, 0.8, 0.6, 0.2, 0.7, 0.4, 0.3, 0.2, 0.1, 0.1])
 
 
 @given(images, st.floats(0, 1))
-def test_counts_at_thresholds_are_those_at_each(rows: list[tuple[int, float]], threshold: float) -> None:
+def test_counts_at_many_thresholds_are_those_at_each_threshold(rows: list[tuple[int, float]], threshold: float) -> None:
     label, probability = (np.array(column) for column in zip(*rows, strict=True))
     found = at_thresholds(label, probability, np.array([0.5, threshold]))
     for k, at in enumerate((0.5, threshold)):
@@ -45,7 +45,7 @@ def test_predictive_values_are_those_of_bayes() -> None:
 
 @given(st.integers(0, 20), st.integers(0, 20), st.floats(0.01, 0.99))
 @pytest.mark.filterwarnings("error")
-def test_a_limit_is_where_the_contrast_of_both_shares_could_be_nothing(
+def test_at_a_limit_the_contrast_of_both_shares_is_as_far_from_zero_as_their_intervals_reach(
     found: int, false: int, prevalence: float
 ) -> None:
     shares = [share(np.arange(20) < hits, np.arange(20)) for hits in (found, false)]
@@ -77,7 +77,7 @@ def test_the_interval_is_that_of_a_ratio_by_donner_and_zou(found: int, false: in
         assert value == pytest.approx(tuple(expected.values()), abs=1e-7)
 
 
-def test_intervals_of_predictive_values_hold_the_truth_about_as_often_as_they_say() -> None:
+def test_intervals_of_predictive_values_have_about_their_nominal_coverage() -> None:
     rng = np.random.default_rng(0)
     truth = 0.85 * 0.2 / (0.85 * 0.2 + 0.1 * 0.8)
     found, false = rng.binomial(90, 0.85, 2000), rng.binomial(40, 0.1, 2000)
@@ -90,7 +90,7 @@ def test_intervals_of_predictive_values_hold_the_truth_about_as_often_as_they_sa
 
 
 @given(images, st.sampled_from([0.5, 0.8, 0.95]))
-def test_the_threshold_is_the_lowest_that_is_specific_enough(rows: list[tuple[int, float]], target: float) -> None:
+def test_the_threshold_is_the_lowest_of_sufficient_specificity(rows: list[tuple[int, float]], target: float) -> None:
     label, probability = (np.array(column) for column in zip(*rows, strict=True))
     threshold = threshold_at_specificity(label, probability, target)
     negative = probability[label == 0]
@@ -124,7 +124,7 @@ def test_net_benefit_and_cost_by_hand() -> None:
 
 
 @given(images, st.floats(0.01, 0.99))
-def test_at_a_threshold_that_all_reach_the_benefit_is_that_of_calling_all(
+def test_at_a_threshold_that_all_reach_the_net_benefit_is_that_of_calling_everyone_positive(
     rows: list[tuple[int, float]], threshold: float
 ) -> None:
     label = np.array([kind for kind, _ in rows])
@@ -135,7 +135,7 @@ def test_at_a_threshold_that_all_reach_the_benefit_is_that_of_calling_all(
 
 
 @pytest.mark.filterwarnings("error")
-def test_what_cannot_be_known_is_undefined() -> None:
+def test_rates_of_an_absent_class_are_undefined() -> None:
     ones, zeros, unit = np.ones(5, int), np.zeros(5, int), np.arange(5)
     probability = np.full(5, 0.7)
     sensitivity, specificity = rates(ones, probability, unit, 0.5)

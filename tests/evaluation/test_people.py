@@ -67,13 +67,13 @@ def test_the_interval_of_the_mean_over_persons_does_not_leave_0_to_1() -> None:
 
 
 @pytest.mark.parametrize("accuracy", [[0.5], [1.0, 1.0, 1.0]])
-def test_persons_who_do_not_show_how_much_persons_differ_give_no_interval(accuracy: list[float]) -> None:
+def test_without_variation_between_persons_their_mean_has_no_interval(accuracy: list[float]) -> None:
     value, low, high = mean_accuracy(np.array(accuracy))
     assert value == accuracy[0]
     assert np.isnan([low, high]).all()
 
 
-def test_a_share_has_wilson_s_interval_and_a_share_of_nothing_none() -> None:
+def test_a_share_has_wilson_s_interval_and_one_of_zero_persons_has_none() -> None:
     assert proportion(3, 7) == pytest.approx((3 / 7, *proportion_confint(3, 7, method="wilson")))
     assert proportion(0, 5).low == 0
     assert np.isnan(proportion(0, 0)).all()
@@ -126,7 +126,7 @@ def test_the_interval_of_the_area_holds_every_area_that_the_observed_one_does_no
     assert area(label, score) == pytest.approx((right / (m * n), held.min(), held.max()), abs=2e-5)
 
 
-def test_the_interval_of_the_area_covers_the_true_one_also_for_few_persons() -> None:
+def test_the_interval_of_the_area_covers_the_true_area_even_with_few_persons() -> None:
     rng, true, covered = np.random.default_rng(0), 0.9, 0
     label = np.repeat([1, 0], [14, 9])
     for _ in range(600):

@@ -1,4 +1,4 @@
-"""The difference said to be detected with 80% power is, in simulated test sets."""
+"""The difference reported as detected with 80% power is detected in 80% of simulated test sets."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def found(disputed: int, images: int, alpha: float) -> float:
 
 @pytest.mark.parametrize("alpha", [0.05, 0.0125])
 @pytest.mark.parametrize(("disputed", "images"), [(0, 130), (4, 130), (20, 130), (30, 261), (250, 2506)])
-def test_four_of_five_studies_find_it(disputed: int, images: int, alpha: float) -> None:
+def test_the_smallest_difference_is_detected_in_four_of_five_studies(disputed: int, images: int, alpha: float) -> None:
     assert 0.78 <= found(disputed, images, alpha) <= 0.82
 
 

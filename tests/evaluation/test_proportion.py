@@ -20,14 +20,14 @@ def test_of_independent_images_it_is_wilsons_interval(hit: list[bool]) -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max_size=40))
 @pytest.mark.filterwarnings("error")
-def test_an_interval_holds_its_value_and_is_of_a_share(rows: list[tuple[bool, int]]) -> None:
+def test_an_interval_contains_its_value_and_lies_between_0_and_1(rows: list[tuple[bool, int]]) -> None:
     hit, unit = (np.array(column) for column in zip(*rows, strict=True))
     found = share(hit, unit)
     assert 0 <= found.low <= found.value <= found.high <= 1
     assert found.high - found.low > 0
 
 
-def test_images_that_repeat_their_subject_count_as_one_each() -> None:
+def test_images_that_all_agree_within_their_subject_count_as_one_image() -> None:
     person = np.array([1, 1, 1, 0, 1, 1, 0, 1, 1, 1])
     hit, unit = np.repeat(person, 20), np.repeat(np.arange(10), 20)
     found = share(hit, unit)
@@ -53,9 +53,9 @@ def test_by_subject_a_share_is_of_as_many_images_as_its_variance_between_subject
 def test_images_that_are_no_more_alike_within_a_subject_count_nearly_as_many() -> None:
     rng = np.random.default_rng(0)
     unit = np.repeat(np.arange(50), 20)
-    alone = share(rng.random(1000) < 0.8, np.arange(1000))
+    single = share(rng.random(1000) < 0.8, np.arange(1000))
     within = share(rng.random(1000) < 0.8, unit)
-    assert within.high - within.low == pytest.approx(alone.high - alone.low, rel=0.3)  # alike, it would be 4.5 times
+    assert within.high - within.low == pytest.approx(single.high - single.low, rel=0.3)  # alike, it would be 4.5 times
 
 
 def test_the_effective_number_of_units_is_that_of_equal_ones_or_less() -> None:

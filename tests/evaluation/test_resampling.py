@@ -27,8 +27,8 @@ def test_units_are_drawn_whole_and_as_many_as_there_are() -> None:
     counts = resample(unit, 50, seed=1)
     assert counts.shape == (50, 6)
     for k in range(3):
-        own = counts[:, unit == k]
-        assert (own == own[:, :1]).all()
+        of_unit = counts[:, unit == k]
+        assert (of_unit == of_unit[:, :1]).all()
     assert (counts[:, [0, 2, 3]].sum(axis=1) == 3).all()
     assert len(np.unique(counts, axis=0)) > 5
     assert (resample(unit, 50, seed=1) == counts).all()
@@ -41,11 +41,11 @@ def test_a_share_has_the_interval_of_the_binomial() -> None:
     assert (low, high) == pytest.approx((0.8 - 1.96 * 0.02, 0.8 + 1.96 * 0.02), abs=0.004)
 
 
-def test_an_interval_leaves_out_a_fortieth_at_either_end() -> None:
+def test_an_interval_leaves_out_2_5_percent_at_either_end() -> None:
     assert interval(np.arange(1001.0)) == pytest.approx((25, 975))
 
 
-def test_an_interval_leaves_out_what_is_undefined() -> None:
+def test_an_interval_ignores_undefined_values() -> None:
     assert interval(np.array([np.nan, 1.0, 3.0]), level=1.0) == (1.0, 3.0)
     assert np.isnan(interval(np.array([np.nan]))).all()
 
@@ -69,7 +69,7 @@ def test_by_subject_the_interval_is_that_of_leaving_out_each_subject_on_the_logi
         assert found[name] == pytest.approx(2 * expected - 1 if name == "kappa" else expected), name
 
 
-def test_by_subject_a_perfect_classifier_may_still_err() -> None:
+def test_by_subject_the_interval_of_a_perfect_classifier_reaches_below_1() -> None:
     unit = np.arange(10).repeat(6)
     label = unit % 2
     for low, high in subject_intervals(label, label.astype(float), unit).values():
@@ -89,7 +89,7 @@ def test_by_subject_a_share_of_none_or_all_is_taken_to_be_half_an_image_away(peo
 
 
 @pytest.mark.filterwarnings("error")
-def test_by_subject_one_person_says_nothing_and_a_class_without_a_case_has_no_area() -> None:
+def test_by_subject_one_person_bounds_nothing_and_an_absent_class_has_no_area() -> None:
     label = np.ones(8, dtype=int)
     one = subject_intervals(label, np.full(8, 0.7), np.zeros(8, dtype=int))
     assert one["accuracy"] == (0, 1)

@@ -174,7 +174,7 @@ def test_the_order_of_rates_folds_and_images_changes_nothing(right: np.ndarray, 
 
 
 @given(studies)
-def test_p_and_interval_are_where_they_may_be(right: np.ndarray) -> None:
+def test_p_and_interval_lie_in_their_ranges(right: np.ndarray) -> None:
     runs = compare_runs(right, np.arange(right.shape[2]))
     assert 0 <= runs.p <= 1
     assert -1 <= runs.low <= runs.difference <= runs.high <= 1
@@ -194,7 +194,7 @@ def test_images_that_every_run_reads_alike_change_no_difference(right: np.ndarra
 
 
 @given(arrays(int, (2, 5), elements=st.integers(0, 20)), st.integers(0, 20))
-def test_what_a_fold_does_to_every_rate_changes_nothing(wrong: np.ndarray, shift: int) -> None:
+def test_an_effect_of_a_fold_on_every_rate_changes_nothing(wrong: np.ndarray, shift: int) -> None:
     shifted = wrong + np.array([shift, 0, 0, shift, 2 * shift])
     apart = [compare_runs(on_images_apart(counts), np.arange(5 * 2 * 60)) for counts in (wrong, shifted)]
     assert apart[0].deviation == pytest.approx(apart[1].deviation)
@@ -239,7 +239,7 @@ def test_the_smallest_difference_is_that_of_the_noncentral_f(between: float) -> 
     assert power == pytest.approx(0.8, abs=0.003)
 
 
-def test_two_folds_show_next_to_nothing() -> None:
+def test_two_folds_detect_only_very_large_differences() -> None:
     right = simulated(np.random.default_rng(0), 0.01, 130)
     of_five = compare_runs(right, np.arange(130)).smallest(0.005)
     assert of_five is not None
@@ -283,7 +283,7 @@ def test_a_rate_without_effect_is_found_in_at_most_one_of_twenty_studies(images:
         assert np.mean(by_champions) > 0.3
 
 
-def test_a_rate_that_misreads_images_of_its_own_is_not_taken_for_a_worse_one() -> None:
+def test_a_rate_that_misreads_other_images_is_not_found_worse() -> None:
     rng = np.random.default_rng(6)
     found = [compare_runs(simulated(rng, 0.005, 130, habit=0.3), np.arange(130)).p < 0.05 for _ in range(STUDIES)]
     assert np.mean(found) <= 0.05 + ERROR

@@ -198,8 +198,8 @@ def test_equal_seeds_give_equal_smallest_differences_and_others_nearly_equal_one
 def test_each_ensemble_has_its_own_p_by_the_same_exchanges() -> None:
     right = (np.random.default_rng(4).random((2, 2, 9)) < [[[0.9], [0.4]]]).astype(int)
     found = compare_schemes(right, np.arange(9), 0)
-    alone = [brute_force(right[[k]], np.arange(9)) for k in range(2)]
-    assert found.p_of_each == pytest.approx(alone)
+    expected = [brute_force(right[[k]], np.arange(9)) for k in range(2)]
+    assert found.p_of_each == pytest.approx(expected)
     assert found.p == pytest.approx(brute_force(right, np.arange(9)))
 
 
@@ -223,13 +223,13 @@ def power_one_study_at_a_time(right: np.ndarray, unit: np.ndarray, alpha: float,
     found = []
     for gain, ways, times in zip(gained, of_study, scale, strict=True):
         noise = np.sqrt(1 - difference) * times
-        table = [noise * own[:, orders[way]] for own, way in zip(sums, ways, strict=True)]
-        for own, images in zip(table, gain, strict=True):
-            own[:, 0] += images
+        table = [noise * of_unit[:, orders[way]] for of_unit, way in zip(sums, ways, strict=True)]
+        for of_unit, images in zip(table, gain, strict=True):
+            of_unit[:, 0] += images
         below = noise**2 * spread + (k - 1) * gain.sum()
         q = []
         for exchange in exchanges:
-            total = sum(own[:, orders[way]] for own, way in zip(table, exchange, strict=True))
+            total = sum(of_unit[:, orders[way]] for of_unit, way in zip(table, exchange, strict=True))
             above = k * (total**2).sum(axis=1) - total.sum(axis=1) ** 2
             q.append((k - 1) * sum(a / b for a, b in zip(above, below, strict=True) if b > 0))
         found.append(np.mean(np.array(q) >= q[0] - 1e-9) < alpha)
@@ -289,7 +289,7 @@ def test_without_noise_a_study_finds_what_is_gained_in_enough_subjects(monkeypat
         assert power_at(difference) == np.mean([k / k**number < 0.06 for number in subjects])
 
 
-def test_one_disputed_image_of_two_schemes_has_the_statistic_1_and_says_nothing() -> None:
+def test_one_disputed_image_of_two_schemes_has_the_statistic_1_and_p_1() -> None:
     right = np.ones((2, 2, 9), dtype=int)
     right[0, 1, 4] = 0
     assert compare_schemes(right, np.arange(9), 0) == (1.0, 1.0, (1.0, 0.0), (1.0, 1.0))

@@ -48,7 +48,7 @@ def test_with_many_discordant_pairs_mcnemar_is_near_the_chi_square_of_the_textbo
 def test_sign_flips_of_subjects_with_one_disputed_cell_each_are_the_sign_test(only_one: int, only_other: int) -> None:
     one, other, _ = paired(3, only_one, only_other, 2)
     unit = np.arange(len(one)).repeat(2)  # each subject has one more cell, on which both are right
-    one, other = (np.stack([own, np.ones_like(own)], axis=1).ravel() for own in (one, other))
+    one, other = (np.stack([right, np.ones_like(right)], axis=1).ravel() for right in (one, other))
     outcome = compare_two(one, other, unit, 0)
     assert outcome.name == "sign_flip"
     disputed = only_one + only_other
@@ -92,7 +92,7 @@ def test_of_random_sign_flips_the_observed_one_is_one_of_ten_thousand() -> None:
     assert compare_several(np.stack([one, one, other], axis=1), unit, 0).p == 1 / 10_000
 
 
-def test_an_outcome_says_which_test_it_is_and_what_it_counted() -> None:
+def test_an_outcome_names_its_test_and_its_counts() -> None:
     one, other, image = paired(9, 4, 1, 2)
     subject = image // 2
     assert compare_two(one, other, image, 0)[:2] == ("mcnemar_mid_p", 1)
@@ -172,14 +172,14 @@ labelled = st.lists(st.tuples(st.booleans(), st.integers(0, 6), st.integers(0, 6
 def test_areas_are_those_of_sklearn_with_ties(rows: list[tuple[bool, int, int]]) -> None:
     label, *scores = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
     areas, _ = delong(label.astype(int), np.stack(scores), np.arange(len(label)))
-    assert areas == pytest.approx([roc_auc_score(label, own) for own in scores])
+    assert areas == pytest.approx([roc_auc_score(label, score) for score in scores])
 
 
 @given(labelled)
 def test_the_covariance_of_areas_is_delong_s_of_all_pairs(rows: list[tuple[bool, int, int]]) -> None:
     label, *scores = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
     wins = np.stack(
-        [np.sign(own[label == 1][:, None] - own[label == 0][None, :]) / 2 + 0.5 for own in scores]
+        [np.sign(score[label == 1][:, None] - score[label == 0][None, :]) / 2 + 0.5 for score in scores]
     )  # psi of DeLong et al. (1988), of shape (2, m, n)
     expected = np.cov(wins.mean(axis=2)) / wins.shape[1] + np.cov(wins.mean(axis=1)) / wins.shape[2]
     _, covariance = delong(label.astype(int), np.stack(scores), np.arange(len(label)))
@@ -191,15 +191,15 @@ def test_by_subject_the_covariance_of_areas_is_obuchowski_s_of_all_pairs() -> No
     unit = np.repeat(np.arange(5), [6, 9, 4, 12, 7])
     label = np.concatenate([np.arange(size) % 3 > 0 for size in np.bincount(unit)]).astype(int)  # both, in everyone
     scores = label + rng.normal(size=5)[unit] + rng.integers(0, 3, (2, len(unit)))
-    psi = np.stack([np.sign(own[label == 1][:, None] - own[label == 0][None, :]) / 2 + 0.5 for own in scores])
+    psi = np.stack([np.sign(score[label == 1][:, None] - score[label == 0][None, :]) / 2 + 0.5 for score in scores])
     area, (m, n) = psi.mean(axis=(1, 2)), psi.shape[1:]
     of_all, of_hem = psi.mean(axis=2), psi.mean(axis=1)
     # Obuchowski (1997), of K = 5 clusters: sums over a cluster less its number of images times the area.
     x = np.array(
-        [[(own[unit[label == 1] == k] - a).sum() for k in range(5)] for own, a in zip(of_all, area, strict=True)]
+        [[(values[unit[label == 1] == k] - a).sum() for k in range(5)] for values, a in zip(of_all, area, strict=True)]
     )
     y = np.array(
-        [[(own[unit[label == 0] == k] - a).sum() for k in range(5)] for own, a in zip(of_hem, area, strict=True)]
+        [[(values[unit[label == 0] == k] - a).sum() for k in range(5)] for values, a in zip(of_hem, area, strict=True)]
     )
     expected = 5 / 4 * (x @ x.T / m**2 + y @ y.T / n**2 + (x @ y.T + y @ x.T) / (m * n))
     areas, covariance = delong(label, scores, unit)
@@ -216,8 +216,8 @@ def test_areas_by_subject_vary_as_resampled_subjects_do() -> None:
     drawn = [np.concatenate([np.arange(5) + 5 * k for k in rng.integers(0, 80, 80)]) for _ in range(600)]
     resampled = np.std([roc_auc_score(label[rows], score[rows]) for rows in drawn])
     assert np.sqrt(covariance[0, 0]) == pytest.approx(resampled, rel=0.12)
-    _, alone = delong(label, np.stack([score, score]), np.arange(400))
-    assert alone[0, 0] < covariance[0, 0]
+    _, independent = delong(label, np.stack([score, score]), np.arange(400))
+    assert independent[0, 0] < covariance[0, 0]
 
 
 def test_classifiers_that_rank_alike_do_not_differ_in_area() -> None:
@@ -246,7 +246,7 @@ def test_areas_that_rise_and_fall_together_differ_more_surely() -> None:
 @given(labelled)
 def test_a_difference_of_areas_varies_as_the_differences_of_all_pairs_do(rows: list[tuple[bool, int, int]]) -> None:
     label, one, other = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
-    pairs = [np.sign(own[label == 1][:, None] - own[label == 0][None, :]) / 2 for own in (one, other)]
+    pairs = [np.sign(score[label == 1][:, None] - score[label == 0][None, :]) / 2 for score in (one, other)]
     lead = pairs[0] - pairs[1]  # no covariance is needed: each pair has one difference
     m, n = lead.shape
     error = np.sqrt(lead.mean(axis=1).var(ddof=1) / m + lead.mean(axis=0).var(ddof=1) / n)
@@ -304,7 +304,7 @@ def test_by_subject_a_difference_varies_as_leaving_out_each_subject_says() -> No
     assert difference.high == pytest.approx(centre + t.ppf(0.975, freedom) * error)
 
 
-def test_two_subjects_say_something_about_a_difference_but_no_limit_is_beyond_one() -> None:
+def test_two_subjects_bound_a_difference_within_one() -> None:
     one, other, _ = paired(20, 8, 8, 4)
     unit = np.arange(40) % 2
     without = [(one - other)[unit != k].mean() for k in (0, 1)]
@@ -325,7 +325,7 @@ def test_differences_of_many_studies_at_once_are_those_of_each() -> None:
     np.testing.assert_allclose(together, each)
 
 
-def test_one_subject_alone_says_nothing_about_a_difference() -> None:
+def test_one_subject_alone_bounds_no_difference() -> None:
     one, other, _ = paired(5, 6, 0, 1)
     difference = accuracy_difference(one, other, np.zeros(12, dtype=int))
     assert (difference.value, difference.low, difference.high) == (0.5, -1, 1)
