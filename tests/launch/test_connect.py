@@ -17,18 +17,18 @@ from wen.errors import WenError
 from wen.launch import connect
 
 
-@pytest.mark.parametrize(("said", "tries"), [("Starting Ray client server failed", 4), ("nobody there", 1)])
+@pytest.mark.parametrize(("message", "tries"), [("Starting Ray client server failed", 4), ("nobody there", 1)])
 def test_a_head_that_fails_to_start_its_server_is_asked_again(
-    monkeypatch: pytest.MonkeyPatch, said: str, tries: int
+    monkeypatch: pytest.MonkeyPatch, message: str, tries: int
 ) -> None:
     asked: list[str] = []
 
     def init(address: str, **_: Any) -> None:
         asked.append(address)
-        raise ConnectionError(said)
+        raise ConnectionError(message)
 
     monkeypatch.setattr(connect, "import_ray", lambda address: SimpleNamespace(init=init))
-    with pytest.raises(WenError, match=said), connect.connected("ray://head:10001"):
+    with pytest.raises(WenError, match=message), connect.connected("ray://head:10001"):
         pass
     assert asked == tries * ["ray://head:10001"]
 
@@ -81,7 +81,7 @@ def test_a_run_on_this_machine_listens_on_loopback_alone(local: dict[str, Any]) 
     assert {ip.removeprefix("::ffff:") for ip in local["listens"]} == {"127.0.0.1"}
 
 
-def test_its_token_is_in_no_file_and_no_command_and_its_files_are_its_owners(local: dict[str, Any]) -> None:
+def test_the_token_is_in_no_file_and_no_command_and_only_its_owner_reads_its_files(local: dict[str, Any]) -> None:
     assert local["mode"] == "token"
     assert len(local["token"]) == 64
     assert not any(local["token"] in word for command in local["commands"] for word in command)
@@ -93,7 +93,7 @@ def test_its_token_is_in_no_file_and_no_command_and_its_files_are_its_owners(loc
 
 
 @pytest.mark.parametrize(("mode", "warns"), [(0o600, False), (0o640, True), (0o644, True)])
-def test_a_token_that_others_can_read_is_named(
+def test_a_token_file_that_others_can_read_gives_a_warning(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: int, warns: bool
 ) -> None:
     token = tmp_path / "token"

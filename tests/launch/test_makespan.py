@@ -26,7 +26,7 @@ def test_one_worker_takes_the_sum_and_a_worker_each_the_longest(seconds: list[fl
 
 
 @given(SECONDS, st.integers(1, 20))
-def test_it_keeps_to_grahams_bounds(seconds: list[float], workers: int) -> None:
+def test_the_makespan_keeps_to_grahams_bounds(seconds: list[float], workers: int) -> None:
     """No schedule beats the mean load or the longest job; a greedy one is within one job of that (Graham 1966)."""
     found = makespan.makespan(seconds, workers)
     assert found >= max(max(seconds), sum(seconds) / workers) * (1 - 1e-9)
@@ -34,9 +34,9 @@ def test_it_keeps_to_grahams_bounds(seconds: list[float], workers: int) -> None:
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(1, 3))
-def test_it_is_at_most_twice_the_best_of_all_assignments(seconds: list[int], workers: int) -> None:
+def test_the_makespan_is_at_most_twice_that_of_the_best_assignment(seconds: list[int], workers: int) -> None:
     loads = (
-        [sum(own for own, at in zip(seconds, places, strict=True) if at == worker) for worker in range(workers)]
+        [sum(job for job, at in zip(seconds, places, strict=True) if at == worker) for worker in range(workers)]
         for places in product(range(workers), repeat=len(seconds))
     )
     assert makespan.makespan([*map(float, seconds)], workers) <= 2 * min(max(load) for load in loads)
@@ -52,7 +52,7 @@ def recorded(tmp_path: Path, values: dict[str, Any]) -> tuple[Params, Paths]:
     return Params.model_validate(values), paths
 
 
-def test_it_is_told_with_what_no_worker_can_share(
+def test_the_makespan_counts_the_stages_that_no_worker_can_share(
     recorded: tuple[Params, Paths], capsys: pytest.CaptureFixture[str]
 ) -> None:
     makespan.run(*recorded, [1, 2, 6, 45])
@@ -63,7 +63,7 @@ def test_it_is_told_with_what_no_worker_can_share(
     assert ["45", "7.00", "3.14"] in rows
 
 
-def test_without_a_whole_run_it_says_what_is_missing(recorded: tuple[Params, Paths]) -> None:
+def test_after_an_incomplete_run_the_missing_times_are_named(recorded: tuple[Params, Paths]) -> None:
     params, paths = recorded
     paths.times.write_text("train-fold,120\n")
     with pytest.raises(WenError, match="1 trainings and 0 predictions, 6 of each are needed"):
@@ -77,7 +77,7 @@ TORN = [
 
 
 @pytest.mark.parametrize("row", TORN, ids=lambda row: repr(row[:30]))
-def test_a_row_that_is_torn_is_left_out(recorded: tuple[Params, Paths], row: bytes) -> None:
+def test_a_torn_row_of_the_times_is_ignored(recorded: tuple[Params, Paths], row: bytes) -> None:
     _, paths = recorded
     known = spent(paths)
     head, *rest = paths.times.read_bytes().splitlines(keepends=True)

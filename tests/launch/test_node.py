@@ -12,7 +12,7 @@ from wen.launch.run import jobs_of
 
 
 @pytest.mark.parametrize(("here", "there"), [("cuda:1", "cuda"), ("cuda", "cuda"), ("cpu", "cpu"), ("mps", "mps")])
-def test_a_gpu_by_number_is_the_one_that_ray_gives(here: str, there: str) -> None:
+def test_a_node_uses_the_gpu_that_ray_assigns(here: str, there: str) -> None:
     assert wen_device(here) == {"WEN_DEVICE": there}
 
 

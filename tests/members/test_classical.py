@@ -61,13 +61,13 @@ def batch(*images: np.ndarray) -> Batch:
     return Batch(lambda: np.stack(images), lambda: pytest.fail("colour needs no network"))
 
 
-def test_colour_is_the_share_that_is_not_black_and_mean_and_deviation_of_each_channel_inside() -> None:
+def test_colour_features_are_the_share_of_the_cell_and_the_mean_and_deviation_of_its_channels() -> None:
     image = np.zeros((2, 4, 3), np.uint8)
     image[0, 0], image[0, 1] = (10, 0, 100), (30, 0, 50)  # two of eight pixels; a green of 0 is inside, too
     np.testing.assert_allclose(colour.numbers(batch(image)), [[2 / 8, 20, 0, 75, 10, 0, 25]])
 
 
-def test_an_image_without_a_cell_has_no_colour_and_costs_no_other_its_numbers() -> None:
+def test_an_image_without_a_cell_has_no_colour_and_leaves_the_other_images_unchanged() -> None:
     white = np.full((2, 2, 3), 255, np.uint8)
     found = colour.numbers(batch(np.zeros_like(white), white))
     np.testing.assert_array_equal(found, [[0] * 7, [1, 255, 255, 255, 0, 0, 0]])
@@ -127,7 +127,7 @@ def outputs(paths: Paths) -> dict[str, bytes]:
     }
 
 
-def test_equal_runs_leave_equal_bytes_and_no_other_baselines_stay(study: tuple[Params, Paths]) -> None:
+def test_equal_runs_write_equal_bytes_and_remove_other_baselines(study: tuple[Params, Paths]) -> None:
     params, paths = study
     classical.run(params, paths)
     first = outputs(paths)
@@ -190,7 +190,7 @@ def test_features_that_are_not_stored_are_computed(tmp_path: Path, values: dict[
     )
 
 
-def test_a_fold_that_trains_on_one_class_is_named_and_the_last_results_stay(study: tuple[Params, Paths]) -> None:
+def test_a_fold_that_trains_on_one_class_is_refused_and_the_last_results_stay(study: tuple[Params, Paths]) -> None:
     params, paths = study
     classical.run(params, paths)
     first = outputs(paths)
@@ -202,7 +202,7 @@ def test_a_fold_that_trains_on_one_class_is_named_and_the_last_results_stay(stud
     assert outputs(paths) == first
 
 
-def test_a_number_that_is_none_is_refused_with_the_image(
+def test_a_feature_that_is_not_finite_is_refused_with_the_image(
     study: tuple[Params, Paths], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     params, paths = study
