@@ -30,11 +30,11 @@ def test_heads_learn_from_images_as_they_are_and_predict_from_each_turn(tiny: Pa
     """One feature tells everybody's class, the other nobody's; heads learn from the first and predict from both."""
     rng = np.random.default_rng(1)
     label = np.arange(200) % 2
-    told = np.column_stack([label - 0.5, np.ones(200)]).astype(np.float32)
+    informative = np.column_stack([label - 0.5, np.ones(200)]).astype(np.float32)
     noise = np.column_stack([rng.normal(size=200), np.ones(200)]).astype(np.float32)
     params = tiny.model_copy(update={"lr_grid": [0.1, 0.01]})
-    own = split(params, label)
-    validation, test = ablation.predictions(own, [told, noise])
+    study = split(params, label)
+    validation, test = ablation.predictions(study, [informative, noise])
     assert (validation.shape, test.shape) == ((2, 160), (2, 40))
     assert ((test[0] >= 0.5) == label[160:]).all()
     assert ((validation[0] >= 0.5) == label[:160]).all()

@@ -27,7 +27,7 @@ def test_rows_are_read_in_the_order_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("rows", "error"), [(6, MemoryError), (8, ValueError)])
-def test_an_array_that_got_fewer_or_more_rows_than_announced_is_not_taken_for_whole(
+def test_an_array_with_fewer_or_more_rows_than_announced_is_an_error(
     tmp_path: Path, rows: int, error: type[Exception]
 ) -> None:
     path = tmp_path / "pooled-0.npy"
@@ -36,7 +36,7 @@ def test_an_array_that_got_fewer_or_more_rows_than_announced_is_not_taken_for_wh
     assert files[0].file.closed
 
 
-def test_what_goes_wrong_while_writing_is_told_rather_than_that_rows_are_missing(tmp_path: Path) -> None:
+def test_an_error_while_writing_is_raised_rather_than_one_about_missing_rows(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no space"), writers([tmp_path / "a.npy", tmp_path / "b.npy"], 7) as files:
         files[0].append(np.zeros((3, 2)))
         raise OSError("no space")
@@ -44,7 +44,7 @@ def test_what_goes_wrong_while_writing_is_told_rather_than_that_rows_are_missing
 
 
 @pytest.mark.parametrize("shape", [(5, 2), ()])
-def test_an_array_with_fewer_rows_than_asked_for_is_said(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_an_array_with_fewer_rows_than_asked_for_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
     path = tmp_path / "pooled-0.npy"
     np.save(path, np.zeros(shape))
     with pytest.raises(WenError, match=r"pooled-0\.npy: .*too short for row 5 of data/index\.csv; .*`dvc repro`"):
@@ -52,7 +52,7 @@ def test_an_array_with_fewer_rows_than_asked_for_is_said(tmp_path: Path, shape: 
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not an array"])
-def test_a_missing_or_broken_array_is_said(tmp_path: Path, content: bytes | None) -> None:
+def test_a_missing_or_broken_array_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "pooled-0.npy"
     if content is not None:
         path.write_bytes(content)

@@ -61,7 +61,7 @@ def images() -> np.ndarray:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_each_network_gives_what_it_gives_alone(
+def test_in_an_assembly_each_network_gives_the_logits_that_it_gives_alone(
     networks: list[nn.Module], runs: dict[str, Run], images: np.ndarray, engine: str
 ) -> None:
     mean, std = (torch.tensor(networks[0].pretrained_cfg[key]) for key in ("mean", "std"))
@@ -114,7 +114,7 @@ def test_a_network_of_whose_weights_openvino_wrote_a_number_that_it_computed_has
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_an_image_is_answered_alike_alone_and_among_others(
+def test_an_image_gets_the_same_answer_alone_and_among_others(
     runs: dict[str, Run], images: np.ndarray, engine: str
 ) -> None:
     one_by_one = np.concatenate([runs[engine](image[None]) for image in images])

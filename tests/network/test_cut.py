@@ -163,8 +163,8 @@ def test_wherever_the_network_can_be_cut_it_computes_the_same(name: str, size: i
                 continue
             legal += 1
             assert torch.equal(parts.tail(parts.trunk(values)), expected), path
-            shared = {id(own) for own in parts.trunk.parameters()} & {id(own) for own in parts.tail.parameters()}
-            assert not shared
+            trunk, tail = ({id(tensor) for tensor in part.parameters()} for part in (parts.trunk, parts.tail))
+            assert not trunk & tail
     assert legal > 10
 
 
@@ -232,8 +232,8 @@ def test_a_transformer_of_tokens_has_no_map() -> None:
 
 
 @pytest.mark.parametrize("how", ["training", "prediction"])
-def test_a_thousand_images_have_a_thousand_logits_in_mixed_precision_too(how: str) -> None:
-    """Of bfloat16 the logits would have 8 bits, and keep a few hundred values."""
+def test_mixed_precision_keeps_different_logits_of_many_images_different(how: str) -> None:
+    """In bfloat16 the logits would have 8 bits and take only a few hundred values."""
     parts = cut(untrained("tf_efficientnet_lite0"), "conv_head", dtype=torch.bfloat16)
     activations = torch.rand(1000, 320, 2, 2)
     with torch.inference_mode():
@@ -271,7 +271,7 @@ def test_the_head_alone_can_be_trained() -> None:
         ("tf_efficientnet_lite0", "blocks.7", r"no such module; did you mean blocks\.6"),
     ],
 )
-def test_a_place_that_cannot_be_cut_names_those_that_can(name: str, module: str, message: str) -> None:
+def test_a_module_that_cannot_be_cut_is_refused_with_those_that_can(name: str, module: str, message: str) -> None:
     with pytest.raises(WenError, match=message):
         cut(untrained(name), module)
 

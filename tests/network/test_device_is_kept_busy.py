@@ -64,21 +64,21 @@ def operations(
     return counted.counts
 
 
-def test_no_step_waits_for_a_number(tmp_path: Path, values: dict[str, Any]) -> None:
+def test_no_training_step_waits_for_the_device(tmp_path: Path, values: dict[str, Any]) -> None:
     few, many = (operations(tmp_path, values, steps, 4)[ASKS_BACK] for steps in (2, 9))
     assert many == few
 
 
-def test_a_step_that_waits_would_be_seen(tmp_path: Path, values: dict[str, Any]) -> None:
+def test_a_step_that_waits_for_the_device_is_detected(tmp_path: Path, values: dict[str, Any]) -> None:
     few, many = (operations(tmp_path, values, steps, 4, Asking())[ASKS_BACK] for steps in (2, 9))
     assert many >= few + 7
 
 
-def test_gradient_scaling_for_float16_waits_for_no_number_either(tmp_path: Path, values: dict[str, Any]) -> None:
+def test_gradient_scaling_for_float16_does_not_wait_for_the_device(tmp_path: Path, values: dict[str, Any]) -> None:
     few, many = (operations(tmp_path, values, n, 4, dtype=torch.float16)[ASKS_BACK] for n in (2, 9))
     assert many == few
 
 
-def test_the_work_of_a_step_is_no_loop_over_images(tmp_path: Path, values: dict[str, Any]) -> None:
+def test_a_step_does_not_loop_over_images(tmp_path: Path, values: dict[str, Any]) -> None:
     small, large = (operations(tmp_path, values, 3, batch) for batch in (4, 32))
     assert sum(large.values()) == sum(small.values())

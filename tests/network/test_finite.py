@@ -1,4 +1,4 @@
-"""Numbers that are none are told where they come into being, and no model of them is saved."""
+"""NaN and infinite numbers are reported where they arise, and no model with them is saved."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ def beyond_float32(weights: dict[str, torch.Tensor]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (with_nan, f"{KEY} holds NaN"),
         (with_infinity, f"{KEY} holds infinite numbers"),
@@ -59,26 +59,26 @@ def beyond_float32(weights: dict[str, torch.Tensor]) -> None:
         (beyond_float32, f"{KEY} holds infinite numbers"),
     ],
 )
-def test_a_checkpoint_of_numbers_that_are_none_is_refused_by_its_file_and_key(
-    tmp_path: Path, values: dict[str, Any], spoil: Callable[[dict[str, torch.Tensor]], None], said: str
+def test_a_checkpoint_with_nonfinite_numbers_is_refused_with_its_file_and_key(
+    tmp_path: Path, values: dict[str, Any], spoil: Callable[[dict[str, torch.Tensor]], None], message: str
 ) -> None:
     weights = timm.create_model(LITE0).state_dict()
     spoil(weights)
     file = tmp_path / "weights.safetensors"
     safetensors.torch.save_file(weights, file)
     values["backbone"]["weights"] = str(file)
-    with pytest.raises(WenError, match=rf"weights\.safetensors: {said}; the checkpoint is damaged"):
+    with pytest.raises(WenError, match=rf"weights\.safetensors: {message}; the checkpoint is damaged"):
         pretrained.run(Params.model_validate(values), Paths(tmp_path))
     assert not Paths(tmp_path).backbone.exists()
 
 
-def test_how_many_tensors_are_like_the_first_is_said() -> None:
+def test_further_tensors_with_the_same_flaw_are_counted() -> None:
     weights = {"a": torch.ones(2), "b": torch.full((2,), torch.nan), "c": torch.full((2,), torch.inf)}
     assert flaw(weights) == "b holds NaN, and 1 more of its 3 tensors have the same problem"
     assert flaw({"a": torch.ones(2), "counter": torch.tensor(3)}) == ""
 
 
-def test_a_file_of_weights_that_was_spoilt_is_refused_when_it_is_loaded(paths: Paths, tiny: Params) -> None:
+def test_weights_with_nonfinite_numbers_are_refused_when_loaded(paths: Paths, tiny: Params) -> None:
     weights = safetensors.torch.load_file(paths.backbone)
     with_nan(weights)
     safetensors.torch.save_file(weights, paths.backbone, {"wen": "{}"})
@@ -87,20 +87,20 @@ def test_a_file_of_weights_that_was_spoilt_is_refused_when_it_is_loaded(paths: P
             run()
 
 
-def test_weights_that_are_none_are_never_written(tmp_path: Path) -> None:
+def test_weights_with_nonfinite_numbers_are_never_written(tmp_path: Path) -> None:
     with pytest.raises(WenError, match="not written, because a holds infinite numbers"):
         backbone.save({"a": torch.tensor([1, torch.inf])}, {}, tmp_path / "0.safetensors")
     assert not list(tmp_path.iterdir())
 
 
 def outputs_with(value: float, row: int, kind: int) -> Any:
-    """Outputs of the frozen network in which one image has one such number, in every view."""
+    """Outputs of the frozen network in which one number of one image is ``value``, in every view."""
     computed = ComputedInputs.outputs
 
-    def outputs(own: ComputedInputs, rows: Any, view: int | None) -> Iterator[tuple[torch.Tensor, ...]]:
-        for batch, values in zip(rows, computed(own, rows, view), strict=True):
-            own_kind = values[min(kind, len(values) - 1)]
-            own_kind[torch.from_numpy(batch == row)] = value
+    def outputs(self: ComputedInputs, rows: Any, view: int | None) -> Iterator[tuple[torch.Tensor, ...]]:
+        for batch, values in zip(rows, computed(self, rows, view), strict=True):
+            of_kind = values[min(kind, len(values) - 1)]
+            of_kind[torch.from_numpy(batch == row)] = value
             yield values
 
     return outputs
@@ -108,7 +108,7 @@ def outputs_with(value: float, row: int, kind: int) -> Any:
 
 @pytest.mark.parametrize("kind", ["activations", "pooled"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_features_that_are_none_are_told_by_image_and_kind_and_none_are_written(
+def test_nonfinite_features_are_refused_with_image_and_kind_and_none_are_written(
     paths: Paths, tiny: Params, monkeypatch: pytest.MonkeyPatch, kind: str, value: float
 ) -> None:
     shutil.rmtree(paths.features)
@@ -121,19 +121,19 @@ def test_features_that_are_none_are_told_by_image_and_kind_and_none_are_written(
     assert not paths.features.exists()
 
 
-def test_float16_that_holds_too_little_on_disk_is_told_with_the_type_that_holds_it(
+def test_features_too_large_for_float16_on_disk_are_refused_with_the_type_that_holds_them(
     paths: Paths, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(paths.features)
     values["features"]["dtype"] = "float16"
     monkeypatch.setattr(ComputedInputs, "outputs", outputs_with(70_000, 3, 0))
-    said = r"70000, but the largest number in float16 is 65504; set features\.dtype: float32"
-    with pytest.raises(WenError, match=rf"^activations of image {read_cells(paths).id[3]}: {said}"):
+    message = r"70000, but the largest number in float16 is 65504; set features\.dtype: float32"
+    with pytest.raises(WenError, match=rf"^activations of image {read_cells(paths).id[3]}: {message}"):
         features.run(Params.model_validate(values), paths, "cpu")
     assert not paths.features.exists()
 
 
-def test_what_to_do_is_never_what_is_done_already() -> None:
+def test_the_advice_on_overflow_is_never_the_present_setting() -> None:
     assert "float32" in overflow(torch.float16, "retrain")
     for dtype in (torch.float32, torch.bfloat16):  # of the same range
         assert overflow(dtype, "retrain").endswith("too large; retrain")
@@ -142,7 +142,7 @@ def test_what_to_do_is_never_what_is_done_already() -> None:
 
 def test_weights_of_zero_give_features_that_nothing_can_be_learnt_from(paths: Paths, tiny: Params) -> None:
     weights = safetensors.torch.load_file(paths.backbone)
-    zeros = {key: torch.zeros_like(own) for key, own in weights.items()}
+    zeros = {key: torch.zeros_like(tensor) for key, tensor in weights.items()}
     safetensors.torch.save_file(zeros, paths.backbone, {"wen": "{}"})
     with pytest.raises(
         WenError, match=r"pooled: the same for every image; models/backbone\.safetensors contains no trained"
@@ -153,7 +153,7 @@ def test_weights_of_zero_give_features_that_nothing_can_be_learnt_from(paths: Pa
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("kind", ["pooled", "activations"])
 @pytest.mark.parametrize("which", ["train", "validation"])
-def test_a_stored_number_that_is_none_ends_training_and_names_the_image(
+def test_a_nonfinite_stored_feature_ends_training_and_names_the_image(
     paths: Paths, tiny: Params, kind: str, value: float, which: str
 ) -> None:
     """One alone: behind a ReLU6 an infinite activation is a 6, and no loss would show it."""
@@ -165,16 +165,16 @@ def test_a_stored_number_that_is_none_ends_training_and_names_the_image(
     array = np.load(file)
     array[at].reshape(-1)[5] = value
     np.save(file, array)
-    said = (
+    message = (
         rf"data/features: {kind} of image {cells.id[row]}( \(random view 0\))?: (NaN|infinite numbers); changed since"
     )
-    with pytest.raises(WenError, match=said):
+    with pytest.raises(WenError, match=message):
         finetune.run(tiny, paths, MEMBER, "cpu")
     assert not paths.model(MEMBER).exists()
     assert not paths.training(MEMBER).exists()
 
 
-def test_a_stored_number_of_a_turned_image_that_is_none_ends_prediction_and_says_which(
+def test_a_nonfinite_stored_feature_of_a_turned_image_ends_prediction_and_names_it(
     paths: Paths, values: dict[str, Any]
 ) -> None:
     values["predict"] = {"tta": "flips"}
@@ -192,7 +192,7 @@ def test_a_stored_number_of_a_turned_image_that_is_none_ends_prediction_and_says
     assert not paths.predictions(MEMBER).exists()
 
 
-def test_a_number_that_is_none_and_computed_anew_ends_training_and_prediction(
+def test_a_nonfinite_computed_feature_ends_training_and_prediction(
     paths: Paths, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values["features"]["activations"] = False
@@ -208,8 +208,8 @@ def test_a_number_that_is_none_and_computed_anew_ends_training_and_prediction(
     paths.model(MEMBER).unlink()
     monkeypatch.setattr(inputs, "precision", lambda *_: torch.float16)
     monkeypatch.setattr(ComputedInputs, "outputs", outputs_with(np.inf, learnt, 0))
-    said = rf"{cells.id[learnt]} \(random view 0\).*computed in float16.*set compute\.precision: float32"
-    with pytest.raises(WenError, match=said):
+    message = rf"{cells.id[learnt]} \(random view 0\).*computed in float16.*set compute\.precision: float32"
+    with pytest.raises(WenError, match=message):
         finetune.run(params, paths, MEMBER, "cpu")
     assert not paths.model(MEMBER).exists()
 
@@ -218,7 +218,7 @@ def noise(images: int) -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (images, 32, 32, 3), dtype=np.uint8)
 
 
-def test_a_logit_that_is_none_is_told_by_model_and_image(paths: Paths, tiny: Params) -> None:
+def test_a_nonfinite_logit_is_reported_with_model_and_image(paths: Paths, tiny: Params) -> None:
     finetune.run(tiny, paths, MEMBER, "cpu")
     weights = safetensors.torch.load_file(paths.model(MEMBER))
     weights["classifier.weight"][:] = 3e38

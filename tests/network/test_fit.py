@@ -60,7 +60,7 @@ def passing_on(values: dict[str, Any], last: nn.Module) -> Task:
 
 
 class Still(nn.Module):
-    """Gives the optimiser something to hold that changes no output."""
+    """A parameter for the optimiser that changes no output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,22 +106,22 @@ def test_training_stops_after_patience_epochs_without_a_better_one(tmp_path: Pat
     assert steps == 3
 
 
-def test_a_loss_that_is_no_number_stops_training_and_keeps_the_best_epoch_before(
+def test_a_nonfinite_loss_stops_training_and_keeps_the_best_epoch_before(
     tmp_path: Path, values: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     best, steps = scripted_fit(tmp_path, values, [RIGHT, [math.nan, math.nan], SURER], patience=10)
     assert (best.epoch, best.diverged, steps) == (1, True, 2)
-    said = capsys.readouterr().err
-    assert "LR 0.001, fold 0: after epoch 2 of head the loss is" in said
-    assert "training stopped, and epoch 1 of head is kept" in said
+    warning = capsys.readouterr().err
+    assert "LR 0.001, fold 0: after epoch 2 of head the loss is" in warning
+    assert "training stopped, and epoch 1 of head is kept" in warning
 
 
 @pytest.mark.parametrize("first", [[math.inf, -math.inf], [math.nan, 1.0]])
 def test_a_training_without_one_finite_loss_ends_in_an_error_and_not_in_a_model(
     tmp_path: Path, values: dict[str, Any], first: list[float]
 ) -> None:
-    said = r"LR 0\.001, fold 0: after epoch 1 of head the loss is .*no model was saved; lower this learning rate"
-    with pytest.raises(WenError, match=said) as caught:
+    message = r"LR 0\.001, fold 0: after epoch 1 of head the loss is .*no model was saved; lower this learning rate"
+    with pytest.raises(WenError, match=message) as caught:
         scripted_fit(tmp_path, values, [first, RIGHT], patience=10)
     assert "precision" not in str(caught.value)  # float32 is in use already
     half = Convolutions(Still(), dtype=torch.bfloat16)
@@ -134,23 +134,25 @@ def test_a_weight_that_overflows_behind_a_finite_loss_stops_training(tmp_path: P
         scripted_fit(tmp_path, values, [RIGHT, RIGHT], patience=10, last=Clamped())
 
 
-def test_an_epoch_without_a_step_is_no_best_one(tmp_path: Path, values: dict[str, Any]) -> None:
+def test_an_epoch_without_a_step_is_never_the_best(tmp_path: Path, values: dict[str, Any]) -> None:
     """Each of few steps is left out, as its gradients are infinite in float16: nothing was learnt."""
     steep = Convolutions(Steep(), dtype=torch.float16)
     with pytest.raises(WenError, match="after epoch 3 of head no step has finite gradients in float16"):
         scripted_fit(tmp_path, values, 3 * [RIGHT], patience=10, last=steep)
 
 
-def test_an_epoch_without_a_step_is_no_best_one_if_patience_ends_first(tmp_path: Path, values: dict[str, Any]) -> None:
+def test_an_epoch_without_a_step_is_never_the_best_if_patience_ends_first(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
     steep = Convolutions(Steep(), dtype=torch.float16)
     with pytest.raises(WenError, match="after epoch 2 of head no step has finite gradients in float16"):
         scripted_fit(tmp_path, values, 5 * [RIGHT], patience=2, last=steep)
 
 
-def test_gradients_that_float16_never_holds_stop_the_training(tmp_path: Path, values: dict[str, Any]) -> None:
+def test_gradients_that_always_overflow_float16_stop_training(tmp_path: Path, values: dict[str, Any]) -> None:
     steep = Convolutions(Steep(), dtype=torch.float16)
-    said = "after epoch 17 of head no step has finite gradients in float16"  # 2^16 halved 17 times is below 1
-    with pytest.raises(WenError, match=said):
+    message = "after epoch 17 of head no step has finite gradients in float16"  # 2^16 halved 17 times is below 1
+    with pytest.raises(WenError, match=message):
         scripted_fit(tmp_path, values, 20 * [RIGHT], patience=30, last=steep)
 
 
@@ -198,8 +200,8 @@ def test_a_stage_2_that_diverges_at_once_keeps_stage_1_and_says_so(
 ) -> None:
     best, _ = of_both_stages(tmp_path, values, [RIGHT], [[math.nan, math.nan], SURER], keep)
     assert (best.stage, best.epoch, best.diverged) == ("head", 1, True)
-    assert "after epoch 1 of finetune the loss is" in (said := capsys.readouterr().err)
-    assert "training stopped, and epoch 1 of head is kept" in said
+    assert "after epoch 1 of finetune the loss is" in (warning := capsys.readouterr().err)
+    assert "training stopped, and epoch 1 of head is kept" in warning
 
 
 def test_a_stage_2_that_diverges_later_keeps_its_own_best_epoch_if_always(
@@ -268,7 +270,7 @@ def interruptible(
     ("stages", "dtype"),
     [(["head"], torch.float32), (["head"], torch.float16), (["head", "finetune"], torch.float32)],
 )
-def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(
+def test_an_interrupted_training_ends_like_an_uninterrupted_one(
     tmp_path: Path, values: dict[str, Any], stages: list[str], dtype: torch.dtype
 ) -> None:
     rows, best = interruptible(tmp_path / "whole", values, stages, dtype=dtype)
@@ -288,7 +290,7 @@ def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(
             assert torch.equal(found.weights[key], value), key
 
 
-def test_the_weights_of_the_best_epoch_are_those_that_it_had_and_frozen_ones_stay(
+def test_the_weights_kept_are_those_of_the_best_epoch_and_frozen_ones_stay(
     tmp_path: Path, values: dict[str, Any]
 ) -> None:
     rows, best = interruptible(tmp_path, values, ["head"])
@@ -330,7 +332,7 @@ def test_a_training_without_an_epoch_is_refused(tmp_path: Path, values: dict[str
         fit(task, Stage("finetune", task.tail, Scripted([]), none), Curves(live))
 
 
-def test_an_epoch_trains_on_the_next_view_in_turn_and_is_judged_without_one(
+def test_each_epoch_trains_on_the_next_view_and_validates_without_one(
     tmp_path: Path, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int | None] = []
@@ -341,7 +343,7 @@ def test_an_epoch_trains_on_the_next_view_in_turn_and_is_judged_without_one(
     assert asked[1::2] == [None] * 3
 
 
-def test_the_progress_bar_is_told_of_each_epoch_and_of_the_best_accuracy(
+def test_the_progress_bar_gets_each_epoch_and_the_best_accuracy(
     tmp_path: Path, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[Any] = []

@@ -72,7 +72,7 @@ def test_pooled_features_of_bfloat16_maps_are_float32_means(engine: str, images:
         torch.testing.assert_close(pooled.double(), maps.double().mean((1, 2)), rtol=1e-5, atol=1e-7)
 
 
-def test_outputs_are_kept_when_the_next_batch_is_run(pooled: Run, images: torch.Tensor) -> None:
+def test_outputs_stay_valid_when_the_next_batch_is_run(pooled: Run, images: torch.Tensor) -> None:
     (first,) = pooled(images)
     before = first.clone()
     pooled(torch.zeros_like(images))
@@ -80,7 +80,7 @@ def test_outputs_are_kept_when_the_next_batch_is_run(pooled: Run, images: torch.
 
 
 @pytest.mark.parametrize("module", ["compiled", "frozen", "graph", "pretrained"])
-def test_openvino_reports_to_nobody(module: str) -> None:
+def test_openvino_sends_no_telemetry(module: str) -> None:
     script = (
         "import sys, importlib\n"
         f"importlib.import_module('wen.network.{module}')\n"

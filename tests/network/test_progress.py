@@ -48,7 +48,7 @@ def test_before_the_first_model_no_time_for_all_is_claimed(tiny: Params, tmp_pat
     assert where.time_left(3700.0) == "1:01:40 left"
 
 
-def test_every_number_says_what_it_was_measured_on() -> None:
+def test_each_figure_of_the_log_names_the_part_it_was_measured_on() -> None:
     assert format_metrics(ROW, 0.862) == (
         "training loss 0.409, accuracy 0.870; validation loss 0.484, accuracy 0.850\n"
         "best validation accuracy so far: 0.862"

@@ -1,4 +1,4 @@
-"""A training that is interrupted after any of its epochs ends as if it had not been."""
+"""A training interrupted after any epoch ends like an uninterrupted one."""
 
 import contextlib
 import shutil
@@ -50,8 +50,8 @@ def outputs(paths: Paths) -> dict[str, bytes]:
 def interrupt_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
     save, count = Checkpoint.save, iter(range(1, 100))
 
-    def saved(own: Checkpoint, progress: Progress) -> None:
-        save(own, progress)
+    def saved(checkpoint: Checkpoint, progress: Progress) -> None:
+        save(checkpoint, progress)
         if next(count) == epochs:
             raise Interrupted
 
@@ -85,7 +85,7 @@ def test_after_an_interruption_the_outputs_are_the_same_bytes(
 
 
 def assert_resumes(params: Params, paths: Paths, after: Sequence[int]) -> None:
-    """A training that is interrupted after some epochs writes, once it is resumed, what it writes without."""
+    """Assert that a training resumed after some epochs writes the same bytes as an uninterrupted one."""
     written = []
     for epochs in (EPOCHS + 1, *after):  # the first is never reached
         paths.checkpoint(MEMBER).unlink(missing_ok=True)
@@ -94,7 +94,7 @@ def assert_resumes(params: Params, paths: Paths, after: Sequence[int]) -> None:
             finetune.run(params, paths, MEMBER, "cpu")
         finetune.run(params, paths, MEMBER, "cpu")
         written.append(outputs(paths))
-    assert all(own == written[0] for own in written)
+    assert all(output == written[0] for output in written)
 
 
 def test_a_schedule_and_a_moving_average_go_on_where_they_were(
@@ -127,10 +127,10 @@ def test_a_checkpoint_is_of_the_same_parameters_as_its_stage() -> None:
     assert {name for name in names if "." in name} == {f"images.{key}" for key in Images.model_fields}
 
 
-def test_a_training_that_is_lost_after_its_end_is_not_repeated(
+def test_a_training_interrupted_after_its_end_is_not_repeated(
     study: tuple[Params, Paths], uninterrupted: dict[str, bytes]
 ) -> None:
-    """As when DVC is killed, or the disk is full, before it has kept the model."""
+    """So it is when DVC is killed, or the disk is full, before DVC has cached the model."""
     params, paths = study
     finetune.run(params, paths, MEMBER, "cpu")
     paths.model(MEMBER).unlink()
@@ -142,7 +142,7 @@ def test_a_training_that_is_lost_after_its_end_is_not_repeated(
     assert not paths.checkpoint(MEMBER).exists()
 
 
-def test_a_training_that_began_where_no_scaling_is_needed_goes_on_where_it_is(study: tuple[Params, Paths]) -> None:
+def test_a_training_begun_without_gradient_scaling_resumes_with_it(study: tuple[Params, Paths]) -> None:
     """As on a GPU with bfloat16, then on one with float16."""
     params, paths = study
     paths.checkpoint(MEMBER).unlink(missing_ok=True)
@@ -160,22 +160,22 @@ def test_a_checkpoint_of_other_data_parameters_weights_or_code_is_not_resumed_fr
     values: dict[str, Any], study: tuple[Params, Paths]
 ) -> None:
     params, paths = study
-    own = fingerprint(params, paths, MEMBER)
+    original = fingerprint(params, paths, MEMBER)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(listed, "digest", lambda *_: "other code")
-        assert fingerprint(params, paths, MEMBER) != own
+        assert fingerprint(params, paths, MEMBER) != original
     values["head"]["patience"] += 1
-    assert fingerprint(Params.model_validate(values), paths, MEMBER) != own
-    assert fingerprint(params, paths, Member("0.001", 1)) != own
-    assert fingerprint(params, paths, Member("0.0001", 0)) != own
+    assert fingerprint(Params.model_validate(values), paths, MEMBER) != original
+    assert fingerprint(params, paths, Member("0.001", 1)) != original
+    assert fingerprint(params, paths, Member("0.0001", 0)) != original
     for path in (paths.index, paths.split, paths.backbone):
         content = path.read_bytes()
         path.write_bytes(content + b"\n")
-        assert fingerprint(params, paths, MEMBER) != own
+        assert fingerprint(params, paths, MEMBER) != original
         path.write_bytes(content)
-    assert fingerprint(params, paths, MEMBER) == own
+    assert fingerprint(params, paths, MEMBER) == original
     Checkpoint(paths.checkpoint(MEMBER), "another").save(Progress("head", 1, 0, [], {}))
-    assert Checkpoint(paths.checkpoint(MEMBER), own).load() is None
+    assert Checkpoint(paths.checkpoint(MEMBER), original).load() is None
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])

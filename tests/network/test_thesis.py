@@ -34,7 +34,7 @@ def test_efficientnetv2_m_takes_a_training_step_of_both_stages_at_450_px(tmp_pat
     )  # fmt: skip
     synthetic.write(paths.synthetic, cells, side=450, seed=1)
     index, _, _ = prepare.survey(paths.synthetic, tmp_path, params)
-    chosen = pd.concat([own.head(2) for _, own in index.groupby("label")]).sort_values("id")
+    chosen = pd.concat([rows.head(2) for _, rows in index.groupby("label")]).sort_values("id")
     chosen.to_csv(paths.index, index=False)
     folds = chosen.groupby("label").cumcount()  # of each class one trains and one validates
     chosen[["id"]].assign(part="development", fold=folds).to_csv(paths.split, index=False)

@@ -64,13 +64,13 @@ def predictions(study: Path, featured: Path, values: dict[str, Any]) -> dict[str
     return read_npz(path) if path.exists() else run_study(values, featured, study)
 
 
-def test_predictions_are_of_the_own_validation_fold_and_of_the_test_set(
+def test_predictions_are_of_the_member_s_validation_fold_and_of_the_test_set(
     study: Path, predictions: dict[str, np.ndarray]
 ) -> None:
     cells = read_cells(Paths(study))
-    for name, own in (("validation", cells.fold == MEMBER.fold), ("test", cells.part == "test")):
-        assert predictions[f"{name}_id"].tolist() == cells.id[own].tolist()
-        assert predictions[f"{name}_label"].tolist() == cells.label[own].tolist()
+    for name, mask in (("validation", cells.fold == MEMBER.fold), ("test", cells.part == "test")):
+        assert predictions[f"{name}_id"].tolist() == cells.id[mask].tolist()
+        assert predictions[f"{name}_label"].tolist() == cells.label[mask].tolist()
         assert ((predictions[f"{name}_probability"] > 0) & (predictions[f"{name}_probability"] < 1)).all()
 
 
@@ -94,7 +94,7 @@ def test_the_saved_model_is_a_whole_timm_network(study: Path, predictions: dict[
 
 
 @pytest.mark.parametrize("activations", [True, False])
-def test_over_flips_a_prediction_is_the_mean_of_the_saved_model_s(
+def test_a_prediction_over_flips_is_the_mean_of_the_saved_model_s_outputs(
     tmp_path: Path, study: Path, featured: Path, values: dict[str, Any], predictions: dict[str, np.ndarray],
     activations: bool,
 ) -> None:  # fmt: skip
@@ -124,7 +124,7 @@ def test_over_flips_a_prediction_is_the_mean_of_the_saved_model_s(
 
 
 @pytest.mark.parametrize("switched_off", [["pooled"], ["activations"], ["pooled", "activations"]])
-def test_the_shared_frozen_network_gives_what_the_plain_path_gives(
+def test_the_shared_frozen_network_gives_the_results_of_the_plain_path(
     tmp_path: Path, featured: Path, values: dict[str, Any], predictions: dict[str, np.ndarray],
     switched_off: list[str],
 ) -> None:  # fmt: skip
@@ -247,9 +247,9 @@ def test_only_the_rate_differs_between_two_rates(
         initialise(head, *drawn)
         seen.append(head.weight.detach().clone().numpy())
 
-    def recorded_batches(own: StoredInputs, rows: list[np.ndarray], view: int | None) -> Any:
-        seen.append((own.kind, view, [batch.tolist() for batch in rows]))
-        return passed_on(own, rows, view)
+    def recorded_batches(self: StoredInputs, rows: list[np.ndarray], view: int | None) -> Any:
+        seen.append((self.kind, view, [batch.tolist() for batch in rows]))
+        return passed_on(self, rows, view)
 
     monkeypatch.setattr(finetune, "initialise", recorded_start)
     monkeypatch.setattr(StoredInputs, "batches", recorded_batches)
@@ -296,13 +296,15 @@ def test_curves_have_a_step_for_each_epoch_of_both_stages(study: Path, predictio
     assert "accuracy" in read_json(Paths(study).training(MEMBER) / "metrics.json")
 
 
-def test_what_is_not_in_the_study_is_refused(study: Path, tiny: Params, predictions: dict[str, np.ndarray]) -> None:
+def test_a_rate_or_fold_outside_the_study_is_refused(
+    study: Path, tiny: Params, predictions: dict[str, np.ndarray]
+) -> None:
     for lr, fold in ((0.5, 0), (MEMBER.lr, 7)):
         with pytest.raises(WenError, match="not in this study"):
             finetune.run(tiny, Paths(study), Member(str(lr), fold))
 
 
-def test_features_that_are_missing_are_said(
+def test_missing_features_are_reported_with_the_command_that_makes_them(
     study: Path, tiny: Params, predictions: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     paths = Paths(study)
@@ -357,7 +359,7 @@ def test_batches_are_even_and_hold_every_image_once(images: int, size: int) -> N
     assert max(map(len, rows)) - min(map(len, rows)) <= 1
 
 
-def test_an_absent_device_is_said(tiny: Params, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_absent_device_is_refused(tiny: Params, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(WenError, match="--device tpu: not available here"):
         device.choose("tpu", tiny.compute)
     assert device.choose("cpu", tiny.compute).type == "cpu"
@@ -366,7 +368,9 @@ def test_an_absent_device_is_said(tiny: Params, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "cuda:x", "cuda:"])
-def test_a_gpu_that_does_not_work_here_is_said(tiny: Params, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_gpu_that_does_not_work_is_refused_in_one_line(
+    tiny: Params, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     with pytest.raises(WenError, match=f"--device {name}: ") as raised:
         device.choose(name, tiny.compute)

@@ -1,4 +1,4 @@
-"""bench/tune.py, the search for settings: on whom it looks, and that what it prints is of folds that chose nothing."""
+"""bench/tune.py searches settings without test images and reports folds that chose nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from wen.data.table import read_copies, read_index
 from wen.repeats import heads
 
 
-def test_it_looks_at_no_image_that_a_split_of_the_study_tests_on(featured: Path, tiny: Params) -> None:
+def test_tuning_reads_no_test_image_of_any_split_of_the_study(featured: Path, tiny: Params) -> None:
     paths = Paths(featured)
     index, copies = read_index(paths), read_copies(paths)
     found = tune.searched(tiny, paths, None)
@@ -29,7 +29,7 @@ def test_it_looks_at_no_image_that_a_split_of_the_study_tests_on(featured: Path,
 def test_a_row_is_of_people_who_neither_trained_nor_chose_an_epoch(
     tiny: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A feature that tells everybody's class but that of the judged people is worth nothing."""
+    """A feature that gives away the class of everyone but the judged people is worth nothing."""
     rng = np.random.default_rng(1)
     person = np.repeat(np.arange(40), 5)
     cells = pd.DataFrame({"label": person % 2, "component": person})

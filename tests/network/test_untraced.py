@@ -74,29 +74,29 @@ def params_of(values: dict[str, Any], folder: Path) -> Params:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Paths, str]:
-    """A study with one model, and what its features stage said."""
+    """A study with one model, and the messages of its features stage."""
     root = tmp_path_factory.mktemp("untraced")
     params, paths = params_of(study_values(), root), Paths(root)
     for stage in (prepare, split, pretrained):
         stage.run(params, paths)
-    with redirect_stderr(io.StringIO()) as said:
+    with redirect_stderr(io.StringIO()) as printed:
         features.run(params, paths)
     finetune.run(params, paths, MEMBER, "cpu")
     predict.run(params, paths, MEMBER, "cpu")
-    return params, paths, said.getvalue()
+    return params, paths, printed.getvalue()
 
 
 Trained = tuple[Params, Paths, str]
 
 
-def test_features_are_pooled_ones_alone_and_it_says_why(trained: Trained) -> None:
-    _, paths, said = trained
-    assert NOTICE in said
+def test_only_pooled_features_are_stored_with_a_notice_of_the_reason(trained: Trained) -> None:
+    _, paths, printed = trained
+    assert NOTICE in printed
     assert not list(paths.features.glob("activations*"))
     assert len(list(paths.features.glob("pooled-*"))) == 3
 
 
-def test_check_says_it_each_time_but_not_if_no_activations_are_asked_for(
+def test_check_prints_the_notice_each_time_unless_activations_are_off(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     params, *_ = trained
@@ -131,8 +131,8 @@ def test_both_stages_train_and_predict_as_a_loop_over_timm_s_network_does(traine
     params, paths, _ = trained
     cells, images = read_cells(paths), images_of(params, paths)
     learns, validates = (
-        np.flatnonzero((cells.part == "development") & own)
-        for own in (cells.fold != MEMBER.fold, cells.fold == MEMBER.fold)
+        np.flatnonzero((cells.part == "development") & mask)
+        for mask in (cells.fold != MEMBER.fold, cells.fold == MEMBER.fold)
     )
     label = torch.tensor(cells.label.to_numpy()).float()
     weight = torch.from_numpy(class_weights(cells.label.to_numpy()[learns])).float()
@@ -187,7 +187,7 @@ def test_what_lies_before_the_named_module_keeps_every_bit(trained: Trained) -> 
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_a_stopped_training_goes_on_to_the_same_bytes(trained: Trained, tmp_path: Path, epochs: int) -> None:
+def test_a_stopped_training_resumes_to_the_same_bytes(trained: Trained, tmp_path: Path, epochs: int) -> None:
     params, paths, _ = trained
     again = Paths(tmp_path / "again")
     shutil.copytree(paths.root, again.root)
@@ -199,14 +199,14 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(trained: Trained, tmp_path
     assert again.model(MEMBER).read_bytes() == paths.model(MEMBER).read_bytes()
 
 
-def test_other_images_are_classified_by_the_same_numbers(trained: Trained) -> None:
+def test_images_of_the_test_set_are_classified_with_the_recorded_probabilities(trained: Trained) -> None:
     params, paths, _ = trained
     tests = np.flatnonzero(read_cells(paths).part == "test")
     found = Networks([MEMBER], params, paths, CPU)(np.load(paths.features / "images-clean.npy")[tests])
     np.testing.assert_allclose(found[:, 0], read_npz(paths.predictions(MEMBER))["test_probability"], atol=1e-6)
 
 
-def test_its_map_says_where_the_logit_comes_from(trained: Trained) -> None:
+def test_the_map_of_an_untraced_network_shows_where_the_logit_comes_from(trained: Trained) -> None:
     params, paths, _ = trained
     parts = cut(load(params, paths.model(MEMBER), CPU), "auto")
     located = TailWithMap(parts).eval()
@@ -271,6 +271,6 @@ def test_a_network_with_a_weight_by_two_names_is_saved(tmp_path: Path) -> None:
         ("volo_d1_224", "auto", r"backbone\.name: VOLO has other classifiers than head"),
     ],
 )
-def test_what_cannot_be_trained_is_said(name: str, module: str, message: str) -> None:
+def test_a_network_that_cannot_be_trained_is_refused(name: str, module: str, message: str) -> None:
     with pytest.raises(WenError, match=message):
         cut(untrained(name), module)

@@ -16,14 +16,14 @@ OPTIONS = Augment(views=3, horizontal_flip=0.5, vertical_flip=0.5, brightness=0.
 def test_a_batch_is_augmented_as_torchvision_does_image_by_image() -> None:
     images = torch.rand(32, 3, 9, 9, generator=torch.Generator().manual_seed(1))
     drawn = draw(OPTIONS, seed=1, view=0, rows=np.arange(32))
-    for image, ours, (left_right, up_down, brightness, contrast) in zip(
+    for image, augmented, (left_right, up_down, brightness, contrast) in zip(
         images, augment(images, drawn), drawn.tolist(), strict=True
     ):
-        theirs = functional.horizontal_flip(image) if left_right else image
-        theirs = functional.vertical_flip(theirs) if up_down else theirs
-        theirs = functional.adjust_brightness(theirs, brightness)
-        theirs = functional.adjust_contrast(theirs, contrast)
-        torch.testing.assert_close(ours, theirs, atol=2e-6, rtol=1e-5)
+        expected = functional.horizontal_flip(image) if left_right else image
+        expected = functional.vertical_flip(expected) if up_down else expected
+        expected = functional.adjust_brightness(expected, brightness)
+        expected = functional.adjust_contrast(expected, contrast)
+        torch.testing.assert_close(augmented, expected, atol=2e-6, rtol=1e-5)
 
 
 def test_a_view_depends_on_seed_and_number_alone() -> None:
@@ -39,7 +39,7 @@ def test_what_is_drawn_for_an_image_does_not_depend_on_the_others() -> None:
     assert torch.equal(draw(OPTIONS, seed=1, view=0, rows=rows), of_all[rows])
 
 
-def test_factors_and_flips_keep_to_their_ranges() -> None:
+def test_factors_and_flips_stay_in_their_ranges() -> None:
     drawn = draw(OPTIONS, seed=1, view=0, rows=np.arange(4000))
     assert set(drawn[:, :2].flatten().tolist()) == {0.0, 1.0}
     assert (drawn[:, :2].mean(0) - 0.5).abs().max() < 0.05
@@ -53,7 +53,7 @@ def test_without_options_a_view_is_the_image() -> None:
     torch.testing.assert_close(augment(images, draw(still, 1, 0, np.arange(4))), images)
 
 
-def test_flips_and_factors_are_drawn_each_on_its_own_and_fill_their_ranges() -> None:
+def test_flips_and_factors_are_drawn_independently_and_fill_their_ranges() -> None:
     options = Augment(views=3, horizontal_flip=0.2, vertical_flip=0.7, brightness=0.3, contrast=0.4)
     drawn = draw(options, seed=1, view=0, rows=np.arange(4000))
     torch.testing.assert_close(drawn.mean(0), torch.tensor([0.2, 0.7, 1, 1]), rtol=0, atol=0.03)
@@ -93,7 +93,7 @@ def view_of(images: torch.Tensor, **options: Any) -> torch.Tensor:
     return random_view(images, STILL.model_copy(update=options), 1, 0, ROWS)
 
 
-def test_what_is_not_asked_for_changes_no_pixel(images: torch.Tensor) -> None:
+def test_augmentations_that_are_off_change_no_pixel(images: torch.Tensor) -> None:
     plain = augment(images, draw(OPTIONS, 1, 0, ROWS))
     assert torch.equal(random_view(images, OPTIONS, 1, 0, ROWS), plain)
 
@@ -113,10 +113,10 @@ def test_a_rotation_is_torchvisions_on_black(images: torch.Tensor) -> None:
     bright = images / 2 + 0.5
     angles = np.random.default_rng(seed_for(1, 0, what="rotate")).random(24) * 60 - 30
     found = view_of(bright, rotate=30.0)
-    for image, own, angle in zip(bright, found, angles, strict=True):
+    for image, rotated, angle in zip(bright, found, angles, strict=True):
         expected = functional.rotate(image, angle, functional.InterpolationMode.BILINEAR)
         inside = functional.rotate(torch.ones(1, 16, 16), angle, functional.InterpolationMode.BILINEAR)[0] == 1
-        torch.testing.assert_close(own[:, inside], expected[:, inside], atol=1e-4, rtol=0)
+        torch.testing.assert_close(rotated[:, inside], expected[:, inside], atol=1e-4, rtol=0)
     assert (found[:, :, 0, 0] < 0.5).any()
     assert ((found >= 0) & (found <= 1)).all()
 
@@ -126,9 +126,9 @@ def test_hue_and_saturation_are_torchvisions_and_keep_black_black(images: torch.
     hue = np.random.default_rng(seed_for(1, 0, what="hue")).random(24) * 0.2 - 0.1
     saturation = np.random.default_rng(seed_for(1, 0, what="saturation")).random(24) * 0.6 + 0.7
     found = view_of(images, hue=0.1, saturation=0.3)
-    for image, own, shift, factor in zip(images, found, hue, saturation, strict=True):
+    for image, shifted, shift, factor in zip(images, found, hue, saturation, strict=True):
         expected = functional.adjust_saturation(functional.adjust_hue(image, shift), factor)
-        torch.testing.assert_close(own, expected, atol=1e-5, rtol=0)
+        torch.testing.assert_close(shifted, expected, atol=1e-5, rtol=0)
     assert (found[:, :, :4] == 0).all()
     assert (found - images).abs().max() > 0.05
 
@@ -145,7 +145,7 @@ def test_hue_and_saturation_change_each_alone_and_quarters_are_as_drawn(images: 
     assert quarters_of(images).tolist() == quarters.tolist()
 
 
-def test_one_kind_of_change_leaves_what_is_drawn_for_the_others(images: torch.Tensor) -> None:
+def test_one_kind_of_augmentation_does_not_change_the_draws_of_the_others(images: torch.Tensor) -> None:
     flipped = {"horizontal_flip": 0.5, "brightness": 0.3}
     expected = rotate_quarters(view_of(images, **flipped), quarters_of(images))
     torch.testing.assert_close(view_of(images, turns=True, **flipped), expected)
@@ -156,8 +156,8 @@ def quarters_of(images: torch.Tensor) -> torch.Tensor:
     turned_alone = view_of(images, turns=True)
     return torch.tensor(
         [
-            [torch.equal(own, image.rot90(k, (1, 2))) for k in range(4)].index(True)
-            for image, own in zip(images, turned_alone, strict=True)
+            [torch.equal(rotated, image.rot90(k, (1, 2))) for k in range(4)].index(True)
+            for image, rotated in zip(images, turned_alone, strict=True)
         ]
     )
 
