@@ -1,4 +1,4 @@
-"""`wen export` on a tiny study: what leaves it answers as the study does, or says what is wrong with it."""
+"""Bundles of `wen export` from a tiny study classify as the study does or are refused."""
 
 import csv
 import json
@@ -68,7 +68,7 @@ def probabilities(path: Path) -> list[float]:
     return [float(row["probability"]) for row in table(path)]
 
 
-def test_in_an_empty_folder_without_torch_it_writes_the_bytes_that_the_study_writes(
+def test_in_an_empty_folder_without_torch_a_bundle_writes_the_bytes_that_the_study_writes(
     study: Study, made: Path, cells: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "names").write_text("\n".join(cells))
@@ -95,7 +95,9 @@ def test_in_an_empty_folder_without_torch_it_writes_the_bytes_that_the_study_wri
     assert list(empty.iterdir()) == []
 
 
-def test_torch_and_onnx_runtime_give_its_probabilities(bundle: Path, cells: list[str], tmp_path: Path) -> None:
+def test_torch_and_onnx_runtime_give_the_probabilities_of_the_bundle(
+    bundle: Path, cells: list[str], tmp_path: Path
+) -> None:
     run_bundle(bundle, Request(cells, output=tmp_path / "openvino.csv"))
     content = manifest.read(bundle)
     content["compute"]["cpu_engine"] = "torch"
@@ -138,7 +140,9 @@ def framed(*contents: bytes) -> bytes:
     return json.dumps([len(content) for content in contents]).encode() + b"\n" + b"".join(contents)
 
 
-def test_its_maps_are_those_of_the_report(study: Study, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_maps_of_a_bundle_are_those_of_the_report(
+    study: Study, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(study.root)
     params, paths = load(Path("params.yaml")), Paths()
     found = choose(gather(params, paths), NAME)
@@ -151,7 +155,7 @@ def test_its_maps_are_those_of_the_report(study: Study, made: Path, monkeypatch:
         np.testing.assert_allclose(maps(image), expected, atol=0.02)
 
 
-def test_a_bundle_that_changed_gives_no_map(bundle: Path) -> None:
+def test_a_changed_bundle_gives_no_map(bundle: Path) -> None:
     applied = opened(bundle, "auto")
     content = manifest.read(bundle)
     manifest.write({key: value for key, value in content.items() if key != "files"} | {"seed": 7}, bundle)
@@ -160,7 +164,7 @@ def test_a_bundle_that_changed_gives_no_map(bundle: Path) -> None:
         applied.maps(np.zeros((32, 32, 3), np.uint8))
 
 
-def test_its_card_is_what_the_hub_reads_and_its_example_runs(
+def test_the_hub_reads_the_card_of_a_bundle_and_its_example_runs(
     study: Study, made: Path, cells: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = ModelCard.load(made / manifest.CARD)
@@ -197,7 +201,7 @@ def test_the_card_of_an_indonesian_study_is_in_indonesian(study: Study, made: Pa
     assert not set(re.findall("^## .*", english, re.M)) & set(re.findall("^## (?!Data$).*", indonesian, re.M))
 
 
-def test_the_baseline_on_the_frozen_network_s_features_leaves_as_a_network(
+def test_the_baseline_on_features_of_the_frozen_network_is_exported_as_a_network(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(study.root)
@@ -256,7 +260,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize(("spoil", "problem"), SPOILT.values(), ids=SPOILT)
-def test_a_bundle_that_is_not_whole_is_refused_in_a_sentence_and_nothing_is_written(
+def test_an_incomplete_bundle_is_refused_in_a_sentence_and_nothing_is_written(
     bundle: Path, cells: list[str], tmp_path: Path, spoil: Any, problem: str
 ) -> None:
     spoil(bundle)
@@ -276,7 +280,7 @@ def test_a_bundle_that_is_not_whole_is_refused_in_a_sentence_and_nothing_is_writ
         ({"subjects": Path("nowhere.csv")}, r"nowhere\.csv: No such file"),
     ],
 )
-def test_what_a_bundle_cannot_do_is_refused(
+def test_an_option_that_a_bundle_does_not_support_is_refused(
     made: Path, cells: list[str], options: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(WenError, match=problem):
@@ -290,7 +294,7 @@ def test_what_a_bundle_cannot_do_is_refused(
         ("intra leak_fre f1", "did you mean 'intra leak_free f1'"),
     ],
 )
-def test_what_cannot_be_exported_is_refused_and_nothing_is_written(
+def test_a_classifier_that_cannot_be_exported_is_refused_and_nothing_is_written(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, problem: str
 ) -> None:
     monkeypatch.chdir(study.root)
@@ -337,7 +341,7 @@ def test_each_person_gets_an_answer_from_the_person_s_cells(
     assert found.called.tolist() == ["ALL" if mean >= 0.5 else "HEM" for mean in found["mean"]]
 
 
-def test_an_image_that_is_no_cell_is_answered_with_a_warning(
+def test_an_image_without_a_cell_is_classified_with_a_warning(
     bundle: Path, cells: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     content = manifest.read(bundle)

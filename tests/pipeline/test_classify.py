@@ -1,4 +1,4 @@
-"""`wen classify` on the models of a tiny study: what it gives, by which classifier, and when it refuses."""
+"""`wen classify` on a tiny study: its output, the choice of the classifier, and refusals."""
 
 import csv
 import io
@@ -55,18 +55,18 @@ def test_images_are_classified_as_the_study_classified_them(
     monkeypatch.chdir(study.root)
     index = pd.read_csv(study.root / "data/index.csv", dtype=str).set_index("id")
     if name and name.startswith("single"):
-        own = predictions(study, "/".join(name.removeprefix("single ").rsplit("-", 1)))
-        expected = own["test_probability"]
+        stored = predictions(study, "/".join(name.removeprefix("single ").rsplit("-", 1)))
+        expected = stored["test_probability"]
     else:
-        own = predictions(study, "intra" if name else "inter/0.001")
-        expected = own["leak_free_f1_probability" if name else "kappa_probability"]
-    files = index.path[own["test_id"]].tolist()
+        stored = predictions(study, "intra" if name else "inter/0.001")
+        expected = stored["leak_free_f1_probability" if name else "kappa_probability"]
+    files = index.path[stored["test_id"]].tolist()
     options = ["--classifier", name] if name else []
     wen("classify", *files, "--output", str(tmp_path / "cells.csv"), *options)
     rows = list(csv.DictReader((tmp_path / "cells.csv").read_text().splitlines()))
     assert [row["file"] for row in rows] == files
     np.testing.assert_allclose([float(row["probability"]) for row in rows], expected, atol=1e-5)
-    assert [row["called"] for row in rows] == ["ALL" if own >= 0.5 else "HEM" for own in expected]
+    assert [row["called"] for row in rows] == ["ALL" if probability >= 0.5 else "HEM" for probability in expected]
     assert {(row["classifier"], row["study"]) for row in rows} == {
         (name or "inter 0.001 kappa", evidence(study)["study"])
     }  # fmt: skip
@@ -99,8 +99,8 @@ def weights_of(arrays: dict[str, np.ndarray], kind: str, what: str, key: str) ->
 def scaled(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """The study with ``calibration: temperature``."""
     study = finished_study(tmp_path_factory, "scaled")
-    said = study.run("dvc", "exp", "run", "--set-param", "calibration=temperature")
-    assert {stage.split("@")[0] for stage in study.stages_run(said)} == {
+    output = study.run("dvc", "exp", "run", "--set-param", "calibration=temperature")
+    assert {stage.split("@")[0] for stage in study.stages_run(output)} == {
         "code", "repeats", "ensemble-inter", "ensemble-intra", "report",
     }  # fmt: skip
     return study
@@ -125,8 +125,8 @@ def test_final_images_of_another_size_are_classified_and_submitted_by_number(
         assert row["probability"] == pytest.approx(weights @ [row["0.001-0"], row["0.001-1"]])
     called = "".join(f"{int(row['called'] == 'ALL')}\n" for row in rows)
     assert (tmp_path / "isbi_valid.predict").read_text() == called
-    said = capfd.readouterr().err
-    assert f"isbi_valid.predict: written by inter 0.001 kappa of study {evidence(study)['study']}\n" in said
+    errors = capfd.readouterr().err
+    assert f"isbi_valid.predict: written by inter 0.001 kappa of study {evidence(study)['study']}\n" in errors
     (tmp_path / "7.bmp").unlink()
     with pytest.raises(WenError, match=f"instead of 7, found {tmp_path}/8.bmp"):
         wen("classify", str(tmp_path), "--submission", str(tmp_path / "other"))
@@ -157,7 +157,7 @@ def run(study: Study, *sources: str, **options: Any) -> None:
         ("-", {}, "-: no image found"),
     ],
 )
-def test_what_cannot_be_done_is_refused_and_nothing_is_written(
+def test_an_impossible_request_is_refused_and_nothing_is_written(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, options: dict[str, Any], problem: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -172,7 +172,7 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_written(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_whatever_a_folder_holds_all_images_are_classified_and_none_under_another_name(
+def test_in_any_folder_every_image_is_classified_under_its_name(
     study: Study, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     names = [b"a.bmp", b"\x1b[31mred\x1b]0;x\x07.bmp", b"one\ntwo.bmp", b"=1+1.bmp", b"caf\xe9.bmp", b"a,b;c.bmp"]
@@ -187,13 +187,13 @@ def test_whatever_a_folder_holds_all_images_are_classified_and_none_under_anothe
         ["wen", "classify", str(tmp_path), "--format", "csv"],
         cwd=study.root, env=study.env | {"PYTHONIOENCODING": "ascii"}, capture_output=True, check=False,
     )  # fmt: skip
-    said = done.stderr.decode()
+    errors = done.stderr.decode()
     assert done.returncode == 1
-    assert "Traceback" not in said
-    assert "\x1b" not in said
+    assert "Traceback" not in errors
+    assert "\x1b" not in errors
     for name in ("pipe.bmp: a pipe (FIFO), not a file", "zero.bmp: a device, not a file", "bomb.bmp: more pixels than"):
-        assert f"error: {tmp_path}/{name}" in said
-    assert "3 of 9 images could not be classified" in said
+        assert f"error: {tmp_path}/{name}" in errors
+    assert "3 of 9 images could not be classified" in errors
     rows = list(csv.DictReader(io.StringIO(done.stdout.decode("utf-8", "surrogateescape"), newline="")))
     assert sorted(os.path.basename(os.fsencode(row["file"])) for row in rows) == sorted(names)
     with pytest.raises(WenError, match="3 of 9 images could not be classified"):
@@ -258,7 +258,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize(("edit", "problem"), EDITS.values(), ids=EDITS)
-def test_params_models_and_metrics_of_different_runs_are_refused(
+def test_params_models_and_metrics_from_different_runs_are_refused(
     study: Study, edit: Callable[[Study], None], problem: str
 ) -> None:
     paths = Paths(study.root)
@@ -273,19 +273,19 @@ def test_params_models_and_metrics_of_different_runs_are_refused(
     one_run.check(load(paths.params), paths, focus=True)
 
 
-def test_a_result_table_of_different_runs_says_so(study: Study) -> None:
+def test_a_result_table_from_different_runs_has_a_warning(study: Study) -> None:
     assert "warning" not in study.run("wen", "results")
     overwritten("data/predictions/0.001/1.npz", "data/predictions/0.001/0.npz")(study)
-    said = study.run("wen", "results")
+    output = study.run("wen", "results")
     study.restore()
     assert (
-        "warning: the numbers below may be wrong: params.yaml, models and metrics come from different runs:\n" in said
+        "warning: the numbers below may be wrong: params.yaml, models and metrics come from different runs:\n" in output
     )
-    assert "data/predictions/0.001: changed since " in said
+    assert "data/predictions/0.001: changed since " in output
 
 
 @pytest.mark.parametrize("change", [{"report": {"language": "id"}}, {"report": {"margin": 0.02}}, {"lr": 0.001}])
-def test_what_changes_no_classifier_refuses_none(study: Study, change: dict[str, Any]) -> None:
+def test_a_change_that_affects_no_classifier_refuses_none(study: Study, change: dict[str, Any]) -> None:
     paths = Paths(study.root)
     edited(**change)(study)
     paths.params.write_text("# a comment\n" + paths.params.read_text())
@@ -293,22 +293,22 @@ def test_what_changes_no_classifier_refuses_none(study: Study, change: dict[str,
     study.restore()
 
 
-def test_a_classifier_that_is_named_needs_no_report_of_it(study: Study) -> None:
+def test_a_named_classifier_needs_no_report_about_it(study: Study) -> None:
     paths = Paths(study.root)
     edited(lr=1e-4, weighting="f1", ensemble="single")(study)
     one_run.check(load(paths.params), paths, focus=False)
     study.restore()
 
 
-def test_the_command_refuses_an_edit_and_a_replaced_model(study: Study, tmp_path: Path) -> None:
+def test_classify_refuses_edited_params_and_a_replaced_model(study: Study, tmp_path: Path) -> None:
     Image.new("RGB", (48, 48)).save(tmp_path / "1.bmp")
     edited(lr=1e-4)(study)
-    said = study.run("wen", "classify", str(tmp_path / "1.bmp"), fails=True)
+    text = study.run("wen", "classify", str(tmp_path / "1.bmp"), fails=True)
     study.restore()
     assert (
-        "from different runs:\n  params.yaml: lr is 0.0001, but the report is about 0.001\n`dvc repro` updates" in said
+        "from different runs:\n  params.yaml: lr is 0.0001, but the report is about 0.001\n`dvc repro` updates" in text
     )
-    assert "1.bmp" not in said
+    assert "1.bmp" not in text
     overwritten("models/0.001/1.safetensors", "models/0.001/0.safetensors")(study)
     with pytest.raises(WenError, match=r"models/0.001/1.safetensors: not the model recorded by DVC"):
         run(study, str(tmp_path / "1.bmp"))
@@ -369,7 +369,7 @@ def test_a_classifier_answers_without_torch_and_the_second_time_with_equal_bytes
     assert classified(study, "--members", *name) == (first, set())
 
 
-def test_two_classifiers_are_kept_and_the_disk_holds_no_more(
+def test_the_cache_keeps_only_the_last_two_classifiers(
     study: Study, kept: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     rows = {}
@@ -383,7 +383,7 @@ def test_two_classifiers_are_kept_and_the_disk_holds_no_more(
     assert capfd.readouterr().out == rows["single 0.001-1"]
 
 
-def test_a_classifier_that_is_kept_is_refused_if_its_model_is_not_the_studys(study: Study, kept: Path) -> None:
+def test_a_cached_classifier_is_refused_if_its_model_is_not_the_study_s(study: Study, kept: Path) -> None:
     run(study, *cells(study))
     assert list(kept.iterdir())
     model = study.root / "models/0.001/0.safetensors"
@@ -397,7 +397,7 @@ def test_a_classifier_that_is_kept_is_refused_if_its_model_is_not_the_studys(stu
         model.write_bytes(content)
 
 
-def test_a_published_system_is_refused_with_what_classifies(study: Study) -> None:
+def test_a_published_system_is_refused_with_the_classifiers_to_use(study: Study) -> None:
     cell = pd.read_csv(study.root / "data/index.csv", dtype=str).path[0]
     found = study.run("wen", "classify", cell, "--classifier", "system baby2022/vote-x", fails=True)
     assert "a published system, of which a study keeps predictions and no model" in found

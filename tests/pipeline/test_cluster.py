@@ -60,7 +60,7 @@ def study(folders: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactor
     return study
 
 
-def test_images_that_are_spread_over_a_cluster_are_classified_as_here(serial: Study, cluster: Cluster) -> None:
+def test_images_classified_on_a_cluster_get_the_same_probabilities(serial: Study, cluster: Cluster) -> None:
     images = sorted(str(path) for path in (serial.root / "data/synthetic").rglob("*.bmp"))
     listed = ["wen", "classify", *images, str(serial.root / "params.yaml"), "--format", "csv", "--members"]
     user = Study(serial.root, Path(serial.env["HOME"]))

@@ -1,4 +1,4 @@
-"""A study of images that somebody brought: neither git nor DVC holds them. Up to the features."""
+"""A study, up to the features, of imported images, which neither git nor DVC stores."""
 
 import re
 import time
@@ -78,7 +78,7 @@ def test_an_experiment_in_a_temporary_folder_prepares_the_images_again(brought: 
         ("backbone", "weights", "nowhere.pth", "backbone.weights: no such file:"),
     ],
 )
-def test_a_wrong_parameter_is_told_before_anything_is_deleted(
+def test_a_wrong_parameter_is_refused_before_anything_is_deleted(
     brought: Study, section: str, key: str, value: str, message: str
 ) -> None:
     def outputs() -> dict[str, bytes]:

@@ -37,7 +37,7 @@ def session(study: Study, monkeypatch: pytest.MonkeyPatch, folder: Path, **param
         exec(cell, names)
 
 
-def test_a_second_session_goes_on_where_the_first_ended_and_the_results_are_pushed(
+def test_a_second_session_continues_the_first_and_pushes_the_results(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store = tmp_path / "store"
@@ -60,7 +60,7 @@ def test_a_second_session_goes_on_where_the_first_ended_and_the_results_are_push
     assert pushed == (work / "metrics/headline.json").read_text()
 
 
-def test_a_notebook_without_a_repository_says_what_to_fill_in() -> None:
+def test_without_a_repository_the_notebook_says_what_to_fill_in() -> None:
     names: dict[str, Any] = {}
     exec(CELLS[0], names)
     with pytest.raises(ValueError, match="REPOSITORY is empty: fill in the first cell"):

@@ -133,8 +133,8 @@ def test_a_study_of_a_laboratory(new: Study, cnmc: Path) -> None:
             rows.append({"file": name, "label": kind, "patient": patient})
     pd.DataFrame(rows).to_csv(new.root / "lab/cells.csv", index=False)
     script = block("docs/STUDY.md", "DATA=lab", {"dvc repro": "dvc repro split"})
-    assert "48 images" in (said := typed(new, script))
-    assert "split" in new.stages_run(said)
+    assert "48 images" in (output := typed(new, script))
+    assert "split" in new.stages_run(output)
     start_again(new)
 
 
@@ -216,9 +216,9 @@ def test_an_array_job_trains_one_model_in_a_clone(tmp_path: Path, tmp_path_facto
     typed(study, script, SLURM_ARRAY_TASK_ID="1", SLURM_SUBMIT_DIR=str(study.root))
     assert not list((study.root / ".dvc/tmp").glob("clone-*"))
     del study.env["SLURM_SUBMIT_DIR"]
-    said = study.run("dvc", "repro", "predict-fold@0.001-1")
-    assert study.stages_run(said) == ["code"]
-    assert "Stage 'train-fold@0.001-1' is cached" in said
+    output = study.run("dvc", "repro", "predict-fold@0.001-1")
+    assert study.stages_run(output) == ["code"]
+    assert "Stage 'train-fold@0.001-1' is cached" in output
 
 
 def test_a_kaggle_session_without_internet(new: Study, cnmc: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`make record` on tiny studies of made-up cells: what it writes, that it goes on, and what it says without images."""
+"""`make record` on tiny studies of made-up cells: its page, its resumption, and its errors."""
 
 import json
 import shutil
@@ -49,29 +49,29 @@ def data(project: Study) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def begun(project: Study, data: tuple[str, str]) -> str:
-    """What it prints for the first of the studies, which is the only one that is there."""
+def first_output(project: Study, data: tuple[str, str]) -> str:
+    """Output of `make record` for the first study, the only one that exists then."""
     return record(project, *data, "--only", "by-image")
 
 
-def test_without_images_it_says_what_is_missing_and_where_to_put_it(project: Study) -> None:
+def test_make_record_without_images_says_what_is_missing_and_where_to_put_it(project: Study) -> None:
     before = sorted((project.root / "build").rglob("*"))
-    for given, said in (((), "none are given"), (("--data", "nowhere"), "there is no nowhere")):
+    for given, problem in (((), "none are given"), (("--data", "nowhere"), "there is no nowhere")):
         output = record(project, *given, fails=True)
-        assert f"make record needs images of C-NMC 2019, and {said}" in output
+        assert f"make record needs images of C-NMC 2019, and {problem}" in output
         assert "make record DATA=FOLDER|ZIP" in output
         assert "Traceback" not in output
     assert sorted((project.root / "build").rglob("*")) == before
 
 
-def test_it_makes_each_study_once_and_writes_them_side_by_side(
-    project: Study, data: tuple[str, str], begun: str
+def test_each_study_of_the_record_is_run_once_and_all_are_on_one_page(
+    project: Study, data: tuple[str, str], first_output: str
 ) -> None:
     page = project.root / "docs/results/README.md"
     assert "1 of the 3 studies of bench/record.yaml (by-image-flips, fold_1-tested: not run yet)" in page.read_text()
     output = record(project, *data)
     by_image, flips = output.split("by-image-flips: dvc repro")
-    assert len(project.stages_run(begun)) > 10
+    assert len(project.stages_run(first_output)) > 10
     assert project.stages_run(by_image) == ["code"]
     flips, fold = flips.split("fold_1-tested: dvc repro")
     assert not [stage for stage in project.stages_run(flips) if stage.startswith("train")]  # of the other's models
@@ -90,8 +90,8 @@ def test_it_makes_each_study_once_and_writes_them_side_by_side(
     assert not [path for path in page.parent.rglob("*.svg") if "<image" in path.read_text()]
 
 
-@pytest.mark.usefixtures("begun")
-def test_it_goes_on_at_no_other_commit_than_it_began_at(project: Study, data: tuple[str, str]) -> None:
+@pytest.mark.usefixtures("first_output")
+def test_a_record_begun_at_another_commit_is_refused(project: Study, data: tuple[str, str]) -> None:
     (project.root / "src/wen/new.py").touch()
     assert "make record is of a commit, and these differ from it" in record(project, *data, fails=True)
     project.run("git", "add", "src")
@@ -100,15 +100,17 @@ def test_it_goes_on_at_no_other_commit_than_it_began_at(project: Study, data: tu
     project.run("git", "reset", "--quiet", "--hard", "HEAD~")
 
 
-@pytest.mark.usefixtures("begun")
-def test_it_goes_on_with_no_other_images_or_configuration(project: Study, data: tuple[str, str]) -> None:
+@pytest.mark.usefixtures("first_output")
+def test_a_record_begun_with_other_images_or_another_configuration_is_refused(
+    project: Study, data: tuple[str, str]
+) -> None:
     where = project.root.parent
     (where / "others").mkdir()
-    said = record(project, "--data", str(where / "others"), "--only", "by-image", fails=True)
-    assert "by-image: begun with" in said
+    output = record(project, "--data", str(where / "others"), "--only", "by-image", fails=True)
+    assert "by-image: begun with" in output
     (where / "record.yaml").write_text("by-image: {seed: 7}\n")
-    said = record(project, *data, "--configurations", str(where / "record.yaml"), fails=True)
-    assert "by-image: begun with" in said
+    output = record(project, *data, "--configurations", str(where / "record.yaml"), fails=True)
+    assert "by-image: begun with" in output
 
 
 def test_a_page_of_studies_that_were_run_in_another_way_says_how(project: Study) -> None:
@@ -120,9 +122,9 @@ def test_a_page_of_studies_that_were_run_in_another_way_says_how(project: Study)
 
 
 def test_a_study_that_is_not_at_hand_keeps_its_rows_and_how_it_was_run(
-    project: Study, data: tuple[str, str], begun: str
+    project: Study, data: tuple[str, str], first_output: str
 ) -> None:
-    assert begun
+    assert first_output
     record(project, *data)
     target, elsewhere = project.root.parent / "kept", project.root.parent / "elsewhere"
     shutil.copytree(project.root / "docs/results", target)
@@ -135,8 +137,8 @@ def test_a_study_that_is_not_at_hand_keeps_its_rows_and_how_it_was_run(
     assert before[before.index("## The studies") :] == after[after.index("## The studies") :]
 
 
-def test_rows_of_an_earlier_page_with_other_columns_are_not_mixed_with_these(project: Study, begun: str) -> None:
-    assert begun
+def test_rows_of_an_earlier_page_with_other_columns_are_not_mixed_with_these(project: Study, first_output: str) -> None:
+    assert first_output
     target = project.root.parent / "columns"
     shutil.copytree(project.root / "docs/results", target)
     rows = target / "by-image/rows.json"

@@ -31,10 +31,10 @@ TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
 
 
 def free_ports() -> tuple[str, str]:
-    with socket.socket() as own, socket.socket() as other:
-        own.bind(("127.0.0.1", 0))
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))
-        return str(own.getsockname()[1]), str(other.getsockname()[1])
+        return str(one.getsockname()[1]), str(other.getsockname()[1])
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ class TestHere:
         assert "Traceback" not in output
         assert {path.parent.name for path in (study.root / "models").glob("*/1.safetensors")} == {"0.001", "0.0001"}
 
-    def test_when_mended_only_the_failed_model_is_run_and_the_bytes_are_those_of_dvc_repro(
+    def test_once_repaired_only_the_failed_model_is_run_with_the_bytes_of_dvc_repro(
         self, study: Study, serial: Study
     ) -> None:
         shutil.rmtree(study.root / ".checkpoints/0.001")
@@ -117,7 +117,7 @@ class TestHere:
         same(study, serial)
         assert not list((study.root / ".dvc/tmp").glob("wen-*"))
 
-    def test_what_the_cache_has_is_taken_from_there_also_by_rays_client_and_after_half_a_dvc_lock(
+    def test_cached_outputs_are_reused_also_by_rays_client_and_after_half_a_dvc_lock(
         self, study: Study, serial: Study, head: str
     ) -> None:
         for folder in ("models/0.001", "data/predictions/0.001", "logs"):

@@ -1,4 +1,4 @@
-"""The cache, and a store elsewhere: what is there is used, what is damaged is not. On one model of a tiny study."""
+"""DVC's cache and a remote store are used and damage in them is detected, for one model of a tiny study."""
 
 import re
 import subprocess
@@ -97,9 +97,9 @@ def test_a_damaged_file_of_the_cache_is_found_and_made_again(trained: Study, tmp
     (trained.root / MODEL).unlink()
     trained.run("dvc", "checkout", MODEL)
     assert (trained.root / MODEL).read_bytes() != good  # DVC took it for whole
-    assert "1 of" in (said := trained.run("wen", "verify", fails=True))
-    assert MODEL in said
-    assert "Traceback" not in said
+    assert "1 of" in (output := trained.run("wen", "verify", fails=True))
+    assert MODEL in output
+    assert "Traceback" not in output
     assert STAGE in trained.stages_run(trained.run("dvc", "repro", STAGE))
     assert (trained.root / MODEL).read_bytes() == good
     trained.run("wen", "verify")
@@ -108,7 +108,7 @@ def test_a_damaged_file_of_the_cache_is_found_and_made_again(trained: Study, tmp
 @pytest.mark.parametrize(
     "second", [["dvc", "repro"], ["dvc", "exp", "run", "--set-param", "lr=1e-4"]], ids=["repro", "exp run"]
 )
-def test_of_two_at_once_the_second_refuses_and_the_first_ends_well(trained: Study, second: list[str]) -> None:
+def test_a_second_run_at_the_same_time_is_refused_and_the_first_succeeds(trained: Study, second: list[str]) -> None:
     good = (trained.root / MODEL).read_bytes()
     first = subprocess.Popen(
         ["dvc", "repro", "--force", "--single-item", STAGE], cwd=trained.root, env=trained.env,
@@ -116,10 +116,10 @@ def test_of_two_at_once_the_second_refuses_and_the_first_ends_well(trained: Stud
     )  # fmt: skip
     while "Running stage" not in first.stdout.readline():  # type: ignore[union-attr]
         assert first.poll() is None
-    said = trained.run(*second, "--", STAGE, fails=True)
+    refusal = trained.run(*second, "--", STAGE, fails=True)
     output, _ = first.communicate(timeout=120)
     assert first.returncode == 0, output
-    assert "is busy" in said or "Unable to acquire lock" in said
+    assert "is busy" in refusal or "Unable to acquire lock" in refusal
     assert (trained.root / MODEL).read_bytes() == good
     trained.run("git", "checkout", "--quiet", "--", ".")
     assert "up to date" in trained.run("dvc", "repro", STAGE)

@@ -46,7 +46,7 @@ def test_the_study_runs_once_and_then_has_nothing_to_do(study: Study) -> None:
     assert (study.root / "dvc.lock").read_bytes() == lock
 
 
-def test_metrics_show_is_the_result_table_and_a_short_one_of_the_main_rows(study: Study) -> None:
+def test_metrics_show_prints_the_result_table_and_a_short_one_of_the_main_rows(study: Study) -> None:
     header, *rows = (line.split() for line in study.run("dvc", "metrics", "show").splitlines())
     assert {"accuracy", "kappa", "auc"} <= set(header)
     paths = [row[0].removeprefix("metrics/") for row in rows]
@@ -194,7 +194,7 @@ def test_the_terminal_shows_the_table_and_where_the_report_is(study: Study) -> N
     assert re.search(r"time spent: train-fold, \d+\.\d min in 4 run", output)
 
 
-def test_what_is_in_focus_reruns_only_the_report(study: Study) -> None:
+def test_another_focus_reruns_only_the_report(study: Study) -> None:
     output = study.run("dvc", "exp", "run", "--set-param", "lr=1e-4", "--set-param", "weighting=f1")
     assert study.stages_run(output) == ["code", "report"]
     assert study.row("headline.json") == study.row("inter/0.0001/f1.json")
@@ -211,7 +211,7 @@ def test_ensemble_parameters_retrain_nothing(study: Study) -> None:
     assert not (study.root / "metrics/intra/leak_free-f1.json").exists()
 
 
-def test_a_longer_grid_trains_its_new_rates_alone_and_a_shorter_one_nothing(study: Study) -> None:
+def test_a_longer_grid_trains_only_its_new_rates_and_a_shorter_one_none(study: Study) -> None:
     study.restore()
     before = intra_metrics(study)
     ran = study.stages_run(study.run("dvc", "exp", "run", "--set-param", "lr_grid=[0.001, 0.0001, 0.00001]"))
@@ -230,7 +230,7 @@ def intra_metrics(study: Study) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (study.root / "metrics/intra").iterdir()}
 
 
-def test_a_grid_that_dvc_yaml_has_no_places_for_says_what_to_type_and_then_has_them(study: Study) -> None:
+def test_a_grid_too_long_for_dvc_yaml_is_refused_with_the_command_that_extends_it(study: Study) -> None:
     rates = ["0.001", "0.0001", "1e-05", "0.01", "0.003"]
     refused = study.run("dvc", "exp", "run", "--set-param", f"lr_grid=[{', '.join(rates)}]", fails=True)
     assert f"run `wen grid {' '.join(rates)}`" in refused
@@ -245,7 +245,7 @@ def test_a_grid_that_dvc_yaml_has_no_places_for_says_what_to_type_and_then_has_t
 
 
 @pytest.mark.parametrize("names", ["[colour]", "[]"])
-def test_other_baselines_retrain_nothing_and_leave_nothing_of_those_before(study: Study, names: str) -> None:
+def test_other_baselines_retrain_nothing_and_replace_the_outputs_of_the_former_ones(study: Study, names: str) -> None:
     study.restore()
     output = study.run("dvc", "exp", "run", "--set-param", f"baselines={names}")
     assert set(study.stages_run(output)) == {"code", "baselines", "repeats", "report"}
@@ -276,7 +276,7 @@ def test_plots_are_drawn_and_two_experiments_are_overlaid(study: Study) -> None:
     shutil.rmtree(study.root / "compared")
 
 
-def test_back_at_the_commit_nothing_reruns(study: Study) -> None:
+def test_after_a_return_to_the_commit_nothing_reruns(study: Study) -> None:
     study.restore()
     assert study.stages_run(study.run("dvc", "repro")) == ["code"]
 
@@ -290,7 +290,7 @@ def weigh(root: Path, power: int) -> None:
     file.write_text(text.replace(line, line.replace("\n", f" ** {power}\n")))
 
 
-def test_a_clone_beside_and_a_queued_experiment_compute_with_their_own_code(study: Study, tmp_path: Path) -> None:
+def test_a_second_clone_and_a_queued_experiment_run_their_own_code(study: Study, tmp_path: Path) -> None:
     """All by the `wen` of one environment, which is that of the study."""
     target = "ensemble-inter@0.001"
     study.run("git", "clone", "--quiet", str(study.root), str(tmp_path / "clone"))
@@ -343,15 +343,15 @@ def test_earlier_outputs_of_a_stage_that_failed_come_back_from_the_cache(study: 
     values = tiny_values()
     values["finetune"]["unfreeze_from"] = "blocks.99"
     set_params(study.root, values)
-    said = study.run("dvc", "repro", "--single-item", "train-fold@0.001-0", fails=True)
+    output = study.run("dvc", "repro", "--single-item", "train-fold@0.001-0", fails=True)
     study.run("dvc", "checkout")
     after = model.read_bytes()
     study.restore()
-    assert "finetune.unfreeze_from" in said
+    assert "finetune.unfreeze_from" in output
     assert after == before
 
 
-def test_another_split_runs_all_that_sees_training_images(study: Study) -> None:
+def test_another_split_reruns_every_stage_that_reads_training_images(study: Study) -> None:
     values = tiny_values()
     values["split"]["unit"] = "subject"
     set_params(study.root, values)
@@ -390,10 +390,10 @@ def test_bad_parameters_end_in_one_line_without_a_traceback(study: Study) -> Non
     values = tiny_values()
     values["split"]["unit"] = "patient"
     set_params(study.root, values)
-    alone = study.run("wen", "split", fails=True)
+    direct = study.run("wen", "split", fails=True)
     in_dvc = study.run("dvc", "repro", fails=True)
     study.restore()
-    assert alone.splitlines() == ["error: params.yaml: split.unit: should be 'image' or 'subject', found 'patient'"]
+    assert direct.splitlines() == ["error: params.yaml: split.unit: should be 'image' or 'subject', found 'patient'"]
     assert "split.unit" in in_dvc
     assert "Traceback" not in in_dvc
 
@@ -445,8 +445,8 @@ def test_on_a_full_disk_every_stage_ends_with_a_sentence_and_leaves_all_as_it_wa
         python -P -c "$@" > /dev/null
         test "$(files)" = "$before"
     """
-    said = study.run(*own_mounts(), script, "sh", ONE_BY_ONE, *STAGES)
-    ends = [line for line in said.splitlines() if not line.startswith("on cpu: ")]
+    output = study.run(*own_mounts(), script, "sh", ONE_BY_ONE, *STAGES)
+    ends = [line for line in output.splitlines() if not line.startswith("on cpu: ")]
     assert ends == ["error: a file: No space left on device; no partial output was written", "ended with 1"] * len(
         STAGES
     )
@@ -468,15 +468,15 @@ def test_a_signal_during_training_ends_dvc_within_seconds_and_says_how_to_go_on(
         assert process.poll() is None
         time.sleep(0.1)
     os.killpg(process.pid, number)  # as a terminal and a scheduler do
-    said, _ = process.communicate(timeout=15)
+    output, _ = process.communicate(timeout=15)
     checkpoint.unlink()
     study.restore()
     assert process.returncode
-    assert f"stopped by {number.name}; `dvc repro` resumes each training from its last finished epoch" in said
-    assert "Traceback" not in said
+    assert f"stopped by {number.name}; `dvc repro` resumes each training from its last finished epoch" in output
+    assert "Traceback" not in output
 
 
-def test_weights_that_are_no_numbers_end_the_study_before_anything_is_trained(study: Study, tmp_path: Path) -> None:
+def test_nonfinite_weights_end_the_study_before_anything_is_trained(study: Study, tmp_path: Path) -> None:
     weights = load_file(study.root / "models/backbone.safetensors")
     weights["bn2.weight"][3] = float("nan")
     save_file(weights, tmp_path / "spoiled.safetensors")

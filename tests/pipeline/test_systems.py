@@ -28,13 +28,13 @@ class TestTwoSystems:
     @pytest.fixture(scope="class")
     @classmethod
     def study(cls, tmp_path_factory: pytest.TempPathFactory) -> Study:
-        """A finished study, and then two systems."""
+        """A finished study to which two systems are added."""
         study = finished_study(tmp_path_factory, "systems")
         values = YAML(typ="safe").load(study.root / "params.yaml")
         set_params(study.root, values | TWO)
         return study
 
-    def test_they_run_beside_a_study_of_which_nothing_else_runs_again(self, study: Study) -> None:
+    def test_published_systems_run_without_rerunning_the_study(self, study: Study) -> None:
         stages = study.stages_run(study.run("dvc", "repro"))
         network, systems = "network@tf_efficientnet_lite0", ["system@baby2022", "system@wibowo2024"]
         assert [stage for stage in stages if stage != "systems"] == ["code", network, *systems, "report"]
@@ -47,13 +47,13 @@ class TestTwoSystems:
         assert study.stages_run(output) == ["code", "system@wibowo2024", "report"]
         study.restore()
 
-    def test_other_code_of_one_reruns_it_alone(self, study: Study) -> None:
+    def test_a_change_of_one_system_s_code_reruns_only_that_system(self, study: Study) -> None:
         path = study.root / "src/wen/systems/published/baby2022.py"
         path.write_text(path.read_text().replace('voting="soft"', 'voting="soft", weights=[1, 1, 2]'))
         assert study.stages_run(study.run("dvc", "repro")) == ["code", "system@baby2022", "report"]
         study.restore()
 
-    def test_side_by_side_they_leave_the_same_bytes(self, study: Study) -> None:
+    def test_systems_run_in_parallel_write_the_same_bytes(self, study: Study) -> None:
         expected = outputs(study)
         cache = study.root / ".dvc/cache/runs"
         cache.rename(cache.with_name("other"))  # else they would be fetched
@@ -67,7 +67,7 @@ class TestTwoSystems:
         assert outputs(study) == expected
         assert study.stages_run(study.run("dvc", "repro")) == ["code"]
 
-    def test_one_without_weights_is_skipped_and_the_study_goes_on(self, study: Study, tmp_path: Path) -> None:
+    def test_a_system_without_weights_is_skipped_and_the_study_continues(self, study: Study, tmp_path: Path) -> None:
         values = YAML(typ="safe").load(study.root / "params.yaml")
         set_params(study.root, values | {"systems": {"ullah2021": {}}, "pretrained": {"vgg16": str(tmp_path / "none")}})
         output = study.run("dvc", "repro")

@@ -36,7 +36,9 @@ def project(tmp_path: Path) -> Study:
     ],
     ids=str,
 )
-def test_output_and_exit_code_are_those_of_the_installed_command(project: Study, command: list[str], code: int) -> None:
+def test_a_warm_command_has_the_output_and_exit_code_of_the_installed_one(
+    project: Study, command: list[str], code: int
+) -> None:
     warmed, installed = (
         subprocess.run(command, cwd=project.root, env=env, capture_output=True, check=False)
         for env in (warm.variables(project.env), project.env)
@@ -45,11 +47,11 @@ def test_output_and_exit_code_are_those_of_the_installed_command(project: Study,
     assert (warmed.returncode, installed.returncode) == (code, code)
 
 
-def test_the_code_is_that_of_the_study(project: Study) -> None:
+def test_a_warm_command_runs_the_code_of_the_study(project: Study) -> None:
     assert project.run("wen", "check") == f"the code of {project.root / 'src/wen/cli.py'}\n"
 
 
-def test_standard_input_is_the_caller_s(project: Study) -> None:
+def test_a_warm_command_reads_the_caller_s_standard_input(project: Study) -> None:
     (project.root / "src/wen/cli.py").write_text("def main():\n    print(input()[::-1])\n")
     env = warm.variables(project.env)
     done = subprocess.run(["wen"], cwd=project.root, env=env, input=b"abc", capture_output=True, check=True)

@@ -199,7 +199,7 @@ def same(study: Study, serial: Study) -> None:
         assert files == {path.relative_to(study.root) for path in (study.root / folder).rglob("*") if path.is_file()}
         for path in files:
             assert (study.root / path).read_bytes() == (serial.root / path).read_bytes(), path
-    locks = [YAML(typ="safe").load((own.root / "dvc.lock").read_text())["stages"] for own in (study, serial)]
+    locks = [YAML(typ="safe").load((project.root / "dvc.lock").read_text())["stages"] for project in (study, serial)]
     assert [lock.pop("report")["cmd"] for lock in locks] == ["wen report"] * 2
     assert locks[0] == locks[1]
     assert study.stages_run(study.run("dvc", "repro")) == ["code"]

@@ -134,16 +134,16 @@ def _serve(folder: str) -> tuple[str, list[str]]:
     workers: list[int | socket.socket] = [0]
     running: dict[int, Running] = {}
     while workers:
-        links = [own.link for own in running.values() if own.link]
+        links = [job.link for job in running.values() if job.link]
         ready, _, _ = select.select([listener, *workers, *running, *links], [], [])
         workers = [worker for worker in workers if worker not in ready]  # which say nothing until they end
-        for ended, own in list(running.items()):
+        for ended, job in list(running.items()):
             if ended in ready:
-                own.answer()
+                job.answer()
                 os.close(ended)
                 del running[ended]
-            elif own.link in ready:
-                own.stop()
+            elif job.link in ready:
+                job.stop()
         if listener in ready:
             link, _ = listener.accept()
             streams, request = _request(link)

@@ -66,7 +66,7 @@ def stage_1(
         (40, {"batch_size": 16, "schedule": "cosine", "weight_decay": 0.5, "label_smoothing": 0.2, "ema": 0.8}),
     ],
 )
-def test_they_are_the_heads_of_stage_1(
+def test_heads_trained_together_are_the_heads_of_stage_1(
     tmp_path: Path, values: dict[str, Any], data: tuple[np.ndarray, np.ndarray], patience: int, train: dict[str, Any]
 ) -> None:
     values["lr_grid"] = [0.1, 0.01]
@@ -86,7 +86,7 @@ def test_they_are_the_heads_of_stage_1(
     assert len(epochs) > 1 or "ema" in train  # the best of each is another one
 
 
-def test_features_that_give_no_finite_loss_end_in_a_message(
+def test_features_without_a_finite_loss_are_refused_with_a_message(
     values: dict[str, Any], data: tuple[np.ndarray, np.ndarray]
 ) -> None:
     params = Params.model_validate(values)

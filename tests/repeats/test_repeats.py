@@ -65,7 +65,7 @@ def test_no_person_and_no_copy_is_on_both_sides_of_any_boundary_of_a_split_by_su
     for repeat in range(10):
         cells = draw_split(found, "subject", repeat).set_index("id")
         side = cells.part + cells.fold.astype(str)
-        assert cells.groupby("subject").apply(lambda own, side=side: side[own.index].nunique()).max() == 1
+        assert cells.groupby("subject").apply(lambda group, side=side: side[group.index].nunique()).max() == 1
         assert (side[found.copies.one].to_numpy() == side[found.copies.other].to_numpy()).all()
         tests.add(tuple(cells.index[cells.part == "test"]))
     assert len(tests) > 5
@@ -83,13 +83,13 @@ def test_equal_studies_give_equal_bytes_however_many_splits_are_studied_at_once(
     params, paths = study
     params = params.model_copy(update={"repeats": Repeats(image=1, subject=2)})
     stage.run(params, paths, "cpu")
-    alone = paths.repeats.read_bytes()
+    serial = paths.repeats.read_bytes()
     several = params.model_copy(update={"compute": params.compute.model_copy(update={"threads": 2})})
     stage.run(several, paths, "cpu")
-    assert paths.repeats.read_bytes() == alone
+    assert paths.repeats.read_bytes() == serial
 
 
-def test_it_has_a_row_for_each_classifier_on_each_split(study: tuple[Params, Paths]) -> None:
+def test_the_table_has_a_row_for_each_classifier_on_each_split(study: tuple[Params, Paths]) -> None:
     params, paths = study
     stage.run(params, paths, "cpu")
     rows = table.read(paths.repeats)
@@ -112,12 +112,12 @@ def test_measures_are_scikit_learns_of_a_plain_average_by_hand(
     params = params.model_copy(update={"predict": Predict(tta=tta)})
     stage.run(params, paths, "cpu")
     rows, found = table.read(paths.repeats), material(params, paths)
-    cells, own = draw_split(found, "image", 0), params_of_repeat(found.params, "image", 0)
+    cells, repeat_params = draw_split(found, "image", 0), params_of_repeat(found.params, "image", 0)
     tests, label = np.flatnonzero(cells.part == "test"), cells.label.to_numpy()
     of_folds = []
     for fold in params.folds:
         parts = (np.flatnonzero((cells.fold >= 0) & (cells.fold != fold)), np.flatnonzero(cells.fold == fold))
-        weight = heads.train(own, fold, found.values[0], label, parts)
+        weight = heads.train(repeat_params, fold, found.values[0], label, parts)
         assert len(found.values) == views
         of_folds += [heads.probability(weight, values[tests])[:, 1] for values in found.values]
     copied = set(found.copies.one) | set(found.copies.other)
@@ -139,7 +139,7 @@ def test_measures_are_scikit_learns_of_a_plain_average_by_hand(
         np.testing.assert_allclose(row[list(table.MEASURES)].astype(float), expected, atol=1e-6)
 
 
-def test_zero_switches_a_kind_of_split_off_and_two_zeros_need_nothing(
+def test_zero_repeats_switch_a_kind_of_split_off_and_two_zeros_read_no_features(
     tmp_path: Path, study: tuple[Params, Paths], values: dict[str, Any]
 ) -> None:
     params, paths = study
@@ -166,7 +166,7 @@ def test_draws_that_give_no_split_are_left_out_and_counted(
     assert "1 independent groups of negative images are too few" in printed
 
 
-def test_a_test_set_of_nothing_but_copies_has_no_row_without_copies(study: tuple[Params, Paths]) -> None:
+def test_a_test_set_of_copies_alone_has_no_row_without_copies(study: tuple[Params, Paths]) -> None:
     params, paths = study
     cells = read_index(paths)
     cells.assign(pixels=cells.label).to_csv(paths.index, index=False)  # two cells, over and over
