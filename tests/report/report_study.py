@@ -123,11 +123,11 @@ def _model(params: Params, paths: Paths, table: pd.DataFrame, member: Member, sk
     rng = np.random.default_rng(seed_for(params.seed, known, member.fold, what="made up"))
     arrays: dict[str, np.ndarray] = {}
     validates = (table.part == "development") & (table.fold == member.fold)
-    for name, own in (("validation", table[validates]), ("test", table[table.part == "test"])):
-        shared = np.random.default_rng(len(own)).normal(size=len(own))  # what makes a cell hard for every model
-        logit = skill * (2 * own.label - 1) + 0.7 * shared + 0.7 * rng.normal(size=len(own))
-        arrays[f"{name}_id"] = own.id.to_numpy().astype(str)
-        arrays[f"{name}_label"] = own.label.to_numpy()
+    for name, rows in (("validation", table[validates]), ("test", table[table.part == "test"])):
+        shared = np.random.default_rng(len(rows)).normal(size=len(rows))  # what makes a cell hard for every model
+        logit = skill * (2 * rows.label - 1) + 0.7 * shared + 0.7 * rng.normal(size=len(rows))
+        arrays[f"{name}_id"] = rows.id.to_numpy().astype(str)
+        arrays[f"{name}_label"] = rows.label.to_numpy()
         arrays[f"{name}_probability"] = 1 / (1 + np.exp(-2 * logit.to_numpy()))
     arrays["test_map"] = rng.normal(size=(len(arrays["test_id"]), 2, 2)).astype(np.float16)
     origin = ("", 0) if member.baseline or member.system else (("head", 3), ("finetune", 2))[member.fold % 2]

@@ -65,7 +65,7 @@ def test_an_experiment_stands_beside_as_a_branch_does(by_subject: tuple[Params, 
 
 
 @pytest.mark.parametrize("case", ["no such revision", "no study", "other images", "another version", "not valid JSON"])
-def test_what_cannot_stand_beside_gets_a_sentence_and_the_page_is_written_without_it(
+def test_a_study_that_cannot_be_compared_is_left_out_with_a_sentence(
     by_subject: tuple[Params, Paths], capsys: pytest.CaptureFixture[str], case: str
 ) -> None:
     params, paths = by_subject

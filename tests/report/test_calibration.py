@@ -121,7 +121,7 @@ def test_the_model_card_has_the_calibration_of_the_classifier_in_focus(page_of: 
     assert f"ECE {ece:.3f}" in (paths.report / "model-card.md").read_text(encoding="utf-8")
 
 
-def test_thresholds_are_chosen_without_a_look_at_the_test_set(make_study: MakeStudy) -> None:
+def test_thresholds_are_chosen_without_the_test_set(make_study: MakeStudy) -> None:
     study = gather(*make_study())
     chosen = [at["threshold"] for at in decisions.measure(study)["thresholds"].values()]
     label, probability = decisions.on_validation(study.focus)
@@ -137,7 +137,7 @@ def test_thresholds_are_chosen_without_a_look_at_the_test_set(make_study: MakeSt
     assert now["specificity"]["sensitivity"]["value"] == pytest.approx(recall(c))
 
 
-def test_the_page_shows_what_the_option_then_does(make_study: MakeStudy) -> None:
+def test_the_page_shows_the_effect_of_the_temperature_option(make_study: MakeStudy) -> None:
     params, paths = make_study(folds=[0, 1, 2])
     would = calibration.measure(gather(params, paths))
     scaled = params.model_copy(update={"calibration": "temperature"})

@@ -25,20 +25,20 @@ def card(params: Params, paths: Paths) -> tuple[dict[str, Any], str]:
 
 
 @pytest.mark.parametrize("language", ["en", "id"])
-def test_it_has_the_nine_headings_of_mitchell_et_al_in_their_order(page_of: PageOf, language: str) -> None:
+def test_the_model_card_has_the_nine_headings_of_mitchell_et_al_in_their_order(page_of: PageOf, language: str) -> None:
     _, text = card(*page_of(language))
     t = Text(language)
     assert re.findall("^## (.+)$", text, re.M) == [t(f"card.{name}") for name in HEADINGS]
     assert t("synthetic") in text
 
 
-def test_its_figures_in_the_front_matter_are_those_of_the_headline(page_of: PageOf) -> None:
+def test_the_metrics_in_the_front_matter_are_those_of_the_headline(page_of: PageOf) -> None:
     params, paths = page_of()
     front, _ = card(params, paths)
     (model,) = front["model-index"]
     (result,) = model["results"]
     headline = read_json(paths.headline)
-    assert {own["type"]: own["value"] for own in result["metrics"]} == {name: headline[name] for name in MEASURES}
+    assert {item["type"]: item["value"] for item in result["metrics"]} == {name: headline[name] for name in MEASURES}
     assert model["name"] == read_json(paths.evidence)["study"]
 
 
@@ -50,13 +50,15 @@ def test_an_undefined_measure_is_left_out_of_the_front_matter(make_study: MakeSt
         patch.setattr(page, "gather", lambda *_: study)
         page.run(params, paths)
     front, _ = card(params, paths)
-    metrics = {own["type"]: own["value"] for own in front["model-index"][0]["results"][0]["metrics"]}
+    metrics = {item["type"]: item["value"] for item in front["model-index"][0]["results"][0]["metrics"]}
     assert set(metrics) == set(MEASURES) - {"auc"}
     assert all(math.isfinite(value) for value in metrics.values())
 
 
 @pytest.mark.parametrize(("source", "name"), [("synthetic", "Synthetic cells"), ("cnmc", "C-NMC 2019")])
-def test_it_names_licence_library_and_data_as_the_hub_expects(page_of: PageOf, source: str, name: str) -> None:
+def test_the_model_card_names_licence_library_and_data_as_the_hub_expects(
+    page_of: PageOf, source: str, name: str
+) -> None:
     front, text = card(*page_of(source=source))
     dataset = front["model-index"][0]["results"][0]["dataset"]
     assert (front["license"], front["library_name"]) == ("mit", "timm")

@@ -133,7 +133,7 @@ def test_equal_studies_give_equal_files(make_study: MakeStudy) -> None:
     assert [(paths.report / name).read_bytes() for name in names] == first
 
 
-def test_a_study_without_what_a_sentence_is_about_says_nothing_of_it(make_study: MakeStudy) -> None:
+def test_the_chapter_omits_sentences_about_what_the_study_lacks(make_study: MakeStudy) -> None:
     params, paths = make_study(schemes=["uniform"], weighting="uniform", subjects=0)
     page.run(params, paths)
     chapter = (paths.report / "chapter4.tex").read_text(encoding="utf-8")
@@ -143,7 +143,7 @@ def test_a_study_without_what_a_sentence_is_about_says_nothing_of_it(make_study:
     assert read_json(paths.evidence)["hypotheses"]["H4"]["p_adjusted"] is None
 
 
-def test_what_latex_sets_is_unicode_in_word() -> None:
+def test_word_has_the_unicode_characters_that_latex_prints() -> None:
     assert plain("LR 1e-05, 3e-04; -2.6") == "LR 10⁻⁵, 3 · 10⁻⁴; \N{MINUS SIGN}2.6"
     assert plain(r"$w_k = M_k / \sum_i M_i$ (2.20), $w_1$") == "wₖ = Mₖ / Σᵢ Mᵢ (2.20), w₁"
     assert plain("f1_score, leak_free") == "f1_score, leak_free"

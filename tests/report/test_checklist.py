@@ -1,4 +1,4 @@
-"""The reporting checklist: no item is left out in silence."""
+"""The reporting checklist answers every item."""
 
 import re
 from collections import Counter
@@ -17,8 +17,8 @@ LANGUAGES = ["en", "id"]
 
 def test_every_item_of_both_guidelines_is_in_the_checklist_once_and_in_order() -> None:
     numbers: dict[str, list[str]] = {"CLAIM 2024": [], "TRIPOD+AI": []}
-    for own in listed("checklist.yaml", "en"):
-        numbers[own["guideline"]].append(own["item"])
+    for entry in listed("checklist.yaml", "en"):
+        numbers[entry["guideline"]].append(entry["item"])
     assert numbers["CLAIM 2024"] == [str(number) for number in range(1, 45)]
     parts = {"3": 3, "5": 2, "6": 3, "8": 3, "9": 3, "12": 7, "18": 6, "20": 3, "23": 2, "27": 3}
     expected = [
@@ -29,10 +29,10 @@ def test_every_item_of_both_guidelines_is_in_the_checklist_once_and_in_order() -
 
 def test_each_item_is_filled_or_open_or_not_applicable_in_both_languages() -> None:
     for english, indonesian in zip(*(listed("checklist.yaml", language) for language in LANGUAGES), strict=True):
-        for own in (english, indonesian):
-            (state,) = set(checklist.STATES) & set(own)
-            assert own[state]
-            assert own["topic"]
+        for entry in (english, indonesian):
+            (state,) = set(checklist.STATES) & set(entry)
+            assert entry[state]
+            assert entry["topic"]
         assert english.keys() == indonesian.keys()
 
 
@@ -92,16 +92,16 @@ def filled(values: dict[str, Any], of_dataset: dict[str, Any], **changes: Any) -
     return "\n".join(item["text"] for state in items.values() for item in state)
 
 
-@pytest.mark.parametrize(("changes", "said", "unsaid"), SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize(("changes", "present", "absent"), SETTINGS.values(), ids=SETTINGS)
 def test_an_item_says_what_this_study_does(
-    values: dict[str, Any], changes: dict[str, Any], said: tuple[str, ...], unsaid: tuple[str, ...]
+    values: dict[str, Any], changes: dict[str, Any], present: tuple[str, ...], absent: tuple[str, ...]
 ) -> None:
     text = filled(values, {}, **changes)
-    assert [words for words in said if words not in text] == []
-    assert [words for words in unsaid if words in text] == []
+    assert [words for words in present if words not in text] == []
+    assert [words for words in absent if words in text] == []
 
 
-def test_files_that_were_not_used_are_counted(values: dict[str, Any]) -> None:
+def test_the_checklist_counts_files_that_were_not_used(values: dict[str, Any]) -> None:
     kinds = {"archives": {"count": 2, "examples": []}, "other files": {"count": 1, "examples": []}}
     text = filled(values, {"not_read": kinds, "labelled_but_missing": 3})
     assert text.count("3 other files of the data folder were not used") == 2

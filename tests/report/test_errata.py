@@ -26,16 +26,16 @@ def test_every_known_error_of_the_thesis_is_on_the_page_with_the_decision_taken(
     )  # fmt: skip
     entries = listed("errata.yaml", language)
     for place in known:
-        assert any(place in own["place"] for own in entries), place
+        assert any(place in entry["place"] for entry in entries), place
     text = section_of(page_of(language)[1], "errata")
-    for own in entries:
-        assert all(own[column] for column in errata_page.COLUMNS)
-        assert all(own[column] in text for column in ("place", "says", "meant", "decision"))
+    for entry in entries:
+        assert all(entry[column] for column in errata_page.COLUMNS)
+        assert all(entry[column] in text for column in ("place", "says", "meant", "decision"))
     assert all(one["page"] <= other["page"] for one, other in pairwise(entries))
 
 
 def test_the_people_of_table_3_1_add_up() -> None:
-    (table,) = (own for own in listed("errata.yaml", "en") if own["place"] == "3.1, Table 3.1")
+    (table,) = (entry for entry in listed("errata.yaml", "en") if entry["place"] == "3.1, Table 3.1")
     sums = [[int(number) for number in found] for found in re.findall(r"(\d+) \+ (\d+) \+ (\d+)", table["meant"])]
     assert [sum(numbers) for numbers in sums] == [69, 49, 91, 72]
     assert sum(sums[0]) + sum(sums[1]) == 118

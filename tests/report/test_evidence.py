@@ -56,7 +56,7 @@ def test_learning_rates_that_truly_differ_support_h1(make_study: MakeStudy) -> N
     assert evidence["tests"][0]["difference"] > 0.1
 
 
-def test_one_lucky_champion_does_not_support_h1_as_the_thesis_would_have_it(make_study: MakeStudy) -> None:
+def test_one_lucky_champion_does_not_support_h1_unlike_in_the_thesis(make_study: MakeStudy) -> None:
     study = gather(*make_study(skill=0.8, cells=900, folds=FOLDS))
     study.champions("leak_free")[2].probability[:] = study.label  # one run of five without a mistake
     evidence = Evidence(study).gathered()
@@ -84,7 +84,7 @@ def test_h1_is_about_the_runs_of_the_grid_alone(make_study: MakeStudy) -> None:
     assert test["difference"] == pytest.approx(max(means) - min(means))
 
 
-def test_the_tests_that_decide_are_one_of_h1_two_of_h2_and_one_of_h4_and_every_comparison_of_h3(
+def test_one_test_of_h1_two_of_h2_one_of_h4_and_every_comparison_of_h3_decide(
     make_study: MakeStudy,
 ) -> None:
     study = gather(*make_study(skill=0.5))
@@ -107,10 +107,10 @@ def test_the_reading_of_the_headline_does_not_change_which_single_model_decides(
 def decided(study: Study, right: dict[str, float]) -> Evidence:
     """The evidence if classifiers, by the start of their id, are right on so many of the first images."""
     order = np.arange(len(study.label)) / len(study.label)
-    for own in study.classifiers:
+    for classifier in study.classifiers:
         for start, share in right.items():
-            if own.id.startswith(start):
-                own.probability[:] = np.where(order < share, study.label, 1 - study.label)
+            if classifier.id.startswith(start):
+                classifier.probability[:] = np.where(order < share, study.label, 1 - study.label)
     return Evidence(study)
 
 
@@ -137,7 +137,7 @@ def test_h3_is_refuted_by_limits_that_hold_at_once(make_study: MakeStudy) -> Non
         assert verdict("H3", tests, changed)["verdict"] == expected
 
 
-def test_a_test_set_that_cannot_refute_says_so(make_study: MakeStudy) -> None:
+def test_a_test_set_too_small_to_refute_a_hypothesis_is_reported(make_study: MakeStudy) -> None:
     few = decided(gather(*make_study(cells=650)), {"": 1.0}).gathered()
     assert few["images"] == 130
     for key in HYPOTHESES:
@@ -157,7 +157,7 @@ def test_the_control_counts_the_decisions_that_weights_change(make_study: MakeSt
     control = Evidence(study).gathered()["control"]
     assert len(control["rows"]) == 4 * 4
     for row in control["rows"]:
-        weighted = next(own for own in study.classifiers if own.id == row["id"])
+        weighted = next(classifier for classifier in study.classifiers if classifier.id == row["id"])
         average = np.mean([member.test_probability for member in weighted.members], axis=0)
         assert row["changed"] == ((average >= 0.5) != (weighted.probability >= 0.5)).sum()
         assert row["largest"] == pytest.approx(np.abs(average - weighted.probability).max())
@@ -166,11 +166,11 @@ def test_the_control_counts_the_decisions_that_weights_change(make_study: MakeSt
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"), [(0, "weighting changed none of the 130 decisions"), (2, "at most 2 of 130 decisions")]
+    ("changed", "message"), [(0, "weighting changed none of the 130 decisions"), (2, "at most 2 of 130 decisions")]
 )
-def test_a_weighting_that_changes_no_decision_is_said_to_change_none(changed: int, said: str) -> None:
+def test_the_sentence_on_weighting_says_when_no_decision_changes(changed: int, message: str) -> None:
     control = {"rows": [{}], "changed": changed, "images": 130, "largest": 0.01, "p_adjusted": 1.0}
-    assert said in statements.weighting({"control": control, "alpha": 0.05}, 4, Text("en"))
+    assert message in statements.weighting({"control": control, "alpha": 0.05}, 4, Text("en"))
 
 
 def test_the_smallest_difference_of_h1_is_one_number(make_study: MakeStudy) -> None:
@@ -180,17 +180,17 @@ def test_the_smallest_difference_of_h1_is_one_number(make_study: MakeStudy) -> N
 
 def test_schemes_that_decide_alike_on_many_images_do_not_support_h4(make_study: MakeStudy) -> None:
     study = gather(*make_study(cells=6000, report={"bootstrap": 200}))
-    for own in study.classifiers:
-        if own.kind != "single":
-            own.probability[:] = study.label
+    for classifier in study.classifiers:
+        if classifier.kind != "single":
+            classifier.probability[:] = study.label
     assert Evidence(study).gathered()["hypotheses"]["H4"]["verdict"] == "not_supported"
 
 
 def test_schemes_that_decide_alike_on_few_images_leave_h4_undecided(make_study: MakeStudy) -> None:
     study = gather(*make_study(cells=120))
-    for own in study.classifiers:
-        if own.kind != "single":
-            own.probability[:] = study.label
+    for classifier in study.classifiers:
+        if classifier.kind != "single":
+            classifier.probability[:] = study.label
     verdict = Evidence(study).gathered()["hypotheses"]["H4"]
     assert verdict["verdict"] == "undecided"
     assert verdict["smallest"] > 0.01
@@ -200,10 +200,10 @@ def test_schemes_that_decide_alike_on_few_images_leave_h4_undecided(make_study: 
 def test_every_measure_lies_in_its_interval(make_study: MakeStudy, unit: str) -> None:
     study = gather(*make_study(split={"unit": unit}))
     intervals = Evidence(study).gathered()["intervals"]
-    for own in study.classifiers:
+    for classifier in study.classifiers:
         for measure in MEASURES:
-            low, high = intervals[own.id][measure]
-            assert low <= own.row[measure] <= high
+            low, high = intervals[classifier.id][measure]
+            assert low <= classifier.row[measure] <= high
 
 
 def test_by_subject_the_units_are_the_subjects(make_study: MakeStudy) -> None:
@@ -219,20 +219,20 @@ def test_subjects_joined_by_copies_are_one_unit_also_by_way_of_a_third_outside_t
     make_study: MakeStudy,
 ) -> None:
     params, paths = make_study(split={"unit": "subject"})
-    alone = gather(params, paths)
+    separate = gather(params, paths)
     cells = read_cells(paths)
-    one, other, *_ = alone.cells.subject.unique()
-    first, second = (min(alone.cells.id[alone.cells.subject == subject]) for subject in (one, other))
+    one, other, *_ = separate.cells.subject.unique()
+    first, second = (min(separate.cells.id[separate.cells.subject == subject]) for subject in (one, other))
     third, again = cells.id[(cells.part == DEVELOPMENT) & (cells.subject == cells.subject[cells.fold >= 0].iloc[0])][:2]
     pairs = [sorted(pair) for pair in ((first, third), (second, again))]
     table = [(*pair, kind, 0, 1.0, 0.0, 1.0) for pair, kind in zip(pairs, ("exact", "near"), strict=True)]
     pd.DataFrame(table, columns=list(COPIES)).to_csv(paths.copies, index=False)
     joined = gather(params, paths)
-    of_both = alone.cells.subject.isin([one, other]).to_numpy()
-    assert len(np.unique(alone.unit[of_both])) == 2
+    of_both = separate.cells.subject.isin([one, other]).to_numpy()
+    assert len(np.unique(separate.unit[of_both])) == 2
     assert len(np.unique(joined.unit[of_both])) == 1
-    assert sorted(np.unique(joined.unit)) == list(range(alone.unit.max()))
-    assert Evidence(joined).gathered()["units"] == alone.cells.subject.nunique() - 1
+    assert sorted(np.unique(joined.unit)) == list(range(separate.unit.max()))
+    assert Evidence(joined).gathered()["units"] == separate.cells.subject.nunique() - 1
 
 
 def test_images_are_units_of_their_own_even_where_they_are_alike(make_study: MakeStudy) -> None:
@@ -264,9 +264,7 @@ def test_weights_from_test_data_are_those_of_members_validated_on_the_test_set(m
 
 
 @pytest.mark.parametrize("unit", ["image", "subject"])
-def test_choosing_on_the_data_that_score_is_optimistic_and_halves_show_by_how_much(
-    make_study: MakeStudy, unit: str
-) -> None:
+def test_selection_on_the_test_data_is_optimistic_and_halves_show_by_how_much(make_study: MakeStudy, unit: str) -> None:
     study = gather(*make_study(skill=0.5, folds=FOLDS, cells=900, split={"unit": unit}))
     optimism = Evidence(study).gathered()["readings"]["optimism"]
     assert optimism["halvings"] == 100
@@ -294,10 +292,10 @@ def test_validation_predicts_test_by_scipy_s_correlation_of_kappas(make_study: M
     for rate in study.params.grid:
         kappas = [
             (
-                cohen_kappa_score(own.validation_label, own.validation_probability >= 0.5),
-                cohen_kappa_score(own.test_label, own.test_probability >= 0.5),
+                cohen_kappa_score(member.validation_label, member.validation_probability >= 0.5),
+                cohen_kappa_score(member.test_label, member.test_probability >= 0.5),
             )
-            for own in study.models[rate]
+            for member in study.models[rate]
         ]
         every += kappas
         assert found["of_rate"][rate] == pytest.approx(spearmanr(kappas).statistic)

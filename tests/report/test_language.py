@@ -21,10 +21,10 @@ def test_every_text_is_there_in_both_languages_with_the_same_gaps() -> None:
 def test_every_text_that_templates_and_code_name_is_in_the_catalogue_and_no_other() -> None:
     sources = [path.read_text() for path in REPORT.rglob("*") if path.suffix in (".py", ".html", ".xml", ".md")]
     named = {key for text in sources for key in re.findall(r'\b(?:t|self)\(\s*"([^"]+)"\s*[,)]', text)}
-    begun = {key for text in sources for key in re.findall(r'\b(?:t|self)\(f?"([^"{]+\.|by_)(?:"\s*[~+]|\{)', text)}
+    prefixes = {key for text in sources for key in re.findall(r'\b(?:t|self)\(f?"([^"{]+\.|by_)(?:"\s*[~+]|\{)', text)}
     assert named <= set(catalogue())
     # RQ and H are looked up by their key.
-    loose = ("H1", "H2", "H3", "H4", *begun)
+    loose = ("H1", "H2", "H3", "H4", *prefixes)
     assert [key for key in catalogue() if key not in named and not key.startswith(tuple(loose))] == []
 
 
@@ -42,13 +42,13 @@ def test_limits_have_a_dash_between_them_unless_a_minus_would_stand_beside_it() 
 
 def test_a_sentence_never_says_that_a_p_value_equals_less_than_something() -> None:
     t = Text("en")
-    said = {p: t("result.H1.supported", p=t.p_is(p)) for p in (0.52, 0.0004)}
-    assert said[0.52].endswith("(adjusted p = 0.520).")
-    assert said[0.0004].endswith("(adjusted p < 0.001).")
+    sentences = {p: t("result.H1.supported", p=t.p_is(p)) for p in (0.52, 0.0004)}
+    assert sentences[0.52].endswith("(adjusted p = 0.520).")
+    assert sentences[0.0004].endswith("(adjusted p < 0.001).")
     assert not [key for key, texts in catalogue().items() for text in texts.values() if "= {p}" in text]
 
 
-def test_nothing_has_no_minus_and_a_number_of_params_yaml_has_all_its_digits() -> None:
+def test_zero_has_no_minus_and_a_number_of_params_yaml_keeps_all_its_digits() -> None:
     t, u = Text("en"), Text("id")
     assert (t.number(-0.0), t.points(-0.0), t.points(-0.001)) == ("0.000", "+0.0", "-0.1")
     assert (t.margin(0.01), t.margin(0.0125), u.margin(0.07), t.margin(0.0005)) == ("1.0", "1.25", "7,0", "0.05")

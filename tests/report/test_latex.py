@@ -29,7 +29,7 @@ def test_text_is_escaped_and_a_rate_is_a_power_of_ten() -> None:
 
 
 @given(st.text(alphabet="ab&%#_{}~^|<>\\ "))
-def test_no_special_character_is_left_bare(text: str) -> None:
+def test_every_special_character_of_latex_is_escaped(text: str) -> None:
     found = re.sub(r"\\text\w+\{\}|\\[&%#_{}]", "", escaped(text))
     assert not set(found) & set("&%#_{}~^|<>\\")
 

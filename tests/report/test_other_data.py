@@ -1,4 +1,4 @@
-"""What is said of a laboratory's cells comes from the data: nothing is C-NMC's, ALL's or HEM's."""
+"""The report on a laboratory's cells uses the names of its data and never C-NMC, ALL or HEM."""
 
 import html
 import re
@@ -34,7 +34,7 @@ def written(study: tuple[Params, Paths]) -> dict[str, str]:
 
 @pytest.mark.parametrize("language", ["en", "id"])
 @pytest.mark.parametrize("subjects", [24, 0])
-def test_nothing_is_said_of_data_that_they_are_not(make_study: MakeStudy, language: str, subjects: int) -> None:
+def test_the_report_on_other_data_does_not_mention_c_nmc(make_study: MakeStudy, language: str, subjects: int) -> None:
     repeats = {} if subjects else {"repeats": {"subject": 0}}
     texts = written(make_study(dataset=LAB, report={"language": language}, subjects=subjects, **repeats))
     for name, text in texts.items():
@@ -48,7 +48,7 @@ def test_nothing_is_said_of_data_that_they_are_not(make_study: MakeStudy, langua
 
 
 @pytest.mark.parametrize("language", ["en", "id"])
-def test_without_subjects_nothing_is_said_of_people(make_study: MakeStudy, language: str) -> None:
+def test_without_subjects_the_report_counts_no_people(make_study: MakeStudy, language: str) -> None:
     params, paths = make_study(dataset=LAB, report={"language": language}, repeats={"subject": 0}, subjects=0)
     text = written((params, paths))["index.html"]
     assert {"en": "cannot tell whether a person", "id": "tidak dapat memastikan apakah seseorang"}[language] in text
@@ -87,7 +87,9 @@ NOT_KNOWN = re.compile(
 
 @pytest.mark.parametrize("language", ["en", "id"])
 @pytest.mark.parametrize("subjects", [24, 0])
-def test_what_only_the_laboratory_knows_is_not_claimed(make_study: MakeStudy, language: str, subjects: int) -> None:
+def test_the_report_does_not_claim_what_only_the_laboratory_knows(
+    make_study: MakeStudy, language: str, subjects: int
+) -> None:
     repeats = {} if subjects else {"repeats": {"subject": 0}}
     texts = written(make_study(dataset=LAB, report={"language": language}, subjects=subjects, **repeats))
     assert {name: found[0] for name, text in texts.items() if (found := NOT_KNOWN.search(text))} == {}
@@ -97,17 +99,19 @@ def test_what_only_the_laboratory_knows_is_not_claimed(make_study: MakeStudy, la
 
 
 @pytest.mark.parametrize("language", ["en", "id"])
-def test_what_separates_people_says_so_of_known_people_alone(language: str) -> None:
+def test_a_text_on_shared_people_is_about_known_people_alone(language: str) -> None:
     for text in re.findall(rf'{language}: "([^"]*)"', (PROJECT / "src/wen/report/systems.yaml").read_text()):
         assert not re.search(r"shares? no person|tidak berbagi orang(?! yang dikenal)", text)
 
 
-def test_a_claim_on_other_data_names_both_and_takes_neither_for_the_other() -> None:
+def test_a_claim_on_another_data_set_names_both_data_sets() -> None:
     assert "other cells" not in Text("en")("systems.why.other_data", data="ALL-IDB", dataset="ALL_IDB2")
     assert "ALL_IDB2" in Text("id")("systems.why.other_data", data="ALL-IDB", dataset="ALL_IDB2")
 
 
-def test_names_of_classes_and_data_stay_as_they_are(make_study: MakeStudy, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_of_classes_and_data_are_printed_as_given(
+    make_study: MakeStudy, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The page says what C-NMC's classes are by the names that a study gives them."""
     params, paths = make_study(
         dataset={"classes": ["$5$ cells", r"$\frac{1$"], "name": "Lab [2024] [/x] [red] <b>"},

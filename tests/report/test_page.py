@@ -39,7 +39,7 @@ SECTIONS = [
 
 
 class Page(HTMLParser):
-    """What of a page can be counted."""
+    """Collects the elements and the text of a page."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ def made(study: tuple[Params, Paths]) -> Page:
 @pytest.mark.usefixtures("undrawn")
 def test_every_section_is_there_in_both_languages(made: Page, make_study: MakeStudy) -> None:
     for language, written in (("en", made), ("id", run(*make_study(report={"language": "id"})))):
-        assert [own["id"] for tag, own in written.elements if tag == "section"] == SECTIONS
+        assert [attributes["id"] for tag, attributes in written.elements if tag == "section"] == SECTIONS
         t = Text(language)
         for name in SECTIONS:
             assert t(f"section.{name}") in written.text
@@ -83,7 +83,7 @@ def test_every_figure_of_the_tables_is_that_of_the_metrics_files(study: tuple[Pa
     params, paths = study
     rows = _rows(params, paths)
     shown = re.findall(r'<td data-of="([^"]+)" data-measure="(\w+)"[^>]*><span class="value">([^<]+)</span>', made.text)
-    assert [value for *_, value in shown] == [f"{rows[own][measure]:.3f}" for own, measure, _ in shown]
+    assert [value for *_, value in shown] == [f"{rows[name][measure]:.3f}" for name, measure, _ in shown]
     # Of 9 measures: 6 networks and 4 baselines alone, 9 Inter-LR and 6 Intra-LR; and the accuracies of both readings.
     assert len(shown) == (6 + 4 + 9 + 6) * 9 + 4 * 2
     averages = re.findall(r'<td data-average="([^"]+)" data-measure="(\w+)"[^>]*>([^<]+)<small>([^<]+)<', made.text)
@@ -103,7 +103,7 @@ def test_the_weights_shown_are_those_of_the_ensembles(study: tuple[Params, Paths
         assert text == f"{read_npz(path)[key][int(k)]:.3f}"
 
 
-def test_the_headline_and_the_focus_are_one(study: tuple[Params, Paths]) -> None:
+def test_the_headline_is_about_the_classifier_in_focus(study: tuple[Params, Paths]) -> None:
     params, paths = study
     assert read_json(paths.headline) == gather(params, paths).focus.row
 
@@ -192,7 +192,7 @@ def test_a_training_that_diverged_is_named_at_the_top(make_study: MakeStudy) -> 
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("language", ["en", "id"])
-def test_it_says_what_was_chosen_on_test_data(make_study: MakeStudy, language: str) -> None:
+def test_the_page_says_what_was_chosen_on_test_data(make_study: MakeStudy, language: str) -> None:
     params, paths = make_study(report={"language": language})
     chosen = {
         "en": "the better of Inter-LR and Intra-LR on the test set",
@@ -209,7 +209,7 @@ def test_it_says_what_was_chosen_on_test_data(make_study: MakeStudy, language: s
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_it_is_written_where_the_package_is_on_the_path_but_not_installed(
+def test_the_page_is_written_where_the_package_is_on_the_path_but_not_installed(
     make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def release(package: str) -> str:
@@ -224,7 +224,7 @@ def test_it_is_written_where_the_package_is_on_the_path_but_not_installed(
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("folds", "language"), [(2, "en"), (5, "id")])
-def test_it_says_what_the_runs_can_show_and_what_the_thesis_would_have_tested(
+def test_the_page_gives_the_power_of_the_runs_and_the_test_of_the_thesis(
     make_study: MakeStudy, language: str, folds: int
 ) -> None:
     params, paths = make_study(report={"language": language}, folds=list(range(folds)))
@@ -267,19 +267,19 @@ def test_models_that_learned_nothing_give_a_page_without_a_warning(
     assert f"Inter-LR {params.lr_grid[0]}" not in averaged
 
 
-def test_pictures_have_alternatives_and_headings_their_scope(made: Page) -> None:
-    assert all(own.get("alt") for tag, own in made.elements if tag == "img")
-    assert all(own.get("scope") for tag, own in made.elements if tag == "th")
-    assert all(own.get("aria-label") for tag, own in made.elements if own.get("role") == "img")
+def test_pictures_have_alternative_texts_and_headings_a_scope(made: Page) -> None:
+    assert all(attributes.get("alt") for tag, attributes in made.elements if tag == "img")
+    assert all(attributes.get("scope") for tag, attributes in made.elements if tag == "th")
+    assert all(attributes.get("aria-label") for tag, attributes in made.elements if attributes.get("role") == "img")
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_links_to_dois_alone(made: Page) -> None:
-    for tag, own in made.elements:
-        if tag == "a" and str(own["href"]).startswith("https://doi.org/10."):
+    for tag, attributes in made.elements:
+        if tag == "a" and str(attributes["href"]).startswith("https://doi.org/10."):
             continue
         for key in ("src", "href"):
-            if own.get(key) and tag in ("img", "script", "link", "a", "use", "image"):
-                assert str(own[key]).startswith(("data:", "#"))
+            if attributes.get(key) and tag in ("img", "script", "link", "a", "use", "image"):
+                assert str(attributes[key]).startswith(("data:", "#"))
 
 
 def test_synthetic_figures_never_stand_beside_published_ones(made: Page) -> None:
@@ -295,7 +295,7 @@ def test_real_figures_stand_beside_published_ones_with_how_they_were_split(make_
     assert [group.split(">")[0] for group in groups if ">this study<" in group] == ['"image"']
 
 
-def test_two_runs_write_the_same_bytes(study: tuple[Params, Paths], made: Page) -> None:
+def test_two_runs_write_equal_pages(study: tuple[Params, Paths], made: Page) -> None:
     params, paths = study
     before = paths.evidence.read_bytes()
     assert run(params, paths).text == made.text

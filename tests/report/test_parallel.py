@@ -18,11 +18,11 @@ def test_every_item_is_worked_on_once(tmp_path: Path, processes: int | None) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == list("abcde")
 
 
-def test_nothing_to_do_is_done(tmp_path: Path) -> None:
+def test_an_empty_list_is_processed_without_error(tmp_path: Path) -> None:
     parallel.for_each(lambda _: pytest.fail("there is no item"), [])
 
 
-def test_what_another_process_died_of_is_done_again(tmp_path: Path) -> None:
+def test_an_item_whose_process_died_is_repeated(tmp_path: Path) -> None:
     here = os.getpid()
 
     def work(name: str) -> None:
@@ -34,7 +34,7 @@ def test_what_another_process_died_of_is_done_again(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_what_fails_in_another_process_fails_here(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_error_in_another_process_is_raised_in_this_one(capfd: pytest.CaptureFixture[str]) -> None:
     def work(name: str) -> None:
         if name == "b":
             raise OSError(28, "No space left on device", name)

@@ -1,4 +1,4 @@
-"""The published record: in groups that are never ranked together."""
+"""Published results are shown in groups that are never ranked together."""
 
 import re
 
@@ -55,11 +55,11 @@ def test_this_study_stands_in_the_group_of_its_own_split_and_in_no_other(make_st
     study = gather(*make_study(dataset={"source": "cnmc"}, split={"unit": unit}))
     groups = published.grouped(published.beside(study, "this study"))
     assert tuple(groups) == published.GROUPS
-    found = {group: [own for own in results if own["focus"]] for group, results in groups.items()}
-    assert {group: len(own) for group, own in found.items()} == {name: int(name == unit) for name in published.GROUPS}
-    (own,) = found[unit]
+    found = {group: [result for result in results if result["focus"]] for group, results in groups.items()}
+    assert {group: len(rows) for group, rows in found.items()} == {name: int(name == unit) for name in published.GROUPS}
+    (result,) = found[unit]
     row = study.focus.row
-    assert (own["accuracy"], own["f1"], own["sensitivity"]) == (row["accuracy"], row["f1"], row["recall"])
+    assert (result["accuracy"], result["f1"], result["sensitivity"]) == (row["accuracy"], row["f1"], row["recall"])
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -57,66 +57,70 @@ def found(made: Made) -> dict[str, Any]:
     return evidence(made[2])
 
 
-def differences(held: Any, own: Any, path: str = "") -> list[str]:
-    """Where what is held is not what was computed anew."""
+def differences(held: Any, computed: Any, path: str = "") -> list[str]:
+    """List each place where the study's value differs from the recomputed one."""
     if path.strip(".") in NOT_RECOMPUTED:
         return []
-    if isinstance(held, dict) and isinstance(own, dict):
-        keys = held.keys() | own.keys() - NOT_RECOMPUTED.keys()
+    if isinstance(held, dict) and isinstance(computed, dict):
+        keys = held.keys() | computed.keys() - NOT_RECOMPUTED.keys()
         return [
             line
             for key in sorted(keys)
-            for line in differences(held.get(key, "missing"), own.get(key, "missing"), f"{path}.{key}")
+            for line in differences(held.get(key, "missing"), computed.get(key, "missing"), f"{path}.{key}")
         ]
-    if isinstance(held, list) and isinstance(own, list | tuple | np.ndarray) and len(held) == len(own):
+    if isinstance(held, list) and isinstance(computed, list | tuple | np.ndarray) and len(held) == len(computed):
         return [
-            line for k, pair in enumerate(zip(held, own, strict=True)) for line in differences(*pair, f"{path}.{k}")
+            line
+            for k, pair in enumerate(zip(held, computed, strict=True))
+            for line in differences(*pair, f"{path}.{k}")
         ]
-    return [] if _equal(held, own) else [f"{path}: {held}, computed anew {own}"]
+    return [] if _equal(held, computed) else [f"{path}: {held}, computed anew {computed}"]
 
 
-def _equal(held: Any, own: Any) -> bool:
-    if isinstance(own, Simulated):
-        return isinstance(held, float) and abs(held - own.value) <= own.tolerance
-    if isinstance(own, float | np.floating) and not math.isfinite(own):
+def _equal(held: Any, computed: Any) -> bool:
+    if isinstance(computed, Simulated):
+        return isinstance(held, float) and abs(held - computed.value) <= computed.tolerance
+    if isinstance(computed, float | np.floating) and not math.isfinite(computed):
         return held is None
-    if isinstance(held, float) and isinstance(own, int | float | np.number):
-        return math.isclose(held, own, rel_tol=1e-6, abs_tol=1e-9)
-    return bool(held == own)
+    if isinstance(held, float) and isinstance(computed, int | float | np.number):
+        return math.isclose(held, computed, rel_tol=1e-6, abs_tol=1e-9)
+    return bool(held == computed)
 
 
-def settled(held: Any, own: Any) -> Any:
-    """What was computed anew; where only a simulation's draws or rounding make a difference, what the study holds."""
-    if isinstance(own, dict):
-        return {key: settled(held.get(key), value) for key, value in own.items()}
-    if isinstance(own, list):
-        return [settled(*pair) for pair in zip(held, own, strict=True)]
-    by_rounding = isinstance(own, float) and isinstance(held, float) and math.isclose(held, own, rel_tol=1e-12)
-    return held if isinstance(own, Simulated) or by_rounding else own
+def settled(held: Any, computed: Any) -> Any:
+    """The recomputed value, or the study's where they differ only by simulation or rounding."""
+    if isinstance(computed, dict):
+        return {key: settled(held.get(key), value) for key, value in computed.items()}
+    if isinstance(computed, list):
+        return [settled(*pair) for pair in zip(held, computed, strict=True)]
+    by_rounding = (
+        isinstance(computed, float) and isinstance(held, float) and math.isclose(held, computed, rel_tol=1e-12)
+    )
+    return held if isinstance(computed, Simulated) or by_rounding else computed
 
 
-def agreed(held: Any, own: Any) -> Any:
-    """What was computed anew, marked, if it is what the study holds."""
-    assert differences(held, own) == []
-    return marked(settled(held, own))
+def agreed(held: Any, computed: Any) -> Any:
+    """Assert that the recomputed value equals the study's, and return it marked."""
+    assert differences(held, computed) == []
+    return marked(settled(held, computed))
 
 
 def test_every_number_of_evidence_json_is_what_is_computed_anew(made: Made, found: dict[str, Any]) -> None:
     assert differences(read_json(made[1].evidence), found) == []
 
 
-def test_what_is_not_computed_anew_is_no_more_than_names() -> None:
+def test_only_names_are_not_recomputed() -> None:
     assert set(NOT_RECOMPUTED) <= {"study"}
 
 
 def test_counts_of_images_are_those_of_the_tables(made: Made) -> None:
     _, paths, source = made
-    for held, own in ((paths.dataset_metrics, dataset(source)), (paths.split_metrics, split(source))):
-        assert differences(_only(read_json(held), own), own) == []
+    for held, computed in ((paths.dataset_metrics, dataset(source)), (paths.split_metrics, split(source))):
+        assert differences(_only(read_json(held), computed), computed) == []
 
 
-def _only(held: Any, own: Any) -> Any:
-    return {key: _only(held[key], value) for key, value in own.items()} if isinstance(own, dict) else held
+def _only(held: Any, computed: Any) -> Any:
+    return {key: _only(held[key], value) for key, value in computed.items()} if isinstance(computed, dict) else held
 
 
 def test_the_page_written_from_what_is_computed_anew_is_the_same_and_has_no_other_number(
@@ -128,26 +132,26 @@ def test_the_page_written_from_what_is_computed_anew_is_the_same_and_has_no_othe
     environment = page._environment(t)
     environment.filters["length"] = lambda values: marked(len(values))
     written = environment.get_template("report.html").render(content)
-    own, held = (_bare(text) for text in (written, (paths.report / "index.html").read_text(encoding="utf-8")))
-    assert unmarked(own).splitlines() == held.splitlines()
+    computed, held = (_bare(text) for text in (written, (paths.report / "index.html").read_text(encoding="utf-8")))
+    assert unmarked(computed).splitlines() == held.splitlines()
     declared = texts_numbers(t, params, content, source)
     for name in content["sections"]:
         if name not in SOURCES:
-            section = own.split(f'<section id="{name}">')[1].split("</section>")[0]
+            section = computed.split(f'<section id="{name}">')[1].split("</section>")[0]
             assert unaccounted(html.unescape(section), declared) == [], name
 
 
 def contents(params: Params, paths: Paths, source: Source, found: dict[str, Any], t: Text) -> dict[str, Any]:
-    """What the page is written from, with every number that is computed anew in the place of the study's own."""
+    """The content of the page with recomputed numbers in place of the study's."""
     held = read_json(paths.evidence)
     study = gather(params, paths)
     content = page._content(study, paths, held, curves(params, paths), t)
-    own = marked(settled(held, found)) | {key: held[key] for key in NOT_RECOMPUTED}
-    stand_ins = {id: stand_in(study_own, source) for study_own in study.classifiers for id in [study_own.id]}
-    by_kind = {kind: [stand_ins[own.id] for own in content[kind]] for kind in ("single", "ensembles")}
+    computed = marked(settled(held, found)) | {key: held[key] for key in NOT_RECOMPUTED}
+    stand_ins = {id: stand_in(classifier, source) for classifier in study.classifiers for id in [classifier.id]}
+    by_kind = {kind: [stand_ins[classifier.id] for classifier in content[kind]] for kind in ("single", "ensembles")}
     pictures = {path.stem: "" for path in (paths.report / "figures").glob("*.svg")}
     return content | by_kind | {
-        "evidence": own, "answer": own["answer"], "focus": stand_ins[source.focus.id],
+        "evidence": computed, "answer": computed["answer"], "focus": stand_ins[source.focus.id],
         "study": SimpleNamespace(averages=agreed(study.averages, source.averages())), "figures": pictures,
         "dataset": content["dataset"] | marked(dataset(source)),
         "split": content["split"] | marked(split(source)),
@@ -156,9 +160,9 @@ def contents(params: Params, paths: Paths, source: Source, found: dict[str, Any]
     }  # fmt: skip
 
 
-def stand_in(own: Any, source: Source) -> SimpleNamespace:
-    """A classifier with the numbers that are computed anew."""
-    computed = source.classifiers[own.id]
+def stand_in(classifier: Any, source: Source) -> SimpleNamespace:
+    """A classifier with recomputed numbers."""
+    computed = source.classifiers[classifier.id]
     models = [
         SimpleNamespace(
             name=str(model["name"]),
@@ -171,9 +175,10 @@ def stand_in(own: Any, source: Source) -> SimpleNamespace:
         for model in computed.members
     ]
     return SimpleNamespace(
-        id=own.id, kind=own.kind, members=models, row=agreed(own.row, row(source.label, computed.probability)),
-        weight=agreed(own.weight.tolist(), computed.about.get("weight", [1.0])),
-        score=agreed(own.score.tolist(), computed.about.get("score", [1.0])),
+        id=classifier.id, kind=classifier.kind, members=models,
+        row=agreed(classifier.row, row(source.label, computed.probability)),
+        weight=agreed(classifier.weight.tolist(), computed.about.get("weight", [1.0])),
+        score=agreed(classifier.score.tolist(), computed.about.get("score", [1.0])),
     )  # fmt: skip
 
 
@@ -207,9 +212,9 @@ def texts_numbers(t: Text, params: Params, content: dict[str, Any], source: Sour
 
 def _numbers(value: Any) -> list[float]:
     if isinstance(value, dict):
-        return [number for own in value.values() for number in _numbers(own)]
+        return [number for item in value.values() for number in _numbers(item)]
     if isinstance(value, list | tuple):
-        return [number for own in value for number in _numbers(own)]
+        return [number for item in value for number in _numbers(item)]
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
 
 
@@ -220,13 +225,13 @@ def test_every_value_that_a_figure_draws_is_one_that_is_computed_anew(made: Made
     drawn = {path.stem: pd.read_csv(path) for path in (paths.report / "figures").glob("*.csv")}
     assert drawn.keys() == values.keys()
     for name, (columns, known) in values.items():
-        own = np.concatenate([drawn[name][column].dropna().to_numpy(float) for column in columns])
+        points = np.concatenate([drawn[name][column].dropna().to_numpy(float) for column in columns])
         known = np.sort([value for value in known if value is not None and np.isfinite(value)])
-        nearest = np.abs(own[:, None] - known).min(axis=1)
-        assert own[nearest > 1e-9].tolist() == [], name
+        nearest = np.abs(points[:, None] - known).min(axis=1)
+        assert points[nearest > 1e-9].tolist() == [], name
 
 
-def test_a_number_without_a_mark_is_found_with_its_sentence() -> None:
+def test_an_unmarked_number_is_found_with_its_sentence() -> None:
     text = f"<p>On {marked(48)} images it is {marked(0.8125):.3f}.</p>\n<p>That is 0.77 more than 95%.</p>"
     assert unaccounted(text, {"95"}) == ["That is 0.77 more than 95%."]
     assert unmarked(f"{-marked(0.25) * 100:.1f} of {marked(3) + 4}") == "-25.0 of 7"

@@ -13,20 +13,20 @@ LANGUAGES = ["en", "id"]
 DOI = r"10\.\d{4,9}/\S+"
 
 
-def test_every_reference_says_who_when_and_where_and_its_doi_is_one() -> None:
+def test_every_reference_has_authors_year_venue_and_a_valid_doi_if_any() -> None:
     entries = listed("references.yaml", "en")
-    assert max(Counter(own["key"] for own in entries).values()) == 1
-    for own in entries:
-        assert own["authors"], own["key"]
-        assert own["venue"], own["key"]
-        assert 1900 < own["year"] < 2100, own["key"]
-        assert own["doi"] == "" or re.fullmatch(DOI, own["doi"]), own["key"]
-    dois = [own["doi"] for own in entries if own["doi"]]
+    assert max(Counter(entry["key"] for entry in entries).values()) == 1
+    for entry in entries:
+        assert entry["authors"], entry["key"]
+        assert entry["venue"], entry["key"]
+        assert 1900 < entry["year"] < 2100, entry["key"]
+        assert entry["doi"] == "" or re.fullmatch(DOI, entry["doi"]), entry["key"]
+    dois = [entry["doi"] for entry in entries if entry["doi"]]
     assert len(dois) == len(set(dois))
 
 
 def test_every_published_result_that_has_a_reference_has_it_among_the_references() -> None:
-    dois = {own["doi"] for own in listed("references.yaml", "en")}
+    dois = {entry["doi"] for entry in listed("references.yaml", "en")}
     assert set(published.results().reference) <= dois
 
 
@@ -35,7 +35,7 @@ def test_the_references_end_the_page_with_a_link_each(page_of: PageOf, language:
     text = section_of(page_of(language)[1], "references")
     entries = listed("references.yaml", language)
     assert text.count("<li id=") == len(entries)
-    assert set(re.findall(rf'href="https://doi\.org/({DOI})">', text)) == {own["doi"] for own in entries} - {""}
+    assert set(re.findall(rf'href="https://doi\.org/({DOI})">', text)) == {entry["doi"] for entry in entries} - {""}
     assert page.SECTIONS[-1] == "references"
 
 

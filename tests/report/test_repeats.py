@@ -47,7 +47,7 @@ def test_range_and_gain_are_those_of_the_table_of_splits(make_study: MakeStudy, 
         assert (of["inter"]["study"] is not None) == (split == unit)
 
 
-def test_what_leaks_cost_adds_up_from_by_image_to_by_subject(make_study: MakeStudy) -> None:
+def test_the_costs_of_leaks_add_up_to_the_difference_of_both_splits(make_study: MakeStudy) -> None:
     found = repeats.measure(gather(*make_study(repeats=MANY)))
     mean = {way["split"]: np.mean(row["accuracies"]) for way in found["ways"] for row in way["classifiers"]
             if row["name"] == "inter"}  # fmt: skip
@@ -103,12 +103,12 @@ def test_a_damaged_table_gives_a_message(tmp_path: Path, content: str) -> None:
         table.read(path)
 
 
-def test_a_table_that_is_missing_is_asked_for(make_study: MakeStudy) -> None:
+def test_a_missing_table_of_repeats_is_refused_with_the_command_that_makes_it(make_study: MakeStudy) -> None:
     params, paths = make_study()
     paths.repeats.unlink()
     with pytest.raises(WenError, match=r"repeats\.csv: not found; run `dvc repro` first"):
         gather(params, paths)
 
 
-def test_no_section_takes_the_place_of_other_evidence(make_study: MakeStudy) -> None:
+def test_sections_do_not_overwrite_other_evidence(make_study: MakeStudy) -> None:
     assert not MEASURED.keys() & Evidence(gather(*make_study())).gathered().keys()

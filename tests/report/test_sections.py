@@ -179,25 +179,25 @@ def test_a_baseline_is_the_plain_average_of_its_fold_models(make_study: MakeStud
     assert list(found) == ["majority", "baseline/colour", "baseline/features"]
     for recipe, members in study.baselines.items():
         probability = np.mean([member.test_probability for member in members], axis=0)
-        alone = [accuracy_score(study.label, member.test_probability >= 0.5) for member in members]
+        accuracies = [accuracy_score(study.label, member.test_probability >= 0.5) for member in members]
         assert found[recipe]["accuracy"] == pytest.approx(accuracy_score(study.label, probability >= 0.5))
         assert found[recipe]["auc"] == pytest.approx(roc_auc_score(study.label, probability))
-        assert found[recipe]["mean"]["accuracy"] == pytest.approx(np.mean(alone))
-        assert found[recipe]["std"]["accuracy"] == pytest.approx(np.std(alone, ddof=1))
+        assert found[recipe]["mean"]["accuracy"] == pytest.approx(np.mean(accuracies))
+        assert found[recipe]["std"]["accuracy"] == pytest.approx(np.std(accuracies, ddof=1))
 
 
 def test_the_gain_over_a_baseline_is_tested_on_the_same_images(make_study: MakeStudy) -> None:
     study = gather(*make_study(skill=0.4))
     rows = baselines.measure(study)["baselines"]
-    ours = (study.focus.probability >= 0.5) == (study.label == 1)
+    focus_right = (study.focus.probability >= 0.5) == (study.label == 1)
     for row in rows[1:]:
         probability = np.mean([member.test_probability for member in study.baselines[row["id"]]], axis=0)
-        theirs = (probability >= 0.5) == (study.label == 1)
+        baseline_right = (probability >= 0.5) == (study.label == 1)
         gain, area = row["gain"]["accuracy"], row["gain"]["auc"]
-        assert gain["difference"] == pytest.approx(ours.mean() - theirs.mean())
+        assert gain["difference"] == pytest.approx(focus_right.mean() - baseline_right.mean())
         assert gain["low"] < gain["difference"] < gain["high"]
         if gain["test"] == "mcnemar_exact":
-            table = [[0, (ours & ~theirs).sum()], [(theirs & ~ours).sum(), 0]]
+            table = [[0, (focus_right & ~baseline_right).sum()], [(baseline_right & ~focus_right).sum(), 0]]
             assert gain["p"] == pytest.approx(min(1, mcnemar(table, exact=True).pvalue))
         outcome, difference = auc_difference(study.label, study.focus.probability, probability, study.unit)
         assert (area["p"], area["difference"]) == pytest.approx((outcome.p, difference.value))
@@ -218,7 +218,9 @@ def test_the_majority_is_of_the_development_images_not_of_the_test_images(make_s
 
 
 @pytest.mark.parametrize("unit", ["image", "subject"])
-def test_networks_that_are_never_wrong_add_to_baselines_that_guess(make_study: MakeStudy, unit: str) -> None:
+def test_networks_without_errors_add_to_baselines_that_guess_and_inverted_ones_are_worse(
+    make_study: MakeStudy, unit: str
+) -> None:
     study = gather(*make_study(cells=480, subjects=96, split={"unit": unit}))
     study.focus.probability[:] = study.label
     guesses = np.random.default_rng(0).random(len(study.label))
@@ -230,7 +232,7 @@ def test_networks_that_are_never_wrong_add_to_baselines_that_guess(make_study: M
     assert {row["verdict"] for row in baselines.measure(study)["baselines"][1:]} == {"worse"}
 
 
-def test_networks_equal_to_a_baseline_are_not_shown_to_add_anything(make_study: MakeStudy) -> None:
+def test_networks_equal_to_a_baseline_are_not_found_better(make_study: MakeStudy) -> None:
     study = gather(*make_study())
     for member in study.baselines["baseline/colour"]:
         member.test_probability[:] = study.focus.probability
@@ -272,7 +274,7 @@ def test_the_share_of_an_even_map_is_the_cell_s_share_of_the_frame() -> None:
 
 
 @pytest.mark.parametrize(("corner", "black"), [((0, 0), 0), ((1, 1), 1)])
-def test_maps_are_counted_that_lie_mostly_on_black(make_study: MakeStudy, corner: tuple[int, int], black: int) -> None:
+def test_maps_mostly_on_black_are_counted(make_study: MakeStudy, corner: tuple[int, int], black: int) -> None:
     params, paths = make_study()
     study = gather(params, paths)
     picture = np.zeros((128, 128, 3), dtype=np.uint8)
@@ -331,8 +333,8 @@ def test_every_number_of_these_sections_is_that_of_the_evidence(
         assert sentence in html.unescape(_section(text, name)), name
     for name in ("people", "champions", "baselines"):
         prose = re.sub(r"<(table|svg|figcaption|caption|h2)\b.*?</\1>", "", _section(text, name), flags=re.DOTALL)
-        said = " ".join(sentence for where, sentence in sentences if where == name)
-        assert _numbers(re.sub(r"<[^>]+>", "", prose)) == _numbers(said)
+        expected = " ".join(sentence for where, sentence in sentences if where == name)
+        assert _numbers(re.sub(r"<[^>]+>", "", prose)) == _numbers(expected)
 
 
 def test_without_baselines_the_majority_class_is_the_only_one(make_study: MakeStudy) -> None:
@@ -346,7 +348,7 @@ def test_a_baseline_that_the_texts_do_not_know_has_its_name(make_study: MakeStud
     assert Text("en").baseline("baseline/svm") == "Baseline svm"
 
 
-def test_networks_without_maps_are_no_warning_and_no_share(make_study: MakeStudy) -> None:
+def test_networks_without_maps_give_no_share_and_no_warning(make_study: MakeStudy) -> None:
     params, paths = make_study()
     for recipe in params.rates:
         for member in params.members(recipe):
@@ -396,13 +398,13 @@ def _numbers(text: str) -> list[str]:
 
 
 def _expected_of_people(found: dict[str, Any], t: Text) -> list[list[list[str]]]:
-    def estimate(own: dict[str, float]) -> str:
-        return f"{t.number(own['value'])} ({t.number(own['low'], 2)}{DASH}{t.number(own['high'], 2)})"
+    def estimate(limits: dict[str, float]) -> str:
+        return f"{t.number(limits['value'])} ({t.number(limits['low'], 2)}{DASH}{t.number(limits['high'], 2)})"
 
     rows = [
-        [t(f"people.way.{way}"), t("people.of", right=own["right"], subjects=own["subjects"]),
-         estimate(own["sensitivity"]), estimate(own["specificity"])]
-        for way, own in found["verdicts"].items()
+        [t(f"people.way.{way}"), t("people.of", right=result["right"], subjects=result["subjects"]),
+         estimate(result["sensitivity"]), estimate(result["specificity"])]
+        for way, result in found["verdicts"].items()
     ]  # fmt: skip
     worst, others = found["by_subject"][:10], found["by_subject"][10:]
     for row in [*worst, *(r for r in others if r["misread"]), *(r for r in others if not r["misread"])]:
@@ -415,10 +417,10 @@ def _expected_of_people(found: dict[str, Any], t: Text) -> list[list[list[str]]]
 
 
 def _expected_of_champions(models: list[dict[str, Any]], t: Text) -> list[list[list[str]]]:
-    def scored(own: dict[str, Any], *measures: str) -> list[str]:
-        star = " ★" if own["champion"] else ""
-        values = [f"{t.number(own[measure])} {t.number(own['ranks'][measure], 1)}" for measure in measures]
-        return [*values, t.number(own["mean_rank"], 1) + star]
+    def scored(row: dict[str, Any], *measures: str) -> list[str]:
+        star = " ★" if row["champion"] else ""
+        values = [f"{t.number(row[measure])} {t.number(row['ranks'][measure], 1)}" for measure in measures]
+        return [*values, t.number(row["mean_rank"], 1) + star]
 
     rows = [
         [f"{model['lr']}, {model['fold']}",

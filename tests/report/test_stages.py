@@ -1,4 +1,4 @@
-"""Which stage of training each network's weights are of, wherever the report speaks of it."""
+"""The report gives the stage of training that each network's weights are from."""
 
 import csv
 import re
@@ -59,7 +59,7 @@ def written(page_of: PageOf) -> tuple[Params, Paths]:
 
 
 def expected(paths: Paths) -> dict[str, list[str]]:
-    """Stage and epoch of each single model, by the names of the page; none of a baseline."""
+    """Stage and epoch of each single model by its name on the page; empty for a baseline."""
     origin = {
         f"LR {lr}, fold {fold}": [["1", "3"], ["2", "2"]][fold]
         for lr in ("0.001", "0.0001", "1e-05")
@@ -74,7 +74,7 @@ def test_the_tables_of_single_models_have_stage_and_epoch(written: tuple[Params,
     cells = re.findall(
         r'<th scope="row">([^<]+)</th>\s*<td data-origin[^>]*>([^<]+)</td>\s*<td data-origin[^>]*>([^<]+)</td>', text
     )
-    assert {name: [cell.strip("\N{EN DASH}") for cell in own] for name, *own in cells} == expected(paths)
+    assert {name: [cell.strip("\N{EN DASH}") for cell in origin] for name, *origin in cells} == expected(paths)
     with (paths.report / "tables/single.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [[row["stage"], row["epoch"]] for row in rows] == list(expected(paths).values())
@@ -99,5 +99,5 @@ def test_metrics_of_a_network_hold_its_stage_and_those_over_folds_none(written: 
     _, paths = written
     row = read_json(paths.single_metrics("0.001", 1))
     assert (row["stage"], row["epoch"]) == (2, 2)
-    for recipe, own in (("0.001", "mean"), ("0.001", "std"), ("baseline/colour", 0), ("baseline/colour", "mean")):
-        assert not {"stage", "epoch"} & read_json(paths.single_metrics(recipe, own)).keys()
+    for recipe, fold in (("0.001", "mean"), ("0.001", "std"), ("baseline/colour", 0), ("baseline/colour", "mean")):
+        assert not {"stage", "epoch"} & read_json(paths.single_metrics(recipe, fold)).keys()

@@ -1,4 +1,4 @@
-"""An undecided verdict never stands without the difference that the study would have detected."""
+"""An undecided verdict always comes with the difference that the study would have detected."""
 
 import re
 from typing import Any
@@ -35,11 +35,11 @@ def test_only_an_undecided_verdict_is_named_with_the_difference_that_would_be_de
         "H1": found("undecided", 0.0819), "H2": found("supported", 0.02), "H3": found("undecided", None),
         "H4": found("undecided", None, p=None),
     }  # fmt: skip
-    said = statements.left_open({"hypotheses": hypotheses}, t)
-    assert f"{t('answer.claim.H1')} ({some})" in said
-    assert f"{t('answer.claim.H3')} ({none})" in said
-    assert t("answer.claim.H2") not in said
-    assert t("answer.claim.H4") not in said
+    sentence = statements.left_open({"hypotheses": hypotheses}, t)
+    assert f"{t('answer.claim.H1')} ({some})" in sentence
+    assert f"{t('answer.claim.H3')} ({none})" in sentence
+    assert t("answer.claim.H2") not in sentence
+    assert t("answer.claim.H4") not in sentence
     assert statements.left_open({"hypotheses": {"H2": found("not_supported", 0.02)}}, t) == ""
 
 
@@ -51,10 +51,10 @@ def test_the_answer_and_the_terminal_say_it_of_every_undecided_hypothesis(
     params, paths = make_study(cells=120, report={"language": language})
     page.run(params, paths)
     evidence, t = read_json(paths.evidence), Text(language)
-    assert "undecided" in {own["verdict"] for own in evidence["hypotheses"].values()}
+    assert "undecided" in {hypothesis["verdict"] for hypothesis in evidence["hypotheses"].values()}
     assert statements.left_open(evidence, t) in (paths.report / "index.html").read_text()
     capsys.readouterr()
     terminal.run(params, paths)
     shown = re.sub(r"\s+", " ", capsys.readouterr().out)
-    for key, own in evidence["hypotheses"].items():
-        assert f"{t(key)} {statements.verdict(own, t)}" in shown
+    for key, hypothesis in evidence["hypotheses"].items():
+        assert f"{t(key)} {statements.verdict(hypothesis, t)}" in shown

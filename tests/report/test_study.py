@@ -1,4 +1,4 @@
-"""What an earlier stage left for other data or other parameters is never reported as this study's."""
+"""Outputs that an earlier stage made for other data or parameters are never reported as this study's."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -67,7 +67,7 @@ def test_champions_of_folds_that_params_no_longer_has_are_refused(make_study: Ma
     params, paths = make_study(folds=[0, 1, 2, 3, 4])
     members = read_npz(paths.intra_predictions)["leak_free_members"].tolist()
     fold = int(members[0].rsplit("-", 1)[1])
-    fewer = params.model_copy(update={"folds": [own for own in params.folds if own != fold]})
+    fewer = params.model_copy(update={"folds": [other for other in params.folds if other != fold]})
     for recipe in params.grid:
         inter.run(fewer, paths, recipe)
     with pytest.raises(WenError, match=r"intra\.npz: its members are not those of params\.yaml"):

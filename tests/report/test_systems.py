@@ -1,4 +1,4 @@
-"""The published systems on the page: their numbers, what is said of their papers' claims, and what is left out."""
+"""The published systems on the page: their numbers, the verdicts on their papers' claims, and skipped systems."""
 
 import copy
 import html
@@ -47,7 +47,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Made:
-    """A made-up study, and what is said of its systems."""
+    """A made-up study, and the report on its systems."""
 
     params: Params
     paths: Paths
@@ -169,7 +169,7 @@ def test_a_claimed_gain_is_that_of_the_two_published_figures() -> None:
         (1.0, 1.0, "cannot_judge", ["undefined"]),  # a bootstrap in which nothing can go wrong is no evidence
     ],
 )
-def test_the_interval_decides_where_nothing_stands_in_the_way(
+def test_the_interval_decides_where_a_run_differs_in_nothing_from_its_paper(
     low: float | None, high: float | None, verdict: str, reasons: list[str]
 ) -> None:
     claim = {"value": 0.9, "data": "C-NMC", "unit": "unstated"}
@@ -188,7 +188,7 @@ def test_a_claim_by_subject_is_not_borne_out_by_an_easier_split(unit: str, low: 
     assert ("easier" in found["reasons"]) == (verdict == "cannot_judge")
 
 
-def test_other_data_and_a_skipped_system_judge_nothing() -> None:
+def test_other_data_and_a_skipped_system_give_no_verdict() -> None:
     claim, estimate = {"value": 0.9, "data": "ALL-IDB", "unit": "unstated"}, {"low": 0.1, "high": 0.2}
     assert claims.judge(claim, estimate, [], _params()) == {"verdict": "cannot_judge", "reasons": ["other_data"]}
     assert claims.judge(claim | {"data": "C-NMC"}, None, [], _params()) == {"verdict": "not_run", "reasons": []}
@@ -209,7 +209,7 @@ def test_other_data_and_a_skipped_system_judge_nothing() -> None:
         ("own2030", {}, True, []),
     ],
 )
-def test_what_stands_between_a_run_and_its_paper_is_listed(
+def test_differences_between_a_run_and_its_paper_are_listed(
     name: str, changes: dict[str, Any], complete: bool, expected: list[str]
 ) -> None:
     about = {"stand_ins": [], "networks": ["a", "b", "c"], "paper": ["a", "b", "c"], "depth": "frozen"} | changes
@@ -220,7 +220,7 @@ def _params(**changes: dict[str, Any]) -> Params:
     """Of complete C-NMC, by image."""
     values = study_values()
     values["dataset"] |= {"source": "cnmc", "complete": True}
-    return Params.model_validate(values | {key: values[key] | own for key, own in changes.items()})
+    return Params.model_validate(values | {key: values[key] | change for key, change in changes.items()})
 
 
 # The numbers
@@ -230,9 +230,9 @@ def test_the_numbers_are_those_of_the_fold_models_and_of_their_average(by_image:
     label, folds = _test_predictions(by_image, "baby2022", "vote-tf_efficientnet_lite0")
     row, average = rows["baby2022"], np.mean(folds, axis=0)
     shown = next(variant for variant in row["variants"] if variant["name"] == row["shown"])
-    alone = [accuracy_score(label, fold >= 0.5) for fold in folds]
-    assert shown["mean"]["accuracy"] == pytest.approx(np.mean(alone))
-    assert shown["std"]["accuracy"] == pytest.approx(np.std(alone, ddof=1))
+    accuracies = [accuracy_score(label, fold >= 0.5) for fold in folds]
+    assert shown["mean"]["accuracy"] == pytest.approx(np.mean(accuracies))
+    assert shown["std"]["accuracy"] == pytest.approx(np.std(accuracies, ddof=1))
     assert shown["mean"]["auc"] == pytest.approx(np.mean([roc_auc_score(label, fold) for fold in folds]))
     for name, value in (
         ("accuracy", accuracy_score(label, average >= 0.5)), ("auc", roc_auc_score(label, average)),
@@ -246,12 +246,12 @@ def test_intervals_are_found_as_those_of_the_study_s_own_classifiers(by_image: M
     study = by_image.study
     intervals = read_json(by_image.paths.evidence)["intervals"][study.focus.id]
     found = systems._estimated(study, study.focus)
-    assert {name: [own["low"], own["high"]] for name, own in found.items()} == intervals
+    assert {name: [estimate["low"], estimate["high"]] for name, estimate in found.items()} == intervals
     study = by_subject.study
     shown = study.system("baby2022", "vote-tf_efficientnet_lite0")
     limits = subject_intervals(study.label, shown.probability, study.unit)
     found = by_subject.rows["baby2022"]["estimates"]
-    assert {name: (own["low"], own["high"]) for name, own in found.items()} == limits
+    assert {name: (estimate["low"], estimate["high"]) for name, estimate in found.items()} == limits
 
 
 def test_differences_from_control_and_headline_are_tested_as_a_family_each(
@@ -264,9 +264,9 @@ def test_differences_from_control_and_headline_are_tested_as_a_family_each(
         right = (np.mean(folds, axis=0) >= 0.5) == label
         _, control = _test_predictions(by_image, row["name"], row["control"])
         for key, other in (("over_control", np.mean(control, axis=0)), ("over_headline", headline)):
-            theirs = (other >= 0.5) == label
-            only, lost = int((right & ~theirs).sum()), int((theirs & ~right).sum())
-            assert row[key]["difference"] == pytest.approx(right.mean() - theirs.mean())
+            other_right = (other >= 0.5) == label
+            only, lost = int((right & ~other_right).sum()), int((other_right & ~right).sum())
+            assert row[key]["difference"] == pytest.approx(right.mean() - other_right.mean())
             assert row[key]["p"] == pytest.approx(_mid_p(only, lost))
             assert row[key]["p_adjusted"] == min(1, len(run) * row[key]["p"])
             assert row[key]["low"] < row[key]["difference"] < row[key]["high"]
@@ -288,7 +288,9 @@ def test_people_are_exchanged_together_where_the_split_is_by_subject(by_subject:
 
 
 @pytest.mark.parametrize(("right", "result"), [("vote", "better"), ("regression", "worse")])
-def test_a_clear_difference_from_the_control_is_called_better_or_worse(by_image: Made, right: str, result: str) -> None:
+def test_a_significant_difference_from_the_control_is_called_better_or_worse(
+    by_image: Made, right: str, result: str
+) -> None:
     study = by_image.study
     for variant, members in study.systems["baby2022"].members.items():
         for member in members:
@@ -297,7 +299,7 @@ def test_a_clear_difference_from_the_control_is_called_better_or_worse(by_image:
     assert found == {"mondal2021": "open", "baby2022": result, "wibowo2024": "open"}
 
 
-def test_a_test_set_of_one_class_or_of_one_subject_is_described_without_a_number_that_is_none(
+def test_a_test_set_of_one_class_or_one_subject_is_described_with_finite_numbers(
     by_image: Made, by_subject: Made
 ) -> None:
     study = by_image.study
@@ -337,7 +339,7 @@ def test_a_skipped_system_says_of_which_networks_there_are_no_weights(rows: dict
     assert {claim["verdict"] for claim in row["claims"]} == {"not_run"}
 
 
-def test_what_stands_in_for_the_paper_is_no_judge_of_it(rows: dict[str, Row]) -> None:
+def test_a_stand_in_for_the_paper_s_network_cannot_judge_the_paper(rows: dict[str, Row]) -> None:
     assert rows["baby2022"]["claims"][0]["reasons"] == ["other_data", "stand_in"]
     assert rows["wibowo2024"]["over_control"]["verdict"] == "cannot_judge"
     assert rows["wibowo2024"]["over_control"]["claimed"] == 0.0376
@@ -393,7 +395,9 @@ def test_predictions_for_another_test_set_are_refused(by_image: Made, tmp_path: 
         gather(by_image.params, paths)
 
 
-def test_a_study_of_before_the_systems_can_stand_beside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_study_recorded_before_systems_existed_can_be_compared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     older = dict.fromkeys(beside.NEEDED, "the same")
     monkeypatch.setattr(beside, "_read", lambda *_: older)
     monkeypatch.setattr(beside, "_with_commit", lambda revision, _: revision)
@@ -418,35 +422,35 @@ def test_the_page_shows_each_system_and_both_splits_side_by_side(
         assert title in by_image.forest
 
 
-def test_a_sentence_for_each_system_says_what_its_claim_is_worth(by_image: Made, rows: dict[str, Row]) -> None:
+def test_each_system_has_a_sentence_on_its_claim(by_image: Made, rows: dict[str, Row]) -> None:
     text, t = by_image.section, Text("en")
-    said = dict(re.findall(r"<li><strong>([\w ]+)\.</strong>(.*?)</li>", text, re.DOTALL))
-    assert list(said) == ["Mondal 2021", "Baby 2022", "Wibowo 2024", "Ullah 2021"]
-    assert "tf_efficientnet_lite0 is only a stand-in for the paper's network" in said["Baby 2022"]
-    assert "it is 256 of 260, with a 95% interval of 0.961 to 0.994" in said["Baby 2022"]
-    assert "2 of the paper's 5 networks ran" in said["Mondal 2021"]
-    assert "gain of 3.8 points cannot be judged" in said["Wibowo 2024"]
-    assert "pretrained weights are missing: vgg19" in said["Ullah 2021"]
-    assert "  vgg19: hub\n" in said["Ullah 2021"]
+    sentences = dict(re.findall(r"<li><strong>([\w ]+)\.</strong>(.*?)</li>", text, re.DOTALL))
+    assert list(sentences) == ["Mondal 2021", "Baby 2022", "Wibowo 2024", "Ullah 2021"]
+    assert "tf_efficientnet_lite0 is only a stand-in for the paper's network" in sentences["Baby 2022"]
+    assert "it is 256 of 260, with a 95% interval of 0.961 to 0.994" in sentences["Baby 2022"]
+    assert "2 of the paper's 5 networks ran" in sentences["Mondal 2021"]
+    assert "gain of 3.8 points cannot be judged" in sentences["Wibowo 2024"]
+    assert "pretrained weights are missing: vgg19" in sentences["Ullah 2021"]
+    assert "  vgg19: hub\n" in sentences["Ullah 2021"]
     over = rows["baby2022"]["over_control"]
-    assert t.number(100 * over["difference"], 1) in said["Baby 2022"]
-    assert "{" not in "".join(said.values())
-    assert "&#" not in "".join(said.values())
+    assert t.number(100 * over["difference"], 1) in sentences["Baby 2022"]
+    assert "{" not in "".join(sentences.values())
+    assert "&#" not in "".join(sentences.values())
 
 
 def test_synthetic_cells_get_no_verdict_on_a_claim(by_subject: Made) -> None:
     text, t = by_subject.section, Text("id")
     assert {claim["verdict"] for row in by_subject.rows.values() for claim in row["claims"]} == {None}
     assert t("systems.synthetic") in text
-    said = text.split('<ul class="lines"')[1].split("</ul>")[0]
+    lines = text.split('<ul class="lines"')[1].split("</ul>")[0]
     for verdict in ("borne_out", "not_borne_out", "cannot_judge"):
-        assert t(f"systems.says.{verdict}", claims="|", why="").split("|")[0] not in said
+        assert t(f"systems.says.{verdict}", claims="|", why="").split("|")[0] not in lines
     assert t("systems.claimed.same") not in by_subject.forest
 
 
-def test_a_system_of_one_s_own_stands_there_without_claims(by_subject: Made) -> None:
-    own = by_subject.section.split('<tr data-system="own2030">')[1].split("</tr>")[0]
-    assert Text("id")("systems.none") in own
+def test_a_user_s_system_is_shown_without_claims(by_subject: Made) -> None:
+    html_row = by_subject.section.split('<tr data-system="own2030">')[1].split("</tr>")[0]
+    assert Text("id")("systems.none") in html_row
     row = by_subject.rows["own2030"]
     assert (row["claims"], row["verdict"]) == ([], None)
     assert row["estimates"] == by_subject.rows["baby2022"]["estimates"]
@@ -470,11 +474,11 @@ def test_the_table_has_a_row_for_each_variant_and_says_which_is_shown(by_image: 
     table = pd.read_csv(by_image.paths.report / "tables/systems.csv").set_index(["system", "variant"])
     assert len(table) == sum(len(row["variants"]) or 1 for row in rows.values())
     for row in (row for row in rows.values() if row["state"] == "run"):
-        own = table.loc[(row["name"], row["shown"])]
-        assert own.shown == 1
-        assert own.accuracy == pytest.approx(row["estimates"]["accuracy"]["value"])
-        assert own.over_headline_p_adjusted == pytest.approx(row["over_headline"]["p_adjusted"])
-        assert own.verdict == row["verdict"]
+        variant = table.loc[(row["name"], row["shown"])]
+        assert variant.shown == 1
+        assert variant.accuracy == pytest.approx(row["estimates"]["accuracy"]["value"])
+        assert variant.over_headline_p_adjusted == pytest.approx(row["over_headline"]["p_adjusted"])
+        assert variant.verdict == row["verdict"]
     assert table.loc["ullah2021"].missing.tolist() == ["vgg19"]
     printed = (by_image.paths.report / "tables/systems.tex").read_text()
     assert printed.count(r"\\" + "\n") == 1 + len(rows)
@@ -500,7 +504,7 @@ def test_the_terminal_has_a_line_for_each_system(by_image: Made, capsys: pytest.
     assert baby.endswith("claimed accuracy 0.985: cannot be judged")
 
 
-def test_a_skipped_system_alone_makes_a_table_too() -> None:
+def test_a_skipped_system_alone_has_a_table() -> None:
     row = {"name": "own2030", "state": "skipped", "missing": {"a": "none"}, "depth": "frozen", "networks": ["a"]}
     row |= {"stand_ins": [], "claims": [], "variants": [], "estimates": None}
     assert system_table.of_variants([row]).to_dict("records") == [

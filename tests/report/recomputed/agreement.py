@@ -11,20 +11,20 @@ from recomputed.source import Source, single_id
 
 def agreement(source: Source) -> list[dict[str, Any]]:
     found = []
-    for own in source.classifiers.values():
-        if own.about.get("scheme") != source.params.weighting:
+    for classifier in source.classifiers.values():
+        if classifier.about.get("scheme") != source.params.weighting:
             continue
-        singles = [source.classifiers[single_id(model)] for model in own.members]
+        singles = [source.classifiers[single_id(model)] for model in classifier.members]
         pairs = list(combinations(singles, 2))
         accuracy = [source.row(one)["accuracy"] for one in singles]
         qs = [yule(source.right(one), source.right(other)) for one, other in pairs]
-        mine = source.row(own)["accuracy"]
+        of_ensemble = source.row(classifier)["accuracy"]
         found.append(
             {
-                "id": own.id,
+                "id": classifier.id,
                 "kappa": np.mean([cohen_kappa_score(a.probability >= 0.5, b.probability >= 0.5) for a, b in pairs]),
-                "q": np.nanmean(qs), "gain_over_mean": mine - np.mean(accuracy),
-                "gain_over_best": mine - max(accuracy),
+                "q": np.nanmean(qs), "gain_over_mean": of_ensemble - np.mean(accuracy),
+                "gain_over_best": of_ensemble - max(accuracy),
             }
         )  # fmt: skip
     return found

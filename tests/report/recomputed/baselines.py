@@ -19,14 +19,14 @@ def baselines(source: Source) -> dict[str, Any]:
         for recipe, models in source.baselines.items()
     ]
     for id, probability in candidates:
-        own, right = row(source.label, probability), ((probability >= 0.5) == source.label).astype(int)
+        measured, right = row(source.label, probability), ((probability >= 0.5) == source.label).astype(int)
         mine = source.right(focus)
         of_accuracy = two(source, mine, right)
         of_area = area_of(source, focus.probability, probability)
         of_area = {key: of_area[key] for key in ("test", "p", "difference", "low", "high")}
         found.append(
             {
-                "id": id, "accuracy": own["accuracy"], "auc": own["auc"],
+                "id": id, "accuracy": measured["accuracy"], "auc": measured["auc"],
                 **{
                     kind: None if id == "majority" else {key: averages[id][kind][key] for key in ("accuracy", "auc")}
                     for kind in ("mean", "std")

@@ -24,7 +24,7 @@ def calibration(source: Source) -> dict[str, Any]:
     )
     return {
         "draws": 1000,
-        "models": [of_model(source, own, uniform) for own in (focus, *members)],
+        "models": [of_model(source, classifier, uniform) for classifier in (focus, *members)],
         "bins": bins(source),
         "temperature": {
             "applied": False, "members": fitted,
@@ -39,8 +39,8 @@ def bin_of(probability: np.ndarray) -> np.ndarray:
 
 def error(label: np.ndarray, probability: np.ndarray) -> float:
     """Expected calibration error over ten bins of equal width."""
-    own = bin_of(probability)
-    return float(sum(abs((probability - label)[own == k].sum()) for k in range(10)) / len(label))
+    bin_index = bin_of(probability)
+    return float(sum(abs((probability - label)[bin_index == k].sum()) for k in range(10)) / len(label))
 
 
 def scores(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
@@ -50,15 +50,15 @@ def scores(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
     }  # fmt: skip
 
 
-def of_model(source: Source, own: Classifier, uniform: np.ndarray) -> dict[str, Any]:
-    ordered = np.sort(own.probability)
+def of_model(source: Source, classifier: Classifier, uniform: np.ndarray) -> dict[str, Any]:
+    ordered = np.sort(classifier.probability)
     drawn = [error((row < ordered).astype(int), ordered) for row in uniform]
     return {
-        "id": own.id, **scores(source.label, own.probability),
+        "id": classifier.id, **scores(source.label, classifier.probability),
         "calibrated": {
             "value": np.mean(drawn), "low": np.quantile(drawn, 0.025), "high": np.quantile(drawn, 0.975)
         },
-        **recalibration(source, own.probability),
+        **recalibration(source, classifier.probability),
     }  # fmt: skip
 
 
@@ -95,9 +95,9 @@ def temperature(model: Model) -> float:
 
 
 def bins(source: Source) -> list[dict[str, float]]:
-    own, found = bin_of(source.focus.probability), []
-    for k in sorted(set(own.tolist())):
-        inside = own == k
+    bin_index, found = bin_of(source.focus.probability), []
+    for k in sorted(set(bin_index.tolist())):
+        inside = bin_index == k
         value = share(source, source.label[inside], source.unit[inside])
         found.append(
             {

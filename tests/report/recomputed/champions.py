@@ -16,7 +16,10 @@ def champions(source: Source) -> dict[str, Any]:
     validation = rows["validation"]
     rows["centred"] = {
         rate: [
-            {key: round(of_rate[k][key] - np.mean([own[k][key] for own in validation.values()]), 12) for key in THESIS}
+            {
+                key: round(of_rate[k][key] - np.mean([other[k][key] for other in validation.values()]), 12)
+                for key in THESIS
+            }
             for k in folds
         ]
         for rate, of_rate in validation.items()
@@ -32,7 +35,7 @@ def champions(source: Source) -> dict[str, Any]:
                     "champion": k == chosen(of_part[rate]),
                 }  # fmt: skip
             models.append(model)
-    accuracy = np.array([[own["accuracy"] for own in of_rate] for of_rate in validation.values()])
+    accuracy = np.array([[measured["accuracy"] for measured in of_rate] for of_rate in validation.values()])
     total = ((accuracy - accuracy.mean()) ** 2).sum()
     between = sum(len(accuracy) * (column.mean() - accuracy.mean()) ** 2 for column in accuracy.T)
     return {

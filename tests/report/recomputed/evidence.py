@@ -22,17 +22,17 @@ from recomputed.source import Source
 
 
 def evidence(source: Source) -> dict[str, Any]:
-    params, own = source.params, Hypotheses(source)
-    tests, limits = own.tests(), intervals(source)
+    params, claims = source.params, Hypotheses(source)
+    tests, limits = claims.tests(), intervals(source)
     every = pd.read_csv(source.root / "data/index.csv", dtype=str)
     return {
         "reading": params.reading, "unit": params.split.unit, "images": len(source.label),
         "units": len(set(source.unit.tolist())),
         "effective_units": source.size.sum() ** 2 / (source.size**2).sum(), "alpha": 0.05,
-        "family": own.family, "level": own.level, "margin": params.report.margin,
+        "family": claims.family, "level": claims.level, "margin": params.report.margin,
         "resamples": params.report.bootstrap,
-        "coverage": coverage(source), "tests": tests, "hypotheses": own.verdicts(tests), "control": own.control(),
-        "answer": own.answer(), "readings": readings(source), "stages": stages(source), "intervals": limits,
+        "coverage": coverage(source), "tests": tests, "hypotheses": claims.verdicts(tests), "control": claims.control(),
+        "answer": claims.answer(), "readings": readings(source), "stages": stages(source), "intervals": limits,
         "classifier": source.focus.id,
         "focus": {key: getattr(params, key) for key in ("lr", "weighting", "ensemble", "reading")},
         "systems": [],  # none in this study; test_systems.py computes the numbers of some
@@ -69,10 +69,10 @@ def summary(source: Source, limits: dict[str, Any]) -> list[dict[str, Any]]:
         ("single", rate, best.id), ("inter", rate, f"inter {rate} {params.weighting}"),
         ("intra", None, f"intra {params.reading} {params.weighting}"),
     ):  # fmt: skip
-        own = source.row(source.classifiers[id])
+        measured = source.row(source.classifiers[id])
         low, high = limits[id]["accuracy"]
         rows.append(
-            {"role": role, "recipe": recipe, "id": id, "low": low, "high": high} | {key: own[key] for key in shown}
+            {"role": role, "recipe": recipe, "id": id, "low": low, "high": high} | {key: measured[key] for key in shown}
         )
     return rows
 
@@ -95,7 +95,7 @@ def split(source: Source) -> dict[str, Any]:
         "excluded": {"images": int((cells.part == "excluded").sum())},
         "test_and_development": shared(test, development),
         "validation_and_train": {
-            str(fold): shared(own, development[development.fold != fold]) for fold, own in development.groupby("fold")
+            str(fold): shared(part, development[development.fold != fold]) for fold, part in development.groupby("fold")
         },
     }  # fmt: skip
 

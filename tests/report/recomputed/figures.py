@@ -19,7 +19,7 @@ GRID = np.linspace(0, 1, 101)
 def shown(source: Source, found: dict[str, Any]) -> dict[str, Shown]:
     """By each figure its measured columns, ``x`` and ``y`` or ``value``, and every value that may stand there."""
     focus, label, every = source.focus, source.label, list(source.classifiers.values())
-    rows = [source.row(own) for own in every]
+    rows = [source.row(one) for one in every]
     accuracies, ways = [row["accuracy"] for row in rows], found["repeats"]["ways"]
     of_splits = [
         value
@@ -28,20 +28,20 @@ def shown(source: Source, found: dict[str, Any]) -> dict[str, Shown]:
     ]  # fmt: skip
     people, models = found["people"]["by_subject"], found["champions"]["models"]
     named = [row for row in people if row["label"] is not None]
-    gains = [own["gain_over_mean"] for own in found["agreement"]]
+    gains = [row["gain_over_mean"] for row in found["agreement"]]
     over_subjects = roc_curve([row["label"] for row in named], [row["probability"] for row in named])
     return {
         "differences": (["x"], [0, *(100 * t[key] for t in found["tests"] for key in ("low", "difference", "high"))]),
-        "forest": (["x"], [*accuracies, *chain(*(own["accuracy"] for own in found["intervals"].values()))]),
+        "forest": (["x"], [*accuracies, *chain(*(limits["accuracy"] for limits in found["intervals"].values()))]),
         "rates": (["y"], [*accuracies, *_averages(source)]),
         "schemes": (["x"], accuracies),
-        "roc": (["x", "y"], [*chain(*(_roc(label, own) for own in every)), *_band(source), *GRID]),
-        "pr": (["x", "y"], [*chain(*(chain(*precision_recall_curve(label, own.probability)[:2]) for own in every))]),
+        "roc": (["x", "y"], [*chain(*(_roc(label, one) for one in every)), *_band(source), *GRID]),
+        "pr": (["x", "y"], [*chain(*(chain(*precision_recall_curve(label, one.probability)[:2]) for one in every))]),
         "confusion": (["value"], [value for row in rows for value in _of_class(row)]),
         "learning": (["y"], _curves(source)),
         "published": (["x"], [0, 1, *_published()]),
         "agreement": (["value", "y"], [*_kappas(source), *gains, 0, 1, 2]),
-        "champions": (["y"], [own[part]["accuracy"] for own in models for part in ("validation", "centred")]),
+        "champions": (["y"], [model[part]["accuracy"] for model in models for part in ("validation", "centred")]),
         "subjects": (["y"], [row[key] for row in people for key in ("accuracy", "low", "high")]),
         "people_roc": (["x", "y"], [*_roc(label, focus), *chain(*over_subjects[:2]), *_at_half(source, named)]),
         "calibration": (["y"], [0, 1, *_calibration(source, found)]),
@@ -54,14 +54,14 @@ def shown(source: Source, found: dict[str, Any]) -> dict[str, Shown]:
 
 def _averages(source: Source) -> list[float]:
     found = []
-    for own in source.averages().values():
-        mean, std = own["mean"]["accuracy"], own["std"]["accuracy"]
+    for average in source.averages().values():
+        mean, std = average["mean"]["accuracy"], average["std"]["accuracy"]
         found += [mean, mean - std, mean + std]
     return found
 
 
-def _roc(label: np.ndarray, own: Classifier) -> list[float]:
-    fpr, tpr, _ = roc_curve(label, own.probability, drop_intermediate=False)
+def _roc(label: np.ndarray, classifier: Classifier) -> list[float]:
+    fpr, tpr, _ = roc_curve(label, classifier.probability, drop_intermediate=False)
     return [*fpr, *tpr]
 
 

@@ -35,7 +35,7 @@ class Hypotheses:
         found = [*self._h1(), *self._h2(), *self._h3(), *self._h4()]
         for test in found:
             size = {"decides": self.family, "H3": 1}.get(test["family"])
-            size = size or sum(own["family"] == test["family"] for own in found)
+            size = size or sum(other["family"] == test["family"] for other in found)
             test |= {"p_adjusted": _capped(size, test["p"]), "level": 0.05 / size}
         return found
 
@@ -44,14 +44,14 @@ class Hypotheses:
         right = np.array(
             [[(m["test_probability"] >= 0.5) == source.label for m in source.models[rate]] for rate in source.rates]
         )
-        own = [source.classifiers[single_id(model)] for model in champions]
+        classifiers = [source.classifiers[single_id(model)] for model in champions]
         about = {"hypothesis": "H1", "family": "decides", "measure": "accuracy", "decides": True}
         return [
             about | {"between": [f"average {rate}" for rate in source.rates]}
             | runs(source, right.astype(float), self.level),
-            self._several("H1", "champions", own),
-            *(self._pair("H1", "champions", *pair) for pair in combinations(own, 2)),
-            *(self._area("H1", *pair) for pair in combinations(own, 2)),
+            self._several("H1", "champions", classifiers),
+            *(self._pair("H1", "champions", *pair) for pair in combinations(classifiers, 2)),
+            *(self._area("H1", *pair) for pair in combinations(classifiers, 2)),
         ]  # fmt: skip
 
     def _h2(self) -> list[Test]:
@@ -79,8 +79,8 @@ class Hypotheses:
         right = np.array([[self.source.right(one) for one in group] for group in groups])
         statistic, p, q, p_of_each = self._exchanged(right)
         each = [
-            self._of_several("H4", "schemes", group, {"test": "cochran_q_permuted", "statistic": one, "p": own})
-            for group, one, own in zip(groups, q, p_of_each, strict=True)
+            self._of_several("H4", "schemes", group, {"test": "cochran_q_permuted", "statistic": one, "p": p_each})
+            for group, one, p_each in zip(groups, q, p_of_each, strict=True)
         ]
         widest = max(each, key=lambda test: (abs(test["difference"]), test["high"]))
         limits = [self._difference(*pair) for group in groups for pair in combinations(group, 2)]
@@ -142,8 +142,8 @@ class Hypotheses:
         effect = {"name": "auc_difference", "value": found["difference"]}
         return _about(hypothesis, "areas", "auc", [one, other]) | found | {"effect": effect, "smallest": None}
 
-    def _several(self, hypothesis: str, family: str, own: list[Classifier]) -> Test:
-        right, k = np.stack([self.source.right(one) for one in own], axis=1), len(own)
+    def _several(self, hypothesis: str, family: str, group: list[Classifier]) -> Test:
+        right, k = np.stack([self.source.right(one) for one in group], axis=1), len(group)
         statistic = cochran(right)
         if self.source.by_image:
             outcome = {"test": "cochran_q", "statistic": statistic, "p": chi2.sf(statistic, k - 1)}
@@ -155,15 +155,15 @@ class Hypotheses:
                 total = (total[:, None] + one[orders]).reshape(-1, k)
             p = np.mean(total.var(axis=1) >= sums.sum(axis=0).var() - 1e-9)
             outcome = {"test": "cochran_q_permuted", "statistic": statistic, "p": Simulated(float(p), 0.02)}
-        return self._of_several(hypothesis, family, own, outcome)
+        return self._of_several(hypothesis, family, group, outcome)
 
-    def _of_several(self, hypothesis: str, family: str, own: list[Classifier], outcome: Test) -> Test:
-        accuracy = [self.source.right(one).sum() for one in own]
+    def _of_several(self, hypothesis: str, family: str, group: list[Classifier], outcome: Test) -> Test:
+        accuracy = [self.source.right(one).sum() for one in group]
         low = accuracy.index(min(accuracy))
         high = max(k for k, value in enumerate(accuracy) if value == max(accuracy))
-        eta = outcome["statistic"] / (len(self.source.label) * (len(own) - 1))
+        eta = outcome["statistic"] / (len(self.source.label) * (len(group) - 1))
         return (
-            _about(hypothesis, family, "accuracy", own) | outcome | self._difference(own[high], own[low])
+            _about(hypothesis, family, "accuracy", group) | outcome | self._difference(group[high], group[low])
             | {"effect": {"name": "eta_squared", "value": eta}, "smallest": None}
         )  # fmt: skip
 
@@ -171,25 +171,25 @@ class Hypotheses:
         margin, alike = self.source.params.report.margin, np.ones(len(self.source.label))
         found = {}
         for key in ("H1", "H2", "H3", "H4"):
-            own = [test for test in tests if test["hypothesis"] == key and test["decides"]]
-            significant = [bool(plain(test["p_adjusted"]) < 0.05) for test in own]
-            better = [was and test["difference"] > 0 for was, test in zip(significant, own, strict=True)]
+            deciding = [test for test in tests if test["hypothesis"] == key and test["decides"]]
+            significant = [bool(plain(test["p_adjusted"]) < 0.05) for test in deciding]
+            better = [was and test["difference"] > 0 for was, test in zip(significant, deciding, strict=True)]
             if key == "H1":
                 alike_runs = np.ones((len(self.source.rates), len(self.source.params.folds), len(alike)))
                 reach = runs(self.source, alike_runs, self.level)["high"]
             else:
-                reach = difference(self.source, alike, alike, 0.05 / len(own) if key == "H3" else 0.05)["high"]
+                reach = difference(self.source, alike, alike, 0.05 / len(deciding) if key == "H3" else 0.05)["high"]
             supported = {"H1": significant[0], "H2": any(better), "H3": all(better), "H4": significant[0]}[key]
             refuted = {
-                "H1": max(-own[0]["low"], own[0]["high"]) < margin,
-                "H2": all(test["high"] < margin for test in own),
-                "H3": any(test.get("upper", 1) < margin for test in own),
-                "H4": own[0].get("reach", 1) < margin,
+                "H1": max(-deciding[0]["low"], deciding[0]["high"]) < margin,
+                "H2": all(test["high"] < margin for test in deciding),
+                "H3": any(test.get("upper", 1) < margin for test in deciding),
+                "H4": deciding[0].get("reach", 1) < margin,
             }[key]
-            smallest = [test["smallest"] for test in own]
+            smallest = [test["smallest"] for test in deciding]
             found[key] = {
                 "verdict": "supported" if supported else "not_supported" if refuted else "undecided",
-                "p_adjusted": (max if key == "H3" else min)((test["p_adjusted"] for test in own), key=plain),
+                "p_adjusted": (max if key == "H3" else min)((test["p_adjusted"] for test in deciding), key=plain),
                 "smallest": None if None in smallest else max(smallest, key=plain),
                 "reach": reach,
                 "cannot_refute": reach >= margin,
@@ -204,13 +204,13 @@ class Hypotheses:
             for scheme in self.source.params.schemes:
                 if scheme == "uniform":
                     continue
-                own = self.source.classifiers[f"{one.id.rsplit(' ', 1)[0]} {scheme}"]
-                outcome = two(self.source, self.source.right(own), right)
+                ensemble = self.source.classifiers[f"{one.id.rsplit(' ', 1)[0]} {scheme}"]
+                outcome = two(self.source, self.source.right(ensemble), right)
                 rows.append(
                     {
-                        "id": own.id, "changed": int(((own.probability >= 0.5) != (average >= 0.5)).sum()),
-                        "largest": float(np.abs(own.probability - average).max()),
-                        **difference(self.source, self.source.right(own), right),
+                        "id": ensemble.id, "changed": int(((ensemble.probability >= 0.5) != (average >= 0.5)).sum()),
+                        "largest": float(np.abs(ensemble.probability - average).max()),
+                        **difference(self.source, self.source.right(ensemble), right),
                         "test": outcome["test"], "p": outcome["p"],
                     }
                 )  # fmt: skip
@@ -244,6 +244,6 @@ def _capped(size: int, p: Any) -> Any:
     return Simulated(min(1.0, size * p.value), size * p.tolerance) if isinstance(p, Simulated) else min(1.0, size * p)
 
 
-def _about(hypothesis: str, family: str, measure: str, own: list[Classifier]) -> Test:
-    between = [one.id for one in own]
+def _about(hypothesis: str, family: str, measure: str, group: list[Classifier]) -> Test:
+    between = [one.id for one in group]
     return {"hypothesis": hypothesis, "family": family, "measure": measure, "between": between, "decides": False}

@@ -7,22 +7,22 @@ from recomputed.source import MEASURES, Classifier, Source
 
 
 def intervals(source: Source) -> dict[str, dict[str, list[float]]]:
-    return {id: of_one(source, own) for id, own in source.classifiers.items()}
+    return {id: of_one(source, classifier) for id, classifier in source.classifiers.items()}
 
 
-def of_one(source: Source, own: Classifier) -> dict[str, list[float]]:
+def of_one(source: Source, classifier: Classifier) -> dict[str, list[float]]:
     if source.by_image:
         n = len(source.label)
         seed = source.seed("evidence")
         drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=source.params.report.bootstrap)
-        values = [measures(source.label, own.probability, counts) for counts in drawn]
+        values = [measures(source.label, classifier.probability, counts) for counts in drawn]
         found = {}
         for key in MEASURES:
             known = [one[key] for one in values if not np.isnan(one[key])]
             found[key] = [float(limit) for limit in np.quantile(known, [0.025, 0.975])]
         return found
-    of_all = measures(source.label, own.probability, np.ones(len(source.label)))
-    without = [measures(source.label, own.probability, source.unit != u) for u in range(len(source.size))]
+    of_all = measures(source.label, classifier.probability, np.ones(len(source.label)))
+    without = [measures(source.label, classifier.probability, source.unit != u) for u in range(len(source.size))]
     return {key: over_subjects(source, key, of_all[key], [one[key] for one in without]) for key in MEASURES}
 
 
@@ -56,5 +56,5 @@ def measures(label: np.ndarray, probability: np.ndarray, counts: np.ndarray) -> 
     }  # fmt: skip
 
 
-def over(part: float, whole: float) -> float:
-    return float(part / whole) if whole else 0.0
+def over(part: float, total: float) -> float:
+    return float(part / total) if total else 0.0

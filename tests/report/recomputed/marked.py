@@ -40,9 +40,9 @@ MarkedInt = type("MarkedInt", (_Printed, int), _ARITHMETIC)
 def marked(value: Any) -> Any:
     """The same, with every number marked."""
     if isinstance(value, dict):
-        return {key: marked(own) for key, own in value.items()}
+        return {key: marked(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
-        return [marked(own) for own in value]
+        return [marked(item) for item in value]
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, int | np.integer):

@@ -37,8 +37,8 @@ def people(source: Source) -> dict[str, Any]:
 
 
 def of_person(source: Source, name: Any) -> dict[str, Any]:
-    own = (source.cells.subject == name).to_numpy()
-    label, probability = source.label[own], source.focus.probability[own]
+    inside = (source.cells.subject == name).to_numpy()
+    label, probability = source.label[inside], source.focus.probability[inside]
     called, right = probability >= 0.5, ((probability >= 0.5) == label).sum()
     kind = int(label[0]) if len(set(label.tolist())) == 1 else None
     low, high = proportion_confint(right, len(label), method="wilson")

@@ -60,7 +60,7 @@ def classifiers(source: Source) -> dict[str, str]:
 def in_study(source: Source) -> dict[str, float]:
     params, best = source.params, source.best_single(source.params.reading)
     rate = best.members[0]["recipe"]
-    own: dict[str, Classifier] = {
+    by_role: dict[str, Classifier] = {
         "single": best, "intra": source.classifiers[f"intra {params.reading} {params.weighting}"],
         "inter": source.classifiers[f"inter {rate} {params.weighting}"],
         "uniform": source.classifiers[f"inter {rate} uniform"],
@@ -68,7 +68,7 @@ def in_study(source: Source) -> dict[str, float]:
     averages = source.averages()
     development = np.concatenate([model["validation_label"] for model in source.models[str(rate)]])
     return {
-        **{name: source.row(one)["accuracy"] for name, one in own.items()},
+        **{name: source.row(one)["accuracy"] for name, one in by_role.items()},
         **{recipe: averages[recipe]["mean"]["accuracy"] for recipe in source.recipes},
         "majority": float((source.label == (development.mean() >= 0.5)).mean()),
     }

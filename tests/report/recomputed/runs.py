@@ -25,10 +25,10 @@ def runs(source: Source, right: np.ndarray, level: float) -> dict[str, Any]:
 
     within = average(lambda a, i, b, j: a == b and i != j)
     across = average(lambda a, i, b, j: a != b and i != j)
-    alone = average(lambda a, i, b, j: a == b and i == j)
+    one_model = average(lambda a, i, b, j: a == b and i == j)
     same_fold = average(lambda a, i, b, j: a != b and i == j)
     images = max(r * (within - across), 0)
-    noise = alone - same_fold - (within - across)
+    noise = one_model - same_fold - (within - across)
     spread = np.trace(between_runs) / (k - 1)
     at_random = max(spread, noise)
     variance = max(at_random + images, r / (n + 2) ** 2)

@@ -108,7 +108,7 @@ def summed_q(total: np.ndarray, spread: np.ndarray) -> np.ndarray:
 
 def coverage(source: Source) -> dict[str, Any]:
     """How often the intervals hold the truth: by image summed over all outcomes, by subject simulated."""
-    one, other = (source.right(own) for own in (source.focus, source.best_single("leak_free")))
+    one, other = (source.right(classifier) for classifier in (source.focus, source.best_single("leak_free")))
     size, n = source.size, len(source.label)
     units = len(size)
     hits = np.array([one[source.unit == u].sum() for u in range(units)])

@@ -32,14 +32,14 @@ class Source:
         cells = pd.read_csv(root / "data/index.csv").assign(**pd.read_csv(root / "data/split.csv")[["part", "fold"]])
         self.all_cells, self.cells = cells, cells[cells.part == "test"].reset_index(drop=True)
         self.label = self.cells.label.to_numpy()
-        alone = params.split.unit == "image"
-        self.unit = np.arange(len(self.cells)) if alone else pd.factorize(self.cells.subject)[0]
-        self.by_image, self.size = alone, np.bincount(self.unit)
+        by_image = params.split.unit == "image"
+        self.unit = np.arange(len(self.cells)) if by_image else pd.factorize(self.cells.subject)[0]
+        self.by_image, self.size = by_image, np.bincount(self.unit)
         self.rates = [str(lr) for lr in params.lr_grid]
         self.recipes = [f"baseline/{name}" for name in params.baselines]
         self.models = {recipe: [self._read(recipe, fold) for fold in params.folds] for recipe in self.rates}
         self.baselines = {recipe: [self._read(recipe, fold) for fold in params.folds] for recipe in self.recipes}
-        self.classifiers = {own.id: own for own in [*self._singles(), *self._inter(), *self._intra()]}
+        self.classifiers = {one.id: one for one in [*self._singles(), *self._inter(), *self._intra()]}
         self.focus = self.classifiers[self._focus()]
 
     def _read(self, recipe: str, fold: int) -> Model:

@@ -52,8 +52,8 @@ def mid_p(gained: int, lost: int) -> float:
     n = gained + lost
     counts = np.arange(n + 1)
     weight, far = binom.pmf(counts, n, 0.5), np.abs(counts - n / 2)
-    own = abs(gained - n / 2)
-    return float(weight[far > own].sum() + weight[far == own].sum() / 2) if n else 1.0
+    distance = abs(gained - n / 2)
+    return float(weight[far > distance].sum() + weight[far == distance].sum() / 2) if n else 1.0
 
 
 def smallest_by_image(disputed: int, images: int, alpha: float) -> float | None:
