@@ -23,16 +23,14 @@ def of(values: dict[str, Any], systems: dict[str, Any], pretrained: dict[str, An
     return Params.model_validate(values | {"systems": systems, "pretrained": pretrained or {}})
 
 
-def test_there_are_the_eight_of_the_thesis() -> None:
+def test_the_eight_systems_of_the_thesis_are_available() -> None:
     assert names() == [
         "ahmed2023", "baby2022", "batool2023", "mondal2021", "muntasa2024", "rodrigues2022", "ullah2021", "wibowo2024",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", names())
-def test_the_defaults_are_the_paper_s_networks_and_its_variants_have_names_of_their_own(
-    values: dict[str, Any], name: str
-) -> None:
+def test_the_defaults_are_the_paper_s_networks_and_each_variant_has_a_name(values: dict[str, Any], name: str) -> None:
     settings = settings_of(of(values, {name: {}}), name)
     assert settings.depth == "frozen"
     papers = {network.split(".")[0] for network in find(name).PAPER}
@@ -60,7 +58,7 @@ def test_the_defaults_are_the_paper_s_networks_and_its_variants_have_names_of_th
         ({"batool2023": {"views": {"flip": 1.0}}}, r"systems\.batool2023\.views\.flip: unknown key"),
     ],
 )
-def test_what_is_wrong_with_a_system_s_settings_is_told_before_anything_runs(
+def test_wrong_settings_of_a_system_are_refused_before_anything_runs(
     tmp_path: Path, values: dict[str, Any], systems: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(WenError, match=problem):
@@ -77,12 +75,12 @@ def test_what_is_wrong_with_a_system_s_settings_is_told_before_anything_runs(
         ("pretrained: {vgg16: 3}", "pretrained.vgg16"),
     ],
 )
-def test_what_is_wrong_with_the_lists_names_the_key(text: str, problem: str) -> None:
+def test_wrong_lists_of_systems_are_refused_with_the_key(text: str, problem: str) -> None:
     with pytest.raises(WenError, match=problem):
         parse(text, Path("params.yaml"))
 
 
-def test_xgboost_that_is_not_installed_is_told_before_anything_runs(
+def test_a_missing_xgboost_is_reported_before_anything_runs(
     tmp_path: Path, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
@@ -90,7 +88,7 @@ def test_xgboost_that_is_not_installed_is_told_before_anything_runs(
         check(of(values, {"ahmed2023": {"boosting": "xgboost"}}), Paths(tmp_path))
 
 
-def test_a_network_that_timm_has_not_is_told_before_anything_runs(tmp_path: Path, values: dict[str, Any]) -> None:
+def test_a_network_unknown_to_timm_is_refused_before_anything_runs(tmp_path: Path, values: dict[str, Any]) -> None:
     with pytest.raises(WenError, match="pretrained: timm has no 'vgg61'; did you mean vgg"):
         check(of(values, {}, {"vgg61": "hub"}), Paths(tmp_path))
 
@@ -133,7 +131,7 @@ def outside_lists(params: Params, paths: Paths) -> None:
     wanted.run(params, paths, lambda options: outside._weights_of_system(options, paths))
 
 
-def test_weights_that_appear_are_noticed_and_those_that_went_are_remembered(tmp_path: Path) -> None:
+def test_new_weights_are_listed_and_deleted_ones_stay_listed(tmp_path: Path) -> None:
     params, paths = made_up(tmp_path, baby2022={})
     file, listed = tmp_path / f"{NETWORKS[0]}.safetensors", paths.wanted / f"networks/{NETWORKS[0]}.json"
     content = file.read_bytes()
@@ -199,7 +197,7 @@ def test_a_network_or_system_that_is_not_of_the_study_is_named(tmp_path: Path) -
         ),
     ],
 )
-def test_images_that_are_too_few_for_a_system_are_told(tmp_path: Path, change: dict[str, Any], problem: str) -> None:
+def test_too_few_images_for_a_system_are_refused(tmp_path: Path, change: dict[str, Any], problem: str) -> None:
     params, paths = made_up(tmp_path, baby2022={})
     pd.read_csv(paths.index).assign(**change).to_csv(paths.index, index=False)
     with pytest.raises(WenError, match=problem):

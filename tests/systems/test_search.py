@@ -1,4 +1,4 @@
-"""A search: seeded, resumed after a kill to the same result, and a sentence where it finds nothing."""
+"""A search is seeded, resumes after a kill to the same result, and says when it finds nothing."""
 
 import signal
 import subprocess
@@ -57,7 +57,7 @@ def searched(root: Path, sampler: str, dies_at: int = 99, fold: int = 0) -> Sear
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_search_that_stops_in_any_trial_ends_as_if_it_had_not(tmp_path: Path, sampler: str) -> None:
+def test_a_search_interrupted_in_any_trial_ends_like_an_uninterrupted_one(tmp_path: Path, sampler: str) -> None:
     expected = searched(tmp_path / "once", sampler)
     for stop in {1, TRIALS[sampler] - 2, TRIALS[sampler] - 1}:
         root = tmp_path / f"stopped-{stop}"
@@ -69,7 +69,7 @@ def test_a_search_that_stops_in_any_trial_ends_as_if_it_had_not(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_samplers_differ_and_folds_do(tmp_path: Path, sampler: str) -> None:
+def test_every_sampler_searches_differently_in_another_fold(tmp_path: Path, sampler: str) -> None:
     one = searched(tmp_path / "one", sampler).history
     other = searched(tmp_path / "one", sampler, fold=1).history
     assert one != other
@@ -84,7 +84,7 @@ def test_a_gaussian_process_finds_a_better_value_than_its_random_trials(tmp_path
 
 
 @pytest.mark.parametrize("spoil", ["torn", "emptied", "of another file", "no end"])
-def test_a_journal_that_is_spoiled_is_made_again(tmp_path: Path, spoil: str) -> None:
+def test_a_damaged_journal_is_made_again(tmp_path: Path, spoil: str) -> None:
     expected = searched(tmp_path / "once", "genetic")
     with pytest.raises(KeyboardInterrupt):
         searched(tmp_path / "spoiled", "genetic", dies_at=7)
@@ -131,7 +131,7 @@ def test_a_system_that_is_killed_in_its_search_ends_with_the_same_bytes(tmp_path
     assert not paths.searches("wibowo2024").exists()
 
 
-def test_a_search_of_other_settings_does_not_go_on_from_these(tmp_path: Path) -> None:
+def test_a_search_with_other_settings_starts_anew(tmp_path: Path) -> None:
     params, paths = made_up(tmp_path, wibowo2024={"trials": 2})
     source = Source(params, paths, fingerprint="one")
     rows = np.arange(8)

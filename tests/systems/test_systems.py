@@ -1,4 +1,4 @@
-"""Every published system at every depth it has: what it leaves, and that it learns from training images alone."""
+"""Every published system at every depth: its outputs, and that it learns from training images alone."""
 
 import json
 import re
@@ -131,7 +131,7 @@ def test_a_system_that_is_stopped_goes_on_with_the_next_model(
 
 
 @pytest.mark.parametrize("name", [name for name, depth in CASES if depth == "finetune"])
-def test_at_depth_finetune_the_network_itself_learns(studies: Studies, name: str) -> None:
+def test_depth_finetune_trains_the_network_itself(studies: Studies, name: str) -> None:
     import safetensors.torch
 
     _, paths = studies["finetune"]
@@ -145,7 +145,7 @@ def test_at_depth_finetune_the_network_itself_learns(studies: Studies, name: str
     assert not np.array_equal(trained[key], start[key.split("network.")[1]])
 
 
-def test_those_that_train_no_network_have_no_depth_finetune() -> None:
+def test_systems_that_train_no_network_have_no_depth_finetune() -> None:
     assert {name for name, _ in CASES} - {name for name, depth in CASES if depth == "finetune"} == set(CLASSICAL)
 
 

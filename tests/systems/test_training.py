@@ -41,7 +41,7 @@ def test_images_turn_about_their_centre_and_black_comes_in() -> None:
 
 @pytest.mark.parametrize("name", ["test_efficientnet", "test_resnet", "vgg11", "resnetv2_50"])
 @pytest.mark.parametrize("kind", ["pooled", "maps"])
-def test_a_network_with_a_head_is_the_network_s_own_parts(name: str, kind: str) -> None:
+def test_a_network_with_a_head_computes_the_network_s_maps_and_then_the_head(name: str, kind: str) -> None:
     network = untrained(name)
     images = torch.rand(2, 3, 64, 64)
     config = network.pretrained_cfg
