@@ -1,4 +1,4 @@
-"""Change the code of the statistics in one place at a time, and see whether a test notices: make mutants [MINUTES=20]
+"""Change the code of the statistics in one place at a time and check that a test fails: make mutants [MINUTES=20]
 
 mutmut makes the changes (a sign, a comparison, a constant, an argument left out) and runs for each the fast tests that
 reach the function, quickest first. Which code and which tests, [tool.mutmut] in pyproject.toml says. A change that no

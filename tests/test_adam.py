@@ -27,24 +27,24 @@ def losses(negated: bool, epsilon: float) -> list[float]:
     return found
 
 
-def test_as_the_thesis_writes_it_the_loss_climbs_from_0_693_to_2_77() -> None:
+def test_with_the_update_as_the_thesis_writes_it_the_loss_climbs_from_0_693_to_2_77() -> None:
     found = losses(negated=True, epsilon=-1e-8)
     assert found == sorted(found)
     assert found[0] == pytest.approx(0.693, abs=5e-4)
     assert found[-1] == pytest.approx(2.77, abs=5e-3)
 
 
-def test_with_the_gradient_of_its_own_loss_it_falls() -> None:
+def test_with_the_gradient_of_its_loss_the_loss_falls() -> None:
     found = losses(negated=False, epsilon=1e-8)
     assert found == sorted(found, reverse=True)
     assert found[-1] == pytest.approx(0.11, abs=5e-3)
 
 
-def test_it_climbs_by_the_sign_of_the_gradient_not_by_that_of_epsilon() -> None:
+def test_the_loss_climbs_by_the_sign_of_the_gradient_and_not_by_that_of_epsilon() -> None:
     assert losses(negated=True, epsilon=1e-8)[-1] == pytest.approx(losses(negated=True, epsilon=-1e-8)[-1], rel=1e-5)
 
 
-def test_the_right_form_is_that_of_torch() -> None:
+def test_the_correct_update_is_that_of_torch() -> None:
     weights = torch.zeros(2, dtype=torch.float64, requires_grad=True)  # weight and bias
     adam = torch.optim.Adam([weights], lr=RATE, betas=(0.9, 0.999), eps=1e-8)
     for expected in losses(negated=False, epsilon=1e-8)[:50]:

@@ -42,7 +42,7 @@ from wen.integrity import check
         ),
     ],
 )
-def test_a_name_that_nobody_knows_is_refused(
+def test_an_unknown_name_in_params_is_refused(
     values: dict[str, Any], tmp_path: Path, section: str, key: str, value: Any, message: str
 ) -> None:
     (values[section] if section else values)[key] = value

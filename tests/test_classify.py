@@ -11,7 +11,7 @@ from wen.members.predict import OVERFLOW
 HOW = Preparation(crop=48, size=32, batch=2)
 
 
-def test_an_image_to_which_a_member_gives_no_number_gets_a_reason_instead(tmp_path: Path) -> None:
+def test_an_image_without_a_finite_probability_gets_a_reason_instead(tmp_path: Path) -> None:
     files = [str(tmp_path / name) for name in ("1.bmp", "2.bmp")]
     for file in files:
         Image.new("RGB", (48, 48)).save(file)
@@ -24,7 +24,7 @@ def test_an_image_to_which_a_member_gives_no_number_gets_a_reason_instead(tmp_pa
 @pytest.mark.parametrize(
     "error", [MemoryError("bomb"), RecursionError(), OverflowError(), OSError(5, "Input/output error")]
 )
-def test_whatever_a_decoder_raises_on_one_image_costs_no_other(
+def test_an_error_of_the_decoder_on_one_image_does_not_affect_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     files = [str(tmp_path / name) for name in ("1.bmp", "2.bmp", "3.bmp")]
@@ -46,7 +46,7 @@ def test_whatever_a_decoder_raises_on_one_image_costs_no_other(
     assert second
 
 
-def test_an_image_unlike_the_usual_ones_is_answered_and_named(tmp_path: Path) -> None:
+def test_an_image_unlike_the_study_s_is_classified_and_named(tmp_path: Path) -> None:
     Image.new("RGB", (48, 48)).save(tmp_path / "black.bmp")
     usual = {name: [0.0, 1e6] for name in ("width", "height", "area", "red", "green", "blue")}
     how = Preparation(crop=48, size=32, batch=2, usual=usual)

@@ -1,4 +1,4 @@
-"""The command line as a person or a scheduler meets it."""
+"""The command line under signals, full disks and wrong options."""
 
 import hashlib
 import os
@@ -32,9 +32,9 @@ def test_a_signal_ends_a_stage_within_seconds_with_one_line_that_says_how_to_go_
         assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(number)
-    _, said = process.communicate(timeout=10)
+    _, output = process.communicate(timeout=10)
     assert process.returncode == 128 + number
-    assert said == f"stopped by {number.name}; `dvc repro` resumes each training from its last finished epoch\n"
+    assert output == f"stopped by {number.name}; `dvc repro` resumes each training from its last finished epoch\n"
     assert not (tmp_path / "data/synthetic").exists()
     assert not (tmp_path / "data/index.csv").exists()
 
@@ -71,10 +71,10 @@ def files(root: Path) -> dict[str, bytes]:
     }
 
 
-def ends_with_a_sentence(done: subprocess.CompletedProcess[str], said: str) -> None:
+def ends_with_a_sentence(done: subprocess.CompletedProcess[str], message: str) -> None:
     assert done.returncode == 1, done.stderr
     assert done.stderr.startswith("error: ")
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert "Traceback" not in done.stderr
 
@@ -87,7 +87,7 @@ def test_a_file_too_large_for_the_system_leaves_earlier_outputs_as_they_were(pre
 
 
 def mounted(how: str, root: Path) -> tuple[str, ...]:
-    """A command runs in a name space of its own, in which the study's folder is mounted so."""
+    """The start of a command that sees the study's folder mounted that way, in a mount namespace."""
     return (
         *own_mounts(),
         f'set -e; {how}; cd "{root}"; "$0" "$@" || end=$?; (cd data && md5sum index.csv >&2); exit ${{end:-0}}',
@@ -95,7 +95,7 @@ def mounted(how: str, root: Path) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "message"),
     [
         (
             'cp -r "{0}" /tmp/$$; mount -t tmpfs -o size=5m none "{0}"; cp -r /tmp/$$/. "{0}"; rm -r /tmp/$$',
@@ -106,12 +106,12 @@ def mounted(how: str, root: Path) -> tuple[str, ...]:
     ids=["full", "read-only"],
 )
 def test_a_full_disk_and_a_read_only_folder_leave_earlier_outputs_as_they_were(
-    prepared: Path, how: str, said: str
+    prepared: Path, how: str, message: str
 ) -> None:
     done = wen(prepared, "prepare", around=mounted(how.format(prepared), prepared))
     *error, digest = done.stderr.splitlines()
     done.stderr = "\n".join(error)
-    ends_with_a_sentence(done, said)
+    ends_with_a_sentence(done, message)
     assert digest.split()[0] == hashlib.md5((prepared / "data/index.csv").read_bytes()).hexdigest()
 
 
@@ -136,10 +136,10 @@ def test_too_little_memory_ends_with_a_sentence(
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert caught.value.code == 1
-    said = capsys.readouterr().err
-    assert said.startswith(f"error: not enough memory{remedy}")
-    assert len(said.splitlines()) == 1
-    assert str(error) in said
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: not enough memory{remedy}")
+    assert len(message.splitlines()) == 1
+    assert str(error) in message
 
 
 def test_the_time_of_a_stage_that_failed_is_not_kept(prepared: Path) -> None:
@@ -148,7 +148,7 @@ def test_the_time_of_a_stage_that_failed_is_not_kept(prepared: Path) -> None:
     assert re.fullmatch(r"prepare,\d+\.\d\r\n", (prepared / "logs/times.csv").read_bytes().decode())
 
 
-def test_an_error_of_the_program_itself_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_raised_and_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(prog_name: str) -> None:
         raise RuntimeError("shapes differ")
 

@@ -237,7 +237,7 @@ def test_a_message_that_needs_more_lines_reruns_nothing(before: dict[str, str], 
      "report/Thumbs.db", "report/templates/report.html~", "report/templates/.report.html.swp", "report/texts.yaml.orig",
      "report/._texts.yaml"],
 )  # fmt: skip
-def test_what_editors_and_systems_leave_is_no_code(before: dict[str, str], source: Path, litter: str) -> None:
+def test_files_of_editors_and_systems_do_not_count_as_code(before: dict[str, str], source: Path, litter: str) -> None:
     (source / litter).write_bytes(b"x\0\xff")
     assert changed(before) == set()
 
@@ -288,7 +288,7 @@ def test_a_stage_refuses_to_run_with_other_code_or_libraries_than_are_listed(
     listed.check("ensemble-intra", paths)  # which does not compute with it
 
 
-def test_what_is_unchanged_is_not_listed_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unchanged_code_is_not_listed_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = Paths(tmp_path)
     listed.run(paths)
     written = paths.code_of("split").stat().st_ino

@@ -1,4 +1,4 @@
-"""`wen doctor`, `wen --version` and the shell's completion, as a person meets them."""
+"""`wen doctor`, `wen --version`, help and shell completion."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def study(tmp_path: Path, values: dict[str, Any], monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture(autouse=True)
 def _room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk with 50 GB free, whatever this machine's has."""
+    """Pretend that the disk has 50 GB free."""
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: SimpleNamespace(free=50e9))
 
 
@@ -89,7 +89,7 @@ def test_without_an_identity_git_is_a_warning_and_without_a_commit_a_failure(stu
     assert "git commit" in texts(study)["git"]
 
 
-def test_real_images_and_a_file_of_weights_have_to_be_there(study: Path, values: dict[str, Any]) -> None:
+def test_missing_images_and_a_missing_file_of_weights_are_failures(study: Path, values: dict[str, Any]) -> None:
     values["dataset"] |= {"source": "cnmc", "synthetic": None}
     values["backbone"]["weights"] = "weights.pth"
     set_params(study, values)
@@ -112,7 +112,7 @@ def test_the_room_on_the_disk_is_compared_with_the_last_plan_of_these_parameters
     assert "wen plan" in texts(study)["disk"]
 
 
-def test_a_remote_that_is_not_there_is_a_warning(study: Path) -> None:
+def test_a_missing_remote_is_a_warning(study: Path) -> None:
     config = study / ".dvc/config"
     config.write_text("['remote \"store\"']\n    url = ../../store\n")  # as DVC writes ../store of the root
     assert states(study)["remote"] == "warn"
@@ -122,7 +122,7 @@ def test_a_remote_that_is_not_there_is_a_warning(study: Path) -> None:
     assert "no answer" in texts(study)["remote"]
 
 
-def test_packages_of_another_release_are_named_and_those_that_miss_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packages_of_another_release_are_named_and_missing_ones_are_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "requires", lambda _: ["dvc>=3", "typer>=0.1", 'ray>=2 ; extra == "cluster"'])
     monkeypatch.setattr(doctor, "version", {"dvc": "3.0.1", "typer": "0.29.2"}.__getitem__)
     monkeypatch.setattr(doctor, "_pins", lambda _: {"dvc": "3.67.1", "typer": "0.29.2"})

@@ -55,7 +55,7 @@ def test_arrays_are_written_as_the_same_bytes_by_every_release_of_python(tmp_pat
 
 
 @pytest.mark.parametrize("kind", ["a file", "a folder"])
-def test_nothing_takes_the_place_of_something_of_another_kind(tmp_path: Path, kind: str) -> None:
+def test_a_file_never_replaces_a_folder_nor_a_folder_a_file(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "out"
     if kind == "a folder":
         path.mkdir()
@@ -81,7 +81,7 @@ def test_a_folder_that_is_replaced_is_never_half_there(tmp_path: Path, monkeypat
     (folder / "old").touch()
 
     def stop(path: Path) -> None:
-        assert [own.name for own in folder.iterdir()] == ["new"]
+        assert [entry.name for entry in folder.iterdir()] == ["new"]
         raise InterruptedError  # as if it were killed while the old one is removed
 
     monkeypatch.setattr(shutil, "rmtree", stop)
@@ -93,7 +93,7 @@ def test_a_folder_that_is_replaced_is_never_half_there(tmp_path: Path, monkeypat
 
 
 def test_an_output_is_on_the_disk_before_it_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a power cut tells: of a file that was renamed before it was flushed, some systems keep the name alone."""
+    """After a power cut, some file systems keep only the name of a file that was renamed before it was flushed."""
     events: list[str] = []
     names: dict[int, str] = {}
     open_, fsync, replace = os.open, os.fsync, Path.replace
@@ -192,7 +192,7 @@ def left_over(path: Path, owner: int, seconds_ago: float = 0) -> Path:
     return partial
 
 
-def test_what_a_killed_process_left_is_swept_away_before_the_next_writes(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed_before_the_next_write(tmp_path: Path) -> None:
     killed = subprocess.Popen([sys.executable, "-c", ""])
     partial = left_over(tmp_path / "out", killed.pid)
     while psutil.Process(killed.pid).status() != psutil.STATUS_ZOMBIE:  # it has ended, and nobody has asked for it
@@ -205,13 +205,13 @@ def test_what_a_killed_process_left_is_swept_away_before_the_next_writes(tmp_pat
     assert not partial.exists()
 
 
-def test_a_later_process_of_the_same_number_does_not_keep_it(tmp_path: Path) -> None:
+def test_leftovers_are_removed_though_a_later_process_has_the_same_number(tmp_path: Path) -> None:
     partial = left_over(tmp_path / "out", os.getppid(), seconds_ago=1e9)
     write_text(tmp_path / "out", "whole")
     assert not partial.exists()
 
 
-def test_what_a_living_process_is_writing_is_left_alone(tmp_path: Path) -> None:
+def test_files_that_a_running_process_is_writing_are_left_alone(tmp_path: Path) -> None:
     partial = left_over(tmp_path / "out", os.getppid())
     write_text(tmp_path / "out", "whole")
     assert (partial / "half").exists()

@@ -26,7 +26,7 @@ def words(cell: str) -> list[str]:
     return [word.lower() for word in cell.split(", ")]
 
 
-def test_a_word_stands_once() -> None:
+def test_every_term_is_listed_once() -> None:
     english = [word for row in ROWS for word in words(row[0])]
     assert len(set(english)) == len(english)
     assert all(len(row) == 4 and all(row) for row in ROWS)

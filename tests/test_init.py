@@ -17,7 +17,7 @@ from wen.errors import WenError
 
 @pytest.fixture
 def without_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Git as on a new machine."""
+    """Configure git as on a new machine."""
     for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -88,7 +88,7 @@ def test_the_wheel_holds_what_a_study_begins_with_and_init_finds_it(site: Path, 
 
 
 def test_an_installed_package_lists_the_same_code_as_a_clone(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So a study's dvc.lock holds, whichever of the two it is run by."""
+    """So the dvc.lock of a study is valid for both."""
     expected = {stage: listed.listing(stage) for stage in STAGES}
     for name, value in (("SOURCE", site), ("START", site / "wen/__main__.py"), ("COMMANDS", site / "wen/cli.py"),
                         ("NAMES", site / "wen/config/stages.py")):  # fmt: skip

@@ -1,4 +1,4 @@
-"""dvc.lock: read where it is whole, set aside where a kill tore it, left alone and named in any other case."""
+"""dvc.lock is read if complete, set aside if a kill truncated it, and otherwise left alone and named."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How names are shown."""
+"""Names of files are printed safely."""
 
 import os
 import re
@@ -26,7 +26,7 @@ from wen.names import shown
         ("\x9b31m", "\\u009b31m"),
     ],
 )
-def test_what_a_terminal_would_obey_or_hide_is_escaped(name: str, text: str) -> None:
+def test_control_and_invisible_characters_in_names_are_escaped(name: str, text: str) -> None:
     assert shown(name) == text
 
 

@@ -76,7 +76,7 @@ IMPOSSIBLE: list[tuple[str, Any]] = [
 ]  # fmt: skip
 
 
-def test_an_impossible_value_gives_one_line_that_names_the_key(values: dict[str, Any]) -> None:
+def test_an_invalid_value_gives_one_line_that_names_the_key(values: dict[str, Any]) -> None:
     for key, value in IMPOSSIBLE:
         changed = copy.deepcopy(values)
         put(changed, key, value)
@@ -94,14 +94,14 @@ WRITTEN_OTHERWISE = {
 }
 
 
-@pytest.mark.parametrize(("key", "written", "said"), [(key, *how) for key, how in WRITTEN_OTHERWISE.items()])
-def test_a_value_that_yaml_takes_for_another_type_is_told_how_to_write(
-    values: dict[str, Any], key: str, written: str, said: str
+@pytest.mark.parametrize(("key", "written", "message"), [(key, *how) for key, how in WRITTEN_OTHERWISE.items()])
+def test_a_value_that_yaml_reads_as_another_type_is_refused_with_the_right_notation(
+    values: dict[str, Any], key: str, written: str, message: str
 ) -> None:
     put(values, key, "HERE")
     with pytest.raises(WenError) as caught:
         parse(as_text(values).replace("HERE", written), Path("params.yaml"))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_side_in_which_no_cell_can_be_drawn_is_refused(values: dict[str, Any]) -> None:
@@ -112,7 +112,7 @@ def test_a_side_in_which_no_cell_can_be_drawn_is_refused(values: dict[str, Any])
             parse(as_text(values), Path("params.yaml"))
 
 
-def test_every_problem_has_its_line(values: dict[str, Any]) -> None:
+def test_every_problem_has_a_line(values: dict[str, Any]) -> None:
     put(values, "split.unit", "patient")
     put(values, "seed", -1)
     with pytest.raises(WenError) as caught:
@@ -120,7 +120,7 @@ def test_every_problem_has_its_line(values: dict[str, Any]) -> None:
     assert len(str(caught.value).splitlines()) == 2
 
 
-def test_a_whole_learning_rate_is_to_be_written_with_a_point(values: dict[str, Any]) -> None:
+def test_an_integer_learning_rate_is_refused_with_the_notation_with_a_point(values: dict[str, Any]) -> None:
     put(values, "lr", 10)
     with pytest.raises(WenError, match=r"^params\.yaml: lr: write 10\.0 instead of 10$"):
         parse(as_text(values), Path("params.yaml"))

@@ -28,7 +28,7 @@ from wen.systems.cost import describe, fit_seconds
 from wen.systems.system import find, settings_of
 
 
-def test_efficientnetv2_m_costs_what_is_known_of_it() -> None:
+def test_efficientnetv2_m_takes_23_billion_multiply_adds_at_450_px() -> None:
     """23.0 G multiply-adds at 450 px, two thirds of them before blocks.5, after 176 channels at stride 16."""
     cost = count(load(PROJECT / "profiles/thesis.yaml"))
     assert (cost.trunk + cost.tail) / 1e9 == pytest.approx(23.0, abs=0.05)
@@ -51,11 +51,11 @@ def test_a_linear_cost_model_is_right_for_a_study_counted_by_hand(tiny: Params) 
         "train-fold, stage 2, trained part": 6 * params.finetune.epochs * (3 * 20 + 20) * 10,
         "predict-fold": 6 * 30 * 10,
     }
-    alone = {name: kinds.sum() for name, kinds in work(params, images, cost, sharing=False).items()}
-    assert alone["features"] == 0
-    assert alone["train-fold, stage 1"] == 6 * params.head.epochs * 40 * 110
-    assert alone["train-fold, stage 2, frozen part"] == 6 * params.finetune.epochs * 40 * 100
-    assert alone["predict-fold"] == 6 * 30 * 110
+    unshared = {name: kinds.sum() for name, kinds in work(params, images, cost, sharing=False).items()}
+    assert unshared["features"] == 0
+    assert unshared["train-fold, stage 1"] == 6 * params.head.epochs * 40 * 110
+    assert unshared["train-fold, stage 2, frozen part"] == 6 * params.finetune.epochs * 40 * 100
+    assert unshared["predict-fold"] == 6 * 30 * 110
 
 
 def test_turned_images_are_passes_of_all_of_them_and_as_many_predictions_more(tiny: Params) -> None:
@@ -98,7 +98,7 @@ def test_hours_are_work_over_rate_kind_by_kind() -> None:
     assert hours(np.array([3600, 7200, 3600, 3600]), np.array([1, 2, 4, 8])) == 2.375
 
 
-def test_the_images_of_complete_c_nmc_are_known_before_they_are_there(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_plan_knows_the_images_of_complete_c_nmc_without_the_data(tmp_path_factory: pytest.TempPathFactory) -> None:
     nowhere = Paths(tmp_path_factory.mktemp("empty"))
     thesis = count_images(load(PROJECT / "profiles/thesis.yaml"), nowhere)
     honest = count_images(load(PROJECT / "profiles/honest.yaml"), nowhere)
@@ -106,7 +106,7 @@ def test_the_images_of_complete_c_nmc_are_known_before_they_are_there(tmp_path_f
     assert (honest.total, honest.test) == (12_528, 1_867)
 
 
-def test_a_part_of_c_nmc_is_counted_and_has_to_be_there(tmp_path: Path) -> None:
+def test_the_plan_of_a_part_of_c_nmc_needs_the_images(tmp_path: Path) -> None:
     laptop = load(PROJECT / "profiles/laptop.yaml").model_dump()
     laptop["dataset"]["complete"] = False
     params = Params.model_validate(laptop)
@@ -120,7 +120,7 @@ def test_a_part_of_c_nmc_is_counted_and_has_to_be_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("part", "images"), [("fold_0", 3527), ("fold_2", 3553), ("preliminary", 1867)])
-def test_an_official_part_that_tests_has_its_published_size(tmp_path: Path, part: str, images: int) -> None:
+def test_an_official_test_set_has_its_published_size(tmp_path: Path, part: str, images: int) -> None:
     values = load(PROJECT / "profiles/thesis.yaml").model_dump()
     values["split"]["test"] = part
     assert count_images(Params.model_validate(values), Paths(tmp_path)).test == images
@@ -233,7 +233,7 @@ def test_the_plan_compares_stage_2_with_the_memory_that_is_free(tiny: Params, ne
     )  # fmt: skip
 
 
-def test_what_does_not_fit_is_told_first_what_leaves_the_study_as_it_is(tiny: Params) -> None:
+def test_the_advice_on_memory_begins_with_changes_that_keep_the_study(tiny: Params) -> None:
     text = fit(9 * 10**9, 8 * 10**9, torch.device("cpu"), tiny)
     assert text.index("Free memory") < text.index("Only if that is not possible") < text.index("train.batch_size")
 

@@ -71,7 +71,7 @@ def test_every_target_of_make_that_is_named_exists(name: str) -> None:
     assert named <= targets
 
 
-def test_what_a_study_begins_with_reaches_the_image_and_the_source_distribution() -> None:
+def test_the_files_of_a_new_study_are_in_the_image_and_the_source_distribution() -> None:
     kept = {line[1:] for line in read(".dockerignore").splitlines() if line.startswith("!")}
     needed = {*STUDY, "src", "setup.py", "pyproject.toml", "README.md", "LICENSE"}
     assert needed <= kept

@@ -25,7 +25,7 @@ def write(path: Path, form: str, names: list[str]) -> bytes:
     return path.read_bytes()
 
 
-def test_every_form_names_the_classifier_and_the_study(tmp_path: Path) -> None:
+def test_every_output_format_names_the_classifier_and_the_study(tmp_path: Path) -> None:
     table = write(tmp_path / "1", "table", ["a.bmp", "b.bmp"]).decode().splitlines()
     assert table == [
         "# classifier inter 0.001 kappa, study 0123456789ab",
@@ -98,7 +98,7 @@ def test_a_cell_that_another_separator_would_divide_is_quoted(tmp_path: Path) ->
     assert b'"a;=1+1.bmp",0.75' in write(tmp_path / "x.csv", "csv", ["a;=1+1.bmp"])
 
 
-def test_standard_output_gets_the_bytes_whatever_wraps_it(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_standard_output_gets_the_same_bytes_whatever_wraps_it(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     class Stripped(io.TextIOWrapper):  # as DVC's colorama does
         def write(self, text: str) -> int:
             return super().write(text.replace("\x1b[31m", ""))

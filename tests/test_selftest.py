@@ -35,10 +35,10 @@ def test_every_check_passes_on_the_cpu_or_does_not_apply(study: Study, name: str
 
 
 def noisy(run: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]) -> Any:
-    return lambda images: tuple(own * 1.02 for own in run(images))
+    return lambda images: tuple(output * 1.02 for output in run(images))
 
 
-def test_a_device_that_computes_otherwise_is_seen(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_computes_other_numbers_is_detected(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     assert study.first.features.exists()
     runner = inputs.runner
     monkeypatch.setattr(inputs, "runner", lambda *options: noisy(runner(*options)))
@@ -46,7 +46,7 @@ def test_a_device_that_computes_otherwise_is_seen(study: Study, monkeypatch: pyt
     assert found.passed is False, found
 
 
-def test_logits_of_eight_bits_are_seen(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logits_of_eight_bits_are_detected(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     assert study.first.features.exists()
 
     def forward(head: nn.Linear, values: torch.Tensor) -> torch.Tensor:
@@ -57,20 +57,22 @@ def test_logits_of_eight_bits_are_seen(study: Study, monkeypatch: pytest.MonkeyP
     assert found.passed is False, found
 
 
-def test_runs_that_differ_are_seen(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_that_differ_are_detected(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     assert study.first.features.exists()
     monkeypatch.setattr(finetune, "initialise", lambda head, *_: nn.init.xavier_uniform_(head.weight))
     found = result(study, "equal runs")
     assert found.passed is False, found
 
 
-def test_a_resumed_training_that_forgot_its_optimiser_is_seen(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_training_without_its_optimiser_state_is_detected(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fit, "restore_optimizer", lambda *_: None)
     found = result(study, "resumed")
     assert found.passed is False, found
 
 
-def test_a_step_that_waits_is_seen(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_waits_is_detected(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     loss = steps.binary_cross_entropy_with_logits
 
     def asking(*args: Any, **options: Any) -> torch.Tensor:
@@ -83,7 +85,7 @@ def test_a_step_that_waits_is_seen(study: Study, monkeypatch: pytest.MonkeyPatch
     assert found.passed is False, found
 
 
-def test_a_peak_far_from_the_plan_is_seen() -> None:
+def test_a_memory_peak_far_from_the_plan_is_detected() -> None:
     assert selftest.compare_memory(1.1e9, 1e9).passed is True
     assert selftest.compare_memory(1.6e9, 1e9).passed is False
     assert selftest.compare_memory(0.4e9, 1e9).passed is False

@@ -1,4 +1,4 @@
-"""The page of `wen serve`: what it answers, what it refuses, and that nothing leaves this computer or stays on it."""
+"""The page of `wen serve`: its answers and refusals, and that no data leave the computer or stay on it."""
 
 import asyncio
 import json
@@ -117,7 +117,7 @@ def test_a_bomb_is_refused_by_its_header(client: TestClient) -> None:
         (b"", 400, "damaged"),
     ],
 )
-def test_what_is_too_much_or_damaged_is_refused_with_one_sentence(
+def test_too_large_and_damaged_requests_are_refused_in_one_sentence(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, content: bytes, status: int, sentence: str
 ) -> None:
     monkeypatch.setattr(app, "IMAGE", 100)
@@ -129,12 +129,12 @@ def test_what_is_too_much_or_damaged_is_refused_with_one_sentence(
     assert sentence in answer.json()["problem"]
 
 
-def test_thousands_of_brackets_are_no_list_of_sizes(client: TestClient) -> None:
+def test_deeply_nested_sizes_are_refused_as_damaged(client: TestClient) -> None:
     answer = client.post("/cells", content=b"[" * 60_000 + b"\n")
     assert (answer.status_code, "damaged" in answer.json()["problem"]) == (400, True)
 
 
-def test_a_body_of_unknown_length_is_read_no_further_than_the_limit(
+def test_a_body_of_unknown_length_is_read_only_up_to_the_limit(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app, "REQUEST", 1000)
@@ -159,9 +159,7 @@ def test_a_body_of_unknown_length_is_read_no_further_than_the_limit(
         {"host": ""},
     ],
 )
-def test_a_name_that_was_bound_to_this_computer_from_outside_is_refused(
-    client: TestClient, headers: dict[str, str]
-) -> None:
+def test_a_request_under_another_host_name_is_refused(client: TestClient, headers: dict[str, str]) -> None:
     for answer in (client.get("/", headers=headers), client.post("/cells", headers=headers, content=framed(image(9)))):
         assert answer.status_code == 403
         assert "only to its own address" in answer.text
@@ -177,12 +175,12 @@ def test_another_site_cannot_post(client: TestClient, origin: str) -> None:
 
 
 def test_localhost_is_the_page_s_own_address_too() -> None:
-    own = f"http://localhost:{PORT}"
-    client = TestClient(app.page(classifier(), PORT), base_url=own, headers={"origin": own})
+    origin = f"http://localhost:{PORT}"
+    client = TestClient(app.page(classifier(), PORT), base_url=origin, headers={"origin": origin})
     assert client.post("/cells", content=framed(image(9))).status_code == 200
 
 
-def test_nothing_of_the_page_is_elsewhere_and_the_browser_is_told_so(client: TestClient) -> None:
+def test_the_page_loads_nothing_from_elsewhere_and_its_policy_forbids_it(client: TestClient) -> None:
     for path in ("/", "/?language=id", "/page.js", "/page.css"):
         answer = client.get(path)
         assert answer.status_code == 200
@@ -197,7 +195,7 @@ def test_nothing_of_the_page_is_elsewhere_and_the_browser_is_told_so(client: Tes
         assert client.get(path).status_code == 404
 
 
-def test_it_says_what_it_is_not_for_in_both_languages() -> None:
+def test_the_page_says_in_both_languages_what_it_must_not_be_used_for() -> None:
     client = TestClient(app.page(classifier(synthetic=True), PORT, "id"), base_url=ORIGIN)
     assert "Bukan untuk diagnosis" in client.get("/").text
     assert "sel sintetis" in client.get("/").text
@@ -266,7 +264,7 @@ def test_a_table_that_does_not_fit_is_named(client: TestClient, table: bytes, pr
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b'[{"file": "a", "probability": 2, "spread": null, "warning": ""}]'])
-def test_rows_that_the_page_cannot_have_are_refused(client: TestClient, content: bytes) -> None:
+def test_rows_that_the_page_cannot_have_sent_are_refused(client: TestClient, content: bytes) -> None:
     for path, body in (("/cells.csv", framed(content)), ("/people", framed(content, b"P"))):
         answer = client.post(path, content=body)
         assert (answer.status_code, "damaged" in answer.json()["problem"]) == (400, True)

@@ -1,4 +1,4 @@
-"""What is meant by files, folders, patterns and lists, and what is never read."""
+"""How files, folders, patterns and lists are read, and which files never are."""
 
 import io
 import os
@@ -54,9 +54,9 @@ class TestFolders:
         os.symlink("..", "elsewhere/up")
         os.symlink(".", "c/self")
         assert sources.find(["c"]) == ["c/1.bmp", "c/link/2.bmp"]
-        said = capsys.readouterr().err
-        assert "c/self: skipped, a link to a folder that was already read" in said
-        assert "c/link/up/c: skipped, a link to a folder that was already read" in said
+        output = capsys.readouterr().err
+        assert "c/self: skipped, a link to a folder that was already read" in output
+        assert "c/link/up/c: skipped, a link to a folder that was already read" in output
 
     def test_a_link_that_may_have_led_to_images_is_named(self, capsys: pytest.CaptureFixture[str]) -> None:
         files("c/1.bmp")
@@ -100,7 +100,7 @@ class TestPatterns:
         assert sources.find(["*.bmp"]) == ["1.bmp", "2.bmp"]
 
     @pytest.mark.parametrize("name", ["nothing", "*.bmp", "x" * 5000])
-    def test_what_matches_nothing_is_refused(self, name: str) -> None:
+    def test_a_pattern_that_matches_nothing_is_refused(self, name: str) -> None:
         with pytest.raises(WenError, match="no such file, folder or pattern"):
             sources.find([name])
 
@@ -149,8 +149,8 @@ class TestReading:
         os.mkfifo("pipe.bmp")
         Path("folder.bmp").mkdir()
         os.symlink("nowhere", "link.bmp")
-        with socket.socket(socket.AF_UNIX) as own:
-            own.bind("socket.bmp")
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind("socket.bmp")
             for name, problem in (
                 ("pipe.bmp", "a pipe"), ("socket.bmp", "a socket"), ("folder.bmp", "a folder, not an image"),
                 ("link.bmp", "a broken link"), ("none.bmp", "no such file"),
@@ -158,7 +158,7 @@ class TestReading:
                 with pytest.raises(BadImage, match=problem):
                     sources.read(name)
 
-    def test_a_file_without_end_is_not_read(self) -> None:
+    def test_an_endless_file_is_not_read(self) -> None:
         with open("huge.bmp", "wb") as file:
             file.truncate(sources.LARGEST + 1)
         with pytest.raises(BadImage, match="268,435,457 bytes, more than"):

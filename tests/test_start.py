@@ -67,7 +67,7 @@ def test_code_that_cannot_be_started_is_refused_with_a_sentence(clone: Path) -> 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_in_the_first_moments_ends_with_a_sentence(tmp_path: Path, number: signal.Signals) -> None:
-    """While modules are still imported: a module that is slow to import says when it is reached."""
+    """The signal comes while modules are imported; a slow module marks when it is reached."""
     (tmp_path / "typer.py").write_text("import time\nopen('reached', 'w').close()\ntime.sleep(60)\n")
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(PROJECT / "src")])}
     process = subprocess.Popen(
@@ -77,8 +77,8 @@ def test_a_signal_in_the_first_moments_ends_with_a_sentence(tmp_path: Path, numb
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(number)
-    _, said = process.communicate(timeout=10)
-    assert said == f"stopped by {number.name}; `dvc repro` resumes each training from its last finished epoch\n"
+    _, output = process.communicate(timeout=10)
+    assert output == f"stopped by {number.name}; `dvc repro` resumes each training from its last finished epoch\n"
     assert process.returncode == 128 + number
 
 

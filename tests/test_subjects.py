@@ -1,4 +1,4 @@
-"""What is said of a person is made of the person's cells, and every cell has one person."""
+"""The result of a person is computed from the person's cells, and every cell has one person."""
 
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def test_ids_of_one_person_give_one_row(tmp_path: Path) -> None:
     assert found[1] == "7"
 
 
-def test_a_name_alone_that_two_images_have_names_neither(tmp_path: Path) -> None:
+def test_a_file_name_that_two_images_share_identifies_neither(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("file,subject\n1.bmp,P1\nb/1.bmp,P2\n")
     images = [str(tmp_path / folder / "1.bmp") for folder in ("a", "b", "c")]
     assert subjects.of_files(tmp_path / "table.csv", images[:2]) == ["P1", "P2"]
@@ -76,7 +76,7 @@ def test_a_name_alone_that_two_images_have_names_neither(tmp_path: Path) -> None
         (b"\0\0", "not a valid CSV"),
     ],
 )
-def test_a_table_that_leaves_a_doubt_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
+def test_an_ambiguous_table_of_subjects_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
     (tmp_path / "table.csv").write_bytes(content)
     with pytest.raises(WenError, match=problem):
         subjects.of_files(tmp_path / "table.csv", ["1.bmp"])

@@ -1,4 +1,4 @@
-"""Damage that a power cut or a disk does to outputs, to DVC's cache and to a remote, in a study of one small stage."""
+"""Damage by a power cut or a disk to outputs, cache and remote is found and repaired, in a study of one stage."""
 
 import os
 import shutil
@@ -206,7 +206,7 @@ def test_damaged_outputs_are_named_and_dvc_repro_ends_with_the_right_bytes(
     verify.run(Paths(project.root))
 
 
-def test_dvc_alone_takes_damage_for_good(linked: Project) -> None:
+def test_dvc_alone_does_not_notice_damage(linked: Project) -> None:
     """Why there is a check: should DVC notice by itself one day, this fails and the check can go."""
     good = linked.content()
     damage(linked.root / "model.bin", emptied)
@@ -230,7 +230,7 @@ FIRST_STAGE = """
 """
 
 
-def test_a_first_stage_that_checks_is_in_time_for_the_stages_after_it(linked: Project) -> None:
+def test_a_check_in_the_first_stage_protects_the_stages_after_it(linked: Project) -> None:
     (linked.root / "first.py").write_text(FIRST)
     (linked.root / "dvc.yaml").write_text(STAGE.replace("deps: [make.py]", "deps: [make.py, first.txt]") + FIRST_STAGE)
     linked.run("dvc", "repro")
@@ -241,7 +241,7 @@ def test_a_first_stage_that_checks_is_in_time_for_the_stages_after_it(linked: Pr
     assert linked.content() == good
 
 
-def test_what_is_damaged_in_the_cache_alone_comes_from_the_workspace_and_nothing_runs_again(copied: Project) -> None:
+def test_an_output_damaged_only_in_the_cache_is_restored_from_the_workspace_without_a_rerun(copied: Project) -> None:
     good, runs = copied.content(), times_run(copied)
     objects = [copied.object(name) for name in (*FILES, "features/")]
     for path in objects:
@@ -253,7 +253,7 @@ def test_what_is_damaged_in_the_cache_alone_comes_from_the_workspace_and_nothing
     verify.run(Paths(copied.root))
 
 
-def test_what_is_damaged_in_the_workspace_alone_comes_from_the_cache_and_nothing_runs_again(copied: Project) -> None:
+def test_an_output_damaged_only_in_the_workspace_is_restored_from_the_cache_without_a_rerun(copied: Project) -> None:
     good, runs = copied.content(), times_run(copied)
     for name in FILES:
         damage(copied.root / name, zeroed)
@@ -282,7 +282,7 @@ def test_a_damaged_folder_whose_listing_is_damaged_too_is_made_again(linked: Pro
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_git_restores_what_is_in_no_cache(copied: Project, how: Callable[[bytes], bytes]) -> None:
+def test_outputs_outside_the_cache_are_restored_by_git(copied: Project, how: Callable[[bytes], bytes]) -> None:
     """As in a clone: its metrics come from git, and the images that they were made from may be elsewhere."""
     good = copied.content()
     copied.object("metrics.json").unlink()
@@ -303,7 +303,7 @@ def test_an_empty_folder_of_the_run_cache_goes_unless_it_was_made_just_now(copie
     assert not folder.exists()
 
 
-def test_a_bit_that_a_disk_lost_is_found(linked: Project) -> None:
+def test_a_byte_changed_by_the_disk_is_found(linked: Project) -> None:
     good = linked.content()
     damage(linked.root / "model.bin", lambda content: content[:5000] + b"\xff" + content[5001:])
     assert linked.check() == ["model.bin"]
@@ -324,7 +324,7 @@ def test_a_file_that_was_edited_is_left_to_dvc_which_notices_it(copied: Project)
     assert copied.content() == good
 
 
-def test_what_is_missing_or_edited_is_named_and_not_said_to_match(copied: Project) -> None:
+def test_missing_and_edited_outputs_are_named(copied: Project) -> None:
     verify.run(Paths(copied.root))
     damage(copied.root / "metrics.json", lambda content: content.replace(b"0.9", b"0.8"))
     (copied.root / "features/1.npy").unlink()
@@ -358,7 +358,7 @@ def test_outputs_of_another_version_are_left_alone(copied: Project) -> None:
 
 
 def test_damage_to_what_an_unfinished_run_left_in_the_cache_is_found(linked: Project) -> None:
-    """DVC's run-cache has it, and dvc.lock does not: the power failed in between."""
+    """The run cache has the output and dvc.lock does not: the power failed in between."""
     lock = (linked.root / "dvc.lock").read_bytes()
     make_differently(linked)
     linked.run("dvc", "repro")
@@ -396,7 +396,7 @@ def test_an_experiment_in_a_temporary_folder_is_checked_too(copied: Project) -> 
     assert other.content() == copied.content()
 
 
-def test_what_was_hashed_is_not_read_again(copied: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_already_hashed_are_not_read_again(copied: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     copied.check()
     read: list[Path] = []
     md5 = store._md5
@@ -406,10 +406,10 @@ def test_what_was_hashed_is_not_read_again(copied: Project, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(("age", "again"), [(3600, True), (100_000, False)], ids=["an hour old", "a day old"])
-def test_after_a_restart_of_the_machine_what_is_new_is_read_again(
+def test_after_a_restart_of_the_machine_new_files_are_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: int, again: bool
 ) -> None:
-    """Those of the last day: a power cut keeps the name, the number and the times of what it takes."""
+    """Files of the last day are read again, since a power cut keeps their names, inodes and times."""
     path = tmp_path / "file"
     path.write_bytes(b"content")
     now = time.time() + age
@@ -480,7 +480,7 @@ def pushed(request: pytest.FixtureRequest, copied: Project, tmp_path: Path) -> I
     server.stop()
 
 
-def test_what_a_killed_push_left_out_is_pushed(
+def test_objects_missing_after_a_killed_push_are_pushed(
     pushed: tuple[Project, Remote], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project, remote = pushed
@@ -497,7 +497,7 @@ def test_what_a_killed_push_left_out_is_pushed(
     assert clone.content() == project.content()
 
 
-def test_what_is_neither_here_nor_in_the_remote_is_named(pushed: tuple[Project, Remote]) -> None:
+def test_objects_neither_here_nor_in_the_remote_are_named(pushed: tuple[Project, Remote]) -> None:
     project, remote = pushed
     for name in ("features/1.npy", "model.bin"):
         place = project.object(name)
@@ -507,7 +507,9 @@ def test_what_is_neither_here_nor_in_the_remote_is_named(pushed: tuple[Project, 
         run_remote(Paths(project.root), None)
 
 
-def test_what_is_only_in_the_remote_counts(pushed: tuple[Project, Remote], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_object_only_in_the_remote_is_not_missing(
+    pushed: tuple[Project, Remote], capsys: pytest.CaptureFixture[str]
+) -> None:
     project, _ = pushed
     shutil.rmtree(project.root / ".dvc/cache")
     run_remote(Paths(project.root), None)
@@ -515,7 +517,7 @@ def test_what_is_only_in_the_remote_counts(pushed: tuple[Project, Remote], capsy
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_what_is_damaged_in_a_remote_that_is_a_folder_is_replaced(
+def test_damaged_objects_in_a_remote_folder_are_replaced(
     copied: Project, tmp_path: Path, how: Callable[[bytes], bytes]
 ) -> None:
     copied.run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
@@ -530,7 +532,7 @@ def test_what_is_damaged_in_a_remote_that_is_a_folder_is_replaced(
 
 
 def test_a_list_that_a_killed_pull_left_is_dropped(copied: Project, tmp_path: Path) -> None:
-    """DVC keeps what it found that a pull has to bring, and asks no more."""
+    """DVC caches its list of the objects to pull and does not ask again."""
     copied.run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
     copied.run("dvc", "push")
     lists = next(folder for folder in tmp_path.rglob("index") if folder.is_dir())
