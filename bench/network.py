@@ -15,7 +15,6 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import openvino
 import safetensors.torch
 import timm
 import torch
@@ -61,6 +60,8 @@ FORWARD = (
 
 def frozen_forward(envs: Path) -> Iterator[Row]:
     """The frozen network on batches of images, against OpenVINO in an environment of its own."""
+    import openvino  # not before wen.network, which disables its telemetry
+
     for name, unfreeze_from, size, batch in FORWARD:
         params = load(BENCH.parent / "params.yaml")
         options = params.compute.model_copy(update={"threads": os.cpu_count()})
@@ -117,6 +118,8 @@ def training(envs: Path) -> Iterator[Row]:
 
 def precisions() -> list[str]:
     """What `compute.precision` can be without slowing a processor down."""
+    import openvino
+
     here = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return ["float32", *(["bfloat16"] if "BF16" in here else [])]
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 import pandas as pd
 import torch
 from network import seconds
@@ -154,6 +153,8 @@ def laptop(folder: Path, sample: Path, envs: Path) -> Iterator[Row]:
 
 def _shared(clone: Path, envs: Path) -> Row:
     """From image files to features, with all checks, near-copies and views; against decoding and the network alone."""
+    import openvino
+
     params, paths = load(clone / "params.yaml"), Paths(clone)
     cells = read_cells(paths)
     frozen = Frozen(backbone.load(params, paths.backbone, torch.device("cpu")), params.finetune.unfreeze_from, KINDS)

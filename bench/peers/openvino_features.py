@@ -10,13 +10,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import openvino
 from PIL import Image
 
 BATCH = 32
 
 
 def main(model: str, crop: int, size: int, threads: int, passes: int) -> None:
+    sys.modules["openvino_telemetry"] = None  # sends usage data
+    import openvino
+
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     begin = time.perf_counter()
     compiled = openvino.Core().compile_model(model, "CPU", options)

@@ -8,10 +8,12 @@ import sys
 import time
 
 import numpy as np
-import openvino
 
 
 def main(model: str, batch: int, size: int, threads: int, enough: float) -> None:
+    sys.modules["openvino_telemetry"] = None  # sends usage data
+    import openvino
+
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.Core().compile_model(model, "CPU", options)
     count = batch * size * size * 3

@@ -122,6 +122,7 @@ def _start(folder: Path) -> "subprocess.Popen[bytes]":
 
 def _serve(folder: str) -> tuple[str, list[str]]:
     """Answer requests; returns in the fork that is to run the command, and nowhere else."""
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # as in wen.network: it starts processes
     for name in LIBRARIES:
         importlib.import_module(name)
     _leave_the_disk_behind()
