@@ -12,22 +12,22 @@ from wen.files import atomic
 from wen.study import Study
 
 SHOWN = ("accuracy", "f1", "kappa", "auc")
+CURVES = ["train_loss", "validation_loss", "train_accuracy", "validation_accuracy"]
 
 
 def write(study: Study, curves: pd.DataFrame, folder: Path) -> None:
     """Write plots/headline/.
 
     roc.csv and confusion.csv describe the classifier in focus. learning.csv has the learning curves of the LR in focus,
-    averaged over folds. rates.csv compares the LRs, and schemes.csv the weighting schemes.
+    averaged over folds: see `mean_curves`. rates.csv compares the LRs, and schemes.csv the weighting schemes.
     """
     probability = study.focus.probability
     fpr, tpr = roc(study.label, probability)
     decisions = pd.DataFrame({"actual": study.label, "predicted": decide(probability)})
-    learning = curves[curves.recipe == str(study.params.lr)].groupby("step").mean(numeric_only=True).reset_index()
     tables = {
         "roc": pd.DataFrame({"false_positive_rate": fpr, "true_positive_rate": tpr}),
         "confusion": decisions.replace(dict(enumerate(study.params.dataset.classes))),
-        "learning": learning.drop(columns=["fold", "stage"]),
+        "learning": mean_curves(curves[curves.recipe == str(study.params.lr)]),
         "rates": pd.DataFrame(_rates(study)),
         "schemes": pd.DataFrame(_schemes(study)),
     }
@@ -35,6 +35,28 @@ def write(study: Study, curves: pd.DataFrame, folder: Path) -> None:
         partial.mkdir()
         for name, table in tables.items():
             table.to_csv(partial / f"{name}.csv", index=False, lineterminator="\n")
+
+
+def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
+    """Average the learning curves of one LR over its folds.
+
+    Folds end a stage at different epochs, so the mean covers the epochs of each stage that all folds completed.
+    Otherwise it would jump where a fold drops out, and mix the two stages.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        From `wen.results.curves`.
+
+    Returns
+    -------
+    DataFrame
+        One row per epoch, those of stage 1 first: ``step``, and the mean of each of `CURVES`.
+    """
+    epoch = curves.groupby(["fold", "stage"]).cumcount()
+    epochs = curves.assign(epoch=epoch).groupby(["stage", "epoch"])[CURVES]
+    of_all_folds = (epochs.count() == curves.fold.nunique()).all(axis=1)  # and finite: a diverged loss may be NaN
+    return epochs.mean()[of_all_folds].reset_index(drop=True).rename_axis("step").reset_index()
 
 
 def _rates(study: Study) -> list[dict[str, Any]]:
