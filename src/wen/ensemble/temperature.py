@@ -44,8 +44,9 @@ def fit(label: np.ndarray, probability: np.ndarray) -> float:
 def scale(probability: np.ndarray, temperature: np.ndarray | float) -> np.ndarray:
     """Divide the logits of probabilities by a temperature.
 
-    Equals ``expit(logit(probability) / temperature)`` without the logarithm of 0. A temperature of 1 leaves the
-    probabilities unchanged, to the last digit.
+    Equals ``expit(logit(probability) / temperature)`` of probabilities that are clipped as in `fit`: the logit of a
+    probability that was rounded to 1 is not known, and would stay infinite. A temperature of 1 leaves the probabilities
+    unchanged, to the last digit.
 
     Parameters
     ----------
@@ -53,6 +54,7 @@ def scale(probability: np.ndarray, temperature: np.ndarray | float) -> np.ndarra
     temperature : float or ndarray that broadcasts with it
         In [`LOWEST`, `HIGHEST`].
     """
-    positive = np.asarray(probability) ** (1 / temperature)
-    scaled: np.ndarray = positive / (positive + (1 - np.asarray(probability)) ** (1 / temperature))
-    return scaled
+    clipped = np.clip(probability, CLIP, 1 - CLIP)
+    positive = clipped ** (1 / temperature)
+    scaled = positive / (positive + (1 - clipped) ** (1 / temperature))
+    return np.where(np.equal(temperature, 1), probability, scaled)
