@@ -15,6 +15,8 @@ from made_up import computed, made_up
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.errors import WenError
+from wen.files import read_json
+from wen.systems import searched as searched_heads
 from wen.systems import stage
 from wen.systems.fold import Source, Training
 from wen.systems.search import SAMPLERS, Choice, FloatRange, SearchResult, search
@@ -104,6 +106,23 @@ def test_a_damaged_journal_is_made_again(tmp_path: Path, spoil: str) -> None:
 def test_a_search_whose_every_training_diverged_names_its_system(tmp_path: Path) -> None:
     with pytest.raises(WenError, match=r"system system, fold 0: every trial of its search diverged"):
         search(training(tmp_path), "search", SPACE, lambda values: 0.0, 3, "random")
+
+
+def test_a_rate_for_frozen_networks_does_not_replace_the_rate_of_every_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params, paths = made_up(tmp_path, wibowo2024={"trials": 3, "frozen_lr": 0.5})
+    used: list[float] = []
+
+    def inner_accuracy(_: Training, options: Any, head: Any) -> float:
+        used.append(options.frozen_lr or options.lr)
+        return 0.5
+
+    monkeypatch.setattr(searched_heads, "inner_accuracy", inner_accuracy)
+    stage.run(params, paths, "wibowo2024")
+    (variant, _) = read_json(paths.system("wibowo2024"))["variants"]
+    tried = [trial["lr"] for fold in variant["folds"] for trial in fold["history"]]
+    assert used == tried
 
 
 def test_a_system_that_is_killed_in_its_search_ends_with_the_same_bytes(tmp_path: Path) -> None:

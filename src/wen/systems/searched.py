@@ -18,8 +18,9 @@ def fit_searched(training: Training, settings: Any, space: Space, sampler: str, 
 
     A trial trains a head on stored pooled features of one part of the training images and is scored on the rest. Images
     of the validation fold and of the test set are not used. At depth ``finetune``, the network is trained once, with
-    the settings that the search selected.
+    the settings that the search selected. ``frozen_lr`` is not used, which would replace the rate of every trial.
     """
+    settings = settings.model_copy(update={"frozen_lr": None})
 
     def score(values: Values) -> float:
         options = settings.model_copy(update=values)
