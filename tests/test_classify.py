@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wen.classify import Images, Request
 from wen.data.images import decode
 from wen.members.apply import Answer, Preparation, classify
 from wen.members.predict import OVERFLOW
@@ -53,3 +54,15 @@ def test_an_image_unlike_the_study_s_is_classified_and_named(tmp_path: Path) -> 
     (answer,) = classify([str(tmp_path / "black.bmp")], lambda images: np.full((len(images), 2), 0.5), how)
     assert isinstance(answer, Answer)
     assert (answer.probability.tolist(), answer.warning) == ([0.5, 0.5], "black")
+
+
+def test_a_cell_in_two_sources_counts_once_for_its_person(tmp_path: Path) -> None:
+    (tmp_path / "plate/urgent").mkdir(parents=True)
+    cells = [tmp_path / name for name in ("plate/1.bmp", "plate/urgent/2.bmp")]
+    for cell in cells:
+        Image.new("RGB", (48, 48)).save(cell)
+    table = tmp_path / "subjects.csv"
+    table.write_text("file,subject\n1.bmp,7\n2.bmp,7\n")
+    sources = [str(cells[0].parent), str(cells[1].parent), str(cells[1])]
+    assert Images.of(Request(sources, subjects=table)) == Images(list(map(str, cells)), ["7", "7"])
+    assert len(Images.of(Request(sources)).files) == 4  # a row for each name that was given

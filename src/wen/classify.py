@@ -97,6 +97,7 @@ class Images:
             return cls(files, None)
         from wen import subjects
 
+        files = sources.unique(files)  # a cell must not count twice for its person
         return cls(files, subjects.of_files(request.subjects, files))
 
 

@@ -50,6 +50,11 @@ def find(sources: Iterable[str]) -> list[str]:
     return [file for source in sources for file in _files(source)]
 
 
+def unique(files: Iterable[str]) -> list[str]:
+    """Keep one name of each file, also if several sources contain it or a link leads to its folder."""
+    return list({(os.path.realpath(os.path.dirname(file)), os.path.basename(file)): file for file in files}.values())
+
+
 def read(file: str) -> bytes:
     """Read an image file.
 
@@ -86,8 +91,7 @@ def _files(source: str) -> Iterator[str]:
         found = [file for match in sorted(glob.glob(source, recursive=True)) for file in _matched(match)]
         if not found:
             raise WenError(f"{shown(source)}: no such file, folder or pattern; correct the path")
-        # `**` returns a folder once for each link to it.
-        yield from {(os.path.realpath(os.path.dirname(file)), os.path.basename(file)): file for file in found}.values()
+        yield from unique(found)  # `**` returns a folder once for each link to it
 
 
 def _matched(match: str) -> Iterator[str]:
