@@ -285,6 +285,8 @@ def test_a_file_that_is_not_a_table_is_refused_in_one_sentence(tmp_path: Path, t
         (("0", "1"), "1"),
         (("neg", "pos"), "pos"),
         (("monocyte", "lymphocyte"), None),
+        (("leukocyte", "lymphoblast"), None),
+        (("leukosit", "leukemia"), "leukemia"),
         (("sehat", "sakit"), "sakit"),
     ],
 )

@@ -5,8 +5,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 POSITIVE = re.compile(
-    r"1|yes|true|all|aml|cll|cml|[abt]ll|pos|(leuk|blast|malign|tumou?r|cancer|positiv|patholog|abnormal|diseas|sick|infect|"
-    r"parasit|ganas|sakit|blas).*"
+    r"1|yes|true|all|aml|cll|cml|[abt]ll|pos|(leuk(?!o[cs][iy]t)|blast|malign|tumou?r|cancer|positiv|patholog|abnormal|"
+    r"diseas|sick|infect|parasit|ganas|sakit|blas).*"
 )
 NEGATIVE = re.compile(
     r"0|no|false|hem|neg|(normal|health|benign|negativ|control|uninfect|unaffect|sehat|jinak|kontrol|non|not).*"
