@@ -59,6 +59,20 @@ def test_images_outside_the_class_folders_are_counted_with_examples(tmp_path: Pa
     ]
 
 
+def test_a_folder_named_by_the_number_of_a_person_is_no_class(tmp_path: Path) -> None:
+    images = ("blast/1/1.png", "normal/1/2.png", "normal/0/3.png", "unlabelled/1/4.png", "unlabelled/0/5.png")
+    listing = class_folders.read(put(tmp_path, *images), CLASSES, None)
+    assert {cell.id: cell.label for cell in listing.cells} == dict(zip(images, (1, 0, 0), strict=False))
+    assert not listing.problems
+    assert listing.not_read["images outside the folders normal and blast"]["count"] == 2
+
+
+@pytest.mark.parametrize("top", ["", "1/", "train/"])
+def test_folders_0_and_1_are_the_classes_where_no_other_folder_is(tmp_path: Path, top: str) -> None:
+    listing = class_folders.read(put(tmp_path, "0/1.png", f"{top}1/2.png"), CLASSES, None)
+    assert sorted(cell.label for cell in listing.cells) == [0, 1]
+
+
 def test_an_image_in_folders_of_both_classes_is_a_problem(tmp_path: Path) -> None:
     listing = class_folders.read(put(tmp_path, *(f"blast/normal/{k}.png" for k in range(5))), CLASSES, None)
     assert listing.problems == [

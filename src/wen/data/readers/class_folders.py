@@ -59,30 +59,40 @@ def classify(
         Images outside the folders of the classes.
     """
     names, labels, other = list(names), {}, []
-    by_name = is_all_idb2(names)
+    by_name, label_of_folder = is_all_idb2(names), _labelled(names, classes)
     for name in names:
-        parts = [_all_idb2(name)] if by_name else PurePosixPath(name).parts[:-1]
-        found = {label_of(part, classes) for part in parts} - {None}
+        if by_name:
+            label = label_of(_all_idb2(name), classes)
+            found = set() if label is None else {label}
+        else:
+            found = {label_of_folder[part] for part in PurePosixPath(name).parts[:-1] if part in label_of_folder}
         if len(found) > 1:
             problems.add(f"in folders of both classes, {' and '.join(classes)}; an image must be in one of them", name)
         elif found:
-            labels[name] = int(found.pop() or 0)
+            labels[name] = found.pop()
         else:
             other.append((f"images outside the folders {' and '.join(classes)}", name))
     return labels, other
 
 
 def labels(names: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
-    """Find the folders that are named after a class, with its label; empty unless both classes have a folder.
+    """Find the folders that are named after a class, with its label; empty unless both classes have a folder."""
+    found = _labelled(names, classes)
+    return found if len(set(found.values())) == 2 else {}
 
-    Folders 0 and 1 are ignored if other folders are numbers, too: then the numbers are batches or people.
+
+def _labelled(names: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
+    """Find the folders that are named after a class, with its label.
+
+    Folders 0 and 1 are ignored if both classes have folders of their own names, or if other folders are numbers, too:
+    then the numbers are batches or people.
     """
     folders = {part for name in names for part in PurePosixPath(name).parts[:-1]}
-    numbers = {part for part in folders if normal(part).isdecimal()}
-    if not {normal(part) for part in numbers} <= {"0", "1"}:
+    named = {part for part in folders if normal(part) in map(normal, classes)}
+    numbers = {part for part in folders if normal(part).isdecimal()} - named
+    if len(set(map(normal, named))) == 2 or not {normal(part) for part in numbers} <= {"0", "1"}:
         folders -= numbers
-    found = {part: label for part in folders if (label := label_of(part, classes)) is not None}
-    return found if len(set(found.values())) == 2 else {}
+    return {part: label for part in folders if (label := label_of(part, classes)) is not None}
 
 
 def subjects(names: Iterable[str], pattern: str | None, problems: Problems) -> dict[str, str]:
