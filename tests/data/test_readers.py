@@ -90,6 +90,8 @@ def test_an_image_in_folders_of_both_classes_is_a_problem(tmp_path: Path) -> Non
         (("blast/P1/1.png", "normal/P2/1.png", "normal/P3/1.png"), {"blast": 1, "normal": 2}),
         (("P1/blast/1.png", "P2/normal/1.png", "P3/normal/1.png"), {"blast": 1, "normal": 2}),
         (("P1/blast/1.png", "P2/normal/1.png"), {"blast": 1, "normal": 1}),
+        (("0/blast/1.png", "0/normal/1.png", "1/normal/2.png"), {"blast": 1, "normal": 2}),
+        (("a/0/1.png", "b/1/1.png"), {"0": 1, "1": 1}),
         (("Benign/1.jpg", "Early/1.jpg", "Pre/1.jpg", "Pro/1.jpg"), {"Benign": 1, "Early": 1, "Pre": 1, "Pro": 1}),
         (("blast/1.png",), {"blast": 1}),
         (("1.png", "2.png"), {}),

@@ -110,8 +110,9 @@ def subjects(names: Iterable[str], pattern: str | None, problems: Problems) -> d
 def found_classes(names: Sequence[str]) -> dict[str, int]:
     """Count the images of each class folder, in the level of the folder tree that separates the classes.
 
-    This is the first level with two folders, one of which is named like a positive class; else the first level with
-    two folders; else the first with several. Levels of folders like train and test are skipped. Empty if there is none.
+    This is the first level with two folders, one of which is named like a positive class, in words rather than as 1;
+    else the first level with two folders; else the first with several. Levels of folders like train and test are
+    skipped. Empty if there is none.
     """
     if is_all_idb2(names):
         values = Counter(_all_idb2(name) for name in names)
@@ -125,7 +126,8 @@ def found_classes(names: Sequence[str]) -> dict[str, int]:
     levels = [level for level in levels if len(level) > 1] or levels[:1]
     two = [level for level in levels if len(level) == 2]
     named = [level for level in two if positive_of(level)]
-    return dict((named or two or levels or [Counter()])[0])
+    in_words = [level for level in named if set(map(normal, level)) != {"0", "1"}]
+    return dict((in_words or named or two or levels or [Counter()])[0])
 
 
 def is_all_idb2(names: Sequence[str]) -> bool:
