@@ -42,8 +42,12 @@ def test_an_ensemble_lies_between_its_members(case: tuple[np.ndarray, np.ndarray
 
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=15), st.floats(0, 1))
 def test_members_that_agree_are_quoted_to_the_last_digit(scores: list[float], probability: float) -> None:
-    agreed = [*[[probability]] * len(scores), [0.0], [1.0]]
-    assert combine(normalised([*scores, 0.0, -1.0]), np.array(agreed)) == probability
+    agreed = [*[[probability, 0.0, 1.0]] * len(scores), [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
+    assert combine(normalised([*scores, 0.0, -1.0]), np.array(agreed)).tolist() == [probability, 0, 1]
+
+
+def test_scores_however_small_are_weighed_by_their_shares() -> None:
+    np.testing.assert_allclose(normalised([2e-200, 6e-200]), [0.25, 0.75])
 
 
 def test_negative_and_undefined_scores_count_as_nothing() -> None:

@@ -180,6 +180,7 @@ def test_a_variance_that_rounding_makes_negative_gives_no_interval() -> None:
     assert np.isnan(found.intercept.low)
 
 
-def test_a_logit_of_certainty_is_the_clipped_one() -> None:
-    found = recalibration(np.array([0, 1, 1, 1]), np.ones(4), np.arange(4))
-    assert found.in_the_large.value == pytest.approx(np.log(3) - logit(1 - CLIP), abs=1e-3)
+@pytest.mark.parametrize(("probability", "clipped"), [(1, 1 - CLIP), (0, CLIP)])
+def test_a_logit_of_certainty_is_the_clipped_one(probability: float, clipped: float) -> None:
+    found = recalibration(np.array([0, 1, 1, 1]), np.full(4, probability), np.arange(4))
+    assert found.in_the_large.value == pytest.approx(np.log(3) - logit(clipped), abs=1e-3)

@@ -59,7 +59,7 @@ def reliability(label: np.ndarray, probability: np.ndarray, unit: np.ndarray) ->
 
 def expected_error(label: np.ndarray, probability: np.ndarray) -> float:
     """Expected calibration error: mean gap between probability and share of ALL over bins (Naeini et al. 2015)."""
-    gap = np.bincount(_bin_of(probability), probability - np.asarray(label, dtype=float))
+    gap = np.bincount(_bin_of(probability), probability - label)
     return float(np.abs(gap).sum() / len(label))
 
 

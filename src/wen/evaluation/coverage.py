@@ -66,7 +66,7 @@ def coverage(right: np.ndarray, other: np.ndarray, label: np.ndarray, unit: np.n
         shares, parts = np.full(len(size), disputed_share), np.full(len(size), gained_share)
         disputed = rng.binomial(size, _draw_shares(shares, _correlation(gained + lost, size, shares), rng))
         first = rng.binomial(disputed, _draw_shares(parts, _correlation(gained, gained + lost, parts), rng))
-    _, _, low, high = difference_by_unit(first, disputed - first, size)
+    _, low, high = difference_by_unit(first, disputed - first, size)
     covered = float(((low <= true_difference) & (true_difference <= high)).mean())
     return Coverage(_accuracy_coverage(correct, size, true_accuracy), covered, correlation)
 

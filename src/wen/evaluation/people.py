@@ -7,7 +7,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm, t
 from statsmodels.stats.proportion import proportion_confint
 
-from wen.evaluation.metrics import THRESHOLD, auc, decide
+from wen.evaluation.metrics import auc, decide
 from wen.evaluation.proportion import LEVEL, UNDEFINED, Estimate
 
 MIXED = -1  # label of a person who has cells of both classes
@@ -54,11 +54,11 @@ def by_person(person: np.ndarray, label: np.ndarray, probability: np.ndarray) ->
     names, index = np.unique(person, return_inverse=True)
     decision = decide(probability)
     cells, positive, right, called = (
-        np.bincount(index, values, len(names)).astype(np.int64)
+        np.bincount(index, values).astype(np.int64)
         for values in (np.ones(len(index)), label, decision == label, decision)
     )
     labels = np.select([positive == 0, positive == cells], [0, 1], MIXED)
-    return People(names, labels, cells, right, called, np.bincount(index, probability, len(names)) / cells)
+    return People(names, labels, cells, right, called, np.bincount(index, probability) / cells)
 
 
 def mean_accuracy(accuracy: np.ndarray) -> Estimate:
@@ -75,7 +75,7 @@ def mean_accuracy(accuracy: np.ndarray) -> Estimate:
         Without an interval for a single person or equal accuracies, because the variance between persons is unknown.
     """
     value, g = float(accuracy.mean()), len(accuracy)
-    if g < 2 or np.ptp(accuracy) == 0:
+    if np.ptp(accuracy) == 0:
         return Estimate(value, np.nan, np.nan)
     low, high = t.interval(LEVEL, g - 1, value, accuracy.std(ddof=1) / np.sqrt(g))
     return Estimate(value, max(float(low), 0.0), min(float(high), 1.0))
@@ -85,8 +85,7 @@ def proportion(count: int, of: int) -> Estimate:
     """A share with the interval of Wilson (1927); undefined if ``of`` is 0."""
     if not of:
         return UNDEFINED
-    low, high = proportion_confint(count, of, alpha=1 - LEVEL, method="wilson")
-    return Estimate(count / of, max(float(low), 0.0), min(float(high), 1.0))
+    return Estimate(count / of, *proportion_confint(count, of, alpha=1 - LEVEL, method="wilson"))
 
 
 def sensitivity(label: np.ndarray, verdict: np.ndarray) -> Estimate:
@@ -101,7 +100,7 @@ def specificity(label: np.ndarray, verdict: np.ndarray) -> Estimate:
 
 def verdicts(people: People) -> dict[str, np.ndarray]:
     """Decide for each person, 1 (ALL) or 0 (HEM), by ``mean`` probability and by ``share`` of cells called ALL."""
-    return {"mean": decide(people.probability, THRESHOLD), "share": decide(people.share, THRESHOLD)}
+    return {"mean": decide(people.probability), "share": decide(people.share)}
 
 
 def area(label: np.ndarray, score: np.ndarray) -> Estimate:
@@ -135,6 +134,4 @@ def area(label: np.ndarray, score: np.ndarray) -> Estimate:
         return float((value - true) ** 2 - z**2 * true * (1 - true) * shape / (m * n))
 
     # The error is 0 at 0 and 1, so an observed area of 0 or 1 is a trivial root, which is not the limit.
-    low = 0.0 if value == 0 else float(brentq(excess, 0, min(value, 1 - 1e-9)))
-    high = 1.0 if value == 1 else float(brentq(excess, max(value, 1e-9), 1))
-    return Estimate(value, low, high)
+    return Estimate(value, brentq(excess, 0, min(value, 1 - 1e-9)), brentq(excess, max(value, 1e-9), 1))

@@ -59,7 +59,7 @@ def share(hit: np.ndarray, unit: np.ndarray) -> Estimate:
 
 def _wilson(value: float, images: float, alpha: float) -> Estimate:
     low, high = proportion_confint(value * images, images, alpha, method="wilson")
-    return Estimate(value, max(min(float(low), value), 0.0), min(max(float(high), value), 1.0))  # against rounding
+    return Estimate(value, min(low, value), max(high, value))  # against rounding
 
 
 def quantile(unit: np.ndarray) -> float:

@@ -44,7 +44,7 @@ def compare_two(one: np.ndarray, other: np.ndarray, unit: np.ndarray, seed: int)
     if each_image_alone(unit):
         only_one, only_other = int((one > other).sum()), int((one < other).sum())
         return Outcome("mcnemar_mid_p", float(min(only_one, only_other)), mcnemar_mid_p(only_one, only_other))
-    difference = np.bincount(unit, np.asarray(one, dtype=float) - other)
+    difference = np.bincount(unit, one - other)
     observed = abs(difference.sum())
     signs = _signs(int(np.count_nonzero(difference)), seed)
     exchanged = np.abs(signs @ difference[difference != 0])
@@ -87,7 +87,7 @@ def compare_several(right: np.ndarray, unit: np.ndarray, seed: int) -> Outcome:
     by_image = each_image_alone(unit)
     k, (statistic, spread) = right.shape[1], cochran_q(right)
     if not spread:
-        return Outcome("cochran_q" if by_image else "cochran_q_permuted", 0.0, 1.0)
+        return Outcome("cochran_q" if by_image else "cochran_q_permuted", statistic, 1.0)
     if by_image:
         return Outcome("cochran_q", statistic, float(chi2.sf(statistic, k - 1)))
     sums = np.stack([np.bincount(unit, column) for column in right.T], axis=1)
@@ -124,14 +124,14 @@ def accuracy_difference(one: np.ndarray, other: np.ndarray, unit: np.ndarray, al
         if all images are of one subject.
     """
     gained, lost = (np.bincount(unit, found) for found in (one > other, one < other))
-    value, _, low, high = difference_by_unit(gained, lost, np.bincount(unit), alpha)
+    value, low, high = difference_by_unit(gained, lost, np.bincount(unit), alpha)
     return Estimate(float(value), float(low), float(high))
 
 
 def difference_by_unit(
     gained: np.ndarray, lost: np.ndarray, size: np.ndarray, alpha: float = ALPHA
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Difference of two accuracies, its standard error, and the limits of its interval, of many studies at once.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Difference of two accuracies and the limits of its interval, of many studies at once.
 
     Each image is a discordant pair or not; one more pair of either kind is assumed, so that the interval has a width
     even if none was seen (Bonett & Price 2012). By subject, the variance is at least the jackknife's over subjects, and
@@ -147,23 +147,21 @@ def difference_by_unit(
 
     Returns
     -------
-    tuple of 4 ndarrays of shape (...,)
+    tuple of 3 ndarrays of shape (...,)
     """
     n, by_image = size.sum(), bool((size == 1).all())
     first, second = (gained.sum(axis=-1) + 1) / (n + 2), (lost.sum(axis=-1) + 1) / (n + 2)
     centre = first - second
     variance = (first + second - centre**2) / (n + 2)
-    net = (gained - lost).astype(float)
+    net = gained - lost
     value = net.sum(axis=-1) / n
     if not by_image:
         if len(size) < 2:
-            infinite = np.full(value.shape, np.inf)
-            return value, infinite, np.full(value.shape, -1.0), np.full(value.shape, 1.0)
+            return value, np.full(value.shape, -1.0), np.full(value.shape, 1.0)
         without = (net.sum(axis=-1, keepdims=True) - net) / (n - size)
         variance = np.maximum(variance, jackknife_variance(without))
-    error = np.sqrt(variance)
-    reach = t.isf(alpha / 2, np.inf if by_image else degrees_of_freedom(size)) * error
-    return value, error, np.maximum(centre - reach, -1), np.minimum(centre + reach, 1)
+    reach = t.isf(alpha / 2, np.inf if by_image else degrees_of_freedom(size)) * np.sqrt(variance)
+    return value, np.maximum(centre - reach, -1), np.minimum(centre + reach, 1)
 
 
 def auc_difference(label: np.ndarray, one: np.ndarray, other: np.ndarray, unit: np.ndarray) -> tuple[Outcome, Estimate]:
