@@ -104,5 +104,5 @@ def test_an_item_says_what_this_study_does(
 def test_the_checklist_counts_files_that_were_not_used(values: dict[str, Any]) -> None:
     kinds = {"archives": {"count": 2, "examples": []}, "other files": {"count": 1, "examples": []}}
     text = filled(values, {"not_read": kinds, "labelled_but_missing": 3})
-    assert text.count("3 other files of the data folder were not used") == 2
-    assert text.count("3 images of the preliminary set have a label but no file") == 2
+    assert text.count("Other files of the data folder that were not used: 3") == 2
+    assert text.count("Images of the preliminary set with a label but no file: 3") == 2

@@ -72,10 +72,9 @@ def test_images_that_are_unlike_the_others_or_padded_are_named_on_the_page(make_
     unlike = {"count": 1, "examples": [{"id": "well/7.png", "reasons": ["black"]}]}
     write_json(paths.dataset_metrics, about | {"unlike": unlike, "padded": 12, "width": [20, 40]})
     text = written((params, paths))["index.html"]
-    assert (
-        "1 images differ from the others in size, colour or contrast, and may show no cell: well/7.png (black)" in text
-    )
-    assert "They measure 20\N{EN DASH}40 by 32 px. 12 of them are not square" in text
+    assert "may show no cell: 1. They include well/7.png (black)." in text
+    assert "The images measure 20\N{EN DASH}40 by 32 px. Images padded with black" in text
+    assert "smaller than the square that the network takes: 12." in text
 
 
 NOT_KNOWN = re.compile(
@@ -122,7 +121,7 @@ def test_names_of_classes_and_data_are_printed_as_given(
     assert r"\$5\$ cells" in (paths.report / "chapter4.tex").read_text()
     with zipfile.ZipFile(paths.report / "chapter4.docx") as archive:
         assert "$5$ cells" in archive.read("word/document.xml").decode()
-    assert "Temperature scaling is on (calibration: temperature in params.yaml), but for ensembles only" in text
+    assert "Temperature scaling is on (calibration: temperature in params.yaml), but applies to ensembles only" in text
     assert r"Lab \[2024\] \[/x\] \[red\] \<b\>" in (paths.report / "model-card.md").read_text()
     assert r"\$5\$ cells" in (paths.report / "model-card.md").read_text()
     terminal.run(params, paths)

@@ -442,7 +442,7 @@ def _expected_of_baselines(
             difference, low, high = (t.number(scale * gain[name], digits) for name in ("difference", "low", "high"))
             mean, std = (t.number(row[kind] and row[kind][measure]) for kind in ("mean", "std"))
             cells += [t.number(row[measure]), f"{mean} ± {std}" if row["mean"] else DASH,
-                      f"{difference} ({low}, {high})", t.p(gain["p_adjusted"])]  # fmt: skip
+                      f"{difference} ({t.limits(low, high)})", t.p(gain["p_adjusted"])]  # fmt: skip
         rows.append(cells)
     for id in found["networks"]:
         kind, *rest = id.split()

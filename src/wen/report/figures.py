@@ -145,7 +145,8 @@ def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> Fig
         axes.imshow(share, cmap="Purples", vmin=0, vmax=1)
         for (row, column), count in np.ndenumerate(counts):
             colour = "white" if share[row, column] > 0.5 else "black"
-            axes.text(column, row, f"{count}\n{share[row, column]:.1%}", ha="center", va="center", color=colour)
+            shown = f"{t.count(count)}\n{t.percent(share[row, column], 1)}"
+            axes.text(column, row, shown, ha="center", va="center", color=colour)
         axes.set(xticks=[0, 1], yticks=[0, 1], xticklabels=t.classes, yticklabels=t.classes,
                  xlabel=t("axis.called"), ylabel=t("axis.is"))  # fmt: skip
         axes.set_title(t.name(classifier), fontsize="small")

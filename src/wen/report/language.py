@@ -35,7 +35,9 @@ class Text:
 
     def of_subjects(self, subjects: int | None) -> str:
         """State the number of subjects; empty if it is unknown."""
-        return "" if subjects is None else self("of_subjects", subjects=self.count(subjects))
+        if subjects is None:
+            return ""
+        return self("of_one_subject") if subjects == 1 else self("of_subjects", subjects=self.count(subjects))
 
     def number(self, value: float | None, digits: int = 3) -> str:
         """Format a number, without a minus before zero; a dash if it is undefined."""
@@ -47,6 +49,10 @@ class Text:
         if ABSENT in (low, high):
             return ABSENT
         return f"{low} {self('to')} {high}" if "-" in low + high else f"{low}{ABSENT}{high}"
+
+    def limits(self, low: str, high: str) -> str:
+        """Join two formatted limits; in Indonesian with a semicolon, because the comma is the decimal mark."""
+        return f"{low}; {high}" if self.language == "id" else f"{low}, {high}"
 
     def points(self, value: float) -> str:
         """Format a difference in percentage points, with its sign."""

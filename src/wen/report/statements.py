@@ -110,13 +110,14 @@ def weighting(evidence: dict[str, Any], tests: int, t: Text) -> str:
 def leaks(split: dict[str, Any], t: Text) -> str:
     """State which subjects and copies the test and development sets share."""
     between, test = split["test_and_development"], split["test"]
-    images, copies = between["images"], {"duplicates": between["duplicate_images"], "near": between["near_copy_images"]}
+    images, duplicates, near = (between[key] for key in ("images", "duplicate_images", "near_copy_images"))
+    counts = {"all": t.count(images), "duplicates": t.count(duplicates), "near": t.count(near)}
     shared = between["images_of_shared_subjects"]
     if between["shared_subjects"] is None:
-        sentence = t("leaks.unknown", all=images, **copies)
-    elif shared or copies["duplicates"] or copies["near"]:
-        sentence = t("leaks.shared", images=shared, all=images, share=t.percent(shared / images), **copies)
+        sentence = t("leaks.unknown", **counts)
+    elif shared or duplicates or near:
+        sentence = t("leaks.shared", images=t.count(shared), share=t.percent(shared / images), **counts)
     else:
         sentence = t("leaks.none", subjects=test["subjects"])
     excluded = split["excluded"]["images"]
-    return " ".join([sentence, *([t("leaks.excluded", images=excluded)] if excluded else [])])
+    return " ".join([sentence, *([t("leaks.excluded", images=t.count(excluded))] if excluded else [])])

@@ -95,5 +95,5 @@ def _numbers(row: Row, t: Text) -> list[str | Cell]:
 def _difference(difference: Row | None, t: Text) -> str | Cell:
     if not difference:
         return ABSENT
-    limits = f"{t.points(difference['low'])}, {t.points(difference['high'])}"
+    limits = t.limits(t.points(difference["low"]), t.points(difference["high"]))
     return Cell(t.points(difference["difference"]), limits)

@@ -187,7 +187,7 @@ def _test_table(study: Study, evidence: dict[str, Any], t: Text) -> tuple[list[C
             t.question(test),
             "; ".join(names[id] for id in test["between"]),
             f"{t('test.' + test['test'])}, {t('measure.' + test['measure'])}",
-            Cell(t.points(test["difference"]), f"{t.points(test['low'])}, {t.points(test['high'])}"),
+            Cell(t.points(test["difference"]), t.limits(t.points(test["low"]), t.points(test["high"]))),
             t.p(test["p"]),
             t.p(test["p_adjusted"]),
         ]

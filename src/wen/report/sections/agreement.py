@@ -50,14 +50,14 @@ def figures(study: Study, measured: list[dict[str, Any]], t: Text) -> dict[str, 
     kappas = pairwise_kappa(np.stack([member.test_probability for member in members]))
     left.imshow(kappas, cmap="Purples", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(kappas):
-        left.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.5 else "black")
+        left.text(column, row, t.number(value, 2), ha="center", va="center", color="white" if value > 0.5 else "black")
     names = [member.name for member in members]
     left.set(xticks=range(len(names)), yticks=range(len(names)), yticklabels=names)
     left.set_xticklabels(names, rotation=45, ha="right")
     left.spines[:].set_visible(False)
+    shown = t.names(study)
     for k, row in enumerate(measured):
-        right.plot(row["kappa"], row["gain_over_mean"], MARKERS[k % 5], color=COLOURS[k % 5],
-                   label=row["id"].rsplit(" ", 1)[0])  # fmt: skip
+        right.plot(row["kappa"], row["gain_over_mean"], MARKERS[k % 5], color=COLOURS[k % 5], label=shown[row["id"]])
     right.axhline(0, color="0.7", linewidth=0.8)
     right.set(xlabel=t("axis.kappa"), ylabel=t("axis.gain"))
     right.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
