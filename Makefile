@@ -20,14 +20,21 @@ test: $(BIN)/installed  ## Lint, type-check and run the test suite
 	mypy
 	pytest
 
+ifeq ($(origin NAME),environment)  # in WSL, the name of the computer
+override NAME :=
+endif
+# As they were typed: neither make nor the shell expands $, quotes or backquotes in a name or a pattern.
+GIVEN = DATA PROFILE TABLE POSITIVE NAME SUBJECT
+$(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
+export $(GIVEN)
 USAGE = usage: make study DATA=FOLDER|ZIP [TABLE=cells.csv] [PROFILE=thesis|honest|laptop] [POSITIVE=CLASS] [CLASSES='NEGATIVE POSITIVE'] [NAME=...] [SUBJECT=REGEX] [COMPLETE=false]
 study: data-given $(BIN)/installed  ## Set up a study of C-NMC or your own cells: make study DATA=PATH [TABLE=cells.csv] [PROFILE=thesis|honest|laptop]
-	wen study "$(DATA)" --profile "$(PROFILE)" $(if $(filter false,$(COMPLETE)),--incomplete) $(if $(TABLE),--table "$(TABLE)") \
-	  $(if $(CLASSES),--classes $(CLASSES)) $(if $(POSITIVE),--positive "$(POSITIVE)") $(if $(NAME),--name "$(NAME)") \
-	  $(if $(SUBJECT),--subject '$(SUBJECT)')
+	wen study "$$DATA" --profile "$$PROFILE" $(if $(filter false,$(COMPLETE)),--incomplete) $(if $(TABLE),--table "$$TABLE") \
+	  $(if $(CLASSES),--classes $(value CLASSES)) $(if $(POSITIVE),--positive "$$POSITIVE") $(if $(NAME),--name "$$NAME") \
+	  $(if $(SUBJECT),--subject "$$SUBJECT")
 
 data-given:
-	@test -n "$(DATA)" || { echo "$(USAGE)"; exit 2; }
+	@test -n "$$DATA" || { echo "$(USAGE)"; exit 2; }
 
 results: $(BIN)/installed  ## Print the result table of the last run
 	wen results

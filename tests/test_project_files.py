@@ -1,7 +1,10 @@
 """The files around the code agree with one another: requirements and lock, versions, make's targets, the container."""
 
 import copy
+import os
 import re
+import shutil
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from functools import reduce
@@ -69,6 +72,35 @@ def test_every_target_of_make_that_is_named_exists(name: str) -> None:
     named = set(re.findall(r"(?:`|run: |^|\": \")make ([a-z./]+)", read(name), re.MULTILINE))
     assert named
     assert named <= targets
+
+
+def given(folder: Path, *arguments: str, **environment: str) -> list[str]:
+    """The arguments that `make study` passes to a `wen` that prints them."""
+    if not (folder / "Makefile").exists():
+        shutil.copy(PROJECT / "Makefile", folder)
+        (folder / ".venv/bin").mkdir(parents=True)
+        for name in ("pyproject.toml", "constraints.txt", ".venv/bin/installed"):
+            (folder / name).touch()
+        (folder / ".venv/bin/wen").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+        (folder / ".venv/bin/wen").chmod(0o755)
+    made = subprocess.run(
+        ["make", "--silent", "study", *arguments], cwd=folder, env=dict(os.environ) | environment, check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    return made.stdout.splitlines()
+
+
+def test_make_study_passes_names_and_patterns_as_typed(tmp_path: Path) -> None:
+    data, name, pattern = "/data/$x `date` it's", 'Lab "7" & $(HOME) #1', r"(\d+)\.png$|^P'(\d+)"
+    asked = given(tmp_path, f"DATA={data}", f"NAME={name}", f"SUBJECT={pattern}", "CLASSES='not ill' ill", "TABLE=a;b")
+    assert asked == [
+        "study", data, "--profile", "thesis", "--table", "a;b", "--classes", "not ill", "ill", "--name", name,
+        "--subject", pattern,
+    ]  # fmt: skip
+
+
+def test_make_study_takes_the_name_of_a_computer_for_none_of_the_data(tmp_path: Path) -> None:
+    assert given(tmp_path, "DATA=x", NAME="DESKTOP-1") == ["study", "x", "--profile", "thesis"]
 
 
 def test_the_files_of_a_new_study_are_in_the_image_and_the_source_distribution() -> None:
