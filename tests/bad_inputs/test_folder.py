@@ -131,13 +131,20 @@ def test_links_to_files_are_followed_and_other_special_files_are_reported(tmp_pa
     found, problems = folder.files(root)
     assert found == [root / "a.bmp", root / "b.bmp"]
     assert [problem.removeprefix(f"{root}/").split(";")[0] for problem in problems] == [
-        "broken: a broken symbolic link",
-        "linked: a symbolic link to a folder",
-        "loop: a symbolic link to a folder",
-        "pipe: neither a file nor a folder",
-        "self: a broken symbolic link",
-        "socket: neither a file nor a folder",
+        "2 times a broken symbolic link",
+        "2 times a symbolic link to a folder",
+        "2 times neither a file nor a folder",
     ]
+    assert problems[0].endswith(f": {root}/broken, {root}/self")
+
+
+def test_one_cause_of_many_broken_links_is_one_line(tmp_path: Path) -> None:
+    """As in a copy of a repository of git-annex or DVC without its content."""
+    for k in range(12):
+        (tmp_path / f"{k}.png").symlink_to(tmp_path / "annex" / str(k))
+    (line,) = folder.files(tmp_path)[1]
+    assert line.startswith("12 times a broken symbolic link; put its target in its place: ")
+    assert line.endswith(f": {tmp_path}/0.png, {tmp_path}/1.png, {tmp_path}/10.png and 9 more")
 
 
 def test_a_folder_that_cannot_be_listed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

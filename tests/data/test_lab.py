@@ -1,6 +1,7 @@
 """`make study` with a laboratory's own images: what it recognises, writes, and refuses."""
 
 import shutil
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -136,6 +137,89 @@ def test_a_zip_made_on_windows_is_read(tmp_path: Path, project: Paths) -> None:
     study(project, tmp_path / "cells.zip")
     assert load(project.params).dataset.name == "cells"
     assert len(list((project.raw / "cells/blast").iterdir())) == 18
+
+
+def zipped(path: Path, data: Path, folders: dict[str, str], encoding: str) -> Path:
+    """A zip whose names are in an encoding of which it does not tell, with other names for the folders."""
+
+    class Member(zipfile.ZipInfo):
+        def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802
+            return self.filename.encode(encoding), self.flag_bits
+
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(data.rglob("*.*")):
+            archive.writestr(Member(f"{folders[file.parent.name]}/{file.name}"), file.read_bytes())
+    return path
+
+
+def test_a_zip_made_on_macos_keeps_its_letters(tmp_path: Path, project: Paths) -> None:
+    """Its names are UTF-8 without the flag that says so, and have letters and accents apart."""
+    folders = {
+        name: unicodedata.normalize("NFD", text)
+        for name, text in {"blast": "Lösemi", "normal": "Sağl\u0131kl\u0131"}.items()
+    }
+    study(project, zipped(tmp_path / "hücre.zip", lab(tmp_path / "lab"), folders, "utf-8"), About(positive="Lösemi"))
+    dataset = load(project.params).dataset
+    assert (dataset.name, dataset.classes) == ("hücre", ["Sağl\u0131kl\u0131", "Lösemi"])
+    prepare.run(load(project.params), project)
+    assert len(read_index(project)) == 36
+
+
+def test_names_of_a_zip_in_an_unknown_encoding_are_warned_of(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study(project, zipped(tmp_path / "cells.zip", lab(tmp_path / "lab"), {"blast": "blast", "normal": "正常"}, "gbk"))
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "encoding" in line]
+    assert "(18)" in line
+    assert line.endswith("if they are wrong, unpack the zip yourself and name the folder")
+
+
+def test_images_in_hidden_folders_are_counted_and_not_read(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program's thumbnails, or a file server's snapshots of the same images."""
+    data = lab(tmp_path / "lab")
+    shutil.copytree(data, data / ".snapshot/daily.0")
+    study(project, data)
+    assert "not read: files in hidden folders (36): .snapshot/daily.0/blast/b0.png" in (err := capsys.readouterr().err)
+    assert "files only" not in err
+    prepare.run(load(project.params), project)
+    assert len(read_index(project)) == 36
+
+
+def test_a_folder_around_the_study_is_refused(tmp_path: Path, project: Paths) -> None:
+    lab(tmp_path)
+    for data in (tmp_path, project.root):
+        with pytest.raises(WenError, match="contains this study; name the folder that holds the images alone"):
+            study(project, data)
+    assert not project.raw.exists()
+
+
+def test_capitals_of_turkish_words_are_the_same_class(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "lab", ("LÖSEMİ", "SAĞLIKLI"))
+    labels = {"LÖSEMİ": "lösemi", "SAĞLIKLI": "Sağl\u0131kl\u0131"}
+    rows = [f"{path.name},{labels[path.parent.name]}\n" for path in sorted(data.rglob("*.*"))]
+    (tmp_path / "etiket.csv").write_text("".join(["file,label\n", *rows]))
+    study(project, data, About(table=tmp_path / "etiket.csv", positive="Lösemi"))
+    prepare.run(load(project.params), project)
+    assert read_json(project.dataset_metrics)["positive"] == 18
+
+
+def test_a_table_that_is_not_utf_8_says_as_what_it_is_read(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = lab(tmp_path / "lab", ("blast", "x"))
+    labels = {"blast": "blast", "x": "sağl\u0131kl\u0131"}
+    rows = [f"{path.name};{labels[path.parent.name]}\n" for path in data.rglob("*.*")]
+    table = data / "etiket.csv"
+    table.write_text("".join(["file;label\n", *rows]), encoding="cp1254")
+    (data / "x").rename(data / "y")
+    study(project, data, About(table=table))
+    assert "etiket.csv: read as Windows-1252, because it is not UTF-8: saðlýklý." in capsys.readouterr().out
+    table.write_text("".join(["file;label\n", *rows]).replace("sağl\u0131kl\u0131", "正常"), encoding="gbk")
+    table.write_bytes(table.read_bytes() + b"\x81")
+    with pytest.raises(WenError, match=r"none of the encodings UTF-8, UTF-16 and Windows-1252; save it as CSV UTF-8"):
+        study(project, data, About(table=table))
 
 
 def test_all_idb2_is_recognised_by_its_names(tmp_path: Path, project: Paths) -> None:

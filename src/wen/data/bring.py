@@ -7,10 +7,11 @@ import re
 import shutil
 import stat
 import struct
+import sys
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PureWindowsPath
@@ -21,7 +22,7 @@ from rich.progress import track
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.read import parse
-from wen.data.folder import ARCHIVE, IMAGE, files
+from wen.data.folder import ARCHIVE, IMAGE, files, some
 from wen.data.prepare import search, survey
 from wen.data.readers import cnmc
 from wen.data.recognise import About, recognised
@@ -29,6 +30,8 @@ from wen.data.split import assign
 from wen.errors import WenError
 from wen.files import atomic
 
+UTF_8 = 0x800
+"""Flag of a zip's member whose name is UTF-8."""
 LARGEST_ZIP = 40 * 2**30  # bytes unpacked; C-NMC 2019 is 11 GB
 # What zipfile raises on a damaged zip; ValueError on a name that is not UTF-8, or an entry beyond the file's end.
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError)
@@ -62,6 +65,8 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
     content = _profile(profile, incomplete, paths)
     parse(content, paths.profiles / f"{profile}.yaml")
     _is_edited(paths)  # raises, before anything changes, if params.yaml cannot be read
+    if data.is_dir() and paths.root.resolve().is_relative_to(data.resolve()):
+        raise WenError(f"{data}: contains this study; name the folder that holds the images alone")
     about = about or About()
     if data.suffix.lower() in (".csv", ".tsv") and data.is_file() and about.table is None:
         about, data = about.with_table(data), data.parent
@@ -74,7 +79,7 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
             if not of_cnmc:
                 content = recognised(folder, data, about, content, profile)
             params = parse(content, paths.profiles / f"{profile}.yaml")
-            summary = _checked(folder, paths.root, params)
+            summary = _checked(folder, paths.root, params, profile)
         except WenError as error:
             raise WenError(_with_user_paths(str(error), folder, data, paths)) from None
     if _is_edited(paths) and paths.params.read_bytes() != content:
@@ -125,11 +130,14 @@ def _names(data: Path) -> list[Path]:
         return []
 
 
-def _checked(folder: Path, root: Path, params: Params) -> dict[str, Any]:
+def _checked(folder: Path, root: Path, params: Params, profile: str) -> dict[str, Any]:
     index, _, summary = survey(folder, root, params)
     pairs, counts = search(index, root, params.dataset)
     if not params.dataset.of_cnmc:  # a part of C-NMC may be brought without being split
-        assign(index, pairs, params.split, len(params.folds), params.seed)
+        try:
+            assign(index, pairs, params.split, len(params.folds), params.seed)
+        except WenError as error:
+            raise WenError(f"{error}. folds, seed and split are those of profiles/{profile}.yaml") from None
     return summary | {"copies": counts}
 
 
@@ -205,7 +213,7 @@ def _unzip(source: Path, target: Path) -> None:
             members = [member for member in archive.infolist() if not (member.filename and member.is_dir())]
             for member in members:
                 _check(member, source)
-                member.filename = member.filename.replace("\\", "/")  # Windows tools write backslashes
+            _decode_names(members, source)
             members = [member for member in members if not member.filename.endswith("/")]
             for name, times in Counter(member.filename for member in members).items():
                 if times > 1:
@@ -224,6 +232,29 @@ def _unzip(source: Path, target: Path) -> None:
         raise WenError(
             f"{source}: cannot be unpacked ({_text(error)}); unpack it yourself and name the folder"
         ) from None
+
+
+def _decode_names(members: Sequence[zipfile.ZipInfo], source: Path) -> None:
+    """Correct the names of members, and warn of those of unknown encoding.
+
+    Without a flag for UTF-8, zipfile reads a name as code page 437. Many programs, such as macOS's, write UTF-8 and no
+    flag. Windows tools write backslashes.
+    """
+    unsure = []
+    for member in members:
+        name = member.filename
+        if not member.flag_bits & UTF_8 and not name.isascii():
+            try:
+                name = name.encode("cp437").decode("utf-8")
+            except UnicodeError:
+                unsure.append(name)
+        member.filename = name.replace("\\", "/")
+    if unsure:
+        print(
+            f"warning: {source}: names in an unknown encoding, perhaps read wrongly ({len(unsure):,}): {some(unsure)}; "
+            "if they are wrong, unpack the zip yourself and name the folder",
+            file=sys.stderr,
+        )
 
 
 def _text(error: Exception) -> str:

@@ -46,27 +46,31 @@ def files(root: Path) -> tuple[list[Path], list[str]]:
     found : list of Path
         Sorted. Links to files are files.
     problems : list of str
-        A line for each link to a folder, broken link, pipe, device or socket, and unreadable folder. Images could be
-        missing because of them, so they are reported.
+        A line for each cause: links to folders, broken links, pipes, devices and sockets, and unreadable folders.
+        Images could be missing because of them, so they are reported.
     """
     found: list[Path] = []
-    problems: list[str] = []
+    by_cause: dict[str, list[str]] = defaultdict(list)
 
     def unreadable(error: OSError) -> None:
-        problems.append(f"{error.filename}: {error.strerror}; its content cannot be listed")
+        by_cause[f"{error.strerror}; its content cannot be listed"].append(str(error.filename))
 
     for place, folders, names in os.walk(root, onerror=unreadable):
         for path in (Path(place, name) for name in [*folders, *names]):
             named = str(path) if str(path).isprintable() else repr(str(path))
             if path.is_symlink() and path.is_dir():
-                problems.append(f"{named}: a symbolic link to a folder; put the real folder in its place")
+                by_cause["a symbolic link to a folder; put the real folder in its place"].append(named)
             elif path.is_symlink() and not path.is_file():
-                problems.append(f"{named}: a broken symbolic link; put its target in its place")
+                by_cause["a broken symbolic link; put its target in its place"].append(named)
             elif path.is_file():
                 found.append(path)
             elif not path.is_dir():
-                problems.append(f"{named}: neither a file nor a folder; remove it")
-    return sorted(found), sorted(problems)
+                by_cause["neither a file nor a folder; remove it"].append(named)
+    problems = {cause: sorted(names) for cause, names in by_cause.items()}
+    return sorted(found), [
+        f"{names[0]}: {cause}" if len(names) == 1 else f"{len(names):,} times {cause}: {some(names)}"
+        for cause, names in sorted(problems.items(), key=lambda item: item[1])
+    ]
 
 
 def is_litter(path: Path) -> bool:

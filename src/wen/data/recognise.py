@@ -1,6 +1,7 @@
 """What a laboratory's images are: their classes, which of the two is the positive one, and their subjects."""
 
 import shutil
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 from wen.config.read import parse
 from wen.data import readers
-from wen.data.folder import tally
+from wen.data.folder import some, tally
 from wen.data.problems import Problems
 from wen.data.profile import rewritten
 from wen.data.readers import cell_table, class_folders, csv_file, images_in
@@ -64,10 +65,11 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
     found = _labels(folder, table, names, about)
     of_all_idb2 = not table and class_folders.is_all_idb2(names)
     classes = _classes(found, about, ("healthy", "blast") if of_all_idb2 else ("negative", "positive"))
+    classes = [unicodedata.normalize("NFC", name) for name in classes]  # macOS takes letters and accents apart
     name = about.name or shown(data.resolve().name if data.is_dir() else data.stem).strip() or "cells"
     values: dict[str, Any] = {
         "dataset.source": "table" if table else "folder",
-        "dataset.name": name,
+        "dataset.name": unicodedata.normalize("NFC", name),
         "dataset.classes": classes,
         "dataset.table": table,
         "dataset.subject": about.subject,
@@ -212,6 +214,13 @@ def _name_columns(folder: Path, table: str, about: About) -> None:
         )
     print(f"{table}: " + ", ".join(f"{role} from its column {column}" for role, column in columns.items()))
     content = csv_file.read(folder / table)
+    if csv_file.is_windows_1252(folder / table):
+        values = [value for column in columns.values() for value in dict.fromkeys(content.values(column))]
+        names = [value for value in [*content.columns, *values] if not value.isascii()]
+        print(
+            f"{table}: read as Windows-1252, because it is not UTF-8{f': {some(names)}' if names else ''}. If a name "
+            "is wrong, save the table as CSV UTF-8"
+        )
     for role in columns:
         used, *others = [(column, _values(content, column)) for column in cell_table.candidates(content, role)]
         if others and role != "path":

@@ -89,7 +89,26 @@ def _decoded(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
+        return _windows_1252(data)
+
+
+def _windows_1252(data: bytes) -> str:
+    try:
         return data.decode("cp1252")
+    except UnicodeDecodeError:
+        raise csv.Error("in none of the encodings UTF-8, UTF-16 and Windows-1252; save it as CSV UTF-8") from None
+
+
+def is_windows_1252(path: Path) -> bool:
+    """Whether a CSV is read as Windows-1252, which other encodings of eight bits are easily taken for."""
+    data = path.read_bytes()
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data:
+        return False
+    try:
+        data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def _lines(text: str) -> list[tuple[int, list[str]]]:

@@ -14,7 +14,10 @@ FORMATS = "BMP, PNG, TIFF and JPEG"
 
 @dataclass(frozen=True)
 class Found:
-    """Image files by their relative paths, with ``/`` as separator; files left by the system are omitted."""
+    """Image files by their relative paths, with ``/`` as separator; files left by the system are omitted.
+
+    So are files in hidden folders, such as thumbnails, snapshots and a program's drafts, which are listed as not read.
+    """
 
     images: dict[str, Path]
     not_read: list[tuple[str, str]]
@@ -43,6 +46,8 @@ def find(root: Path, problems: Problems, known: Iterable[Path] = ()) -> Found:
         if is_litter(within):
             if in_litter(within) and ARCHIVE.fullmatch(ending):
                 not_read.append(("files in folders of a system or program", name))
+        elif any(part.startswith(".") for part in within.parts[:-1]):
+            not_read.append(("files in hidden folders", name))
         elif not name.isprintable():
             problems.add("unprintable character in the name; rename it", repr(name))
         elif ending in ENDINGS:

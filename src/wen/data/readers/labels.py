@@ -16,9 +16,10 @@ NEGATIVE = re.compile(
 def normal(text: str) -> str:
     """Normalise a name: ignore case, Unicode form and separators (blanks, hyphens, underscores).
 
-    1.0 and 1,0 are read as 1. The sign of a number is kept: -1 is not 1.
+    1.0 and 1,0 are read as 1. The sign of a number is kept: -1 is not 1. The Turkish i and dotless i are one letter,
+    because SAĞLIKLI and Sağlıklı, or LÖSEMİ and lösemi, differ in case alone.
     """
-    text = unicodedata.normalize("NFKC", text).casefold()
+    text = unicodedata.normalize("NFKC", text).casefold().replace("i\u0307", "i").replace("\u0131", "i")
     text = " ".join(re.sub(r"[\s_]+|-(?!\d+([.,]0+)?\s*$)|(?<=\S)-", " ", text).split())
     return re.sub(r"^(-?[0-9]+)[.,]0+$", r"\1", text)
 

@@ -34,7 +34,9 @@ class Listing:
             f"{kind} ({found['count']:,}): {some(found['examples'], found['count'])}"
             for kind, found in self.not_read.items()
         ]
-        lines = [f"not read: {'; '.join(kinds)}. Cells are read from {self.formats} files only"] if kinds else []
+        lines = [f"not read: {'; '.join(kinds)}"] if kinds else []
+        if any(not kind.startswith(("images outside", "images not listed", "files in")) for kind in self.not_read):
+            lines[0] += f". Cells are read from {self.formats} files only"
         if self.missing:
             lines.append(
                 f"preliminary images with a label but no image file ({len(self.missing):,}): {some(self.missing)}"
