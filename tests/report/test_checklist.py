@@ -80,14 +80,14 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def filled(values: dict[str, Any], of_dataset: dict[str, Any], **changes: Any) -> str:
+def filled(values: dict[str, Any], of_dataset: dict[str, Any], maps: bool = True, **changes: Any) -> str:
     """The checklist of a study with other parameters."""
     for key, value in changes.items():
         values[key] = values.get(key, {}) | value if isinstance(value, dict) else value
     part = {"images": 9, "positive": 5, "negative": 4, "subjects": 3}
     split = {"test": part, "development": part, "excluded": part, "test_and_development": {"shared_subjects": 0}}
     about = {"images": 27, "subjects": 6, "not_read": {}, "labelled_but_missing": 0} | of_dataset
-    measured = {"dataset": about, "split": split, "stages": {"head": 1, "finetune": 0}}
+    measured = {"dataset": about, "split": split, "stages": {"head": 1, "finetune": 0}, "maps": maps}
     items = checklist.checklist(Params.model_validate(values), measured, Text("en"))
     return "\n".join(item["text"] for state in items.values() for item in state)
 
@@ -99,6 +99,13 @@ def test_an_item_says_what_this_study_does(
     text = filled(values, {}, **changes)
     assert [words for words in present if words not in text] == []
     assert [words for words in absent if words in text] == []
+
+
+@pytest.mark.parametrize("maps", [True, False])
+def test_maps_are_answered_with_where_the_network_has_some(values: dict[str, Any], maps: bool) -> None:
+    text = filled(values, {}, maps=maps)
+    assert ("Class-activation maps of mistakes" in text) is maps
+    assert ("None: this network has no class-activation maps." in text) is not maps
 
 
 def test_the_checklist_counts_files_that_were_not_used(values: dict[str, Any]) -> None:

@@ -79,7 +79,8 @@ def test_images_that_are_unlike_the_others_or_padded_are_named_on_the_page(make_
 
 NOT_KNOWN = re.compile(
     r"the disease\.|penyakitnya|worst error|terburuk\.|[Cc]ode and weights are under|license: mit|"
-    r"published, de-identified|data publik yang|(?<!often )share stain|[Ee]very labelled|berlabel yang dapat dibaca"
+    r"published, de-identified|data publik yang|(?<!often )share stain|[Ee]very labelled|berlabel yang dapat dibaca|"
+    r"delay a diagnosis|menunda diagnosis|[Nn]o personal data|[Tt]idak ada data pribadi|several sizes|berbagai ukuran"
 )
 """What only somebody who knows the cells, their people and their licence could say."""
 
@@ -93,8 +94,28 @@ def test_the_report_does_not_claim_what_only_the_laboratory_knows(
     texts = written(make_study(dataset=LAB, report={"language": language}, subjects=subjects, **repeats))
     assert {name: found[0] for name, text in texts.items() if (found := NOT_KNOWN.search(text))} == {}
     card = texts["model-card.md"]
-    assert ({"en": "subject's id", "id": "kode subjek"}[language] in card) == bool(subjects)
+    assert ({"en": "ids are used as", "id": "kode yang digunakan"}[language] in card) == bool(subjects)
+    assert {"en": "names or dates of birth", "id": "nama atau tanggal lahir"}[language] in card
     assert "license: other" in card
+
+
+@pytest.mark.parametrize(
+    ("backbone", "cited"),
+    [
+        ({"name": "tf_efficientnet_lite0", "weights": "pip"}, {"tan2019", "russakovsky2015"}),
+        ({"name": "tf_efficientnetv2_m", "weights": "weights.pth"}, {"tan2021"}),
+        ({"name": "convnext_atto", "weights": "weights.pth"}, set()),
+    ],
+)
+def test_the_references_are_those_of_the_network_of_the_study(
+    make_study: MakeStudy, backbone: dict[str, str], cited: set[str]
+) -> None:
+    params, paths = make_study(dataset=LAB, backbone=backbone)
+    page.run(params, paths)
+    text = (paths.report / "index.html").read_text(encoding="utf-8")
+    keys = {"tan2019", "tan2021", "russakovsky2015"}
+    assert {key for key in keys if f'<li id="reference-{key}"' in text} == cited
+    assert '<li id="reference-mondal2021"' in text
 
 
 @pytest.mark.parametrize("language", ["en", "id"])

@@ -128,6 +128,8 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
     params = study.params
     dataset, split = read_json(paths.dataset_metrics), read_json(paths.split_metrics)
     literature = published.grouped(published.beside(study, t("axis.this")))
+    maps = study.focus.members[0].test_map.size > 0
+    about = {"dataset": dataset, "split": split, "stages": evidence["stages"], "maps": maps}
     return {
         "params": params,
         "params_text": paths.params.read_text(encoding="utf-8"),
@@ -151,17 +153,25 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "published": literature,
         "measures_given": published.reported,
         "errata": listed("errata.yaml", t.language) if params.dataset.of_cnmc else [],
-        "checklist": checklist(params, {"dataset": dataset, "split": split, "stages": evidence["stages"]}, t),
-        "references": [
-            entry
-            for entry in listed("references.yaml", t.language)
-            if params.dataset.of_cnmc or entry["group"] not in OF_CNMC
-        ],
+        "checklist": checklist(params, about, t),
+        "references": [entry for entry in listed("references.yaml", t.language) if _is_used(entry, params, maps)],
         "provenance": {"study": evidence["study"]} | provenance(paths, t) | {"training": t.count(len(epochs))},
         "montage": hard_cases.png_uri((paths.dataset_plots / "montage.png").read_bytes()),
         "systems": {name: claims.entry(name, t.language) for name in params.systems},
         "sections": [name for name in SECTIONS if _is_shown(name, params, evidence)],
     }
+
+
+def _is_used(entry: dict[str, Any], params: Params, maps: bool) -> bool:
+    """Whether a study rests on, or is compared with, a reference. A study of C-NMC is compared with all of them."""
+    network = params.backbone
+    where = {
+        "tan2021": "efficientnetv2" in network.name,
+        "tan2019": "efficientnet_" in network.name,
+        "russakovsky2015": network.weights in ("pip", "hub"),
+        "zhou2016": maps,
+    }
+    return params.dataset.of_cnmc or (entry["group"] not in OF_CNMC and where.get(entry["key"], True))
 
 
 def _figures(study: Study, evidence: dict[str, Any], epochs: pd.DataFrame, t: Text) -> dict[str, Figure]:
