@@ -34,6 +34,14 @@ def test_reliability_and_brier_are_those_of_sklearn(rows: list[tuple[int, float]
     assert brier(label, probability) == pytest.approx(brier_score_loss(label, probability, labels=[0, 1]))
 
 
+def test_certain_images_are_in_the_last_bin() -> None:
+    label, probability = np.array([1, 0, 1]), np.array([0.95, 1.0, 0.0])
+    observed, predicted = calibration_curve(label, probability, n_bins=10)
+    bins = reliability(label, probability, np.arange(3))
+    assert [own.observed for own in bins] == observed.tolist()
+    assert [own.predicted for own in bins] == predicted.tolist()
+
+
 @given(st.lists(st.tuples(st.integers(0, 1), st.floats(0, 1)), min_size=1, max_size=40))
 def test_log_loss_is_that_of_sklearn(rows: list[tuple[int, float]]) -> None:
     label, probability = (np.array(column) for column in zip(*rows, strict=True))
@@ -178,6 +186,12 @@ def test_a_variance_that_rounding_makes_negative_gives_no_interval() -> None:
     found = recalibration(np.array([1, 0, 0, 0, 1]), np.array([0, 0, 0, 0.5, 0.5]), np.array([2, 3, 3, 3, 3]))
     assert np.isfinite(found.intercept.value)
     assert np.isnan(found.intercept.low)
+
+
+def test_subjects_who_do_not_show_how_much_subjects_differ_give_no_interval() -> None:
+    found = recalibration(np.array([0, 1, 0, 1]), np.full(4, 0.5), np.array([0, 0, 1, 1]))  # each is right on average
+    assert found.in_the_large.value == 0
+    assert np.isnan(found.in_the_large.low)
 
 
 @pytest.mark.parametrize(("probability", "clipped"), [(1, 1 - CLIP), (0, CLIP)])

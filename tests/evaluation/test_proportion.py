@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm, t
 from statsmodels.stats.proportion import proportion_confint
 
-from wen.evaluation.proportion import quantile, share
+from wen.evaluation.proportion import Estimate, quantile, share
 from wen.evaluation.units import effective
 
 hits = st.lists(st.booleans(), min_size=1, max_size=40)
@@ -48,6 +48,16 @@ def test_by_subject_a_share_is_of_as_many_images_as_its_variance_between_subject
     alike = 2 * norm.sf(z)  # the level at which the normal quantile is Student's
     low, high = proportion_confint(value * images, images, alike, method="wilson")
     assert share(hit, unit) == pytest.approx((value, low, high))
+
+
+def test_subjects_of_equal_shares_do_not_say_how_subjects_differ_so_each_counts_once() -> None:
+    hit, unit = np.tile([1, 0, 1, 1], 5), np.arange(5).repeat(4)
+    low, high = proportion_confint(0.75 * 5, 5, 2 * norm.sf(t.ppf(0.975, 4)), method="wilson")
+    assert share(hit, unit) == pytest.approx((0.75, low, high))
+
+
+def test_a_difference_is_recorded_by_name() -> None:
+    assert Estimate(0.1, -0.2, 0.3).as_difference() == {"difference": 0.1, "low": -0.2, "high": 0.3}
 
 
 def test_images_that_are_no_more_alike_within_a_subject_count_nearly_as_many() -> None:

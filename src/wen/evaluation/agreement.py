@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from wen.evaluation.metrics import confusion, kappa
+from wen.evaluation.metrics import confusion, decide, kappa
 
 
 def pairwise_kappa(probabilities: np.ndarray) -> np.ndarray:
@@ -22,7 +22,7 @@ def pairwise_kappa(probabilities: np.ndarray) -> np.ndarray:
     ndarray of shape (k, k)
         1 on the diagonal, and for a pair whose decisions are all equal.
     """
-    decisions = (probabilities >= 0.5).astype(np.int64)
+    decisions = decide(probabilities)
     values = np.eye(len(decisions))
     for i, j in combinations(range(len(decisions)), 2):
         equal = (decisions[i] == decisions[j]).all()
@@ -45,6 +45,6 @@ def pairwise_q(right: np.ndarray) -> np.ndarray:
     """
     both, neither = right @ right.T, (1 - right) @ (1 - right).T
     only_first, only_second = right @ (1 - right).T, (1 - right) @ right.T
-    concordant, discordant = (both * neither).astype(float), (only_first * only_second).astype(float)
+    concordant, discordant = both * neither, only_first * only_second
     total = concordant + discordant
     return np.divide(concordant - discordant, total, out=np.full(total.shape, np.nan), where=total > 0)

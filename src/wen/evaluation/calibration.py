@@ -142,8 +142,6 @@ def _regression(label: np.ndarray, x: np.ndarray, offset: np.ndarray, unit: np.n
         step *= min(1, LONGEST_STEP / max(np.abs(_linear(x, step)).max(), CLIP))
         while (new_loss := _loss(label, offset + _linear(x, beta + step))) > loss and np.abs(step).max() > CLIP:
             step /= 2
-        if new_loss > loss:
-            break
         beta, decrease, loss = beta + step, loss - new_loss, new_loss
         if decrease < 1e-12 * loss:
             break

@@ -46,7 +46,7 @@ def precision_recall(label: np.ndarray, probability: np.ndarray) -> tuple[np.nda
 
 def _ranked(label: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Count the HEM and the ALL at or above each distinct probability, from the highest to the lowest."""
-    order = np.argsort(-probability, kind="stable")
+    order = np.argsort(-probability)
     last = np.flatnonzero(np.diff(probability[order], append=np.nan))  # last image of each group of equal probabilities
     tp = np.cumsum(label[order])[last]
     return last + 1 - tp, tp

@@ -31,7 +31,7 @@ def smallest_difference(disputed: int, images: int, alpha: float) -> float | Non
         share = max((disputed + 0.5) / (images + 1), difference)
         weight = binom.pmf(counts, images, share)
         likely = weight > 1e-9
-        n, c, first = counts[likely], critical[likely], min((1 + difference / share) / 2, 1.0)
+        n, c, first = counts[likely], critical[likely], (1 + difference / share) / 2
         found = binom.cdf(c, n, first) + binom.sf(n - c - 1, n, first)
         return float(weight[likely] @ found)
 

@@ -41,7 +41,7 @@ def share(hit: np.ndarray, unit: np.ndarray) -> Estimate:
     Estimate
         Over subjects, n is replaced by the effective number of images, n divided by the design effect (Korn & Graubard
         1998), and the normal quantile by Student's. The effective number is at most n and at least the effective number
-        of subjects, which is also used for shares of 0 and 1. Undefined without images.
+        of subjects, which is also used if the share is equal in all subjects. Undefined without images.
     """
     n = len(hit)
     if not n:
@@ -52,7 +52,7 @@ def share(hit: np.ndarray, unit: np.ndarray) -> Estimate:
         return _wilson(value, n, 1 - LEVEL)
     images = effective(np.bincount(unit))
     variance = float((np.bincount(unit, hit - value) ** 2).sum()) / n**2 * units / max(units - 1, 1)
-    if 0 < value < 1 and variance > 0:
+    if variance > 0:
         images = min(max(value * (1 - value) / variance, images), n)
     return _wilson(value, images, 2 * float(ndtr(-quantile(unit))))
 

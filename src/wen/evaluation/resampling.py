@@ -128,9 +128,7 @@ def logit_interval(value: np.ndarray, without: np.ndarray, size: np.ndarray) -> 
     variance = np.where(np.isfinite(variance) & (len(size) > 1), variance, np.inf)
     half_width = t.isf((1 - LEVEL) / 2, degrees_of_freedom(size)) * np.sqrt(variance) / of_one_image
     low, high = expit(logit(clipped) - half_width), expit(logit(clipped) + half_width)
-    return np.where(np.isnan(value), np.nan, np.minimum(low, value)), np.where(
-        np.isnan(value), np.nan, np.maximum(high, value)
-    )
+    return np.minimum(low, value), np.maximum(high, value)
 
 
 def _areas(label: np.ndarray, probability: np.ndarray, counts: np.ndarray) -> np.ndarray:
