@@ -188,6 +188,12 @@ def test_a_variance_that_rounding_makes_negative_gives_no_interval() -> None:
     assert np.isnan(found.intercept.low)
 
 
+def test_of_two_images_that_are_almost_certain_the_two_errors_become_equal() -> None:
+    # Of errors 1e-9 and 1e-5 with logits -20.72 and 11.51: shifted by half their sum, they are -16.12 and 16.12.
+    found = recalibration(np.array([0, 1]), np.array([1e-9, 1 - 1e-5]), np.arange(2))
+    assert found.in_the_large.value == pytest.approx((np.log(1e9) - np.log(1e5)) / 2, rel=1e-4)
+
+
 def test_subjects_who_do_not_show_how_much_subjects_differ_give_no_interval() -> None:
     found = recalibration(np.array([0, 1, 0, 1]), np.full(4, 0.5), np.array([0, 0, 1, 1]))  # each is right on average
     assert found.in_the_large.value == 0

@@ -54,6 +54,12 @@ def test_test_sets_without_variation_have_a_coverage(size: list[int], value: int
     assert found.difference > 0.9
 
 
+def test_an_interval_that_ends_at_the_true_accuracy_holds_it() -> None:
+    half, unit = np.array([1, 1, 1, 0, 0, 0]), np.arange(6)
+    # Of 0 to 6 right, only 0 and 6 have intervals without 3; that of 1 ends, and that of 5 begins there.
+    assert coverage(half, half, np.ones(6, dtype=int), unit, 0).accuracy == pytest.approx(1 - 2 / 2**6, abs=0.015)
+
+
 def source(one: np.ndarray, other: np.ndarray, label: np.ndarray, unit: np.ndarray) -> Any:
     """A study of two classifiers, as ``recomputed`` reads it."""
     size = np.bincount(unit)
@@ -96,6 +102,15 @@ def test_coverage_is_that_of_a_simulation_where_disputes_are_uneven_over_subject
     found, expected = coverage(*made, seed=3), simulated.coverage(source(*made))
     assert found.difference == pytest.approx(expected["difference"].value, abs=0.03)
     assert found.accuracy == pytest.approx(expected["accuracy"].value, abs=0.03)
+
+
+def test_even_of_two_subjects_with_many_images_not_every_interval_holds_the_accuracy() -> None:
+    unit = np.arange(2).repeat(3000)
+    one = np.concatenate([np.arange(3000) < 2850, np.arange(3000) < 1200]).astype(int)
+    made = one, 1 - one, np.ones(6000, dtype=int), unit
+    expected = simulated.coverage(source(*made))["accuracy"].value
+    assert expected < 0.96
+    assert coverage(*made, seed=3).accuracy == pytest.approx(expected, abs=0.015)
 
 
 @pytest.mark.parametrize(("right", "expected"), [([1, 1, 1, 1, 0, 0, 0, 0], 0.5), ([1, 0, 1, 0, 1, 0, 1, 0], 0.01)])

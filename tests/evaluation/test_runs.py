@@ -113,9 +113,18 @@ def test_degrees_of_freedom_are_huynh_and_feldt_s(folds: int) -> None:
         right[0] ^= rng.random((folds, 60)) < 0.2 * rng.random((folds, 1))  # this rate's runs spread more
         runs = compare_runs(right, np.arange(60))
         assert runs.df == pytest.approx(_df_by_brute_force(right))
+        assert runs.p == pytest.approx(f.sf(runs.statistic, *runs.df))
         seen.append(round(runs.df[0], 6))
     assert {1.0, 3.0} & set(seen)
     assert len(set(seen)) > 2
+
+
+@pytest.mark.parametrize("seed", [1, 7, 56])
+def test_of_two_folds_all_contrasts_vary_where_images_alone_say_how_much(seed: int) -> None:
+    right = simulated(np.random.default_rng(seed), 0.05, 60, folds=2)
+    runs = compare_runs(right, np.arange(60))
+    assert runs.df == pytest.approx(_df_by_brute_force(right))
+    assert runs.df[0] == 2
 
 
 def test_where_images_explain_nothing_it_is_statsmodels_analysis_of_repeated_measures() -> None:
@@ -217,6 +226,14 @@ def test_rates_that_decide_alike_do_not_differ() -> None:
     few = compare_runs(right[:, :, :10], np.arange(10))
     assert few.df == (2, 18)
     assert few.high == pytest.approx(t.isf(0.05 / 6, 18) * np.sqrt(2) / 12)  # Bonferroni's of three pairs, two-sided
+
+
+def test_folds_that_differ_do_not_count_as_runs_that_do() -> None:
+    folds = np.arange(300) % (7 + np.arange(5))[:, None] > 0  # their mean accuracies are rounded
+    runs = compare_runs(np.stack([folds] * 3).astype(int), np.arange(300))
+    assert (runs.p, runs.difference, runs.deviation) == (1, 0, 0)
+    assert runs.df == (2, 2 * 299)
+    assert runs.high == pytest.approx(t.isf(0.05 / 6, 2 * 299) * np.sqrt(2) / 302)
 
 
 def test_rates_of_which_one_is_always_right_and_one_always_wrong_differ() -> None:

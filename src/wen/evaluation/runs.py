@@ -118,7 +118,7 @@ def _between_images(right: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, np
     deviation = deviation - deviation.mean(axis=0)
     units = int(unit.max()) + 1
     if units < n:
-        deviation = np.apply_along_axis(lambda values: np.bincount(unit, values, units), 2, deviation)
+        deviation = np.apply_along_axis(lambda values: np.bincount(unit, values), 2, deviation)
     total = deviation.sum(axis=1)
     of_one = np.einsum("afu,bfu->ab", deviation, deviation) / r
     of_two = (total @ total.T - r * of_one) / (r * (r - 1))
