@@ -105,7 +105,7 @@ def study(
         typer.Option(help="Regular expression whose group is the subject in an image's path, e.g. 'P(\\d+)_'."),
     ] = None,
 ) -> None:
-    """Copy images to data/raw, check them, and write a profile to params.yaml."""
+    """Link or copy images to data/raw, check them, and write a profile to params.yaml."""
     from wen.data import bring, recognise
 
     about = recognise.About(table, classes, positive, name, subject)
@@ -293,7 +293,7 @@ def report() -> None:
 
 @app.command()
 def results() -> None:
-    """Print the result table."""
+    """Print the result table, the verdicts, and the time that each stage took."""
     from wen.report import terminal
 
     terminal.run(*_study())

@@ -4,7 +4,7 @@ const { limits, texts } = given;
 const language = document.documentElement.lang;
 const find = id => document.getElementById(id);
 const decimal = new Intl.NumberFormat(language, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
-const whole = new Intl.NumberFormat(language);
+const integer = new Intl.NumberFormat(language);
 const percent = new Intl.NumberFormat(language, { style: "percent" });
 const write = (text, values) => text.replace(/\{(\w+)\}/g, (name, key) => values[key] ?? name);
 
@@ -80,7 +80,7 @@ function take(found) {
   clear();
   if (!images.length) return fail(texts.none);
   if (images.length > limits.number)
-    return fail(write(texts.number, { found: whole.format(images.length) }));
+    return fail(write(texts.number, { found: integer.format(images.length) }));
   cells = images;
   classify(found.length - images.length - (tables.length === 1));
 }
@@ -147,7 +147,7 @@ async function classify(leftOut) {
   let done = 0, stopped = false, problem = "";
   const show = () => {
     find("progress").value = done / all;
-    find("status").textContent = write(texts.at_work, { done: whole.format(done), all: whole.format(all) });
+    find("status").textContent = write(texts.at_work, { done: integer.format(done), all: integer.format(all) });
   };
   show();
   try {
@@ -169,11 +169,11 @@ async function classify(leftOut) {
   cells.filter(cell => cell.answer?.problem && !cell.row).forEach(addRow);
   sort();
   if (problem) fail(problem);
-  const good = answered(), count = (key, found) => found && write(texts[key], { count: whole.format(found) });
+  const good = answered(), count = (key, found) => found && write(texts[key], { count: integer.format(found) });
   const summary = stopped
-    ? write(texts.stopped, { done: whole.format(done), all: whole.format(all) })
-    : write(texts.done, { done: whole.format(good.length),
-        positives: whole.format(good.filter(cell => cell.answer.called === given.positive).length) });
+    ? write(texts.stopped, { done: integer.format(done), all: integer.format(all) })
+    : write(texts.done, { done: integer.format(good.length),
+        positives: integer.format(good.filter(cell => cell.answer.called === given.positive).length) });
   find("status").textContent = [
     summary,
     count("warnings", good.filter(cell => cell.answer.warning).length),
@@ -217,7 +217,7 @@ function addRow(cell) {
     element("td", { className: "text" }, ...(problem ? [] : [badge(answer.called)])),
     element("td", {}, ...(answer.spread === null || problem ? [] : [decimal.format(answer.spread)])),
     element("td", { className: "text warning" }, ...(problem || answer.warning ? [
-      element("span", problem ? { className: "bad" } : {}, said(problem || answer.warning))] : [])),
+      element("span", problem ? { className: "bad" } : {}, translated(problem || answer.warning))] : [])),
   ];
   if (problem) cell.pictures.remove();
   else seen.observe(cell.pictures);
@@ -226,7 +226,7 @@ function addRow(cell) {
   find("cells").querySelector("tbody").append(cell.row);
 }
 
-function said(text) {
+function translated(text) {
   for (const [found, instead] of given.phrases) text = text.replace(new RegExp(found, "g"), instead);
   return text;
 }
@@ -310,12 +310,12 @@ async function showPeople() {
     find("problem").textContent = "";
     section.querySelector("tbody").replaceChildren(...rows.map(row => element("tr", {}, ...labelled("people", [
       element("th", { scope: "row" }, row.subject),
-      element("td", {}, whole.format(row.cells)),
+      element("td", {}, integer.format(row.cells)),
       element("td", {}, element("span", { className: "value" }, decimal.format(row.mean))),
       element("td", {}, row.low === null ? "–" : `${decimal.format(row.low)} ${texts.to} ${decimal.format(row.high)}`),
       element("td", {}, percent.format(row.share)),
       element("td", { className: "text" }, badge(row.called)),
-      element("td", {}, whole.format(row.warnings)),
+      element("td", {}, integer.format(row.warnings)),
     ]))));
     section.hidden = false;
   } catch (error) {
