@@ -329,7 +329,7 @@ def test_missing_and_edited_outputs_are_named(copied: Project) -> None:
     damage(copied.root / "metrics.json", lambda content: content.replace(b"0.9", b"0.8"))
     (copied.root / "features/1.npy").unlink()
     with pytest.raises(
-        WenError, match=r"^2 outputs are missing, or not .*: (features/1\.npy, metrics|metrics\.json, f)"
+        WenError, match=r"^outputs that are missing, or not .*, 2: (features/1\.npy, metrics|metrics\.json, f)"
     ):
         verify.run(Paths(copied.root))
     copied.run("dvc", "checkout", "--force")
@@ -341,7 +341,7 @@ def test_a_folder_of_which_nothing_is_left_is_named(copied: Project) -> None:
     shutil.rmtree(store.cache_folder(copied.root))
     shutil.rmtree(copied.root / "features")
     (copied.root / "model.bin").unlink()
-    with pytest.raises(WenError, match=r"^2 outputs are missing, or not .*: model\.bin, features\. `dvc checkout`"):
+    with pytest.raises(WenError, match=r"^outputs that are missing, .*, 2: model\.bin, features\. `dvc checkout`"):
         verify.run(Paths(copied.root))
 
 
@@ -487,9 +487,9 @@ def test_objects_missing_after_a_killed_push_are_pushed(
     for name in ("features/1.npy", "features/2.npy", "features/3.npy"):
         remote.delete(project.object(name))
     assert "up to date" in project.run("dvc", "push")  # DVC takes a folder's files for granted
-    assert "3 objects were missing" in project.run("wen", "verify", "--remote", "store")
+    assert "missing or damaged in the remote: 3" in project.run("wen", "verify", "--remote", "store")
     run_remote(Paths(project.root), None)
-    assert "0 objects were missing" in capsys.readouterr().out
+    assert "missing or damaged in the remote: 0" in capsys.readouterr().out
     project.run("git", "commit", "--quiet", "--all", "--message", "Pushed")
     project.run("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
     clone = Project(tmp_path / "clone")
@@ -503,7 +503,7 @@ def test_objects_neither_here_nor_in_the_remote_are_named(pushed: tuple[Project,
         place = project.object(name)
         remote.delete(place)
         damage(place, zeroed)
-    with pytest.raises(WenError, match=r"2 objects .*: features/1.npy, model.bin"):
+    with pytest.raises(WenError, match=r"remote, 2: features/1.npy, model.bin"):
         run_remote(Paths(project.root), None)
 
 
@@ -513,7 +513,7 @@ def test_an_object_only_in_the_remote_is_not_missing(
     project, _ = pushed
     shutil.rmtree(project.root / ".dvc/cache")
     run_remote(Paths(project.root), None)
-    assert "0 objects were missing" in capsys.readouterr().out
+    assert "missing or damaged in the remote: 0" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("how", DAMAGE)

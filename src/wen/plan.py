@@ -221,10 +221,10 @@ def disk_usage(params: Params, images: Images, cost: Cost) -> list[tuple[str, fl
     return [
         ("decoded images", images.total * 3 * params.images.size**2, "uint8"),
         ("pooled features", passes * cost.pooled * width * params.features.pooled,
-         f"features.pooled: {params.features.pooled}, {params.features.dtype}, {params.augment.views} views + 1"
-         + turned),
+         f"features.pooled: {str(params.features.pooled).lower()}, {params.features.dtype}, "
+         f"{params.augment.views} views + 1{turned}"),
         ("activations at the cut", passes * cost.activations * width * params.features.activations,
-         f"features.activations: {params.features.activations}; {view / 1e9:.3g} GB per random view as "
+         f"features.activations: {str(params.features.activations).lower()}; {view / 1e9:.3g} GB per random view as "
          f"{params.features.dtype}"),
         ("models", models * 4 * cost.parameters, f"{models} x {cost.parameters / 1e6:.1f} M float32"),
     ]  # fmt: skip

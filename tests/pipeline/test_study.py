@@ -189,9 +189,9 @@ def test_the_page_shows_the_numbers_of_the_metrics_files_and_needs_no_other_file
 
 def test_the_terminal_shows_the_table_and_where_the_report_is(study: Study) -> None:
     output = study.run("wen", "results")
-    assert "Headline: Inter-LR 0.001, kappa" in output
+    assert "Headline, Inter-LR 0.001, kappa" in output
     assert "report: report/index.html" in output
-    assert re.search(r"time spent: train-fold, \d+\.\d min in 4 run", output)
+    assert re.search(r"time of stage train-fold: \d+\.\d min \(runs: 4\)", output)
 
 
 def test_another_focus_reruns_only_the_report(study: Study) -> None:

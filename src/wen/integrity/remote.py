@@ -56,11 +56,11 @@ def run(paths: Paths, name: str | None) -> None:
         for path in damaged.keys() & pushed.keys():
             damaged[path].unlink(missing_ok=True)
         _push(copy, name, pushed)
-    print(f"{len(pushed)} objects were missing or damaged in the remote and have been pushed")
+    print(f"objects pushed, because they were missing or damaged in the remote: {len(pushed)}")
     if lost := sorted(absent - pushed.keys()):
         raise WenError(
-            f"{len(lost)} objects are intact neither here nor in the remote: {listed(lost)}. Make them again with "
-            "`dvc repro`, then run this command again"
+            f"objects that are intact neither here nor in the remote, {len(lost)}: {listed(lost)}. Make them again "
+            "with `dvc repro`, then run this command again"
         )
 
 

@@ -48,14 +48,14 @@ def run(paths: Paths) -> None:
     inspection = _Inspection(paths.root, everything=True)
     if damaged := inspection.repair():
         raise WenError(
-            f"{len(damaged)} of {len(inspection.found)} files were damaged: {listed(damaged)}. Those with an intact "
+            f"damaged files, {len(damaged)} of {len(inspection.found)}: {listed(damaged)}. Those with an intact "
             "copy were restored, the others removed; `dvc pull` fetches these from a remote, `dvc repro` makes them "
             "again"
         )
     if others := inspection.others():
         raise WenError(
-            f"{len(others)} outputs are missing, or not those that dvc.lock names: {listed(others)}. `dvc checkout` "
-            "brings them back from the cache, `dvc pull` from a remote, and `dvc repro` makes them again"
+            f"outputs that are missing, or not those that dvc.lock names, {len(others)}: {listed(others)}. "
+            "`dvc checkout` brings them back from the cache, `dvc pull` from a remote, and `dvc repro` makes them again"
         )
     print(f"{len(inspection.found)} files checked; outputs and cache match dvc.lock")
 

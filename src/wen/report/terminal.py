@@ -42,7 +42,8 @@ def run(params: Params, paths: Paths) -> None:
     terminal.print(_table(study, evidence["intervals"], measures, t))
     terminal.print(t("results.champion"))
     for key in ("H1", "H2", "H3", "H4"):
-        terminal.print(f"{t(key)} {statements.verdict(evidence['hypotheses'][key], t)}")
+        verdict = statements.verdict(evidence["hypotheses"][key], t)
+        terminal.print(f"{t(key).removesuffix('.')}: {verdict}")
     for row in evidence["systems"]:
         terminal.print(_system(row, t))
     focus = study.focus
@@ -50,7 +51,7 @@ def run(params: Params, paths: Paths) -> None:
     terminal.print(t("results.headline", focus=t.name(focus), shown=shown), style="bold")
     for stage, seconds in spent(paths).items():
         print(t("times.row", stage=stage, runs=len(seconds), minutes=t.number(sum(seconds) / 60, 1)))
-    print(f"report: {paths.report / 'index.html'}")
+    print(t("results.report", path=paths.report / "index.html"))
 
 
 def _warn_of_other_runs(params: Params, paths: Paths) -> None:

@@ -44,7 +44,7 @@ def describe(params: Params, images: int, train: float, rate: float | None) -> s
             network_macs = [macs[network] for network in settings.networks if network in macs]
             finetune += passes * sum(network_macs) / max(1, len(settings.networks))
     lines = [
-        f"Published systems: {len(params.systems)}, with {len(macs)} networks",
+        f"Published systems: {len(params.systems)}; networks that they use: {len(macs)}",
         f"  networks, every image once: {_cost(images * sum(macs.values()), rate)}",
         f"  disk, outputs of the networks as float32: {stored_bytes / 1e9:,.2f} GB",
         f"  depth frozen: {frozen / 60:,.1f} minutes on one core",
