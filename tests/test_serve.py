@@ -372,7 +372,7 @@ def test_in_chromium_images_that_are_chosen_become_rows_and_a_person(address: st
     assert found["problems"] == []
     assert found["status"].startswith("Citra diklasifikasi: 9, diprediksi ALL: ")
     assert "Tidak dapat diklasifikasi: 1." in found["status"]
-    assert "Berkas lain yang dilewati: 1." in found["status"]
+    assert "File lain yang dilewati: 1." in found["status"]
     assert len(found["rows"]) == 10
     expected = brightness(np.full((1, 1, 1, 3), 20))[0].mean()
     assert f"{expected:.3f}".replace(".", ",") in found["rows"][1]

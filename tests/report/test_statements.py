@@ -57,4 +57,4 @@ def test_the_answer_and_the_terminal_say_it_of_every_undecided_hypothesis(
     terminal.run(params, paths)
     shown = re.sub(r"\s+", " ", capsys.readouterr().out)
     for key, hypothesis in evidence["hypotheses"].items():
-        assert f"{t(key)} {statements.verdict(hypothesis, t)}" in shown
+        assert f"{t(key).removesuffix('.')}: {statements.verdict(hypothesis, t)}" in shown
