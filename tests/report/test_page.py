@@ -302,23 +302,35 @@ def test_two_runs_write_equal_pages(study: tuple[Params, Paths], made: Page) -> 
     assert paths.evidence.read_bytes() == before
 
 
-@pytest.mark.parametrize(("unit", "language"), [("image", "en"), ("subject", "id")])
-def test_a_browser_opens_it_without_a_message_on_the_console(make_study: MakeStudy, unit: str, language: str) -> None:
+def _opened(file: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Open a page in Chromium, which prints the page's elements and its console."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
         pytest.skip("no Chromium here, so no browser has opened the page")
+    return subprocess.run(
+        [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+         "--enable-logging=stderr", f"--user-data-dir={file.parent / 'browser'}", "--dump-dom", *options,
+         file.resolve().as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("unit", "language"), [("image", "en"), ("subject", "id")])
+def test_a_browser_opens_it_without_a_message_on_the_console(make_study: MakeStudy, unit: str, language: str) -> None:
     params, paths = make_study(report={"language": language}, split={"unit": unit})
     page.run(params, paths)
     begin = time.monotonic()
-    done = subprocess.run(
-        [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--enable-logging=stderr", f"--user-data-dir={paths.root / 'browser'}", "--dump-dom",
-         (paths.report / "index.html").resolve().as_uri()],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
+    done = _opened(paths.report / "index.html")
     assert "CONSOLE" not in done.stderr
     assert all(f'<section id="{name}">' in done.stdout for name in SECTIONS)
     assert time.monotonic() - begin < 60
+
+
+def test_on_a_phone_no_heading_lies_over_the_rows_that_name_its_columns(made: Page, tmp_path: Path) -> None:
+    measured = "Math.max(...[...document.querySelectorAll('thead')].map(head => head.getBoundingClientRect().width))"
+    file = tmp_path / "index.html"
+    file.write_text(made.text.replace("</body>", f"<script>document.title = {measured}</script></body>"))
+    assert "<title>1</title>" in _opened(file, "--window-size=390,900").stdout
 
 
 def _rows(params: Params, paths: Paths) -> dict[str, dict[str, float]]:
