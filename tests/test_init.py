@@ -46,6 +46,13 @@ def test_a_new_study_is_a_repository_with_one_commit_and_nothing_left_over(
     assert [path.name for path in tmp_path.iterdir()] == ["study"]
 
 
+def test_the_command_that_starts_a_study_can_be_typed_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init.run(tmp_path / "a study & more", "demo")
+    assert f"Start it with: cd '{tmp_path}/a study & more' && dvc repro" in capsys.readouterr().out
+
+
 def test_a_folder_that_exists_and_an_unknown_profile_are_refused_and_nothing_is_made(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     with pytest.raises(WenError, match="there: already exists; choose a new folder"):

@@ -88,6 +88,21 @@ def test_a_clone_without_the_images_refuses_what_must_read_them_again(tmp_path: 
         outside.run(real, Paths(tmp_path))
 
 
+def test_a_table_that_is_not_among_the_images_is_refused_before_a_stage_needs_it(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    """As after `wen study` with other data and the params.yaml of before."""
+    about = {"source": "table", "table": "cells.csv", "complete": False, "side": None}
+    values["dataset"] = {key: value for key, value in values["dataset"].items() if key != "synthetic"} | about
+    put(tmp_path, "cells/other.png", b"cell")
+    with pytest.raises(WenError, match=r"dataset.table: no such file: .*data/raw/cells/cells.csv; add the images"):
+        outside.run(Params.model_validate(values), Paths(tmp_path))
+    assert not (tmp_path / "data/raw.csv").exists()
+    put(tmp_path, "cells/cells.csv", b"file,label")
+    outside.run(Params.model_validate(values), Paths(tmp_path))
+    assert len(listed(tmp_path)) == 2
+
+
 def test_an_experiment_in_a_temporary_folder_reads_the_images_of_its_study(tmp_path: Path, real: Params) -> None:
     put(tmp_path, "cnmc/fold_0/all/1.bmp", b"cell")
     inner = tmp_path / ".dvc/tmp/exps/tmp1"

@@ -1,5 +1,6 @@
 """``wen init``: a new study in a folder of its own, run by the `wen` that is installed."""
 
+import shlex
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -53,7 +54,8 @@ def run(folder: Path, profile: str) -> None:
         text = README.format(release=version("wen"), profile=profile)
         (partial / "README.md").write_text(text, encoding="utf-8", newline="\n")
         identity = _commit(partial)
-    print(f"{folder}: new study with profile {profile}{identity}. Start it with: cd {folder} && dvc repro")
+    place = shlex.quote(str(folder))
+    print(f"{folder}: new study with profile {profile}{identity}. Start it with: cd {place} && dvc repro")
 
 
 def _copy(files: Path, folder: Path) -> None:

@@ -195,6 +195,15 @@ def test_a_folder_around_the_study_is_refused(tmp_path: Path, project: Paths) ->
     assert not project.raw.exists()
 
 
+def test_images_of_another_study_that_are_replaced_are_said_to_be(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replaced = "data/raw/cells: 36 files of the previous study were replaced; to return to it, run `wen study`"
+    for folder, said in (("one", False), ("one", False), ("two", True)):
+        study(project, lab(tmp_path / folder, ("blast", "normal" if folder == "one" else "healthy")))
+        assert (replaced in capsys.readouterr().out) is said
+
+
 def test_capitals_of_turkish_words_are_the_same_class(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab", ("LÖSEMİ", "SAĞLIKLI"))
     labels = {"LÖSEMİ": "lösemi", "SAĞLIKLI": "Sağl\u0131kl\u0131"}
@@ -262,6 +271,7 @@ REFUSED = {
     "one class": (("blast",), About(), "all images are of one class, blast (18); images of two classes are needed"),
     "four classes": (("Benign", "Early", "Pre", "Xro"), About(), "the images are of 4 classes: Benign (18), "),
     "no telling": (("monocyte", "lymphocyte"), About(), "name the positive one: make study ... POSITIVE="),
+    "a name of two words": (("T cell", "lymphocyte"), About(), "POSITIVE='T cell' (wen study ... --positive NAME)"),
     "no such class": (("monocyte", "lymphocyte"), About(positive="blast"), "--positive blast: no such class"),
     "no such classes": (("a", "b"), About(classes=("a", "c")), "--classes: no image is of class c"),
     "a class twice": (("a", "b"), About(classes=("a", "A")), "--classes: a is named twice"),
@@ -317,6 +327,9 @@ def test_a_table_in_the_folder_that_is_not_used_is_named(
     study(project, data)
     output = capsys.readouterr().out
     assert "patients.csv lists images (Image, Patient) but is not used; to use it, set TABLE=patients.csv" in output
+    (data / "patients.csv").rename(data / "all patients.csv")
+    study(project, data)
+    assert "to use it, set TABLE='all patients.csv'" in capsys.readouterr().out
 
 
 def test_c_nmc_in_data_raw_is_not_disturbed_by_images_beside_it(tmp_path: Path, project: Paths) -> None:

@@ -1,5 +1,6 @@
 """``wen export``: write a classifier to a folder that can be used without the study."""
 
+import shlex
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def run(params: Params, paths: Paths, target: Path, name: str | None = None) -> 
         manifest.write(described, partial)
         write_text(partial / manifest.CARD, card.written(described, params))
     print(f"{shown(target)}: {classifier.id} of study {described['study']}, {len(members)} network(s); classify with: ")
-    print(f"wen classify --bundle {shown(target)} cells/")
+    print(f"wen classify --bundle {shlex.quote(shown(target))} cells/")
 
 
 def _check_target(target: Path) -> None:

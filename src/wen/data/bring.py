@@ -30,6 +30,7 @@ from wen.data.split import assign
 from wen.errors import WenError
 from wen.files import atomic
 
+RETURN = "to return to it, run `wen study` with its data again"
 UTF_8 = 0x800
 """Flag of a zip's member whose name is UTF-8."""
 LARGEST_ZIP = 40 * 2**30  # bytes unpacked; C-NMC 2019 is 11 GB
@@ -65,15 +66,16 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
     content = _profile(profile, incomplete, paths)
     parse(content, paths.profiles / f"{profile}.yaml")
     _is_edited(paths)  # raises, before anything changes, if params.yaml cannot be read
-    if data.is_dir() and paths.root.resolve().is_relative_to(data.resolve()):
-        raise WenError(f"{data}: contains this study; name the folder that holds the images alone")
     about = about or About()
     if data.suffix.lower() in (".csv", ".tsv") and data.is_file() and about.table is None:
         about, data = about.with_table(data), data.parent
+    if data.is_dir() and paths.root.resolve().is_relative_to(data.resolve()):
+        raise WenError(f"{data}: contains this study; name the folder that holds the images alone")
     of_cnmc = replace(about, name=None) == About() and cnmc.is_layout(_names(data))
     if of_cnmc and about.name:
         raise WenError(f"--name {about.name}: not used for C-NMC, or images named and filed like C-NMC; leave it out")
     target = paths.raw / ("cnmc" if of_cnmc else "cells")
+    before = _sizes(target)
     with _brought(data, target) as folder:
         try:
             if not of_cnmc:
@@ -82,6 +84,8 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
             summary = _checked(folder, paths.root, params, profile)
         except WenError as error:
             raise WenError(_with_user_paths(str(error), folder, data, paths)) from None
+    if before and before != _sizes(target):
+        print(f"{target.relative_to(paths.root)}: {len(before):,} files of the previous study were replaced; {RETURN}")
     if _is_edited(paths) and paths.params.read_bytes() != content:
         old = _old_name(paths.params)
         paths.params.replace(old)
@@ -95,6 +99,11 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
         f"{'unknown' if subjects is None else subjects} subjects; {_copies(summary['copies'])}\n"
         f"params.yaml: profile {profile}. Start the study with: dvc repro"
     )
+
+
+def _sizes(folder: Path) -> dict[Path, int]:
+    """The size of each file of a folder, to tell whether other files have taken their place."""
+    return {path.relative_to(folder): path.stat().st_size for path in files(folder)[0]}
 
 
 def _with_user_paths(message: str, folder: Path, data: Path, paths: Paths) -> str:

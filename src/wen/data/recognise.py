@@ -1,5 +1,6 @@
 """What a laboratory's images are: their classes, which of the two is the positive one, and their subjects."""
 
+import shlex
 import shutil
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -189,7 +190,7 @@ def _classes(found: Mapping[str, int], about: About, numbered: tuple[str, str]) 
     if positive is None:
         raise WenError(
             f"the classes are {listed}, and neither name shows which is positive; name the positive one: make study "
-            f"... POSITIVE='{next(iter(found))}' (wen study ... --positive NAME)"
+            f"... POSITIVE={shlex.quote(next(iter(found)))} (wen study ... --positive NAME)"
         )
     return [name for name in found if name != positive] + [positive]
 
@@ -245,5 +246,5 @@ def _name_tables(folder: Path, names: Sequence[str]) -> None:
         except (WenError, OSError):
             continue
         if any(Path(row.path.replace("\\", "/")).name.casefold() in known for row in rows):
-            name = path.relative_to(folder)
-            print(f"{name} lists images ({', '.join(columns.values())}) but is not used; to use it, set TABLE={name}")
+            name, used = path.relative_to(folder), ", ".join(columns.values())
+            print(f"{name} lists images ({used}) but is not used; to use it, set TABLE={shlex.quote(str(name))}")

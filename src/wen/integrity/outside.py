@@ -58,6 +58,7 @@ def _list_images(params: Params, paths: Paths) -> None:
             f"{paths.raw}: contains no images, and {paths.raw_list} lists none; add images with `wen study DATA`, or "
             "results of an earlier run with `dvc pull`"
         )
+    _check_table(params.dataset, paths)
     digests = _md5(files, paths, "raw")
     with io.StringIO(newline="") as text:
         writer = csv.writer(text, lineterminator="\n")
@@ -66,6 +67,16 @@ def _list_images(params: Params, paths: Paths) -> None:
             name = str(path.relative_to(paths.raw)).encode(errors="surrogateescape").decode(errors="backslashreplace")
             writer.writerow([name, path.stat().st_size, digests.get(path, "")])
         _replace(paths.raw_list, text.getvalue(), "raw images")
+
+
+def _check_table(dataset: Dataset, paths: Paths) -> None:
+    """Raise if images are there without their table, as after `wen study` with other data and an old params.yaml."""
+    table = readers.place(dataset, paths) / (dataset.table or "")
+    if dataset.table and not table.is_file():
+        raise WenError(
+            f"dataset.table: no such file: {table}; add the images that it lists with `wen study DATA --table TABLE`, "
+            "or undo the change of params.yaml"
+        )
 
 
 def _check_images_not_needed(paths: Paths) -> None:
