@@ -13,7 +13,8 @@ from wen.config.params import Split
 from wen.config.paths import Paths
 from wen.config.read import load
 from wen.data import bring, prepare
-from wen.data.split import assign, audit
+from wen.data.leaks import audit
+from wen.data.split import assign
 from wen.data.table import COPIES
 from wen.errors import WenError
 

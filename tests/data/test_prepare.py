@@ -10,8 +10,9 @@ from wen.config.params import Params, Split
 from wen.config.paths import Paths
 from wen.data import prepare
 from wen.data.components import components
+from wen.data.leaks import audit
 from wen.data.readers import cnmc
-from wen.data.split import assign, audit
+from wen.data.split import assign
 from wen.data.table import COPIES
 from wen.errors import WenError
 

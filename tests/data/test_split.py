@@ -15,7 +15,8 @@ from wen.config.paths import Paths
 from wen.config.seeds import seed_for
 from wen.data import held_out, split
 from wen.data.components import components
-from wen.data.split import assign, audit
+from wen.data.leaks import audit
+from wen.data.split import assign
 from wen.data.table import COPIES, DEVELOPMENT, EXCLUDED, NO_FOLD, TEST
 from wen.errors import WenError
 

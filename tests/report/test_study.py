@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report_study import MakeStudy
+from report_study import MakeStudy, section
 
 from wen.config.params import Params
+from wen.data import leaks
 from wen.ensemble import inter
 from wen.errors import WenError
-from wen.files import read_npz, write_npz
+from wen.files import read_json, read_npz, write_json, write_npz
+from wen.report import statements
+from wen.report.language import Text
 from wen.results import gather
 
 
@@ -110,3 +113,17 @@ def test_ensembles_without_a_weighting_of_params_are_refused(make_study: MakeStu
         WenError, match=r"inter/0\.001\.npz: made without the weighting uniform, which params\.yaml has;"
     ):
         gather(other, paths)
+
+
+def test_the_leaks_are_those_of_the_split_that_is_used_also_if_it_was_edited(
+    make_study: MakeStudy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params, paths = make_study()
+    audit = read_json(paths.split_metrics)
+    assert leaks.of_study(paths) == audit
+    assert not capsys.readouterr().err
+    without = audit["test_and_development"] | {"shared_subjects": 0, "images_of_shared_subjects": 0}
+    write_json(paths.split_metrics, audit | {"test_and_development": without})
+    assert leaks.of_study(paths) == audit
+    assert "data/split.csv: edited since `wen split` wrote it" in capsys.readouterr().err
+    assert statements.leaks(audit, Text("en")) in section(params, paths, "leaks")

@@ -11,7 +11,8 @@ from wen.config.paths import Paths
 from wen.config.seeds import seed_for
 from wen.data import held_out
 from wen.data.components import components
-from wen.data.table import DEVELOPMENT, EXCLUDED, NEAR, NO_FOLD, TEST, has_subjects, read_copies, read_index
+from wen.data.leaks import audit
+from wen.data.table import DEVELOPMENT, EXCLUDED, NO_FOLD, TEST, has_subjects, read_copies, read_index
 from wen.errors import WenError
 from wen.files import atomic, read_json, write_json
 
@@ -117,38 +118,6 @@ def assign(index: pd.DataFrame, copies: pd.DataFrame, options: Split, folds: int
     return cells
 
 
-def audit(cells: pd.DataFrame, copies: pd.DataFrame) -> dict[str, Any]:
-    """Count the leaks between test and development, and between validation and training in each fold.
-
-    Parameters
-    ----------
-    cells : DataFrame
-        The index with ``part`` and ``fold``.
-    copies : DataFrame
-        data/copies.csv.
-
-    Returns
-    -------
-    dict
-        Sizes of ``development``, ``test`` and ``excluded``; and the leaks of ``test_and_development`` and, by fold, of
-        ``validation_and_train``: shared subjects, exact duplicates (equal pixels) and near-copies. Images and their ids
-        are those of the first set with a copy in the second one; pairs are counted, too. Counts of subjects are None
-        if the subjects are unknown.
-    """
-    development, test = cells[cells.part == DEVELOPMENT], cells[cells.part == TEST]
-    near = copies[copies.kind == NEAR]
-    folds = {}
-    for fold, validation in development.groupby("fold"):
-        folds[str(fold)] = _shared(validation, development[development.fold != fold], near)
-    return {
-        "development": _size(development),
-        "test": _size(test),
-        "excluded": _size(cells[cells.part == EXCLUDED]),
-        "test_and_development": _shared(test, development, near),
-        "validation_and_train": folds,
-    }
-
-
 def _random_test(label: np.ndarray, group: np.ndarray, options: Split, folds: int, seed: int) -> np.ndarray:
     if options.unit == "image":
         try:
@@ -189,32 +158,3 @@ def _check_classes(cells: pd.DataFrame) -> None:
                 f"split: {where} contains only one class ({len(images)} images); change seed, use fewer folds or set "
                 "split.unit: image"
             )
-
-
-def _size(cells: pd.DataFrame) -> dict[str, int | None]:
-    return {
-        "images": len(cells),
-        "positive": int((cells.label == 1).sum()),
-        "negative": int((cells.label == 0).sum()),
-        "subjects": cells.subject.nunique() if has_subjects(cells) or cells.empty else None,
-    }
-
-
-def _shared(one: pd.DataFrame, other: pd.DataFrame, near: pd.DataFrame) -> dict[str, Any]:
-    """Count the images of ``one`` that share a subject or are copies with an image of ``other``."""
-    known = has_subjects(one)
-    subjects = set(one.subject) & set(other.subject)
-    duplicates = one[one.pixels.isin(other.pixels)]
-    both_ways = pd.concat([near[["one", "other"]], near[["other", "one"]].set_axis(["one", "other"], axis=1)])
-    across = both_ways[both_ways.one.isin(one.id) & both_ways.other.isin(other.id)]
-    return {
-        "images": len(one),
-        "shared_subjects": len(subjects) if known else None,
-        "images_of_shared_subjects": int(one.subject.isin(subjects).sum()) if known else None,
-        "duplicate_images": len(duplicates),
-        "duplicate_pairs": len(one[["pixels"]].merge(other[["pixels"]])),
-        "duplicates": sorted(duplicates.id),
-        "near_copy_images": across.one.nunique(),
-        "near_copy_pairs": len(across),
-        "near_copies": sorted(across.one.unique()),
-    }

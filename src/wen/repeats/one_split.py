@@ -9,7 +9,8 @@ import pandas as pd
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.seeds import seed_for
-from wen.data.split import assign, audit
+from wen.data.leaks import audit
+from wen.data.split import assign
 from wen.data.table import DEVELOPMENT, TEST, rows_of_fold
 from wen.errors import WenError
 from wen.members import classical

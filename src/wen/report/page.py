@@ -10,6 +10,7 @@ from wen import markdown
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
+from wen.data import leaks
 from wen.evaluation.metrics import MEASURES, evaluate
 from wen.files import atomic, read_json, sha256, write_json, write_text
 from wen.identity import identity
@@ -126,7 +127,7 @@ def _environment(t: Text) -> Environment:
 
 def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.DataFrame, t: Text) -> dict[str, Any]:
     params = study.params
-    dataset, split = read_json(paths.dataset_metrics), read_json(paths.split_metrics)
+    dataset, split = read_json(paths.dataset_metrics), leaks.of_study(paths)
     literature = published.grouped(published.beside(study, t("axis.this")))
     maps = study.focus.members[0].test_map.size > 0
     about = {"dataset": dataset, "split": split, "stages": evidence["stages"], "maps": maps}
