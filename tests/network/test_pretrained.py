@@ -1,6 +1,7 @@
 import argparse
 import io
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -122,6 +123,24 @@ def test_a_transformer_takes_weights_for_images_of_another_size(tmp_path: Path, 
     torch.testing.assert_close(taken["pos_embed"], expected)
 
 
+def test_a_warning_of_timms_conversion_is_not_the_users(
+    tmp_path: Path, tiny: Params, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    """As of torch, where Swin's positions are resampled for images of another size."""
+    network = untrained("resnet18")
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+
+    def checkpoint_filter_fn(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        warnings.warn("non-contiguous", stacklevel=1)
+        return weights
+
+    module = sys.modules[type(network).__module__]
+    monkeypatch.setattr(checkpoint_filter_fn, "__module__", module.__name__)
+    monkeypatch.setattr(module, "checkpoint_filter_fn", checkpoint_filter_fn, raising=False)
+    fetch(tiny, tmp_path, name="resnet18", weights=str(tmp_path / "weights.pth"))
+    assert not recwarn.list
+
+
 def test_a_vgg_needs_no_fully_connected_layers(tmp_path: Path, tiny: Params) -> None:
     weights = untrained("vgg11").state_dict()
     full = weights | {"pre_logits.fc1.weight": torch.zeros(4), "head.fc.weight": torch.zeros(1000, 4)}
@@ -226,10 +245,10 @@ def test_a_pickle_that_runs_code_is_not_loaded(tmp_path: Path, tiny: Params) -> 
     assert not (tmp_path / "harmed").exists()
 
 
-def zipped() -> bytes:
+def zipped(name: str) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("weights/model.pth", b"0")
+        archive.writestr(name, b"0")
     return content.getvalue()
 
 
@@ -239,7 +258,11 @@ NO_CHECKPOINTS = {
     "Keras' HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5"),
     "ONNX": (b"\x08\x07\x12\x07pytorch\x1a\x04onnx", "ONNX"),
     "a git-lfs pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"),
-    "a zip of files": (zipped(), r"a zip archive of 1 other files \(weights/model\.pth\); unpack it"),
+    "a zip of files": (
+        zipped("weights/model.pth"),
+        r"a zip archive of 1 other files \(weights/model\.pth\); unpack it",
+    ),
+    "NumPy's npz": (zipped("conv1.weight.npy"), "NumPy arrays; save the weights as safetensors"),
     "a gzip": (b"\x1f\x8b\x08" + bytes(30), "gzip"),
     "text": (b"epoch 1 loss 0.3\n", "neither safetensors nor a torch.save file"),
     "bytes": (bytes(range(256)), "neither safetensors nor a torch.save file"),

@@ -3,7 +3,9 @@
 import difflib
 import importlib.util
 import inspect
+import logging
 import sys
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,7 @@ def check_hub(name: str) -> None:
 
 def _from_hub(params: Params) -> Weights:
     check_hub(params.backbone.name)
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # two lines for each attempt without internet
     try:
         weights: Weights = build(params.backbone, params.images.size, pretrained=True).state_dict()
     except Exception as error:  # the hub's client raises many types without an internet connection
@@ -168,10 +171,12 @@ def _converted(weights: Weights, network: nn.Module) -> list[Weights]:
     for name, function in inspect.getmembers(module, inspect.isfunction):
         if "filter" in name and function.__module__ == module.__name__:
             arguments = (dict(weights), network)[: len(inspect.signature(function).parameters)]
-            try:
-                converted.append(function(*arguments))
-            except Exception:  # the filter does not support weights of this form
-                continue
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch's advice to timm, as on Swin's positions for another size
+                try:
+                    converted.append(function(*arguments))
+                except Exception:  # the filter does not support weights of this form
+                    continue
     return converted
 
 

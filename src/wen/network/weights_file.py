@@ -95,6 +95,8 @@ def _foreign(path: Path, start: bytes) -> Message:
             names = archive.namelist()
         if any(name.endswith("constants.pkl") for name in names):
             return "a TorchScript program; save its state_dict()"
+        if any(name.endswith(".npy") for name in names):
+            return "NumPy arrays; save the weights as safetensors with timm's names"
         if not any(name.endswith("data.pkl") for name in names):
             return f"a zip archive of {len(names)} other files ({', '.join(names[:3])}); unpack it"
     return ""
