@@ -328,6 +328,13 @@ def area(side: float) -> float:
         raise ValueError(f"{side} is no side")
     print(f"side {side}", spoil(f"{side}"))
     return side**2  # px
+
+
+def problem(row: dict[str, float]) -> Message:
+    key = "loss"
+    if row["total"] > 1 or row.get("sum", 0) > 1:
+        return f"{key} of {row['total']}" if "bias" in row else ", ".join(["too", "large"])
+    return ""
 '''
 
 
@@ -340,13 +347,20 @@ def area(side: float) -> float:
         ("\n\n\n", "\n\n", False),
         ("{side} is no side", "no side: {len(str(side))}", False),
         ('print(f"side {side}"', 'print(f"the side is {side}"', False),
-        ('spoil(f"{side}")', 'spoil(f"{side} px")', False),
+        ('spoil(f"{side}")', 'spoil(f"{side} px")', True),
         ('print(f"side {side}"', 'print(f"side {spoil(side)}"', True),
         ("side**2", "side**3", True),
         ("# not a comment", "# no comment", True),
         ("    return", "    side += 1\n    return", True),
         ("    print(", "        print(", True),
         ("ValueError", "KeyError", True),
+        ("{key} of {row", "{key}: {row", False),
+        ('"too", "large"', '"much", "too large"', False),
+        ('row["total"]', 'row["mean"]', True),
+        ('"sum"', '"mean"', True),
+        ('"bias"', '"variance"', True),
+        ('key = "loss"', 'key = "accuracy"', True),
+        ('return ""', 'return "none"', True),
     ],
 )
 def test_comments_docstrings_line_breaks_and_messages_do_not_count_and_all_else_does(

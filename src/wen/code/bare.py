@@ -86,18 +86,31 @@ def _alone(nodes: list[ast.AST]) -> Iterator[ast.expr]:
 def _messages(nodes: list[ast.AST]) -> Iterator[ast.expr]:
     """Strings that people alone read."""
     for node in nodes:
-        if isinstance(node, ast.Raise):
+        if isinstance(node, ast.Raise) or (isinstance(node, ast.keyword) and node.arg == "help"):
             yield from _strings(node, constants=True)
         elif isinstance(node, ast.Call) and _name(node.func) in TALK:
-            yield from (string for string in _strings(node, constants=True) if _only_shows(string))
-        elif (isinstance(node, ast.keyword) and node.arg == "help") or _is_message(node):
-            yield from _strings(node, constants=True)
+            texts = (text for argument in [*node.args, *node.keywords] for text in _texts(argument))
+            yield from (text for text in texts if _only_shows(text))
+        elif isinstance(node, ast.AnnAssign) and _name(node.annotation) == "Message" and node.value:
+            yield from _texts(node.value)
+        elif isinstance(node, ast.FunctionDef) and _name(node.returns) == "Message":
+            returned = (part.value for part in ast.walk(node) if isinstance(part, ast.Return) and part.value)
+            yield from (text for value in returned for text in _texts(value))
 
 
-def _is_message(node: ast.AST) -> bool:
-    """Whether it is a function or a name of type `wen.errors.Message`."""
-    annotation = node.returns if isinstance(node, ast.FunctionDef) else getattr(node, "annotation", None)
-    return isinstance(node, ast.FunctionDef | ast.AnnAssign) and _name(annotation) == "Message"
+def _texts(node: ast.AST) -> Iterator[ast.expr]:
+    """Strings of an expression that become part of its text: not a key, an operand of a comparison, or an argument."""
+    if isinstance(node, ast.Subscript | ast.Compare):
+        return
+    if isinstance(node, ast.Call):
+        joined = isinstance(node.func, ast.Attribute) and node.func.attr == "join"
+        for argument in node.args if joined else []:
+            yield from _texts(argument)
+    elif isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+        yield node
+    else:
+        for child in ast.iter_child_nodes(node):
+            yield from _texts(child)
 
 
 def _only_shows(string: ast.expr) -> bool:
