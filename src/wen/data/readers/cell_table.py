@@ -3,6 +3,7 @@
 Columns that the table lacks may follow from the paths: labels from class folders, subjects from a pattern.
 """
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
@@ -178,16 +179,21 @@ class _Search:
     """Find the image that a table refers to by its path, by the end of its path, or without its ending.
 
     Case is ignored unless it distinguishes two images. A name with its ending takes precedence over one without. A
+    number without leading zeros, as spreadsheets write 007, finds an image unless another one has just this name. A
     folder may have another name in the table, but not the name of another folder: P7/1.png does not refer to P8/1.png
     if there is a folder P7, or if the table names P8.
     """
 
     def __init__(self, images: Sequence[str], written: Sequence[str]) -> None:
         self.by_name: dict[str, list[str]] = defaultdict(list)
+        self.by_number: dict[str, list[str]] = defaultdict(list)
         for name in images:
             path = self._plain(name)
             self.by_name[path.name].append(name)
             self.by_name[path.stem].append(name)
+            if path.stem.isdecimal():
+                for key in {_short(path.name), _short(path.stem)}:
+                    self.by_number[key].append(name)
         self.folders, self.written = (
             {part for name in names for part in self._folders(name)} for names in (images, written)
         )
@@ -196,7 +202,8 @@ class _Search:
         """Return the images whose paths agree best with the text, from the file name upwards."""
         written = text.replace("\\", "/")
         path = self._plain(written)
-        candidates = [name for name in self.by_name.get(path.name, []) if not self._elsewhere(text, name)]
+        named = self.by_name.get(path.name) or self.by_number.get(_short(path.name), [])
+        candidates = [name for name in named if not self._elsewhere(text, name)]
         if len(candidates) < 2:
             return list(candidates)
         likeness = [
@@ -225,6 +232,11 @@ class _Search:
         """How many folders above them have the same names."""
         pairs = zip(reversed(one.parent.parts), reversed(other.parent.parts), strict=False)
         return next((count for count, (a, b) in enumerate(pairs) if a != b), min(len(one.parts), len(other.parts)) - 1)
+
+
+def _short(number: str) -> str:
+    """A number, with or without an ending, as a spreadsheet writes it: without its leading zeros."""
+    return re.sub(r"^0+(?=[0-9])", "", number)
 
 
 def found_classes(table: Path, images: Sequence[str]) -> dict[str, int]:
