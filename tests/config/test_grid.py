@@ -90,6 +90,15 @@ def test_a_grid_with_too_few_rates_is_refused_with_the_command_to_run(study: Pat
         grid.check(load(study.params), study)
 
 
+@pytest.mark.parametrize("missing", ["params.yaml", "dvc.yaml"])
+def test_outside_a_study_nothing_is_written(study: Paths, tmp_path: Path, missing: str) -> None:
+    for name in {"params.yaml", "dvc.yaml"} - {missing}:
+        shutil.copy(study.root / name, tmp_path)
+    with pytest.raises(WenError, match=f"{missing}: no such file; run this in the project's folder"):
+        grid.write(RATES, Paths(tmp_path))
+    assert not (tmp_path / missing).exists()
+
+
 def test_writing_the_present_grid_changes_neither_file(study: Paths) -> None:
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(PROJECT / name, study.root)

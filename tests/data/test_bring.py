@@ -155,6 +155,8 @@ def test_a_missing_path_and_a_file_other_than_a_zip_are_refused(tmp_path: Path, 
             bring.run(tmp_path / name, "laptop", incomplete=True, paths=project)
     with pytest.raises(WenError, match="choose one of laptop"):
         bring.run(tmp_path, "desktop", incomplete=True, paths=project)
+    with pytest.raises(WenError, match=r"profiles: no profiles here; run this in the project's folder, or make a"):
+        bring.run(tmp_path, "laptop", incomplete=True, paths=Paths(tmp_path / "elsewhere"))
 
 
 def test_a_part_of_c_nmc_is_refused_without_incomplete_and_read_with_it(

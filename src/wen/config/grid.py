@@ -41,8 +41,11 @@ def write(rates: Sequence[float], paths: Paths) -> None:
     Raises
     ------
     WenError
-        If params.yaml would be invalid with this grid; nothing is written then.
+        If there is no study here, or params.yaml would be invalid with this grid; nothing is written then.
     """
+    for file in (paths.params, paths.dvc):
+        if not file.is_file():
+            raise WenError(f"{file}: no such file; run this in the project's folder")
     text = paths.params.read_text(encoding="utf-8")
     listed = ", ".join(format(Decimal(repr(rate)), "f") for rate in rates)
     new, found = LIST.subn(f"lr_grid: [{listed}]", text)

@@ -166,6 +166,11 @@ def _profile(name: str, incomplete: bool, paths: Paths) -> bytes:
     file = paths.profiles / f"{name}.yaml"
     if not file.is_file():
         names = ", ".join(sorted(path.stem for path in paths.profiles.glob("*.yaml")))
+        if not names:
+            raise WenError(
+                f"{paths.profiles}: no profiles here; run this in the project's folder, or make a study with "
+                "`wen init FOLDER`"
+            )
         raise WenError(f"--profile {name}: no such profile; choose one of {names}")
     content = file.read_bytes()
     return re.sub(rb"(?m)^  complete: true\b ?", b"  complete: false", content, count=1) if incomplete else content
