@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from ruamel.yaml import YAML
 from torch import nn
 
@@ -43,10 +44,13 @@ def pytest_configure() -> None:
     """Have each worker, and what it starts, compute on one core: threads of two workers would wait for each other.
 
     What tests write is in memory where that has room for it: to delete a file that has reached a disk takes 3 ms.
+    Hypothesis does not time examples, which take longer while the machine is busy.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if _has_room(MEMORY):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("untimed")
 
 
 def _has_room(memory: Path) -> bool:

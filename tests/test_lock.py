@@ -117,7 +117,7 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Repo:
     return Repo.init(str(tmp_path_factory.mktemp("repo")), no_scm=True)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, len(WHOLE) - 1))
 def test_a_file_cut_anywhere_is_either_read_by_dvc_or_set_aside(repo: Repo, length: int) -> None:
     path = Path(repo.root_dir) / "dvc.lock"

@@ -47,7 +47,7 @@ def read_by(stage: str, folder: str, paths: Paths) -> set[str]:
     return {path.name.removesuffix(".npz") for path in read if str(path.parent) == folder}
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(RATES), min_size=2, max_size=8, unique=True), st.sampled_from([*RATES, 0.5]))
 def test_every_rate_of_the_grid_is_trained_and_read_and_so_is_a_focus_off_the_grid(
     study: Paths, rates: list[float], lr: float

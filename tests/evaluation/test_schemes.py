@@ -36,7 +36,7 @@ def brute_force(right: np.ndarray, unit: np.ndarray) -> float:
     return float(np.mean(np.array(found) >= statistic(right) - 1e-9))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(arrays(int, (2, 3, 4), elements=st.integers(0, 1)))
 def test_p_is_the_share_of_all_exchanges(right: np.ndarray) -> None:
     assert compare_schemes(right, np.arange(4), 0).p == pytest.approx(brute_force(right, np.arange(4)))
@@ -51,7 +51,6 @@ def test_random_exchanges_come_near_all_of_them() -> None:
     assert compare_schemes(right, np.arange(6), 0).p == pytest.approx(exact, abs=0.02)
 
 
-@settings(deadline=None)
 @given(arrays(int, (2, 3, 12), elements=st.integers(0, 1)))
 def test_the_statistic_is_the_sum_of_cochran_s_q(right: np.ndarray) -> None:
     found = compare_schemes(right, np.arange(12), 0)
