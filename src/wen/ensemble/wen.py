@@ -30,7 +30,6 @@ def normalised(scores: Sequence[float] | np.ndarray) -> np.ndarray:
     if not m.any():
         warnings.warn("no member has a positive score, so all get equal weights", stacklevel=2)
         return np.full(m.size, 1 / m.size)
-    m = m / m.max()  # prevents underflow in the sum of very small scores
     return m / m.sum()
 
 
