@@ -1,6 +1,10 @@
 """How figures look and are saved: vector, legible in black and white, equal bytes for equal data."""
 
 import io
+import sys
+import warnings
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import matplotlib
@@ -8,6 +12,7 @@ import matplotlib
 matplotlib.use("agg")
 
 import matplotlib.pyplot as plt
+from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -37,6 +42,47 @@ plt.rcParams.update(
         "text.parse_math": False,  # the name of a class may hold dollars
     }
 )
+
+
+def cover(names: Iterable[str]) -> None:
+    """Draw names whose characters matplotlib's own font lacks, as Chinese ones, with fonts that are installed.
+
+    Of characters that no font has, the figures show boxes: one warning says so in place of matplotlib's for each.
+    """
+    missing = {character for name in names for character in name if character.isprintable()}
+    missing -= _characters(font_manager.findfont("DejaVu Sans"))
+    families = ["sans-serif"]
+    for font in _installed() if missing else []:
+        if found := missing & _characters(font.fname):
+            families.append(font.name)
+            missing -= found
+    plt.rcParams["font.family"] = families
+    if missing:
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        print(
+            f"warning: figures show boxes for {''.join(sorted(missing))}, because no installed font has these "
+            "characters; install one that does, such as Noto Sans CJK, or rename the classes",
+            file=sys.stderr,
+        )
+
+
+def _installed() -> list[font_manager.FontEntry]:
+    """The upright fonts of normal weight, but the one that has a box for everything."""
+    fonts = font_manager.fontManager
+    for file in sorted(set(font_manager.findSystemFonts()) - {font.fname for font in fonts.ttflist}):
+        with suppress(OSError, RuntimeError):  # matplotlib keeps its list, and cannot read every font
+            fonts.addfont(file)
+    upright = [font for font in fonts.ttflist if (font.style, font.weight) == ("normal", 400)]
+    return sorted(
+        (font for font in upright if not font.name.startswith("Last Resort")), key=lambda font: (font.name, font.fname)
+    )
+
+
+def _characters(font: str) -> set[str]:
+    try:
+        return {chr(code) for code in font_manager.get_font(font).get_charmap()}
+    except (OSError, RuntimeError):  # a font that was removed, or that FreeType cannot read
+        return set()
 
 
 def save(figure: Figure, path: Path) -> None:

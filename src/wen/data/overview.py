@@ -9,7 +9,7 @@ import pandas as pd
 from wen.config.params import Dataset
 from wen.data import images
 from wen.data.table import has_subjects
-from wen.figure_style import ALL_COLOUR, HEM_COLOUR, save
+from wen.figure_style import ALL_COLOUR, HEM_COLOUR, cover, save
 
 Classes = tuple[tuple[int, str, str], ...]
 """Label, name and colour of each class."""
@@ -31,6 +31,7 @@ def draw(index: pd.DataFrame, looks: pd.DataFrame, dataset: Dataset, root: Path,
     folder : Path
         Folder for classes.svg, subjects.svg, statistics.svg and montage.png.
     """
+    cover([*dataset.classes, *index.subject.unique()])
     classes = ((1, dataset.positive, ALL_COLOUR), (0, dataset.negative, HEM_COLOUR))
     _class_balance(index, classes, folder / "classes.svg")
     _cells_per_subject(index, classes, folder / "subjects.svg")

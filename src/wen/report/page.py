@@ -6,7 +6,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from wen import markdown
+from wen import figure_style, markdown
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
@@ -59,6 +59,7 @@ def run(params: Params, paths: Paths) -> None:
     """
     study, t = gather(params, paths), Text(params.report.language, params.dataset.classes)
     epochs = curves(params, paths)
+    figure_style.cover([*params.dataset.classes, params.dataset.name, *study.cells.subject.unique()])
     evidence = Evidence(study).gathered() | {
         **identity(study, paths),
         "maps": hard_cases.on_cells(study, paths),
