@@ -46,7 +46,7 @@ def test_a_new_study_is_a_repository_with_one_commit_and_nothing_left_over(
     assert [path.name for path in tmp_path.iterdir()] == ["study"]
 
 
-def test_the_command_that_starts_a_study_can_be_typed_as_it_is(
+def test_the_printed_command_that_starts_a_study_can_be_typed_unchanged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     init.run(tmp_path / "a study & more", "demo")

@@ -99,7 +99,7 @@ def test_make_study_passes_names_and_patterns_as_typed(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_make_study_takes_the_name_of_a_computer_for_none_of_the_data(tmp_path: Path) -> None:
+def test_make_study_ignores_the_environment_variable_name(tmp_path: Path) -> None:
     assert given(tmp_path, "DATA=x", NAME="DESKTOP-1") == ["study", "x", "--profile", "thesis"]
 
 

@@ -165,7 +165,7 @@ def test_a_zip_made_on_macos_keeps_its_letters(tmp_path: Path, project: Paths) -
     assert len(read_index(project)) == 36
 
 
-def test_names_of_a_zip_in_an_unknown_encoding_are_warned_of(
+def test_names_of_a_zip_in_an_unknown_encoding_give_a_warning(
     tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study(project, zipped(tmp_path / "cells.zip", lab(tmp_path / "lab"), {"blast": "blast", "normal": "正常"}, "gbk"))
@@ -195,13 +195,13 @@ def test_a_folder_around_the_study_is_refused(tmp_path: Path, project: Paths) ->
     assert not project.raw.exists()
 
 
-def test_images_of_another_study_that_are_replaced_are_said_to_be(
+def test_a_message_says_that_images_of_another_study_were_replaced(
     tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     replaced = "data/raw/cells: 36 files of the previous study were replaced; to return to it, run `wen study`"
-    for folder, said in (("one", False), ("one", False), ("two", True)):
+    for folder, reported in (("one", False), ("one", False), ("two", True)):
         study(project, lab(tmp_path / folder, ("blast", "normal" if folder == "one" else "healthy")))
-        assert (replaced in capsys.readouterr().out) is said
+        assert (replaced in capsys.readouterr().out) is reported
 
 
 def test_capitals_of_turkish_words_are_the_same_class(tmp_path: Path, project: Paths) -> None:
@@ -214,7 +214,7 @@ def test_capitals_of_turkish_words_are_the_same_class(tmp_path: Path, project: P
     assert read_json(project.dataset_metrics)["positive"] == 18
 
 
-def test_a_table_that_is_not_utf_8_says_as_what_it_is_read(
+def test_a_table_that_is_not_utf_8_is_read_with_a_message_that_names_the_encoding(
     tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = lab(tmp_path / "lab", ("blast", "x"))

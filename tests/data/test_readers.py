@@ -243,7 +243,7 @@ def test_images_whose_names_differ_only_in_case_or_ending_are_distinguished(tmp_
     assert [cells[name][0] for name in ("a.png", "A.png", "b.png", "b.png.tif")] == [1, 0, 1, 0]
 
 
-def test_leading_zeros_that_a_spreadsheet_took_away_are_not_needed(tmp_path: Path) -> None:
+def test_leading_zeros_that_a_spreadsheet_removed_are_not_needed(tmp_path: Path) -> None:
     put(tmp_path, "a/001.png", "a/002.png", "b/001.png", "b/0.png")
     rows = "a/1,blast\na/2.png,normal\nb/1.png,normal\n0,blast\n"
     cells, problems = read(tmp_path, f"file,label\n{rows}")
@@ -254,20 +254,20 @@ def test_leading_zeros_that_a_spreadsheet_took_away_are_not_needed(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("images", "rows", "said"),
+    ("images", "rows", "message"),
     [
         (("01.png", "001.png", "9.png"), "1,blast\n9,normal\n", "several images have this name"),
         (("001.png", "9.png"), "1,blast\n001,normal\n9,normal\n", "has a second label"),
     ],
 )
 def test_a_number_that_could_be_two_images_is_refused(
-    tmp_path: Path, images: tuple[str, ...], rows: str, said: str
+    tmp_path: Path, images: tuple[str, ...], rows: str, message: str
 ) -> None:
     put(tmp_path, *images)
-    assert said in "".join(read(tmp_path, f"file,label\n{rows}")[1])
+    assert message in "".join(read(tmp_path, f"file,label\n{rows}")[1])
 
 
-def test_a_number_finds_the_image_of_just_this_name_first(tmp_path: Path) -> None:
+def test_a_number_finds_an_image_of_exactly_this_name_first(tmp_path: Path) -> None:
     put(tmp_path, "1.png", "01.png")
     cells, problems = read(tmp_path, "file,label\n1,blast\n01,normal\n")
     assert not problems

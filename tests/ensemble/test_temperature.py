@@ -64,7 +64,7 @@ def test_scaling_divides_the_logit(values: list[float], temperature: float) -> N
     np.testing.assert_allclose(scale(probability, temperature), expit(logit(probability) / temperature), rtol=1e-9)
 
 
-def test_what_was_rounded_to_0_or_1_is_scaled_as_it_was_fitted() -> None:
+def test_probabilities_rounded_to_0_or_1_are_scaled_as_they_were_fitted() -> None:
     """A float64 has no probability between 1 - 2^-53 and 1, so logits above 36.7 give 1; those below -745 give 0."""
     label, probability = np.repeat([0, 1, 0, 1], [9, 9, 1, 1]), np.repeat([0.0, 1.0, 1.0, 0.0], [9, 9, 1, 1])
     scaled = scale(probability, fit(label, probability))

@@ -46,7 +46,7 @@ def test_members_that_agree_are_quoted_to_the_last_digit(scores: list[float], pr
     assert combine(normalised([*scores, 0.0, -1.0]), np.array(agreed)).tolist() == [probability, 0, 1]
 
 
-def test_scores_however_small_are_weighed_by_their_shares() -> None:
+def test_very_small_scores_are_weighted_by_their_shares() -> None:
     np.testing.assert_allclose(normalised([2e-200, 6e-200]), [0.25, 0.75])
 
 

@@ -27,7 +27,7 @@ def test_q_is_computed_from_the_table_of_right_and_wrong_decisions() -> None:
     assert pairwise_q(np.stack([one, other]))[0, 1] == pytest.approx((5 * 3 - 2 * 1) / (5 * 3 + 2 * 1))
 
 
-def test_two_images_that_both_read_alike_and_one_of_them_right_are_full_agreement() -> None:
+def test_q_is_1_where_two_models_agree_on_one_right_and_one_wrong_image() -> None:
     assert (pairwise_q(np.array([[1, 0], [1, 0]])) == 1).all()
 
 

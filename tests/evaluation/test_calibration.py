@@ -38,8 +38,8 @@ def test_certain_images_are_in_the_last_bin() -> None:
     label, probability = np.array([1, 0, 1]), np.array([0.95, 1.0, 0.0])
     observed, predicted = calibration_curve(label, probability, n_bins=10)
     bins = reliability(label, probability, np.arange(3))
-    assert [own.observed for own in bins] == observed.tolist()
-    assert [own.predicted for own in bins] == predicted.tolist()
+    assert [bin_.observed for bin_ in bins] == observed.tolist()
+    assert [bin_.predicted for bin_ in bins] == predicted.tolist()
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.floats(0, 1)), min_size=1, max_size=40))
@@ -194,7 +194,7 @@ def test_of_two_images_that_are_almost_certain_the_two_errors_become_equal() -> 
     assert found.in_the_large.value == pytest.approx((np.log(1e9) - np.log(1e5)) / 2, rel=1e-4)
 
 
-def test_subjects_who_do_not_show_how_much_subjects_differ_give_no_interval() -> None:
+def test_without_variation_between_subjects_calibration_in_the_large_has_no_interval() -> None:
     found = recalibration(np.array([0, 1, 0, 1]), np.full(4, 0.5), np.array([0, 0, 1, 1]))  # each is right on average
     assert found.in_the_large.value == 0
     assert np.isnan(found.in_the_large.low)

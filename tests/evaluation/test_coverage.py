@@ -104,7 +104,7 @@ def test_coverage_is_that_of_a_simulation_where_disputes_are_uneven_over_subject
     assert found.accuracy == pytest.approx(expected["accuracy"].value, abs=0.03)
 
 
-def test_even_of_two_subjects_with_many_images_not_every_interval_holds_the_accuracy() -> None:
+def test_two_subjects_with_many_images_have_a_coverage_below_1() -> None:
     unit = np.arange(2).repeat(3000)
     one = np.concatenate([np.arange(3000) < 2850, np.arange(3000) < 1200]).astype(int)
     made = one, 1 - one, np.ones(6000, dtype=int), unit

@@ -50,7 +50,7 @@ def test_by_subject_a_share_is_of_as_many_images_as_its_variance_between_subject
     assert share(hit, unit) == pytest.approx((value, low, high))
 
 
-def test_subjects_of_equal_shares_do_not_say_how_subjects_differ_so_each_counts_once() -> None:
+def test_where_all_subjects_have_equal_shares_each_counts_once() -> None:
     hit, unit = np.tile([1, 0, 1, 1], 5), np.arange(5).repeat(4)
     low, high = proportion_confint(0.75 * 5, 5, 2 * norm.sf(t.ppf(0.975, 4)), method="wilson")
     assert share(hit, unit) == pytest.approx((0.75, low, high))

@@ -120,7 +120,7 @@ def test_degrees_of_freedom_are_huynh_and_feldt_s(folds: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 7, 56])
-def test_of_two_folds_all_contrasts_vary_where_images_alone_say_how_much(seed: int) -> None:
+def test_two_folds_keep_all_degrees_of_freedom_where_images_give_the_variance(seed: int) -> None:
     right = simulated(np.random.default_rng(seed), 0.05, 60, folds=2)
     runs = compare_runs(right, np.arange(60))
     assert runs.df == pytest.approx(_df_by_brute_force(right))

@@ -123,7 +123,7 @@ def test_a_transformer_takes_weights_for_images_of_another_size(tmp_path: Path, 
     torch.testing.assert_close(taken["pos_embed"], expected)
 
 
-def test_a_warning_of_timms_conversion_is_not_the_users(
+def test_a_warning_of_timms_conversion_is_not_shown_to_the_user(
     tmp_path: Path, tiny: Params, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
     """As of torch, where Swin's positions are resampled for images of another size."""

@@ -102,7 +102,7 @@ def test_an_item_says_what_this_study_does(
 
 
 @pytest.mark.parametrize("maps", [True, False])
-def test_maps_are_answered_with_where_the_network_has_some(values: dict[str, Any], maps: bool) -> None:
+def test_the_checklist_lists_maps_only_where_the_network_has_some(values: dict[str, Any], maps: bool) -> None:
     text = filled(values, {}, maps=maps)
     assert ("Class-activation maps of mistakes" in text) is maps
     assert ("None: this network has no class-activation maps." in text) is not maps

@@ -107,7 +107,7 @@ def test_the_report_does_not_claim_what_only_the_laboratory_knows(
         ({"name": "convnext_atto", "weights": "weights.pth"}, set()),
     ],
 )
-def test_the_references_are_those_of_the_network_of_the_study(
+def test_the_references_are_those_of_the_study_s_network(
     make_study: MakeStudy, backbone: dict[str, str], cited: set[str]
 ) -> None:
     params, paths = make_study(dataset=LAB, backbone=backbone)

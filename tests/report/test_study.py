@@ -115,7 +115,7 @@ def test_ensembles_without_a_weighting_of_params_are_refused(make_study: MakeStu
         gather(other, paths)
 
 
-def test_the_leaks_are_those_of_the_split_that_is_used_also_if_it_was_edited(
+def test_the_leaks_are_those_of_the_split_in_use_even_if_it_was_edited(
     make_study: MakeStudy, capsys: pytest.CaptureFixture[str]
 ) -> None:
     params, paths = make_study()
