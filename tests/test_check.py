@@ -35,6 +35,13 @@ from wen.integrity import check
             "backbone.name: timm has no 'tf_efficientnet_lite9'; did you mean tf_eff",
         ),
         (
+            "backbone",
+            "name",
+            "EfficientNet-B0",
+            "backbone.name: timm has no 'EfficientNet-B0'; did you mean efficientnet_b0",
+        ),
+        ("backbone", "name", "Swin", "backbone.name: timm has no 'Swin'; did you mean swin"),
+        (
             "finetune",
             "unfreeze_from",
             "blocks.99",

@@ -19,7 +19,7 @@ from wen import cli
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_a_signal_ends_a_stage_within_seconds_with_one_line_that_says_how_to_go_on(
+def test_a_signal_ends_a_stage_within_seconds_with_one_line(
     tmp_path: Path, values: dict[str, Any], number: signal.Signals
 ) -> None:
     values["dataset"]["synthetic"]["cells"] = 20_000  # so that it is still at work
@@ -34,7 +34,7 @@ def test_a_signal_ends_a_stage_within_seconds_with_one_line_that_says_how_to_go_
     process.send_signal(number)
     _, output = process.communicate(timeout=10)
     assert process.returncode == 128 + number
-    assert output == f"stopped by {number.name}; `dvc repro` resumes each training from its last finished epoch\n"
+    assert output == f"stopped by {number.name}\n"
     assert not (tmp_path / "data/synthetic").exists()
     assert not (tmp_path / "data/index.csv").exists()
 

@@ -201,7 +201,7 @@ def test_whatever_a_stage_executes_counts(
         ("config/read.py", "no such file; run this in the project's folder", "not found"),
         ("files.py", "not found; run `dvc repro` first", "missing; `dvc repro` makes it"),
         ("cli.py", "Learning rate, one of those in params.yaml.", "The learning rate."),
-        ("__main__.py", "stopped by {name}; ", "{name}: "),
+        ("__main__.py", "stopped by {name}", "ended by {name}"),
         ("cli.py", "Run the study like `dvc repro`, but train models in parallel.", "Run it all."),
         ("launch/run.py", "RETRIES = 5", "RETRIES = 50"),
     ],

@@ -13,7 +13,9 @@ from wen.signals import STOPPING, end_with_parent
 def _stop(number: int, _: object) -> NoReturn:
     """End at once, as a shell expects of a signal; what is unfinished was never in its place."""
     name = signal.Signals(number).name
-    text: Message = f"stopped by {name}; `dvc repro` resumes each training from its last finished epoch\n"
+    trains = "DVC_STAGE" in os.environ or "train-fold" in sys.argv
+    remedy: Message = "; `dvc repro` resumes each training from its last finished epoch" if trains else ""
+    text: Message = f"stopped by {name}{remedy}\n"
     os.write(2, text.encode())  # not print: the signal may have come while that was at work
     os._exit(128 + number)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wen import loading, sources
+from wen.bar import track
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.ensemble import temperature, wen
@@ -157,11 +158,7 @@ def write(applied: Applied, images: Images, request: Request) -> None:
 
 def _shown(files: list[str], found: Iterator[Answer | str]) -> Iterable[tuple[str, Answer | str]]:
     """Files and what was found of them, with a bar that shows how far this is."""
-    from rich.console import Console
-    from rich.progress import track
-
-    pairs = zip(files, found, strict=True)
-    return track(pairs, "classifying", len(files), console=Console(stderr=True), transient=True)
+    return track(zip(files, found, strict=True), "classifying", len(files))
 
 
 def row_of(file: str, answer: Answer, applied: Applied, threshold: float) -> Row:

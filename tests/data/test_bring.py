@@ -90,7 +90,8 @@ def test_the_closing_line_counts_copies_of_both_kinds(
     original = source / "training_data/fold_0/all/UID_1_1_1_all.bmp"
     original.with_name("UID_1_9_1_all.bmp").write_bytes(original.read_bytes())
     bring.run(source, "laptop", incomplete=True, paths=project)
-    assert "; 1 duplicate pairs (0 across subjects), 0 near-copies (0 across subjects)\n" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "; pairs of duplicates: 1 (0 across subjects), of near-copies: 0 (0 across subjects)\n" in output
 
 
 def test_params_that_are_not_utf_8_are_kept_as_they_are(tmp_path: Path, project: Paths) -> None:

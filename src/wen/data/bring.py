@@ -17,8 +17,7 @@ from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from rich.progress import track
-
+from wen.bar import track
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.read import parse
@@ -152,8 +151,8 @@ def _checked(folder: Path, root: Path, params: Params, profile: str) -> dict[str
 
 def _copies(counts: dict[str, Any]) -> str:
     return ", ".join(
-        f"{of_kind['pairs']:,} {name}{_across(of_kind['pairs_across_subjects'])}"
-        for name, of_kind in (("duplicate pairs", counts["exact"]), ("near-copies", counts["near"]))
+        f"{name}: {of_kind['pairs']:,}{_across(of_kind['pairs_across_subjects'])}"
+        for name, of_kind in (("pairs of duplicates", counts["exact"]), ("of near-copies", counts["near"]))
         if of_kind is not None
     )
 
@@ -212,7 +211,7 @@ def _link(source: Path, target: Path) -> None:
     if problems:
         raise WenError("\n".join(problems))
     target.mkdir()
-    for path in track(paths, "bringing images", transient=True):
+    for path in track(paths, "bringing images"):
         place = target / path.relative_to(source)
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -236,7 +235,7 @@ def _unzip(source: Path, target: Path) -> None:
             free = shutil.disk_usage(target.parent).free
             if size > min(LARGEST_ZIP, free):
                 raise WenError(f"{source}: needs {size / 1e9:.1f} GB unpacked; {free / 1e9:.1f} GB are free")
-            for member in track(members, "unpacking images", transient=True):
+            for member in track(members, "unpacking images"):
                 archive.extract(member, target)
     except DAMAGE as error:
         raise WenError(

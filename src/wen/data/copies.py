@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.progress import track
 
+from wen.bar import track
 from wen.data import images
 from wen.data.alignment import Aligned, Likeness, Limits, compare, smoothing
 from wen.data.proposals import MOST, propose
@@ -121,7 +121,7 @@ def _near(paths: list[Path], sizes: np.ndarray, difference: float) -> Iterator[t
     read = partial(_grey, factor=factor)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # more threads than cores would only wait for the GIL
         drawing = pool.map(lambda path: thumbnails(read(path), side), paths)
-        drawn = list(track(drawing, "drawing thumbnails", total=len(paths), transient=True))
+        drawn = list(track(drawing, "drawing thumbnails", total=len(paths)))
         proposed = propose(drawn)
         # One turn after another, so that turned cells are reused.
         pairs = [(one, other, turn) for one, other, turn in sorted(proposed.pairs.tolist(), key=itemgetter(2))]
@@ -144,7 +144,7 @@ def _compared(
         return [compare(aligned(one, 0), aligned(other, turn), limits) for one, other, turn in some]
 
     chunks = [pairs[start : start + CHUNK] for start in range(0, len(pairs), CHUNK)]
-    measuring = track(pool.map(measure, chunks), "comparing likely copies", total=len(chunks), transient=True)
+    measuring = track(pool.map(measure, chunks), "comparing likely copies", total=len(chunks))
     measured = zip(pairs, itertools.chain.from_iterable(measuring), strict=True)
     return {pair: likeness for pair, likeness in measured if likeness}
 

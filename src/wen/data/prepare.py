@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.progress import track
 
+from wen.bar import track
 from wen.config.params import Dataset, Params
 from wen.config.paths import Paths
 from wen.data import copies, describe, images, outliers, overview, people, pictures, readers, synthetic
@@ -91,7 +91,7 @@ def survey(folder: Path, root: Path, params: Params) -> tuple[pd.DataFrame, pd.D
     found_problems = Problems()
     with ThreadPoolExecutor() as pool:
         opened = pool.map(lambda cell: _open(cell, root, dataset), listing.cells)
-        rows = list(track(opened, "checking images", total=len(listing.cells), transient=True))
+        rows = list(track(opened, "checking images", total=len(listing.cells)))
     good = []
     for cell, row in zip(listing.cells, rows, strict=True):
         if isinstance(row, _Row):

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from rich.progress import track
 
+from wen.bar import track
 from wen.data.symmetry import TURNS, turned
 from wen.data.thumbnails import Thumbnails
 
@@ -53,7 +53,7 @@ def propose(drawn: Sequence[Thumbnails]) -> Proposals:
         places = [_place(drawn, place) for place in range(5)]
         corners = {turn: turned(np.arange(1, 5).reshape(2, 2), turn).ravel() for turn in TURNS}
         sources = [(place, source, turn) for turn in TURNS for place, source in enumerate([0, *corners[turn]])]
-        for place, source, turn in track(sources, "looking for likely copies", transient=True):
+        for place, source, turn in track(sources, "looking for likely copies"):
             parts.append(_alike(places[place], places[source], turn))
     return _best(np.concatenate(parts))
 

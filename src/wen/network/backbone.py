@@ -45,8 +45,8 @@ def build(options: Backbone, size: int, pretrained: bool = False) -> nn.Module:
     """
     name, kwargs = options.name, dict[str, Any](options.kwargs)
     if not timm.list_models(name.split(".")[0]):
-        near = ", ".join(difflib.get_close_matches(name.split(".")[0], timm.list_models(), n=5))
-        raise WenError(f"backbone.name: timm has no {name!r}" + (f"; did you mean {near}?" if near else ""))
+        similar = ", ".join(_similar(name))
+        raise WenError(f"backbone.name: timm has no {name!r}" + (f"; did you mean {similar}?" if similar else ""))
     eps = kwargs.pop("bn_eps", None)
     try:
         config = timm.get_pretrained_cfg(name)
@@ -65,6 +65,15 @@ def build(options: Backbone, size: int, pretrained: bool = False) -> nn.Module:
     normalisation = {key: tuple(value) for key in ("mean", "std") if (value := getattr(options, key))}
     network.pretrained_cfg = {**network.pretrained_cfg, "input_size": (3, size, size), **normalisation}
     return network
+
+
+def _similar(name: str, most: int = 5) -> list[str]:
+    """Names of timm's that are spelt almost like this one, or else begin with it."""
+    models, spelt = timm.list_models(), name.split(".")[0].lower().replace("-", "_")
+    return (
+        difflib.get_close_matches(spelt, models, n=most)
+        or [model for model in models if model.startswith(spelt)][:most]
+    )
 
 
 def head_name(network: nn.Module) -> str:

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from rich.progress import track
 from torch import nn
 
+from wen.bar import track
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data import gallery
@@ -86,7 +86,7 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
             reason = overflow(device.precision(where, params.compute), UNTRAINED)
             np.save(rows_of_views_path(partial), np.where(in_development, in_development.cumsum() - 1, -1))
             views = [*views_of(params.predict), *range(params.augment.views)]
-            for view in track(views, "frozen network, views", transient=True):
+            for view in track(views, "frozen network, views"):
                 rows = development_batches if isinstance(view, int) else all_batches
                 outputs = _on_cpu(_prefetch(frozen.outputs(rows, view)))
                 images = [cells.id.to_numpy()[batch] for batch in rows]
@@ -111,7 +111,7 @@ def _decoded(cells: pd.DataFrame, rows: Rows, params: Params, paths: Paths) -> I
     """Decode, crop and resize the images; yield batches of shape (n, size, size, 3), uint8."""
     crop, size = params.images.crop, params.images.size
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for batch in track(rows, "decoding images", transient=True):
+        for batch in track(rows, "decoding images"):
             files = zip(cells.path.iloc[batch], cells.sha256.iloc[batch], strict=True)
             yield np.stack(list(pool.map(lambda file: network_input(paths.image(file[0]), file[1], crop, size), files)))
 

@@ -134,8 +134,7 @@ def _measured_rows(classifiers: Sequence[Classifier], evidence: dict[str, Any], 
         if classifier.kind == "single":
             cells += [t.number(classifier.members[0].origin.get(key), 0) for key in ("stage", "epoch")]
         for measure in PRINTED:
-            value, bounds = classifier.row[measure], evidence["intervals"][classifier.id][measure]
-            interval = "\N{EN DASH}".join(t.number(bound, 2) for bound in bounds)
+            value, interval = classifier.row[measure], t.between(evidence["intervals"][classifier.id][measure])
             cells.append(Cell(t.number(value), interval, value is not None and value == best[measure]))
         rows.append(cells)
     return rows

@@ -5,7 +5,6 @@ cells.
 """
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
+from wen.bar import track
 from wen.errors import WenError
 from wen.members import finetune
 from wen.network import backbone, device
@@ -63,7 +62,7 @@ def run(device_name: str = "auto", size: int = 96) -> None:
     where = device.choose(device_name, demo(size).compute)
     with tempfile.TemporaryDirectory() as folder:
         study = Study(demo(size), Path(folder), where)
-        checks = track(CHECKS.items(), "selftest", console=Console(file=sys.stderr), transient=True)
+        checks = track(CHECKS.items(), "selftest")
         results = {name: _result(check, study) for name, check in checks}
     Console(width=110).print(_table(results, where))
     if failed := [name for name, result in results.items() if result.passed is False]:
