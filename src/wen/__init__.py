@@ -1,3 +1,1 @@
 """A reproducible study of weighted ensembles of EfficientNets on leukaemic blasts (C-NMC 2019)."""
-
-__version__ = "0.1.0"

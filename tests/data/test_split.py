@@ -286,23 +286,28 @@ def test_a_person_who_shares_a_copy_with_a_preliminary_test_set_is_excluded_from
 
 
 @pytest.mark.parametrize(
-    ("unit", "images", "message"),
+    ("unit", "images", "groups", "purpose", "remedy"),
     [
-        ("image", 4, "for 5 folds; use fewer folds or add images"),
-        ("subject", 4, "for a test set and 5 folds; use fewer folds or add images"),
-        ("subject", 60, "for a test set and 5 folds; use fewer folds, set split.unit: image, or add images"),
+        ("image", 4, "", "5 folds: 3", "use fewer folds or add images"),  # one of four images is in the test set
+        ("subject", 4, "", "a test set and 5 folds: 4", "use fewer folds or add images"),
+        (
+            "subject",
+            60,
+            "independent groups of ",
+            "a test set and 5 folds: 4",
+            "use fewer folds, set split.unit: image, or add images",
+        ),
     ],
 )
 @pytest.mark.parametrize(("label", "name"), [(1, "positive"), (0, "negative")])
 def test_too_few_groups_of_a_class_for_the_folds_are_refused(
-    unit: str, images: int, message: str, label: int, name: str
+    unit: str, images: int, groups: str, purpose: str, remedy: str, label: int, name: str
 ) -> None:
     index = make_index(1, 60, 0)
     few = index[index.label == label].head(images)
     few = few.assign(subject=[f"few {k % 4}" for k in range(len(few))])
     index = pd.concat([few, index[index.label != label].head(9)], ignore_index=True)
-    groups = 3 if unit == "image" else 4  # of four images, one is in the test set
-    with pytest.raises(WenError, match=f"^split: {groups} independent groups of {name} images are too few {message}$"):
+    with pytest.raises(WenError, match=f"^split: too few {groups}{name} images for {purpose}; {remedy}$"):
         assign(index, make_copies(index), by(unit), 5, seed=1)
 
 

@@ -141,11 +141,11 @@ def _random_test(label: np.ndarray, group: np.ndarray, options: Split, folds: in
 def _check_groups(label: np.ndarray, group: np.ndarray, parts: int, purpose: str) -> None:
     """Check that each class has at least as many groups as there are parts."""
     for value, name in ((1, "positive"), (0, "negative")):
-        groups = len(np.unique(group[label == value]))
+        groups, grouped = len(np.unique(group[label == value])), len(np.unique(group)) < len(group)
         if groups < parts:
             raise WenError(
-                f"split: {groups} independent groups of {name} images are too few for {purpose}; "
-                f"use fewer folds{', set split.unit: image,' * (len(np.unique(group)) < len(group))} or add images"
+                f"split: too few {'independent groups of ' * grouped}{name} images for {purpose}: {groups}; "
+                f"use fewer folds{', set split.unit: image,' * grouped} or add images"
             )
 
 
