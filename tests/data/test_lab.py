@@ -472,7 +472,7 @@ def test_a_folder_of_archives_alone_is_refused_with_what_to_do(tmp_path: Path, p
 
 def test_too_few_images_to_divide_are_refused_before_anything_changes(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab", cells=4)
-    with pytest.raises(WenError, match=r"too few for 5 folds; use fewer folds or add images") as caught:
+    with pytest.raises(WenError, match="too few positive images for 5 folds: 3; use fewer folds or add") as caught:
         study(project, data)
     assert "split.unit" not in str(caught.value)
     assert not project.params.exists()
