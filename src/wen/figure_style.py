@@ -45,9 +45,10 @@ plt.rcParams.update(
 
 
 def cover(names: Iterable[str]) -> None:
-    """Draw names whose characters matplotlib's own font lacks, as Chinese ones, with fonts that are installed.
+    """Choose fonts that have all characters of the names: matplotlib's own, and installed ones for what it lacks.
 
-    Of characters that no font has, the figures show boxes: one warning says so in place of matplotlib's for each.
+    Its own has no Chinese, for example. If no font has a character, figures show a box, and one warning lists all such
+    characters.
     """
     missing = {character for name in names for character in name if character.isprintable()}
     missing -= _characters(font_manager.findfont("DejaVu Sans"))

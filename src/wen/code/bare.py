@@ -15,7 +15,8 @@ TALK = {"exit", "print", "warn", "track", "epoch_bar", "TextColumn"}
 def bare(text: str) -> str:
     """Write Python code as its tokens, without comments, docstrings, line breaks and messages.
 
-    A message is a string that is raised, or passed as ``help`` or to one of `TALK`.
+    A message is a string that is raised, passed as ``help`` or to one of `TALK`, returned by a function of type
+    `wen.errors.Message`, or assigned to a name of this type. A string that decides something there counts as code.
 
     Not ``ast.unparse``, whose text differs between versions of Python.
     """

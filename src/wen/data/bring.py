@@ -29,7 +29,6 @@ from wen.data.split import assign
 from wen.errors import WenError
 from wen.files import atomic
 
-RETURN = "to return to it, run `wen study` with its data again"
 UTF_8 = 0x800
 """Flag of a zip's member whose name is UTF-8."""
 LARGEST_ZIP = 40 * 2**30  # bytes unpacked; C-NMC 2019 is 11 GB
@@ -84,7 +83,11 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
         except WenError as error:
             raise WenError(_with_user_paths(str(error), folder, data, paths)) from None
     if before and before != _sizes(target):
-        print(f"{target.relative_to(paths.root)}: {len(before):,} files of the previous study were replaced; {RETURN}")
+        place = target.relative_to(paths.root)
+        print(
+            f"{place}: {len(before):,} files of the previous study were replaced; to return to it, run `wen study` "
+            "with its data again"
+        )
     if _is_edited(paths) and paths.params.read_bytes() != content:
         old = _old_name(paths.params)
         paths.params.replace(old)
