@@ -53,6 +53,15 @@ def test_the_printed_command_that_starts_a_study_can_be_typed_unchanged(
     assert f"Start it with: cd '{tmp_path}/a study & more' && dvc repro" in capsys.readouterr().out
 
 
+def test_git_leaves_no_process_that_changes_the_new_study_while_it_is_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TRACE", str(tmp_path / "trace"))
+    init.run(tmp_path / "study", "demo")
+    assert "git commit" in (commands := (tmp_path / "trace").read_text())
+    assert "maintenance run" not in commands
+
+
 def test_a_folder_that_exists_and_an_unknown_profile_are_refused_and_nothing_is_made(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     with pytest.raises(WenError, match="there: already exists; choose a new folder"):

@@ -77,5 +77,7 @@ def _commit(folder: Path) -> str:
         output_of(["git", "config", "user.email", "wen@localhost"], folder)
         identity = ', committed as "wen study", because git has no identity here'
     output_of(["git", "add", "--all"], folder)
-    output_of(["git", "commit", "--quiet", "--message", f"A study by wen {version('wen')}"], folder)
+    # New versions of git start maintenance in the background, which would change files while they are being flushed.
+    commit = ["git", "-c", "maintenance.auto=false", "commit", "--quiet"]
+    output_of([*commit, "--message", f"A study by wen {version('wen')}"], folder)
     return identity

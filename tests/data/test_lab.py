@@ -144,7 +144,7 @@ def zipped(path: Path, data: Path, folders: dict[str, str], encoding: str) -> Pa
 
     class Member(zipfile.ZipInfo):
         def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802
-            return self.filename.encode(encoding), self.flag_bits
+            return self.filename.encode(encoding), self.flag_bits & ~bring.UTF_8
 
     with zipfile.ZipFile(path, "w") as archive:
         for file in sorted(data.rglob("*.*")):
