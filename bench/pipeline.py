@@ -96,7 +96,10 @@ def _reweighted(root: Path) -> list[float]:
 
 
 def published(folder: Path) -> Iterator[Row]:
-    """A published system on the demo's cells: a network's features, then two classifiers and a control on each fold."""
+    """A published system on the demo's cells: a network's features, then two classifiers and a control on each fold.
+
+    The last of what uses the demo, since `wen classify` refuses a study whose params.yaml has a new system.
+    """
     clone, name, network = folder / "demo", "ahmed2023", "tf_efficientnet_lite0"
     params = YAML().load(clone / "params.yaml")
     params["systems"] = {name: {"depth": "frozen", "networks": [network], "trees": 100}}

@@ -34,10 +34,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cases = [network.frozen_forward(ENVIRONMENTS), network.training(ENVIRONMENTS), pipeline.demo(folder)]
-        cases += [pipeline.classified(folder), pipeline.published(folder)]
+        cases += [pipeline.classified(folder), pipeline.memory(folder), pipeline.published(folder)]
         if options.sample:
             cases.append(pipeline.laptop(folder, options.sample.resolve(), ENVIRONMENTS))
-        cases.append(pipeline.memory(folder))
         for case in cases:
             for row in case:
                 rows.append(row)
