@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -54,20 +55,26 @@ def demo(folder: Path) -> Iterator[Row]:
     peer_seconds = _plain_study(clone, 0.001, _epochs(clone))
     yield Row("the whole demo", "timm, nothing shared", peer_seconds, [before + serial[-1][0]], 4)
     assert _outputs(clone) == _outputs(folder / "run")
-    models = [_spent(serial, "Running stage 'train-fold", "Running stage 'ensemble")]
-    # It has done its models before it fetches them, which its next line comes after.
-    models.append(_spent(side_by_side, r"\S+-\d: running", "ensemble", -1))
-    yield Row("the demo's models: `wen run --jobs 2`", "`dvc repro`", models[:1], models[1:], 1.5)
+    one_by_one = _spent_on(("train-fold@", "predict-fold@", "system@"), serial)
+    work = "the demo's models and systems: `wen run --jobs 2`"
+    yield Row(work, "`dvc repro`", [one_by_one], [_spent_at_once(side_by_side)], 1.5)
     yield from _little_to_do(bare(folder / "floor"), clone)
     python = [_seconds([sys.executable, "-c", "import pandas"], clone) for _ in range(5)]
     stage = [_seconds(["wen", "ensemble-inter", "--lr", "0.001"], clone) for _ in range(5)]
     yield Row("a whole stage without a network: `wen ensemble-inter`", "`import pandas`", python, stage, 0.5)
 
 
-def _spent(lines: list[tuple[float, str]], begins: str, ends: str, before: int = 0) -> float:
-    """Seconds from the first line of one kind to the first of another, or to a line before that."""
-    begin, end = (next(k for k, (_, line) in enumerate(lines) if re.match(pattern, line)) for pattern in (begins, ends))
-    return lines[end + before][0] - lines[begin][0]
+def _spent_on(stages: tuple[str, ...], lines: list[tuple[float, str]]) -> float:
+    """Seconds that `dvc repro` took for the stages whose names begin so."""
+    running = [(when, line.removeprefix("Running stage '")) for when, line in lines if line.startswith("Running stage")]
+    return sum(end - when for (when, name), (end, _) in pairwise([*running, lines[-1]]) if name.startswith(stages))
+
+
+def _spent_at_once(lines: list[tuple[float, str]]) -> float:
+    """Seconds that `wen run` took for them: until it fetches what they wrote, of which no line tells but the next."""
+    begin = next(when for when, line in lines if re.match(r"\S+-\d: running", line))
+    after = next(k for k, (_, line) in enumerate(lines) if line.startswith("ensemble"))
+    return lines[after - 1][0] - begin
 
 
 def _outputs(root: Path) -> dict[Path, str]:
