@@ -11,6 +11,7 @@ import typer
 
 from wen import installed, times
 from wen.code import listed
+from wen.config import edited
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -62,8 +63,9 @@ def _before(
 ) -> None:
     stage = context.invoked_subcommand
     if stage in STAGES:
-        if "DVC_STAGE" in os.environ:
-            listed.check(stage if stage != "system" else os.environ["DVC_STAGE"].replace("@", "/"), Paths())
+        if name := os.environ.get("DVC_STAGE"):
+            listed.check(stage if stage != "system" else name.replace("@", "/"), Paths())
+            context.call_on_close(edited.watch(name, Paths()))
         context.call_on_close(times.clock(Paths(), stage))
 
 
