@@ -242,6 +242,18 @@ def test_files_of_editors_and_systems_do_not_count_as_code(before: dict[str, str
     assert changed(before) == set()
 
 
+@pytest.mark.parametrize("folder", ["network", "systems/published"])
+def test_links_and_twins_that_editors_and_systems_leave_stop_nothing(
+    before: dict[str, str], source: Path, tmp_path: Path, folder: str
+) -> None:
+    """Emacs marks a file that it edits by a link to nothing, and macOS adds a binary twin on foreign disks."""
+    (source / folder / ".#fit.py").symlink_to("ada@host.4711:1764205200")
+    (source / folder / "._fit.py").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X\xff")
+    assert changed(before) == set()
+    listed.run(Paths(tmp_path))
+    assert not list((tmp_path / "data/code/system").glob(".*"))
+
+
 def test_line_ends_do_not_matter(before: dict[str, str], source: Path) -> None:
     for file in source.rglob("*"):
         if file.is_file():

@@ -13,6 +13,8 @@ NAMES = SOURCE / "wen/config/stages.py"
 """Only names the stages, and while that is so counts for none: another name is to rerun no stage that there is."""
 DATA = (".csv", ".yaml", ".html", ".xml", ".css", ".js", ".md")
 """Endings of the package's files that are no modules; editors and systems leave others beside them."""
+LITTER = (".", "#", "~")
+"""How names begin of files that editors and systems leave beside others."""
 
 
 def files(stage: str) -> list[Path]:
@@ -26,8 +28,8 @@ def files(stage: str) -> list[Path]:
             found.add(file)
             left += [modules[name] for name in imports(file, stage) & modules.keys()]
     packages = {file.parent for file in found} - {SOURCE / "wen"}
-    beside = (path for package in packages for path in package.rglob("*") if path.suffix in DATA and path.is_file())
-    return sorted(found.union(path for path in beside if not path.name.startswith((".", "#", "~"))))
+    beside = [path for path in package_files() if path.suffix in DATA and packages & {*path.parents}]
+    return sorted(found.union(beside))
 
 
 def _only_names(file: Path) -> bool:
@@ -40,6 +42,12 @@ def _only_names(file: Path) -> bool:
     return all(isinstance(one, ast.Assign | ast.Expr) for one in statements) and not any(computes)
 
 
+def package_files() -> list[Path]:
+    """Every file of the package, without those that editors and systems leave beside them."""
+    found = (path for path in (SOURCE / "wen").rglob("*") if path.suffix in (".py", *DATA) and path.is_file())
+    return sorted(path for path in found if not path.name.startswith(LITTER))
+
+
 def _by_name(stage: str) -> list[Path]:
     """The module that the stage of a published system imports by name."""
     return [file for file in published() if file.stem == stage.partition("/")[2]]
@@ -47,7 +55,7 @@ def _by_name(stage: str) -> list[Path]:
 
 def published() -> list[Path]:
     """The modules of the published systems."""
-    return sorted(SOURCE.glob(PUBLISHED))
+    return [path for path in package_files() if path.match(PUBLISHED)]
 
 
 def read(file: Path, stage: str) -> str:
@@ -98,7 +106,7 @@ def _imported(text: str, package: tuple[str, ...]) -> frozenset[str]:
 def _modules() -> dict[str, Path]:
     """The package's modules, by the names that they are imported by."""
     found: dict[str, Path] = {}
-    for file in sorted((SOURCE / "wen").rglob("*.py")):
+    for file in [path for path in package_files() if path.suffix == ".py"]:
         parts = file.relative_to(SOURCE).with_suffix("").parts
         found.setdefault(".".join(parts[:-1] if parts[-1] == "__init__" else parts), file)
     return found

@@ -81,7 +81,7 @@ def _sealed(paths: Paths) -> bool:
 def _seal(texts: list[str]) -> str:
     """A hash of all listings, of every byte of the package, and of the libraries' releases."""
     content = hashlib.sha256("".join(texts).encode())
-    for file in sorted(path for path in (executed.SOURCE / "wen").rglob("*") if path.suffix in (".py", *executed.DATA)):
+    for file in executed.package_files():
         content.update(
             file.relative_to(executed.SOURCE).as_posix().encode() + file.read_bytes().replace(b"\r\n", b"\n")
         )

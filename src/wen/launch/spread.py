@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import wen
+from wen.code.executed import LITTER
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -85,7 +86,7 @@ def code() -> str:
     """Return the SHA-256 of the Python files of the imported ``wen``, independent of their line ends."""
     root = Path(wen.__file__).parent
     digest = hashlib.sha256()
-    for file in sorted(root.rglob("*.py")):
+    for file in sorted(path for path in root.rglob("*.py") if not path.name.startswith(LITTER)):
         digest.update(f"{file.relative_to(root).as_posix()}\0".encode())
         digest.update(file.read_bytes().replace(b"\r\n", b"\n") + b"\0")
     return digest.hexdigest()
