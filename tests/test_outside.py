@@ -1,5 +1,6 @@
 """The lists of what git and DVC do not hold, or hold elsewhere: raw images, weights, results beside these."""
 
+import hashlib
 import os
 import subprocess
 from pathlib import Path
@@ -88,6 +89,48 @@ def test_a_clone_without_the_images_refuses_what_must_read_them_again(tmp_path: 
         outside.run(real, Paths(tmp_path))
 
 
+@pytest.mark.parametrize("stage", ["prepare", "features"])
+def test_a_clone_without_the_images_refuses_other_code_for_what_reads_them(
+    tmp_path: Path, real: Params, stage: str
+) -> None:
+    put(tmp_path, "cnmc/fold_0/all/1.bmp", b"cell")
+    outside.run(real, Paths(tmp_path))
+    (tmp_path / "data/raw/cnmc/fold_0/all/1.bmp").unlink()
+    (tmp_path / "params.yaml").write_text("seed: 1\n")
+    (tmp_path / "data/code").mkdir()
+    lines = ["schema: '2.0'", "stages:"]
+    for name in (stage, "split", "train-fold"):
+        (tmp_path / f"data/code/{name}.txt").write_bytes(b"code")
+        md5 = hashlib.md5(b"code").hexdigest()
+        lines += [f"  {name}:", f"    cmd: wen {name}", "    deps:", f"    - path: data/code/{name}.txt"]
+        lines += ["      hash: md5", f"      md5: {md5}"]
+    (tmp_path / "dvc.lock").write_text("\n".join(lines) + "\n")
+    for name in ("split", "train-fold"):
+        (tmp_path / f"data/code/{name}.txt").write_bytes(b"other code")
+    outside.run(real, Paths(tmp_path))
+    (tmp_path / f"data/code/{stage}.txt").write_bytes(b"other code")
+    with pytest.raises(WenError, match=rf"^the code or libraries of {stage} changed since it ran, and .*no images"):
+        outside.run(real, Paths(tmp_path))
+
+
+def test_what_changed_among_the_images_is_counted(
+    tmp_path: Path, real: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a disk that is mounted in part, or a copy that was interrupted."""
+    for number in range(4):
+        put(tmp_path, f"cnmc/fold_0/all/{number}.bmp", b"cell")
+    outside.run(real, Paths(tmp_path))
+    assert "raw images: changed\n" in capsys.readouterr().out
+    for number in range(2):
+        (tmp_path / f"data/raw/cnmc/fold_0/all/{number}.bmp").unlink()
+    put(tmp_path, "cnmc/fold_0/all/2.bmp", b"sell")
+    put(tmp_path, "cnmc/fold_0/all/9.bmp", b"cell")
+    outside.run(real, Paths(tmp_path))
+    assert "raw images: changed (1 new, 2 missing, 1 changed)\n" in capsys.readouterr().out
+    outside.run(real, Paths(tmp_path))
+    assert "raw images: up to date\n" in capsys.readouterr().out
+
+
 def test_a_table_that_is_not_among_the_images_is_refused_before_a_stage_needs_it(
     tmp_path: Path, values: dict[str, Any]
 ) -> None:
@@ -138,6 +181,23 @@ def test_weights_in_a_file_count_by_what_the_file_holds(tmp_path: Path, values: 
         WenError, match=r"backbone.weights: no such file: .*other.pth; correct the path, or set hub or pip"
     ):
         weighed(values, tmp_path, "other.pth")
+
+
+def test_other_parameters_are_refused_where_the_file_of_the_weights_is_missing(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    """Before DVC deletes the network that was made from it."""
+    file = tmp_path / "weights.pth"
+    file.write_bytes(b"one")
+    weighed(values, tmp_path, str(file))
+    file.unlink()
+    run = "    cmd: wen backbone\n    params:\n      params.yaml:\n        images.size: 32\n"
+    (tmp_path / "dvc.lock").write_text(f"schema: '2.0'\nstages:\n  backbone:\n{run}")
+    (tmp_path / "params.yaml").write_text("images: {size: 32}\n")
+    weighed(values, tmp_path, str(file))
+    (tmp_path / "params.yaml").write_text("images: {size: 40}\n")
+    with pytest.raises(WenError, match=r"images.size is 40, but backbone ran with 32, and .*weights.pth is not here"):
+        weighed(values, tmp_path, str(file))
 
 
 def test_weights_of_a_package_count_by_its_release(tmp_path: Path, values: dict[str, Any]) -> None:

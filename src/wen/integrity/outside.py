@@ -7,21 +7,26 @@ date, and an experiment in one of DVC's temporary folders reads the images of it
 import csv
 import io
 import sys
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from wen.config.params import Backbone, Dataset, Params
 from wen.config.paths import Paths
-from wen.config.stages import BEFORE
 from wen.data import readers
 from wen.data.folder import is_litter
-from wen.errors import WenError
-from wen.files import read_json, write_text
+from wen.errors import Message, WenError
+from wen.files import digest, read_json, write_text
 from wen.integrity import one_run
-from wen.integrity.lock import stages
+from wen.integrity.lock import Stage, stages
 from wen.integrity.revision import results_of
 from wen.integrity.store import Digests
 from wen.systems import wanted
+
+OF_IMAGES = ("prepare", "split", "features")
+"""Stages that must run again, or make one run again that reads the images, if a parameter of theirs changes."""
+READING = ("prepare", "features", "backbone")
+"""Stages that read what is outside git and DVC."""
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -50,7 +55,7 @@ def _list_images(params: Params, paths: Paths) -> None:
     if params.dataset.source == "synthetic":
         files = []
     elif not files and len(_recorded(paths.raw_list).splitlines()) > 1:
-        _check_images_not_needed(paths)
+        _check_not_needed(f"{paths.raw} contains no images", "add them with `wen study DATA`", OF_IMAGES, paths)
         print(f"{paths.raw}: no images here; using the list in {paths.raw_list}")
         return
     elif not files:
@@ -66,7 +71,8 @@ def _list_images(params: Params, paths: Paths) -> None:
         for path in files:
             name = str(path.relative_to(paths.raw)).encode(errors="surrogateescape").decode(errors="backslashreplace")
             writer.writerow([name, path.stat().st_size, digests.get(path, "")])
-        _replace(paths.raw_list, text.getvalue(), "raw images")
+        listed = text.getvalue()
+    _replace(paths.raw_list, listed, "raw images", _difference(_recorded(paths.raw_list), listed))
 
 
 def _check_table(dataset: Dataset, paths: Paths) -> None:
@@ -79,17 +85,32 @@ def _check_table(dataset: Dataset, paths: Paths) -> None:
         )
 
 
-def _check_images_not_needed(paths: Paths) -> None:
-    """Raise if a changed parameter requires the missing images, before DVC deletes outputs that depend on them."""
+def _check_not_needed(absent: str, remedy: str, names: Sequence[str], paths: Paths) -> None:
+    """Raise if a stage that needs what is absent must run again, before DVC deletes outputs that depend on it.
+
+    Parameters
+    ----------
+    absent, remedy : str
+        What is not here, and what to do about it, for the message.
+    names : sequence of str
+        The stages whose parameters must not have changed.
+    paths : Paths
+    """
     lock = paths.root / "dvc.lock"
     if not lock.is_file():
         return
-    reading = {name: stage for name, stage in stages(lock).items() if name in BEFORE}
-    if changed := list(one_run.changed_parameters(reading, paths)):
-        raise WenError(
-            f"{changed[0]}, and {paths.raw} contains no images to run it again; add them with `wen study DATA`, or "
-            "undo the change"
-        )
+    records = {name: stage for name, stage in stages(lock).items() if name in names}
+    if changes := [*one_run.changed_parameters(records, paths), *_changed_code(records, paths)]:
+        raise WenError(f"{changes[0]}, and {absent} to run it again; {remedy}, or undo the change")
+
+
+def _changed_code(records: dict[str, Stage], paths: Paths) -> Iterator[str]:
+    """Name the stages that read images or weights and whose code or libraries are not those of their last run."""
+    for name in [name for name in records if name in READING]:
+        listed = paths.code_of(name)
+        recorded = {dep.path: dep.md5 for dep in records[name].deps}.get(listed.relative_to(paths.root).as_posix())
+        if recorded and listed.is_file() and digest(listed, "md5") != recorded:
+            yield f"the code or libraries of {name} changed since it ran"
 
 
 def raw_files(dataset: Dataset, paths: Paths) -> list[Path]:
@@ -117,6 +138,7 @@ def _list_weights(options: Backbone, paths: Paths) -> None:
     name = f"{options.name} {options.weights}"
     text = _weights(options, paths)
     if text is None and _recorded(paths.weights_list).startswith(f"{name} "):
+        _check_not_needed(f"{file} is not here", "put the weights there", ("backbone",), paths)
         print(f"{file}: not here; using the record in {paths.weights_list}")
         return
     if text is None:
@@ -180,8 +202,20 @@ def _recorded(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
-def _replace(path: Path, text: str, what: str) -> None:
+def _difference(before: str, after: str) -> Message:
+    """Count the files that one of two lists lacks, or whose rows differ; empty without an earlier list."""
+    old, new = ({row.rsplit(",", 2)[0]: row for row in text.splitlines()[1:]} for text in (before, after))
+    counts = {
+        "new": len(new.keys() - old.keys()),
+        "missing": len(old.keys() - new.keys()),
+        "changed": sum(old[name] != new[name] for name in old.keys() & new.keys()),
+    }
+    named = ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if count)
+    return f" ({named})" if old and named else ""
+
+
+def _replace(path: Path, text: str, what: str, difference: Message = "") -> None:
     changed = _recorded(path) != text
     if changed:
         write_text(path, text)
-    print(f"{what}: {'changed' if changed else 'up to date'}")
+    print(f"{what}: {'changed' if changed else 'up to date'}{difference}")
