@@ -396,6 +396,22 @@ def test_an_experiment_in_a_temporary_folder_is_checked_too(copied: Project) -> 
     assert other.content() == copied.content()
 
 
+@pytest.mark.parametrize("written", ["absolute", "relative", "home"])
+def test_the_cache_that_a_user_set_for_all_projects_is_checked(
+    copied: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "settings"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    place = {"absolute": str(tmp_path / "cache"), "relative": "../cache", "home": "~/cache"}[written]
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings/config").write_text(f"[cache]\n    dir = {place}\n")
+    (copied.root / ".dvc/cache").rename(tmp_path / "cache")
+    assert store.cache_folder(copied.root).resolve() == tmp_path / "cache"
+    damage(copied.object("model.bin"), zeroed)
+    assert [Path(name).name for name in copied.check()] == [copied.object("model.bin").name]
+    assert copied.object("model.bin").read_bytes() == (copied.root / "model.bin").read_bytes()
+
+
 def test_files_already_hashed_are_not_read_again(copied: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     copied.check()
     read: list[Path] = []

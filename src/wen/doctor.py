@@ -26,7 +26,7 @@ from wen.config.read import load
 from wen.errors import Message, WenError
 from wen.files import read_json
 from wen.integrity.outside import packaged, raw_files
-from wen.integrity.store import cache_folder
+from wen.integrity.store import cache_folder, config_files
 
 STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red"}
 LEAST_MEMORY = 2e9
@@ -137,7 +137,7 @@ def _pins(file: Path) -> dict[str, str]:
 
 
 def _images(params: Params, paths: Paths) -> Finding:
-    if params.dataset.synthetic:
+    if params.dataset.source == "synthetic":
         return Finding("images", "synthetic cells, drawn by stage prepare")
     if count := len(raw_files(params.dataset, paths)):
         return Finding("images", f"{count:,} files in {paths.raw}")
@@ -240,7 +240,7 @@ def _dvc(root: Path) -> Finding:
 def _remotes(root: Path) -> Iterator[Finding]:
     """One line for each remote, or one that there is none."""
     config = configparser.ConfigParser(interpolation=None, strict=False)
-    config.read([root / ".dvc/config", root / ".dvc/config.local"], encoding="utf-8")
+    config.read(config_files(root), encoding="utf-8")
     sections = {
         name.strip("'").removeprefix('remote "').rstrip('"'): config[name] for name in config if "remote" in name
     }

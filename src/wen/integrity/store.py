@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import psutil
+from dvc import dirs
 
 from wen.files import digest, write_text
 from wen.integrity import lock
@@ -54,14 +55,20 @@ def outputs(root: Path) -> list[Output]:
     return [out for out in candidates if MD5.fullmatch(out.md5) and _is_inside(out.path)]
 
 
+def config_files(root: Path) -> list[Path]:
+    """Return the files of DVC's settings; each overrides those before it: of the system, user, repository and clone."""
+    return [Path(dirs.system_config_dir(), "config"), Path(dirs.global_config_dir(), "config"),
+            root / ".dvc/config", root / ".dvc/config.local"]  # fmt: skip
+
+
 def cache_folder(root: Path) -> Path:
-    """Return the folder of DVC's cache: that of .dvc/config.local or .dvc/config, else .dvc/cache."""
-    for name in ("config.local", "config"):
+    """Return the folder of DVC's cache: cache.dir of its settings, relative to their file, else .dvc/cache."""
+    for file in reversed(config_files(root)):
         config = configparser.ConfigParser(interpolation=None, strict=False)
         with suppress(configparser.Error, UnicodeDecodeError):
-            config.read(root / ".dvc" / name, encoding="utf-8")
+            config.read(file, encoding="utf-8")
         if folder := config.get("cache", "dir", fallback="").strip("\"' "):
-            return root / ".dvc" / folder
+            return file.parent / Path(folder).expanduser()
     return root / ".dvc/cache"
 
 
