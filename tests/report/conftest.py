@@ -5,7 +5,7 @@ import pytest
 from jinja2 import Environment, FileSystemBytecodeCache
 from report_study import make_study, page_of
 
-from wen.report import drawing, page, word
+from wen.report import drawing, page, typography, word
 
 __all__ = ["make_study", "page_of"]
 FORMATS, RENDER = drawing.FORMATS, drawing.render
@@ -20,12 +20,14 @@ def _the_page_alone(request: pytest.FixtureRequest) -> Iterator[None]:
     """Draw figures for the page alone where a module says `DRAWN`, and elsewhere leave them empty.
 
     To draw them takes half of a page's time, and most modules read what stands around them. test_drawing and the
-    pipeline's tests draw all formats.
+    pipeline's tests draw all formats. The page is typeset where a module says `TYPESET`: others quote its plain texts.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(drawing, "FORMATS", ("svg",))
         if not getattr(request.module, "DRAWN", False):
             patch.setattr(drawing, "render", _empty)
+        if not getattr(request.module, "TYPESET", False):
+            patch.setattr(typography, "page", str)
         patch.setattr(word, "picture", _empty)
         yield
 

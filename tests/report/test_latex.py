@@ -24,7 +24,7 @@ THESIS = r"""\documentclass[12pt,a4paper]{article}
 def test_text_is_escaped_and_a_rate_is_a_power_of_ten() -> None:
     assert escaped("LR 1e-05, f1 & 50%") == r"LR $10^{-5}$, f1 \& 50\%"
     assert escaped("3e-04 (leak_free)") == r"$3 \cdot 10^{-4}$ (leak\_free)"
-    assert escaped("-2,6, +14,6; Inter-LR") == "$-$2,6, +14,6; Inter-LR"
+    assert escaped("-2,6, +14,6; Inter-LR") == r"$-$2,6, +14,6; \mbox{Inter-LR}"
     assert escaped("η² of $w_k$, 0,5 \N{EN DASH} 0,9") == r"$\eta^2$ of $w_k$, 0,5 -- 0,9"
 
 

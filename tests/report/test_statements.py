@@ -1,13 +1,14 @@
 """An undecided verdict always comes with the difference that the study would have detected."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from report_study import MakeStudy
 
 from wen.files import read_json
-from wen.report import page, statements, terminal
+from wen.report import claims, page, published, statements, terminal
 from wen.report.language import Text
 
 
@@ -58,3 +59,98 @@ def test_the_answer_and_the_terminal_say_it_of_every_undecided_hypothesis(
     shown = re.sub(r"\s+", " ", capsys.readouterr().out)
     for key, hypothesis in evidence["hypotheses"].items():
         assert f"{t(key).removesuffix('.')}: {statements.verdict(hypothesis, t)}" in shown
+
+
+def audit(unit: str = "image", **found: int | None) -> dict[str, Any]:
+    shared = {"images": 20, "shared_subjects": 0, "images_of_shared_subjects": 0, "duplicate_images": 0}
+    between = shared | {"near_copy_images": 0} | found
+    return {"unit": unit, "test": {"subjects": 1}, "excluded": {"images": 0}, "test_and_development": between}
+
+
+@pytest.mark.parametrize(
+    ("language", "apart", "copied", "known"),
+    [
+        (
+            "en",
+            "no person has cells in both the test set",
+            "near-copies of 3. The results on these",
+            "as far as 1 person",
+        ),
+        ("id", "tidak ada orang yang memiliki sel di data uji", "3 memiliki citra hampir sama. Hasil", "oleh 1 orang"),
+    ],
+)
+def test_the_page_says_that_people_are_on_both_sides_only_if_they_are(
+    language: str, apart: str, copied: str, known: str
+) -> None:
+    t = Text(language)
+    assert statements.separation(audit(shared_subjects=2), t) == t("by_image")
+    assert statements.separation(audit(shared_subjects=None), t) == t("by_image.unknown")
+    assert statements.separation(audit("subject"), t) == t("by_subject")
+    assert apart in statements.separation(audit(), t)
+    copies = statements.leaks(audit(duplicate_images=2, near_copy_images=3), t)
+    assert copied in copies
+    assert not re.search("new patient|pasien baru", copies)
+    assert known in statements.leaks(audit(), t)
+
+
+@pytest.mark.parametrize(("of_inter", "sentence"), [(0.1, "are equally accurate"), (0.05, "is the better of")])
+def test_neither_of_two_equally_accurate_ensembles_is_called_the_better(of_inter: float, sentence: str) -> None:
+    answer = {"ensemble": "intra", "single": "single", "single_accuracy": 0.8, "difference": 0.1}
+    answer |= {"difference_low": 0.0, "difference_high": 0.2}
+    tests = [{"hypothesis": "H2", "decides": True, "difference": difference} for difference in (0.1, of_inter)]
+    shown = statements.ensemble({"answer": answer, "tests": tests}, {"intra": "Intra-LR", "single": "LR 1"}, Text("en"))
+    assert sentence in shown
+
+
+def test_people_are_counted_in_words_that_fit() -> None:
+    t = Text("en")
+    assert [t.people(number) for number in (None, 1, 1200)] == [
+        "an unknown number of people",
+        "1 person",
+        "1,200 people",
+    ]
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_a_study_without_stage_2_or_with_its_start_left_open_is_described_as_it_is(
+    make_study: MakeStudy, language: str
+) -> None:
+    t = Text(language)
+    params, paths = make_study(finetune={"epochs": 0, "unfreeze_from": "auto"}, report={"language": language})
+    page.run(params, paths)
+    for name, text in (("index.html", t("tables.origin.head")), ("model-card.md", t("card.stages.head"))):
+        assert text in (paths.report / name).read_text()
+    page.run(params.model_copy(update={"finetune": params.finetune.model_copy(update={"epochs": 1})}), paths)
+    assert t("tables.origin", unfreeze_from=t("unfrozen.auto")) in (paths.report / "index.html").read_text()
+    assert "auto" not in (paths.report / "model-card.md").read_text().split("---")[2]
+
+
+def test_a_test_set_of_other_people_counts_as_split_by_subject_where_the_challenge_made_it(
+    make_study: MakeStudy,
+) -> None:
+    params, paths = make_study(dataset={"source": "cnmc"})
+    study = page.gather(params, paths)
+    split = params.split.model_copy(update={"test": "preliminary"})
+    other = replace(study, params=params.model_copy(update={"split": split}))
+    found = [published.beside(one, "this study").query("focus").group.item() for one in (study, other)]
+    assert found == ["image", "subject"]
+    claim, estimate = {"value": 0.9, "data": "C-NMC preliminary", "unit": "subject"}, {"low": 0.95, "high": 0.97}
+    assert claims.judge(claim, estimate, [], study.params)["reasons"] == ["easier"]
+    assert claims.judge(claim, estimate, [], other.params) == {"verdict": "borne_out", "reasons": []}
+
+
+@pytest.mark.parametrize(
+    ("schemes", "says"),
+    [
+        (["accuracy", "kappa"], "The 4 tests that decide H1, H2 and H4 share"),
+        (["kappa"], "The 3 tests that decide H1 and H2 share"),
+    ],
+)
+def test_h4_is_counted_among_the_deciding_tests_only_if_it_is_tested(
+    make_study: MakeStudy, schemes: list[str], says: str
+) -> None:
+    params, paths = make_study(schemes=schemes)
+    page.run(params, paths)
+    text = (paths.report / "index.html").read_text()
+    assert says in text
+    assert "The three weightings do" not in text

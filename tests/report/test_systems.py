@@ -68,7 +68,13 @@ def by_subject(tmp_path_factory: pytest.TempPathFactory) -> Made:
     params = params.model_copy(update={"systems": params.systems | {"own2030": {}}})
     study, t = gather(params, paths), Text("id")
     rows = systems.measure(study)
-    evidence = {"systems": rows, "images": len(study.label), "unit": "subject", "beside": None}
+    evidence = {
+        "systems": rows,
+        "images": len(study.label),
+        "unit": "subject",
+        "beside": None,
+        "repeats": {"leaks": None},
+    }
     drawn = systems.figures(study, rows, t) | {"systems": systems.forest(study, evidence, t)}
     figures = {name: render(figure, "svg").decode() for name, figure in drawn.items()}
     described = {name: claims.entry(name, "id") for name in params.systems}

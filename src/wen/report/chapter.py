@@ -116,7 +116,8 @@ def _data(content: Mapping[str, Any], t: Text) -> str:
         negatives=t.count(test["negative"]),
     )
     synthetic = t("synthetic") if content["synthetic"] else ""
-    return _joined(sentence, synthetic, statements.leaks(content["split"], t))
+    not_searched = t("copies.not_searched") if content["dataset"]["copies"]["near"] is None else ""
+    return _joined(sentence, synthetic, statements.leaks(content["split"], t), not_searched)
 
 
 def _focus(content: Mapping[str, Any], t: Text) -> str:

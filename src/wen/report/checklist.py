@@ -5,6 +5,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from wen.config.params import Augment, Params
+from wen.report import statements
 from wen.report.language import Text, listed
 
 STATES = ("open", "filled", "not_applicable")
@@ -36,6 +37,7 @@ def checklist(params: Params, measured: dict[str, Any], t: Text) -> dict[str, li
     environment.filters |= {"count": t.count, "number": t.number, "given": t.given}
     synthetic = params.dataset.source == "synthetic"
     facts = {"params": params, "synthetic": synthetic, "t": t, "views": _views(params.augment, t)} | measured
+    facts["unfrozen"] = statements.unfrozen(params, t)
     facts["unused"] = sum(kind["count"] for kind in measured["dataset"]["not_read"].values())
     items: dict[str, list[dict[str, Any]]] = {state: [] for state in STATES}
     for entry in listed("checklist.yaml", t.language):

@@ -12,11 +12,13 @@ from matplotlib.axis import Axis
 from matplotlib.collections import Collection, LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedFormatter, FuncFormatter, ScalarFormatter
+from matplotlib.text import Text as Words
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, ScalarFormatter
 
 from wen.figure_style import render
 from wen.report import parallel
 from wen.report.language import Text
+from wen.report.typography import typeset
 
 FORMATS = ("svg", "pdf", "png")
 
@@ -31,6 +33,7 @@ def write(figures: dict[str, Figure], folder: Path, t: Text) -> dict[str, str]:
             if type(axis.get_major_formatter()) is ScalarFormatter:
                 axis.set_major_formatter(_LocalisedFormatter(t))
         plotted(figure).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+        _typeset(figure)
         for kind in FORMATS:
             (folder / f"{name}.{kind}").write_bytes(render(figure, kind))
 
@@ -38,6 +41,15 @@ def write(figures: dict[str, Figure], folder: Path, t: Text) -> dict[str, str]:
     for figure in figures.values():
         plt.close(figure)
     return {name: _element((folder / f"{name}.svg").read_text(encoding="utf-8")) for name in figures}
+
+
+def _typeset(figure: Figure) -> None:
+    """Typeset the words of a figure, whose data keep the plain names."""
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if isinstance(axis.get_major_locator(), FixedLocator):
+            axis.set_ticklabels([typeset(label.get_text()) for label in axis.get_ticklabels()])
+    for words in figure.findobj(Words):
+        words.set_text(typeset(words.get_text()))
 
 
 def _element(svg: str) -> str:

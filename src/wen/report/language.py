@@ -39,6 +39,12 @@ class Text:
             return ""
         return self("of_one_subject") if subjects == 1 else self("of_subjects", subjects=self.count(subjects))
 
+    def people(self, number: int | None) -> str:
+        """Count people, in words if their number is unknown."""
+        if number is None:
+            return self("people.unknown")
+        return self("people.one") if number == 1 else self("people.many", people=self.count(number))
+
     def number(self, value: float | None, digits: int = 3) -> str:
         """Format a number, without a minus before zero; a dash if it is undefined."""
         return ABSENT if value is None or math.isnan(value) else self.marked(f"{value:z,.{digits}f}")

@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wen.report.typography import MINUS, POWER, UNBROKEN
+
 LONG = 24
 """Rows beyond which a table may break over pages."""
 SPACE = r"\par\vspace{6pt}"
@@ -22,8 +24,6 @@ SPECIAL = {
 } | {c: rf"\{c}" for c in "&%$#_{}"}  # fmt: skip
 MATH = r"\$[A-Za-z]_[^$]+\$"
 """A formula in a text, such as $w_k$; any other dollar is one, as in the name of a class."""
-_MINUS = r"(?<!\w)-(?=\d)"
-_POWER = r"\b(\d+(?:[.,]\d+)?)e-(\d+)\b"
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,17 @@ def latex(name: str, caption: str, columns: Sequence[Column], rows: Sequence[Seq
 
 
 def escaped(text: str) -> str:
-    """Escape text for LaTeX; a rate such as 1e-05 becomes a power of ten, and `MATH` is kept."""
-    return re.sub("|".join((MATH, _POWER, _MINUS, *map(re.escape, SPECIAL))), _replaced, text)
+    """Escape text for LaTeX; 1e-05 becomes a power of ten, Inter-LR stays on one line, and `MATH` is kept."""
+    return re.sub("|".join((MATH, POWER, MINUS, UNBROKEN, *map(re.escape, SPECIAL))), _replaced, text)
 
 
 def _replaced(match: re.Match[str]) -> str:
     text = match[0]
     if text.startswith("$") and len(text) > 1:
         return text
-    if power := re.fullmatch(_POWER, text):
+    if re.fullmatch(UNBROKEN, text):
+        return rf"\mbox{{{text}}}"
+    if power := re.fullmatch(POWER, text):
         factor = "" if power[1] == "1" else rf"{power[1]} \cdot "
         return rf"${factor}10^{{-{int(power[2])}}}$"
     return "$-$" if text == "-" else SPECIAL[text]

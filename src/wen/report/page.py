@@ -1,5 +1,6 @@
 """Stage ``report``: the headline, the evidence, the data of ``dvc plots``, and one self-contained page."""
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -26,6 +27,8 @@ from wen.report import (
     published,
     statements,
     tables,
+    typography,
+    unlike,
 )  # fmt: skip
 from wen.report.checklist import checklist
 from wen.report.evidence import Evidence
@@ -74,7 +77,8 @@ def run(params: Params, paths: Paths) -> None:
     with atomic(paths.report) as partial:
         partial.mkdir()
         content["figures"] = drawing.write(drawn, partial / "figures", t)
-        write_text(partial / "index.html", environment.get_template("report.html").render(content))
+        rendered = environment.get_template("report.html").render(content)
+        write_text(partial / "index.html", typography.page(rendered))
         write_text(partial / "model-card.md", _card(params, content))
         printed = tables.write(study, evidence, partial / "tables", t)
         chapter.write(content, printed, drawn, partial, t)
@@ -122,6 +126,7 @@ def _environment(t: Text) -> Environment:
         "between": t.between,
     }
     environment.filters["row_name"] = t.row
+    environment.filters["reason"] = partial(unlike.reason, t=t)
     environment.filters |= {"given": t.given, "markdown": markdown.plain}
     return environment
 
@@ -143,6 +148,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "answer": evidence["answer"],
         "study": study,
         "focus": study.focus,
+        "has_maps": maps,
         "diverged": [member.name for member in study.networks if member.diverged],
         "names": t.names(study),
         "measures": MEASURES,

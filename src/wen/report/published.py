@@ -34,11 +34,12 @@ def beside(study: Study, name: str) -> pd.DataFrame:
     table = results()
     if study.params.dataset.source != "cnmc":
         return table
-    row, unit = study.focus.row, study.params.split.unit
+    row, split = study.focus.row, study.params.split
+    unit = split.unit if split.test == "random" else "subject"  # no person is in two of the challenge's own sets
     focus = {
         "study": name,
         "network": study.params.backbone.name,
-        "data": f"C-NMC {study.params.split.test}",
+        "data": f"C-NMC {split.test}",
         "unit": unit,
         "split_evidence": "stated",
         **{measure: row[measure] for measure in MEASURES if measure in row},

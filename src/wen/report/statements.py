@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from wen.config.params import Params
 from wen.report.language import Text
 
 HYPOTHESES = ("H1", "H2", "H3", "H4")
@@ -80,14 +81,11 @@ def rates(evidence: dict[str, Any], t: Text) -> str:
 def ensemble(evidence: dict[str, Any], names: dict[str, str], t: Text) -> str:
     """State the difference in accuracy between the better ensemble and the best single model."""
     answer = evidence["answer"]
-    differences = {key: t.points(answer[key]) for key in ("difference", "difference_low", "difference_high")}
-    return t(
-        "answer.ensemble",
-        ensemble=names[answer["ensemble"]],
-        single=names[answer["single"]],
-        single_accuracy=t.number(answer["single_accuracy"]),
-        **differences,
-    )
+    about = {key: t.points(answer[key]) for key in ("difference", "difference_low", "difference_high")}
+    about |= {"ensemble": names[answer["ensemble"]], "single": names[answer["single"]]}
+    about |= {"single_accuracy": t.number(answer["single_accuracy"])}
+    of_both = {test["difference"] for test in evidence["tests"] if test["hypothesis"] == "H2" and test["decides"]}
+    return t("answer.ensemble", **about) if len(of_both) > 1 else t("answer.ensemble.equal", **about)
 
 
 def weighting(evidence: dict[str, Any], tests: int, t: Text) -> str:
@@ -107,6 +105,22 @@ def weighting(evidence: dict[str, Any], tests: int, t: Text) -> str:
     return sentence + " " + t(f"control.{ending}", p=t.p_is(control["p_adjusted"]), tests=tests)
 
 
+def separation(split: dict[str, Any], t: Text) -> str:
+    """State whether people are on both sides of the split, as the leak audit found it."""
+    shared = split["test_and_development"]["shared_subjects"]
+    if shared is None:
+        return t("by_image.unknown")
+    if split["unit"] == "subject":
+        return t("by_subject")
+    return t("by_image") if shared else t("by_image.apart")
+
+
+def unfrozen(params: Params, t: Text) -> str:
+    """Name the module from which stage 2 trains the network."""
+    name = params.finetune.unfreeze_from
+    return t("unfrozen.auto") if name == "auto" else name
+
+
 def leaks(split: dict[str, Any], t: Text) -> str:
     """State which subjects and copies the test and development sets share."""
     between, test = split["test_and_development"], split["test"]
@@ -115,9 +129,11 @@ def leaks(split: dict[str, Any], t: Text) -> str:
     shared = between["images_of_shared_subjects"]
     if between["shared_subjects"] is None:
         sentence = t("leaks.unknown", **counts)
-    elif shared or duplicates or near:
+    elif shared:
         sentence = t("leaks.shared", images=t.count(shared), share=t.percent(shared / images), **counts)
+    elif duplicates or near:
+        sentence = t("leaks.copies", **counts)
     else:
-        sentence = t("leaks.none", subjects=test["subjects"])
+        sentence = t("leaks.none", people=t.people(test["subjects"]))
     excluded = split["excluded"]["images"]
     return " ".join([sentence, *([t("leaks.excluded", images=t.count(excluded))] if excluded else [])])

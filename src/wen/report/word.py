@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from wen.report.blocks import REFERENCE, WIDTH, Block, Placed
 from wen.report.language import Text
 from wen.report.latex import BREAK, MATH, Cell, Column
+from wen.report.typography import typeset
 
 PARTS = {
     "[Content_Types].xml": "types.xml",
@@ -29,7 +30,6 @@ TWIPS = 567
 """Of a cm: twentieths of a point."""
 NARROW = 6
 """A column of numbers is as wide as a word of so many letters, or as the longest word of its heading."""
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SUBSCRIPT = str.maketrans("0123456789ik", "₀₁₂₃₄₅₆₇₈₉ᵢₖ")
 
 
@@ -75,13 +75,7 @@ def plain(text: str) -> str:
     """Convert LaTeX notation to Unicode: 1e-05 to 10⁻⁵, $w_k$ to wₖ, a hyphen before a number to a minus sign."""
     text = re.sub(MATH, lambda match: match[0].strip("$").replace("\\sum_", "Σ_"), text).replace(BREAK, "")
     text = re.sub(r"(?<=[wMΣ])_(\d+|[ik])\b", lambda match: match[1].translate(SUBSCRIPT), text)
-    text = re.sub(r"\b(\d+(?:[.,]\d+)?)e-(\d+)\b", _power, text)
-    return re.sub(r"(?<!\w)-(?=\d)", "\N{MINUS SIGN}", text)
-
-
-def _power(match: re.Match[str]) -> str:
-    factor = "" if match[1] == "1" else f"{match[1]} · "
-    return f"{factor}10{f'-{int(match[2])}'.translate(SUPERSCRIPT)}"
+    return typeset(text)
 
 
 def _environment() -> Environment:
