@@ -156,7 +156,7 @@ def test_a_training_begun_without_gradient_scaling_resumes_with_it(study: tuple[
     assert paths.model(MEMBER).exists()
 
 
-def test_a_checkpoint_of_other_data_parameters_weights_or_code_is_not_resumed_from(
+def test_a_checkpoint_of_other_data_features_parameters_weights_or_code_is_not_resumed_from(
     values: dict[str, Any], study: tuple[Params, Paths]
 ) -> None:
     params, paths = study
@@ -168,7 +168,7 @@ def test_a_checkpoint_of_other_data_parameters_weights_or_code_is_not_resumed_fr
     assert fingerprint(Params.model_validate(values), paths, MEMBER) != original
     assert fingerprint(params, paths, Member("0.001", 1)) != original
     assert fingerprint(params, paths, Member("0.0001", 0)) != original
-    for path in (paths.index, paths.split, paths.backbone):
+    for path in (paths.index, paths.split, paths.backbone, *paths.features.glob("*.npy")):
         content = path.read_bytes()
         path.write_bytes(content + b"\n")
         assert fingerprint(params, paths, MEMBER) != original

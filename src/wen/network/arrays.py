@@ -3,6 +3,7 @@
 An array has one row per image of data/index.csv; the array of a random view has one row per development image.
 """
 
+import hashlib
 import mmap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ import numpy as np
 
 from wen.errors import WenError
 from wen.files import readable
+
+BLOCK = 2**20
+"""Bytes that `ends` reads at each end of a file."""
 
 
 class Writer:
@@ -106,3 +110,14 @@ def array_path(folder: Path, kind: str, view: View = None) -> Path:
 def rows_of_views_path(folder: Path) -> Path:
     """Path of the array that maps rows of data/index.csv to rows of the random views' arrays (-1: not stored)."""
     return folder / "rows-of-views.npy"
+
+
+def ends(paths: Iterable[Path]) -> str:
+    """Hash the beginning and the end of files: enough to notice arrays that other code or another device computed."""
+    content = hashlib.sha256()
+    for path in paths:
+        with readable(path), path.open("rb") as file:
+            content.update(f"{path.name} {path.stat().st_size}".encode() + file.read(BLOCK))
+            file.seek(max(0, path.stat().st_size - BLOCK))
+            content.update(file.read())
+    return content.hexdigest()

@@ -15,6 +15,7 @@ from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.files import atomic, sha256
+from wen.network.arrays import ends
 
 Weights = dict[str, torch.Tensor]
 DEPENDS_ON = {"seed", "images", "backbone", "augment", "features", "train", "head", "finetune", "compute"}
@@ -81,11 +82,12 @@ class Checkpoint:
 
 
 def fingerprint(params: Params, paths: Paths, member: Member) -> str:
-    """Hash everything that one model's training depends on: parameters, data, weights, code and libraries."""
+    """Hash everything that one model's training depends on: parameters, data, features, weights, code, libraries."""
     content = hashlib.sha256()
     content.update(json.dumps([member.name, params.model_dump(include=DEPENDS_ON)]).encode())
     for path in (paths.index, paths.split, paths.backbone):
         content.update(sha256(path.read_bytes()).encode())
+    content.update(ends(sorted(paths.features.glob("*.npy"))).encode())
     content.update(listed.current("train-fold", paths).encode())
     return content.hexdigest()
 

@@ -25,6 +25,7 @@ from wen.errors import WenError
 from wen.files import atomic, read_json, sha256, write_json
 from wen.members.predictions import Predictions, without_maps, write, write_averages, write_row
 from wen.network import device
+from wen.network.arrays import array_path, ends
 from wen.systems.fold import Cells, Source, Training
 from wen.systems.system import Model, Settings, System, Variant, find, settings_of, stand_ins
 from wen.systems.unfinished import FittedFold, load, save
@@ -220,5 +221,6 @@ def _fingerprint(params: Params, paths: Paths, name: str) -> str:
         params.compute.model_dump(),
         *(sha256(path.read_bytes()) for path in (paths.index, paths.copies, paths.split)),
         (paths.systems_inputs / f"{name}.json").read_text(encoding="utf-8"),
+        ends([array_path(paths.features, "images")]),
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
