@@ -1,5 +1,11 @@
 """What a node is told of the device, and what it gets of the study."""
 
+import io
+import json
+import os
+import subprocess
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +13,7 @@ import pytest
 from wen.config.jobs import System, addresses, before
 from wen.config.member import Member
 from wen.config.params import Params
-from wen.launch.node import NEEDED, inputs_of, wen_device
+from wen.launch.node import NEEDED, inputs_of, pack, wen_device
 from wen.launch.run import jobs_of
 
 
@@ -36,3 +42,19 @@ def test_published_systems_run_beside_the_networks_on_what_they_read_alone(value
     assert before(params)[-3:] == ["network@vgg16", "network@tf_efficientnet_lite0", "systems"]
     stages = {stage for job in jobs for stage in job.stages}
     assert stages | set(before(params)) < set(addresses(params))
+
+
+def test_a_node_gets_the_code_and_parameters_and_nothing_else_that_lies_in_the_folder(tmp_path: Path) -> None:
+    """Not the images that were unpacked beside the study, nor names that are not UTF-8."""
+    for name in ("src/wen/new.py", "params.yaml", ".dvc/config", ".dvc/config.local", "C-NMC/1.bmp", "README.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "dvc.yaml").write_text("stages: {}  # cache: false\n")
+    (tmp_path / "dvc.lock").write_text("schema: '2.0'\nstages:\n  code: {cmd: wen code}\n  report: {cmd: wen report}\n")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")).touch()
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "add", "params.yaml", "README.md"], cwd=tmp_path, check=True)
+    with zipfile.ZipFile(io.BytesIO(pack(tmp_path, ["code"]))) as archive:
+        names = {"src/wen/new.py", "params.yaml", ".dvc/config", ".dvc/config.local", "dvc.yaml", "dvc.lock"}
+        assert set(archive.namelist()) == names
+        assert json.loads(archive.read("dvc.lock"))["stages"] == {"code": {"cmd": "wen code"}}

@@ -34,6 +34,8 @@ NEEDED = (Paths().code, Paths().index, Paths().split, Paths().features, Paths().
 NOT_PULLED = (
     "cannot read {root}, and no DVC remote holds the inputs of the models; add one with `dvc remote add -d NAME URL`"
 )
+PACKED = ("src", "dvc.yaml", "params.yaml", ".dvc", ".dvcignore")
+"""What a node needs of the files that DVC does not hold; other files, such as images beside the study, stay here."""
 POLL = 1.0
 """Interval at which the progress of a training is read from its checkpoint, in s."""
 
@@ -153,7 +155,7 @@ def pack(root: Path, stages: Iterable[str]) -> bytes:
     """
     lock = YAML(typ="safe").load((root / "dvc.lock").read_text(encoding="utf-8"))
     lock["stages"] = {name: lock["stages"][name] for name in stages}
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PACKED]
     names = output_of(command, root).split("\0")[:-1]
     replaced = {
         "dvc.lock": json.dumps(lock),  # JSON is valid YAML
@@ -161,7 +163,7 @@ def pack(root: Path, stages: Iterable[str]) -> bytes:
     }
     with io.BytesIO() as content:
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
-            for name in [*names, ".dvc/config.local"]:
+            for name in dict.fromkeys([*names, ".dvc/config.local"]):
                 if (root / name).exists() and name not in replaced:
                     archive.write(root / name, name)
             for name, text in replaced.items():
