@@ -41,6 +41,11 @@ class TestFolders:
         with pytest.raises(WenError, match=r"c: no image in this folder \(\.bmp, .*\), but 9 \.csv, 1 \.txt$"):
             sources.find(["c"])
 
+    def test_a_folder_inside_one_that_a_system_keeps_is_read_if_it_is_named(self) -> None:
+        """As what was recovered after a crash, or taken out of a NAS' bin."""
+        files("lost+found/cells/1.bmp", "lost+found/cells/@eaDir/1.bmp")
+        assert sources.find(["lost+found/cells"]) == ["lost+found/cells/1.bmp"]
+
     def test_of_many_endings_the_most_frequent_are_named(self, capsys: pytest.CaptureFixture[str]) -> None:
         files("c/1.bmp", *(f"c/1.x{k}" for k in range(20)))
         sources.find(["c"])

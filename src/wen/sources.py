@@ -129,11 +129,11 @@ def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
             continue
         seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(
-            (name for name in folders if not is_litter(Path(parent, name))),
+            (name for name in folders if not is_litter(Path(name))),
             key=lambda name: (os.path.islink(os.path.join(parent, name)), name),
         )
         for path in (Path(parent, name) for name in sorted(names)):
-            if is_litter(path):
+            if is_litter(Path(path.name)):
                 continue
             if path.suffix.lower() in ENDINGS:
                 images.append(str(path))
