@@ -122,6 +122,19 @@ def test_a_missing_remote_is_a_warning(study: Path) -> None:
     assert "no answer" in texts(study)["remote"]
 
 
+def test_a_remote_that_a_user_set_for_all_projects_is_named(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(study.parent))
+    (study.parent / "config").write_text(f"['remote \"store\"']\n    url = {study.parent}\n")
+    assert texts(study)["remote"] == f"store, {study.parent}: reachable"
+
+
+def test_images_are_synthetic_by_their_source_alone(study: Path, values: dict[str, Any]) -> None:
+    """Not by the section of synthetic cells, which may stay in params.yaml."""
+    values["dataset"]["source"] = "cnmc"
+    set_params(study, values)
+    assert states(study)["images"] == "FAIL"
+
+
 def test_packages_of_another_release_are_named_and_missing_ones_are_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "requires", lambda _: ["dvc>=3", "typer>=0.1", 'ray>=2 ; extra == "cluster"'])
     monkeypatch.setattr(doctor, "version", {"dvc": "3.0.1", "typer": "0.29.2"}.__getitem__)
