@@ -5,6 +5,14 @@ COMPLETE ?= true
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# The programs of an environment name the folder that it was made in, and start from no other.
+MADE_IN := $(shell cat $(BIN)/installed 2>/dev/null)
+ifneq ($(shell test -z "$(MADE_IN)" || test "$(MADE_IN)/$(BIN)/installed" -ef $(BIN)/installed || echo moved),)
+ifneq ($(filter-out clean help,$(MAKECMDGOALS)),)
+$(error .venv was made in $(MADE_IN) and works only there; run `make clean`, which keeps all results, and this again)
+endif
+endif
+
 .PHONY: help demo test study results record bench plain chaos fuzz mutants chapter docs lock clean data-given
 
 help:  ## List these targets
@@ -88,7 +96,7 @@ $(BIN)/installed: pyproject.toml constraints.txt
 	@git config user.email >/dev/null || ! git rev-parse --git-dir >/dev/null 2>&1 || { \
 	  git config user.name 'wen study' && git config user.email 'wen@localhost' && \
 	  echo 'dvc exp run needs a git identity, and there was none: this clone now commits as "wen study"'; }
-	touch $@
+	pwd >$@
 
 $(BIN)/mkdocs: $(BIN)/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'

@@ -77,8 +77,8 @@ def test_every_target_of_make_that_is_named_exists(name: str) -> None:
 def given(folder: Path, *arguments: str, **environment: str) -> list[str]:
     """The arguments that `make study` passes to a `wen` that prints them."""
     if not (folder / "Makefile").exists():
-        shutil.copy(PROJECT / "Makefile", folder)
         (folder / ".venv/bin").mkdir(parents=True)
+        shutil.copy(PROJECT / "Makefile", folder)
         for name in ("pyproject.toml", "constraints.txt", ".venv/bin/installed"):
             (folder / name).touch()
         (folder / ".venv/bin/wen").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
@@ -101,6 +101,21 @@ def test_make_study_passes_names_and_patterns_as_typed(tmp_path: Path) -> None:
 
 def test_make_study_ignores_the_environment_variable_name(tmp_path: Path) -> None:
     assert given(tmp_path, "DATA=x", NAME="DESKTOP-1") == ["study", "x", "--profile", "thesis"]
+
+
+def test_make_refuses_an_environment_of_another_folder_and_says_what_to_do(tmp_path: Path) -> None:
+    """As after the project was moved or copied; its programs would not start, or be those of the other folder."""
+    given(tmp_path / "one", "DATA=x")
+    (tmp_path / "one/.venv/bin/installed").write_text(f"{tmp_path}/one\n")
+    (tmp_path / "link").symlink_to("one")
+    assert given(tmp_path / "one", "DATA=x") == given(tmp_path / "link", "DATA=x")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    command = ["make", "--silent", "-C", str(tmp_path / "two")]
+    done = subprocess.run([*command, "study", "DATA=x"], capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert f".venv was made in {tmp_path}/one and works only there; run `make clean`" in done.stderr
+    subprocess.run([*command, "clean"], check=True)
+    assert not (tmp_path / "two/.venv").exists()
 
 
 def test_the_files_of_a_new_study_are_in_the_image_and_the_source_distribution() -> None:
