@@ -123,6 +123,7 @@ def study(params: Params, deviation: float, images: int, effect: float, rng: np.
     label = np.arange(images) % 3 % 2
     test = margins(accuracy, images, rng)
     names, place = np.arange(images).astype(str), np.zeros((images, 1, 1))
+    of_training = np.array(False), np.array(""), np.array(0)  # diverged, stage and epoch
     models: dict[str, list[Predictions]] = {recipe: [] for recipe in params.grid}
     for fold in params.folds:
         validation_label = np.arange(VALIDATION) % 3 % 2
@@ -131,9 +132,8 @@ def study(params: Params, deviation: float, images: int, effect: float, rng: np.
             on_validation = probability(validation[k], validation_label)
             on_test = probability(test[k, fold], label)
             member, ids = Member(recipe, fold), np.arange(VALIDATION).astype(str)
-            models[recipe].append(
-                Predictions(member, ids, validation_label, on_validation, names, label, on_test, place, np.array(False))
-            )
+            both = ids, validation_label, on_validation, names, label, on_test
+            models[recipe].append(Predictions(member, *both, place, *of_training))
     unused = [np.ones(1)] * 3  # weights, scores, temperatures
     classifiers = [
         Classifier("single", member.test_probability, {}, [member], *unused, member.member.recipe, member.member.fold)
@@ -150,7 +150,7 @@ def study(params: Params, deviation: float, images: int, effect: float, rng: np.
             classifiers.append(
                 Classifier("intra", combined, {}, members, *unused, None, None, scheme, reading)
             )  # fmt: skip
-    return Study(params, pd.DataFrame({"label": label}), models, {}, classifiers)
+    return Study(params, pd.DataFrame({"label": label}), models, {}, classifiers, pd.DataFrame(), {})
 
 
 def run_accuracies(effect: np.ndarray, deviation: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:

@@ -83,7 +83,7 @@ def share(params: Params, sizes: list[int], name: str, studies: int) -> float:
     params = params.model_copy(update={"split": split})
     made = study(params, 0.01, len(unit), 0.0, rng)
     cells = made.cells.assign(component=unit)
-    evidence = OfClassifiers(Chosen(params, cells, made.models, {}, made.classifiers), key)
+    evidence = OfClassifiers(Chosen(params, cells, made.models, {}, made.classifiers, made.repeats, {}), key)
     found = []
     for _ in range(studies):
         decide = draw(unit, rng)
