@@ -22,6 +22,8 @@ from wen.systems.replication import Replication
 
 Averages = dict[str, dict[Hashable, Any]]
 """``mean`` and ``std`` of each measure."""
+VALIDATION = "leak_free"
+"""The reading by which the best single model is chosen, whatever reading the headline is about."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +97,11 @@ class Study:
     def has_subjects(self) -> bool:
         """Whether it is known whose cells the images show."""
         return has_subjects(self.cells)
+
+    @property
+    def has_areas(self) -> bool:
+        """Whether the variance of an area under the ROC curve can be estimated: it takes two units of each class."""
+        return all(len(np.unique(self.unit[self.label == label])) > 1 for label in (0, 1))
 
     @property
     def networks(self) -> list[Predictions]:
@@ -173,8 +180,8 @@ class Study:
         models = [self.models[recipe] for recipe in self.params.grid]
         return [self.single(member) for member in champions(models, reading)]
 
-    def best_single(self, reading: str) -> Classifier:
-        """The champion of the champions."""
+    def best_single(self, reading: str = VALIDATION) -> Classifier:
+        """The champion of the champions; the best single model is that of validation data."""
         candidates = self.champions(reading)
         return candidates[champion([JUDGED_ON[reading](candidate.members[0]) for candidate in candidates])]
 

@@ -12,10 +12,10 @@ from wen.data.table import COPIES, DEVELOPMENT, read_cells
 from wen.ensemble.combined import ensemble
 from wen.evaluation.metrics import MEASURES
 from wen.evaluation.statistics import accuracy_difference
-from wen.report import statements
+from wen.report import statements, summary
 from wen.report.evidence import Evidence
 from wen.report.language import Text
-from wen.report.sections import readings
+from wen.report.sections import baselines, readings
 from wen.report.verdicts import verdict
 from wen.results import Study, gather
 
@@ -102,6 +102,28 @@ def test_the_reading_of_the_headline_does_not_change_which_single_model_decides(
     assert [test["decides"] for test in of_h2] == [True, True, False, False]
     chosen, on_test = (written.best_single(reading).id for reading in ("leak_free", "as_written"))
     assert [test["between"][1] for test in of_h2] == [chosen, chosen, on_test, on_test]
+
+
+def test_the_best_single_model_is_that_of_validation_data_in_every_section(make_study: MakeStudy) -> None:
+    params, paths = make_study(skill=0.5)
+    study = gather(params.model_copy(update={"reading": "as_written"}), paths)
+    best = Evidence(study).gathered()["answer"]["single"]
+    assert best != study.best_single("as_written").id
+    intervals = {classifier.id: study.intervals(classifier) for classifier in study.classifiers}
+    (single,) = (row for row in summary.summary(study, intervals) if row["role"] == "single")
+    assert single["id"] == best == baselines.measure(study)["networks"][0]
+
+
+@pytest.mark.parametrize(("people", "tested"), [(1, False), (2, True)])
+def test_areas_are_not_compared_where_one_person_has_all_cells_of_a_class(
+    make_study: MakeStudy, people: int, tested: bool
+) -> None:
+    study = gather(*make_study(split={"unit": "subject"}))
+    healthy = study.label == 0
+    study.cells.loc[healthy, "component"] = -1 - np.arange(healthy.sum()) % people
+    assert any(test["measure"] == "auc" for test in Evidence(study).tests()) == tested
+    gains = [row["gain"]["auc"] for row in baselines.measure(study)["baselines"]]
+    assert all(gains) == any(gains) == tested
 
 
 def decided(study: Study, right: dict[str, float]) -> Evidence:

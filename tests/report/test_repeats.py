@@ -36,8 +36,8 @@ def test_range_and_gain_are_those_of_the_table_of_splits(make_study: MakeStudy, 
         best, inter = [], []
         for repeat in range(12):
             draw = rows[(rows.split == split) & (rows.repeat == repeat)].set_index("classifier")
-            best.append(draw.accuracy["best_single as_written"])
-            inter.append(draw.accuracy[f"inter {float(draw.lr['best_single as_written'])} kappa"])
+            best.append(draw.accuracy["best_single leak_free"])
+            inter.append(draw.accuracy[f"inter {float(draw.lr['best_single leak_free'])} kappa"])
         assert of["single"]["accuracies"] == best
         assert of["inter"]["accuracies"] == inter
         low, median, high = np.quantile(inter, [0.05, 0.5, 0.95])

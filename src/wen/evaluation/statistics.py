@@ -181,11 +181,16 @@ def auc_difference(label: np.ndarray, one: np.ndarray, other: np.ndarray, unit: 
     Returns
     -------
     tuple of Outcome and Estimate
-        z (by subject: t) and its p; p is 1 if the two rank all pairs alike.
+        z (by subject: t) and its p; p is 1 if the areas are equal and their difference has no variance. If areas differ
+        without any variance, as if one classifier separates the classes and the other has one probability for all, the
+        variance is that of `_variance_of_equal`.
     """
     areas, covariance = delong(label, np.stack([one, other]), unit)
     value = float(areas[0] - areas[1])
     error = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0)))
+    if error < 1e-12 < abs(value):
+        units = (len(np.unique(unit[label == kind])) for kind in (0, 1))
+        error = float(np.sqrt(sum(_variance_of_equal(value, number) for number in units)))
     statistic = value / error if error > 1e-12 else 0.0
     by_image = each_image_alone(unit)
     freedom = np.inf if by_image else degrees_of_freedom(np.bincount(unit))
@@ -237,6 +242,12 @@ def _signs(units: int, seed: int) -> np.ndarray:
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], (1 + REPEATS, units))
     signs[0] = 1  # the observed assignment is one of the exchanges
     return signs
+
+
+def _variance_of_equal(value: float, number: int) -> float:
+    """Variance of the mean of equal numbers in [-1, 1], after one more of 1 and one of -1 (Bonett & Price 2012)."""
+    mean = number * value / (number + 2)
+    return ((number * value**2 + 2) / (number + 2) - mean**2) / (number + 2)
 
 
 def _components(positive: np.ndarray, probability: np.ndarray) -> np.ndarray:

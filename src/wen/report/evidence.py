@@ -9,7 +9,7 @@ from wen.evaluation.coverage import coverage
 from wen.evaluation.statistics import ALPHA, accuracy_difference
 from wen.evaluation.units import effective
 from wen.report import control
-from wen.report.hypotheses import VALIDATION, Hypotheses
+from wen.report.hypotheses import Hypotheses
 from wen.report.sections import readings
 from wen.report.verdicts import verdict
 from wen.study import stages
@@ -49,16 +49,14 @@ class Evidence(Hypotheses):
 
     def _coverage(self) -> dict[str, Any]:
         """Coverage of the intervals, simulated for the classifier in focus and the best single model."""
-        one, other = (
-            self.study.right(classifier) for classifier in (self.study.focus, self.study.best_single(VALIDATION))
-        )
+        one, other = (self.study.right(classifier) for classifier in (self.study.focus, self.study.best_single()))
         seed = seed_for(self.study.params.seed, what="coverage")
         return coverage(one, other, self.study.label, self.study.unit, seed)._asdict()
 
     def _answer(self) -> dict[str, Any]:
         """The best learning rate, single model and ensemble, and by how much the ensemble is better."""
         study, rate, averages = self.study, self.best_rate(), self.study.averages
-        best = study.best_single(VALIDATION)
+        best = study.best_single()
         ensembles = [study.intra(self.reading, self.scheme), self._best_inter()]
         # On test data, and the page says so.
         ensemble = max(ensembles, key=lambda candidate: candidate.row["accuracy"])

@@ -30,8 +30,6 @@ from wen.evaluation.units import each_image_alone
 from wen.study import Classifier, Study
 
 THESIS_SCHEMES = ("accuracy", "f1", "kappa")
-VALIDATION = "leak_free"
-"""The reading by which the best single model is chosen, whatever reading the headline is about."""
 
 
 class Hypotheses:
@@ -96,7 +94,7 @@ class Hypotheses:
 
         What weights the networks of a published system is compared with the best of these, and decides nothing.
         """
-        chosen, on_test = self.study.best_single(VALIDATION), self.study.best_single("as_written")
+        chosen, on_test = self.study.best_single(), self.study.best_single("as_written")
         ensembles = (self.study.intra(self.reading, self.scheme), self._best_inter())
         deciding = [self._powered("H2", "decides", one, chosen, self.level) for one in ensembles]
         thesis = [self._pair("H2", "best_on_test", one, on_test) for one in ensembles]
@@ -106,7 +104,7 @@ class Hypotheses:
     def _h3(self) -> list[dict[str, Any]]:
         """Intra-LR against every other; ``upper`` limits hold all at once."""
         intra = self.study.intra(self.reading, self.scheme)
-        others = [self.study.best_single(VALIDATION)]
+        others = [self.study.best_single()]
         others += [self.study.inter(recipe, self.scheme) for recipe in self.study.params.grid]
         tests = [self._powered("H3", "H3", intra, other, ALPHA) for other in others]
         for test, other in zip(tests, others, strict=True):
@@ -146,7 +144,7 @@ class Hypotheses:
 
     def best_rate(self) -> str:
         """The LR of the best single model on validation data."""
-        return self.study.best_single(VALIDATION).members[0].member.recipe
+        return self.study.best_single().members[0].member.recipe
 
     def _best_inter(self) -> Classifier:
         return self.study.inter(self.best_rate(), self.scheme)
@@ -203,9 +201,9 @@ class Hypotheses:
         return _about(hypothesis, family, "accuracy", classifiers) | _result(outcome, difference, effect)
 
     def _areas(self, hypothesis: str, pairs: Iterable[tuple[Classifier, Classifier]]) -> list[dict[str, Any]]:
-        """Tests of areas under the ROC curve; none of a test set of one class, or of one subject."""
+        """Tests of areas under the ROC curve; none where their variance cannot be estimated."""
         label, unit, tests = self.study.label, self.study.unit, []
-        if label.min() == label.max() or not unit.max():
+        if not self.study.has_areas:
             return []
         for one, other in pairs:
             outcome, difference = auc_difference(label, one.probability, other.probability, unit)

@@ -185,7 +185,7 @@ def _is_used(entry: dict[str, Any], params: Params, maps: bool) -> bool:
 def _figures(study: Study, evidence: dict[str, Any], epochs: pd.DataFrame, t: Text) -> dict[str, Figure]:
     params, reading, scheme = study.params, study.params.reading, study.params.weighting
     compared = [
-        study.best_single(reading),
+        study.best_single(),
         study.inter(str(evidence["answer"]["lr"]), scheme),
         study.intra(reading, scheme),
     ]

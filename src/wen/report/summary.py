@@ -25,7 +25,7 @@ def summary(study: Study, intervals: dict[str, dict[str, list[float]]]) -> list[
         folds, or the limits of its 95% interval, ``low`` and ``high``.
     """
     params = study.params
-    best = study.best_single(params.reading)
+    best = study.best_single()
     over_models, systems = study.averages, [system for system in study.systems.values() if not system.skipped]
     averages = [_average("rate", recipe, over_models[recipe]) for recipe in study.models]
     averages += [_average("baseline", recipe, over_models[recipe]) for recipe in study.baselines]

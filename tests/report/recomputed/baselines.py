@@ -42,7 +42,7 @@ def baselines(source: Source) -> dict[str, Any]:
             if gain:
                 gain["p_adjusted"] = min(1.0, len(found) * gain["p"])
         one["verdict"] = verdict(one["gain"])
-    best_single = source.best_single(source.params.reading)
+    best_single = source.best_single("leak_free")
     names = [
         best_single.id, f"inter {best_single.members[0]['recipe']} {source.params.weighting}",
         f"intra {source.params.reading} {source.params.weighting}", focus.id,

@@ -63,7 +63,7 @@ def summary(source: Source, limits: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for role, recipes in (("rate", source.rates), ("baseline", source.recipes)) for recipe in recipes
     ]  # fmt: skip
-    best = source.best_single(params.reading)
+    best = source.best_single("leak_free")
     rate = str(best.members[0]["recipe"])
     for role, recipe, id in (
         ("single", rate, best.id), ("inter", rate, f"inter {rate} {params.weighting}"),

@@ -21,7 +21,7 @@ def repeats(source: Source) -> dict[str, Any]:
         accuracies = {
             name: rows[rows.classifier == id].set_index("repeat").accuracy for name, id in classifiers(source).items()
         }
-        rate = rows[rows.classifier == f"best_single {params.reading}"].set_index("repeat").lr
+        rate = rows[rows.classifier == "best_single leak_free"].set_index("repeat").lr
         for name, scheme in (("inter", params.weighting), ("uniform", "uniform")):
             accuracies[name] = pd.Series(
                 {
@@ -52,13 +52,13 @@ def repeats(source: Source) -> dict[str, Any]:
 def classifiers(source: Source) -> dict[str, str]:
     params = source.params
     return {
-        "single": f"best_single {params.reading}", "intra": f"intra {params.reading} {params.weighting}",
+        "single": "best_single leak_free", "intra": f"intra {params.reading} {params.weighting}",
         **{recipe: f"average {recipe}" for recipe in source.recipes}, "majority": "majority",
     }  # fmt: skip
 
 
 def in_study(source: Source) -> dict[str, float]:
-    params, best = source.params, source.best_single(source.params.reading)
+    params, best = source.params, source.best_single("leak_free")
     rate = best.members[0]["recipe"]
     by_role: dict[str, Classifier] = {
         "single": best, "intra": source.classifiers[f"intra {params.reading} {params.weighting}"],

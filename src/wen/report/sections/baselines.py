@@ -94,7 +94,7 @@ def _row(study: Study, baseline: _Baseline) -> dict[str, Any]:
         },
         "gain": {
             "accuracy": _gain(*_in_accuracy(study, baseline.probability)),
-            "auc": _gain(*_in_area(study, baseline.probability)) if _has_area(study) else None,
+            "auc": _gain(*_in_area(study, baseline.probability)) if study.has_areas else None,
         },
     }
 
@@ -106,11 +106,6 @@ def _in_accuracy(study: Study, probability: np.ndarray) -> tuple[Outcome, Estima
 
 def _in_area(study: Study, probability: np.ndarray) -> tuple[Outcome, Estimate]:
     return auc_difference(study.label, study.focus.probability, probability, study.unit)
-
-
-def _has_area(study: Study) -> bool:
-    """Whether the variance of an AUC can be estimated, which takes at least two units of each class."""
-    return all(len(np.unique(study.unit[study.label == label])) > 1 for label in (0, 1))
 
 
 def _gain(outcome: Outcome, difference: Estimate) -> dict[str, Any]:
@@ -125,9 +120,9 @@ def _verdict(accuracy: dict[str, Any], auc: dict[str, Any] | None) -> str:
 
 def _networks(study: Study) -> list[Classifier]:
     """The best single model, the Inter-LR of its rate, Intra-LR, and the classifier in focus."""
-    reading, scheme = study.params.reading, study.params.weighting
-    single = study.best_single(reading)
-    return [single, study.inter(str(single.recipe), scheme), study.intra(reading, scheme), study.focus]
+    single, scheme = study.best_single(), study.params.weighting
+    intra = study.intra(study.params.reading, scheme)
+    return [single, study.inter(str(single.recipe), scheme), intra, study.focus]
 
 
 def _folds(study: Study) -> list[Any]:

@@ -12,7 +12,7 @@ from wen.config.member import BASELINE
 from wen.figure_style import COLOURS
 from wen.repeats.table import IMAGE, SPLITS, SUBJECT, WITHOUT_COPIES
 from wen.report.language import Text
-from wen.study import Study
+from wen.study import VALIDATION, Study
 
 RANGE = (0.05, 0.5, 0.95)
 """Quantiles of the distribution that are reported."""
@@ -57,14 +57,14 @@ def figures(study: Study, measured: dict[str, Any], t: Text) -> dict[str, Figure
 
 def _accuracies(study: Study, rows: pd.DataFrame) -> dict[str, pd.Series]:
     """Accuracies of the headline classifiers on the splits of one kind, by name and repeat."""
-    params, reading = study.params, study.params.reading
-    best = rows[rows.classifier == f"best_single {reading}"].set_index("repeat")
+    params = study.params
+    best = rows[rows.classifier == f"best_single {VALIDATION}"].set_index("repeat")
     inter = "inter " + rows.repeat.map(best.lr) + " "  # at the rate of the best single model, as in H2
     ids = {
-        "single": f"best_single {reading}",
+        "single": f"best_single {VALIDATION}",
         "inter": inter + params.weighting,
         "uniform": inter + "uniform",
-        "intra": f"intra {reading} {params.weighting}",
+        "intra": f"intra {params.reading} {params.weighting}",
         **{recipe: f"average {recipe}" for recipe in params.baseline_recipes},
         "majority": "majority",
     }
@@ -76,10 +76,9 @@ def _accuracies(study: Study, rows: pd.DataFrame) -> dict[str, pd.Series]:
 
 def _of_study(study: Study) -> dict[str, float]:
     """Accuracies of the same classifiers in the study itself, by name."""
-    params, reading = study.params, study.params.reading
-    best, averages = study.best_single(reading), study.averages
+    params, best, averages = study.params, study.best_single(), study.averages
     rate = best.members[0].member.recipe
-    classifiers = {"single": best, "intra": study.intra(reading, params.weighting)}
+    classifiers = {"single": best, "intra": study.intra(params.reading, params.weighting)}
     for name, scheme in (("inter", params.weighting), ("uniform", "uniform")):
         if scheme in params.schemes:
             classifiers[name] = study.inter(rate, scheme)
