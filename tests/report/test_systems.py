@@ -288,6 +288,22 @@ def _mid_p(only: int, lost: int) -> float:
     return float(binomtest(only, only + lost).pvalue) - (seen if only != lost else seen / 2)
 
 
+def test_a_vote_is_compared_with_the_regression_on_the_same_features(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    params, paths = write_study(
+        tmp_path_factory.mktemp("two"), study_values() | {"pretrained": {"vgg16": "hub", LITE[0]: "pip"}},
+        systems={"baby2022": {"networks": [*LITE, "vgg16"]}},
+    )  # fmt: skip
+    about = read_json(paths.system("baby2022"))
+    for variant in about["variants"]:  # the vote on one network and the regression on the other are the most accurate
+        variant["validation"] = float(variant["name"] in (f"vote-{LITE[0]}", "regression-vgg16"))
+    write_json(paths.system("baby2022"), about | {"shown": f"vote-{LITE[0]}"})
+    (row,) = systems.measure(gather(params, paths))
+    assert row["control"] == f"regression-{LITE[0]}"
+    assert row["over_control"]["id"] == f"system baby2022/regression-{LITE[0]}"
+
+
 def test_people_are_exchanged_together_where_the_split_is_by_subject(by_subject: Made) -> None:
     ran = [row for row in by_subject.rows.values() if row["state"] == "run"]
     assert {row[key]["test"] for row in ran for key in ("over_control", "over_headline")} == {"sign_flip"}

@@ -147,8 +147,9 @@ def summary(
     - ``missing``: the reason for each network whose weights are not available.
     - ``depth``, ``networks``, ``settings``: the settings of the run.
     - ``paper``: networks of the paper; ``stand_ins``: networks of the run that are not among them.
-    - ``variants``: for each variant its ``role``, its mean ``validation`` accuracy over the folds and, for each fold,
-      the settings that were ``chosen`` and the ``history`` of the search or of the epochs.
+    - ``variants``: for each variant its ``role``, its ``control`` if it has one of its own, its mean ``validation``
+      accuracy over the folds and, for each fold, the settings that were ``chosen`` and the ``history`` of the search or
+      of the epochs.
     - ``shown``: the main variant with the highest validation accuracy; ``best``: the same among all but controls.
     """
     variants: list[dict[str, Any]] = [
@@ -157,6 +158,7 @@ def summary(
             "role": one.variant.role,
             "members": list(one.variant.members),
             "scheme": one.variant.scheme,
+            "control": one.variant.control,
             "validation": float(np.mean([each.validation_row()["accuracy"] for each in one.predictions])),
             "folds": one.about,
         }

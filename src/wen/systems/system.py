@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from wen.config.params import Params
 from wen.config.read import sentence
-from wen.config.types import Count, Fraction, Integer, NetworkName, Positive, Section
+from wen.config.types import Fraction, Integer, NetworkName, Positive, Section
 from wen.errors import WenError
 from wen.systems import published
 
@@ -61,8 +61,8 @@ class Trained(Settings):
     patience: Positive | None = None
     """Epochs without a lower loss on an inner validation part after which training stops. Without it, training runs
     for all epochs on all training images."""
-    plateau_patience: Count | None = None
-    """Epochs without a lower loss on the inner validation part after which the rate is multiplied by
+    plateau_patience: Positive | None = None
+    """Epochs in a row without a lower loss on the inner validation part after which the rate is multiplied by
     ``plateau_factor``."""
     plateau_factor: Fraction = 0.1
     balance: Balance = "none"
@@ -100,6 +100,8 @@ class Variant:
     """Variants that an ensemble combines within each fold, by (2.20)."""
     scheme: str = ""
     """Weighting scheme of an ensemble, one of `wen.ensemble.weights.SCHEMES`."""
+    control: str = ""
+    """Name of the control that it is compared with; by default the one with the highest validation accuracy."""
 
 
 class System(Protocol):

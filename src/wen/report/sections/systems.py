@@ -86,8 +86,13 @@ def _row(study: Study, replication: Replication) -> Row:
         key: about[key]
         for key in ("state", "missing", "depth", "networks", "paper", "stand_ins", "settings", "shown", "best")
     }
-    control = replication.best(replication.controls) if replication.controls else None
-    row |= {"control": control, "variants": [], "estimates": None, "over_control": None, "over_headline": None}
+    row |= {
+        "control": replication.control,
+        "variants": [],
+        "estimates": None,
+        "over_control": None,
+        "over_headline": None,
+    }
     if not replication.skipped:
         shown = study.system(replication.name, about["shown"])
         row["variants"] = [_variant(study, replication, variant) for variant in about["variants"]]

@@ -25,9 +25,12 @@ class Settings(system.Settings):
 
 
 def variants(settings: Any) -> list[Variant]:
-    """Return a voting classifier for each network; the controls are logistic regressions."""
+    """Return a voting classifier for each network; its control is a logistic regression on the same features."""
     names = settings.networks
-    votes = [Variant(f"vote-{name}", "main", partial(fit_vote, settings, name)) for name in names]
+    votes = [
+        Variant(f"vote-{name}", "main", partial(fit_vote, settings, name), control=f"regression-{name}")
+        for name in names
+    ]
     return votes + [Variant(f"regression-{name}", "control", partial(fit_regression, name)) for name in names]
 
 
