@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import NETWORKS, computed, made_up
+import safetensors.torch
+import torch
+from conftest import study_values, untrained
+from made_up import NETWORKS, SIZE, computed, made_up
 
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -15,7 +18,8 @@ from wen.errors import WenError
 from wen.files import read_json
 from wen.integrity import outside
 from wen.integrity.check import check
-from wen.systems import inputs, network, stage
+from wen.network.arrays import array_path
+from wen.systems import inputs, network, stage, wanted
 from wen.systems.system import find, names, settings_of
 
 
@@ -220,3 +224,34 @@ def test_a_rate_at_which_training_diverges_is_named(tmp_path: Path) -> None:
     np.save(array, np.load(array) * np.float32(1e38))
     with pytest.raises(WenError, match=r"system rodrigues2022, fold 0: every trial of its search diverged"):
         stage.run(params, paths, "rodrigues2022")
+
+
+def stored(root: Path, name: str) -> tuple[Params, Paths]:
+    """Run stage ``network`` of a network with random weights, whose maps a system reads."""
+    _, paths = made_up(root, ullah2021={})
+    file = root / "weights.safetensors"
+    safetensors.torch.save_file(dict(untrained(name, SIZE).state_dict()), file)
+    values = study_values() | {"pretrained": {name: str(file)}, "systems": {"ullah2021": {"networks": [name]}}}
+    params = Params.model_validate(values)
+    wanted.run(params, paths, lambda options: ("", ""))
+    network.run(params, paths, name, "cpu")
+    return params, paths
+
+
+@pytest.mark.parametrize("name", ["test_convnext", "swin_tiny_patch4_window7_224"])
+def test_stored_maps_are_timm_s_last_features_with_channels_last(tmp_path: Path, name: str) -> None:
+    _, paths = stored(tmp_path, name)
+    built: Any = untrained(name, SIZE)
+    mean, std = (torch.tensor(built.pretrained_cfg[key])[:, None, None] for key in ("mean", "std"))
+    images = torch.from_numpy(np.load(array_path(paths.features, "images"))).movedim(-1, 1) / 255
+    with torch.no_grad():
+        maps = built.forward_features((images - mean) / std)
+    expected = maps if name.startswith("swin") else maps.permute(0, 2, 3, 1)
+    found = np.load(array_path(paths.network(name), "maps"))
+    assert found.shape[-1] == built.num_features
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_network_of_tokens_has_no_map_to_store(tmp_path: Path) -> None:
+    with pytest.raises(WenError, match="the last features of this network are tokens, not a map"):
+        stored(tmp_path, "test_vit")

@@ -5,6 +5,11 @@ from timm.layers import EcaModule
 from timm.models._efficientnet_blocks import DepthwiseSeparableConv
 from torch import nn
 
+from wen.errors import WenError
+from wen.network.backbone import head_name
+from wen.network.cut import is_traceable
+from wen.network.traced import Traced, path_of
+
 
 def dense(channels: int, hidden: int = 0, dropout: float = 0.0) -> nn.Sequential:
     """Return a head for pooled features: an optional hidden layer with ReLU, dropout, and one output neuron."""
@@ -15,6 +20,39 @@ def dense(channels: int, hidden: int = 0, dropout: float = 0.0) -> nn.Sequential
 def mean() -> nn.Sequential:
     """Return global average pooling: feature maps to shape (n, channels)."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def begin_of_head(network: nn.Module) -> str:
+    """Return the name of the first module with weights behind a network's last features: its classifier, or a layer
+    before it, as in ConvNeXt.
+    """
+    head = head_name(network)
+    if not is_traceable(network):
+        return head
+    graph = Traced(network, "forward_head", head)
+    return next(path_of(node) for at, node in enumerate(graph.nodes) if graph.has_weights(at))
+
+
+class ChannelsFirst(nn.Module):
+    """Turn a network's last features into maps of shape (n, channels, height, width).
+
+    Parameters
+    ----------
+    channels : int
+        Index of their channel dimension, as `wen.network.cut.Cut` has it.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        if maps.ndim != 4:
+            raise WenError(
+                "systems: the last features of this network are tokens, not a map, which the system needs; choose "
+                "another network"
+            )
+        return maps.movedim(self.channels, 1)
 
 
 class Hybrid(nn.Module):

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from wen.config.params import Backbone, Params
 from wen.config.paths import Paths
@@ -13,9 +15,11 @@ from wen.errors import WenError
 from wen.files import atomic, digest, read_json
 from wen.network import backbone, device, pretrained
 from wen.network.arrays import array_path, writers
+from wen.network.cut import cut
 from wen.network.features import BATCH
 from wen.network.frozen import Frozen, runner
 from wen.network.inputs import StoredInputs, batches
+from wen.systems.blocks import ChannelsFirst, begin_of_head
 
 
 def run(params: Params, paths: Paths, name: str, device_name: str = "auto") -> None:
@@ -81,15 +85,21 @@ def _outputs(
         return {}
     target = device.choose(device_name, params.compute)
     network = backbone.load(params, weights, target)
-    frozen = Frozen(network, backbone.head_name(network), ("activations", "pooled"))
+    head = begin_of_head(network)
+    frozen, channels_first = Frozen(network, head, ("pooled",)), ChannelsFirst(cut(network, head).channels)
+    pool, frozen.pool = frozen.pool, nn.Identity()  # so that the last feature map is returned
     run = runner(frozen, params.images.size, target, params.compute)
     ids = read_index(paths).id
     rows = batches(np.arange(len(ids)), BATCH)
     images = StoredInputs(paths.features, "images", target)
     with writers([array_path(folder, kind) for kind in stored], len(ids)) as files:
         for batch, pixels in zip(rows, images.batches(rows, None), strict=True):
-            maps, pooled = (values.cpu().numpy() for values in run((pixels / 255).movedim(1, -1).contiguous()))
-            outputs = {"pooled": pooled, "maps": maps}
+            (maps,) = run((pixels / 255).movedim(1, -1).contiguous())
+            with torch.no_grad():
+                pooled = pool(maps).cpu().numpy()
+            outputs = {"pooled": pooled}
+            if "maps" in stored:
+                outputs["maps"] = channels_first(maps).movedim(1, -1).cpu().numpy()
             bad = ~np.isfinite(pooled).all(1)
             if bad.any():
                 raise WenError(

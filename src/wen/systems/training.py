@@ -16,11 +16,11 @@ from wen.config.seeds import seed_for
 from wen.errors import WenError
 from wen.evaluation.metrics import decide
 from wen.network import device
-from wen.network.backbone import head_name
-from wen.network.cut import cut
+from wen.network.cut import Convolutions, cut
 from wen.network.inputs import batches
 from wen.network.steps import class_weights
 from wen.network.views import augment, draw, rotate
+from wen.systems.blocks import ChannelsFirst, begin_of_head
 from wen.systems.fold import Cells, Training
 from wen.systems.samplers import SAMPLERS
 from wen.systems.system import Kind, Model, Trained
@@ -43,7 +43,7 @@ OPTIMISERS: dict[str, Callable[[Any, Trained], torch.optim.Optimizer]] = {
 
 
 class Diverged(WenError):
-    """No epoch had a finite loss."""
+    """No epoch had a finite loss, or no step finite gradients."""
 
 
 def fit(
@@ -118,10 +118,10 @@ def train(module: nn.Module, feed: Feed, training: Training, options: Trained) -
     Raises
     ------
     Diverged
-        If no epoch had a finite loss.
+        If no epoch had a finite loss, or no step finite gradients.
     """
     train_part, validation_part = training, None
-    if options.patience or options.plateau_patience is not None:
+    if options.patience or options.plateau_patience:
         train_positions, validation_positions = training.inner()[0]
         train_part, validation_part = training.part(train_positions), training.part(validation_positions)
     trainer = _Trainer(module, feed(train_part), train_part, options)
@@ -135,13 +135,18 @@ def train(module: nn.Module, feed: Feed, training: Training, options: Trained) -
         score = validation_loss if validation_part else -epoch
         if not math.isfinite(loss) or (validation_part and not math.isfinite(validation_loss)):
             break
-        if score < lowest:
+        if trainer.took_a_step and score < lowest:
             lowest, best_epoch = score, epoch + 1
             state = {key: value.clone() for key, value in module.state_dict().items()} if validation_part else {}
         if options.patience and epoch + 1 - best_epoch >= options.patience:
             break
         if trainer.plateau and validation_part:
             trainer.plateau.step(validation_loss)
+    if not trainer.took_a_step:
+        raise Diverged(
+            f"system {training.system}, fold {training.fold}: no step has finite gradients in float16; set "
+            "compute.precision: float32"
+        )
     diverged_without_validation = not validation_part and best_epoch < len(rows)
     if not best_epoch or not math.isfinite(rows[best_epoch - 1]["loss"]) or diverged_without_validation:
         raise Diverged(
@@ -159,12 +164,19 @@ class _Trainer:
     def __init__(self, module: nn.Module, batch: Batch, training: Training, options: Trained) -> None:
         self.module, self.batch, self.training, self.options = module, batch, training, options
         self.optimizer = OPTIMISERS[options.optimiser](module.parameters(), options)
-        patience = options.plateau_patience
-        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau
-        self.plateau = (
-            None if patience is None else schedule(self.optimizer, factor=options.plateau_factor, patience=patience)
-        )
+        self.plateau = None
+        if patience := options.plateau_patience:
+            self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                self.optimizer,
+                factor=options.plateau_factor,
+                patience=patience - 1,  # torch's is the number of epochs that change nothing
+                threshold=0.0,
+            )
         where = training.source.device
+        half = any(isinstance(part, Convolutions) and part.dtype == torch.float16 for part in module.modules())
+        self.scaler = torch.amp.GradScaler(where.type, enabled=half)
+        self.took_a_step = not half
+        """Whether any optimiser step was taken; in float16, steps with infinite gradients are skipped."""
         class_weight = class_weights(training.label) if options.balance == "weights" else np.ones(2)
         self.weight = torch.from_numpy(class_weight[training.label]).float().to(where)
         self.target = torch.from_numpy(training.label).float().to(where)
@@ -181,8 +193,11 @@ class _Trainer:
             at = torch.from_numpy(positions).to(self.target.device)
             loss = binary_cross_entropy_with_logits(logit, self.target[at], weight=self.weight[at])
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimizer.step()
+            self.scaler.scale(loss).backward()
+            scale = self.scaler.get_scale()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            self.took_a_step |= self.scaler.get_scale() >= scale  # which is lowered if the step was skipped
             total += loss.detach() * len(positions)
         return total.item() / len(order)
 
@@ -277,8 +292,14 @@ class WithHead(nn.Module):
     def __init__(self, network: nn.Module, head: Head, kind: Kind, dtype: torch.dtype) -> None:
         super().__init__()
         pretrained: Any = network.pretrained_cfg
-        parts = cut(network, head_name(network), dtype)
-        self.trunk, self.pool = parts.trunk, parts.pool if kind == "pooled" else nn.Identity()
+        parts = cut(network, begin_of_head(network), dtype)
+        if not parts.is_traced:
+            raise WenError(
+                f"systems: torch.fx cannot trace {type(network).__name__}, so it cannot be trained here; set depth: "
+                "frozen, or choose another network"
+            )
+        self.trunk = parts.trunk
+        self.pool = parts.pool if kind == "pooled" else ChannelsFirst(parts.channels)
         self.head = head(parts.head.in_features if kind == "pooled" else int(network.num_features))  # type: ignore[arg-type]
         for key in ("mean", "std"):
             self.register_buffer(key, torch.tensor(pretrained[key])[:, None, None])

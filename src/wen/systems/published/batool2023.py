@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from wen.config.types import Count, Fraction, Integer, NetworkName, Positive
+from wen.config.types import Fraction, Integer, NetworkName, Positive
 from wen.systems import system
 from wen.systems.system import Depth, Kind, Model, Variant
 
@@ -26,7 +26,7 @@ class Settings(system.Trained):
     lr: system.Rate = 1e-3
     batch_size: Integer = Field(default=40, ge=2)
     epochs: Positive = 40
-    plateau_patience: Count | None = 1
+    plateau_patience: Positive | None = 1
     plateau_factor: Fraction = 0.5
     balance: system.Balance = "undersample"
     width: Positive = 256

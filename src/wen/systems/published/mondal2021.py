@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from wen.config.types import Count, NetworkName, Positive
+from wen.config.types import NetworkName, Positive
 from wen.systems import system
 from wen.systems.system import Depth, Kind, Model, Variant
 
@@ -26,7 +26,7 @@ class Settings(system.Trained):
     frozen_lr: system.Rate | None = 2e-3
     epochs: Positive = 50
     patience: Positive | None = 10
-    plateau_patience: Count | None = 5
+    plateau_patience: Positive | None = 5
     balance: system.Balance = "oversample"
     views: system.Views = system.Views(rotation=True)
 
