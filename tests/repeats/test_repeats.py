@@ -173,3 +173,14 @@ def test_a_test_set_of_copies_alone_has_no_row_without_copies(study: tuple[Param
     rows = run_split(material(params, paths), "image", 0)
     assert {row["split"] for row in rows if isinstance(row, dict)} == {"image"}
     assert len(read_copies(paths)) > 0
+
+
+def test_where_the_people_are_unknown_nothing_is_said_of_them(study: tuple[Params, Paths]) -> None:
+    params, paths = study
+    read_index(paths).assign(subject="").to_csv(paths.index, index=False)
+    stage.run(params.model_copy(update={"repeats": Repeats(image=1, subject=0)}), paths, "cpu")
+    written = pd.read_csv(paths.repeats, dtype=str, keep_default_na=False)
+    assert (written[["people", "person_accuracy"]] == "").all(axis=None)
+    rows = table.read(paths.repeats)
+    assert rows[["people", "person_accuracy"]].isna().all(axis=None)
+    assert rows.accuracy.notna().all()

@@ -11,7 +11,7 @@ from wen.config.params import Params
 from wen.config.seeds import seed_for
 from wen.data.leaks import audit
 from wen.data.split import assign
-from wen.data.table import DEVELOPMENT, TEST, rows_of_fold
+from wen.data.table import DEVELOPMENT, TEST, has_subjects, rows_of_fold
 from wen.errors import WenError
 from wen.members import classical
 from wen.members.predictions import Predictions, without_maps
@@ -74,9 +74,11 @@ def run_split(material: Material, unit: str, repeat: int) -> list[dict[str, Any]
     for split, selected in test_sets.items():
         chosen = test_cells[selected]
         if chosen.label.nunique() == 2:
-            columns = {"split": split, "repeat": repeat, "images": len(chosen), "people": chosen.subject.nunique()}
+            person = chosen.subject if has_subjects(cells) else None
+            people = None if person is None else person.nunique()
+            columns = {"split": split, "repeat": repeat, "images": len(chosen), "people": people}
             models = _select(networks, selected), _select(baselines, selected)
-            scores = score(*models, majority, chosen.subject.to_numpy(), params.calibration)
+            scores = score(*models, majority, None if person is None else person.to_numpy(), params.calibration)
             rows += [columns | row for row in scores]
     return rows
 

@@ -1,5 +1,6 @@
 """Score every classifier of the study on the test set of one split."""
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -20,7 +21,7 @@ Models = Mapping[str, Sequence[Predictions]]
 
 
 def score(
-    networks: Models, baselines: Models, majority: int, person: np.ndarray, calibration: str
+    networks: Models, baselines: Models, majority: int, person: np.ndarray | None, calibration: str
 ) -> list[dict[str, Any]]:
     """Compute the metrics of single models, ensembles, baselines and the majority classifier.
 
@@ -32,8 +33,8 @@ def score(
         Fold models of each learning rate and of each baseline, by recipe.
     majority : int
         The class, 0 or 1, that the majority classifier predicts for every image.
-    person : ndarray of shape (n,)
-        Subject of each test image.
+    person : ndarray of shape (n,), optional
+        Subject of each test image; None if the subjects are unknown.
     calibration : str
         Calibration of the ensembles; see `wen.ensemble.combined.ensemble`.
 
@@ -68,15 +69,20 @@ def _champions_by_reading(networks: Models) -> Iterator[tuple[str, Predictions, 
         yield reading, of_rates[champion([metrics_of(member) for member in of_rates])], of_rates
 
 
-def _mean_row(recipe: str, members: Sequence[Predictions], person: np.ndarray) -> dict[str, Any]:
+def _mean_row(recipe: str, members: Sequence[Predictions], person: np.ndarray | None) -> dict[str, Any]:
     """Return the mean metrics of one recipe's fold models."""
     rows = pd.DataFrame([_measures(member.test_label, member.test_probability, person) for member in members])
     lr = "" if members[0].member.baseline else recipe
     return {"classifier": f"average {recipe}", "lr": lr, **dict(zip(MEASURES, rows.mean().tolist(), strict=True))}
 
 
-def _measures(label: np.ndarray, probability: np.ndarray, person: np.ndarray) -> dict[str, float]:
-    _, index = np.unique(person, return_inverse=True)
-    accuracy_of_person = np.bincount(index, decide(probability) == label) / np.bincount(index)
-    metrics = evaluate(label, probability) | {"person_accuracy": float(accuracy_of_person.mean())}
+def _measures(label: np.ndarray, probability: np.ndarray, person: np.ndarray | None) -> dict[str, float]:
+    metrics = evaluate(label, probability) | {"person_accuracy": _person_accuracy(label, probability, person)}
     return {name: metrics[name] for name in MEASURES}
+
+
+def _person_accuracy(label: np.ndarray, probability: np.ndarray, person: np.ndarray | None) -> float:
+    if person is None:
+        return math.nan
+    _, index = np.unique(person, return_inverse=True)
+    return float((np.bincount(index, decide(probability) == label) / np.bincount(index)).mean())
