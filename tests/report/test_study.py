@@ -9,7 +9,7 @@ import pytest
 from report_study import MakeStudy, section
 
 from wen.config.params import Params
-from wen.data import leaks
+from wen.data import describe, leaks
 from wen.ensemble import inter
 from wen.errors import WenError
 from wen.files import read_json, read_npz, write_json, write_npz
@@ -127,3 +127,18 @@ def test_the_leaks_are_those_of_the_split_in_use_even_if_it_was_edited(
     assert leaks.of_study(paths) == audit
     assert "data/split.csv: edited since `wen split` wrote it" in capsys.readouterr().err
     assert statements.leaks(audit, Text("en")) in section(params, paths, "leaks")
+
+
+def test_the_images_are_counted_in_the_table_in_use_even_if_it_was_edited(
+    make_study: MakeStudy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, paths = make_study()
+    recorded = read_json(paths.dataset_metrics)
+    assert describe.of_study(paths) == recorded
+    assert not capsys.readouterr().err
+    for key in ("images", "positive"):
+        write_json(paths.dataset_metrics, recorded | {key: recorded[key] + 1})
+        assert describe.of_study(paths) == recorded
+        found = capsys.readouterr().err
+        assert "data/copies.csv: edited since `wen prepare` wrote it" in found
+        assert found.endswith(f"the report has the edited table's {key}\n")

@@ -12,11 +12,11 @@ from wen.bundle import card, content, manifest, onnx_file, weights
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
-from wen.data import leaks
+from wen.data import describe, leaks
 from wen.data.images import network_input
 from wen.data.table import TEST, read_cells
 from wen.errors import WenError
-from wen.files import atomic, read_json, write_text
+from wen.files import atomic, write_text
 from wen.identity import study_id
 from wen.integrity import one_run
 from wen.loading import choose
@@ -99,7 +99,7 @@ def _check_target(target: Path) -> None:
 
 def _content(params: Params, paths: Paths, classifier: Classifier, assembly: Assembly) -> dict[str, Any]:
     """Return the content of classifier.json without the hashes of files."""
-    dataset, split = read_json(paths.dataset_metrics), leaks.of_study(paths)
+    dataset, split = describe.of_study(paths), leaks.of_study(paths)
     applied = content.applied(classifier, study_id(params, paths), params, paths)
     return {
         **applied,

@@ -1,16 +1,21 @@
 """Describe a data set, for metrics/dataset.json and for the user who brings it."""
 
+import sys
 from collections import Counter
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from wen.config.params import Params
-from wen.data import images, outliers
+from wen.config.paths import Paths
+from wen.data import copies, images, outliers, people
+from wen.data.cell import Cell
 from wen.data.folder import some
 from wen.data.readers.listing import Listing
-from wen.data.table import has_subjects
+from wen.data.table import has_subjects, read_copies, read_index
+from wen.files import read_json
 
 UNLIKE = 20  # images that differ from the others; more are counted, but not named
 
@@ -26,30 +31,67 @@ def summary(index: pd.DataFrame, looks: pd.DataFrame, listing: Listing, params: 
     params : Params
         Its ``images.crop`` determines which images are padded.
     """
+    usual = outliers.ranges(looks)
+    return _of_index(index) | {
+        "people": listing.people if has_subjects(index) else None,
+        "unlabelled_final_images": len(listing.final),
+        "labelled_but_missing": len(listing.missing),
+        "not_read": listing.not_read,
+        "padded": sum(
+            images.is_padded(width, height, params.images.crop)
+            for width, height in zip(index.width.tolist(), index.height.tolist(), strict=True)
+        ),
+        "cell_area_share": _by_class(looks.area, index),
+        "cell_intensity": _by_class(looks[["red", "green", "blue"]].mean(axis=1), index),
+        "usual": usual,
+        "unlike": _unlike(index, looks, usual),
+    }
+
+
+def of_study(paths: Paths) -> dict[str, Any]:
+    """Read metrics/dataset.json, with the counts of data/index.csv and data/copies.csv as they are now.
+
+    `wen prepare` writes all three, but DVC accepts edited tables (`dvc commit`), whose counts would be unknown.
+    """
+    recorded, index, pairs = read_json(paths.dataset_metrics), read_index(paths), read_copies(paths)
+    found = _of_index(index)
+    found["copies"] = {
+        kind: counts and counts | _shared(copies.summary(index, pairs[pairs.kind == kind]), counts)
+        for kind, counts in recorded["copies"].items()
+    }
+    if recorded["people"]:
+        columns = [index[name].tolist() for name in ("id", "path", "label", "subject", "source")]
+        cells = [Cell(id, Path(path), *rest) for id, path, *rest in zip(*columns, strict=True)]
+        found["people"] = {**recorded["people"], "of_both_classes": people.of_both_classes(cells)}
+    edited = {key: value for key, value in _shared(found, recorded).items() if recorded[key] != value}
+    if edited:
+        print(
+            f"{paths.index} or {paths.copies}: edited since `wen prepare` wrote it and {paths.dataset_metrics}; the "
+            f"report has the edited table's {', '.join(edited)}",
+            file=sys.stderr,
+        )
+    return {**recorded, **edited}
+
+
+def _shared(found: dict[str, Any], recorded: dict[str, Any]) -> dict[str, Any]:
+    """The values that were recorded, too."""
+    return {key: value for key, value in found.items() if key in recorded}
+
+
+def _of_index(index: pd.DataFrame) -> dict[str, Any]:
+    """Count what data/index.csv lists; facts about subjects are None if they are unknown."""
     same_pixels = index.groupby("pixels").size()
     same_file = index.groupby("sha256").size()
-    usual = outliers.ranges(looks)
     return {
         "images": len(index),
         "positive": int((index.label == 1).sum()),
         "negative": int((index.label == 0).sum()),
         "images_by_source": index.source.value_counts().sort_index().to_dict(),
-        "unlabelled_final_images": len(listing.final),
-        "labelled_but_missing": len(listing.missing),
-        "not_read": listing.not_read,
         "duplicate_pairs": int((same_pixels * (same_pixels - 1) // 2).sum()),
         "duplicate_pairs_same_bytes": int((same_file * (same_file - 1) // 2).sum()),
-        "cell_area_share": _by_class(looks.area, index),
-        "cell_intensity": _by_class(looks[["red", "green", "blue"]].mean(axis=1), index),
         "width": [int(index.width.min()), int(index.width.max())],
         "height": [int(index.height.min()), int(index.height.max())],
-        "padded": sum(
-            images.is_padded(width, height, params.images.crop)
-            for width, height in zip(index.width.tolist(), index.height.tolist(), strict=True)
-        ),
-        "usual": usual,
-        "unlike": _unlike(index, looks, usual),
-    } | _people(index, listing)
+    } | _people(index)
 
 
 def _by_class(values: pd.Series, index: pd.DataFrame) -> dict[str, float]:
@@ -60,10 +102,10 @@ def _by_class(values: pd.Series, index: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def _people(index: pd.DataFrame, listing: Listing) -> dict[str, Any]:
+def _people(index: pd.DataFrame) -> dict[str, Any]:
     """Describe the subjects; all values are None if the subjects are unknown."""
     if not has_subjects(index):
-        unknown = ("subjects", "training_subjects", "people", "duplicate_pairs_by_subjects", "cells_per_subject")
+        unknown = ("subjects", "training_subjects", "duplicate_pairs_by_subjects", "cells_per_subject")
         return dict.fromkeys(unknown)
     pairs = Counter(
         " and ".join(sorted(pair)) for _, group in index.groupby("pixels") for pair in combinations(group.subject, 2)
@@ -71,7 +113,6 @@ def _people(index: pd.DataFrame, listing: Listing) -> dict[str, Any]:
     return {
         "subjects": index.subject.nunique(),
         "training_subjects": index[index.source != "preliminary"].subject.nunique(),
-        "people": listing.people,
         "duplicate_pairs_by_subjects": dict(sorted(pairs.items(), key=lambda count: (-count[1], count[0]))),
         "cells_per_subject": index.subject.value_counts().describe()[["min", "50%", "max"]].to_dict(),
     }
@@ -103,7 +144,7 @@ def remarks(summary: dict[str, Any]) -> list[str]:
         )
     if summary["subjects"] is None:
         lines.append(
-            "subjects are unknown, so a person may have cells in both training and test; provide a table with a "
-            "column subject to rule this out"
+            "subjects are unknown, so a person may have cells in both training and test; to rule this out, provide a "
+            "table with a column subject, or a pattern that finds the person in the path (SUBJECT=REGEX)"
         )
     return lines

@@ -11,9 +11,9 @@ from wen import figure_style, markdown
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
-from wen.data import leaks
+from wen.data import describe, leaks
 from wen.evaluation.metrics import MEASURES, evaluate
-from wen.files import atomic, read_json, sha256, write_json, write_text
+from wen.files import atomic, sha256, write_json, write_text
 from wen.identity import identity
 from wen.report import (
     beside,
@@ -133,7 +133,7 @@ def _environment(t: Text) -> Environment:
 
 def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.DataFrame, t: Text) -> dict[str, Any]:
     params = study.params
-    dataset, split = read_json(paths.dataset_metrics), leaks.of_study(paths)
+    dataset, split = describe.of_study(paths), leaks.of_study(paths)
     literature = published.grouped(published.beside(study, t("axis.this")))
     maps = study.focus.members[0].test_map.size > 0
     about = {"dataset": dataset, "split": split, "stages": evidence["stages"], "maps": maps}

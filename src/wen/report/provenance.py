@@ -7,7 +7,8 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 from wen.config.paths import Paths
-from wen.files import read_json, sha256
+from wen.data.table import read_index
+from wen.files import sha256
 from wen.report.language import Text
 
 PACKAGES = (
@@ -27,11 +28,10 @@ PACKAGES = (
 
 def provenance(paths: Paths, t: Text) -> dict[str, str]:
     """List what the numbers depend on, under the keys KEY of ``provenance.KEY`` in texts/provenance.yaml."""
-    dataset = read_json(paths.dataset_metrics)
     return {
         "commit": _commit(paths, t),
         "parameters": f"params.yaml, SHA-256 {sha256(paths.params.read_bytes())}",
-        "images": f"{t.count(dataset['images'])}; data/index.csv, SHA-256 {sha256(paths.index.read_bytes())}",
+        "images": f"{t.count(len(read_index(paths)))}; data/index.csv, SHA-256 {sha256(paths.index.read_bytes())}",
         "split": f"data/split.csv, SHA-256 {sha256(paths.split.read_bytes())}",
         "weights": paths.weights_list.read_text(encoding="utf-8").strip(),
         "versions": ", ".join(_releases()),
