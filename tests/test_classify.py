@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wen.classify import Images, Request
+from wen.classify import Images, Request, write
 from wen.data.images import decode
-from wen.members.apply import Answer, Preparation, classify
+from wen.errors import WenError
+from wen.members.apply import Answer, Applied, Preparation, classify
 from wen.members.predict import OVERFLOW
 
 HOW = Preparation(crop=48, size=32, batch=2)
@@ -66,3 +67,49 @@ def test_a_cell_in_two_sources_counts_once_for_its_person(tmp_path: Path) -> Non
     sources = [str(cells[0].parent), str(cells[1].parent), str(cells[1])]
     assert Images.of(Request(sources, subjects=table)) == Images(list(map(str, cells)), ["7", "7"])
     assert len(Images.of(Request(sources)).files) == 4  # a row for each name that was given
+
+
+def applied(found: list[Answer | str]) -> Applied:
+    """A classifier with these answers."""
+    return Applied(
+        {"classifier": "c", "study": "s"}, ["m"], np.ones(1), np.ones(1), ("HEM", "ALL"), 0.5, 1,
+        lambda files: iter(found), HOW, False, None,
+    )  # fmt: skip
+
+
+def test_of_many_images_with_the_same_problem_twenty_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reasons = [f"{k}x9000 px, more pixels than the image of a cell has" for k in range(1000)]
+    found: list[Answer | str] = [*reasons, "empty file", Answer(np.array([0.9]), "")]
+    files = [f"{k}.png" for k in range(len(found))]
+    with pytest.raises(WenError, match="1001 of 1002 images could not be classified"):
+        write(applied(found), Images(files, None), Request(files, output=tmp_path / "cells.csv"))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:20] == [f"error: {file}: {reason}" for file, reason in zip(files[:20], reasons, strict=False)]
+    assert lines[20:] == ["error: 1000.png: empty file", f"error: 980 more images: {reasons[0]}"]
+    assert (tmp_path / "cells.csv").read_text().splitlines()[1:] == ["1001.png,0.9,ALL,c,s,0.5,,"]
+
+
+def test_people_of_whom_no_cell_was_classified_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found: list[Answer | str] = [Answer(np.array([0.9]), ""), "empty file", "empty file"]
+    files, people = ["1.png", "2.png", "3.png"], ["P1", "P1", "P2"]
+    with pytest.raises(WenError, match="2 of 3 images"):
+        write(applied(found), Images(files, people), Request(files, output=tmp_path / "people.csv"))
+    assert "error: left out, because none of their cells could be classified: P2\n" in capsys.readouterr().err
+    assert [line.split(",")[:2] for line in (tmp_path / "people.csv").read_text().splitlines()[1:]] == [["P1", "1"]]
+
+
+@pytest.mark.parametrize("option", ["output", "submission"])
+@pytest.mark.parametrize("place", ["cells/1.bmp", "subjects.csv", "link.csv"])
+def test_an_output_replaces_no_file_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, place: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("cells").mkdir()
+    Image.new("RGB", (48, 48)).save("cells/1.bmp")
+    Path("subjects.csv").write_text("file,subject\n1.bmp,7\n")
+    Path("link.csv").symlink_to("subjects.csv")
+    request = Request(["cells"], form="csv", subjects=Path("subjects.csv"), **{option: Path(place)})
+    with pytest.raises(WenError, match=rf"^{place}: one of the files to read"):
+        Images.of(request)

@@ -28,6 +28,7 @@ from ruamel.yaml import YAML
 from starlette.testclient import TestClient
 
 from wen import subjects
+from wen.data.images import BadImage, decode
 from wen.data.outliers import CHANNELS, FLOORS, look, reasons
 from wen.errors import WenError
 from wen.members.apply import Applied, Preparation, classify
@@ -236,6 +237,17 @@ def test_every_warning_is_said_in_the_page_s_language(language: str) -> None:
         assert len(matching) == 1, warning
 
 
+@pytest.mark.parametrize("form", ["CMYK", "I;16"])
+def test_what_an_image_must_be_converted_to_is_said_in_indonesian(form: str) -> None:
+    import re
+
+    content = BytesIO()
+    Image.new(form, (9, 9)).save(content, "tiff")
+    with pytest.raises(BadImage) as refused:
+        decode(content.getvalue())
+    assert sum(bool(re.search(found, str(refused.value))) for found, _ in html.phrases("id")) == 1
+
+
 def test_people_are_those_of_wen_classify(client: TestClient) -> None:
     probabilities = [0.9, 0.2, 0.7]
     (row,) = client.post("/people", content=framed(rows(*probabilities), b"P 1")).json()
@@ -248,6 +260,15 @@ def test_people_are_read_from_a_table(client: TestClient) -> None:
     found = client.post("/people", content=framed(rows(0.9, 0.2, 0.7), b"people.csv", table)).json()
     assert [(row["subject"], row["cells"]) for row in found] == [("B", 2), ("A", 1)]
     assert found[1]["low"] is None
+
+
+def test_a_table_may_begin_its_paths_in_the_folder_that_was_dropped(client: TestClient) -> None:
+    row = {"probability": 0.5, "spread": None, "warning": ""}
+    cells = [{"file": f"lab/{place}/1.bmp"} | row for place in ("blast", "normal")]
+    for prefix in ("", "lab/"):
+        table = f"file,subject\n{prefix}blast/1.bmp,B\n{prefix}normal/1.bmp,A\n".encode()
+        found = client.post("/people", content=framed(json.dumps(cells).encode(), b"people.csv", table)).json()
+        assert [row["subject"] for row in found] == ["B", "A"]
 
 
 @pytest.mark.parametrize(

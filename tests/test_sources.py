@@ -74,6 +74,12 @@ class TestFolders:
         os.symlink("sub", "c/alias")
         assert sources.find(["c"]) == ["c/sub/1.bmp"]
 
+    def test_hidden_folders_are_counted_and_not_read(self, capsys: pytest.CaptureFixture[str]) -> None:
+        files("c/1.bmp", "c/.thumbnails/1.bmp", "c/P7/.snapshot/daily.0/2.bmp", "c/.git/3.bmp")
+        assert sources.find(["c"]) == ["c/1.bmp"]
+        assert capsys.readouterr().err == "c: skipped hidden folders: 2\n"
+        assert sources.find(["c/.thumbnails"]) == ["c/.thumbnails/1.bmp"]
+
     def test_names_in_messages_are_escaped(self) -> None:
         Path("a\x1b[31m").mkdir()
         with pytest.raises(WenError, match=r"a\\x1b\[31m: no image"):
@@ -108,6 +114,11 @@ class TestPatterns:
     def test_a_pattern_that_matches_nothing_is_refused(self, name: str) -> None:
         with pytest.raises(WenError, match="no such file, folder or pattern"):
             sources.find([name])
+
+
+def test_an_address_is_refused() -> None:
+    with pytest.raises(WenError, match=r"^https://lab\.org/1\.png: an address; download the images"):
+        sources.find(["https://lab.org/1.png"])
 
 
 @pytest.mark.parametrize(

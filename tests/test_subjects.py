@@ -33,6 +33,18 @@ def test_a_single_cell_has_no_interval() -> None:
     assert (row["mean"], row["low"], row["high"]) == (0.7, None, None)
 
 
+def test_a_table_of_another_system_finds_its_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accents as macOS takes them apart, separators of Windows, a dot before the name, and the columns of a study."""
+    monkeypatch.chdir(tmp_path)
+    one, two = "Jos\u00e9.bmp", "Jose\u0301.bmp"
+    pairs = ((one, two), (two, one), ("a\\b.bmp", "a/b.bmp"), ("./b.bmp", "a/b.bmp"), ("../c/b.bmp", "../c/b.bmp"))
+    for listed, file in pairs:
+        Path("table.csv").write_text(f"Image;Patient ID\n{listed};7\n")
+        assert subjects.of_files(Path("table.csv"), [file]) == ["7"]
+    Path("table.csv").write_text(f"file,subject\n{tmp_path.parent}/c/b.bmp,7\n")
+    assert subjects.of_files(Path("table.csv"), ["../c/b.bmp"]) == ["7"]
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("named", ["1.bmp", "cells/1.bmp", "{}/cells/1.bmp"])
 def test_a_file_is_found_by_its_path_or_its_name(
@@ -69,7 +81,8 @@ def test_a_file_name_that_two_images_share_identifies_neither(tmp_path: Path) ->
         (b"file,subject\n1.bmp,NA\n", r"no subject for 1\.bmp"),
         (b"file,subject\n1.bmp,unknown\n", r"no subject for 1\.bmp"),
         (b"file,subject\n2.bmp,P1\n", r"no subject for 1\.bmp"),
-        (b"file,subject\n1.bmp,\n", r"no subject for 1\.bmp"),
+        (b"file,subject\n1.bmp,\n", r"no subject for 1\.bmp; add the missing rows"),
+        (b"file,subject\n2.bmp,P\n1.bmp,Doe, J\n", r"no subject for 1\.bmp; correct line 3, which has not 2 values"),
         (b"file,subject\n1.bmp,P1\n1.bmp,P2\n", r"1\.bmp has two subjects, P1 and P2"),
         (b"file,label\n1.bmp,1\n", "columns file and subject are needed; found file, label"),
         (b"", "empty; expected a header and rows"),

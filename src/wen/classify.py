@@ -1,5 +1,7 @@
 """``wen classify``: a classifier of the study, or of a bundle, on images that were not in the study."""
 
+import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,12 +11,16 @@ from wen import loading, sources
 from wen.bar import track
 from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.data.folder import some
 from wen.ensemble import temperature, wen
 from wen.errors import WenError
 from wen.files import write_text
 from wen.members.apply import Answer, Applied
 from wen.names import shown
 from wen.rows import Row, form_of, rows
+
+NAMED = 20
+"""Maximum number of images that messages name for one cause."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,7 @@ class Images:
             raise WenError(
                 f"{', '.join(map(shown, request.sources))}: no image found; name images, folders or patterns"
             )
+        _refuse_to_overwrite(request, files)
         if request.submission:
             files = _numbered(files)
         if not request.subjects:
@@ -113,6 +120,13 @@ def _check_request(request: Request) -> None:
             "--members: not available with --subjects, which writes one row per person; leave out one of the two"
         )
     form_of(request.form, request.output)
+
+
+def _refuse_to_overwrite(request: Request, files: list[str]) -> None:
+    inputs = [*files, *([str(request.subjects)] if request.subjects else [])]
+    for place in (request.output, request.submission):
+        if place and place.exists() and any(os.path.exists(file) and place.samefile(file) for file in inputs):
+            raise WenError(f"{shown(place)}: one of the files to read; choose another path for the output")
 
 
 def _numbered(files: list[str]) -> list[str]:
@@ -189,11 +203,16 @@ class Seen:
         """1 is positive; None is an image that could not be classified."""
         self.unlike = 0
         self.example = ""
+        self.failures: dict[str, list[str]] = {}
+        """Reasons why images could not be classified; those that differ only in numbers are together."""
 
     def row(self, file: str, answer: Answer | str, with_members: bool = False) -> Row | None:
         """What is written of an image; if there is no answer, standard error says why."""
         if isinstance(answer, str):
-            print(f"error: {shown(file)}: {shown(answer)}", file=sys.stderr)
+            alike = self.failures.setdefault(re.sub(r"\d+", "", answer), [])
+            alike.append(answer)
+            if len(alike) <= NAMED:
+                print(f"error: {shown(file)}: {shown(answer)}", file=sys.stderr)
             self.labels.append(None)
             return None
         row = row_of(file, answer, self.applied, self.threshold)
@@ -208,8 +227,11 @@ class Seen:
     def close(self, submission: Path | None) -> None:
         """Say which images are unlike the study's, and write the submission, unless an image has no answer."""
         if self.unlike:
-            some = f"{self.unlike:,} of {len(self.labels):,} images differ from those of the study"
-            print(f"warning: {some}; for example {self.example}", file=sys.stderr)
+            count = f"{self.unlike:,} of {len(self.labels):,} images differ from those of the study"
+            print(f"warning: {count}; for example {self.example}", file=sys.stderr)
+        for alike in self.failures.values():
+            if len(alike) > NAMED:
+                print(f"error: {len(alike) - NAMED:,} more images: {shown(alike[0])}", file=sys.stderr)
         if failed := self.labels.count(None):
             raise WenError(f"{failed} of {len(self.labels)} images could not be classified; the errors above say why")
         if submission:
@@ -227,4 +249,8 @@ def _people(seen: Seen, answers: Iterable[tuple[str, Answer | str]], subject_of:
         for subject, (file, answer) in zip(subject_of, answers, strict=True)
         if (cell := seen.row(file, answer))
     )
-    return rows(cells, seen.threshold, seen.applied.classes, seen.applied.seed)
+    found = rows(cells, seen.threshold, seen.applied.classes, seen.applied.seed)
+    answered = {row["subject"] for row in found}
+    if lost := [shown(subject) for subject in dict.fromkeys(subject_of) if subject not in answered]:
+        print(f"error: left out, because none of their cells could be classified: {some(lost)}", file=sys.stderr)
+    return found

@@ -87,6 +87,8 @@ def _files(source: str) -> Iterator[str]:
         yield from _folder(source)
     elif os.path.lexists(source):
         yield source
+    elif "://" in source:
+        raise WenError(f"{shown(source)}: an address; download the images and name their folder")
     else:
         found = [file for match in sorted(glob.glob(source, recursive=True)) for file in _matched(match)]
         if not found:
@@ -113,7 +115,10 @@ def _listed(content: bytes) -> Iterator[str]:
 
 
 def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
-    """List the images in a folder by their suffix. Each subfolder is read once, even if several links lead to it."""
+    """List the images in a folder by their suffix. Each subfolder is read once, even if several links lead to it.
+
+    Hidden subfolders hold thumbnails or snapshots of the same images; they are counted and not read.
+    """
     images: list[str] = []
     others: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
@@ -121,6 +126,7 @@ def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
     def add_unreadable(error: OSError) -> None:
         images.append(str(error.filename))  # `read` reports the reason
 
+    hidden = 0
     for parent, folders, names in os.walk(folder, onerror=add_unreadable, followlinks=True):
         status = os.stat(parent)
         if (status.st_dev, status.st_ino) in seen:
@@ -128,6 +134,8 @@ def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
+        kept = [name for name in folders if not is_litter(Path(parent, name))]
+        hidden += sum(name.startswith(".") for name in kept)
         folders[:] = sorted(
             (name for name in folders if not is_litter(Path(name))),
             key=lambda name: (os.path.islink(os.path.join(parent, name)), name),
@@ -141,6 +149,8 @@ def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
                 print(f"{shown(path)}: skipped, a broken link", file=sys.stderr)
             else:
                 others[path.suffix.lower()] += 1
+    if hidden:
+        print(f"{shown(folder)}: skipped hidden folders: {hidden:,}", file=sys.stderr)
     if not images and not may_be_empty:
         found = f", but {_count(others)}" if others else ""
         raise WenError(f"{shown(folder)}: no image in this folder (.bmp, .jpg, .png, .tif){found}")

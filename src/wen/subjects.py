@@ -1,5 +1,7 @@
 """Classify subjects from the probabilities of their cells."""
 
+import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,14 +10,12 @@ import numpy as np
 
 from wen.config.seeds import seed_for
 from wen.data import people
-from wen.data.readers import csv_file
+from wen.data.readers import cell_table, csv_file
 from wen.data.readers.csv_file import Table
 from wen.errors import WenError
 from wen.names import shown
 from wen.rows import Row
 
-FILE, SUBJECT = ("file", "path", "image"), ("subject", "person", "patient")
-"""Accepted names of the columns of a table of subjects."""
 RESAMPLES = 2000
 """Number of bootstrap resamples."""
 BATCH = 100
@@ -27,8 +27,8 @@ def of_files(path: Path, files: Sequence[str]) -> list[str]:
     return in_table(csv_file.read(path), path, files)
 
 
-def in_table(table: Table, path: Path, files: Sequence[str]) -> list[str]:
-    """Find the subject of each image in a table with columns ``file`` and ``subject``.
+def in_table(table: Table, path: Path, files: Sequence[str], folder: Path | None = None) -> list[str]:
+    """Find the subject of each image in a table with columns ``file`` and ``subject``, or other names of a study's.
 
     A file is given by its path, relative to the current folder or to the table's folder, or by its name. Spellings of
     the same id, such as 7 and 007, are unified by `wen.data.people.unite`.
@@ -39,6 +39,8 @@ def in_table(table: Table, path: Path, files: Sequence[str]) -> list[str]:
     path : Path
         Path of the table.
     files : sequence of str
+    folder : Path, optional
+        Folder of the table; by default that of its path.
 
     Returns
     -------
@@ -58,31 +60,49 @@ def in_table(table: Table, path: Path, files: Sequence[str]) -> list[str]:
         if people.is_unknown(written):
             continue
         subject = united[str(row)]
-        keys = {Path(file).absolute(), (path.parent / file).absolute()} if Path(file).parent.name else {file}
-        for key in map(str, keys):
+        for key in {
+            key for spelling in (file, file.replace("\\", "/")) for key in _keys(spelling, folder or path.parent)
+        }:
             if subject_of.setdefault(key, subject) != subject:
                 raise WenError(
                     f"{shown(path)}: {shown(file)} has two subjects, {subject_of[key]} and {subject}; keep one"
                 )
-    by_name = {str(Path(file).absolute()) for file in files} - set(subject_of)
+    by_name = {_place(file) for file in files} - set(subject_of)
     names = Counter(Path(file).name for file in by_name)
     if several := [name for name in sorted(names) if names[name] > 1 and name in subject_of]:
         raise WenError(f"{shown(path)}: {shown(several[0])} is the name of {names[several[0]]} images; add the folder")
-    found = [subject_of.get(str(Path(file).absolute()), subject_of.get(Path(file).name, "")) for file in files]
+    found = [subject_of.get(_place(file), subject_of.get(_composed(Path(file).name), "")) for file in files]
     if missing := [file for file, subject in zip(files, found, strict=True) if not subject]:
         more = f" and {len(missing) - 1:,} more images" if len(missing) > 1 else ""
-        raise WenError(f"{shown(path)}: no subject for {shown(missing[0])}{more}; add the missing rows")
+        remedy = (
+            f"correct line {table.uneven[0]}, which has not {len(table.columns)} values as the header has"
+            if table.uneven
+            else "add the missing rows"
+        )
+        raise WenError(f"{shown(path)}: no subject for {shown(missing[0])}{more}; {remedy}")
     return found
 
 
+def _keys(file: str, folder: Path) -> set[str]:
+    """The places that a file of the table may denote; its name, if that is all that the table has."""
+    return {_place(file), _place(str(folder / file))} if Path(file).parent.name else {_composed(Path(file).name)}
+
+
+def _place(file: str) -> str:
+    return _composed(os.path.abspath(file))
+
+
+def _composed(name: str) -> str:
+    """A name as most programs write it; macOS takes letters and accents apart."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _listed(table: Table, path: Path) -> list[tuple[str, str]]:
-    names = [name.lower() for name in table.columns]
-    columns = [next((names.index(name) for name in known if name in names), -1) for known in (FILE, SUBJECT)]
-    if -1 in columns:
-        raise WenError(
-            f"{shown(path)}: columns {FILE[0]} and {SUBJECT[0]} are needed; found {shown(', '.join(names)[:200])}"
-        )
-    return [(row[columns[0]], row[columns[1]]) for _, row in table.rows]
+    columns = [found[0] for role in ("path", "subject") if (found := cell_table.candidates(table, role))]
+    if len(columns) < 2:
+        raise WenError(f"{shown(path)}: columns file and subject are needed; found {shown(table.named)}")
+    files, written = map(table.values, columns)
+    return list(zip(files, written, strict=True))
 
 
 def rows(cells: Iterable[tuple[str, Row]], threshold: float, classes: tuple[str, str], seed: int) -> list[Row]:

@@ -60,6 +60,8 @@ def is_bundle(folder: Path) -> bool:
 
 def _read(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
+    if folder.is_file():
+        raise WenError(f"{folder}: a file; name the folder of the bundle, after unpacking it if it is an archive")
     if not folder.is_dir():
         raise WenError(f"{folder}: no such folder; write a bundle with `wen export {folder}` in a study")
     try:

@@ -203,8 +203,9 @@ class Served:
             raise Refused("damaged")
         cells, name = _cells(content[0]), content[1].decode("utf-8", "replace").strip()
         if len(content) == 3:
+            files = [cell.file for cell in cells]
             table = Path(name)
-            names = subjects.in_table(csv_file.parsed(content[2], table), table, [cell.file for cell in cells])
+            names = subjects.in_table(csv_file.parsed(content[2], table), table, files, Path(_folder_of(files)))
         else:
             names = [name] * len(cells)
         pairs = ((person, cell.model_dump()) for person, cell in zip(names, cells, strict=True))
@@ -218,6 +219,12 @@ def _cells(content: bytes) -> list[Cell]:
         return CELLS.validate_json(content)
     except ValidationError:
         raise Refused("damaged") from None
+
+
+def _folder_of(files: list[str]) -> str:
+    """The folder that was dropped on the page, in which the table may give its paths; empty if there were several."""
+    folders = {file.rpartition("/")[0].partition("/")[0] for file in files}
+    return folders.pop() if len(folders) == 1 else ""
 
 
 async def _file(request: Request) -> Response:

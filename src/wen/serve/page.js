@@ -72,7 +72,8 @@ function takeTable(file) {
 }
 
 function take(found) {
-  const isImage = name => limits.endings.some(ending => name.toLowerCase().endsWith(ending));
+  const isHidden = name => /(^|\/)(\.|@eaDir\/|__MACOSX\/)/i.test(name);
+  const isImage = name => !isHidden(name) && limits.endings.some(ending => name.toLowerCase().endsWith(ending));
   const images = found.filter(({ name }) => isImage(name)).sort((a, b) => (a.name < b.name ? -1 : 1));
   const tables = found.filter(({ name }) => /^[^/]*\.csv$/i.test(name));
   if (tables.length === 1) takeTable(tables[0].file);
