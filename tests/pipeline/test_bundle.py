@@ -14,18 +14,21 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
+import scipy.special
+import torch
 from conftest import PROJECT
 from huggingface_hub import ModelCard
 from PIL import Image
 from starlette.testclient import TestClient
 from tiny_study import Study, finished_study
 
-from wen.bundle import card, export, manifest
+from wen.bundle import card, export, manifest, onnx_file
 from wen.bundle.read import opened
 from wen.classify import Request, run_bundle
 from wen.config.paths import Paths
 from wen.config.read import load
 from wen.data.images import central_square, decode
+from wen.ensemble import temperature, wen
 from wen.errors import WenError
 from wen.evaluation.metrics import MEASURES
 from wen.loading import choose
@@ -113,6 +116,28 @@ def test_torch_and_onnx_runtime_give_the_probabilities_of_the_bundle(
     np.testing.assert_allclose(probability, expected, atol=1e-4)
     assert members.shape == (len(cells), len(content["members"]))
     assert session.get_modelmeta().custom_metadata_map["study"] == content["study"]
+
+
+class Logits(torch.nn.Module):
+    """In place of a network: of an image of one level, a logit of each member from it."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        level = images.float().mean((1, 2, 3))[:, None]
+        return torch.where(level == 255, torch.nan, (level - 100) * torch.tensor([[1.0, -0.2]]))
+
+
+def test_onnx_runtime_gives_the_product_s_probabilities_of_extreme_logits_and_keeps_nan(tmp_path: Path) -> None:
+    weight, divisor, path = np.array([0.7, 0.3]), np.array([10.0, 1.0]), tmp_path / "classifier.onnx"
+    answering = onnx_file.Answering(Logits(), weight, divisor).eval()
+    onnx_file.write(answering, 4, {}, path)
+    images = np.stack([np.full((4, 4, 3), level, np.uint8) for level in (0, 50, 99, 150, 250, 255)])
+    probability, members = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(
+        None, {"images": images}
+    )
+    own = scipy.special.expit(Logits()(torch.from_numpy(images)).numpy().astype(np.float64))
+    np.testing.assert_allclose(members, own, atol=1e-6)
+    np.testing.assert_allclose(probability, wen.combine(weight, temperature.scale(own, divisor).T), atol=1e-6)
+    assert np.isnan(probability).tolist() == [False] * 5 + [True]
 
 
 def test_the_page_s_files_are_those_of_wen_classify(made: Path, cells: list[str], tmp_path: Path) -> None:
@@ -256,6 +281,7 @@ SPOILT = {
     "other JSON": (lambda bundle: (bundle / manifest.MANIFEST).write_text("[]"), "not the manifest of a bundle"),
     "no bundle": (lambda bundle: (bundle / manifest.MANIFEST).unlink(), "not a bundle, because it has no"),
     "nothing": (lambda bundle: shutil.rmtree(bundle), "no such folder"),
+    "an archive": (lambda bundle: (shutil.rmtree(bundle), bundle.touch()), "a file; name the folder of the bundle"),
 }  # fmt: skip
 
 

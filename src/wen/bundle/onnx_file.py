@@ -6,14 +6,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import logit
 from torch import nn
 
+from wen.ensemble.temperature import CLIP
 from wen.errors import WenError
 from wen.network.assembly import Assembly, example
 
 LARGEST = 1e-4
 """Largest difference from torch's probabilities that is accepted."""
 OPSET = 18
+HIGHEST_LOGIT = float(logit(1 - CLIP))
+"""Limit of the logits that a temperature divides, as in `wen.ensemble.temperature.scale`."""
 MISSING = (
     "onnx and onnxruntime, which wen export needs, are not installed here: pip install -c constraints.txt -e "
     "'.[export]'"
@@ -38,7 +42,8 @@ class Answering(nn.Module):
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         logits = self.assembly(images)
-        return (torch.sigmoid(logits / self.temperature) * self.weight).sum(1), torch.sigmoid(logits)
+        clipped = logits.clamp(-HIGHEST_LOGIT, HIGHEST_LOGIT)
+        return (torch.sigmoid(clipped / self.temperature) * self.weight).sum(1), torch.sigmoid(logits)
 
 
 def check_installed() -> None:
