@@ -1,6 +1,18 @@
 """File names made safe for a terminal: a name can hold any byte except ``/`` and NUL."""
 
 import os
+import unicodedata
+
+JOINERS = "\u200c\u200d"
+"""Zero-width non-joiner and joiner, which are letters' parts in Persian and Indic words."""
+
+
+def is_text(name: str) -> bool:
+    """Whether a name consists of letters, signs and blanks of any script.
+
+    Control characters, marks of direction, line ends and bytes that are not UTF-8 are no text.
+    """
+    return all(one.isprintable() or one in JOINERS or unicodedata.category(one) == "Zs" for one in name)
 
 
 def shown(name: str | os.PathLike[str]) -> str:

@@ -80,6 +80,10 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "symbolic link": (with_member("link.bmp", b"/etc/passwd", stat.S_IFLNK | 0o777), "unsafe path 'link.bmp'"),
     "device": (with_member("device.bmp", b"", stat.S_IFCHR | 0o666), "unsafe path 'device.bmp'"),
     "the same member twice": (with_member("C-NMC_test_prelim_phase_data/1.bmp"), "1.bmp' 2 times"),
+    "the same member twice, one by another path": (
+        with_member("./C-NMC_test_prelim_phase_data//1.bmp"),
+        "1.bmp' 2 times",
+    ),
     "a file where a folder is": (with_member("C-NMC_training_data"), "C-NMC_training_data"),
     "a name too long": (with_member("a" * 300 + ".bmp"), "cannot be unpacked"),
     "a bomb that calls itself small": (small_bomb, "nor a complete zip"),

@@ -3,6 +3,7 @@
 import shutil
 import unicodedata
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -277,6 +278,7 @@ REFUSED = {
     "a class twice": (("a", "b"), About(classes=("a", "A")), "--classes: a is named twice"),
     "no table": (("blast", "normal"), About(table=Path("cells.csv")), "cells.csv: no such table"),
     "a spreadsheet": (("blast", "normal"), About(table=Path("cells.xlsx")), "cells.xlsx: a spreadsheet; save"),
+    "JSON": (("blast", "normal"), About(table=Path("coco.json")), "coco.json: not a CSV; write its images, labels and"),
     "no pattern": (("blast", "normal"), About(subject="P(("), "dataset.subject: P(( is not a valid regular expression"),
 }  # fmt: skip
 
@@ -476,3 +478,116 @@ def test_too_few_images_to_divide_are_refused_before_anything_changes(tmp_path: 
         study(project, data)
     assert "split.unit" not in str(caught.value)
     assert not project.params.exists()
+
+
+def test_two_of_three_labels_of_a_table_are_taken_if_they_are_named(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "lab", ("a", "b", "c"))
+    labels = {"a": "ALL", "b": "AML", "c": "healthy"}
+    rows = [f"{path.name},{labels[path.parent.name]}\n" for path in sorted(data.rglob("*.*"))]
+    about = table(data, "".join(["file,label\n", *rows]))
+    with pytest.raises(WenError, match=r"3 classes: ALL \(18\), AML \(18\), healthy \(18\)\. A study compares two"):
+        study(project, data, about)
+    study(project, data, replace(about, classes=("healthy", "ALL")))
+    prepare.run(load(project.params), project)
+    found = read_json(project.dataset_metrics)
+    assert found["images"] == 36
+    assert found["not_read"]["images of other classes than healthy and ALL"]["count"] == 18
+
+
+def test_folders_of_hospitals_named_like_a_class_are_not_taken_for_it(tmp_path: Path, project: Paths) -> None:
+    for place in ("Cancer Centre", "City"):
+        lab(tmp_path / "one" / place, cells=9)
+    with pytest.raises(WenError, match="Cancer Centre and City, or blast and normal, could be the classes") as refused:
+        study(project, tmp_path / "one")
+    assert "CLASSES=" in str(refused.value)
+    study(project, tmp_path / "one", About(classes=("normal", "blast")))
+    prepare.run(load(project.params), project)
+    assert read_json(project.dataset_metrics)["positive"] == 18
+
+
+def test_masks_beside_the_cells_give_a_warning(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = lab(tmp_path / "lab")
+    study(project, data)
+    assert "masks" not in (output := capsys.readouterr().err)
+    assert "except for the ending" not in output
+    cell(data / "blast/masks/1.png", 1000)
+    cell(data / "blast/b0_mask.png", 1001)
+    cell(data / "normal/n0.tif", 1002)
+    study(project, data)
+    output = capsys.readouterr().err
+    assert "images named like masks (2): blast/b0_mask.png, blast/masks/1.png; move away those that show no" in output
+    assert "images of the same names except for the ending (2): normal/n0.png, normal/n0.tif; move away" in output
+
+
+def test_numbers_of_people_that_a_spreadsheet_rounded_give_a_warning(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = lab(tmp_path / "lab")
+    for person, warned in (("123000000000", False), ("1.23E+11", True), ("1.5E+01", False), ("1E5", False)):
+        study(project, data, table(data, listed(person)))
+        assert (f"{person} is a rounded number, so different people may" in capsys.readouterr().err) is warned
+
+
+def test_columns_of_a_table_that_could_name_the_people_are_listed(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = lab(tmp_path / "lab")
+    study(project, data, table(data, listed().replace("subject", "Paciente")))
+    output = capsys.readouterr().out
+    assert "cells.csv: no column names the subject; if one of these does, rename it to subject: Paciente\n" in output
+    assert "names the label" not in output
+
+
+@pytest.mark.parametrize("name", ["m\u0131na\u00a0r", "细胞\u3000一", "\u06af\u0644\u200c\u0647\u0627"])
+def test_blanks_and_joiners_of_other_scripts_may_be_in_names(tmp_path: Path, project: Paths, name: str) -> None:
+    study(project, lab(tmp_path / name, (f"blast {name}", "normal")))
+    dataset = load(project.params).dataset
+    assert (dataset.name, dataset.classes) == (unicodedata.normalize("NFC", name), ["normal", f"blast {name}"])
+    prepare.run(load(project.params), project)
+    assert len(read_index(project)) == 36
+
+
+@pytest.mark.parametrize("name", ["cells.xlsx", "annotations.json", "cells.txt"])
+def test_a_document_in_place_of_the_images_is_refused(tmp_path: Path, project: Paths, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:  # as a spreadsheet is
+        archive.writestr("xl/workbook.xml", "")
+    with pytest.raises(WenError, match="one file; name the folder or zip that contains the images"):
+        study(project, tmp_path / name)
+
+
+def test_folders_of_folds_alone_do_not_make_a_data_set_c_nmc(tmp_path: Path, project: Paths) -> None:
+    data = tmp_path / "lab"
+    for fold in range(3):
+        lab(data / f"fold_{fold}", cells=6)
+    study(project, data)
+    dataset = load(project.params).dataset
+    assert (dataset.source, dataset.classes) == ("folder", ["normal", "blast"])
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp"])
+def test_images_named_like_c_nmc_s_in_other_folders_are_refused_with_how_to_study_them(
+    tmp_path: Path, project: Paths, ending: str
+) -> None:
+    for k in range(18):
+        cell(tmp_path / f"lab/all/UID_{k}_1_1_all.{ending}", k)
+        cell(tmp_path / f"lab/hem/UID_H{k}_1_1_hem.{ending}", 100 + k)
+    with pytest.raises(WenError, match=r"CLASSES='hem all' SUBJECT='UID_\(H\?\[0-9\]\+\)_'"):
+        study(project, tmp_path / "lab")
+    study(project, tmp_path / "lab", About(classes=("hem", "all"), subject="UID_(H?[0-9]+)_"))
+    prepare.run(load(project.params), project)
+    index = read_index(project)
+    assert (index.subject.nunique(), index.label.sum()) == (36, 18)
+
+
+def test_people_of_the_same_number_in_two_hospitals_give_a_warning(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = lab(tmp_path / "lab")
+    head, *rows = listed().splitlines()
+    for hospitals, warned in (("AB", True), ("A", False)):
+        lines = [f"{head},Hospital", *(f"{row},{hospitals[k // 18 % len(hospitals)]}" for k, row in enumerate(rows))]
+        study(project, data, table(data, "\n".join(lines) + "\n"))
+        text = "the same subject with several values of Hospital, counted as one person (18): P0, P1, P2 and 15 more"
+        assert (text in capsys.readouterr().err) is warned

@@ -102,6 +102,25 @@ def test_the_level_of_folders_that_names_the_classes_is_found(names: tuple[str, 
     assert class_folders.found_classes(names) == classes
 
 
+TWO_LEVELS = ("Cancer Centre/blast/1.png", "Cancer Centre/normal/2.png", "City/blast/3.png", "City/normal/4.png")
+
+
+def test_two_levels_of_folders_that_could_be_the_classes_are_refused_unless_these_are_named() -> None:
+    with pytest.raises(WenError, match=r"^the folders Cancer Centre and City, or blast and normal, could be the"):
+        class_folders.found_classes(TWO_LEVELS)
+    for wanted in (("normal", "blast"), ("Normal",)):
+        assert class_folders.found_classes(TWO_LEVELS, wanted) == {"blast": 2, "normal": 2}
+    same = ("malignant/blast/1.png", "malignant/blast/2.png", "benign/normal/3.png")
+    assert class_folders.found_classes(same) == {"benign": 1, "malignant": 2}
+
+
+def test_a_folder_of_unknown_people_is_no_person(tmp_path: Path) -> None:
+    listing = class_folders.read(put(tmp_path, "blast/unknown/1.png", "normal/P7/2.png"), CLASSES, r"/(\w+)/")
+    assert listing.problems == [
+        "blast/unknown/1.png: dataset.subject, /(\\w+)/, finds 'unknown' in its path, which names no person"
+    ]
+
+
 def test_all_idb2_is_read_by_its_names(tmp_path: Path) -> None:
     names = [f"Im{k:03d}_{int(k <= 130)}.tif" for k in range(1, 261)]
     listing = class_folders.read(put(tmp_path, *names), ("healthy", "blast"), None)
@@ -156,6 +175,8 @@ EXPECTED = {"blast/1.png": (1, "7"), "blast/2.TIF": (1, "7"), "normal/3.jpeg": (
         .replace(",", ";")
         .replace(".0", ",0"),
         ROWS.replace(",007\n", ",1000\n").replace(",7\n", ",1.0E+03\n"),
+        '"File\nname";Label;Patient;"a, b, c, d"\n'
+        + "".join(f"{row.replace(',', ';')};x\n" for row in ROWS.splitlines()[1:]),
         "patient,note,label,file\n"
         + "".join(f"{row.split(',')[2]},x,{row.split(',')[1]},{row.split(',')[0]}\n" for row in ROWS.splitlines()[1:]),
     ],
@@ -288,12 +309,12 @@ PROBLEMS = {
                        "9 files or rows: listed in cells.csv, but no such image exists: 10.png (line 6), 11.png ("),
     "a doubled row": (ROWS + "1.png,blast,7\n", "1.png (line 6): has a second row in cells.csv"),
     "two labels": (ROWS + "1.png,normal,7\n", "1.png (line 6): has a second label in cells.csv"),
-    "an unknown label": (ROWS.replace("1.png,blast", "1.png,Pre-B"), "blast/1.png: label 'Pre-B' in cells.csv; the"),
-    "a label of minus one": (ROWS.replace("1.png,blast", "1.png,-1"), "blast/1.png: label '-1' in cells.csv; the"),
     "no label": (ROWS.replace("1.png,blast", "1.png,"), "blast/1.png: no label in cells.csv"),
     "no subject": (ROWS.replace("UID_8", ""), "normal/4.BMP (line 5): no subject in cells.csv; fill in the column"),
     "no name": (ROWS + ",blast,7\n", "line 6: no image name in cells.csv"),
     "a value more": (ROWS + "1.png,blast,7,8\n", "line 6: the number of values differs from the 3 columns"),
+    "a quotation mark too many": (ROWS.replace("3.jpeg,", '"3.jpeg,') + '"5.png",blast,9\n',
+                                  "line 6: a line end inside a value in cells.csv; is a quotation mark missing?"),
 }  # fmt: skip
 
 
@@ -309,7 +330,8 @@ def test_each_problem_of_a_table_is_one_line(tmp_path: Path, name: str) -> None:
     ("text", "reason"),
     [("", "empty"), ("a,b\n1,2\n", "no column names the images"), ("file,file\n1,2\n", "columns are named file"),
      (bytes(100), "nothing but zeros"), ("x" * 10**5, "no column names the images"),
-     (ROWS.replace("UID_8", "UID\0_8"), "a NUL byte in line 5")],
+     (ROWS.replace("UID_8", "UID\0_8"), "a NUL byte in line 5"),
+     (ROWS.replace(",007", ',"007'), "the quotation mark in line 3 is never closed")],
 )  # fmt: skip
 def test_a_file_that_is_not_a_table_is_refused_in_one_sentence(tmp_path: Path, text: str | bytes, reason: str) -> None:
     with pytest.raises(WenError, match=reason) as refused:
@@ -342,6 +364,20 @@ def test_the_positive_class_is_recognised_by_its_name_or_must_be_given(
 ) -> None:
     assert positive_of(names) == positive
     assert positive_of(names[::-1]) == positive_of(names)
+
+
+def test_plus_and_minus_are_classes_and_an_empty_label_is_neither() -> None:
+    classes = ["-", "+"]
+    assert [label_of(text, classes) for text in ("-", "+", "", " ")] == [0, 1, None, None]
+
+
+@pytest.mark.parametrize("label", ["Pre-B", "-1"])
+def test_images_with_another_label_are_counted_and_not_read(tmp_path: Path, label: str) -> None:
+    table(put(tmp_path, *LAB), ROWS.replace("1.png,blast", f"1.png,{label}"))
+    listing = cell_table.read(tmp_path, tmp_path / "cells.csv", CLASSES, None)
+    assert not listing.problems
+    assert len(listing.cells) == 3
+    assert listing.left_out == [f"not read: images of other classes than normal and blast (1): blast/1.png ({label})"]
 
 
 def test_zero_and_one_are_indices_unless_a_class_has_that_name() -> None:

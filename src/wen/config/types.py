@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from wen.errors import Message
+from wen.names import is_text
 
 NOT_IN_RUN_CACHE = ("size", "nfiles")
 """Keys that DVC leaves out of a run's identity, wherever they are inside a parameter."""
@@ -40,7 +41,7 @@ def _scalar(value: Any) -> Any:
 
 
 def _visible(value: str) -> str:
-    if not value.strip() or not value.isprintable():
+    if not value.strip() or not is_text(value):
         raise ValueError(f"must be a name in one line, found {brief(value)}")
     return value
 

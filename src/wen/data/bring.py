@@ -3,6 +3,7 @@
 import itertools
 import lzma
 import os
+import posixpath
 import re
 import shutil
 import stat
@@ -21,7 +22,7 @@ from wen.bar import track
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.read import parse
-from wen.data.folder import ARCHIVE, IMAGE, files, some
+from wen.data.folder import ARCHIVE, DOCUMENT, IMAGE, files, some
 from wen.data.prepare import search, survey
 from wen.data.readers import cnmc
 from wen.data.recognise import About, recognised
@@ -69,7 +70,8 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
         about, data = about.with_table(data), data.parent
     if data.is_dir() and paths.root.resolve().is_relative_to(data.resolve()):
         raise WenError(f"{data}: contains this study; name the folder that holds the images alone")
-    of_cnmc = replace(about, name=None) == About() and cnmc.is_layout(_names(data))
+    names = _names(data)
+    of_cnmc = replace(about, name=None) == About() and cnmc.is_layout(names)
     if of_cnmc and about.name:
         raise WenError(f"--name {about.name}: not used for C-NMC, or images named and filed like C-NMC; leave it out")
     target = paths.raw / ("cnmc" if of_cnmc else "cells")
@@ -81,19 +83,16 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
             params = parse(content, paths.profiles / f"{profile}.yaml")
             summary = _checked(folder, paths.root, params, profile)
         except WenError as error:
-            raise WenError(_with_user_paths(str(error), folder, data, paths)) from None
+            message = _with_user_paths(str(error), folder, data, paths)
+            remedy = f"\n{cnmc.OTHERWISE}" if of_cnmc and not cnmc.has_folders(names) else ""
+            raise WenError(message + remedy) from None
     if before and before != _sizes(target):
         place = target.relative_to(paths.root)
         print(
             f"{place}: {len(before):,} files of the previous study were replaced; to return to it, run `wen study` "
             "with its data again"
         )
-    if _is_edited(paths) and paths.params.read_bytes() != content:
-        old = _old_name(paths.params)
-        paths.params.replace(old)
-        print(f"the previous params.yaml was kept as {old.name}")
-    with atomic(paths.params) as partial:
-        partial.write_bytes(content)
+    _write_params(content, paths)
     dataset, subjects = params.dataset, summary["subjects"]
     print(
         f"{target.relative_to(paths.root)}: {summary['images']:,} images ({summary['positive']:,} {dataset.positive}, "
@@ -101,6 +100,16 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
         f"{'unknown' if subjects is None else subjects} subjects; {_copies(summary['copies'])}\n"
         f"params.yaml: profile {profile}. Start the study with: dvc repro"
     )
+
+
+def _write_params(content: bytes, paths: Paths) -> None:
+    """Write params.yaml, and keep the previous one if the user edited it."""
+    if _is_edited(paths) and paths.params.read_bytes() != content:
+        old = _old_name(paths.params)
+        paths.params.replace(old)
+        print(f"the previous params.yaml was kept as {old.name}")
+    with atomic(paths.params) as partial:
+        partial.write_bytes(content)
 
 
 def _sizes(folder: Path) -> dict[Path, int]:
@@ -199,7 +208,7 @@ def _bring(source: Path, target: Path) -> None:
     if source.is_dir():
         _link(source, target)
     elif source.is_file():
-        if IMAGE.fullmatch(source.suffix):
+        if IMAGE.fullmatch(source.suffix) or DOCUMENT.fullmatch(source.suffix):
             raise WenError(f"{source}: one file; name the folder or zip that contains the images")
         if ARCHIVE.fullmatch(source.suffix) and not zipfile.is_zipfile(source) and source.suffix.lower() != ".zip":
             raise WenError(f"{source}: an archive other than a zip; unpack it and name the folder")
@@ -264,7 +273,8 @@ def _decode_names(members: Sequence[zipfile.ZipInfo], source: Path) -> None:
                 name = name.encode("cp437").decode("utf-8")
             except UnicodeError:
                 unsure.append(name)
-        member.filename = name.replace("\\", "/")
+        name = name.replace("\\", "/")
+        member.filename = name if name.endswith("/") else posixpath.normpath(name)
     if unsure:
         print(
             f"warning: {source}: names in an unknown encoding, perhaps read wrongly ({len(unsure):,}): {some(unsure)}; "

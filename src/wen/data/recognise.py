@@ -1,8 +1,11 @@
 """What a laboratory's images are: their classes, which of the two is the positive one, and their subjects."""
 
+import re
 import shlex
 import shutil
+import sys
 import unicodedata
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +20,17 @@ from wen.data.readers import cell_table, class_folders, csv_file, images_in
 from wen.data.readers.labels import label_of, normal, positive_of
 from wen.data.readers.listing import Listing
 from wen.errors import WenError
-from wen.names import shown
+from wen.names import is_text, shown
 
 NEAR_MOST = 30_000
 """Images among which near-copies are searched for unasked: all pairs of 12,528 take minutes, of 100,000 hours."""
+
+MASK = re.compile(
+    r"(?<![^\W_])(masks?|gt|ground[\W_]*truths?|annotations?|overlays?|contours?)(?![^\W_])", re.IGNORECASE
+)
+"""In the path of an image, a word that says that it was drawn."""
+PLACES = ("hospital", "site", "centre", "center", "clinic", "institution", "laboratory", "rumah sakit")
+"""Names of columns of places that may each number their patients from 1."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,8 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
     of_all_idb2 = not table and class_folders.is_all_idb2(names)
     classes = _classes(found, about, ("healthy", "blast") if of_all_idb2 else ("negative", "positive"))
     classes = [unicodedata.normalize("NFC", name) for name in classes]  # macOS takes letters and accents apart
-    name = about.name or shown(data.resolve().name if data.is_dir() else data.stem).strip() or "cells"
+    folder_name = data.resolve().name if data.is_dir() else data.stem
+    name = about.name or (folder_name if is_text(folder_name) else shown(folder_name)).strip() or "cells"
     values: dict[str, Any] = {
         "dataset.source": "table" if table else "folder",
         "dataset.name": unicodedata.normalize("NFC", name),
@@ -88,6 +99,7 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
         _name_columns(folder, table, about)
     else:
         _name_tables(folder, names)
+        _warn_of_masks(names)
     return text.encode()
 
 
@@ -103,9 +115,10 @@ def _images(folder: Path) -> list[str]:
 
 def _labels(folder: Path, table: str | None, names: list[str], about: About) -> Mapping[str, int]:
     """Labels and their numbers of images, from the table or from the folders that the images are in."""
+    wanted = about.classes or ((about.positive,) if about.positive else ())
     if not table:
-        return class_folders.found_classes(names)
-    found = cell_table.found_classes(folder / table, names)
+        return class_folders.found_classes(names, wanted)
+    found = cell_table.found_classes(folder / table, names, wanted)
     if not found:
         raise WenError(
             f"{about.table}: has no column label, nor are the images in folders of their classes; its columns are "
@@ -133,7 +146,8 @@ def _has_subjects(text: str, folder: Path, profile: str) -> bool:
     if params.split.unit == "subject":
         raise WenError(
             f"--profile {profile} splits by subject, and these data do not name the subjects; provide a table with "
-            "a column subject (make study DATA=... TABLE=cells.csv), or choose another profile"
+            "a column subject (make study DATA=... TABLE=cells.csv) or a pattern that finds the person in the path "
+            "(SUBJECT=REGEX), or choose another profile"
         )
     return False
 
@@ -144,6 +158,8 @@ def _bring_table(table: Path | None, data: Path, folder: Path) -> str | None:
         return None
     if table.suffix.lower() in (".xlsx", ".xls", ".ods"):
         raise WenError(f"{table}: a spreadsheet; save it as CSV and name that file")
+    if table.suffix.lower() in (".json", ".jsonl", ".xml", ".parquet"):
+        raise WenError(f"{table}: not a CSV; write its images, labels and subjects to a CSV and name that file")
     if table.is_file() and data.is_dir() and table.resolve().is_relative_to(data.resolve()):
         return table.resolve().relative_to(data.resolve()).as_posix()
     if table.is_file():
@@ -222,6 +238,7 @@ def _name_columns(folder: Path, table: str, about: About) -> None:
             f"{table}: read as Windows-1252, because it is not UTF-8{f': {some(names)}' if names else ''}. If a name "
             "is wrong, save the table as CSV UTF-8"
         )
+    _say_what_is_doubtful(table, content, columns, about)
     for role in columns:
         used, *others = [(column, _values(content, column)) for column in cell_table.candidates(content, role)]
         if others and role != "path":
@@ -230,6 +247,40 @@ def _name_columns(folder: Path, table: str, about: About) -> None:
                 f"{table}: its column {used[0]} has {used[1]:,} different values; other columns that could hold the "
                 f"{role} are not used: {listed}"
             )
+
+
+def _say_what_is_doubtful(table: str, content: csv_file.Table, columns: Mapping[str, str], about: About) -> None:
+    """Name roles that no column has, and ids that may be those of several people."""
+    unused = [column for column in content.columns if column and column not in columns.values()]
+    for role in ("label", "subject"):
+        if role not in columns and unused and not (role == "subject" and about.subject):
+            print(f"{table}: no column names the {role}; if one of these does, rename it to {role}: {some(unused)}")
+    if "subject" not in columns:
+        return
+    people = content.values(columns["subject"])
+    for place in [column for column in content.columns if normal(column) in PLACES][:1]:
+        seen: dict[str, set[str]] = defaultdict(set)
+        for person, value in zip(people, content.values(place), strict=True):
+            seen[person].add(normal(value))
+        if several := [person for person in seen if person and len(seen[person]) > 1]:
+            print(
+                f"warning: {table}: the same {columns['subject']} with several values of {place}, counted as one "
+                f"person ({len(several):,}): {some(several)}; if they are different people, write the {place} into "
+                "their ids",
+                file=sys.stderr,
+            )
+    if rounded := [person for person in people if _is_rounded(person)]:
+        print(
+            f"warning: {table}: {rounded[0]} is a rounded number, so different people may be written alike; show all "
+            "its digits in the spreadsheet, and save the table again",
+            file=sys.stderr,
+        )
+
+
+def _is_rounded(text: str) -> bool:
+    """Whether a spreadsheet wrote a number with fewer digits than it has, such as 1.23E+11."""
+    found = re.fullmatch(r"[0-9](?:[.,]([0-9]+))?E\+([0-9]+)", text, re.IGNORECASE)
+    return found is not None and len(found[1] or "") < int(found[2])
 
 
 def _values(content: csv_file.Table, column: str) -> int:
@@ -248,3 +299,19 @@ def _name_tables(folder: Path, names: Sequence[str]) -> None:
         if any(Path(row.path.replace("\\", "/")).name.casefold() in known for row in rows):
             name, used = path.relative_to(folder), ", ".join(columns.values())
             print(f"{name} lists images ({used}) but is not used; to use it, set TABLE={shlex.quote(str(name))}")
+
+
+def _warn_of_masks(names: Sequence[str]) -> None:
+    """Name images that may be drawings of other images, which would be studied as cells."""
+    by_stem = defaultdict(list)
+    for name in names:
+        by_stem[name.rpartition(".")[0]].append(name)
+    masks = [name for name in names if MASK.search(name)]
+    twins = [name for alike in by_stem.values() if len(alike) > 1 for name in alike]
+    for found, what in ((masks, "named like masks"), (twins, "of the same names except for the ending")):
+        if found:
+            print(
+                f"warning: images {what} ({len(found):,}): {some(found)}; move away those that show no "
+                "cell, because they would be studied as cells",
+                file=sys.stderr,
+            )

@@ -60,30 +60,26 @@ def read(root: Path, table: Path, classes: Sequence[str], subject: str | None) -
     rows, columns = rows_of(table, problems)
     named = _named(rows, list(found.images), table, problems)
     if "label" in columns:
-        label = _labels(named, classes, table, problems)
+        label, other = _labels(named, classes, table, problems)
         content = csv_file.read(table)
         other_labels.compare(content, columns["label"], candidates(content, "label")[1:], classes, problems)
         _refuse_contradictions(named, label, classes, table, problems)
     else:
-        label, outside = class_folders.classify(named, classes, problems)
-        for _, name in outside:
-            problems.add(
-                f"{table.name} has no column of labels, and the image is not in a folder named after a class", name
-            )
-    written = {name: row.subject for name, row in named.items()}
+        label, other = class_folders.classify(named, classes, problems)
+    written = {name: named[name].subject for name in label}
     if "subject" not in columns:
-        written = class_folders.subjects(named, subject, problems)
+        written = class_folders.subjects(label, subject, problems)
     elif empty := [name for name, text in written.items() if not text]:
         for name in empty:
             place = f"{name} (line {named[name].line})"
             problems.add(f"no subject in {table.name}; fill in the column {columns['subject']} or remove it", place)
     person = people.unite(written)
     cells = [Cell(name, found.images[name], label[name], person[name], SOURCE) for name in sorted(label)]
-    unnamed = [(f"images not listed in {table.name}", name) for name in found.images if name not in named]
+    other += [(f"images not listed in {table.name}", name) for name in found.images if name not in named]
     return Listing(
         cells=cells,
         problems=found.unlisted + problems.lines(),
-        not_read=folder.tally(found.not_read + (unnamed if not problems else [])),
+        not_read=folder.tally(found.not_read + (other if not problems else [])),
         people=people.summary(cells, written),
         formats=images_in.FORMATS,
     )
@@ -112,8 +108,14 @@ def rows_of(table: Path, problems: Problems) -> tuple[list[Row], dict[str, str]]
     places = [content.columns.index(columns[role]) if role in columns else None for role in COLUMNS]
     if not content.rows and not content.uneven:
         raise WenError(f"{table}: a header and no rows; write a row for each image")
-    rows = [Row(line, *("" if k is None else row[k] for k in places)) for line, row in content.rows]
-    return [replace(row, subject="") if people.is_unknown(row.subject) else row for row in rows], columns
+    rows = []
+    for line, values in content.rows:
+        row = Row(line, *("" if k is None else values[k] for k in places))
+        if "\n" in row.path + row.label + row.subject:
+            problems.add(f"a line end inside a value in {table.name}; is a quotation mark missing?", f"line {line}")
+        else:
+            rows.append(replace(row, subject="") if people.is_unknown(row.subject) else row)
+    return rows, columns
 
 
 def candidates(content: csv_file.Table, role: str) -> list[str]:
@@ -147,16 +149,20 @@ def _named(rows: Sequence[Row], images: Sequence[str], table: Path, problems: Pr
     return named
 
 
-def _labels(named: dict[str, Row], classes: Sequence[str], table: Path, problems: Problems) -> dict[str, int]:
-    labels = {}
+def _labels(
+    named: dict[str, Row], classes: Sequence[str], table: Path, problems: Problems
+) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """The label of each image, and the images of other classes, as `wen.data.readers.class_folders.classify`."""
+    labels, other = {}, []
     for name, row in named.items():
         label = label_of(row.label, classes)
-        if label is None:
-            found = f"label {row.label!r}" if row.label else "no label"
-            problems.add(f"{found} in {table.name}; the classes are {' and '.join(classes)}", name)
-        else:
+        if label is not None:
             labels[name] = label
-    return labels
+        elif row.label:
+            other.append((f"images of other classes than {' and '.join(classes)}", f"{name} ({row.label})"))
+        else:
+            problems.add(f"no label in {table.name}; the classes are {' and '.join(classes)}", name)
+    return labels, other
 
 
 def _refuse_contradictions(
@@ -239,14 +245,14 @@ def _short(number: str) -> str:
     return re.sub(r"^0+(?=[0-9])", "", number)
 
 
-def found_classes(table: Path, images: Sequence[str]) -> dict[str, int]:
+def found_classes(table: Path, images: Sequence[str], wanted: Sequence[str]) -> dict[str, int]:
     """Count the rows of each label of a table; those of each class folder if it has no labels.
 
     Names that mean the same, as Blast and blast, or 1 and 1.0, are counted together.
     """
     rows, columns = rows_of(table, Problems())
     if "label" not in columns:
-        return class_folders.found_classes(images)
+        return class_folders.found_classes(images, wanted)
     counts: dict[str, int] = defaultdict(int)
     first: dict[str, str] = {}
     for row in rows:

@@ -5,7 +5,7 @@ ALL-IDB2 has no such folders: its images are named like Im001_1.tif, 1 for a bla
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from wen.data import folder, people
@@ -14,6 +14,7 @@ from wen.data.problems import Problems
 from wen.data.readers import images_in
 from wen.data.readers.labels import label_of, normal, positive_of
 from wen.data.readers.listing import Listing
+from wen.errors import WenError
 
 SOURCE = "cells"
 _ALL_IDB2 = re.compile(r"Im[0-9]+_(?P<label>[01])", re.IGNORECASE | re.ASCII)
@@ -101,33 +102,58 @@ def subjects(names: Iterable[str], pattern: str | None, problems: Problems) -> d
     if pattern:
         for name in written:
             match = re.search(pattern, name)
-            written[name] = match[1] if match and match[1] else ""
-            if not written[name]:
+            found = match[1] if match and match[1] else ""
+            if not found:
                 problems.add(f"its path does not match dataset.subject, {pattern}", name)
+            elif people.is_unknown(found):
+                problems.add(f"dataset.subject, {pattern}, finds {found!r} in its path, which names no person", name)
+            written[name] = found
     return written
 
 
-def found_classes(names: Sequence[str]) -> dict[str, int]:
+def found_classes(names: Sequence[str], wanted: Sequence[str] = ()) -> dict[str, int]:
     """Count the images of each class folder, in the level of the folder tree that separates the classes.
 
-    This is the first level with two folders, one of which is named like a positive class, in words rather than as 1;
-    else the first level with two folders; else the first with several. Levels of folders like train and test are
-    skipped. Empty if there is none.
+    This is the first level with folders of the ``wanted`` names, if any are given; else the level with two folders, one
+    of which is named like a positive class, in words rather than as 1; else the first level with two folders; else the
+    first with several. Levels of folders like train and test are skipped. Empty if there is none.
+
+    Raises
+    ------
+    WenError
+        If two levels have such names and divide the images differently.
     """
     if is_all_idb2(names):
         values = Counter(_all_idb2(name) for name in names)
         return {value: values[value] for value in sorted(values)}
     parts = [PurePosixPath(name).parts[:-1] for name in names]
-    levels = [
-        Counter(found[depth] for found in parts if len(found) > depth)
+    levels = {
+        depth: _merged(Counter(found[depth] for found in parts if len(found) > depth))
         for depth in range(max(map(len, parts), default=0))
-    ]
-    levels = [_merged(level) for level in levels if not all(_PART.fullmatch(normal(name)) for name in level)]
-    levels = [level for level in levels if len(level) > 1] or levels[:1]
-    two = [level for level in levels if len(level) == 2]
-    named = [level for level in two if positive_of(level)]
-    in_words = [level for level in named if set(map(normal, level)) != {"0", "1"}]
-    return dict((in_words or named or two or levels or [Counter()])[0])
+    }
+    parted = {depth for depth, level in levels.items() if all(_PART.fullmatch(normal(name)) for name in level)}
+    levels = {depth: level for depth, level in levels.items() if depth not in parted}
+    levels = {depth: level for depth, level in levels.items() if len(level) > 1} or dict(list(levels.items())[:1])
+    for level in levels.values():
+        if wanted and set(map(normal, wanted)) <= set(map(normal, level)):
+            return dict(level)
+    two = {depth: level for depth, level in levels.items() if len(level) == 2}
+    named = {depth: level for depth, level in two.items() if positive_of(level)}
+    in_words = {depth: level for depth, level in named.items() if set(map(normal, level)) != {"0", "1"}}
+    if len(in_words) > 1:
+        _refuse_different(in_words, parts)
+    return dict(next(iter((in_words or named or two or levels).values()), {}))
+
+
+def _refuse_different(levels: Mapping[int, Iterable[str]], parts: Iterable[tuple[str, ...]]) -> None:
+    """Reject two levels of folders that divide the images differently."""
+    one, other = list(levels)[:2]
+    if len({(normal(found[one]), normal(found[other])) for found in parts if len(found) > other}) > 2:
+        first, second = (" and ".join(levels[depth]) for depth in (one, other))
+        raise WenError(
+            f"the folders {first}, or {second}, could be the classes; name the negative and the positive one (make "
+            "study ... CLASSES='NEGATIVE POSITIVE'; wen study ... --classes NEGATIVE POSITIVE)"
+        )
 
 
 def is_all_idb2(names: Sequence[str]) -> bool:

@@ -19,7 +19,8 @@ from wen.data.problems import Problems
 from wen.data.readers import csv_file
 from wen.data.readers.labels import label_of
 from wen.data.readers.listing import Listing
-from wen.errors import WenError
+from wen.errors import Message, WenError
+from wen.names import is_text
 
 PRELIMINARY = "C-NMC_test_prelim_phase_data"
 LABELS_CSV = "C-NMC_test_prelim_phase_data_labels.csv"
@@ -35,18 +36,35 @@ PARTS = {"fold_0": 3527, "fold_1": 3581, "fold_2": 3553, "preliminary": 1867}
 
 _NAME = re.compile(r"UID_(?P<subject>H?[0-9]+)_[0-9]+_[0-9]+_(?P<cls>all|hem)", re.IGNORECASE | re.ASCII)
 _NUMBERED = re.compile(r"[0-9]+\.bmp")
-_FOLDER = re.compile(rf"fold_[012]|{PRELIMINARY}|{FINAL}", re.IGNORECASE)
+TEST_SETS = {name.lower() for name in (PRELIMINARY, LABELS_CSV, FINAL)}
+"""Names that no other data set has, where folders fold_0 to fold_2 are common."""
 CLASSES = ("HEM", "ALL")
+OTHERWISE: Message = (
+    "C-NMC 2019 has its images in folders fold_0 to fold_2. To study images that are only named like C-NMC's, with "
+    "their folders hem and all as classes: make study ... CLASSES='hem all' SUBJECT='UID_(H?[0-9]+)_' (wen study ... "
+    "--classes hem all --subject 'UID_(H?[0-9]+)_')"
+)
 
 
 def is_layout(names: Iterable[Path]) -> bool:
-    """Whether files are C-NMC's, or named and filed as its are, by their paths in a folder or zip."""
+    """Whether files are C-NMC's, or named and filed as its are, by their paths in a folder or zip.
+
+    Other data sets, too, have folders fold_0 to fold_2 for a cross-validation.
+    """
     names = [name for name in names if not is_litter(name)]
     images = [name for name in names if IMAGE.fullmatch(name.suffix)]
     named = sum(_NAME.fullmatch(name.stem) is not None for name in images)
-    return 2 * named > len(images) or any(
-        _FOLDER.fullmatch(part) or part.lower() == LABELS_CSV.lower() for name in names for part in name.parts
-    )
+    return 2 * named > len(images) or not TEST_SETS.isdisjoint(_parts(names)) or (named > 0 and has_folders(names))
+
+
+def has_folders(names: Iterable[Path]) -> bool:
+    """Whether one of C-NMC's folders, or its table of labels, is in the paths of files."""
+    parts = _parts(names)
+    return not TEST_SETS.isdisjoint(parts) or any(re.fullmatch(r"fold_[012]", part) for part in parts)
+
+
+def _parts(names: Iterable[Path]) -> set[str]:
+    return {part.lower() for name in names for part in name.parts}
 
 
 def read(root: Path) -> Listing:
@@ -142,7 +160,7 @@ def _sort(path: Path, within: Path, files: _Files) -> None:
     if is_litter(within):
         if in_litter(within) and not path.name.startswith("._") and (ARCHIVE.fullmatch(ending) or ending == ".bmp"):
             files.not_read.append(("files in folders of a system or program", str(within)))
-    elif not str(path).isprintable():
+    elif not is_text(str(within)):
         files.problems.add("unprintable character in the name; rename it", repr(str(path)))
     elif path.name.lower() == LABELS_CSV.lower():
         files.csvs.append(path)

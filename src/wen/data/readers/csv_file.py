@@ -1,8 +1,10 @@
 """Read CSV files as spreadsheets, databases and pandas export them."""
 
 import csv
+import io
 import re
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from wen.errors import WenError
 SEPARATORS = ",;\t|"
 SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """First bytes of spreadsheet files, which may have the ending .csv."""
+END = "end"
+"""A line after the last one, which is part of a row only if a quotation mark is never closed."""
 LONGEST = 300
 """Maximum number of characters of the list of columns in a message."""
 
@@ -61,7 +65,7 @@ def parsed(data: bytes, name: Path) -> Table:
         raise WenError(f"{name}: not a valid CSV ({error})") from None
     except ValueError:
         raise WenError(f"{name}: empty; expected a header and rows") from None
-    columns = header[1]
+    columns = [" ".join(column.split()) for column in header[1]]
     named = [column for column in columns if column]
     if twice := sorted({column for column in named if named.count(column) > 1}):
         raise WenError(f"{name}: several columns are named {', '.join(twice)}; rename or remove the others")
@@ -112,18 +116,31 @@ def is_windows_1252(path: Path) -> bool:
 
 
 def _lines(text: str) -> list[tuple[int, list[str]]]:
-    """The rows that are not blank, with their lines."""
-    lines = text.splitlines()
-    first = next((line for line in lines if line.strip()), "")
-    if named := re.fullmatch(r'"?sep=(.)"?', first.strip(), re.IGNORECASE):  # Excel's own line above the header
-        separator = named[1]
-        lines[lines.index(first)] = ""
+    """The rows that are not blank, with their last lines; a quoted value may contain line ends."""
+    lines = list(io.StringIO(text, newline=None))
+    first = next((number for number, line in enumerate(lines) if line.strip()), 0)
+    if named := re.fullmatch(r'"?sep=(.)"?', "".join(lines[first : first + 1]).strip(), re.IGNORECASE):
+        lines[first], separator = "\n", named[1]  # Excel's own line above the header
     else:
-        separator = max(SEPARATORS, key=first.count)
-    reader = csv.reader(lines, delimiter=separator, strict=False)
-    found = []
+        separator = max(SEPARATORS, key=_header(lines[first:]).count)
+    reader = csv.reader([*lines, END], delimiter=separator, strict=False)
+    found, start = [], 1
     for row in reader:
         values = [value.strip() for value in row]
-        if any(values):
+        if reader.line_num > len(lines):
+            if values != [END]:
+                raise csv.Error(f"the quotation mark in line {start} is never closed")
+        elif any(values):
             found.append((reader.line_num, values))
+        start = reader.line_num + 1
     return found
+
+
+def _header(lines: Sequence[str]) -> str:
+    """The header, which may have line ends in quotation marks, without its quoted values."""
+    header = ""
+    for line in lines:
+        header += line
+        if header.count('"') % 2 == 0:
+            break
+    return re.sub(r'"[^"]*"', "", header)

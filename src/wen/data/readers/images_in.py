@@ -8,6 +8,7 @@ from wen.data import folder
 from wen.data.folder import ARCHIVE, IMAGE, in_litter, is_litter
 from wen.data.images import ENDINGS
 from wen.data.problems import Problems
+from wen.names import is_text
 
 FORMATS = "BMP, PNG, TIFF and JPEG"
 
@@ -48,7 +49,7 @@ def find(root: Path, problems: Problems, known: Iterable[Path] = ()) -> Found:
                 not_read.append(("files in folders of a system or program", name))
         elif any(part.startswith(".") for part in within.parts[:-1]):
             not_read.append(("files in hidden folders", name))
-        elif not name.isprintable():
+        elif not is_text(name):
             problems.add("unprintable character in the name; rename it", repr(name))
         elif ending in ENDINGS:
             images[name] = path

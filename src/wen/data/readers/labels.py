@@ -17,11 +17,12 @@ def normal(text: str) -> str:
     """Normalise a name: ignore case, Unicode form and separators (blanks, hyphens, underscores).
 
     1.0 and 1,0 are read as 1. The sign of a number is kept: -1 is not 1. The Turkish i and dotless i are one letter,
-    because SAĞLIKLI and Sağlıklı, or LÖSEMİ and lösemi, differ in case alone.
+    because SAĞLIKLI and Sağlıklı, or LÖSEMİ and lösemi, differ in case alone. A name of separators alone,
+    such as - beside +, stays as it is, because an empty name is that of an unknown class.
     """
     text = unicodedata.normalize("NFKC", text).casefold().replace("i\u0307", "i").replace("\u0131", "i")
-    text = " ".join(re.sub(r"[\s_]+|-(?!\d+([.,]0+)?\s*$)|(?<=\S)-", " ", text).split())
-    return re.sub(r"^(-?[0-9]+)[.,]0+$", r"\1", text)
+    words = " ".join(re.sub(r"[\s_]+|-(?!\d+([.,]0+)?\s*$)|(?<=\S)-", " ", text).split())
+    return re.sub(r"^(-?[0-9]+)[.,]0+$", r"\1", words or text.strip())
 
 
 def label_of(text: str, classes: Sequence[str]) -> int | None:

@@ -7,6 +7,9 @@ from typing import Any
 from wen.data.cell import Cell
 from wen.data.folder import some
 
+READABLE = ("images outside", "images not listed", "images of other classes", "files in")
+"""How the kinds of files begin that are not left out because of their format."""
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -35,7 +38,7 @@ class Listing:
             for kind, found in self.not_read.items()
         ]
         lines = [f"not read: {'; '.join(kinds)}"] if kinds else []
-        if any(not kind.startswith(("images outside", "images not listed", "files in")) for kind in self.not_read):
+        if any(not kind.startswith(READABLE) for kind in self.not_read):
             lines[0] += f". Cells are read from {self.formats} files only"
         if self.missing:
             lines.append(
