@@ -153,3 +153,17 @@ def test_images_of_at_most_8_bits_are_read(form: str, mode: str) -> None:
     content = io.BytesIO()
     Image.new("RGB", (4, 3), (200, 200, 200)).convert(mode).save(content, form)
     assert decode(content.getvalue()).size == (4, 3)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+def test_a_file_whose_end_was_never_written_is_refused(kind: str) -> None:
+    """As after a power cut, or while a cloud's folder is still being filled: it has its size, and zeros at the end."""
+    noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(noise).save(content, kind)
+    data = content.getvalue()
+    assert decode(data).size == decode(data + bytes(100)).size == (90, 90)
+    for share in (0.5, 0.7, 0.9):
+        written = int(share * len(data))
+        with pytest.raises(BadImage):
+            decode(data[:written] + bytes(len(data) - written))

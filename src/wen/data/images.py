@@ -16,6 +16,8 @@ from wen.files import sha256
 FORMATS = ("BMP", "JPEG", "PNG", "TIFF")
 ENDINGS = (".bmp", ".dib", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff")
 TOO_LARGE = "more pixels than the image of a cell has"
+ZEROS = 16
+"""Zeros at the end of a JPEG that are more than padding, unless its end mark is before them."""
 LARGEST = 64_000_000  # px, 200 MB in memory; images of cells are far smaller
 
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # about tags that Pillow does not know
@@ -51,6 +53,7 @@ def decode(data: bytes) -> Image.Image:
         if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # a JPEG with a preview
             raise BadImage("several frames or pages; save only the one that shows the cell")
         image.load()
+        _check_complete(image, data)
         if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
             raise BadImage(f"colour mode {image.mode}; convert it to 8-bit RGB")
         if (bits := _bits(image, data)) > 8:
@@ -113,6 +116,17 @@ def _readable() -> Iterator[None]:
 def read(path: Path) -> Image.Image:
     """Decode an image file that `wen prepare` has checked."""
     return decode(path.read_bytes())
+
+
+def _check_complete(image: Image.Image, data: bytes) -> None:
+    """Reject a file whose end was never written: zeros in its place are decoded without an error."""
+    if image.format == "PNG":
+        with Image.open(BytesIO(data), formats=("PNG",)) as again:
+            again.verify()  # the checksums, which decoding leaves out
+    elif (
+        image.format in ("JPEG", "MPO") and data.endswith(bytes(ZEROS)) and not data.rstrip(b"\0").endswith(b"\xff\xd9")
+    ):
+        raise BadImage("its end is missing; copy it again")
 
 
 def _bits(image: Image.Image, data: bytes) -> int:
