@@ -49,33 +49,26 @@ def summary(index: pd.DataFrame, looks: pd.DataFrame, listing: Listing, params: 
 
 
 def of_study(paths: Paths) -> dict[str, Any]:
-    """Read metrics/dataset.json, with the counts of data/index.csv and data/copies.csv as they are now.
+    """Read metrics/dataset.json, with the counts of data/index.csv as it is now.
 
-    `wen prepare` writes all three, but DVC accepts edited tables (`dvc commit`), whose counts would be unknown.
+    `wen prepare` writes both, but DVC accepts an edited data/index.csv (`dvc commit`), whose counts would be unknown.
     """
-    recorded, index, pairs = read_json(paths.dataset_metrics), read_index(paths), read_copies(paths)
+    recorded, index = read_json(paths.dataset_metrics), read_index(paths)
     found = _of_index(index)
-    found["copies"] = {
-        kind: counts and counts | _shared(copies.summary(index, pairs[pairs.kind == kind]), counts)
-        for kind, counts in recorded["copies"].items()
-    }
     if recorded["people"]:
         columns = [index[name].tolist() for name in ("id", "path", "label", "subject", "source")]
         cells = [Cell(id, Path(path), *rest) for id, path, *rest in zip(*columns, strict=True)]
         found["people"] = {**recorded["people"], "of_both_classes": people.of_both_classes(cells)}
-    edited = {key: value for key, value in _shared(found, recorded).items() if recorded[key] != value}
+    edited = {key: value for key, value in found.items() if recorded.get(key, value) != value}
     if edited:
         print(
-            f"{paths.index} or {paths.copies}: edited since `wen prepare` wrote it and {paths.dataset_metrics}; the "
-            f"report has the edited table's {', '.join(edited)}",
+            f"{paths.index}: edited since `wen prepare` wrote it and {paths.dataset_metrics}; the report has the "
+            f"edited table's {', '.join(edited)}",
             file=sys.stderr,
         )
+        pairs, counts = read_copies(paths), recorded["copies"]
+        edited["copies"] = {kind: counts[kind] and copies.summary(index, pairs[pairs.kind == kind]) for kind in counts}
     return {**recorded, **edited}
-
-
-def _shared(found: dict[str, Any], recorded: dict[str, Any]) -> dict[str, Any]:
-    """The values that were recorded, too."""
-    return {key: value for key, value in found.items() if key in recorded}
 
 
 def _of_index(index: pd.DataFrame) -> dict[str, Any]:
