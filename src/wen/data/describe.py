@@ -37,6 +37,8 @@ def summary(index: pd.DataFrame, looks: pd.DataFrame, listing: Listing, params: 
         "unlabelled_final_images": len(listing.final),
         "labelled_but_missing": len(listing.missing),
         "not_read": listing.not_read,
+        "width": [int(index.width.min()), int(index.width.max())],
+        "height": [int(index.height.min()), int(index.height.max())],
         "padded": sum(
             images.is_padded(width, height, params.images.crop)
             for width, height in zip(index.width.tolist(), index.height.tolist(), strict=True)
@@ -82,8 +84,6 @@ def _of_index(index: pd.DataFrame) -> dict[str, Any]:
         "images_by_source": index.source.value_counts().sort_index().to_dict(),
         "duplicate_pairs": int((same_pixels * (same_pixels - 1) // 2).sum()),
         "duplicate_pairs_same_bytes": int((same_file * (same_file - 1) // 2).sum()),
-        "width": [int(index.width.min()), int(index.width.max())],
-        "height": [int(index.height.min()), int(index.height.max())],
     } | _people(index)
 
 
