@@ -61,6 +61,24 @@ def test_the_chapter_compiles_alone_with_every_reference_and_nothing_beyond_the_
     assert [points for points in re.findall(r"Overfull .hbox \((\d+)\.\d+pt", log) if int(points) > 0] == []
 
 
+@pytest.mark.usefixtures("drawn", "all_formats")
+def test_the_chapter_compiles_with_names_that_pdflatex_has_no_font_for(make_study: MakeStudy, tmp_path: Path) -> None:
+    compiler = shutil.which("pdflatex")
+    if not compiler:
+        pytest.skip("pdflatex is not installed")
+    params, paths = make_study(
+        dataset={"source": "folder", "classes": ["O\N{RIGHT SINGLE QUOTATION MARK}健康", "β-клетка"]}
+    )
+    page.run(params, paths)
+    shutil.copytree(paths.report, tmp_path / "copy")
+    command = [compiler, "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
+    done = subprocess.run(command, cwd=tmp_path / "copy", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    main = (paths.report / "main.tex").read_text()
+    assert r"\DeclareUnicodeCharacter{5065}{[U+5065]}" in main
+    assert "2019" not in main
+
+
 def test_every_verdict_of_the_page_stands_in_the_chapter_in_the_same_words(report: Path) -> None:
     shown = html.unescape((report / "index.html").read_text(encoding="utf-8"))
     cards = re.findall(r"<li><strong>H\d\..*?</strong>.*?<p>(.*?)</p></li>", shown, re.DOTALL)

@@ -1,4 +1,5 @@
 import re
+from itertools import combinations
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -7,10 +8,13 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+from report_study import MakeStudy
 
-from wen.report import parallel
+from wen.figure_style import render
+from wen.report import figures, parallel
 from wen.report.drawing import plotted, write
 from wen.report.language import Text
+from wen.results import gather
 
 DRAWN = True
 
@@ -90,3 +94,27 @@ def test_figures_have_the_same_bytes_however_many_processes_draw_them(
         assert list(elements) == list("abcd")
     assert len(files[0]) == 16
     assert files[0] == files[1]
+
+
+def test_long_names_of_classes_are_broken_into_lines() -> None:
+    assert figures.wrapped("HEM") == "HEM"
+    assert figures.wrapped("leukaemic blast") == "leukaemic blast"
+    assert figures.wrapped("acute lymphoblastic_leukaemia") == "acute\nlymphoblastic_\nleukaemia"
+
+
+@pytest.mark.parametrize("name", ["HEM", "acute lymphoblastic_leukaemia_blast of type L2"])
+@pytest.mark.parametrize("compared", [3, 4])
+def test_no_word_of_the_confusion_matrices_is_cut_or_lies_over_another(
+    make_study: MakeStudy, name: str, compared: int
+) -> None:
+    params, paths = make_study(dataset={"source": "folder", "classes": [name, name[::-1]]})
+    study, t = gather(params, paths), Text("en", [figures.wrapped(name), figures.wrapped(name[::-1])])
+    figure = figures.confusion_matrices(study, study.classifiers[:compared], t)
+    render(figure, "png")
+    words = [text for axes in figure.axes for text in (axes.title, axes.xaxis.label, *axes.get_xticklabels())]
+    boxes = [
+        text.get_window_extent() for text in (*words, *figure.axes[0].get_yticklabels(), figure.axes[0].yaxis.label)
+    ]
+    width, height = figure.get_size_inches() * figure.dpi
+    assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height for box in boxes)
+    assert [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])] == []

@@ -46,12 +46,15 @@ def test_a_table_has_rules_a_caption_and_a_label_and_breaks_over_pages_only_if_l
 
 
 @pytest.mark.parametrize("language", ["en", "id"])
-def test_every_table_fits_between_the_margins_of_a_thesis(make_study: MakeStudy, tmp_path: Path, language: str) -> None:
+@pytest.mark.parametrize("skill", [1.0, 0.0])  # without skill, intervals of kappa begin below 0
+def test_every_table_fits_between_the_margins_of_a_thesis(
+    make_study: MakeStudy, tmp_path: Path, language: str, skill: float
+) -> None:
     compiler = shutil.which("pdflatex")
     if not compiler:
         pytest.skip("pdflatex is not installed")
     systems = {"baby2022": {"networks": ["tf_efficientnet_lite0"]}, "mondal2021": {}, "muntasa2024": {}}
-    params, paths = make_study(report={"language": language}, systems=systems)
+    params, paths = make_study(skill=skill, report={"language": language}, systems=systems)
     page.run(params, paths)
     tables = sorted((paths.report / "tables").glob("*.tex"))
     (tmp_path / "all.tex").write_text(THESIS % "\n".join(table.read_text() for table in tables))

@@ -47,7 +47,8 @@ def _typeset(figure: Figure) -> None:
     """Typeset the words of a figure, whose data keep the plain names."""
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         if isinstance(axis.get_major_locator(), FixedLocator):
-            axis.set_ticklabels([typeset(label.get_text()) for label in axis.get_ticklabels()])
+            names = axis.get_major_formatter().format_ticks(axis.get_ticklocs().tolist())
+            axis.set_ticklabels([*map(typeset, names)])
     for words in figure.findobj(Words):
         words.set_text(typeset(words.get_text()))
 

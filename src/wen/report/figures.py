@@ -1,5 +1,6 @@
 """The report's figures, legible in black and white; their words are in texts/."""
 
+from textwrap import wrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -15,8 +16,15 @@ from wen.figure_style import COLOURS, LINES, MARKERS
 from wen.report.language import Text
 from wen.study import Classifier, Study
 
+LINE = 16
+"""Characters in a line of the name of a class."""
 BANDS = 300  # resampled ROC curves from which a band is computed
 PLOTTED = ("accuracy", "weighted_f1", "f1", "auc")  # measures of a published result; few papers report all
+
+
+def wrapped(name: str) -> str:
+    """Break a long name of a class into lines, so that it does not lie over its neighbour."""
+    return "\n".join(line.replace("_ ", "_") for line in wrap(name.replace("_", "_ "), LINE))
 
 
 def differences(study: Study, evidence: dict[str, Any], t: Text) -> Figure:
@@ -71,7 +79,7 @@ def beside(evidence: dict[str, Any], t: Text) -> Figure:
 
 def rates(study: Study, t: Text) -> Figure:
     """Single models and Inter-LR ensemble of each LR."""
-    figure, axes = plt.subplots(figsize=(5.4, 3.6))
+    figure, axes = plt.subplots(figsize=(max(5.4, 0.95 * len(study.models)), 3.6))
     for x, recipe in enumerate(study.models):
         single = np.array([study.single(member).row["accuracy"] for member in study.models[recipe]])
         first = x == 0
@@ -137,7 +145,10 @@ def precision_recall(study: Study, compared: list[Classifier], t: Text) -> Figur
 
 def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> Figure:
     """Counts of right and wrong decisions, and their share of the true class."""
-    figure, panels = plt.subplots(1, len(compared), figsize=(2.6 * len(compared), 2.9), squeeze=False)
+    side = 2.6 if max(map(len, t.classes)) < 10 else 3.6
+    size = (side * len(compared), side + 0.7 + 0.2 * max(name.count("\n") for name in t.classes))
+    figure, panels = plt.subplots(1, len(compared), figsize=size, sharey=True, squeeze=False)
+    panels[0, 0].set_ylabel(t("axis.is"))
     for axes, classifier in zip(panels[0], compared, strict=True):
         tn, fp, fn, tp = confusion(study.label, classifier.probability)
         counts = np.array([[tn, fp], [fn, tp]])
@@ -148,7 +159,7 @@ def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> Fig
             shown = f"{t.count(count)}\n{t.percent(share[row, column], 1)}"
             axes.text(column, row, shown, ha="center", va="center", color=colour)
         axes.set(xticks=[0, 1], yticks=[0, 1], xticklabels=t.classes, yticklabels=t.classes,
-                 xlabel=t("axis.called"), ylabel=t("axis.is"))  # fmt: skip
+                 xlabel=t("axis.called"))  # fmt: skip
         axes.set_title(t.name(classifier), fontsize="small")
         axes.spines[:].set_visible(False)
     return figure

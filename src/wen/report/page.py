@@ -71,7 +71,7 @@ def run(params: Params, paths: Paths) -> None:
     evidence |= _about(study, paths) | {"summary": summary(study, evidence["intervals"])}
     evidence["beside"] = beside.other_study(params.report.beside, paths, evidence)
     content = _content(study, paths, evidence, epochs, t)
-    drawn = _figures(study, evidence, epochs, t)
+    drawn = _figures(study, evidence, epochs, Text(t.language, [*map(figures.wrapped, t.classes)]))
     environment = _environment(t)
     plots.write(study, epochs, paths.plots)
     with atomic(paths.report) as partial:

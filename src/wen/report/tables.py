@@ -50,10 +50,10 @@ def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> dict
     for name, table in data.items():
         table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     measures = [Column(t(f"measure.{measure}")) for measure in PRINTED]
-    model = Column(t("column.model"), 5.3)
+    model = Column(t("column.model"), 5.0)
     trained = [Column(t("column.stage")), Column(t("column.epoch"))]
     content: dict[str, tuple[list[Column], Rows]] = {
-        "single": ([Column(t("column.model"), 3.7), *trained, *measures], _measured_rows(single, evidence, t)),
+        "single": ([Column(t("column.model"), 2.4), *trained, *measures], _measured_rows(single, evidence, t)),
         "average": ([model, *measures], _average_rows(study, t)),
         "ensemble": ([model, *measures], _measured_rows(ensembles, evidence, t)),
         "weight": _weight_table(ensembles, t),

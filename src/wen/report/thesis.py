@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from unicodedata import category
 
 from wen.report.blocks import REFERENCE, Block, Heading, Note, Paragraph, Placed
 from wen.report.language import Text
@@ -13,12 +14,15 @@ MAIN = r"""\documentclass[12pt,a4paper]{report}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
 \usepackage{graphicx,booktabs,longtable,float} % \usepackage{mathptmx} gives Times
-LANGUAGE\setlength{\emergencystretch}{3em}
+LANGUAGECHARACTERS\setlength{\emergencystretch}{3em}
 \begin{document}
 \setcounter{chapter}{3}
 \input{chapter4}
 \end{document}
 """
+LATIN = "\u024f"
+"""The last letter that pdflatex has in its fonts."""
+NO_FONT = "% pdflatex has no font for these characters of the names of the classes, and shows their numbers.\n"
 LANGUAGE = {
     "en": "",
     "id": r"""\renewcommand{\chaptername}{BAB}
@@ -30,7 +34,11 @@ LANGUAGE = {
 
 def document(t: Text) -> str:
     """Write main.tex: a document with the page layout of a thesis that contains only the chapter."""
-    return MAIN.replace("LANGUAGE", LANGUAGE[t.language])
+    strange = {character for character in "".join(t.classes) if character > LATIN and category(character)[0] != "P"}
+    codes = [f"{ord(character):04X}" for character in sorted(strange)]
+    shown = "".join(rf"\DeclareUnicodeCharacter{{{code}}}{{[U+{code}]}}" + "\n" for code in codes)
+    main = MAIN.replace("LANGUAGE", LANGUAGE[t.language])
+    return main.replace("CHARACTERS", NO_FONT + shown if shown else "")
 
 
 def chapter(blocks: Sequence[Block], draft: str, t: Text) -> str:

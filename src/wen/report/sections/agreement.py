@@ -57,7 +57,9 @@ def figures(study: Study, measured: list[dict[str, Any]], t: Text) -> dict[str, 
     left.spines[:].set_visible(False)
     shown = t.names(study)
     for k, row in enumerate(measured):
-        right.plot(row["kappa"], row["gain_over_mean"], MARKERS[k % 5], color=COLOURS[k % 5], label=shown[row["id"]])
+        right.plot(
+            row["kappa"], row["gain_over_mean"], MARKERS[k % 5], color=COLOURS[(k + k // 5) % 5], label=shown[row["id"]]
+        )
     right.axhline(0, color="0.7", linewidth=0.8)
     right.set(xlabel=t("axis.kappa"), ylabel=t("axis.gain"))
     right.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))

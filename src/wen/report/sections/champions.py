@@ -54,7 +54,7 @@ def figures(study: Study, measured: dict[str, Any], t: Text) -> dict[str, Figure
         for k, rate in enumerate(study.params.grid):
             models = [model for model in measured["models"] if model["lr"] == rate]
             folds, values = zip(*((model["fold"], model[part]["accuracy"]) for model in models), strict=True)
-            colour = COLOURS[k % 5]
+            colour = COLOURS[(k + k // 5) % 5]  # no two rates have marker and colour in common
             axes.plot(folds, values, MARKERS[k % 5], color=colour, linestyle=LINES[k % 5], linewidth=0.8,
                       markerfacecolor="white", label=f"LR {rate}")  # fmt: skip
             chosen = next(model for model in models if model[part]["champion"])
