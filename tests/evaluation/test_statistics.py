@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import chi2, norm, t
+from scipy.stats import chi2, norm, t, ttest_1samp
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.contingency_tables import cochrans_q
 from statsmodels.stats.multitest import multipletests
@@ -304,20 +304,51 @@ def test_a_difference_of_accuracies_is_bonett_and_price_s() -> None:
     assert wider.high == pytest.approx(first - second + 2.575829 * error)
 
 
-def test_by_subject_a_difference_varies_as_leaving_out_each_subject_says() -> None:
+UNEQUAL = np.repeat(np.arange(7), [40, 5, 12, 30, 8, 21, 3])
+
+
+def of_subjects(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(4)
-    unit = np.repeat(np.arange(7), [40, 5, 12, 30, 8, 21, 3])
-    one, other = ((rng.normal(size=7)[unit] + rng.normal(size=len(unit)) > shift).astype(int) for shift in (-1, -0.2))
+    return tuple((rng.normal(size=7)[unit] + rng.normal(size=len(unit)) > shift).astype(int) for shift in (-1, -0.2))  # type: ignore[return-value]
+
+
+def test_by_subject_the_limits_of_a_difference_are_those_that_a_t_test_of_the_effective_number_just_rejects() -> None:
+    one, other = of_subjects(UNEQUAL)
+    difference = accuracy_difference(one, other, UNEQUAL)
+    size = np.bincount(UNEQUAL)
+    m = size.sum() ** 2 / (size**2).sum()
+    for limit in (difference.low, difference.high):
+        z = np.bincount(UNEQUAL, one - other) - limit * size
+        square = z.sum() ** 2 / (z**2).sum()
+        assert (m - 1) * square / (m - square) == pytest.approx(t.ppf(0.975, m - 1) ** 2)
+    assert difference.low < difference.value < difference.high
+
+
+def test_by_subjects_of_equal_size_a_difference_has_student_s_interval() -> None:
+    unit = np.arange(7).repeat(17)
+    one, other = of_subjects(unit)
     difference = accuracy_difference(one, other, unit)
-    without = [(one[unit != k].mean() - other[unit != k].mean()) for k in range(7)]
-    error = np.sqrt(6 / 7 * sum((value - np.mean(without)) ** 2 for value in without))
-    freedom = len(unit) ** 2 / sum(np.bincount(unit) ** 2) - 1
-    n, only_one, only_other = len(unit), (one > other).sum(), (one < other).sum()
-    centre = (only_one - only_other) / (n + 2)
-    by_image = accuracy_difference(one, other, np.arange(n))
-    assert error > (by_image.high - by_image.low) / 2 / norm.ppf(0.975)
-    assert difference.low == pytest.approx(centre - t.ppf(0.975, freedom) * error)
-    assert difference.high == pytest.approx(centre + t.ppf(0.975, freedom) * error)
+    of_subject = np.bincount(unit, one - other) / 17
+    low, high = ttest_1samp(of_subject, 0).confidence_interval(0.95)
+    assert (difference.low, difference.high) == pytest.approx((low, high))
+
+
+def test_a_difference_with_the_classifiers_exchanged_has_the_opposite_interval() -> None:
+    one, other = of_subjects(UNEQUAL)
+    difference, opposite = accuracy_difference(one, other, UNEQUAL), accuracy_difference(other, one, UNEQUAL)
+    assert (opposite.value, opposite.low, opposite.high) == pytest.approx(
+        (-difference.value, -difference.high, -difference.low)
+    )
+
+
+def test_by_subject_an_interval_contains_the_one_by_image_and_has_a_width_where_none_is_disputed() -> None:
+    rng = np.random.default_rng(1)
+    for share in (0.0, 0.02, 0.2):
+        one = (rng.random(len(UNEQUAL)) < 0.8).astype(int)
+        other = np.where(rng.random(len(UNEQUAL)) < share, 1 - one, one)
+        by_subject = accuracy_difference(one, other, UNEQUAL)
+        by_image = accuracy_difference(one, other, np.arange(len(UNEQUAL)))
+        assert by_subject.low < by_image.low < by_image.high < by_subject.high
 
 
 def test_two_subjects_bound_a_difference_within_one() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import binom, chi2, t
 
 from wen.evaluation.proportion import Estimate
-from wen.evaluation.units import degrees_of_freedom, each_image_alone, jackknife_variance
+from wen.evaluation.units import degrees_of_freedom, each_image_alone
 
 ALPHA = 0.05
 
@@ -134,8 +134,8 @@ def difference_by_unit(
     """Difference of two accuracies and the limits of its interval, of many studies at once.
 
     Each image is a discordant pair or not; one more pair of either kind is assumed, so that the interval has a width
-    even if none was seen (Bonett & Price 2012). By subject, the variance is at least the jackknife's over subjects, and
-    the interval is by t with the degrees of freedom of their effective number.
+    even if none was seen (Bonett & Price 2012). By subject, the interval is by t with the degrees of freedom of the
+    effective number of subjects, and extends at least to the limits of Fieller (1954) over subjects.
 
     Parameters
     ----------
@@ -152,16 +152,32 @@ def difference_by_unit(
     n, by_image = size.sum(), bool((size == 1).all())
     first, second = (gained.sum(axis=-1) + 1) / (n + 2), (lost.sum(axis=-1) + 1) / (n + 2)
     centre = first - second
-    variance = (first + second - centre**2) / (n + 2)
     net = gained - lost
     value = net.sum(axis=-1) / n
+    if len(size) < 2 and not by_image:
+        return value, np.full(value.shape, -1.0), np.full(value.shape, 1.0)
+    quantile = float(t.isf(alpha / 2, np.inf if by_image else degrees_of_freedom(size)))
+    reach = quantile * np.sqrt((first + second - centre**2) / (n + 2))
+    low, high = centre - reach, centre + reach
     if not by_image:
-        if len(size) < 2:
-            return value, np.full(value.shape, -1.0), np.full(value.shape, 1.0)
-        without = (net.sum(axis=-1, keepdims=True) - net) / (n - size)
-        variance = np.maximum(variance, jackknife_variance(without))
-    reach = t.isf(alpha / 2, np.inf if by_image else degrees_of_freedom(size)) * np.sqrt(variance)
-    return value, np.maximum(centre - reach, -1), np.minimum(centre + reach, 1)
+        below, above = _ratio_limits(net, size, quantile)
+        low, high = np.minimum(low, below), np.maximum(high, above)
+    return value, np.maximum(low, -1), np.minimum(high, 1)
+
+
+def _ratio_limits(net: np.ndarray, size: np.ndarray, quantile: float) -> tuple[np.ndarray, np.ndarray]:
+    """Limits of the ratio of two sums over units, of ``net`` to ``size`` (Fieller 1954).
+
+    A ratio is within them if a t test of the units' ``net - ratio * size`` does not reject it. Here the effective
+    number of units takes the place of their number. If units are of equal size, this is Student's interval.
+    """
+    freedom = degrees_of_freedom(size)
+    value = net.sum(axis=-1) / size.sum()
+    residual = net - value[..., None] * size
+    scale = quantile**2 * (freedom + 1) / freedom / size.sum() ** 2
+    shift = scale * (residual * size).sum(axis=-1)
+    reach = np.sqrt(shift**2 + scale * (residual**2).sum(axis=-1))
+    return value - shift - reach, value - shift + reach
 
 
 def auc_difference(label: np.ndarray, one: np.ndarray, other: np.ndarray, unit: np.ndarray) -> tuple[Outcome, Estimate]:

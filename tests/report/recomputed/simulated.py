@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 from scipy.stats import binom, t
 
 from recomputed.source import Source
-from recomputed.tests_of_pairs import freedom, quantile
+from recomputed.tests_of_pairs import freedom, quantile, rejection
 
 DRAWS = 2_000
 SUBJECT_STUDIES, SUBJECT_EXCHANGES = 400, 300
@@ -189,11 +189,7 @@ def logit_limits(source: Source, value: float, without: np.ndarray) -> tuple[flo
 
 
 def holds_lead(source: Source, gained: np.ndarray, lost: np.ndarray, lead: float) -> bool:
-    n, units = source.size.sum(), len(source.size)
+    n = source.size.sum()
     a, b = (gained.sum() + 1) / (n + 2), (lost.sum() + 1) / (n + 2)
-    net = gained - lost
-    without = (net.sum() - net) / (n - source.size)
-    variance = max(
-        (a + b - (a - b) ** 2) / (n + 2), (units - 1) / units * ((without - without.mean()) ** 2).sum()
-    )  # fmt: skip
-    return bool(abs(a - b - lead) <= quantile(source) * np.sqrt(variance))
+    by_image = abs(a - b - lead) <= quantile(source) * np.sqrt((a + b - (a - b) ** 2) / (n + 2))
+    return bool(by_image or rejection(gained - lost, source.size, quantile(source), lead) <= 0)

@@ -21,20 +21,32 @@ def quantile(source: Source, alpha: float = 0.05) -> float:
 
 
 def difference(source: Source, one: np.ndarray, other: np.ndarray, alpha: float = 0.05) -> dict[str, float]:
-    """Bonett & Price (2012); by subject at least the jackknife's variance, and t."""
+    """Bonett & Price (2012); by subject with t, and every difference that `rejection` does not reject."""
     n, only_one, only_other = len(one), (one > other).sum(), (one < other).sum()
     first, second = (only_one + 1) / (n + 2), (only_other + 1) / (n + 2)
-    variance = (first + second - (first - second) ** 2) / (n + 2)
+    reach = quantile(source, alpha) * np.sqrt((first + second - (first - second) ** 2) / (n + 2))
+    low, high, value = first - second - reach, first - second + reach, float(np.mean(one - other))
     if not source.by_image:
-        units = source.unit.max() + 1
-        left = [np.mean((one - other)[source.unit != k]) for k in range(units)]
-        variance = max(variance, (units - 1) / units * np.sum((left - np.mean(left)) ** 2))
-    reach = quantile(source, alpha) * np.sqrt(variance)
-    return {
-        "difference": float(np.mean(one - other)),
-        "low": max(first - second - reach, -1.0),
-        "high": min(first - second + reach, 1.0),
-    }
+        net = np.array([(one - other)[source.unit == k].sum() for k in range(len(source.size))])
+        found = [limit(net, source.size, quantile(source, alpha), value, end) for end in (-1.0, 1.0)]
+        low, high = min(low, found[0]), max(high, found[1])
+    return {"difference": value, "low": max(low, -1.0), "high": min(high, 1.0)}
+
+
+def limit(net: np.ndarray, size: np.ndarray, quantile: float, value: float, end: float) -> float:
+    """From the observed difference towards an end of [-1, 1], the last one that t over subjects does not reject."""
+    if rejection(net, size, quantile, value) >= 0:
+        return value
+    if rejection(net, size, quantile, end) <= 0:
+        return end
+    return float(brentq(lambda difference: rejection(net, size, quantile, difference), value, end, xtol=1e-14))
+
+
+def rejection(net: np.ndarray, size: np.ndarray, quantile: float, difference: float) -> float:
+    """Above 0 if t of the mean of net - difference * size, of the effective number of subjects, rejects (Fieller)."""
+    z, m = net - difference * size, freedom(size) + 1
+    spread = (z**2).sum() - z.sum() ** 2 * (size**2).sum() / size.sum() ** 2
+    return float(z.sum() ** 2 - quantile**2 * spread * m / (m - 1))
 
 
 def two(source: Source, one: np.ndarray, other: np.ndarray) -> dict[str, Any]:
