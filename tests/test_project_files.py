@@ -16,9 +16,11 @@ from conftest import PROJECT
 from dvc.stage.cache import _get_cache_hash
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from pathspec import PathSpec
 from ruamel.yaml import YAML
 
 from wen.config.read import load
+from wen.data.folder import is_litter
 from wen.files import read_json
 from wen.installed import STUDY
 from wen.systems.system import settings_of
@@ -116,6 +118,16 @@ def test_make_refuses_an_environment_of_another_folder_and_says_what_to_do(tmp_p
     assert f".venv was made in {tmp_path}/one and works only there; run `make clean`" in done.stderr
     subprocess.run([*command, "clean"], check=True)
     assert not (tmp_path / "two/.venv").exists()
+
+
+@pytest.mark.parametrize(
+    "name", [".DS_Store", "._0.npz", ".directory", ".ipynb_checkpoints/0.csv", "Thumbs.db", "@eaDir/0", "desktop.ini"]
+)
+def test_what_systems_leave_among_outputs_is_no_input_of_a_stage(name: str) -> None:
+    """Nor does `wen classify` count it when it compares outputs with dvc.lock."""
+    ignored = PathSpec.from_lines("gitignore", read(".dvcignore").splitlines())
+    assert ignored.match_file(f"data/predictions/{name}")
+    assert is_litter(Path("data/predictions", name))
 
 
 def test_the_files_of_a_new_study_are_in_the_image_and_the_source_distribution() -> None:
