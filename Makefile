@@ -5,12 +5,11 @@ COMPLETE ?= true
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# The programs of an environment name the folder that it was made in, and start from no other.
+# The programs of an environment name the folder that it was made in: one that was moved or copied is made anew.
 MADE_IN := $(shell cat $(BIN)/installed 2>/dev/null)
-ifneq ($(shell test -z "$(MADE_IN)" || test "$(MADE_IN)/$(BIN)/installed" -ef $(BIN)/installed || echo moved),)
-ifneq ($(filter-out clean help,$(MAKECMDGOALS)),)
-$(error .venv was made in $(MADE_IN) and works only there; run `make clean`, which keeps all results, and this again)
-endif
+MOVED := $(shell test -z "$(MADE_IN)" || test "$(MADE_IN)/$(BIN)/installed" -ef $(BIN)/installed || echo yes)
+ifdef MOVED
+.PHONY: $(BIN)/installed
 endif
 
 .PHONY: help demo test study results record bench plain chaos fuzz mutants chapter docs lock clean data-given
@@ -91,7 +90,7 @@ clean:  ## Remove the environment and tool caches; results stay
 
 $(BIN)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required; choose one with make PYTHON=...")'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(if $(MOVED),--clear) .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@git config user.email >/dev/null || ! git rev-parse --git-dir >/dev/null 2>&1 || { \
 	  git config user.name 'wen study' && git config user.email 'wen@localhost' && \
