@@ -29,7 +29,7 @@ from wen.evaluation.statistics import ALPHA, compare_two, difference_by_unit, mc
 from wen.evaluation.units import effective
 from wen.report.evidence import Evidence
 from wen.report.verdicts import NOT_SUPPORTED, SUPPORTED, verdict
-from wen.results import Classifier, Study
+from wen.study import VALIDATION, Classifier, Study
 
 # Images of C-NMC's people, as far as its lists name them: the preliminary test set, training fold 1, and every fourth
 # of all training people by size.
@@ -96,7 +96,7 @@ def share(params: Params, sizes: list[int], name: str, studies: int) -> float:
 class Chosen(Study):
     """A study whose best single model is its first one, whatever it is chosen on."""
 
-    def best_single(self, reading: str) -> Classifier:
+    def best_single(self, reading: str = VALIDATION) -> Classifier:
         return self.classifiers[0]
 
 
@@ -112,13 +112,9 @@ class OfClassifiers(Evidence):
         if self.key == "H4":
             return [self.study.with_scheme(one, scheme) for one in self._ensembles() for scheme in self.schemes]
         if self.key == "H2":
-            return [
-                self.study.intra(self.reading, self.scheme),
-                self._best_inter(),
-                self.study.best_single(self.reading),
-            ]
+            return [self.study.intra(self.reading, self.scheme), self._best_inter(), self.study.best_single()]
         inter = [self.study.inter(recipe, self.scheme) for recipe in self.study.params.grid]
-        return [self.study.intra(self.reading, self.scheme), self.study.best_single(self.reading), *inter]
+        return [self.study.intra(self.reading, self.scheme), self.study.best_single(), *inter]
 
     def tests(self) -> list[dict[str, Any]]:
         tests = {"H2": self._h2, "H3": self._h3, "H4": self._h4}[self.key]()

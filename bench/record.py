@@ -92,7 +92,8 @@ def prepared(root: Path, commit: str, data: Path, values: Mapping[str, Any]) -> 
             raise WenError(f"{root}: begun with {before.strip()}, and this is {of}; remove it to begin anew")
         return root
     with atomic(root) as partial:
-        run(["git", "clone", "--quiet", str(PROJECT), str(partial)], PROJECT)
+        # Maintenance after a commit would change files while they are flushed.
+        run(["git", "clone", "--quiet", "--config", "maintenance.auto=false", str(PROJECT), str(partial)], PROJECT)
         run(["git", "checkout", "--quiet", commit], partial)
         run(["dvc", "cache", "dir", "--local", str(root.parent.resolve() / "cache")], partial)
         run(["wen", "study", str(data), "--profile", "laptop", "--incomplete"], partial)

@@ -42,7 +42,7 @@ RERUN: dict[str, set[str]] = {
     "members/baselines/colour.py": FROZEN,
     "config/seeds.py": {"prepare", "split", "report", *NETWORK, *SYSTEMS},
     "figure_style.py": {"prepare", "report"},
-    "data/readers/cnmc.py": {"prepare"},
+    "data/readers/cnmc.py": {"prepare", "report"},
     "data/synthetic.py": {"prepare"},
     "data/split.py": {"split", "repeats"},
     "data/components.py": {"split", "repeats", "system", "report"},

@@ -134,10 +134,10 @@ def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        kept = [name for name in folders if not is_litter(Path(parent, name))]
+        kept = [name for name in folders if not is_litter(Path(name))]
         hidden += sum(name.startswith(".") for name in kept)
         folders[:] = sorted(
-            (name for name in folders if not is_litter(Path(name))),
+            (name for name in kept if not name.startswith(".")),
             key=lambda name: (os.path.islink(os.path.join(parent, name)), name),
         )
         for path in (Path(parent, name) for name in sorted(names)):
