@@ -82,7 +82,10 @@ def test_a_file_name_that_two_images_share_identifies_neither(tmp_path: Path) ->
         (b"file,subject\n1.bmp,unknown\n", r"no subject for 1\.bmp"),
         (b"file,subject\n2.bmp,P1\n", r"no subject for 1\.bmp"),
         (b"file,subject\n1.bmp,\n", r"no subject for 1\.bmp; add the missing rows"),
-        (b"file,subject\n2.bmp,P\n1.bmp,Doe, J\n", r"no subject for 1\.bmp; correct line 3, which has not 2 values"),
+        (
+            b"file,subject\n2.bmp,P\n1.bmp,Doe, J\n",
+            r"no subject for 1\.bmp; correct line 3, which does not have 2 values",
+        ),
         (b"file,subject\n1.bmp,P1\n1.bmp,P2\n", r"1\.bmp has two subjects, P1 and P2"),
         (b"file,label\n1.bmp,1\n", "columns file and subject are needed; found file, label"),
         (b"", "empty; expected a header and rows"),

@@ -75,7 +75,7 @@ def in_table(table: Table, path: Path, files: Sequence[str], folder: Path | None
     if missing := [file for file, subject in zip(files, found, strict=True) if not subject]:
         more = f" and {len(missing) - 1:,} more images" if len(missing) > 1 else ""
         remedy = (
-            f"correct line {table.uneven[0]}, which has not {len(table.columns)} values as the header has"
+            f"correct line {table.uneven[0]}, which does not have {len(table.columns)} values like the header"
             if table.uneven
             else "add the missing rows"
         )

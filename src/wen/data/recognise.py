@@ -1,18 +1,15 @@
 """What a laboratory's images are: their classes, which of the two is the positive one, and their subjects."""
 
-import re
 import shlex
 import shutil
-import sys
 import unicodedata
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from wen.config.read import parse
-from wen.data import readers
+from wen.data import doubtful, readers
 from wen.data.folder import some, tally
 from wen.data.problems import Problems
 from wen.data.profile import rewritten
@@ -24,13 +21,6 @@ from wen.names import is_text, shown
 
 NEAR_MOST = 30_000
 """Images among which near-copies are searched for unasked: all pairs of 12,528 take minutes, of 100,000 hours."""
-
-MASK = re.compile(
-    r"(?<![^\W_])(masks?|gt|ground[\W_]*truths?|annotations?|overlays?|contours?)(?![^\W_])", re.IGNORECASE
-)
-"""In the path of an image, a word that says that it was drawn."""
-PLACES = ("hospital", "site", "centre", "center", "clinic", "institution", "laboratory", "rumah sakit")
-"""Names of columns of places that may each number their patients from 1."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +89,7 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
         _name_columns(folder, table, about)
     else:
         _name_tables(folder, names)
-        _warn_of_masks(names)
+        doubtful.warn_of_drawings(names)
     return text.encode()
 
 
@@ -238,7 +228,7 @@ def _name_columns(folder: Path, table: str, about: About) -> None:
             f"{table}: read as Windows-1252, because it is not UTF-8{f': {some(names)}' if names else ''}. If a name "
             "is wrong, save the table as CSV UTF-8"
         )
-    _say_what_is_doubtful(table, content, columns, about)
+    doubtful.warn_of_roles_and_ids(table, content, columns, about.subject)
     for role in columns:
         used, *others = [(column, _values(content, column)) for column in cell_table.candidates(content, role)]
         if others and role != "path":
@@ -247,40 +237,6 @@ def _name_columns(folder: Path, table: str, about: About) -> None:
                 f"{table}: its column {used[0]} has {used[1]:,} different values; other columns that could hold the "
                 f"{role} are not used: {listed}"
             )
-
-
-def _say_what_is_doubtful(table: str, content: csv_file.Table, columns: Mapping[str, str], about: About) -> None:
-    """Name roles that no column has, and ids that may be those of several people."""
-    unused = [column for column in content.columns if column and column not in columns.values()]
-    for role in ("label", "subject"):
-        if role not in columns and unused and not (role == "subject" and about.subject):
-            print(f"{table}: no column names the {role}; if one of these does, rename it to {role}: {some(unused)}")
-    if "subject" not in columns:
-        return
-    people = content.values(columns["subject"])
-    for place in [column for column in content.columns if normal(column) in PLACES][:1]:
-        seen: dict[str, set[str]] = defaultdict(set)
-        for person, value in zip(people, content.values(place), strict=True):
-            seen[person].add(normal(value))
-        if several := [person for person in seen if person and len(seen[person]) > 1]:
-            print(
-                f"warning: {table}: the same {columns['subject']} with several values of {place}, counted as one "
-                f"person ({len(several):,}): {some(several)}; if they are different people, write the {place} into "
-                "their ids",
-                file=sys.stderr,
-            )
-    if rounded := [person for person in people if _is_rounded(person)]:
-        print(
-            f"warning: {table}: {rounded[0]} is a rounded number, so different people may be written alike; show all "
-            "its digits in the spreadsheet, and save the table again",
-            file=sys.stderr,
-        )
-
-
-def _is_rounded(text: str) -> bool:
-    """Whether a spreadsheet wrote a number with fewer digits than it has, such as 1.23E+11."""
-    found = re.fullmatch(r"[0-9](?:[.,]([0-9]+))?E\+([0-9]+)", text, re.IGNORECASE)
-    return found is not None and len(found[1] or "") < int(found[2])
 
 
 def _values(content: csv_file.Table, column: str) -> int:
@@ -299,19 +255,3 @@ def _name_tables(folder: Path, names: Sequence[str]) -> None:
         if any(Path(row.path.replace("\\", "/")).name.casefold() in known for row in rows):
             name, used = path.relative_to(folder), ", ".join(columns.values())
             print(f"{name} lists images ({used}) but is not used; to use it, set TABLE={shlex.quote(str(name))}")
-
-
-def _warn_of_masks(names: Sequence[str]) -> None:
-    """Name images that may be drawings of other images, which would be studied as cells."""
-    by_stem = defaultdict(list)
-    for name in names:
-        by_stem[name.rpartition(".")[0]].append(name)
-    masks = [name for name in names if MASK.search(name)]
-    twins = [name for alike in by_stem.values() if len(alike) > 1 for name in alike]
-    for found, what in ((masks, "named like masks"), (twins, "of the same names except for the ending")):
-        if found:
-            print(
-                f"warning: images {what} ({len(found):,}): {some(found)}; move away those that show no "
-                "cell, because they would be studied as cells",
-                file=sys.stderr,
-            )

@@ -1,0 +1,78 @@
+"""Warnings about a laboratory's images and table that are accepted, but may not be what they seem."""
+
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from wen.data.folder import some
+from wen.data.readers import csv_file
+from wen.data.readers.labels import normal
+
+MASK = re.compile(
+    r"(?<![^\W_])(masks?|gt|ground[\W_]*truths?|annotations?|overlays?|contours?)(?![^\W_])", re.IGNORECASE
+)
+"""In the path of an image, a word that says that it was drawn."""
+PLACES = ("hospital", "site", "centre", "center", "clinic", "institution", "laboratory", "rumah sakit")
+"""Names of columns of places that may each number their patients from 1."""
+
+
+def warn_of_drawings(names: Sequence[str]) -> None:
+    """Name images that may be drawings of other images, which would be studied as cells."""
+    by_stem = defaultdict(list)
+    for name in names:
+        by_stem[name.rpartition(".")[0]].append(name)
+    masks = [name for name in names if MASK.search(name)]
+    twins = [name for alike in by_stem.values() if len(alike) > 1 for name in alike]
+    for found, what in ((masks, "named like masks"), (twins, "of the same names except for the ending")):
+        if found:
+            print(
+                f"warning: images {what} ({len(found):,}): {some(found)}; move away those that show no "
+                "cell, because they would be studied as cells",
+                file=sys.stderr,
+            )
+
+
+def warn_of_roles_and_ids(table: str, content: csv_file.Table, columns: Mapping[str, str], pattern: str | None) -> None:
+    """Name roles that no column of a table has, and ids that may be those of several people.
+
+    Parameters
+    ----------
+    table : str
+        The name of the table, for the messages.
+    content : Table
+    columns : mapping of str to str
+        The column of each role that was found.
+    pattern : str, optional
+        Regular expression that finds the subject in an image's path.
+    """
+    unused = [column for column in content.columns if column and column not in columns.values()]
+    for role in ("label", "subject"):
+        if role not in columns and unused and not (role == "subject" and pattern):
+            print(f"{table}: no column names the {role}; if one of these does, rename it to {role}: {some(unused)}")
+    if "subject" not in columns:
+        return
+    people = content.values(columns["subject"])
+    for place in [column for column in content.columns if normal(column) in PLACES][:1]:
+        seen: dict[str, set[str]] = defaultdict(set)
+        for person, value in zip(people, content.values(place), strict=True):
+            seen[person].add(normal(value))
+        if several := [person for person in seen if person and len(seen[person]) > 1]:
+            print(
+                f"warning: {table}: the same {columns['subject']} with several values of {place}, counted as one "
+                f"person ({len(several):,}): {some(several)}; if they are different people, write the {place} into "
+                "their ids",
+                file=sys.stderr,
+            )
+    if rounded := [person for person in people if _is_rounded(person)]:
+        print(
+            f"warning: {table}: {rounded[0]} is a rounded number, so different people may be written alike; show all "
+            "its digits in the spreadsheet, and save the table again",
+            file=sys.stderr,
+        )
+
+
+def _is_rounded(text: str) -> bool:
+    """Whether a spreadsheet wrote a number with fewer digits than it has, such as 1.23E+11."""
+    found = re.fullmatch(r"[0-9](?:[.,]([0-9]+))?E\+([0-9]+)", text, re.IGNORECASE)
+    return found is not None and len(found[1] or "") < int(found[2])
