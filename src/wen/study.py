@@ -122,14 +122,13 @@ class Study:
         return seed_for(self.params.seed, what="evidence")
 
     def intervals(self, classifier: Classifier) -> dict[str, tuple[float, float]]:
-        """95% interval of every measure: the bootstrap's, or by subject the jackknife's; NaN where undefined."""
+        """95% interval of every measure: `image_intervals`, or by subject `subject_intervals`."""
         from wen.evaluation import resampling  # which SciPy's statistics take time to import for
 
         label, probability, unit = self.label, classifier.probability, self.unit
         if not each_image_alone(unit):
             return resampling.subject_intervals(label, probability, unit)
-        measured = resampling.resampled_measures(label, probability, self._resampled)
-        return {name: resampling.interval(values) for name, values in measured.items()}
+        return resampling.image_intervals(label, probability, self._resampled)
 
     @cached_property
     def _resampled(self) -> np.ndarray:

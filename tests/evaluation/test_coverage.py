@@ -34,6 +34,13 @@ def test_intervals_have_nearly_their_nominal_coverage(size: list[int]) -> None:
     assert found == coverage(*study(size), seed=1)
 
 
+@pytest.mark.parametrize("images", [18, 130])
+@pytest.mark.parametrize("value", [0, 1])
+def test_by_image_the_interval_of_a_classifier_near_either_end_covers_the_truth(images: int, value: int) -> None:
+    constant = np.full(images, value)  # its bootstrap has no width and would miss the truth in a third of the studies
+    assert coverage(constant, constant, np.arange(images) % 2, np.arange(images), 0).accuracy > 0.93
+
+
 def test_the_correlation_within_subjects_is_that_of_the_decisions() -> None:
     rng, unit = np.random.default_rng(3), np.arange(400).repeat(20)
     for correlation in (0.05, 0.2):

@@ -4,9 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 from scipy.stats import t
+from statsmodels.stats.proportion import proportion_confint
 
 from wen.evaluation.metrics import MEASURES, evaluate
-from wen.evaluation.resampling import interval, logit_interval, resample, resampled_measures, subject_intervals
+from wen.evaluation.resampling import (
+    image_intervals,
+    interval,
+    logit_interval,
+    resample,
+    resampled_measures,
+    subject_intervals,
+)
 
 images = st.lists(
     st.tuples(st.integers(0, 1), st.sampled_from([0.0, 0.2, 0.5, 0.7, 1.0]), st.integers(0, 3)), min_size=1, max_size=20
@@ -48,6 +56,35 @@ def test_an_interval_leaves_out_2_5_percent_at_either_end() -> None:
 def test_an_interval_ignores_undefined_values() -> None:
     assert interval(np.array([np.nan, 1.0, 3.0]), level=1.0) == (1.0, 3.0)
     assert np.isnan(interval(np.array([np.nan]))).all()
+
+
+def of_images(label: list[int], probability: list[float]) -> dict[str, tuple[float, float]]:
+    unit = np.arange(len(label))
+    return image_intervals(np.array(label), np.array(probability), resample(unit, 500, 0))
+
+
+def test_by_image_the_interval_of_a_perfect_classifier_is_wilsons_for_the_images_that_a_measure_depends_on() -> None:
+    found = of_images([0] * 4 + [1] * 14, [0.1] * 4 + [0.9] * 14)
+    wilson = {n: proportion_confint(n, n, method="wilson") for n in (4, 14, 18)}
+    images = {"accuracy": 18, "weighted_f1": 18, "recall": 14, "precision": 14}
+    for name in set(MEASURES) - {"kappa"}:
+        assert found[name] == pytest.approx(wilson[images.get(name, 4)]), name
+    assert found["kappa"] == pytest.approx((2 * wilson[4][0] - 1, 1))
+
+
+def test_by_image_the_interval_of_a_classifier_that_is_always_wrong_is_wilsons_too() -> None:
+    found = of_images([0] * 4 + [1] * 14, [0.9] * 4 + [0.1] * 14)
+    assert found["specificity"] == pytest.approx(proportion_confint(0, 4, method="wilson"))
+    assert found["accuracy"] == pytest.approx(proportion_confint(0, 18, method="wilson"))
+
+
+def test_by_image_what_is_undefined_has_no_interval_and_all_else_the_bootstraps() -> None:
+    label, probability = [0, 1, 1, 1, 1, 1], [0.1, 0.2, 0.3, 0.4, 0.2, 0.1]
+    found = of_images(label, probability)
+    assert np.isnan(found["precision"]).all()  # no image is called positive
+    resampled = resampled_measures(np.array(label), np.array(probability), resample(np.arange(6), 500, 0))
+    assert found["accuracy"] == interval(resampled["accuracy"])
+    assert found["kappa"] == (0, 0)  # whichever images are drawn
 
 
 def test_by_subject_the_interval_is_that_of_leaving_out_each_subject_on_the_logit_scale() -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import binom
 
+from wen.evaluation.proportion import share
 from wen.evaluation.resampling import LEVEL, logit_interval
 from wen.evaluation.statistics import difference_by_unit
 
@@ -73,8 +74,10 @@ def coverage(right: np.ndarray, other: np.ndarray, label: np.ndarray, unit: np.n
 
 def _accuracy_coverage(correct: np.ndarray, size: np.ndarray, true_accuracy: float) -> float:
     total, n = correct.sum(axis=1), size.sum()
-    if (size == 1).all():  # the bootstrap distribution of a share is binomial
+    if (size == 1).all():  # the bootstrap distribution of a share is binomial; at 0 and 1 its interval is Wilson's
         low, high = (binom.ppf(q, n, total / n) / n for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+        none, each = (share(np.full(n, hit), np.arange(n)) for hit in (0, 1))
+        low, high = np.where(total == n, each.low, low), np.where(total == 0, none.high, high)
     elif len(size) == 1:
         return 1.0  # the interval is [0, 1]
     else:

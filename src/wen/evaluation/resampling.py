@@ -1,15 +1,17 @@
 """Confidence intervals of the measures of one classifier.
 
-If the units are images, they are percentile intervals of the bootstrap. Over few subjects of unequal sizes these would
-be too narrow; there, the standard error is from the jackknife over subjects, and the interval is Student's t on the
-logit scale.
+If the units are images, they are percentile intervals of the bootstrap, and Wilson's where a measure has its largest or
+smallest value, which no resampled test set would change. Over few subjects of unequal sizes the bootstrap's would be
+too narrow; there, the standard error is from the jackknife over subjects, and the interval is Student's t on the logit
+scale.
 """
 
 import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import t
 
-from wen.evaluation.metrics import MEASURES, OF_DECISIONS, Confusion, decide
+from wen.evaluation.metrics import MEASURES, OF_DECISIONS, Confusion, confusion, decide
+from wen.evaluation.proportion import share
 from wen.evaluation.units import degrees_of_freedom, jackknife_variance
 
 LEVEL = 0.95
@@ -73,6 +75,40 @@ def interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
         return np.nan, np.nan
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def image_intervals(label: np.ndarray, probability: np.ndarray, counts: np.ndarray) -> dict[str, tuple[float, float]]:
+    """95% interval of every measure of a classifier over images.
+
+    Parameters
+    ----------
+    label, probability : ndarray of shape (n,)
+    counts : ndarray of shape (repeats, n)
+        From `resample`.
+
+    Returns
+    -------
+    dict
+        Each measure of `resampled_measures`: the percentile interval of the resampled test sets. A measure at either
+        end of its range has Wilson's interval for as many images as it depends on: all (accuracy, weighted F1), those
+        of a class (recall, specificity), those called positive (precision), or those of the smaller class (the others).
+        NaN where the measure is undefined.
+    """
+    tn, fp, fn, tp = confusion(label, probability)
+    smaller = min(tp + fn, tn + fp)
+    depends = dict.fromkeys(MEASURES, smaller) | {"recall": tp + fn, "specificity": tn + fp, "precision": tp + fp}
+    depends |= dict.fromkeys(("accuracy", "weighted_f1"), len(label))
+    value = resampled_measures(label, probability, np.ones((1, len(label))))
+    intervals = {}
+    for name, values in resampled_measures(label, probability, counts).items():
+        lowest = -1 if name == "kappa" else 0
+        if value[name] in (lowest, 1):
+            found = share(np.full(depends[name], value[name] == 1), np.arange(depends[name]))
+            low, high = (lowest + limit * (1 - lowest) for limit in (found.low, found.high))
+            intervals[name] = (low, high)
+        else:
+            intervals[name] = interval(values)
+    return intervals
 
 
 def subject_intervals(label: np.ndarray, probability: np.ndarray, unit: np.ndarray) -> dict[str, tuple[float, float]]:

@@ -100,7 +100,7 @@ def _on_other_data(claim: Entry, params: Params) -> bool:
 
 def _by_interval(claimed: float, estimate: Mapping[str, float | None], margin: float) -> tuple[str, list[str]]:
     low, high = estimate["low"], estimate["high"]
-    if low is None or high is None or low == high:  # the bootstrap of a measure that no image can lower
+    if low is None or high is None:
         return CANNOT_JUDGE, ["undefined"]
     if low > claimed - margin:
         return BORNE_OUT, []

@@ -1,6 +1,7 @@
-"""95% intervals of every measure: the bootstrap's, with the study's draws; by subject the jackknife's."""
+"""95% intervals of every measure: by image the bootstrap's, or Wilson's at 0 and 1; by subject the jackknife's."""
 
 import numpy as np
+from statsmodels.stats.proportion import proportion_confint
 
 from recomputed.simulated import logit_limits
 from recomputed.source import MEASURES, Classifier, Source
@@ -16,14 +17,35 @@ def of_one(source: Source, classifier: Classifier) -> dict[str, list[float]]:
         seed = source.seed("evidence")
         drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=source.params.report.bootstrap)
         values = [measures(source.label, classifier.probability, counts) for counts in drawn]
+        of_all = measures(source.label, classifier.probability, np.ones(n))
         found = {}
         for key in MEASURES:
+            if of_all[key] in (-1 if key == "kappa" else 0, 1):
+                found[key] = at_the_end(key, of_all[key], depends(key, source.label, classifier.probability >= 0.5))
+                continue
             known = [one[key] for one in values if not np.isnan(one[key])]
             found[key] = [float(limit) for limit in np.quantile(known, [0.025, 0.975])]
         return found
     of_all = measures(source.label, classifier.probability, np.ones(len(source.label)))
     without = [measures(source.label, classifier.probability, source.unit != u) for u in range(len(source.size))]
     return {key: over_subjects(source, key, of_all[key], [one[key] for one in without]) for key in MEASURES}
+
+
+def depends(key: str, label: np.ndarray, called: np.ndarray) -> int:
+    """Number of images on which a measure of 0 or 1 rests."""
+    if key in ("accuracy", "weighted_f1"):
+        return len(label)
+    if key == "precision":
+        return int(called.sum())
+    positive = int(label.sum())
+    return {"recall": positive, "specificity": len(label) - positive}.get(key, min(positive, len(label) - positive))
+
+
+def at_the_end(key: str, value: float, images: int) -> list[float]:
+    if not images:
+        return [np.nan, np.nan]
+    low, high = proportion_confint(images * (value == 1), images, method="wilson")
+    return [2 * low - 1, 2 * high - 1] if key == "kappa" else [low, high]
 
 
 def over_subjects(source: Source, key: str, value: float, without: list[float]) -> list[float]:
