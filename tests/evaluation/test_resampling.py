@@ -73,8 +73,9 @@ def test_by_image_the_interval_of_a_perfect_classifier_is_wilsons_for_the_images
 
 
 def test_by_image_the_interval_of_a_classifier_that_is_always_wrong_is_wilsons_too() -> None:
-    found = of_images([0] * 4 + [1] * 14, [0.9] * 4 + [0.1] * 14)
-    assert found["specificity"] == pytest.approx(proportion_confint(0, 4, method="wilson"))
+    found = of_images([0] * 14 + [1] * 4, [0.9] * 14 + [0.1] * 4)
+    assert found["specificity"] == pytest.approx(proportion_confint(0, 14, method="wilson"))
+    assert found["recall"] == pytest.approx(proportion_confint(0, 4, method="wilson"))
     assert found["accuracy"] == pytest.approx(proportion_confint(0, 18, method="wilson"))
 
 
