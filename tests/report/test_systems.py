@@ -172,7 +172,6 @@ def test_a_claimed_gain_is_that_of_the_two_published_figures() -> None:
         (0.80, 0.89, "not_borne_out", []),
         (0.85, 0.95, "cannot_judge", ["interval"]),
         (None, None, "cannot_judge", ["undefined"]),
-        (1.0, 1.0, "cannot_judge", ["undefined"]),  # a bootstrap in which nothing can go wrong is no evidence
     ],
 )
 def test_the_interval_decides_where_a_run_differs_in_nothing_from_its_paper(

@@ -75,7 +75,7 @@ def judge(
         ``verdict`` and its ``reasons``. ``borne_out``: the interval lies above the claim less ``report.margin``.
         ``not_borne_out``: the interval lies below the claim. ``cannot_judge``: the reasons are those of `obstacles`;
         ``other_data``; ``easier`` (the study splits by image, the claim by subject); ``undefined`` (the measure is
-        undefined, or its interval has no width); or ``interval`` (the interval allows both verdicts). ``not_run``: the
+        undefined); or ``interval`` (the interval allows both verdicts). ``not_run``: the
         system was skipped. None for synthetic cells, about which papers claim nothing.
     """
     if params.dataset.source == SYNTHETIC:
