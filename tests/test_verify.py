@@ -303,6 +303,47 @@ def test_an_empty_folder_of_the_run_cache_goes_unless_it_was_made_just_now(copie
     assert not folder.exists()
 
 
+def test_without_its_cache_a_study_runs_nothing_again_and_the_cache_is_filled_from_its_outputs(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after the cache was moved or deleted; DVC alone would delete every output and run every stage."""
+    good, runs = project.content(), times_run(project)
+    shutil.rmtree(store.cache_folder(project.root))
+    if (project.root / "model.bin").is_symlink():  # nothing is left but metrics.json
+        assert project.check() == []
+        assert "lacked" not in capsys.readouterr().err
+        return
+    linked = not (project.root / "model.bin").stat().st_mode & 0o222
+    assert project.check() == []
+    assert "lacked 6 files that dvc.lock names" in capsys.readouterr().err
+    assert "up to date" in project.run("dvc", "repro")
+    assert (project.content(), times_run(project)) == (good, runs)
+    assert project.object("model.bin").samefile(project.root / "model.bin") == linked
+    assert all(project.object(name).stat().st_mode & 0o777 == 0o444 for name in ("model.bin", "features/"))
+    verify.run(Paths(project.root))
+
+
+def test_wen_verify_names_the_cache_that_is_missing_and_fills_it(copied: Project) -> None:
+    shutil.rmtree(store.cache_folder(copied.root))
+    (copied.root / "model.bin").write_bytes(b"x" * 25500)  # not what dvc.lock names
+    with pytest.raises(WenError, match=r"^outputs that are missing, or not .*, 1: model\.bin"):
+        verify.run(Paths(copied.root))
+    assert not copied.object("model.bin").exists()
+    copied.object("features/1.npy").unlink()
+    (copied.root / "model.bin").write_bytes(bytes(range(1, 256)) * 100)
+    with pytest.raises(WenError, match=r"cache: DVC's cache lacked 2 files that dvc\.lock names; they were added"):
+        verify.run(Paths(copied.root))
+    verify.run(Paths(copied.root))
+
+
+def test_a_clone_without_outputs_adds_nothing_to_its_cache(copied: Project, tmp_path: Path) -> None:
+    other = Project(tmp_path / "clone/study")
+    copied.run("git", "clone", "--quiet", ".", str(other.root))
+    assert other.check() == []
+    assert not list(store.cache_folder(other.root).rglob("*.dir"))
+    assert (other.root / "metrics.json").exists()
+
+
 def test_a_byte_changed_by_the_disk_is_found(linked: Project) -> None:
     good = linked.content()
     damage(linked.root / "model.bin", lambda content: content[:5000] + b"\xff" + content[5001:])

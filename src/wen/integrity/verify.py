@@ -9,6 +9,7 @@ import io
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from wen.config.paths import Paths
-from wen.errors import WenError
+from wen.data.folder import is_litter
+from wen.errors import Message, WenError
 from wen.files import atomic
 from wen.integrity.store import (
     SETTLED,
@@ -33,15 +35,17 @@ from wen.integrity.store import (
 TABLE = "wen-verified.json"
 BLOCK = 4096
 """Size of the blocks that a file system writes, or loses, in bytes."""
+WRITABLE = 0o222
 
 
 def run(paths: Paths) -> None:
-    """Hash all files in dvc.lock and in the cache; restore or remove damaged ones.
+    """Hash all files in dvc.lock and in the cache; restore or remove damaged ones, and refill the cache.
 
     Raises
     ------
     WenError
-        If a file was damaged, missing or changed, if dvc.lock is damaged, or if there is no DVC repository.
+        If a file was damaged, missing or changed, if the cache lacked files, if dvc.lock is damaged, or if there is no
+        DVC repository.
     """
     if not (paths.root / ".dvc").is_dir():
         raise WenError(f"{paths.root.resolve()}: not a DVC repository; run this in the folder of a study")
@@ -52,11 +56,14 @@ def run(paths: Paths) -> None:
             "copy were restored, the others removed; `dvc pull` fetches these from a remote, `dvc repro` makes them "
             "again"
         )
+    added = inspection.refill()
     if others := inspection.others():
         raise WenError(
             f"outputs that are missing, or not those that dvc.lock names, {len(others)}: {listed(others)}. "
             "`dvc checkout` brings them back from the cache, `dvc pull` from a remote, and `dvc repro` makes them again"
         )
+    if added:
+        raise WenError(_refilled(added, inspection.cache))
     print(f"{len(inspection.found)} files checked; outputs and cache match dvc.lock")
 
 
@@ -71,6 +78,7 @@ def check(paths: Paths) -> list[str]:
       replaced by the intact copy of the cache or of git, or removed if there is none.
     * Any other file that differs from dvc.lock, such as an edited one, is left to DVC. Its modification time is set to
       now, so that DVC hashes it.
+    * A file that only the workspace has is added to the cache. DVC would run its stage again, even if it is intact.
 
     Returns
     -------
@@ -84,7 +92,18 @@ def check(paths: Paths) -> list[str]:
     """
     if not (paths.root / ".dvc").is_dir():
         return []
-    return _Inspection(paths.root, everything=False).repair()
+    inspection = _Inspection(paths.root, everything=False)
+    damaged = inspection.repair()
+    if added := inspection.refill():
+        print(_refilled(added, inspection.cache), file=sys.stderr)
+    return damaged
+
+
+def _refilled(added: list[str], cache: Path) -> Message:
+    return (
+        f"{cache}: DVC's cache lacked {len(added)} files that dvc.lock names; they were added from this folder. If the "
+        "cache was moved or its disk is not mounted, bring it back: it also holds earlier results"
+    )
 
 
 def listed(names: list[str], most: int = 10) -> str:
@@ -130,6 +149,26 @@ class _Inspection:
         _remove_empty_runs(self.cache)
         self.digests.save()
         return self._named(damaged)
+
+    def refill(self) -> list[str]:
+        """Add the intact outputs that the cache lacks, and return their names; outputs that git tracks need no cache.
+
+        The cache may have been moved or deleted, or its disk may not be mounted.
+        """
+        lacking = {md5: path for md5, path in self.objects.items() if path not in self.found and not path.exists()}
+        intact = {md5: path for path, md5 in self.expected.items() if md5 in lacking and self.found.get(path) == md5}
+        tracked = _tracked(self.root) if lacking else set()
+        added = [path for path in intact.values() if path not in tracked]
+        for md5, path in intact.items():
+            if path not in tracked:
+                _add(lacking[md5], path)
+        for out in [out for out in self.outs if out.md5 in lacking and out.md5 in self.listings]:
+            folder, files = self.root / out.path, self.listings[out.md5]
+            is_intact = folder.is_dir() and all(self.found.get(folder / name) == md5 for name, md5 in files.items())
+            if is_intact and tracked.isdisjoint(folder / name for name in files):
+                _restore(lacking[out.md5], write_listing(files), mode=0o444)
+                added.append(folder)
+        return self._named(added)
 
     def others(self) -> list[str]:
         """Return the outputs that differ from dvc.lock without being damaged: missing, edited or of another version.
@@ -203,7 +242,7 @@ class _Inspection:
     def _workspace(self, out: Output) -> dict[str, str]:
         """Return the MD5 of the files that a folder holds in the workspace."""
         folder = self.root / out.path
-        found = self.digests.of(folder.rglob("*"))
+        found = self.digests.of(path for path in folder.rglob("*") if not is_litter(path) and path.suffix != ".partial")
         return {path.relative_to(folder).as_posix(): md5 for path, md5 in found.items()}
 
     def _committed(self, out: Output) -> dict[str, str]:
@@ -258,6 +297,31 @@ def _restore(path: Path, source: Path | bytes | None, mode: int = 0o644) -> None
         else:
             shutil.copyfile(source, partial)
         partial.chmod(mode)
+
+
+def _add(path: Path, source: Path) -> None:
+    """Add an output to the cache: as a link if it is read-only, as DVC's links are, else as a copy."""
+    with atomic(path) as partial:
+        if source.is_symlink() or source.stat().st_mode & WRITABLE or not _link(source, partial):
+            shutil.copyfile(source, partial)
+        partial.chmod(0o444)
+
+
+def _link(source: Path, path: Path) -> bool:
+    try:
+        path.hardlink_to(source)
+    except OSError:  # on another disk, or not supported
+        return False
+    return True
+
+
+def _tracked(root: Path) -> set[Path]:
+    """Return the files of a folder that git tracks; none outside a repository."""
+    try:
+        names = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return set()
+    return {root / os.fsdecode(name) for name in names.split(b"\0")}
 
 
 def _committed(root: Path, path: Path) -> dict[Path, bytes]:
