@@ -83,3 +83,20 @@ def test_a_folder_that_cannot_be_written_can_be_checked(
     monkeypatch.setattr(check, "_check_network", lambda params: "")
     monkeypatch.setattr(check, "write_text", Mock(side_effect=OSError(30, "Read-only file system")))
     check.check(tiny, Paths(tmp_path))
+
+
+@pytest.mark.parametrize(("taken", "problem"), [("logs", "File exists"), ("logs/times.csv", "Is a directory")])
+def test_a_log_that_cannot_be_written_is_refused_before_a_stage_works_for_nothing(
+    tmp_path: Path, taken: str, problem: str
+) -> None:
+    paths = Paths(tmp_path)
+    check.check_log(paths)
+    assert paths.times.read_text() == ""
+    paths.times.unlink()
+    paths.times.parent.rmdir()
+    if taken == "logs":
+        (tmp_path / "logs").touch()
+    else:
+        (tmp_path / "logs/times.csv").mkdir(parents=True)
+    with pytest.raises(WenError, match=rf"{taken}: {problem}, so no stage could finish; give this user the right"):
+        check.check_log(paths)

@@ -158,11 +158,14 @@ def plan(
 @app.command("code")
 def list_inputs() -> None:
     """Check params.yaml and outputs, and list the code, libraries, images and weights that the stages depend on."""
-    from wen.integrity import outside, verify
-    from wen.integrity.check import check
+    from wen.integrity import leftovers, outside, verify
+    from wen.integrity.check import check, check_log
 
     params, paths = _study()
     check(params, paths)
+    check_log(paths)
+    if removed := leftovers.remove(paths):
+        print(f"removed, left by processes that were killed over a day ago: {verify.listed(removed)}", file=sys.stderr)
     if damaged := verify.check(paths):
         print(
             f"damaged outputs restored from the cache or scheduled to be computed again: {verify.listed(damaged)}",

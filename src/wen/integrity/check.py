@@ -53,6 +53,24 @@ def check(params: Params, paths: Paths) -> None:
         print(notice, file=sys.stderr)
 
 
+def check_log(paths: Paths) -> None:
+    """Check that the log of durations can be written. A stage writes it last, and would fail with its work done.
+
+    Raises
+    ------
+    WenError
+        If logs/times.csv cannot be created or written.
+    """
+    try:
+        paths.times.parent.mkdir(exist_ok=True)
+        paths.times.open("a").close()
+    except OSError as error:
+        raise WenError(
+            f"{error.filename}: {error.strerror}, so no stage could finish; give this user the right to write it, or "
+            "move it away"
+        ) from None
+
+
 def _check_network(params: Params) -> Message:
     """Build the network without weights, cut it and run it on PyTorch's meta device, which computes nothing.
 
