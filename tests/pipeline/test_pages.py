@@ -89,7 +89,7 @@ def cnmc(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_the_demo_and_its_table(study: Study, page: str, phrase: str) -> None:
     script = block(page, phrase, {"make test": "make --dry-run test"} if page == "README.md" else None)
-    assert "Headline, Inter-LR 0.001, kappa" in typed(study, script)
+    assert "Headline, Inter-LR 1e-3, kappa" in typed(study, script)
 
 
 @pytest.mark.parametrize("page", ["docs/CHAPTER4.md", "docs/CHAPTER4.id.md"])

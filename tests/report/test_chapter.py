@@ -162,6 +162,7 @@ def test_the_chapter_omits_sentences_about_what_the_study_lacks(make_study: Make
 
 
 def test_word_has_the_unicode_characters_that_latex_prints() -> None:
+    assert plain("Inter-LR 1e-5") == "Inter\N{NON-BREAKING HYPHEN}LR 10⁻⁵"
     assert plain("LR 1e-05, 3e-04; -2.6") == "LR 10⁻⁵, 3 · 10⁻⁴; \N{MINUS SIGN}2.6"
     assert plain(r"$w_k = M_k / \sum_i M_i$ (2.20), $w_1$") == "wₖ = Mₖ / Σᵢ Mᵢ (2.20), w₁"
     assert plain("f1_score, leak_free") == "f1_score, leak_free"

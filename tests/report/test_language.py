@@ -52,4 +52,7 @@ def test_zero_has_no_minus_and_a_number_of_params_yaml_keeps_all_its_digits() ->
     t, u = Text("en"), Text("id")
     assert (t.number(-0.0), t.points(-0.0), t.points(-0.001)) == ("0.000", "+0.0", "-0.1")
     assert (t.margin(0.01), t.margin(0.0125), u.margin(0.07), t.margin(0.0005)) == ("1.0", "1.25", "7,0", "0.05")
+    assert (t.percent(0.004), t.percent(0.9996, 1), t.percent(0.0), t.percent(1.0)) == ("0.4%", "99.96%", "0%", "100%")
+    assert (t.threshold(0.7314), t.threshold(0.99999), u.threshold(0.00004)) == ("0.731", "0.99999", "0,00004")
+    assert (t.threshold(1.0), t.threshold(1 + 2**-52), t.threshold(None)) == ("1.000", "> 1", t.number(None))
     assert (t.given(0.1), t.given(0.9999999), u.given(0.0125)) == ("0.1", "0.9999999", "0,0125")

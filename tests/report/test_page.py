@@ -262,9 +262,9 @@ def test_models_that_learned_nothing_give_a_page_without_a_warning(
         intra.run(params, paths)
         text = run(params, paths).text
     averaged = text.split('<p id="equal-weights">')[1].split("</p>")[0]
-    assert all(f"Inter-LR {lr}, kappa" in averaged for lr in params.lr_grid[1:])
+    assert all(f"Inter-LR {Text('en').rate(lr)}, kappa" in averaged for lr in params.lr_grid[1:])
     assert "accuracy" not in averaged
-    assert f"Inter-LR {params.lr_grid[0]}" not in averaged
+    assert "Inter-LR 1e-3" not in averaged
 
 
 def test_pictures_have_alternative_texts_and_headings_a_scope(made: Page) -> None:

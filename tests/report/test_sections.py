@@ -423,7 +423,7 @@ def _expected_of_champions(models: list[dict[str, Any]], t: Text) -> list[list[l
         return [*values, t.number(row["mean_rank"], 1) + star]
 
     rows = [
-        [f"{model['lr']}, {model['fold']}",
+        [f"{t.rate(model['lr'])}, {model['fold']}",
          *scored(model["validation"], "accuracy", "precision", "recall", "f1", "kappa"),
          *scored(model["test"], "accuracy", "kappa"), *scored(model["centred"])]
         for model in models
@@ -477,7 +477,8 @@ def _sentences(
     yield "champions", t("champions.text")
     shares = {name: t.percent(found[key]) for name, key in (("share", "fold_share"), ("chance", "chance"))}
     yield "champions", t(f"champions.folds.{params.split.unit}", **shares)
-    yield "champions", t("champions.moved", rates=", ".join(found["moved"])) if found["moved"] else t("champions.stay")
+    moved = ", ".join(map(t.rate, found["moved"]))
+    yield "champions", t("champions.moved", rates=moved) if moved else t("champions.stay")
     found = evidence["baselines"]
     label, share = ["HEM", "ALL"][found["majority"]["label"]], t.percent(found["majority"]["share"])
     yield "baselines", t("baselines.text", headline=names[found["headline"]], label=label, share=share)

@@ -61,9 +61,7 @@ def written(page_of: PageOf) -> tuple[Params, Paths]:
 def expected(paths: Paths) -> dict[str, list[str]]:
     """Stage and epoch of each single model by its name on the page; empty for a baseline."""
     origin = {
-        f"LR {lr}, fold {fold}": [["1", "3"], ["2", "2"]][fold]
-        for lr in ("0.001", "0.0001", "1e-05")
-        for fold in (0, 1)
+        f"LR {lr}, fold {fold}": [["1", "3"], ["2", "2"]][fold] for lr in ("1e-3", "1e-4", "1e-5") for fold in (0, 1)
     }
     return origin | {f"Baseline {name}, fold {fold}": ["", ""] for name in ("colour", "features") for fold in (0, 1)}
 
@@ -88,7 +86,7 @@ def test_the_tables_of_single_models_have_stage_and_epoch(written: tuple[Params,
 
 def test_the_model_card_gives_each_member_its_stage_and_epoch(written: tuple[Params, Paths]) -> None:
     card = (written[1].report / "model-card.md").read_text()
-    assert "0.001-0 (stage 1, epoch 3), 0.001-1 (stage 2, epoch 2)" in card
+    assert "1e-3 fold 0 (stage 1, epoch 3), 1e-3 fold 1 (stage 2, epoch 2)" in card
 
 
 def test_the_checklist_counts_the_models_of_each_stage(written: tuple[Params, Paths]) -> None:

@@ -18,7 +18,18 @@ TYPESET = True
 def test_a_rate_is_a_power_of_ten_and_a_hyphen_before_a_number_a_minus_sign() -> None:
     assert typeset("LR 1e-05, 2.5e-05") == "LR 10⁻⁵, 2.5 · 10⁻⁵"
     assert typeset("-2.6 to 0.4 (-0.8; -12%)") == "\N{MINUS SIGN}2.6 to 0.4 (\N{MINUS SIGN}0.8; \N{MINUS SIGN}12%)"
-    assert typeset("1e-05-3: -1") == "10⁻⁵-3: \N{MINUS SIGN}1"
+    assert typeset("1e-5 fold 3: -1") == "10⁻⁵ fold 3: \N{MINUS SIGN}1"
+
+
+def test_every_rate_is_written_as_a_power_of_ten_below_1() -> None:
+    t, u = Text("en"), Text("id")
+    rates = (0.001, "0.0005", 3e-4, "1e-05", 0.00015, 0.1, 1e-10, "1.0", 20.0)
+    written = ["1e-3", "5e-4", "3e-4", "1e-5", "1.5e-4", "1e-1", "1e-10", "1", "20"]
+    assert [t.rate(rate) for rate in rates] == written
+    assert [float(one) for one in written] == [float(rate) for rate in rates]
+    assert [typeset(t.rate(rate)) for rate in (0.001, 0.00015)] == ["10⁻³", "1.5 · 10⁻⁴"]
+    assert typeset(u.rate(0.00015)) == "1,5 · 10⁻⁴"
+    assert (t.member("0.001-3"), t.member("1e-05-0")) == ("1e-3 fold 3", "1e-5 fold 0")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +57,8 @@ def test_no_text_of_the_page_has_a_hyphen_for_a_minus_or_a_rate_in_the_form_of_a
     text = (paths.report / "index.html").read_text(encoding="utf-8")
     assert 'data-of="inter 1e-05 kappa"' in text
     shown = re.sub(r"<[^>]*>", " ", _bare(text))
-    assert "LR 10⁻⁵" in shown
+    assert all(f"LR {rate}" in shown for rate in ("10⁻³", "10⁻⁴", "10⁻⁵"))
+    assert re.findall(r"\bLR (?!10⁻)\S*\d", shown) == []
     assert re.findall(r"\d[eE]-\d+|[ (]-\d", shown) == []
     spans = r'<span class="one">(?:Inter|Intra)-LR</span>'
     assert re.findall(r"\b(?:Inter|Intra)-LR", re.sub(spans, "", _bare(text))) == []

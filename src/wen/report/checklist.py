@@ -34,7 +34,7 @@ def checklist(params: Params, measured: dict[str, Any], t: Text) -> dict[str, li
     doi:10.1136/bmj-2023-078378; their topics are paraphrased.
     """
     environment = Environment(undefined=StrictUndefined)
-    environment.filters |= {"count": t.count, "number": t.number, "given": t.given}
+    environment.filters |= {"count": t.count, "number": t.number, "given": t.given, "rate": t.rate}
     synthetic = params.dataset.source == "synthetic"
     facts = {"params": params, "synthetic": synthetic, "t": t, "views": _views(params.augment, t)} | measured
     facts["unfrozen"] = statements.unfrozen(params, t)

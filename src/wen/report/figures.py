@@ -90,7 +90,7 @@ def rates(study: Study, t: Text) -> Figure:
         inter = study.inter(recipe, study.params.weighting)
         axes.plot(x + 0.34, inter.row["accuracy"], "D", color=COLOURS[1],
                   label=f"Inter-LR, {inter.scheme}" if first else None)  # fmt: skip
-    axes.set(xticks=range(len(study.models)), xticklabels=[f"LR {recipe}" for recipe in study.models],
+    axes.set(xticks=range(len(study.models)), xticklabels=[*map(t.recipe, study.models)],
              ylabel=t("axis.accuracy"))  # fmt: skip
     axes.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
@@ -99,12 +99,12 @@ def rates(study: Study, t: Text) -> Figure:
 def schemes(study: Study, t: Text) -> Figure:
     """Every ensemble by its weighting scheme."""
     ensembles = [classifier for classifier in study.classifiers if classifier.kind != "single"]
-    groups = list(dict.fromkeys(map(_group, ensembles)))
+    groups = list(dict.fromkeys(_group(ensemble, t) for ensemble in ensembles))
     names = study.params.schemes
     figure, axes = plt.subplots(figsize=(6, 0.5 * len(groups) + 1.4))
     for k, scheme in enumerate(names):
         weighted = [ensemble for ensemble in ensembles if ensemble.scheme == scheme]
-        y = [len(groups) - 1 - groups.index(_group(ensemble)) + 0.13 * (len(names) / 2 - k) for ensemble in weighted]
+        y = [len(groups) - 1 - groups.index(_group(ensemble, t)) + 0.13 * (len(names) / 2 - k) for ensemble in weighted]
         axes.plot([ensemble.row["accuracy"] for ensemble in weighted], y, MARKERS[k % 5], color=COLOURS[k % 5],
                   markerfacecolor="none", label=scheme)  # fmt: skip
     axes.set(yticks=range(len(groups)), yticklabels=groups[::-1], xlabel=t("axis.accuracy"))
@@ -184,7 +184,7 @@ def learning_curves(epochs: pd.DataFrame, t: Text) -> Figure:
                 axes.axvline(begin - 0.5, color="0.8", linewidth=0.8, zorder=0)
             if column == 0:
                 axes.set_ylabel(t("axis.loss") if measure == "loss" else t("measure.accuracy"))
-        grid[0, column].set_title(f"LR {recipe}")
+        grid[0, column].set_title(t.recipe(recipe))
         grid[1, column].set_xlabel(t("axis.epoch"))
     grid[0, -1].legend(fontsize="small")
     return figure
@@ -245,5 +245,5 @@ def _citation(result: dict[Any, Any], among: list[dict[Any, Any]]) -> str:
     return ", ".join(filter(None, (study, result["network"] if several else "", data)))
 
 
-def _group(ensemble: Classifier) -> str:
-    return f"Inter-LR {ensemble.recipe}" if ensemble.kind == "inter" else f"Intra-LR ({ensemble.reading})"
+def _group(ensemble: Classifier, t: Text) -> str:
+    return f"Inter-LR {t.rate(str(ensemble.recipe))}" if ensemble.kind == "inter" else f"Intra-LR ({ensemble.reading})"

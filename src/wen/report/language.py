@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -12,6 +13,8 @@ from wen.config.member import SYSTEM, Member
 from wen.study import Classifier, Study
 
 ABSENT = "\N{EN DASH}"
+MOST_DIGITS = 12
+"""After the decimal mark of a share."""
 
 
 class Text:
@@ -72,7 +75,16 @@ class Text:
         return self.p(value) if value < 0.001 else f"= {self.p(value)}"
 
     def percent(self, value: float, digits: int = 0) -> str:
-        return ABSENT if math.isnan(value) else self.marked(f"{value:.{digits}%}")
+        """Format a share in percent, with more digits if it would be 0% or 100% by rounding alone."""
+        if math.isnan(value):
+            return ABSENT
+        return self.marked(f"{value:.{_between_0_and_1(value, digits + 2) - 2}%}")
+
+    def threshold(self, value: float | None) -> str:
+        """Format a threshold, with more digits if it would be 0 or 1 by rounding alone; none is reached above 1."""
+        if value is not None and value > 1:
+            return f"> {self.given(1)}"
+        return self.number(value, 3 if value is None else _between_0_and_1(value, 3))
 
     def given(self, value: float) -> str:
         """Format a parameter with all the digits that params.yaml gives."""
@@ -106,10 +118,20 @@ class Text:
             return self(f"questions.family.{test['family']}")
         return str(test["hypothesis"])
 
+    def rate(self, rate: float | str) -> str:
+        """Write a learning rate as a power of ten: 0.0005 as 5e-4, which `wen.report.typography` typesets."""
+        shortest = Decimal(repr(float(rate))).normalize()
+        return self.marked(f"{shortest:e}" if shortest < 1 else f"{shortest:f}")
+
+    def member(self, name: str) -> str:
+        """Name a member by its learning rate and fold; ``name`` is that of `wen.config.member.Member`."""
+        lr, _, fold = name.rpartition("-")
+        return self("name.member", lr=self.rate(lr), fold=fold)
+
     def recipe(self, recipe: str) -> str:
         """Name a learning rate or a baseline."""
         name = Member(recipe, 0).baseline
-        return self("name.baseline", name=name) if name else self("name.average", lr=recipe)
+        return self("name.baseline", name=name) if name else self("name.average", lr=self.rate(recipe))
 
     def row(self, row: dict[str, Any]) -> str:
         """Name a row of `wen.report.summary.summary`."""
@@ -137,7 +159,15 @@ class Text:
         if classifier.kind == "system":
             name, variant = classifier.members[0].member.system or ("", "")
             return self("name.system", name=self.system(name), variant=variant)
-        return self(f"name.{classifier.kind}", lr=classifier.recipe, **about)
+        if classifier.kind == "inter":
+            return self("name.inter", lr=self.rate(str(classifier.recipe)), **about)
+        return self("name.intra", **about)
+
+
+def _between_0_and_1(share: float, digits: int) -> int:
+    """Digits with which a share that is neither 0 nor 1 is not rounded to either."""
+    enough = range(digits, MOST_DIGITS) if 0 < share < 1 else ()
+    return next((more for more in enough if round(float(share), more) not in (0, 1)), digits)
 
 
 @cache

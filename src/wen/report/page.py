@@ -124,6 +124,9 @@ def _environment(t: Text) -> Environment:
         "percent": t.percent,
         "count": t.count,
         "between": t.between,
+        "rate": t.rate,
+        "threshold": t.threshold,
+        "member": t.member,
     }
     environment.filters["row_name"] = t.row
     environment.filters["reason"] = partial(unlike.reason, t=t)

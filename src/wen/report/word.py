@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from wen.report.blocks import REFERENCE, WIDTH, Block, Placed
 from wen.report.language import Text
 from wen.report.latex import BREAK, MATH, Cell, Column
-from wen.report.typography import typeset
+from wen.report.typography import UNBROKEN, typeset
 
 PARTS = {
     "[Content_Types].xml": "types.xml",
@@ -72,8 +72,9 @@ def picture(folder: Path, name: str) -> bytes:
 
 
 def plain(text: str) -> str:
-    """Convert LaTeX notation to Unicode: 1e-05 to 10⁻⁵, $w_k$ to wₖ, a hyphen before a number to a minus sign."""
+    """Convert LaTeX notation to Unicode, such as 1e-05 to 10⁻⁵ and $w_k$ to wₖ, and keep Inter-LR on one line."""
     text = re.sub(MATH, lambda match: match[0].strip("$").replace("\\sum_", "Σ_"), text).replace(BREAK, "")
+    text = re.sub(UNBROKEN, lambda match: match[0].replace("-", "\N{NON-BREAKING HYPHEN}"), text)
     text = re.sub(r"(?<=[wMΣ])_(\d+|[ik])\b", lambda match: match[1].translate(SUBSCRIPT), text)
     return typeset(text)
 

@@ -51,7 +51,7 @@ def figures(study: Study, measured: list[dict[str, Any]], t: Text) -> dict[str, 
     left.imshow(kappas, cmap="Purples", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(kappas):
         left.text(column, row, t.number(value, 2), ha="center", va="center", color="white" if value > 0.5 else "black")
-    names = [member.name for member in members]
+    names = [t.member(member.name) for member in members]
     left.set(xticks=range(len(names)), yticks=range(len(names)), yticklabels=names)
     left.set_xticklabels(names, rotation=45, ha="right")
     left.spines[:].set_visible(False)

@@ -56,7 +56,7 @@ def figures(study: Study, measured: dict[str, Any], t: Text) -> dict[str, Figure
             folds, values = zip(*((model["fold"], model[part]["accuracy"]) for model in models), strict=True)
             colour = COLOURS[(k + k // 5) % 5]  # no two rates have marker and colour in common
             axes.plot(folds, values, MARKERS[k % 5], color=colour, linestyle=LINES[k % 5], linewidth=0.8,
-                      markerfacecolor="white", label=f"LR {rate}")  # fmt: skip
+                      markerfacecolor="white", label=t.recipe(rate))  # fmt: skip
             chosen = next(model for model in models if model[part]["champion"])
             axes.plot(chosen["fold"], chosen[part]["accuracy"], MARKERS[k % 5], color=colour, markersize=9)
         axes.set(xlabel="fold", ylabel=t(f"champions.axis.{part}"), xticks=study.params.folds)
