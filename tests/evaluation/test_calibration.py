@@ -83,13 +83,35 @@ def test_calibrated_errors_are_those_of_labels_drawn_one_by_one() -> None:
         [expected_error(np.array([u < p for u, p in zip(row, ordered, strict=True)]), ordered) for row in uniform]
         for ordered in map(np.sort, probabilities)
     ]
-    np.testing.assert_allclose(calibrated_errors(probabilities, 20, seed=7), expected)
+    np.testing.assert_allclose(calibrated_errors(probabilities, np.arange(30), 20, seed=7), expected)
+
+
+def test_one_draw_decides_the_labels_of_a_subject() -> None:
+    probability, unit = np.random.default_rng(1).beta(0.5, 0.5, 30), np.arange(30) % 4
+    uniform = np.random.default_rng(7).random((20, 4))
+    expected = [expected_error((row[unit] < probability).astype(int), probability) for row in uniform]
+    np.testing.assert_allclose(calibrated_errors(probability[None], unit, 20, seed=7), [expected])
+
+
+def test_calibrated_probabilities_of_28_people_are_seldom_called_miscalibrated() -> None:
+    """A cell's value is that of its class, its person and its own; its probability is that of its class by Bayes."""
+    rng, beyond = np.random.default_rng(0), np.zeros(2)
+    for _ in range(100):
+        size = rng.integers(15, 120, 28)
+        unit, sick = np.repeat(np.arange(28), size), rng.random(28) < 0.65
+        value = (2 * sick - 1 + 0.7 * rng.normal(size=28))[unit] + rng.normal(size=len(unit))
+        probability = expit(2 * value / (0.7**2 + 1) + logit(0.65))
+        error = expected_error(sick[unit].astype(int), probability)
+        for k, units in enumerate((unit, np.arange(len(unit)))):
+            beyond[k] += error > np.quantile(calibrated_errors(probability[None], units, 200, seed=1), 0.975)
+    assert beyond[0] <= 10
+    assert beyond[1] >= 80  # as if each of a person's cells had a label of its own
 
 
 def test_a_calibrated_model_lies_where_calibrated_models_do() -> None:
     rng = np.random.default_rng(0)
     probability = rng.beta(0.6, 0.4, 400)
-    (errors,) = calibrated_errors(probability[None], 1000, seed=1)
+    (errors,) = calibrated_errors(probability[None], np.arange(400), 1000, seed=1)
     drawn = np.array([expected_error(rng.random(400) < probability, probability) for _ in range(1000)])
     assert drawn.mean() == pytest.approx(errors.mean(), abs=0.002)
     np.testing.assert_allclose(np.quantile(drawn, [0.025, 0.975]), np.quantile(errors, [0.025, 0.975]), atol=0.005)
@@ -97,7 +119,7 @@ def test_a_calibrated_model_lies_where_calibrated_models_do() -> None:
 
 
 def test_calibrated_certain_probabilities_have_no_error() -> None:
-    assert calibrated_errors(np.array([[0.0, 1.0, 1.0]]), 10, seed=0).max() == 0
+    assert calibrated_errors(np.array([[0.0, 1.0, 1.0]]), np.arange(3), 10, seed=0).max() == 0
 
 
 def miscalibrated(n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

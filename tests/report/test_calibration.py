@@ -89,18 +89,18 @@ def sentences(evidence: dict[str, Any], study: Study, t: Text) -> list[str]:
     }
     return [
         t("calibration.error", focus=t.name(focus), ece=n(model["ece"]), mean=n(model["calibrated"]["value"]),
-          low=n(model["calibrated"]["low"]), high=n(model["calibrated"]["high"])),
+          low=n(model["calibrated"]["low"]), high=n(model["calibrated"]["high"]),
+          people=t("calibration.people") if evidence["unit"] == "subject" else ""),
         t("calibration.found." + ("miscalibrated" if model["ece"] > model["calibrated"]["high"] else "chance")),
         t("calibration.note", draws=t.count(found["draws"])),
         t("decisions.values.note", sensitivity=n(half["sensitivity"]["value"]),
           specificity=n(half["specificity"]["value"])),
-        t("calibration.slope", slope=n(model["slope"]["value"], 2), low=n(model["slope"]["low"], 2),
-          high=n(model["slope"]["high"], 2)),
-        t("calibration.level", level=n(model["in_the_large"]["value"], 2), low=n(model["in_the_large"]["low"], 2),
-          high=n(model["in_the_large"]["high"], 2)),
+        t("calibration.slope", slope=n(model["slope"]["value"], 2), interval=interval(model["slope"], t)),
+        t("calibration.level", level=n(model["in_the_large"]["value"], 2),
+          interval=interval(model["in_the_large"], t)),
         t(f"calibration.temperature.{applied}", ece=n(without["ece"]), scaled_ece=n(scaled_["ece"]),
           loss=n(without["log_loss"]), scaled_loss=n(scaled_["log_loss"]),
-          temperatures=", ".join(f"{n(value, 2)} ({name})" for name, value in scaled["members"].items())),
+          temperatures=", ".join(f"{n(value, 2)} ({t.member(name)})" for name, value in scaled["members"].items())),
         t("decisions.value", focus=t.name(focus), test=t.percent(use["prevalence"]),
           prevalence=t.given(100 * first["prevalence"]), ppv=t.percent(first["ppv"]["value"], 1),
           low=t.percent(first["ppv"]["low"], 1), high=t.percent(first["ppv"]["high"], 1)),
@@ -112,6 +112,10 @@ def sentences(evidence: dict[str, Any], study: Study, t: Text) -> list[str]:
         t("decisions.benefit", missed=5, threshold=n(1 / 6), model=n(use["net_benefit"]["model"]),
           all=n(use["net_benefit"]["all"])),
     ]  # fmt: skip
+
+
+def interval(found: dict[str, float], t: Text) -> str:
+    return t("calibration.interval", low=t.number(found["low"], 2), high=t.number(found["high"], 2))
 
 
 def test_the_model_card_has_the_calibration_of_the_classifier_in_focus(page_of: PageOf) -> None:
@@ -204,6 +208,10 @@ def test_the_page_of_a_classifier_that_always_says_the_same_has_dashes(make_stud
         intra.run(params, paths)
         evidence, text = sections(params, paths)
     assert evidence["decisions"]["prevalences"][0]["ppv"]["value"] is None
+    t = Text(language)
+    assert t("decisions.fixed.nobody", target=t.given(params.report.specificity)) in text
+    about = {"focus": t.name(gather(params, paths).focus), "test": t.percent(evidence["decisions"]["prevalence"])}
+    assert t("decisions.value.none", **about) in text
     shown = {path: value for path, value, _ in CELL.findall(text)}
     assert shown["decisions.prevalences.0.ppv"] == shown["calibration.models.0.slope"] == ABSENT
     assert "nan" not in text.lower().replace("dengan", "")

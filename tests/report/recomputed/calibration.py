@@ -16,7 +16,7 @@ from recomputed.tests_of_pairs import quantile
 def calibration(source: Source) -> dict[str, Any]:
     focus = source.focus
     members = [source.classifiers[single_id(model)] for model in focus.members] if len(focus.members) > 1 else []
-    uniform = np.random.default_rng(source.seed("calibrated")).random((1000, len(source.label)))
+    uniform = np.random.default_rng(source.seed("calibrated")).random((1000, len(source.size)))
     fitted = {str(model["name"]): temperature(model) for model in focus.members}
     scaled = sum(
         weight * expit(logit(model["test_probability"]) / fitted[str(model["name"])])
@@ -51,8 +51,9 @@ def scores(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
 
 
 def of_model(source: Source, classifier: Classifier, uniform: np.ndarray) -> dict[str, Any]:
-    ordered = np.sort(classifier.probability)
-    drawn = [error((row < ordered).astype(int), ordered) for row in uniform]
+    order = np.argsort(classifier.probability, kind="stable")
+    ordered, column = classifier.probability[order], np.arange(len(order)) if source.by_image else source.unit[order]
+    drawn = [error((row[column] < ordered).astype(int), ordered) for row in uniform]
     return {
         "id": classifier.id, **scores(source.label, classifier.probability),
         "calibrated": {

@@ -30,8 +30,8 @@ def measure(study: Study) -> dict[str, Any]:
     members = [study.single(member) for member in focus.members] if focus.kind != "single" else []
     classifiers = [focus, *members]
     seed = seed_for(study.params.seed, what="calibrated")
-    errors = calibrated_errors(np.stack([classifier.probability for classifier in classifiers]), DRAWS, seed)
     label, unit = study.label, study.unit
+    errors = calibrated_errors(np.stack([classifier.probability for classifier in classifiers]), unit, DRAWS, seed)
     bins = reliability(label, focus.probability, unit)
     return {
         "draws": DRAWS,
