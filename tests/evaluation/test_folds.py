@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import f_oneway
+from scipy.stats import f_oneway, permutation_test, spearmanr
 
-from wen.evaluation.folds import centred, fold_share
+from wen.evaluation.folds import centred, fold_share, order_p
 
 
 def test_the_share_of_folds_by_hand() -> None:
@@ -37,3 +37,30 @@ def test_centred_scores_have_no_effect_of_folds(scores: np.ndarray, effect: np.n
 def test_scores_that_are_equal_but_for_rounding_stay_equal() -> None:
     left, right = centred(np.array([[0.1 + 0.2, 0.3], [0.3, 0.1 + 0.2 - 2**-54], [0.3, 0.3]]))[2]
     assert left == right == 0
+
+
+def test_the_p_of_an_order_by_scipy_s_permutations_of_one_rate() -> None:
+    rng = np.random.default_rng(3)
+    one, other = rng.normal(size=5), np.round(rng.normal(size=5))
+    scipys = permutation_test(
+        (one,), lambda x: spearmanr(x, other).statistic, permutation_type="pairings", alternative="greater"
+    )
+    assert order_p(one[None], other[None], seed=0) == pytest.approx(scipys.pvalue)
+
+
+def test_rates_that_depend_on_the_same_folds_are_no_more_evidence_than_one() -> None:
+    scores = np.arange(4.0)
+    assert order_p(np.tile(scores, (3, 1)), np.tile(scores, (3, 1)), seed=0) == order_p(scores[None], scores[None], 0)
+    assert order_p(scores[None], scores[None], seed=0) == pytest.approx(1 / 24)
+
+
+def test_many_folds_have_random_orders() -> None:
+    scores = np.arange(9.0)[None]
+    assert order_p(scores, scores, seed=0) == pytest.approx(1 / 10_000)
+    assert order_p(scores, -scores, seed=0) == 1
+
+
+def test_scores_without_a_relation_are_an_order_in_at_most_one_study_of_twenty() -> None:
+    rng = np.random.default_rng(0)
+    p = [order_p(rng.normal(size=(3, 5)), rng.normal(size=(3, 5)), 0) for _ in range(2000)]
+    assert 0.02 < np.mean(np.array(p) < 0.05) < 0.05  # p has steps, of which five orders have 120

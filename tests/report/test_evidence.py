@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from report_study import MakeStudy
+from report_study import MakeStudy, section
 from scipy.stats import spearmanr
 from sklearn.metrics import cohen_kappa_score
 
@@ -12,6 +12,7 @@ from wen.data.table import COPIES, DEVELOPMENT, read_cells
 from wen.ensemble.combined import ensemble
 from wen.evaluation.metrics import MEASURES
 from wen.evaluation.statistics import accuracy_difference
+from wen.files import read_json
 from wen.report import statements, summary
 from wen.report.evidence import Evidence
 from wen.report.language import Text
@@ -195,6 +196,12 @@ def test_the_sentence_on_weighting_says_when_no_decision_changes(changed: int, m
     assert message in statements.weighting({"control": control, "alpha": 0.05}, 4, Text("en"))
 
 
+def test_a_small_change_of_a_probability_is_not_called_none() -> None:
+    control = {"rows": [{}], "changed": 0, "images": 130, "largest": 0.00023, "p_adjusted": 1.0}
+    said = statements.weighting({"control": control, "alpha": 0.05}, 4, Text("en"))
+    assert "no probability by more than 0.0002." in said
+
+
 def test_the_smallest_difference_of_h1_is_one_number(make_study: MakeStudy) -> None:
     evidence = Evidence(gather(*make_study(folds=FOLDS))).gathered()
     assert evidence["hypotheses"]["H1"]["smallest"] == evidence["tests"][0]["smallest"] > 0.05
@@ -323,6 +330,26 @@ def test_validation_predicts_test_by_scipy_s_correlation_of_kappas(make_study: M
         assert found["of_rate"][rate] == pytest.approx(spearmanr(kappas).statistic)
     assert found["overall"] == pytest.approx(spearmanr(every).statistic)
     assert found["models"] == 15
+
+
+def test_two_models_of_a_rate_do_not_tell_what_validation_predicts(make_study: MakeStudy) -> None:
+    params, paths = make_study(skill=0.5)
+    assert "two models. These are too few to tell" in section(params, paths, "readings")
+    found = read_json(paths.evidence)["readings"]["validation_predicts_test"]
+    assert set(found["of_rate"].values()) == {None}
+    assert (found["within_rates"], found["p"]) == (None, None)
+    assert found["overall"] is not None
+
+
+@pytest.mark.parametrize("skill", [0.5, 0.0])
+def test_validation_predicts_only_what_no_exchange_of_folds_explains(make_study: MakeStudy, skill: float) -> None:
+    """Models of equal skill, whose order on the test set is due to chance."""
+    params, paths = make_study(skill=skill, folds=FOLDS)
+    text = section(params, paths, "readings")
+    p = read_json(paths.evidence)["readings"]["validation_predicts_test"]["p"]
+    assert p >= 0.05
+    assert "Validation is not shown to predict" in text
+    assert f"p = {p:.3f}, by exchange of the folds" in text
 
 
 @pytest.mark.parametrize("unit", ["image", "subject"])

@@ -1,6 +1,13 @@
-"""The effect of folds on validation scores: how much of a score is due to the fold rather than the model."""
+"""The effect of folds on validation scores, and how well these scores rank the models of a learning rate."""
+
+from itertools import permutations
 
 import numpy as np
+from scipy.stats import rankdata
+
+from wen.evaluation.statistics import REPEATS
+
+ALL_ORDERS = 7  # folds up to which every order is tried
 
 
 def fold_share(scores: np.ndarray) -> float:
@@ -35,3 +42,35 @@ def centred(scores: np.ndarray) -> np.ndarray:
         Rounded to 12 decimals, so that equal scores stay equal.
     """
     return np.round(scores - scores.mean(axis=0), 12)
+
+
+def order_p(one: np.ndarray, other: np.ndarray, seed: int) -> float:
+    """One-sided p-value of the mean over rates of Spearman's correlation between two scores, by exchange of folds.
+
+    The folds of the second score are exchanged in the same way at all rates, because an easy fold is easy at each.
+
+    Parameters
+    ----------
+    one, other : ndarray of shape (rates, folds)
+        At no rate all equal.
+    seed : int
+        For random orders, if the folds have more orders than can be tried.
+    """
+    first, second = (_standardised(scores) for scores in (one, other))
+    agreement = first.T @ second  # between a fold of the first score and one of the second
+    folds = len(agreement)
+    if folds <= ALL_ORDERS:
+        orders = np.array(list(permutations(range(folds))))
+    else:
+        drawn = np.random.default_rng(seed).permuted(np.tile(np.arange(folds), (REPEATS, 1)), axis=1)
+        orders = np.concatenate([np.arange(folds)[None], drawn])
+    mean = agreement[np.arange(folds), orders].sum(axis=1)
+    return float((mean >= mean[0] - 1e-9).mean())
+
+
+def _standardised(scores: np.ndarray) -> np.ndarray:
+    """Ranks within each rate, of mean 0 and length 1: the product of two such rows is Spearman's correlation."""
+    ranked = rankdata(scores, axis=1)
+    deviation = ranked - ranked.mean(axis=1, keepdims=True)
+    standardised: np.ndarray = deviation / np.sqrt((deviation**2).sum(axis=1, keepdims=True))
+    return standardised

@@ -11,11 +11,13 @@ from wen.ensemble import wen
 from wen.ensemble.combined import combined, ensemble
 from wen.ensemble.selection import JUDGED_BY, champion
 from wen.ensemble.weights import scheme as weighting
+from wen.evaluation.folds import order_p
 from wen.evaluation.metrics import OF_DECISIONS, Confusion, decide
 from wen.evaluation.statistics import accuracy_difference
 from wen.study import Classifier, Study
 
 HALVINGS = 100  # of the test set; each half chooses once
+FEW = 3  # models from which a correlation of ranks can be other than -1 or 1
 
 
 def measure(study: Study) -> dict[str, Any]:
@@ -133,7 +135,10 @@ def _combined(study: Study, members: Sequence[Classifier]) -> np.ndarray:
 
 
 def _validation_predicts_test(study: Study) -> dict[str, Any]:
-    """Spearman's correlation of validation and test kappa over the fold models of each rate, and over all models."""
+    """Spearman's correlation of validation and test kappa over the fold models of each rate, and over all models.
+
+    ``p`` tests the mean ``within_rates`` by exchange of the folds. None is undefined, as within rates of two models.
+    """
     kappas = {
         recipe: np.array(
             [(member.validation_row()["kappa"], study.single(member).row["kappa"]) for member in study.models[recipe]]
@@ -141,15 +146,18 @@ def _validation_predicts_test(study: Study) -> dict[str, Any]:
         for recipe in study.params.grid
     }
     of_rate = {recipe: _spearman(values) for recipe, values in kappas.items()}
-    known = [value for value in of_rate.values() if value is not None]
+    known = [recipe for recipe, value in of_rate.items() if value is not None]
+    pairs = np.array([kappas[recipe].T for recipe in known])
     return {
         "of_rate": of_rate,
-        "within_rates": float(np.mean(known)) if known else None,
+        "within_rates": float(np.mean([of_rate[recipe] for recipe in known])) if known else None,
+        "p": order_p(pairs[:, 0], pairs[:, 1], study.seed) if known else None,
         "overall": _spearman(np.concatenate(list(kappas.values()))),
         "models": sum(len(values) for values in kappas.values()),
     }
 
 
 def _spearman(values: np.ndarray) -> float | None:
-    """None where all models are equal on one of the two."""
-    return None if (values == values[0]).all(axis=0).any() else float(spearmanr(values).statistic)
+    """None for too few models, or where all are equal on one of the two."""
+    undefined = len(values) < FEW or (values == values[0]).all(axis=0).any()
+    return None if undefined else float(spearmanr(values).statistic)
