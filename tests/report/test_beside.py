@@ -50,6 +50,9 @@ def test_two_studies_of_the_same_images_stand_side_by_side(by_subject: tuple[Par
         for measure in ("accuracy", "kappa", "auc"):
             assert t.number(row[measure]) in section
     assert section.count(t("split.subject")) >= 3
+    readings = section.split(t("beside.reading"))[1].split("</tr>")[0]
+    assert readings.index("as_written") < readings.index("leak_free")
+    assert section.split(f">{t('beside.weighting')}<")[1].split("</tr>")[0].count("kappa") == 2
     git = ["git", "rev-parse", "--short=7", "people"]
     commit = subprocess.run(git, cwd=paths.root, check=True, capture_output=True, text=True).stdout.strip()
     assert f"people ({commit})" in section  # for a branch moves on, and the page does not

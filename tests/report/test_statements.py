@@ -36,12 +36,19 @@ def test_only_an_undecided_verdict_is_named_with_the_difference_that_would_be_de
         "H1": found("undecided", 0.0819), "H2": found("supported", 0.02), "H3": found("undecided", None),
         "H4": found("undecided", None, p=None),
     }  # fmt: skip
-    sentence = statements.left_open({"hypotheses": hypotheses}, t)
+    sentence = statements.left_open({"hypotheses": hypotheses}, "kappa", t)
     assert f"{t('answer.claim.H1')} ({some})" in sentence
     assert f"{t('answer.claim.H3')} ({none})" in sentence
     assert t("answer.claim.H2") not in sentence
     assert t("answer.claim.H4") not in sentence
-    assert statements.left_open({"hypotheses": {"H2": found("not_supported", 0.02)}}, t) == ""
+    assert statements.left_open({"hypotheses": {"H2": found("not_supported", 0.02)}}, "kappa", t) == ""
+
+
+def test_with_plain_averages_nothing_is_claimed_of_weighted_ensembles() -> None:
+    t, evidence = Text("en"), {"hypotheses": {"H2": found("undecided", 0.02)}}
+    assert "whether a weighted ensemble beats" in statements.left_open(evidence, "kappa", t)
+    assert "whether an unweighted ensemble beats" in statements.left_open(evidence, "uniform", t)
+    assert statements.claim("H3", "uniform", t) == t("answer.claim.H3")
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -53,7 +60,7 @@ def test_the_answer_and_the_terminal_say_it_of_every_undecided_hypothesis(
     page.run(params, paths)
     evidence, t = read_json(paths.evidence), Text(language)
     assert "undecided" in {hypothesis["verdict"] for hypothesis in evidence["hypotheses"].values()}
-    assert statements.left_open(evidence, t) in (paths.report / "index.html").read_text()
+    assert statements.left_open(evidence, params.weighting, t) in (paths.report / "index.html").read_text()
     capsys.readouterr()
     terminal.run(params, paths)
     shown = re.sub(r"\s+", " ", capsys.readouterr().out)

@@ -38,11 +38,16 @@ def verdict(found: dict[str, Any], t: Text) -> str:
     return f"{name} ({_detected(found['smallest'], t)})"
 
 
-def left_open(evidence: dict[str, Any], t: Text) -> str:
+def claim(key: str, weighting: str, t: Text) -> str:
+    """State a hypothesis as part of a sentence; ``weighting`` is that of the ensembles which H2 is tested on."""
+    return t("answer.claim.H2.uniform") if (key, weighting) == ("H2", "uniform") else t(f"answer.claim.{key}")
+
+
+def left_open(evidence: dict[str, Any], weighting: str, t: Text) -> str:
     """Say which differences the tests of undecided hypotheses would have detected; nothing if none was tested."""
     tested = [(key, found) for key, found in evidence["hypotheses"].items() if found["p_adjusted"] is not None]
     each = [
-        t("answer.detected", claim=t(f"answer.claim.{key}"), detected=_detected(found["smallest"], t))
+        t("answer.detected", claim=claim(key, weighting, t), detected=_detected(found["smallest"], t))
         for key, found in tested
         if found["verdict"] == "undecided"
     ]
@@ -72,10 +77,10 @@ def rates(evidence: dict[str, Any], t: Text) -> str:
     """State which learning rate gave the best single model, and the mean test accuracy at each."""
     answer = evidence["answer"]
     each = [
-        t("answer.rate", lr=lr, mean=t.number(mean), std=t.number(answer["lr_std"][lr]))
+        t("answer.rate", lr=t.rate(lr), mean=t.number(mean), std=t.number(answer["lr_std"][lr]))
         for lr, mean in answer["lr_mean"].items()
     ]
-    return t("answer.lr", lr=answer["lr"], rates="; ".join(each))
+    return t("answer.lr", lr=t.rate(answer["lr"]), rates="; ".join(each))
 
 
 def ensemble(evidence: dict[str, Any], names: dict[str, str], t: Text) -> str:
@@ -96,7 +101,7 @@ def weighting(evidence: dict[str, Any], tests: int, t: Text) -> str:
     control = evidence["control"]
     if not control["rows"]:
         return ""
-    shown = {"images": t.count(control["images"]), "largest": t.number(control["largest"])}
+    shown = {"images": t.count(control["images"]), "largest": t.threshold(control["largest"])}
     if control["changed"]:
         sentence = t("control.text", changed=control["changed"], **shown)
     else:
