@@ -187,7 +187,7 @@ def test_a_training_that_diverged_is_named_at_the_top(make_study: MakeStudy) -> 
     path = paths.predictions(Member("0.0001", 1))
     write_npz(path, **read_npz(path) | {"diverged": np.array(True)})
     top = run(params, paths).text.split("<main>")[0]
-    assert Text("en")("diverged", models="0.0001-1") in top
+    assert Text("en")("diverged", models="1e-4 fold 1") in top
 
 
 @pytest.mark.usefixtures("undrawn")
