@@ -87,7 +87,10 @@ def by_subject(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def by_image(tmp_path_factory: pytest.TempPathFactory, by_subject: Made) -> Made:
     """C-NMC, in English, with its page, beside the other."""
     undecided = {key: {"verdict": "undecided", "p_adjusted": 0.3, "smallest": 0.05} for key in ("H1", "H2", "H3", "H4")}
-    other = {"revision": "people", "unit": "subject", "images": 48, "subjects": 5, "network": "a", "summary": []}
+    other = {"revision": "people", "unit": "subject", "images": 48, "subjects": 5, "network": "a"}
+    measured = dict.fromkeys(("accuracy", "kappa", "auc", "low", "high"), 0.5)
+    intra = {"role": "intra", "recipe": None, "id": "intra leak_free kappa"} | measured
+    other |= {"reading": "leak_free", "summary": [intra]}
     other |= {"hypotheses": undecided, "systems": list(by_subject.rows.values())}
     params, paths = _write(tmp_path_factory, dataset={"source": "cnmc", "complete": True})
     with pytest.MonkeyPatch.context() as patch:
