@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 from report_study import MakeStudy
@@ -118,3 +119,20 @@ def test_no_word_of_the_confusion_matrices_is_cut_or_lies_over_another(
     width, height = figure.get_size_inches() * figure.dpi
     assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height for box in boxes)
     assert [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])] == []
+
+
+def test_the_band_of_the_roc_curve_has_the_colour_of_the_classifier_in_focus(make_study: MakeStudy) -> None:
+    study = gather(*make_study(skill=0.2, ensemble="inter"))
+    figure = figures.roc(study, [study.best_single(), study.focus], 0, Text("en"))
+    band, line = figure.axes[0].collections[0], figure.axes[0].lines[1]
+    assert to_hex(band.get_facecolor()) == line.get_color()
+    plt.close(figure)
+
+
+def test_the_legend_of_precision_and_recall_does_not_lie_over_a_line(make_study: MakeStudy) -> None:
+    study = gather(*make_study(skill=0.2))
+    figure = figures.precision_recall(study, [study.focus], Text("en"))
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert axes.get_legend().get_window_extent().y0 >= axes.get_window_extent().y1
+    plt.close(figure)

@@ -167,7 +167,7 @@ def test_pairs_of_copies_are_shown_side_by_side_with_their_people(make_study: Ma
     for text in (
         t("copies.turn.5"), t("copies.difference", difference=t.number(1.25, 2), correlation=t.number(0.95)),
         t("copies.rest", rest="50"),
-        t("copies.subject", subject="28", label="HEM"), t("copies.classes", pairs=1), "20 and 28",
+        t("copies.subject", subject="28", label="HEM"), t("copies.classes", pairs=1), f"20{t('answer.and')}28",
     ):  # fmt: skip
         assert text in section
 
@@ -333,8 +333,24 @@ def test_on_a_phone_no_heading_lies_over_the_rows_that_name_its_columns(made: Pa
     assert "<title>1</title>" in _opened(file, "--window-size=390,900").stdout
 
 
+def test_on_a_phone_a_number_and_its_interval_are_apart(made: Page, tmp_path: Path) -> None:
+    beside = "[...document.querySelectorAll('td small')].filter(part => getComputedStyle(part).display === 'inline')"
+    measured = f"Math.min(...{beside}.map(part => parseFloat(getComputedStyle(part).marginLeft))) > 2"
+    file = tmp_path / "index.html"
+    file.write_text(made.text.replace("</body>", f"<script>document.title = {measured}</script></body>"))
+    assert "<title>true</title>" in _opened(file, "--window-size=390,900").stdout
+
+
+def test_no_table_is_cut_at_1280_px(made: Page, tmp_path: Path) -> None:
+    opened = "document.querySelectorAll('details').forEach(part => part.open = true)"
+    cut = "[...document.querySelectorAll('.scroll')].filter(part => part.scrollWidth > part.clientWidth).length"
+    file = tmp_path / "index.html"
+    file.write_text(made.text.replace("</body>", f"<script>{opened}; document.title = {cut}</script></body>"))
+    assert "<title>0</title>" in _opened(file, "--window-size=1280,900").stdout
+
+
 def _rows(params: Params, paths: Paths) -> dict[str, dict[str, float]]:
-    """Every row of the result table by the name that metrics/evidence.json gives it, read from metrics/ anew."""
+    """Read every row of the result table from metrics/, by its name in metrics/evidence.json."""
     rows: dict[str, dict[str, Any]] = {}
     for recipe in (*params.lr_grid, "baseline/colour", "baseline/features"):
         for fold in params.folds:

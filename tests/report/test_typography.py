@@ -10,7 +10,7 @@ from report_study import MakeStudy
 from wen.report import page, typography
 from wen.report.drawing import write
 from wen.report.language import Text
-from wen.report.typography import typeset
+from wen.report.typography import code, typeset
 
 TYPESET = True
 
@@ -39,6 +39,10 @@ def test_names_of_files_and_models_keep_their_hyphens(name: str) -> None:
     assert typeset(name) == name
 
 
+def test_backticks_in_a_text_become_code_and_its_markup_is_escaped() -> None:
+    assert code("`wen results` prints <b>") == "<code>wen results</code> prints &lt;b&gt;"
+
+
 def test_only_the_text_of_a_page_is_typeset() -> None:
     kept = [
         "<title>Inter-LR 1e-05</title>", '<td data-sort="-0.5" data-of="inter 1e-05">', "<pre>1e-05 -1</pre>",
@@ -59,7 +63,7 @@ def test_no_text_of_the_page_has_a_hyphen_for_a_minus_or_a_rate_in_the_form_of_a
     shown = re.sub(r"<[^>]*>", " ", _bare(text))
     assert all(f"LR {rate}" in shown for rate in ("10⁻³", "10⁻⁴", "10⁻⁵"))
     assert re.findall(r"\bLR (?!10⁻)\S*\d", shown) == []
-    assert re.findall(r"\d[eE]-\d+|[ (]-\d", shown) == []
+    assert re.findall(r"\d[eE]-\d+|[ (]-\d|`", shown) == []
     spans = r'<span class="one">(?:Inter|Intra)-LR</span>'
     assert re.findall(r"\b(?:Inter|Intra)-LR", re.sub(spans, "", _bare(text))) == []
 

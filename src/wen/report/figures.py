@@ -1,4 +1,4 @@
-"""The report's figures, legible in black and white; their words are in texts/."""
+"""Figures of the report, legible in black and white; their words are in texts/."""
 
 from textwrap import wrap
 from typing import Any
@@ -17,18 +17,18 @@ from wen.report.language import Text
 from wen.study import Classifier, Study
 
 LINE = 16
-"""Characters in a line of the name of a class."""
-BANDS = 300  # resampled ROC curves from which a band is computed
+"""Maximum number of characters in a line of the name of a class."""
+BANDS = 300  # resampled ROC curves for the band
 PLOTTED = ("accuracy", "weighted_f1", "f1", "auc")  # measures of a published result; few papers report all
 
 
 def wrapped(name: str) -> str:
-    """Break a long name of a class into lines, so that it does not lie over its neighbour."""
+    """Break the long name of a class into lines, so that it does not overlap the next name."""
     return "\n".join(line.replace("_ ", "_") for line in wrap(name.replace("_", "_ "), LINE))
 
 
 def differences(study: Study, evidence: dict[str, Any], t: Text) -> Figure:
-    """Paired differences in accuracy that decide H2 and H3, with their intervals, 0 and the margin."""
+    """Draw the paired differences in accuracy that decide H2 and H3, with their intervals, 0 and the margin."""
     names = t.names(study)
     tests = [test for test in evidence["tests"] if test["decides"] and test["hypothesis"] in ("H2", "H3")]
     shown = list({tuple(test["between"]): test for test in tests}.values())[::-1]
@@ -45,7 +45,7 @@ def differences(study: Study, evidence: dict[str, Any], t: Text) -> Figure:
 
 
 def forest(study: Study, compared: list[Classifier], intervals: dict[str, Any], t: Text) -> Figure:
-    """Accuracy of a few classifiers with their intervals."""
+    """Draw the accuracy of a few classifiers with their intervals."""
     figure, axes = plt.subplots(figsize=(6.4, 0.36 * len(compared) + 0.9))
     kinds = {"single": 0, "inter": 1, "intra": 2}
     upwards = compared[::-1]
@@ -59,7 +59,7 @@ def forest(study: Study, compared: list[Classifier], intervals: dict[str, Any], 
 
 
 def beside(evidence: dict[str, Any], t: Text) -> Figure:
-    """Accuracy of the summary rows of this study and of the study that it is compared with."""
+    """Draw the accuracy of the summary rows of this study and of the study that it is compared with."""
     studies = [(t("axis.this"), evidence), (evidence["beside"]["revision"], evidence["beside"])]
     names = list(dict.fromkeys(t.row(row) for _, study in studies for row in study["summary"]))
     figure, axes = plt.subplots(figsize=(6.4, 0.42 * len(names) + 1.2))
@@ -78,7 +78,7 @@ def beside(evidence: dict[str, Any], t: Text) -> Figure:
 
 
 def rates(study: Study, t: Text) -> Figure:
-    """Single models and Inter-LR ensemble of each LR."""
+    """Draw the single models and the Inter-LR ensemble of each LR."""
     figure, axes = plt.subplots(figsize=(max(5.4, 0.95 * len(study.models)), 3.6))
     for x, recipe in enumerate(study.models):
         single = np.array([study.single(member).row["accuracy"] for member in study.models[recipe]])
@@ -97,7 +97,7 @@ def rates(study: Study, t: Text) -> Figure:
 
 
 def schemes(study: Study, t: Text) -> Figure:
-    """Every ensemble by its weighting scheme."""
+    """Draw every ensemble by its weighting scheme."""
     ensembles = [classifier for classifier in study.classifiers if classifier.kind != "single"]
     groups = list(dict.fromkeys(_group(ensemble, t) for ensemble in ensembles))
     names = study.params.schemes
@@ -108,17 +108,19 @@ def schemes(study: Study, t: Text) -> Figure:
         axes.plot([ensemble.row["accuracy"] for ensemble in weighted], y, MARKERS[k % 5], color=COLOURS[k % 5],
                   markerfacecolor="none", label=scheme)  # fmt: skip
     axes.set(yticks=range(len(groups)), yticklabels=groups[::-1], xlabel=t("axis.accuracy"))
+    axes.margins(x=0.1)
     axes.grid(axis="x", color="0.9")
     axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
 def roc(study: Study, compared: list[Classifier], seed: int, t: Text) -> Figure:
-    """ROC curves of a few classifiers, and a 95% band around that of the classifier in focus."""
+    """Draw ROC curves of a few classifiers, and a 95% band around that of the classifier in focus, in its colour."""
     figure, axes = plt.subplots(figsize=(5, 4.6))
     grid = np.linspace(0, 1, 101)
     low, high = _roc_band(study, grid, seed)
-    axes.fill_between(grid, low, high, color=COLOURS[0], alpha=0.15, linewidth=0)
+    in_focus = [classifier.id for classifier in compared].index(study.focus.id)
+    axes.fill_between(grid, low, high, color=COLOURS[in_focus], alpha=0.15, linewidth=0)
     for k, classifier in enumerate(compared):
         fpr, tpr = curves.roc(study.label, classifier.probability)
         area = auc(study.label, classifier.probability)
@@ -132,19 +134,19 @@ def roc(study: Study, compared: list[Classifier], seed: int, t: Text) -> Figure:
 
 
 def precision_recall(study: Study, compared: list[Classifier], t: Text) -> Figure:
-    """Precision-recall curves of a few classifiers."""
+    """Draw precision-recall curves of a few classifiers."""
     figure, axes = plt.subplots(figsize=(5, 4.6))
     for k, classifier in enumerate(compared):
         precision, recall = curves.precision_recall(study.label, classifier.probability)
         axes.plot(recall, precision, color=COLOURS[k], linestyle=LINES[k], label=t.name(classifier))
     axes.axhline(study.label.mean(), color="0.5", linestyle=":", linewidth=1)
     axes.set(xlabel=t("axis.recall"), ylabel=t("axis.precision"), ylim=(None, 1.01))
-    axes.legend(loc="lower left", fontsize="small")
+    axes.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
 
 
 def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> Figure:
-    """Counts of right and wrong decisions, and their share of the true class."""
+    """Draw the counts of right and wrong decisions, and their share of the actual class."""
     side = 2.6 if max(map(len, t.classes)) < 10 else 3.6
     size = (side * len(compared), side + 0.7 + 0.2 * max(name.count("\n") for name in t.classes))
     figure, panels = plt.subplots(1, len(compared), figsize=size, sharey=True, squeeze=False)
@@ -166,7 +168,7 @@ def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> Fig
 
 
 def learning_curves(epochs: pd.DataFrame, t: Text) -> Figure:
-    """Loss and accuracy of every model by epoch: a column for each LR, a line for each fold."""
+    """Draw loss and accuracy of every model by epoch: a column for each LR, a line for each fold."""
     rates = list(epochs.recipe.unique())
     figure, grid = plt.subplots(
         2, len(rates), figsize=(min(2.4 * len(rates), 13), 4.4), sharex="col", sharey="row", squeeze=False
@@ -186,12 +188,12 @@ def learning_curves(epochs: pd.DataFrame, t: Text) -> Figure:
                 axes.set_ylabel(t("axis.loss") if measure == "loss" else t("measure.accuracy"))
         grid[0, column].set_title(t.recipe(recipe))
         grid[1, column].set_xlabel(t("axis.epoch"))
-    grid[0, -1].legend(fontsize="small")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), fontsize="small", ncols=2, loc="outside upper center")
     return figure
 
 
 def published(groups: dict[str, list[dict[Any, Any]]], t: Text) -> Figure:
-    """Published results and this study's, under a heading for each group of `published.GROUPS`."""
+    """Draw the published results and that of this study, under a heading for each group of `published.GROUPS`."""
     rows: list[dict[Any, Any]] = []
     for group, results in groups.items():
         rows.append({"name": t(f"group.{group}"), "heading": True, "focus": False})
@@ -221,9 +223,9 @@ def published(groups: dict[str, list[dict[Any, Any]]], t: Text) -> Figure:
 
 
 def _roc_band(study: Study, grid: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pointwise 95% band of the sensitivity of resampled ROC curves, at each false positive rate in the grid."""
+    """Compute the pointwise 95% band of the sensitivity of resampled ROC curves over a grid of false positive rates."""
     order = np.argsort(-study.focus.probability, kind="stable")
-    ends = np.flatnonzero(np.diff(study.focus.probability[order], append=-1))  # of runs of equal probability
+    ends = np.flatnonzero(np.diff(study.focus.probability[order], append=-1))  # of groups of equal probability
     counts = resample(study.unit, BANDS, seed)[:, order]
     true = np.cumsum(counts * study.label[order], axis=1)
     false = np.cumsum(counts * (1 - study.label[order]), axis=1)
@@ -237,7 +239,7 @@ def _roc_band(study: Study, grid: np.ndarray, seed: int) -> tuple[np.ndarray, np
 
 
 def _citation(result: dict[Any, Any], among: list[dict[Any, Any]]) -> str:
-    """Name a result by its study and test set, and by its network where the study has several on that set."""
+    """Name a result by study and test set, and by network if the study has several on that set."""
     keys = ("study", "year", "data")
     several = sum(all(other[key] == result[key] for key in keys) for other in among) > 1
     study = " ".join(filter(None, (result["study"], result["year"])))

@@ -129,6 +129,7 @@ def _environment(t: Text) -> Environment:
         "member": t.member,
     }
     environment.filters["row_name"] = t.row
+    environment.filters["code"] = typography.code
     environment.filters["reason"] = partial(unlike.reason, t=t)
     environment.filters |= {"given": t.given, "markdown": markdown.plain}
     return environment
@@ -160,7 +161,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "unweighted": [t.name(classifier) for classifier in study.classifiers if not (classifier.score > 0).any()],
         "best": _best,
         "cells": hard_cases.gallery(study, paths),
-        "copies": pairs.read(paths) | {"people": pairs.by_subjects(dataset)},
+        "copies": pairs.read(paths) | {"people": pairs.by_subjects(dataset, t)},
         "published": literature,
         "measures_given": published.reported,
         "errata": listed("errata.yaml", t.language) if params.dataset.of_cnmc else [],
@@ -174,7 +175,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
 
 
 def _is_used(entry: dict[str, Any], params: Params, maps: bool) -> bool:
-    """Whether a study rests on, or is compared with, a reference. A study of C-NMC is compared with all of them."""
+    """Whether a study uses a reference or is compared with it. A study of C-NMC is compared with all of them."""
     network = params.backbone
     where = {
         "tan2021": "efficientnetv2" in network.name,
@@ -224,6 +225,6 @@ def _is_shown(name: str, params: Params, evidence: dict[str, Any]) -> bool:
 
 
 def _best(classifiers: list[Classifier], measure: str) -> float:
-    """The highest value of a measure among the classifiers."""
+    """Return the highest value of a measure among the classifiers."""
     values = [classifier.row[measure] for classifier in classifiers]
     return max(value for value in values if value is not None)

@@ -5,6 +5,7 @@ from typing import Any
 from wen.config.paths import Paths
 from wen.files import read_json
 from wen.report.hard_cases import png_uri
+from wen.report.language import Text
 
 
 def read(paths: Paths) -> dict[str, Any]:
@@ -22,10 +23,16 @@ def read(paths: Paths) -> dict[str, Any]:
     return drawn
 
 
-def by_subjects(dataset: dict[str, Any]) -> list[dict[str, Any]]:
-    """Count the exact and near copies of each pair of subjects, the most copies first."""
+def by_subjects(dataset: dict[str, Any], t: Text) -> list[dict[str, Any]]:
+    """Count the exact and near copies of each pair of subjects, named in the page's language, the most copies first."""
     exact, near = ((dataset["copies"][kind] or {}).get("pairs_by_subjects") or {} for kind in ("exact", "near"))
     rows = [
-        {"subjects": pair, "exact": exact.get(pair, 0), "near": near.get(pair, 0)} for pair in sorted({*exact, *near})
+        {"subjects": _named(pair, t), "exact": exact.get(pair, 0), "near": near.get(pair, 0)}
+        for pair in sorted({*exact, *near})
     ]
     return sorted(rows, key=lambda row: -row["exact"] - row["near"])
+
+
+def _named(pair: str, t: Text) -> str:
+    """Join two ids by the language's word for "and"; return the pair unchanged if an id contains the English word."""
+    return t("answer.and").join(pair.split(" and ")) if pair.count(" and ") == 1 else pair

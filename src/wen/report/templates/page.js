@@ -1,4 +1,4 @@
-// On a narrow screen each cell stands under the next and says which column it is of.
+// On a narrow screen, the cells of a row are stacked, each labelled with the heading of its column.
 for (const table of document.querySelectorAll("table")) {
   const headings = table.tHead ? [...[...table.tHead.rows].at(-1).cells] : [];
   const labels = headings.flatMap(heading => Array(heading.colSpan).fill(heading.textContent.trim()));
@@ -10,7 +10,7 @@ for (const table of document.querySelectorAll("table")) {
     }
   }
 }
-// What is folded is printed, too.
+// Folded parts are printed as well.
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach(part => part.open = true));
 for (const table of document.querySelectorAll("table.sortable")) {
   const headings = [...table.tHead.rows[0].cells];
