@@ -1,5 +1,6 @@
 """`wen selftest` on the CPU: its checks pass, and each fails where what it looks for is wrong."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,9 @@ def test_the_table_says_what_failed_and_the_end_is_an_error(
     monkeypatch.setattr(selftest, "CHECKS", checks)
     with pytest.raises(WenError, match="2 of 4 checks failed on cpu: bad, breaks; do not trust results"):
         selftest.run("cpu", 32)
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in capsys.readouterr().out.splitlines()]
+    printed = capsys.readouterr().out
+    assert re.search("check +┃ +┃ measured +┃ required", printed)
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines()]
     assert [row[:3] for row in rows if row] == [
         ["good", "passed", "0.1"],
         ["bad", "FAILED", "2.5"],

@@ -180,7 +180,7 @@ def _result(check: Callable[[Study], Result], study: Study) -> Result:
 def _table(results: dict[str, Result], where: torch.device) -> Table:
     about = torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
     table = Table(title=f"{where} ({about}), torch {torch.__version__}", title_justify="left")
-    for heading in ("check", "", "required", "has to be"):
+    for heading in ("check", "", "measured", "required"):
         table.add_column(heading)
     words = {True: "passed", False: "FAILED", None: "not applicable"}
     for name, result in results.items():
