@@ -81,9 +81,14 @@ def audit(unit: str = "image", **found: int | None) -> dict[str, Any]:
             "en",
             "no person has cells in both the test set",
             "near-copies of 3. The results on these",
-            "as far as 1 person",
+            "as far as a test set of 1 person",
         ),
-        ("id", "tidak ada orang yang memiliki sel di data uji", "3 memiliki citra hampir sama. Hasil", "oleh 1 orang"),
+        (
+            "id",
+            "tidak ada orang yang memiliki sel di data uji",
+            "3 memiliki citra hampir sama. Hasil",
+            "oleh data uji dari 1 orang",
+        ),
     ],
 )
 def test_the_page_says_that_people_are_on_both_sides_only_if_they_are(
