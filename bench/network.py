@@ -1,4 +1,4 @@
-"""What a network costs the study, and what the same costs plainly written peers."""
+"""Compare the cost of a network in the study with that of plainly written peers."""
 
 import json
 import os
@@ -59,7 +59,7 @@ FORWARD = (
 
 
 def frozen_forward(envs: Path) -> Iterator[Row]:
-    """The frozen network on batches of images, against OpenVINO in an environment of its own."""
+    """Compare the frozen network on batches of images with OpenVINO in a separate environment."""
     import openvino  # not before wen.network, which disables its telemetry
 
     for name, unfreeze_from, size, batch in FORWARD:
@@ -102,7 +102,7 @@ def frozen_forward(envs: Path) -> Iterator[Row]:
 
 
 def training(envs: Path) -> Iterator[Row]:
-    """Both stages and prediction of EfficientNetV2-M at 128 px, against Keras and timm in float32."""
+    """Compare both stages and prediction of EfficientNetV2-M at 128 px with Keras and timm in float32."""
     with _mini_study() as study:
         epochs = 1 + REPEATS  # the first one warms up
         counts = ["--head-epochs", epochs, "--finetune-epochs", epochs, "--predictions", REPEATS]
@@ -117,7 +117,7 @@ def training(envs: Path) -> Iterator[Row]:
 
 
 def precisions() -> list[str]:
-    """What `compute.precision` can be without slowing a processor down."""
+    """Return the values of `compute.precision` that do not slow this processor down."""
     import openvino
 
     here = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -125,7 +125,7 @@ def precisions() -> list[str]:
 
 
 class Study:
-    """One fold of a small study in a folder of its own, at one learning rate."""
+    """One fold of a small study in a separate folder, at one learning rate."""
 
     def __init__(self, params: Params, root: Path) -> None:
         self.params, self.paths = params, Paths(root)
@@ -140,7 +140,7 @@ class Study:
         self.network, self.parts = self.start()
 
     def compute_in(self, precision: str) -> None:
-        """Start anew, with another ``compute.precision``."""
+        """Start again with another ``compute.precision``."""
         self.computed.cache_clear()
         options = self.params.compute.model_copy(update={"precision": precision})
         self.params = self.params.model_copy(update={"compute": options})
@@ -154,7 +154,7 @@ class Study:
         return work if self.precision == "float32" else f"{work}, {self.precision}"
 
     def start(self) -> tuple[torch.nn.Module, Cut]:
-        """The pretrained network with the fold's new head."""
+        """Return the pretrained network with the new head of the fold."""
         network = backbone.load(self.params, self.paths.backbone, CPU)
         parts = cut(network, self.params.finetune.unfreeze_from, device.precision(CPU, self.params.compute))
         initialise(parts.head, self.params.seed, FOLD)
@@ -166,7 +166,7 @@ class Study:
         return np.flatnonzero((self.cells.part == (TEST if part == "test" else DEVELOPMENT)).to_numpy() & mask)
 
     def fit(self, stage: str, epochs: int, inputs: Inputs) -> "Clock":
-        """Train a stage of the current network; the clock has each epoch's seconds and validation loss."""
+        """Train a stage of the current network; the clock records seconds and validation loss of each epoch."""
         task = Task(
             self.params, Member(str(LR), FOLD), self.parts.tail, self.cells.label.to_numpy(),
             self.rows("train"), self.rows("validation"), CPU,
@@ -181,20 +181,20 @@ class Study:
 
     @cache  # noqa: B019  # to convert a network for OpenVINO takes seconds
     def computed(self, *kinds: str) -> ComputedInputs:
-        """The frozen network on the study's images."""
+        """Run the frozen network on the study's images."""
         return computed_inputs(kinds, self.params, self.paths.features, self.network, CPU)
 
     def stored(self, kind: str) -> StoredInputs:
         return StoredInputs(self.paths.features, kind, CPU)
 
     def seconds_of_a_view(self, kinds: tuple[str, ...], views: Iterable[int | None], rows: np.ndarray) -> list[float]:
-        """How long the frozen network takes over some images, one view after another."""
+        """Return the time of the frozen network for some images, one view after another."""
         frozen, every = self.computed(*kinds), batches(rows, features.BATCH)
         deque(frozen.outputs(every[:1], None), maxlen=0)
         return [seconds(lambda view=view: deque(frozen.outputs(every, view), maxlen=0)) for view in views]
 
     def seconds_of_an_image(self, kinds: tuple[str, ...]) -> float:
-        """How long the frozen network's forward pass takes alone, without reading and augmenting."""
+        """Return the time of the forward pass of the frozen network only, without reading and augmenting."""
         size, batch = self.params.images.size, features.BATCH
         run = self.computed(*kinds).run
         images = torch.rand(batch, size, size, 3, generator=torch.Generator().manual_seed(0))
@@ -203,7 +203,7 @@ class Study:
 
 
 class Clock(Live):
-    """DVCLive that also keeps when each epoch ended and its validation loss."""
+    """DVCLive that also records when each epoch ended, and its validation loss."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(str(folder), dvcyaml=None, save_dvc_exp=False)
@@ -248,7 +248,7 @@ def _stage_1(study: Study, plain: dict[str, Any], keras: dict[str, Any]) -> Iter
 
 
 def _stage_2(study: Study, plain: dict[str, Any]) -> Iterator[Row]:
-    """From where stage 1 ended, with activations from disk and without."""
+    """Measure stage 2 after the end of stage 1, with activations from disk and without."""
     cost, train, validation = study.cost, len(study.rows("train")), len(study.rows("validation"))
     tail = (3 * train + validation) * cost.tail
     total = tail + (train + validation) * cost.trunk
@@ -268,7 +268,7 @@ def _stage_2(study: Study, plain: dict[str, Any]) -> Iterator[Row]:
         )  # fmt: skip
         peer_seconds, study_seconds = plain["seconds"][1:], clock.seconds[1:]
         yield Row(
-            work, "timm, whole graph forward", peer_seconds, study_seconds, goal, operations=operations, least=least
+            work, "timm, complete graph forward", peer_seconds, study_seconds, goal, operations=operations, least=least
         )
 
 
@@ -299,7 +299,7 @@ def _prediction(study: Study, plain: dict[str, Any]) -> Row:
 
 @contextmanager
 def _mini_study() -> Iterator[Study]:
-    """EfficientNetV2-M on 200 cells, in batches of 64: 128 train, 32 validate, 40 test."""
+    """EfficientNetV2-M on 200 cells in batches of 64: 128 for training, 32 for validation, 40 for testing."""
     size = 128
     values = load(BENCH.parent / "params.yaml").model_dump()
     values["dataset"]["side"] = size
@@ -322,7 +322,7 @@ def _mini_study() -> Iterator[Study]:
 
 
 def _keras(envs: Path, study: Study) -> dict[str, Any]:
-    """Stage 1 in Keras, on our decoded views, from our weights and our head."""
+    """Measure stage 1 in Keras, on the study's decoded views, from its weights and its head."""
     params, cells = study.params, study.cells
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -361,9 +361,9 @@ def normalised(study: Study, rows: np.ndarray, view: int | None) -> np.ndarray:
 
 
 def settled(network: Any, images: np.ndarray) -> torch.nn.Module:
-    """Give untrained weights what training gives: batch statistics of the images, and calm residual branches.
+    """Give untrained weights the properties of trained ones: batch statistics, and small residual branches.
 
-    Without them numbers explode on the way, and with them the differences between two engines.
+    Otherwise activations grow without bounds, and so do the differences between two engines.
     """
     for block in network.modules():
         if getattr(block, "has_skip", False) or isinstance(block, timm.models.resnet.Bottleneck):
@@ -379,7 +379,7 @@ def settled(network: Any, images: np.ndarray) -> torch.nn.Module:
 
 
 def convolutions(work: Callable[[], Any]) -> float:
-    """Seconds of some work that PyTorch's convolutions take, forward and backward."""
+    """Return the seconds that PyTorch's convolutions take in forward and backward passes."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         work()
     return sum(row.self_cpu_time_total for row in profile.key_averages() if "conv" in row.key) / 1e6
@@ -392,7 +392,7 @@ def seconds(work: Callable[..., Any], *arguments: Any) -> float:
 
 
 def _json(command: list[Any], folder: Path) -> Any:
-    """Run a peer in a folder and read the JSON in its last line."""
+    """Run a peer in a folder and parse the JSON in its last line."""
     done = subprocess.run([str(word) for word in command], cwd=folder, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{command[1]}:\n{done.stderr[-2000:]}")

@@ -1,10 +1,10 @@
-"""Train and predict with several networks, cached and plain, and compare: python bench/networks.py [NAME ...] [--dvc]
+"""Compare networks with and without stored features: python bench/networks.py [NAME ...] [--dvc] [--paths]
 
-Each network gets random weights, saved to a file, and a tiny study of synthetic cells, once with pooled features and
-activations kept and once with nothing kept. Prints a table: where it is cut, and how far apart all probabilities are.
-With --dvc the studies are run by `dvc repro`, all stages of them, else fold 0 at one learning rate by the stages' own
-functions.
-With --paths nothing is trained: it tells of one network of each of timm's families which path it takes.
+Each network gets random weights, saved to a file, and a tiny study of synthetic cells, once with stored pooled
+features and activations and once with none. The table states where the network is cut, and the largest differences of
+probabilities. With --dvc, `dvc repro` runs all stages of the studies; otherwise the functions of the stages run fold 0
+at one learning rate. With --paths nothing is trained; one network of each timm family is listed with the path that it
+takes.
 """
 
 import argparse
@@ -67,9 +67,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             values, place = study_of(name, Path(folder))
             run = by_dvc if options.dvc else by_functions
-            kept, anew = (run(with_features(values, on), Path(folder), f"kept-{on}") for on in (True, False))
-        apart[name] = max(abs(kept[key] - anew[key]).max() for key in kept if key.endswith("probability"))
-        size = next(str(value.shape[1:]) for key, value in kept.items() if key.endswith("test_map"))
+            stored, computed = (run(with_features(values, on), Path(folder), f"kept-{on}") for on in (True, False))
+        apart[name] = max(abs(stored[key] - computed[key]).max() for key in stored if key.endswith("probability"))
+        size = next(str(value.shape[1:]) for key, value in stored.items() if key.endswith("test_map"))
         table.add_row(
             name, str(values["images"]["size"]), place, size, f"{apart[name]:.2g}", f"{time.perf_counter() - begin:.0f}"
         )
@@ -80,8 +80,8 @@ def main() -> None:
 
 
 def paths_of_families() -> None:
-    """Build the first network of each family without weights, and say where it is cut, or why it is not."""
-    found: dict[str, list[str]] = {"cut": [], "whole, from the images": []}
+    """Build the first network of each family without weights, and print where it is cut, or why it is not."""
+    found: dict[str, list[str]] = {"cut": [], "complete, from the images": []}
     families = {re.split(r"[\d_]", name.removeprefix("tf_"))[0]: name for name in reversed(timm.list_models())}
     for name in sorted(families.values()):
         pretrained_cfg = timm.get_pretrained_cfg(name)
@@ -89,7 +89,7 @@ def paths_of_families() -> None:
         try:
             with torch.device("meta"):
                 network = build(Backbone(name=name, weights="hub"), size).eval()
-                how = "cut" if is_traceable(network) else "whole, from the images"
+                how = "cut" if is_traceable(network) else "complete, from the images"
                 place = cut(network, "auto").unfreeze_from
         except WenError as error:
             how, place = re.sub(r"(: )[A-Z]\w+", r"\1it", str(error).partition(";")[0]), ""
@@ -99,7 +99,7 @@ def paths_of_families() -> None:
 
 
 def study_of(name: str, folder: Path) -> tuple[dict[str, Any], str]:
-    """Random weights of a network in a file, a tiny study of it, and where that cuts it."""
+    """Save random weights of a network to a file, make a tiny study of it, and return where it is cut."""
     size = SIZES.get(name, 64)
     values = tiny_values()
     values["dataset"]["side"] = size
@@ -119,7 +119,7 @@ def with_features(values: dict[str, Any], on: bool) -> dict[str, Any]:
 
 
 def by_functions(values: dict[str, Any], folder: Path, name: str) -> dict[str, Any]:
-    """Fold 0 at one learning rate."""
+    """Run fold 0 at one learning rate."""
     params, paths = Params.model_validate(values), Paths(folder / name)
     paths.root.mkdir()
     for command in (["init"], ["config", "user.name", "x"], ["config", "user.email", "x"],
@@ -136,7 +136,7 @@ def by_functions(values: dict[str, Any], folder: Path, name: str) -> dict[str, A
 
 
 def by_dvc(values: dict[str, Any], folder: Path, name: str) -> dict[str, Any]:
-    """All models of two learning rates."""
+    """Run all models of two learning rates."""
     study = new_study(folder, name, values)
     study.env |= {"HOME": os.environ["HOME"]}
     study.run("dvc", "repro")

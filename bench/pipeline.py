@@ -1,4 +1,4 @@
-"""What whole commands cost: the demo, the laptop profile, DVC's no-op and experiments, a stage's start, memory."""
+"""Cost of complete commands: demo, laptop profile, DVC without changes, experiments, start of a stage, memory."""
 
 import csv
 import json
@@ -44,16 +44,16 @@ STAGES = len(YAML(typ="safe").load(PROJECT / "dvc.lock")["stages"])
 
 
 def demo(folder: Path) -> Iterator[Row]:
-    """The whole demo, really run, against its 15 models written plainly; then what DVC adds when little is to do.
+    """Compare the complete demo with its 15 models written plainly; then measure what DVC adds if little is to do.
 
-    And its models two at a time, to the same bytes.
+    Its models also run two at a time, with the same bytes.
     """
     clone = cloned(folder / "demo")
     before = _seconds(["dvc", "repro", "features"], clone)
     shutil.copytree(clone, folder / "run")
     serial, side_by_side = _lines(["dvc", "repro"], clone), _lines(["wen", "run", "--jobs", "2"], folder / "run")
     peer_seconds = _plain_study(clone, 0.001, _epochs(clone))
-    yield Row("the whole demo", "timm, nothing shared", peer_seconds, [before + serial[-1][0]], 4)
+    yield Row("the complete demo", "timm, nothing shared", peer_seconds, [before + serial[-1][0]], 4)
     assert _outputs(clone) == _outputs(folder / "run")
     one_by_one = _spent_on(("train-fold@", "predict-fold@", "system@"), serial)
     work = "the demo's models and systems: `wen run --jobs 2`"
@@ -61,30 +61,30 @@ def demo(folder: Path) -> Iterator[Row]:
     yield from _little_to_do(bare(folder / "floor"), clone)
     python = [_seconds([sys.executable, "-c", "import pandas"], clone) for _ in range(5)]
     stage = [_seconds(["wen", "ensemble-inter", "--lr", "0.001"], clone) for _ in range(5)]
-    yield Row("a whole stage without a network: `wen ensemble-inter`", "`import pandas`", python, stage, 0.5)
+    yield Row("a complete stage without a network: `wen ensemble-inter`", "`import pandas`", python, stage, 0.5)
 
 
 def _spent_on(stages: tuple[str, ...], lines: list[tuple[float, str]]) -> float:
-    """Seconds that `dvc repro` took for the stages whose names begin so."""
+    """Return the seconds that `dvc repro` took for the stages whose names start with one of these."""
     running = [(when, line.removeprefix("Running stage '")) for when, line in lines if line.startswith("Running stage")]
     return sum(end - when for (when, name), (end, _) in pairwise([*running, lines[-1]]) if name.startswith(stages))
 
 
 def _spent_at_once(lines: list[tuple[float, str]]) -> float:
-    """Seconds that `wen run` took for them: until it fetches what they wrote, of which no line tells but the next."""
+    """Return the seconds that `wen run` took for them, up to the next line of its output."""
     begin = next(when for when, line in lines if re.match(r"\S+-\d: running", line))
     after = next(k for k, (_, line) in enumerate(lines) if line.startswith("ensemble"))
     return lines[after - 1][0] - begin
 
 
 def _outputs(root: Path) -> dict[Path, str]:
-    """Hashes of all that came of the models."""
+    """Hash all outputs of the models."""
     files = [path for part in ("models", "data/predictions", "metrics") for path in (root / part).rglob("*")]
     return {path.relative_to(root): sha256(path.read_bytes()) for path in files if path.is_file()}
 
 
 def _little_to_do(floor: Path, clone: Path) -> Iterator[Row]:
-    """DVC where nothing has changed, and where the weighting has; then all that is DVC's own work in it."""
+    """Measure DVC if nothing has changed, and if the weighting has; then only DVC's own work in it."""
     peer = f"DVC, {STAGES} stages of `true`"
     nothing = [[_seconds(["dvc", "repro"], place) for _ in range(REPEATS)] for place in (floor, clone)]
     changed = [_reweighted(place) for place in (floor, clone)]
@@ -103,9 +103,10 @@ def _reweighted(root: Path) -> list[float]:
 
 
 def published(folder: Path) -> Iterator[Row]:
-    """A published system on the demo's cells: a network's features, then two classifiers and a control on each fold.
+    """Measure a published system on the demo's cells: features, then two classifiers and a control on each fold.
 
-    The last of what uses the demo, since `wen classify` refuses a study whose params.yaml has a new system.
+    This is the last measurement on the demo, because `wen classify` refuses a study whose params.yaml has a new
+    system.
     """
     clone, name, network = folder / "demo", "ahmed2023", "tf_efficientnet_lite0"
     params = YAML().load(clone / "params.yaml")
@@ -128,14 +129,14 @@ def published(folder: Path) -> Iterator[Row]:
 
 
 def classified(folder: Path) -> Iterator[Row]:
-    """`wen classify` on the demo's cells, at the rate of predict-fold's network; and what it takes for one image."""
+    """Compare `wen classify` on the demo's cells with the network of predict-fold; and measure it for one image."""
     clone, params = folder / "demo", load(PROJECT / "params.yaml")
     paths, cpu, (lr, fold) = Paths(clone), device.choose("cpu", params.compute), (params.lr, 0)
     files = sorted(str(path) for path in paths.synthetic.rglob("UID_*.bmp"))
     device.settle(params.compute)
-    anew = params.model_copy(update={"features": params.features.model_copy(update={"activations": False})})
+    computed = params.model_copy(update={"features": params.features.model_copy(update={"activations": False})})
     network = backbone.load(params, paths.model(Member(str(lr), fold)), cpu)
-    inputs = inputs_for("activations", anew, paths, network, cpu)
+    inputs = inputs_for("activations", computed, paths, network, cpu)
     tail = cut(network, params.finetune.unfreeze_from).tail
     networks = Networks([Member(str(lr), fold)], params, paths, cpu)
     rows, batch, how = np.arange(len(files)), params.train.batch_size, preparation(params, paths)
@@ -150,7 +151,7 @@ def classified(folder: Path) -> Iterator[Row]:
 
 
 def laptop(folder: Path, sample: Path, envs: Path) -> Iterator[Row]:
-    """The laptop profile on real cells: one of its 15 models, times 15, and what all share; then that part alone."""
+    """Measure the laptop profile on real cells: one of its 15 models, times 15, and what all of them share."""
     clone, lr = cloned(folder / "laptop"), 0.0001
     run(["wen", "study", str(sample), "--profile", "laptop", "--incomplete"], clone)
     shared = _seconds(["dvc", "repro", "features"], clone)
@@ -162,7 +163,7 @@ def laptop(folder: Path, sample: Path, envs: Path) -> Iterator[Row]:
 
 
 def _shared(clone: Path, envs: Path) -> Row:
-    """From image files to features, with all checks, near-copies and views; against decoding and the network alone."""
+    """Compare image files to features, with all checks, near-copies and views, with only decoding and the network."""
     import openvino
 
     params, paths = load(clone / "params.yaml"), Paths(clone)
@@ -188,7 +189,7 @@ def _shared(clone: Path, envs: Path) -> Row:
 
 
 def memory(folder: Path) -> Iterator[Row]:
-    """The most memory that a command holds, with few images and with many; side by side, since no time is measured."""
+    """Measure the peak memory of commands with few and with many images, in parallel, because no time is measured."""
     cases = ((_peaks_of_classify, 1_000, 10_000), (_peaks_of_stages, 600, 12_528))
     with ThreadPoolExecutor(2) as pool:
         peaks = [[pool.submit(case, folder, count) for count in counts] for case, *counts in cases]
@@ -215,7 +216,7 @@ def _peaks_of_stages(folder: Path, count: int) -> dict[str, float]:
 
 
 def cloned(folder: Path) -> Path:
-    """A clone of what is checked out, changes included, without any earlier result in its cache."""
+    """Clone the current commit, including changes, without earlier results in its cache."""
     run(["git", "clone", "--quiet", str(PROJECT), str(folder)], PROJECT)
     for name in ("params.yaml", "dvc.yaml", "profiles"):
         source, target = PROJECT / name, folder / name
@@ -232,7 +233,7 @@ def cloned(folder: Path) -> Path:
 
 
 def bare(folder: Path, count: int = STAGES) -> Path:
-    """A repository of stages that do nothing, by default as many as the demo's; one reads ``weighting``."""
+    """Make a repository of stages that do nothing, by default as many as the demo's; one reads ``weighting``."""
     folder.mkdir()
     run(["git", "init", "--quiet"], folder)
     run(["dvc", "init", "--quiet"], folder)
@@ -253,7 +254,7 @@ def bare(folder: Path, count: int = STAGES) -> Path:
 
 
 def idle(clone: Path) -> None:
-    """Make every command of the study do nothing, and keep every output: what is left is DVC's own work."""
+    """Replace every command of the study by one that does nothing, and keep every output: only DVC's work is left."""
     pipeline = YAML().load(clone / "dvc.yaml")
     for entry in pipeline["stages"].values():
         stage = entry.get("do", entry)
@@ -268,7 +269,7 @@ def idle(clone: Path) -> None:
 
 
 def _plain_study(root: Path, lr: float, epochs: dict[str, int]) -> list[float]:
-    """Seconds that the study takes plainly: ``epochs`` of each stage at the pace of one model's first ones."""
+    """Return the seconds of the plainly written study: ``epochs`` of each stage at the pace of the first ones."""
     counts = ["--head-epochs", REPEATS, "--finetune-epochs", REPEATS, "--predictions", REPEATS]
     command = [sys.executable, BENCH / "peers/plain.py", "--lr", lr, *counts]
     plain = json.loads(run([str(word) for word in command], root).splitlines()[-1])
@@ -283,7 +284,7 @@ def _plain_study(root: Path, lr: float, epochs: dict[str, int]) -> list[float]:
 
 
 def _epochs(root: Path) -> dict[str, int]:
-    """How many epochs of each stage all models in a study took together."""
+    """Sum the epochs of each stage over all models of a study."""
     stages = [row for path in root.glob("plots/training/*/*/plots/metrics/stage.tsv") for row in _column(path)]
     return {"head": stages.count(1), "finetune": stages.count(2)}
 
@@ -298,7 +299,7 @@ def _column(path: Path) -> list[float]:
 
 
 def _many_cells(root: Path, count: int) -> None:
-    """A study of ``count`` small images, ready for its network stages."""
+    """Make a study of ``count`` small images that is ready for its network stages."""
     values: dict[str, Any] = load(PROJECT / "params.yaml").model_dump()
     values["images"] = {"crop": 32, "size": 32}
     values["augment"]["views"] = values["head"]["epochs"] = values["finetune"]["epochs"] = 1
@@ -336,7 +337,7 @@ def _seconds(command: list[str], folder: Path) -> float:
 
 
 def _lines(command: list[str], folder: Path) -> list[tuple[float, str]]:
-    """What a command prints, and after how many seconds; its end besides."""
+    """Yield the lines that a command prints, with their times in seconds, and its end."""
     begin = time.perf_counter()
     environment = os.environ | {"PYTHONPATH": str(folder / "src"), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""docs/results/: the results of the record's studies on one page, and each study's tables and figures."""
+"""docs/results/: the results of the record's studies on one page, and the tables and figures of each study."""
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,13 +25,13 @@ FIGURES = {
 }
 """Figures of a report that the page shows if the study has them; none shows a cell."""
 ROWS = "rows.json"
-"""A study's rows of the page, and how it was run."""
+"""Rows of a study on the page, and how it was run."""
 HEAD = """# The record on real cells
 
 {how}
 
 This page has {done} of the {all} studies of bench/record.yaml{left}. Each is the laptop profile with the
-settings given there; the folder of its name has its params.yaml, tables and figures.
+settings given there; the folder with its name has its params.yaml, tables and figures.
 
 C-NMC 2019: A. Gupta, R. Gupta, The Cancer Imaging Archive, CC BY 3.0; no image of it is shown.
 """
@@ -42,7 +42,7 @@ Row = list[str]
 
 @dataclass(frozen=True)
 class Done:
-    """A study of which the report is written."""
+    """A study whose report is written."""
 
     root: Path
 
@@ -111,7 +111,7 @@ def _keep(done: Done, target: Path, how: str) -> None:
 
 
 def _how(rows: Mapping[str, Any]) -> str:
-    """How the studies were run: in one sentence, or a line for each way."""
+    """State how the studies were run: in one sentence, or one line per way."""
     ways: dict[str, list[str]] = {}
     for name, found in rows.items():
         ways.setdefault(found["how"], []).append(name)
@@ -128,7 +128,7 @@ def _figures(target: Path, names: Iterable[str]) -> Iterator[str]:
 
 
 def _section(key: str, rows: Mapping[str, Any]) -> str:
-    """A table of all studies' rows, of which those with equal rows share them; nothing if there are no rows."""
+    """Return a table of the rows of all studies, in which studies with equal rows share them; empty without rows."""
     title, columns, _ = SECTIONS[key]
     names: dict[tuple[str, ...], list[str]] = {}
     for name, found in rows.items():
@@ -156,7 +156,7 @@ def _results(done: Done) -> Iterator[Row]:
 
 
 def _without_copies(done: Done) -> Iterator[Row]:
-    """Accuracy of the same classifiers with and without the test images that have a copy in development."""
+    """Return the accuracy of classifiers with and without the test images that have a copy in development."""
     shared = done.split["test_and_development"]
     copied = done.study.cells.id.isin([*shared["duplicates"], *shared["near_copies"]]).to_numpy()
     chosen = [row["id"] for row in done.evidence["summary"] if "id" in row]
@@ -169,7 +169,7 @@ def _without_copies(done: Done) -> Iterator[Row]:
 
 
 def _people(done: Done) -> Iterator[Row]:
-    """Of the classifier in focus, how many people it calls right by their images' mean probability."""
+    """Count the people whom the classifier in focus classifies correctly by the mean probability over their images."""
     found = done.evidence["people"]
     verdict, auc = found["verdicts"]["mean"], found["auc"]
     rates = [_with_interval(verdict[key]) for key in ("sensitivity", "specificity")]
@@ -215,11 +215,11 @@ SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[Done], Iterator[Row]]]] 
     ),
     "without_copies": (
         "With and without test images that have a copy, exact or near, in development",
-        ("study", "classifier", "accuracy of all", "without copies", "copies alone"),
+        ("study", "classifier", "accuracy of all", "without copies", "only the copies"),
         _without_copies,
     ),
     "people": (
-        "People: of the classifier in focus, who is called right by the mean over their images",
+        "People whom the classifier in focus classifies correctly, by the mean probability over their images",
         ("study", "classifier", "right", "sensitivity [95%]", "specificity", "AUC over people", "accuracy by person"),
         _people,
     ),
@@ -229,14 +229,14 @@ SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[Done], Iterator[Row]]]] 
         _calibration,
     ),
     "repeats": (
-        "Heads on frozen features over many splits: median accuracy, and 5 to 95% of them",
+        "Heads on frozen features over many splits: median accuracy, and 5% and 95% quantiles",
         ("study", "split", "splits", "classifier", "accuracy"),
         _repeats,
     ),
     "times": (
-        "Minutes for each stage, without what another study of the record had already run on that machine",
+        "Minutes per stage, without runs that another study of the record had already cached on that machine",
         ("study", "stage", "runs", "minutes"),
         _times,
     ),
 }
-"""Of the page: a key in ``rows.json``, the heading, the columns, and the rows of a study, which do not name it."""
+"""Sections of the page: a key in ``rows.json``, the heading, the columns, and the rows of a study, without its name."""

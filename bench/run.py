@@ -1,7 +1,7 @@
-"""Measure the study against what a person would otherwise write: make bench [SAMPLE=path/to/real/cells.zip]
+"""Measure the study against what people would otherwise write: make bench [SAMPLE=path/to/real/cells.zip]
 
-Every peer is installed in an environment of its own from its pinned requirements in bench/peers, but for plain timm,
-which needs exactly the study's own. Equal results are asserted before a time is believed. Writes bench/RESULTS.md.
+Every peer is installed in a separate environment from its pinned requirements in bench/peers, except plain timm, which
+needs exactly the study's packages. Equal results are asserted before a time is accepted. Writes bench/RESULTS.md.
 """
 
 import argparse
@@ -25,7 +25,7 @@ ENVIRONMENTS = BENCH / ".environments"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sample", type=Path, help="a folder or zip of C-NMC 2019, whole or partial")
+    parser.add_argument("--sample", type=Path, help="a folder or zip of C-NMC 2019, complete or a part")
     options = parser.parse_args()
     for peer in ("keras", "openvino"):
         _install(peer)
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def matrix_product_rate(n: int = 2048, repeats: int = 10) -> float:
-    """G multiply-adds a second of a float32 matrix product, the most that a network could reach."""
+    """Return the G multiply-adds per second of a float32 matrix product, the upper limit for a network."""
     a, b = torch.rand(n, n), torch.rand(n, n)
     best = min(network.seconds(torch.mm, a, b) for _ in range(repeats))
     return n**3 / best / 1e9
@@ -79,19 +79,18 @@ on {os.cpu_count()} cores of {processor}, Python {platform.python_version()},
 {versions}.
 A float32 matrix product reaches {rate:.0f} G multiply-adds a second.
 
-Stages 1 and 2 and prediction are those of EfficientNetV2-M at 128 px in batches of 64 on 200 cells: 128 to train, 32 to
-validate, 40 to test. Measured are one epoch, one view of the 160 that are learnt from and one model, and counted up to
-the study.
+Stages 1 and 2 and prediction use EfficientNetV2-M at 128 px in batches of 64 on 200 cells: 128 for training, 32 for
+validation, 40 for testing. One epoch, one view of the 160 development images and one model are measured, and multiplied
+up to the complete study.
 
-Every ratio is what the peer takes divided by what the study takes, so more is better; below 1, the study takes longer.
-It is that of the medians; its spread goes from the least to the most favourable pair of single measurements.
-Losses, outputs and probabilities were compared before each time was believed (tolerances in bench/network.py).
-The ratio of multiply-adds is what sharing alone can give: only a faster engine gives more. The last column shows how
-near both come to the matrix product.
+A ratio is the peer's time or memory divided by the study's: above 1, the study needs less. It is that of the medians;
+its spread is from the least to the most favourable pair of single measurements. Losses, outputs and probabilities are
+compared before a time is accepted (tolerances in bench/network.py). The ratio of multiply-adds is the gain from sharing
+computations; a higher ratio comes from a faster engine. Compare the last column with the rate of the matrix product.
 
 {markdown(rows)}
-Where a goal is missed, this is the part of the work that the study cannot do without, measured alone, and the ratio
-that would be reached if all else took no time:
+For each missed goal, the part of the study's work that cannot be avoided, measured separately, and the ratio that the
+study would reach if everything else took no time:
 
 {limits(rows)}"""
 

@@ -1,4 +1,4 @@
-"""The table of bench/RESULTS.md: what was measured, against what, and how much it spread."""
+"""The table of bench/RESULTS.md: what was measured, compared with what, and the spread."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -6,7 +6,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Row:
-    """One piece of work, done by a peer and by the study, in seconds (or megabytes), each several times."""
+    """One piece of work, done by a peer and by the study: several measurements each, in seconds or megabytes."""
 
     work: str
     peer: str
@@ -38,7 +38,7 @@ class Row:
         ]
 
     def limit(self) -> list[str]:
-        """What the ratio would be if the study did nothing but what it cannot do without."""
+        """Return the ratio that the study would reach if it only did the unavoidable part."""
         ratio = f"{self._ratio(self.study_values)[0]:.2f}"
         if self.least is None:
             return [self.work, self.peer, f">= {self.goal:g}", ratio, "", "", "", ""]
@@ -48,12 +48,12 @@ class Row:
         return [self.work, self.peer, f">= {self.goal:g}", ratios[0], part, _three(values, self.unit), rate, ratios[1]]
 
     def _ratio(self, times: list[float]) -> tuple[float, float, float]:
-        """What the peer takes over what the study takes: of the medians, and the least and greatest of all pairs."""
+        """Return the peer's value divided by the study's: of the medians, and the least and greatest of all pairs."""
         peer = self.peer_values
         return median(peer) / median(times), min(peer) / max(times), max(peer) / min(times)
 
     def _counted(self) -> tuple[str, str]:
-        """The ratio by multiply-adds alone, and G multiply-adds a second of both."""
+        """Return the ratio of the multiply-adds, and G multiply-adds per second of both."""
         if self.operations is None:
             return "", ""
         peer, study = self.operations
@@ -62,20 +62,20 @@ class Row:
 
 
 def _three(values: list[float], unit: str) -> str:
-    """Their median, to three digits."""
+    """Return the median, to three digits."""
     return f"{float(f'{median(values):.3g}'):,g} {unit}"
 
 
 def markdown(rows: list[Row]) -> str:
-    """The table of all rows."""
-    heading = ["work", "peer", "peer takes", "the study takes", "ratio (spread)", "goal", "met"]
+    """Return the table of all rows."""
+    heading = ["work", "peer", "peer's time or memory", "study's time or memory", "ratio (spread)", "goal", "met"]
     return _table([*heading, "ratio of multiply-adds", "G multiply-adds/s: peer, study"], [row.cells() for row in rows])
 
 
 def limits(rows: list[Row]) -> str:
-    """The table of the rows that miss their goal: how near it is what cannot be left out."""
-    heading = ["work", "peer", "goal", "reached", "what the study cannot do without", "it alone takes"]
-    heading += ["its G multiply-adds/s", "ratio of that"]
+    """Return the table of the rows that miss their goal, with the unavoidable part of the work."""
+    heading = ["work", "peer", "goal", "reached", "unavoidable part", "its time"]
+    heading += ["its G multiply-adds/s", "its ratio"]
     return _table(heading, [row.limit() for row in rows if not row.met])
 
 

@@ -1,4 +1,4 @@
-"""docs/ERRATA.md and docs/ERRATA.id.md: ``python docs/errata_page.py`` writes their tables, as the report has them."""
+"""Write the tables of docs/ERRATA.md and docs/ERRATA.id.md, as in the report: ``python docs/errata_page.py``."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ RULE = "|---|---|---|---|---|\n"
 
 
 def page(text: str, language: str) -> str:
-    """Give a page the errata in place of the rows of its table."""
+    """Replace the rows of the table of a page by the errata."""
     head, rule, _ = text.partition(RULE)
     rows = ["| " + " | ".join(str(entry[key]) for key in COLUMNS) + " |\n" for entry in listed("errata.yaml", language)]
     return head + rule + "".join(rows)

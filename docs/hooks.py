@@ -1,6 +1,6 @@
-"""What `make docs` does to the pages: links to files of the repository outside docs/ become their names.
+"""Changes of `make docs` to the pages: links to files of the repository outside docs/ become their names.
 
-The site has no such files; on a page read as plain Markdown the link works. A link to a file that is not there ends the
+The site has no such files, but on a page read as plain Markdown the link works. A link to a missing file stops the
 build.
 """
 

@@ -1,7 +1,8 @@
-"""docs/PARAMS.md, the reference of params.yaml: ``python docs/params_page.py`` writes it.
+"""Write docs/PARAMS.md, the reference of params.yaml: ``python docs/params_page.py``.
 
-Type and range of a key come from the models of `wen.config.params`, its meaning from the comments of profiles/demo.yaml
-or, of a key that is not there, from the docstring under its field, and the stages that rerun from dvc.yaml.
+Type and range of a key come from the models of `wen.config.params`; its meaning from the comments of
+profiles/demo.yaml or, for keys that are not there, from the docstring below the field; the stages that rerun from
+dvc.yaml.
 """
 
 import ast
@@ -20,7 +21,7 @@ from wen.config.params import Params
 from wen.config.stages import STAGES
 
 NO_LIMIT = 2**31
-"""The upper bound of an integer that no one reaches; see `wen.config.types.Integer`."""
+"""The upper bound of integers, which is never reached; see `wen.config.types.Integer`."""
 HEAD = """# params.yaml, key by key
 
 Do not edit this page: `python docs/params_page.py` writes it from the code, from dvc.yaml and from the comments of
@@ -40,8 +41,8 @@ FOLLOW = """## Stages that depend on a stage
 
 
 def page(root: Path) -> str:
-    """Write the reference of the project in a folder, as Markdown."""
-    said = comments((root / "profiles/demo.yaml").read_text(encoding="utf-8"))
+    """Return the reference of the project in a folder, as Markdown."""
+    meanings = comments((root / "profiles/demo.yaml").read_text(encoding="utf-8"))
     stages = YAML(typ="safe").load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     schema = Params.model_json_schema()
     top: list[str] = []
@@ -49,9 +50,9 @@ def page(root: Path) -> str:
     for key, field in schema["properties"].items():
         name = _section(field)
         if name is None:
-            top.append(_row(key, field, schema, said, stages))
+            top.append(_row(key, field, schema, meanings, stages))
         else:
-            text = "\n".join(_rows(f"{key}.", schema["$defs"][name], schema, said, stages))
+            text = "\n".join(_rows(f"{key}.", schema["$defs"][name], schema, meanings, stages))
             about = " ".join(schema["$defs"][name]["description"].replace("``", "`").split())
             sections.append(f"## {key}\n\n{about}\n\n{_COLUMNS}{text}\n")
     follow = "\n".join(f"| `{stage}` | {_listed(_after(stage, stages))} |" for stage in STAGES if stage in stages)
@@ -63,7 +64,7 @@ _COLUMNS = "| key | values | meaning | read by |\n|---|---|---|---|\n"
 
 
 def comments(text: str) -> dict[str, str]:
-    """The comment beside each key of a profile, by the key with those that it is in: ``images.size``."""
+    """Return the comment at each key of a profile, by dotted keys such as ``images.size``."""
     found: dict[str, str] = {}
     path: list[tuple[int, str]] = []
     key = ""
@@ -79,34 +80,42 @@ def comments(text: str) -> dict[str, str]:
 
 
 def _section(field: Mapping[str, Any]) -> str | None:
-    """The model that a field holds, if it is a section."""
+    """Return the model of a field that is a section."""
     references = [part["$ref"] for part in (field, *field.get("anyOf", [])) if "$ref" in part]
     return references[0].rsplit("/", 1)[-1] if references else None
 
 
 def _rows(
-    prefix: str, model: Mapping[str, Any], schema: Mapping[str, Any], said: Mapping[str, str], stages: Mapping[str, Any]
+    prefix: str,
+    model: Mapping[str, Any],
+    schema: Mapping[str, Any],
+    meanings: Mapping[str, str],
+    stages: Mapping[str, Any],
 ) -> Iterator[str]:
     for name, field in model["properties"].items():
         inner = _section(field)
         if inner is None:
-            yield _row(prefix + name, field | {"of": model["title"]}, schema, said, stages)
+            yield _row(prefix + name, field | {"of": model["title"]}, schema, meanings, stages)
         else:
-            yield from _rows(f"{prefix}{name}.", schema["$defs"][inner], schema, said, stages)
+            yield from _rows(f"{prefix}{name}.", schema["$defs"][inner], schema, meanings, stages)
 
 
 def _row(
-    key: str, field: Mapping[str, Any], schema: Mapping[str, Any], said: Mapping[str, str], stages: Mapping[str, Any]
+    key: str,
+    field: Mapping[str, Any],
+    schema: Mapping[str, Any],
+    meanings: Mapping[str, str],
+    stages: Mapping[str, Any],
 ) -> str:
     values = _values(field, schema)
     if "default" in field:
         values += f"; default {_literal(field['default'])}"
-    about = (said.get(key) or _docstring(field.get("of", "Params"), key.rsplit(".", 1)[-1])).replace("|", r"\|")
+    about = (meanings.get(key) or _docstring(field.get("of", "Params"), key.rsplit(".", 1)[-1])).replace("|", r"\|")
     return f"| `{key}` | {values} | {about} | {_listed(_readers(key, stages))} |"
 
 
 def _docstring(model: str, name: str) -> str:
-    """The text under a field, in the model or in the one that it extends."""
+    """Return the docstring below a field, in the model or in its base class."""
     for kind in inspect.getmro(getattr(params, model)):
         if kind.__module__ != params.__name__:
             continue
@@ -114,13 +123,13 @@ def _docstring(model: str, name: str) -> str:
         for field, text in pairwise(body):
             is_field = isinstance(field, ast.AnnAssign) and getattr(field.target, "id", "") == name
             if is_field and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-                said = " ".join(str(text.value.value).replace("``", "`").split()).rstrip(".")
-                return said if said[:2].isupper() else said[0].lower() + said[1:]
+                docstring = " ".join(str(text.value.value).replace("``", "`").split()).rstrip(".")
+                return docstring if docstring[:2].isupper() else docstring[0].lower() + docstring[1:]
     return ""
 
 
 def _values(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    """Type and range in words."""
+    """Describe type and range in words."""
     if "anyOf" in field:
         return " or ".join(_values(part, schema) for part in field["anyOf"])
     if "enum" in field or "const" in field:
@@ -156,7 +165,7 @@ def _literal(value: Any) -> str:
 
 
 def _readers(key: str, stages: Mapping[str, Any]) -> list[str]:
-    """Stages whose ``params`` name a key, one that it is in or one in it, or that are made from it."""
+    """Return the stages whose ``params`` contain a key, its section, a key in it, or that are generated from it."""
     found = []
     for name, stage in stages.items():
         body = stage.get("do", stage)
@@ -170,7 +179,7 @@ def _readers(key: str, stages: Mapping[str, Any]) -> list[str]:
 
 
 def _after(stage: str, stages: Mapping[str, Any]) -> list[str]:
-    """The stages behind one, in the order of dvc.yaml."""
+    """Return the stages that depend on a stage, in the order of dvc.yaml."""
     bodies = {name: found.get("do", found) for name, found in stages.items()}
     behind: set[str] = set()
     left = [stage]
@@ -186,7 +195,7 @@ def _after(stage: str, stages: Mapping[str, Any]) -> list[str]:
 
 
 def _path(entry: Any) -> list[str]:
-    """The parts of a path of dvc.yaml; whatever a template gives is one and the same."""
+    """Split a path of dvc.yaml into parts; all values of a template are equal."""
     text = next(iter(entry)) if isinstance(entry, dict) else str(entry)
     return re.sub(r"\$\{[^}]*\}", "*", text).split("/")
 
