@@ -1,1 +1,1 @@
-"""A reproducible study of weighted ensembles of EfficientNets on leukaemic blasts (C-NMC 2019)."""
+"""A reproducible study of weighted ensembles of networks that tell leukaemic blasts from healthy cells (C-NMC 2019)."""

@@ -1,4 +1,4 @@
-"""How ``wen`` starts: signals first, then the code of the folder that it is started in."""
+"""Entry point of ``wen``: handle signals first, then run the code of the current folder."""
 
 import os
 import signal
@@ -11,12 +11,12 @@ from wen.signals import STOPPING, end_with_parent
 
 
 def _stop(number: int, _: object) -> NoReturn:
-    """End at once, as a shell expects of a signal; what is unfinished was never in its place."""
+    """Exit at once with the status that shells expect; unfinished outputs still have temporary names."""
     name = signal.Signals(number).name
     trains = "DVC_STAGE" in os.environ or "train-fold" in sys.argv
     remedy: Message = "; `dvc repro` resumes each training from its last finished epoch" if trains else ""
     text: Message = f"stopped by {name}{remedy}\n"
-    os.write(2, text.encode())  # not print: the signal may have come while that was at work
+    os.write(2, text.encode())  # not print, which the signal may have interrupted
     os._exit(128 + number)
 
 
@@ -35,10 +35,11 @@ def main() -> None:
 
 
 def _change_to_code_here() -> None:
-    """Start again with src/wen of the current folder, where that is not what runs.
+    """Restart with src/wen of the current folder, if other code is running.
 
-    One environment serves several copies of the project: DVC's temporary folders, worktrees, clones. Its ``wen`` is of
-    the copy that it was installed from, and would give one copy's numbers the name of another's code.
+    One environment serves several copies of the project: DVC's temporary folders, worktrees and clones. Its ``wen``
+    belongs to the copy that it was installed from; without a restart, results of one copy would be computed by the
+    code of another.
     """
     here, running = Path("src/wen").resolve(), Path(__file__).resolve().parent
     if here == running or not (here / "cli.py").is_file():

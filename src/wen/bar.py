@@ -1,4 +1,4 @@
-"""A bar that shows how far a loop has come."""
+"""A progress bar for loops."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -10,6 +10,6 @@ Item = TypeVar("Item")
 
 
 def track(items: Iterable[Item], title: str, total: int | None = None) -> Iterable[Item]:
-    """Pass on items, with a bar on standard error while they last; without one where that is no terminal."""
+    """Yield the items, with a progress bar on standard error if that is a terminal."""
     console = Console(stderr=True)
     return progress.track(items, title, total, console=console, transient=True, disable=not console.is_terminal)

@@ -25,39 +25,39 @@ NAMED = 20
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be classified, by what, and where the rows go."""
+    """The images to classify, the classifier, and the form and place of the output."""
 
     sources: list[str]
     """Files, folders, patterns, or ``-``; see `wen.sources.find`."""
     classifier: str | None = None
-    """By its name in metrics/evidence.json: ``single 0.001-3``, ``single baseline/colour-3``, ``inter 0.001 kappa``,
-    ``intra leak_free kappa``; else params.yaml's headline."""
+    """Name in metrics/evidence.json: ``single 0.001-3``, ``single baseline/colour-3``, ``inter 0.001 kappa`` or
+    ``intra leak_free kappa``; by default the classifier in focus."""
     form: str | None = None
-    """``table``, ``csv``, ``jsonl`` or ``parquet``; else what ``output`` ends with, else a table."""
+    """``table``, ``csv``, ``jsonl`` or ``parquet``; by default that of the extension of ``output``, or a table."""
     output: Path | None = None
-    """Instead of standard output; written whole or not at all."""
+    """File to write instead of standard output; it is written completely or not at all."""
     members: bool = False
-    """A column for each member of the ensemble, too: its own probability, not scaled by a temperature."""
+    """Whether to add a column with the probability of each member, not scaled by a temperature."""
     submission: Path | None = None
-    """A line of 1 (positive) or 0 (negative) for each image in the order of their numbers, as the C-NMC challenge had
-    it for the final test set."""
+    """File with a line of 1 (positive) or 0 (negative) per image in the order of their numbers, the format of the C-NMC
+    challenge for its final test set."""
     device: str = "auto"
     address: str | None = None
-    """Of a Ray cluster, over which the images are spread; its nodes have to see them."""
+    """Address of a Ray cluster to distribute the images over; its nodes must be able to read them."""
     threshold: float | None = None
-    """From which probability on an image is called positive; else the classifier's, which is 0.5."""
+    """Lowest probability that is called positive; by default the classifier's threshold, 0.5."""
     subjects: Path | None = None
-    """A CSV of ``file`` and ``subject``: a row for each person, in place of one for each image."""
+    """CSV with ``file`` and ``subject``; the output then has one row per person instead of one per image."""
 
 
 def run(params: Params, paths: Paths, request: Request) -> None:
-    """Classify images by a classifier of the study, and write a row for each; see `write`.
+    """Classify images with a classifier of the study, and write one row per image; see `write`.
 
     Raises
     ------
     WenError
-        If the study has not run, or params.yaml, models and metrics are not of one run; if there is no such
-        classifier or image; or at the end, if an image was not readable.
+        If the study has not run; if params.yaml, models and metrics come from different runs; if the classifier or an
+        image does not exist; or, at the end, if an image could not be read.
     """
     images = Images.of(request)
     applied = loading.of_study(params, paths, request.classifier, request.device, request.address)
@@ -65,13 +65,13 @@ def run(params: Params, paths: Paths, request: Request) -> None:
 
 
 def run_bundle(folder: Path, request: Request) -> None:
-    """Classify images by the classifier of a bundle, and write a row for each; see `write`.
+    """Classify images with the classifier of a bundle, and write one row per image; see `write`.
 
     Raises
     ------
     WenError
-        If the bundle is of another version, incomplete or damaged; if there is no such image; or at the end, if an
-        image was not readable.
+        If the bundle has another version, or is incomplete or damaged; if an image does not exist; or, at the end, if
+        an image could not be read.
     """
     from wen.bundle.read import opened
 
@@ -84,14 +84,14 @@ def run_bundle(folder: Path, request: Request) -> None:
 
 @dataclass(frozen=True)
 class Images:
-    """The images that were asked for, and their subjects if a table of them was given."""
+    """The requested images, and their subjects if a table of subjects was given."""
 
     files: list[str]
     subjects: list[str] | None
 
     @classmethod
     def of(cls, request: Request) -> "Images":
-        """Find the images; a `WenError` if there are none, one has no subject, or the request cannot be met."""
+        """Find the images; raise `WenError` if there are none, one has no subject, or the request is invalid."""
         _check_request(request)
         files = sources.find(request.sources)
         if not files:
@@ -130,7 +130,7 @@ def _refuse_to_overwrite(request: Request, files: list[str]) -> None:
 
 
 def _numbered(files: list[str]) -> list[str]:
-    """In the order of their numbers, which have to be 1, 2, 3, ...: a submission says of no line whose it is."""
+    """Sort images by their numbers, which must be 1, 2, 3, ..., because a submission identifies images by line only."""
     for file in files:
         if not Path(file).stem.isdecimal():
             raise WenError(f"{shown(file)}: --submission needs images named by their number, e.g. 17.bmp")
@@ -145,15 +145,16 @@ def _numbered(files: list[str]) -> list[str]:
 
 
 def write(applied: Applied, images: Images, request: Request) -> None:
-    """Write a row for each image: ``file``, ``probability`` of the positive class, ``called``.
+    """Write one row per image: ``file``, ``probability`` of the positive class, ``called``, ``spread``, ``warning``.
 
-    Then ``spread``, the highest less the lowest of the members' probabilities as they are averaged (None for a single
-    model), and ``warning``, in what an image is unlike the study's. With subjects, a row for each person instead; see
-    `wen.subjects.row`. Every form of output names the classifier, the study and the threshold; for a submission, which
-    holds nothing but its lines, standard error does. See `wen.rows.rows` for the forms and how they write names.
+    ``spread`` is the highest minus the lowest of the members' probabilities as they are averaged (None for a single
+    model); ``warning`` states how an image differs from those of the study. With subjects, there is one row per
+    person; see `wen.subjects.row`. All formats name the classifier, the study and the threshold. A submission has only
+    its lines, so these are printed to standard error. See `wen.rows.rows` for the formats and for the spelling of
+    names.
 
-    An image is cut and resized as the study's are: its central ``images.crop`` px, with black around an image that is
-    smaller. Memory holds a few batches, however many images there are.
+    Images are cropped and resized as in the study: the central ``images.crop`` px, padded with black if the image is
+    smaller. Only a few batches are in memory, regardless of the number of images.
     """
     threshold = applied.threshold if request.threshold is None else request.threshold
     seen = Seen(applied, threshold)
@@ -171,12 +172,12 @@ def write(applied: Applied, images: Images, request: Request) -> None:
 
 
 def _shown(files: list[str], found: Iterator[Answer | str]) -> Iterable[tuple[str, Answer | str]]:
-    """Files and what was found of them, with a bar that shows how far this is."""
+    """Pair files with their results, and show a progress bar."""
     return track(zip(files, found, strict=True), "classifying", len(files))
 
 
 def row_of(file: str, answer: Answer, applied: Applied, threshold: float) -> Row:
-    """What is written of an image: ``file``, ``probability``, ``called``, ``spread`` and ``warning``; see `write`."""
+    """Return the row of an image: ``file``, ``probability``, ``called``, ``spread`` and ``warning``; see `write`."""
     scaled = temperature.scale(answer.probability, applied.temperature)
     probability = float(wen.combine(applied.weight, scaled[:, None])[0])
     return {
@@ -189,7 +190,7 @@ def row_of(file: str, answer: Answer, applied: Applied, threshold: float) -> Row
 
 
 class Seen:
-    """What was said of the images so far.
+    """The results so far: predictions, warnings and failures.
 
     Parameters
     ----------
@@ -200,14 +201,14 @@ class Seen:
     def __init__(self, applied: Applied, threshold: float) -> None:
         self.applied, self.threshold = applied, threshold
         self.labels: list[int | None] = []
-        """1 is positive; None is an image that could not be classified."""
+        """1 for positive, 0 for negative, and None for an image that could not be classified."""
         self.unlike = 0
         self.example = ""
         self.failures: dict[str, list[str]] = {}
-        """Reasons why images could not be classified; those that differ only in numbers are together."""
+        """Messages about images that could not be classified, grouped if they differ only in numbers."""
 
     def row(self, file: str, answer: Answer | str, with_members: bool = False) -> Row | None:
-        """What is written of an image; if there is no answer, standard error says why."""
+        """Return the row of an image, or print why it could not be classified."""
         if isinstance(answer, str):
             alike = self.failures.setdefault(re.sub(r"\d+", "", answer), [])
             alike.append(answer)
@@ -225,7 +226,7 @@ class Seen:
         return row
 
     def close(self, submission: Path | None) -> None:
-        """Say which images are unlike the study's, and write the submission, unless an image has no answer."""
+        """Print how many images differ from the study's; write the submission if every image has an answer."""
         if self.unlike:
             count = f"{self.unlike:,} of {len(self.labels):,} images differ from those of the study"
             print(f"warning: {count}; for example {self.example}", file=sys.stderr)
@@ -241,7 +242,7 @@ class Seen:
 
 
 def _people(seen: Seen, answers: Iterable[tuple[str, Answer | str]], subject_of: list[str]) -> list[Row]:
-    """Classify all images, and give a row for each person, in their order in the images."""
+    """Classify all images, and return one row per person, in the order of their first images."""
     from wen.subjects import rows
 
     cells = (

@@ -1,4 +1,4 @@
-"""``wen doctor``: one screen about what a study needs here, and what to do where something is missing."""
+"""``wen doctor``: check on one screen what a study needs, and what to do if something is missing."""
 
 import configparser
 import os
@@ -30,14 +30,14 @@ from wen.integrity.store import cache_folder, config_files
 
 STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red"}
 LEAST_MEMORY = 2e9
-"""Bytes: what one training of the demo's network takes, with its libraries."""
+"""Memory for one training of the demo's network, with its libraries, in bytes."""
 SECONDS = 2.0
-"""How long a remote may take to answer."""
+"""Time within which a remote must answer, in s."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was looked at, what was found, and whether it hinders a study."""
+    """One line: what was checked, what was found, and whether it prevents a study."""
 
     name: str
     text: Message
@@ -51,7 +51,7 @@ def run(paths: Paths) -> None:
     Raises
     ------
     WenError
-        If something prevents a study; the text names it.
+        If something prevents a study; the message names it.
     """
     found = list(findings(paths))
     table = Table.grid(padding=(0, 2))
@@ -63,7 +63,7 @@ def run(paths: Paths) -> None:
 
 
 def findings(paths: Paths) -> Iterator[Finding]:
-    """Everything that is looked at, in the order of the screen."""
+    """Return all findings, in the order of the screen."""
     yield Finding("code", installed.described())
     yield _python()
     yield _packages()
@@ -83,7 +83,7 @@ def findings(paths: Paths) -> Iterator[Finding]:
 
 
 def _params(paths: Paths) -> tuple[Params | None, Message]:
-    """The parameters, or what is wrong with them."""
+    """Return the parameters, or what is wrong with them."""
     if not paths.params.exists():
         return (
             None,
@@ -101,7 +101,7 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    """Compare what is installed with what `wen` asks for and with constraints.txt, the releases of its tests."""
+    """Compare the installed packages with the requirements of `wen`, and with constraints.txt, the tested releases."""
     asked = [Requirement(text) for text in requires("wen") or ()]
     needed = [requirement for requirement in asked if not requirement.marker or requirement.marker.evaluate()]
     here = {requirement.name: _release(requirement.name) for requirement in needed}
@@ -131,7 +131,7 @@ def _release(name: str) -> str:
 
 
 def _pins(file: Path) -> dict[str, str]:
-    """The releases of a constraints file."""
+    """Return the releases of a constraints file."""
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
 
@@ -167,7 +167,7 @@ def _weights(params: Params, paths: Paths) -> Finding:
 
 
 def _device() -> Finding:
-    """Name the device that stages choose; the only line that loads torch."""
+    """Name the device that stages choose; this is the only finding that imports torch."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         import torch
@@ -194,7 +194,7 @@ def _memory() -> Finding:
 
 
 def _disk(params: Params | None, paths: Paths) -> Finding:
-    """Compare the room that is left with what the last `wen plan` of these parameters counted."""
+    """Compare the free disk space with the estimate of the last `wen plan` for these parameters."""
     free = shutil.disk_usage(paths.root).free
     text = f"{free / 1e9:.1f} GB free"
     plan = read_json(paths.planned) if paths.planned.is_file() else {}
@@ -238,7 +238,7 @@ def _dvc(root: Path) -> Finding:
 
 
 def _remotes(root: Path) -> Iterator[Finding]:
-    """One line for each remote, or one that there is none."""
+    """Return one finding per remote, or one finding if there is none."""
     config = configparser.ConfigParser(interpolation=None, strict=False)
     config.read(config_files(root), encoding="utf-8")
     sections = {
@@ -257,7 +257,7 @@ def _remotes(root: Path) -> Iterator[Finding]:
 
 
 def _unreachable(url: str, endpoint: str, root: Path) -> Message:
-    """What keeps a remote from answering; nothing if it does."""
+    """Return why a remote does not answer; empty if it does."""
     if "://" not in url:
         folder = root / ".dvc" / url  # DVC writes paths relative to its own folder
         return "" if folder.is_dir() else "no such folder; is its disk mounted?"

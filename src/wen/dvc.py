@@ -1,4 +1,4 @@
-"""DVC, by its command line."""
+"""Run DVC's commands."""
 
 import configparser
 import os
@@ -9,21 +9,21 @@ from pathlib import Path
 from wen.errors import WenError
 
 DVC = [sys.executable, "-m", "dvc"]
-"""How its commands begin: with the DVC of this environment."""
+"""The DVC of this environment, as the beginning of a command."""
 
 
 def dvc(root: Path, *arguments: str) -> str:
-    """Run a command of DVC in a repository and give what it wrote to standard output; else as `output_of`."""
+    """Run a DVC command in a repository and return its standard output; see `output_of`."""
     return output_of([*DVC, *arguments], root)
 
 
 def output_of(command: list[str], root: Path) -> str:
-    """Run a command in a folder and give what it wrote to standard output.
+    """Run a command in a folder and return its standard output.
 
     Raises
     ------
     WenError
-        If it failed; the text is what it wrote to standard error.
+        If the command failed, with its standard error as the message.
     """
     done = subprocess.run(
         command, cwd=root, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -34,13 +34,13 @@ def output_of(command: list[str], root: Path) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The variables for DVC: `wen` is this environment's, and its number of threads is params.yaml's, not Ray's."""
+    """Return the environment for DVC: it runs this environment's `wen`, without Ray's number of threads."""
     env = {key: value for key, value in os.environ.items() if key not in ("OMP_NUM_THREADS", "DVC_ROOT", "DVC_STAGE")}
     return env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"}
 
 
 def configure_copy(root: Path, cache: str) -> None:
-    """Have a copy of a repository, without git, use a cache, and keep what DVC knows of its files to itself."""
+    """Configure a copy of a repository without git: it uses a given cache and has its own state."""
     local = root / ".dvc/config.local"
     config = configparser.ConfigParser(interpolation=None)
     config.read(local, encoding="utf-8")

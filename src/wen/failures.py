@@ -1,4 +1,4 @@
-"""What a person reads when a command fails: one sentence for what can be corrected, a traceback for what cannot."""
+"""Report failures: one sentence for what the user can correct, a traceback for everything else."""
 
 import re
 import sys
@@ -23,7 +23,7 @@ GPU_MEMORY: Message = (
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn what a user can correct into one message and exit code 1."""
+    """Convert errors that the user can correct into one message and exit code 1."""
     try:
         yield
     except WenError as error:

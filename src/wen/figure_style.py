@@ -1,4 +1,4 @@
-"""How figures look and are saved: vector, legible in black and white, equal bytes for equal data."""
+"""Style and output of figures: vector graphics, legible in black and white, equal bytes for equal data."""
 
 import io
 import sys
@@ -45,10 +45,10 @@ plt.rcParams.update(
 
 
 def cover(names: Iterable[str]) -> None:
-    """Choose fonts that have all characters of the names: matplotlib's own, and installed ones for what it lacks.
+    """Choose fonts that have all characters of the names: matplotlib's own font, and installed ones for what it lacks.
 
-    Its own has no Chinese, for example. If no font has a character, figures show a box, and one warning lists all such
-    characters.
+    Matplotlib's font has no Chinese, for example. If no font has a character, figures show a box, and one warning
+    lists all such characters.
     """
     missing = {character for name in names for character in name if character.isprintable()}
     missing -= _characters(font_manager.findfont("DejaVu Sans"))
@@ -68,7 +68,7 @@ def cover(names: Iterable[str]) -> None:
 
 
 def _installed() -> list[font_manager.FontEntry]:
-    """The upright fonts of normal weight, but the one that has a box for everything."""
+    """List the upright fonts of normal weight, except the fallback that draws a box for every character."""
     fonts = font_manager.fontManager
     for file in sorted(set(font_manager.findSystemFonts()) - {font.fname for font in fonts.ttflist}):
         with suppress(OSError, RuntimeError):  # matplotlib keeps its list, and cannot read every font
@@ -87,16 +87,16 @@ def _characters(font: str) -> set[str]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of the path's ending and close it."""
+    """Write a figure in the format of the path's extension and close it."""
     with atomic(path) as partial:
         partial.write_bytes(render(figure, path.suffix[1:]))
     plt.close(figure)
 
 
 def render(figure: Figure, format: str) -> bytes:
-    """Draw a figure in memory as SVG, PDF or PNG, with text as text and nothing of the day in it.
+    """Draw a figure in memory as SVG, PDF or PNG, with text as text and without dates.
 
-    Each canvas draws it once; ``savefig`` would draw it twice, and lay it out anew for each format.
+    Each canvas draws it once; ``savefig`` would draw it twice, and repeat the layout for each format.
     """
     layout = figure.get_layout_engine()
     if isinstance(layout, ConstrainedLayoutEngine):

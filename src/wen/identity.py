@@ -12,15 +12,14 @@ if TYPE_CHECKING:
     from wen.study import Study  # which `wen classify` does without
 
 FOCUS = ("lr", "weighting", "ensemble", "reading")
-"""The parameters that choose the classifier in focus."""
+"""The parameters that select the classifier in focus."""
 
 
 def study_id(params: Params, paths: Paths) -> str:
-    """Name a study: ``wen-`` and 12 hexadecimal digits of a SHA-256 over its parameters and its predictions.
+    """Name a study: ``wen-`` and 12 hexadecimal digits of a SHA-256 of its parameters and predictions.
 
-    The prefix keeps a program that reads a table from taking 1234567e8901 for a number. The parameters are all of
-    params.yaml except the focus and the report's, which change no model; the predictions are those of all models and
-    ensembles.
+    The prefix prevents programs that read a table from parsing 1234567e8901 as a number. All parameters count except
+    the focus and those of the report, which change no model, and the predictions of all models and ensembles.
     """
     models = map(paths.predictions, [*params.networks, *params.classical])
     ensembles = [*map(paths.inter_predictions, params.rates), paths.intra_predictions]
@@ -32,6 +31,6 @@ def study_id(params: Params, paths: Paths) -> str:
 
 
 def identity(study: "Study", paths: Paths) -> dict[str, Any]:
-    """The entries of metrics/evidence.json that identify the study and the classifier of metrics/headline.json."""
+    """Return the entries of metrics/evidence.json that identify the study and the classifier in focus."""
     focus = {key: getattr(study.params, key) for key in FOCUS}
     return {"study": study_id(study.params, paths), "classifier": study.focus.id, "focus": focus}

@@ -1,4 +1,4 @@
-"""``wen init``: a new study in a folder of its own, run by the `wen` that is installed."""
+"""``wen init``: create a new study in its own folder, run by the installed `wen`."""
 
 import shlex
 import shutil
@@ -27,7 +27,7 @@ wen results   # prints the result table; report/index.html has everything else
 
 
 def run(folder: Path, profile: str) -> None:
-    """Make a folder with all that a study begins with, as a git and DVC repository with one commit.
+    """Create a folder with everything that a study starts with, as a git and DVC repository with one commit.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def run(folder: Path, profile: str) -> None:
     Raises
     ------
     WenError
-        If the folder exists, there is no such profile, or git fails.
+        If the folder exists, if there is no such profile, or if git fails.
     """
     if folder.exists() or folder.is_symlink():
         raise WenError(f"{folder}: already exists; choose a new folder")
@@ -67,7 +67,7 @@ def _copy(files: Path, folder: Path) -> None:
 
 
 def _commit(folder: Path) -> str:
-    """Make a repository with one commit; say so if git knows no identity and gets one for this folder."""
+    """Create a repository with one commit; return a notice if git has no identity and gets one for this folder."""
     output_of(["git", "init", "--quiet"], folder)
     try:
         output_of(["git", "var", "GIT_AUTHOR_IDENT"], folder)

@@ -1,4 +1,4 @@
-"""The `wen` that runs: its release, its commit, and the files that a study begins with."""
+"""The installed `wen`: its release, its commit, and the files that a study starts with."""
 
 import subprocess
 from importlib.metadata import version
@@ -6,26 +6,26 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 CLONE = PACKAGE.parents[1]
-"""The project's folder, if the package is in one; of an installed package, a folder of the environment."""
+"""The project's folder, if the package is in a clone; otherwise a folder of the environment."""
 STUDY = (
     ".dvc/.gitignore", ".dvc/config", ".dvc/plots", ".dvcignore", ".gitattributes", ".gitignore", "constraints.txt",
     "data/README.md", "data/raw/README.md", "dvc.yaml", "models/README.md", "profiles",
 )  # fmt: skip
-"""What a study begins with, besides params.yaml: files and folders of the project's root. setup.py reads this."""
+"""Files and folders of the project's root that a study starts with, besides params.yaml. setup.py reads this."""
 
 
 def study_files() -> Path:
-    """The folder of `STUDY`: the clone's own, or what the wheel holds of it."""
+    """Return the folder of the files of `STUDY`: that of the clone, or that in the wheel."""
     return CLONE if (CLONE / "dvc.yaml").is_file() else PACKAGE / "study"
 
 
 def described() -> str:
-    """Release, commit and place, e.g. ``wen 0.1.0, commit 1426315, /home/ada/wen/src/wen``."""
+    """Return release, commit and place, e.g. ``wen 0.1.0, commit 1426315, /home/ada/wen/src/wen``."""
     return ", ".join(part for part in (f"wen {version('wen')}", commit(), str(PACKAGE)) if part)
 
 
 def commit() -> str:
-    """The commit of the package's code, and whether files differ from it; empty outside a git clone."""
+    """Return the commit of the package's code, and whether files differ from it; empty outside a git clone."""
     if not (CLONE / ".git").exists():
         return ""
     done = subprocess.run(

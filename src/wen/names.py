@@ -1,4 +1,4 @@
-"""File names made safe for a terminal: a name can hold any byte except ``/`` and NUL."""
+"""Escape file names for a terminal: a name can contain any byte except ``/`` and NUL."""
 
 import os
 import unicodedata

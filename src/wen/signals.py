@@ -1,4 +1,4 @@
-"""The signals by which a person or a scheduler stops a program."""
+"""Signals by which users and schedulers stop a program."""
 
 import os
 import signal
@@ -8,14 +8,14 @@ PR_SET_PDEATHSIG = 1  # of Linux' prctl
 STOPPING = [
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGXCPU")
-    if hasattr(signal, name)  # not every system has all
+    if hasattr(signal, name)  # not all systems have all of them
 ]
 
 
 def end_with_parent() -> None:
-    """Have Linux stop this process when only its parent, DVC, is killed; do nothing on other systems.
+    """On Linux, stop this process if only its parent, DVC, is killed; on other systems, do nothing.
 
-    Otherwise the process would continue unseen, and the next `dvc repro` would run beside it.
+    Otherwise the process would continue unnoticed, in parallel with the next `dvc repro`.
     """
     if sys.platform != "linux":
         return

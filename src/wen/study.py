@@ -30,22 +30,22 @@ VALIDATION = "leak_free"
 class Classifier:
     """A single model or an ensemble, with its probabilities and measures on the test set.
 
-    What does not apply (the fold of an ensemble, the scheme of a single model) is None.
+    An attribute that does not apply (the fold of an ensemble, the scheme of a single model) is None.
     """
 
     kind: str
     """``single``, ``inter``, ``intra``, or ``system``: the average of a published system's fold models."""
     probability: np.ndarray
-    """Of the positive class, of each test image."""
+    """Probability of the positive class for each test image."""
     row: dict[str, Any]
-    """Its row of the result table, on test data; None where a measure is undefined."""
+    """Row of the result table, on test data; None where a measure is undefined."""
     members: list[Predictions]
     weight: np.ndarray
     score: np.ndarray
     """M_k, from which each member's weight is computed."""
     temperature: np.ndarray
-    """What each member's logits are divided by before they are combined; 1 unless params.yaml's ``calibration`` says
-    otherwise."""
+    """Divisor of each member's logits before the members are combined; 1 unless params.yaml's ``calibration`` sets
+    another."""
     recipe: str | None = None
     fold: int | None = None
     scheme: str | None = None
@@ -53,7 +53,7 @@ class Classifier:
 
     @property
     def id(self) -> str:
-        """Its name in metrics/evidence.json, such as ``single 0.001-0``, ``inter 0.001 f1``, ``intra leak_free f1``."""
+        """The name in metrics/evidence.json, such as ``single 0.001-0``, ``inter 0.001 f1``, ``intra leak_free f1``."""
         if self.kind == "single":
             return f"single {self.recipe}-{self.fold}"
         if self.kind == "system":

@@ -1,1 +1,1 @@
-"""What a stage executes, listed in data/code: a change of it, and of nothing else, reruns the stage."""
+"""The code that each stage executes, listed in data/code: a change of it reruns the stage."""

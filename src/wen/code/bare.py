@@ -1,4 +1,4 @@
-"""Python code without what no number comes from, so that a change of a comment or of a message counts for nothing."""
+"""Reduce Python code to what can change a number: no comments, docstrings, line breaks or messages."""
 
 import ast
 import io
@@ -8,7 +8,7 @@ from functools import cache
 from typing import cast
 
 TALK = {"exit", "print", "warn", "track", "epoch_bar", "TextColumn"}
-"""Functions whose text is read by people alone."""
+"""Functions whose arguments are only read by people."""
 
 
 @cache
@@ -16,9 +16,10 @@ def bare(text: str) -> str:
     """Write Python code as its tokens, without comments, docstrings, line breaks and messages.
 
     A message is a string that is raised, passed as ``help`` or to one of `TALK`, returned by a function of type
-    `wen.errors.Message`, or assigned to a name of this type. A string that decides something there counts as code.
+    `wen.errors.Message`, or assigned to a name of this type. A string inside a message that decides something counts
+    as code.
 
-    Not ``ast.unparse``, whose text differs between versions of Python.
+    ``ast.unparse`` is not used, because its output differs between versions of Python.
     """
     spans = _spans(text)
     tokens: list[str] = []
@@ -44,10 +45,10 @@ Position = tuple[int, int]
 
 
 def _spans(text: str) -> dict[Position, tuple[Position, str]]:
-    """Where strings begin that are not taken as they are, where they end, and what stands for them.
+    """Find the strings that are not copied unchanged: their start, their end, and the text that replaces them.
 
-    A string that stands alone is left out, and of a message it counts only whether it is empty. An f-string is taken
-    as it is written, since its tokens differ between versions of Python.
+    A standalone string is removed. Of a message, it only counts whether it is empty. An f-string is copied from the
+    source, because its tokens differ between versions of Python.
     """
     lines = [line.encode() for line in io.StringIO(text)]
 
@@ -55,7 +56,7 @@ def _spans(text: str) -> dict[Position, tuple[Position, str]]:
         return row, len(lines[row - 1][:column].decode())
 
     def written(node: ast.expr) -> str:
-        """As `ast.get_source_segment`, which splits the text into lines anew for each node."""
+        """Return the source of a node; `ast.get_source_segment` would split the complete text for each node."""
         first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
         found = lines[first : last + 1]
         found[-1] = found[-1][: node.end_col_offset]
@@ -78,14 +79,14 @@ def _is_empty(node: ast.expr) -> bool:
 
 
 def _alone(nodes: list[ast.AST]) -> Iterator[ast.expr]:
-    """Strings that stand alone, such as docstrings."""
+    """Find standalone strings, such as docstrings."""
     for node in nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.value
 
 
 def _messages(nodes: list[ast.AST]) -> Iterator[ast.expr]:
-    """Strings that people alone read."""
+    """Find the strings that only people read."""
     for node in nodes:
         if isinstance(node, ast.Raise) or (isinstance(node, ast.keyword) and node.arg == "help"):
             yield from _strings(node, constants=True)
@@ -100,7 +101,7 @@ def _messages(nodes: list[ast.AST]) -> Iterator[ast.expr]:
 
 
 def _texts(node: ast.AST) -> Iterator[ast.expr]:
-    """Strings of an expression that become part of its text: not a key, an operand of a comparison, or an argument."""
+    """Find the strings that become part of the text of an expression: no keys, operands of comparisons or arguments."""
     if isinstance(node, ast.Subscript | ast.Compare):
         return
     if isinstance(node, ast.Call):
@@ -115,12 +116,12 @@ def _texts(node: ast.AST) -> Iterator[ast.expr]:
 
 
 def _only_shows(string: ast.expr) -> bool:
-    """Whether a string, if it is an f-string, holds but names and their parts, and calls nothing."""
+    """Whether a string contains, if it is an f-string, only names and their attributes, and calls nothing."""
     return not any(isinstance(node, ast.Call | ast.NamedExpr | ast.Await | ast.Yield) for node in ast.walk(string))
 
 
 def _strings(tree: ast.AST, constants: bool = False) -> Iterator[ast.expr]:
-    """F-strings, and if asked other strings; none that is within another."""
+    """Find f-strings and, if requested, other strings; none inside another."""
     constant = isinstance(tree, ast.Constant) and isinstance(tree.value, str)
     if isinstance(tree, ast.JoinedStr) or (constants and constant):
         yield cast(ast.expr, tree)

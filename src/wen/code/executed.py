@@ -1,4 +1,4 @@
-"""The files of the package that a stage executes or reads: its command's imports, and theirs, are followed."""
+"""Find the files of the package that a stage executes or reads, by following the imports of its command."""
 
 import ast
 from functools import cache
@@ -8,17 +8,18 @@ SOURCE = Path(__file__).parents[2]
 START = SOURCE / "wen/__main__.py"
 COMMANDS = SOURCE / "wen/cli.py"
 PUBLISHED = "wen/systems/published/*[!_].py"
-"""The published systems, a module each, which are imported by name."""
+"""The package of the published systems, whose modules are imported by name."""
 NAMES = SOURCE / "wen/config/stages.py"
-"""Only names the stages, and while that is so counts for none: another name is to rerun no stage that there is."""
+"""The module with the names of the stages. It counts for no stage as long as it only contains names, so that a new
+name reruns nothing."""
 DATA = (".csv", ".yaml", ".html", ".xml", ".css", ".js", ".md")
-"""Endings of the package's files that are no modules; editors and systems leave others beside them."""
+"""Extensions of the package's files other than modules; editors and systems leave files with others."""
 LITTER = (".", "#", "~")
-"""How names begin of files that editors and systems leave beside others."""
+"""Beginnings of the names of files that editors and systems create."""
 
 
 def files(stage: str) -> list[Path]:
-    """All files of the package that a stage's command executes or reads."""
+    """Find all files of the package that a stage's command executes or reads."""
     modules = _modules()
     found: set[Path] = set()
     left = [START, SOURCE / "wen/__init__.py", *_by_name(stage)]
@@ -33,7 +34,7 @@ def files(stage: str) -> list[Path]:
 
 
 def _only_names(file: Path) -> bool:
-    """Whether it is `NAMES`, with nothing in it but names that are given constants and tuples of them."""
+    """Whether a module is `NAMES` and only assigns constants, and tuples of them, to names."""
     if file != NAMES:
         return False
     statements = ast.parse(file.read_bytes()).body
@@ -43,23 +44,23 @@ def _only_names(file: Path) -> bool:
 
 
 def package_files() -> list[Path]:
-    """Every file of the package, without those that editors and systems leave beside them."""
+    """List the files of the package, without those that editors and systems create."""
     found = (path for path in (SOURCE / "wen").rglob("*") if path.suffix in (".py", *DATA) and path.is_file())
     return sorted(path for path in found if not path.name.startswith(LITTER))
 
 
 def _by_name(stage: str) -> list[Path]:
-    """The module that the stage of a published system imports by name."""
+    """Return the module that the stage of a published system imports by name."""
     return [file for file in published() if file.stem == stage.partition("/")[2]]
 
 
 def published() -> list[Path]:
-    """The modules of the published systems."""
+    """List the modules of the published systems."""
     return [path for path in package_files() if path.match(PUBLISHED)]
 
 
 def read(file: Path, stage: str) -> str:
-    """Read what of a file concerns a stage: all, but of `COMMANDS` not the commands of other stages."""
+    """Read the part of a file that concerns a stage: `COMMANDS` without the commands of other stages, others fully."""
     content = file.read_bytes().replace(b"\r\n", b"\n").decode("utf-8")
     return _without_other_commands(content, stage) if file == COMMANDS else content
 
@@ -74,7 +75,7 @@ def _without_other_commands(text: str, stage: str) -> str:
 
 @cache
 def _commands(text: str) -> list[tuple[str, int, int]]:
-    """The functions that are commands, with their first and last line."""
+    """Find the functions that are commands, with their first and last lines."""
     functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
     return [
         (node.name, node.decorator_list[0].lineno, node.end_lineno or node.lineno)
@@ -84,14 +85,14 @@ def _commands(text: str) -> list[tuple[str, int, int]]:
 
 
 def imports(file: Path, stage: str) -> frozenset[str]:
-    """The modules that a file imports, wherever in it, and the packages that they are in."""
+    """List the modules that a file imports anywhere, and the packages that contain them."""
     package = file.relative_to(SOURCE).parent.parts
     return _imported(read(file, stage), package) if file.suffix == ".py" else frozenset()
 
 
 @cache
 def _imported(text: str, package: tuple[str, ...]) -> frozenset[str]:
-    """See `imports`; ``from a import b`` may import a.b, too."""
+    """See `imports`; ``from a import b`` may also import a.b."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -104,7 +105,7 @@ def _imported(text: str, package: tuple[str, ...]) -> frozenset[str]:
 
 
 def _modules() -> dict[str, Path]:
-    """The package's modules, by the names that they are imported by."""
+    """Map the import names of the package's modules to their files."""
     found: dict[str, Path] = {}
     for file in [path for path in package_files() if path.suffix == ".py"]:
         parts = file.relative_to(SOURCE).with_suffix("").parts

@@ -1,8 +1,8 @@
-"""Stage ``code``: what each stage executes, so that a change of it, and of nothing else, reruns the stage.
+"""Stage ``code``: list the code that each stage executes; a change of it, and of nothing else, reruns the stage.
 
-Were a stage to depend on its source files, a comment would retrain fifteen models; were they listed by hand, one
-would be forgotten. This hashes the files that a stage's command leads to (`wen.code.executed`) without what no number
-comes from (`wen.code.bare`): comments, docstrings, line breaks and messages.
+If a stage depended on its source files, a comment would retrain fifteen models; a list kept by hand would become
+incomplete. This module hashes the files that a stage's command executes (`wen.code.executed`), without what cannot
+change a number (`wen.code.bare`): comments, docstrings, line breaks and messages.
 """
 
 import hashlib
@@ -22,16 +22,16 @@ LIBRARIES = {
     "safetensors": "safetensors", "scipy": "scipy", "skops": "skops", "sklearn": "scikit-learn",
     "statsmodels": "statsmodels", "timm": "timm", "torch": "torch", "xgboost": "xgboost",
 }  # fmt: skip
-"""Those that numbers come from: the module, and what installs it."""
+"""Libraries that compute numbers: the module, and the package that installs it."""
 SEAL = "seal"
 SYSTEM = "system"
 
 
 def run(paths: Paths) -> None:
-    """Write data/code/STAGE.txt for each stage: the code that it executes and the libraries it computes with.
+    """Write data/code/STAGE.txt for each stage: the code that it executes and the libraries that it computes with.
 
-    A line for each file: the SHA-256 of what it says (see `digest`) and its name; a line for each library: its
-    release. Prints which stages changed. data/code/seal.txt tells in a moment that all this is still so.
+    The file has one line per source file, with the SHA-256 of its `digest` and its name, and one line per library with
+    its release. The changed stages are printed. data/code/seal.txt makes the next check fast.
     """
     if _sealed(paths):
         print("code and libraries: up to date")
@@ -47,19 +47,19 @@ def run(paths: Paths) -> None:
 
 
 def _listed() -> list[str]:
-    """What has a listing: each stage, but of the stage ``system`` each system has one, such as system/baby2022."""
+    """Name the listings: one per stage; for the stage ``system``, one per system, such as system/baby2022."""
     return [stage for stage in STAGES if stage != SYSTEM] + [f"{SYSTEM}/{file.stem}" for file in executed.published()]
 
 
 def check(stage: str, paths: Paths) -> None:
-    """Refuse to run a stage under DVC with other code or libraries than DVC takes it to depend on.
+    """Refuse to run a stage under DVC with other code or libraries than those that DVC has recorded for it.
 
-    Of the stage ``system``, ``stage`` names the system, too, as in system/baby2022.
+    For the stage ``system``, ``stage`` also names the system, as in system/baby2022.
 
     Raises
     ------
     WenError
-        If data/code is of other code or other releases; the text names them.
+        If data/code lists other code or releases; the message names them.
     """
     if _sealed(paths):
         return
@@ -74,12 +74,12 @@ def check(stage: str, paths: Paths) -> None:
 
 
 def _sealed(paths: Paths) -> bool:
-    """Whether data/code is of the files and the releases that are here."""
+    """Whether data/code lists the present files and releases."""
     return _recorded(SEAL, paths) == _seal([_recorded(stage, paths) for stage in _listed()])
 
 
 def _seal(texts: list[str]) -> str:
-    """A hash of all listings, of every byte of the package, and of the libraries' releases."""
+    """Hash all listings, every byte of the package, and the releases of the libraries."""
     content = hashlib.sha256("".join(texts).encode())
     for file in executed.package_files():
         content.update(
@@ -90,7 +90,7 @@ def _seal(texts: list[str]) -> str:
 
 
 def fingerprint() -> str:
-    """A hash of every byte of the package, and of the releases of the libraries that numbers come from."""
+    """Hash every byte of the package, and the releases of the libraries that compute numbers."""
     return _seal([]).strip()
 
 
@@ -100,12 +100,12 @@ def _recorded(name: str, paths: Paths) -> str:
 
 
 def current(stage: str, paths: Paths) -> str:
-    """What `listing` gives, from data/code where that is sealed: to read all the code takes a third of a second."""
+    """Return the `listing`, from data/code if the seal is valid, because reading all code takes a third of a second."""
     return _recorded(stage, paths) if _sealed(paths) else listing(stage)
 
 
 def listing(stage: str) -> str:
-    """The content of data/code/STAGE.txt, or data/code/system/NAME.txt of one published system."""
+    """Return the content of data/code/STAGE.txt, or of data/code/system/NAME.txt for a published system."""
     found = executed.files(stage)
     lines = [f"{digest(file, stage)}  {file.relative_to(executed.SOURCE).as_posix()}" for file in found]
     names = {name.split(".")[0] for file in found if file.suffix == ".py" for name in executed.imports(file, stage)}
@@ -114,14 +114,14 @@ def listing(stage: str) -> str:
 
 
 def digest(file: Path, stage: str) -> str:
-    """SHA-256 of what a file says to a stage; of a Python file, see `wen.code.bare`. Line ends do not matter."""
+    """Return the SHA-256 of the part of a file that concerns a stage (`wen.code.bare`), independent of line ends."""
     text = executed.read(file, stage)
     return hashlib.sha256((bare(text) if file.suffix == ".py" else text).encode()).hexdigest()
 
 
 @cache
 def _release(library: str) -> str:
-    """The installed release of a library; builds of one release, such as +cpu, count as equal."""
+    """Return the installed release of a library; builds of one release, such as +cpu, count as equal."""
     try:
         return version(library).split("+")[0]
     except PackageNotFoundError:

@@ -1,7 +1,7 @@
-"""Notice that a stage's parameters were edited while it ran.
+"""Notice that the parameters of a stage were edited while it ran.
 
-DVC records the parameters of a stage when the stage ends. It would record the new value for results of the old one, and
-call them up to date from then on.
+DVC records the parameters of a stage when the stage ends. It would record the new value for the results of the old
+one, and consider them up to date from then on.
 """
 
 import sys

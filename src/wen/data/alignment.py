@@ -8,13 +8,13 @@ from scipy import fft
 
 from wen.data.thumbnails import inside
 
-SMOOTHING = 1 / 225  # of the frame's side: radius of the square mean that takes noise and JPEG's blocks away
-FEWEST = 32  # pixels; of fewer, chance makes cells alike
+SMOOTHING = 1 / 225  # of the frame's side: radius of the square mean that removes noise and the blocks of JPEG
+FEWEST = 32  # pixels; with fewer, cells can be similar by chance
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """How alike two cells are where both show cell."""
+    """How similar two cells are in the pixels where both show cell."""
 
     overlap: float
     """Pixels where both show cell, as a share of the larger cell."""
@@ -39,24 +39,24 @@ class Limits:
 
 
 class Aligned:
-    """A cell, prepared once to be compared with many others."""
+    """A cell, prepared once for comparison with many others."""
 
     def __init__(self, grey: np.ndarray, radius: int) -> None:
-        """Cut the cell out of a grey frame of shape (height, width), uint8; ``radius`` of the smoothing in px."""
+        """Crop the cell out of a grey frame of shape (height, width), uint8; ``radius`` of the smoothing in px."""
         self.levels = _cut(grey)
         self.smooth = _smoothed(self.levels, radius) if self.levels.size else self.levels
         self.size = int(np.count_nonzero(self.smooth))
         self._spectra: dict[int, np.ndarray] = {}
 
     def spectrum(self, side: int) -> np.ndarray:
-        """Fourier transform of the texture in a square of a side."""
+        """Return the Fourier transform of the texture in a square of the given side."""
         if side not in self._spectra:
             self._spectra[side] = fft.rfft2(_texture(self.levels), (side, side))
         return self._spectra[side]
 
 
 def smoothing(side: int) -> int:
-    """Radius of the smoothing, in px, of frames of a side."""
+    """Return the radius of the smoothing, in px, for frames of the given side."""
     return max(round(SMOOTHING * side), 1)
 
 
@@ -89,7 +89,7 @@ def compare(one: Aligned, other: Aligned, limits: Limits) -> Likeness | None:
 
 
 def _cut(grey: np.ndarray) -> np.ndarray:
-    """The cell alone: its grey levels, at least 1, and 0 around it."""
+    """Crop the cell: its grey levels, at least 1, and 0 around it."""
     cell = inside(grey)
     y, x = np.flatnonzero(cell.any(axis=1)), np.flatnonzero(cell.any(axis=0))
     if not len(y):
@@ -99,7 +99,7 @@ def _cut(grey: np.ndarray) -> np.ndarray:
 
 
 def _best_shift(one: Aligned, other: Aligned) -> tuple[int, int]:
-    """By how many rows and columns to move the other."""
+    """Return the number of rows and columns by which to move the other cell."""
     side = fft.next_fast_len(int(1.3 * max(*one.levels.shape, *other.levels.shape)) + 1, real=True)
     likeness = fft.irfft2(one.spectrum(side) * other.spectrum(side).conj(), (side, side))
     rows, columns = divmod(int(likeness.argmax()), side)
@@ -107,13 +107,13 @@ def _best_shift(one: Aligned, other: Aligned) -> tuple[int, int]:
 
 
 def _texture(cell: np.ndarray) -> np.ndarray:
-    """Grey levels less their mean, within a standard deviation: a rim, which another cut takes away, weighs no more."""
+    """Subtract the mean grey level, and limit differences to one standard deviation, so that a rim weighs no more."""
     levels = cell[cell > 0]
     return np.where(cell > 0, np.clip(cell - levels.mean(), -levels.std(), levels.std()), 0).astype(np.float32)
 
 
 def _smoothed(cell: np.ndarray, radius: int) -> np.ndarray:
-    """Mean over a square around each pixel; 0 where the square is not all cell."""
+    """Return the mean over a square around each pixel; 0 where the square is not entirely inside the cell."""
     blur = ImageFilter.BoxBlur(radius)
     levels, cover = (
         np.asarray(Image.fromarray(plane).filter(blur)) for plane in (cell, np.where(cell > 0, 255, 0).astype(np.uint8))
@@ -122,7 +122,7 @@ def _smoothed(cell: np.ndarray, radius: int) -> np.ndarray:
 
 
 def _overlap(one: np.ndarray, other: np.ndarray, shift: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The levels of both, 1 to 255, where both show cell after the other is moved."""
+    """Return the grey levels of both cells, 1 to 255, where both show cell after the other is moved."""
     rows, columns = shift
     top, left = max(rows, 0), max(columns, 0)
     bottom = max(top, min(one.shape[0], other.shape[0] + rows))
@@ -133,7 +133,7 @@ def _overlap(one: np.ndarray, other: np.ndarray, shift: tuple[int, int]) -> tupl
 
 
 def _compare_levels(one: np.ndarray, other: np.ndarray, correlated: float) -> tuple[float, float]:
-    """Correlation and, if that is enough, mean difference; sums are of integers, hence exact."""
+    """Return the correlation and, if it is high enough, the mean difference; sums of integers are exact."""
     count, one, wide = len(one), one.astype(np.int64), other.astype(np.int64)
     sum_one, sum_other = int(one.sum()), int(wide.sum())
     spread_one, spread_other = count * int(one @ one) - sum_one**2, count * int(wide @ wide) - sum_other**2

@@ -1,4 +1,4 @@
-"""People who cannot be told apart by a split: joined by copies of their cells."""
+"""Groups of people that a split cannot separate, because they share copies of cells."""
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,8 @@ def components(index: pd.DataFrame, copies: pd.DataFrame) -> np.ndarray:
     Parameters
     ----------
     index : DataFrame
-        data/index.csv: ``id``, ``subject`` and ``pixels`` of each image. An image of nobody known, with an empty
-        ``subject``, is a person of its own.
+        data/index.csv: ``id``, ``subject`` and ``pixels`` of each image. An image without a
+        ``subject`` counts as a separate person.
     copies : DataFrame
         data/copies.csv: ids ``one`` and ``other`` of each pair.
 

@@ -1,10 +1,10 @@
-"""Copies among the images: exact ones, of equal pixels, and near ones, which were altered on the way.
+"""Copies among the images: exact ones have equal pixels, near ones were altered.
 
-A near-copy is the same cell cut again, placed elsewhere, mirrored, turned by quarters, made brighter or darker,
-compressed, or photographed a second time. Thumbnails propose pairs; a comparison of the pixels decides. Images of
-several sizes are taken to show cells at one scale: a copy that was enlarged or reduced is not found. A cell of little
-texture that was photographed a second time and then compressed can be missed, because the blurred rim outweighs what
-noise leaves of the texture.
+A near-copy shows the same cell cropped again, shifted, mirrored, rotated by quarter turns, brightened, darkened,
+compressed, or photographed again. Thumbnails propose pairs, and a comparison of the pixels decides. Images of several
+sizes are assumed to show cells at one scale: an enlarged or reduced copy is not found. A cell with little texture that
+was photographed again and then compressed can be missed, because its blurred rim outweighs the texture that the noise
+leaves.
 """
 
 import itertools
@@ -30,13 +30,13 @@ from wen.data.symmetry import inverse, turned
 from wen.data.table import COPIES, EXACT, NEAR, has_subjects
 from wen.data.thumbnails import thumbnails
 
-LARGEST_SIDE = 512  # px; larger frames are compared at a whole fraction of their size
-LARGER = 4  # times; a frame so much larger than the others is made smaller than they are
-CORRELATION = 0.9  # minimum, of two copies' smoothed pixels; hardly any pair of C-NMC's unlike cells has more
+LARGEST_SIDE = 512  # px; larger frames are reduced by an integer factor
+LARGER = 4  # times; a frame that is this much larger than the others is reduced below their size
+CORRELATION = 0.9  # minimum, of two copies' smoothed pixels; hardly any pair of different cells of C-NMC has more
 OVERLAP = 0.7  # minimum share of the larger cell that both show
 CHUNK = 64  # pairs that a thread compares at once
 CACHE = 2**29  # bytes; limit of the cache of prepared cells
-MANY = 50  # near-copies of an image; with so many, the limit of proposals may hide others
+MANY = 50  # near-copies of an image; with this many, the limit of proposals may exclude others
 
 Pair = tuple[int, int, int]
 
@@ -72,7 +72,7 @@ def find(index: pd.DataFrame, root: Path, difference: float | None) -> pd.DataFr
 
 
 def summary(index: pd.DataFrame, copies: pd.DataFrame) -> dict[str, Any]:
-    """Count the pairs of one kind and list who shares cells, for metrics/dataset.json; None is what is not known."""
+    """Count the pairs of one kind and list who shares cells, for metrics/dataset.json; unknown values are None."""
     between = between_classes(index, copies)[["one", "other"]].to_numpy().tolist()
     if not has_subjects(index):
         unknown = dict.fromkeys(("pairs_across_subjects", "pairs_by_subjects", "subjects", "across_subjects"))
@@ -93,14 +93,14 @@ def summary(index: pd.DataFrame, copies: pd.DataFrame) -> dict[str, Any]:
 
 
 def between_classes(index: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
-    """The pairs whose images have different labels."""
+    """Return the pairs whose images have different labels."""
     return copies[_differ(index, copies, "label")]
 
 
 def most_doubtful(index: pd.DataFrame, copies: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Choose the pairs that a person should look at first; of these, the doubtful ones come last.
+    """Choose the pairs for a visual check, the most doubtful ones last.
 
-    Near-copies come before exact ones and pairs of two subjects before pairs of one; then the less alike.
+    Near-copies come before exact copies, and pairs of two subjects before pairs of one; then the less similar pairs.
     """
     ranked = copies.assign(near=copies.kind == NEAR, across=_differ(index, copies, "subject"))
     first = ranked.sort_values(["near", "across", "difference", "one", "other"], ascending=[False] * 3 + [True] * 2)
@@ -114,7 +114,7 @@ def _differ(index: pd.DataFrame, copies: pd.DataFrame, column: str) -> pd.Series
 
 
 def _near(paths: list[Path], sizes: np.ndarray, difference: float) -> Iterator[tuple[int, int, int, Likeness]]:
-    """Pairs of positions in the list, one < other, with the turn at which they are most alike."""
+    """Return pairs of positions in the list, one < other, with the turn at which the two images are most similar."""
     # One factor for all: cells keep their common scale.
     factor = math.ceil(np.median(sizes.max(axis=1)) / LARGEST_SIDE)
     side = math.ceil(np.median(sizes.min(axis=1)) / factor)
@@ -150,7 +150,7 @@ def _compared(
 
 
 def _warn_of_many(ones: list[int], crowded: np.ndarray) -> None:
-    """Warn where the bound on the proposals may have left copies out."""
+    """Warn if the limit of proposals may have excluded copies."""
     copies = Counter(ones)
     many = sum(copies[image] >= MANY for image in crowded)
     if many:
@@ -163,5 +163,5 @@ def _warn_of_many(ones: list[int], crowded: np.ndarray) -> None:
 
 def _grey(path: Path, factor: int) -> np.ndarray:
     grey = images.read(path).convert("L")
-    most = math.ceil(max(grey.size) / LARGEST_SIDE)  # of an image far larger than the others, which is a copy of none
+    most = math.ceil(max(grey.size) / LARGEST_SIDE)  # of an image that is much larger than all others
     return np.asarray(grey.reduce(most if most > LARGER * factor else factor))

@@ -1,4 +1,4 @@
-"""Warnings about a laboratory's images and table that are accepted, but may not be what they seem."""
+"""Warnings about accepted images and tables of a laboratory that may not be what they seem."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ PLACES = ("hospital", "site", "centre", "center", "clinic", "institution", "labo
 
 
 def warn_of_drawings(names: Sequence[str]) -> None:
-    """Name images that may be drawings of other images, which would be studied as cells."""
+    """Warn of images that may be drawings of other images, which would be studied as cells."""
     by_stem = defaultdict(list)
     for name in names:
         by_stem[name.rpartition(".")[0]].append(name)
@@ -34,7 +34,7 @@ def warn_of_drawings(names: Sequence[str]) -> None:
 
 
 def warn_of_roles_and_ids(table: str, content: csv_file.Table, columns: Mapping[str, str], pattern: str | None) -> None:
-    """Name roles that no column of a table has, and ids that may be those of several people.
+    """Warn of roles that no column of a table has, and of ids that may belong to several people.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ def files(root: Path) -> tuple[list[Path], list[str]]:
 
 
 def is_litter(path: Path) -> bool:
-    """Whether the name of a file or folder shows that an operating system or a program left it beside the images."""
+    """Whether the name shows that an operating system or a program left the file or folder among the images."""
     return bool(_LITTER.fullmatch(path.name)) or in_litter(path)
 
 

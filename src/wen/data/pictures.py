@@ -63,7 +63,7 @@ def _side_by_side(*frames: np.ndarray) -> np.ndarray:
 
 
 def _box(frame: np.ndarray) -> list[tuple[int, int]]:
-    """Ranges of rows and of columns (end exclusive) of the cell in a frame; the whole frame if it shows no cell."""
+    """Ranges of rows and of columns (end exclusive) of the cell in a frame; all of the frame if it shows no cell."""
     cell = inside(np.asarray(Image.fromarray(frame).convert("L")))
     cell = cell if cell.any() else ~cell
     filled = (np.flatnonzero(cell.any(axis=axis)) for axis in (1, 0))

@@ -13,14 +13,14 @@ from wen.bar import track
 from wen.data.symmetry import TURNS, turned
 from wen.data.thumbnails import Thumbnails
 
-ALIKE = 0.58  # least correlation of two textures; of 1,500 copies moved, compressed and taken again, the least has 0.61
-ALIKE_INSIDE = 0.8  # the same well inside both; of C-NMC's copies all have more, of unlike cells 1 pair in 100,000
-FLAT = 0.25  # grey levels of standard deviation; a cell with less has no texture to tell it by
-WELL_INSIDE = 230  # of 255: cover of a pixel away from the rim, which JPEG and another cut change
-CLIP = 1.5  # standard deviations; a dark rim, which another cut takes away, is not to outweigh the texture
+ALIKE = 0.58  # minimum correlation of two textures; of 1,500 shifted and compressed copies, the lowest is 0.61
+ALIKE_INSIDE = 0.8  # the same well inside both; all copies of C-NMC have more, of other pairs 1 in 100,000
+FLAT = 0.25  # grey levels of standard deviation; a cell with less has no texture to recognise it by
+WELL_INSIDE = 230  # of 255: minimum cover of a pixel away from the rim, which JPEG and another crop change
+CLIP = 1.5  # standard deviations; a dark rim, which another crop removes, must not outweigh the texture
 LENGTH = 4000  # of a texture as a vector; products are below 2**24, so float32 adds them up exactly, in any order
 ROWS = 128  # compared with all others at once
-MOST = 200  # proposals an image, the most alike; bounds the work where all images are alike
+MOST = 200  # proposals per image, the most similar; limits the work if all images look alike
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,22 @@ class Proposals:
     """Pairs of images that may be copies."""
 
     pairs: np.ndarray
-    """Rows of one, other, turn, sorted: positions of the images, one < other, and the turn that lays the other's cell
-    on the one's; shape (n, 3)."""
+    """Rows of one, other and turn, sorted: positions of the images, one < other, and the turn that maps the other cell
+    onto the one; shape (n, 3)."""
     crowded: np.ndarray
-    """Positions of the images with more than `MOST` proposals, of which the less alike were left out."""
+    """Positions of the images with more than `MOST` proposals, the less similar of which were left out."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """The thumbnails of all images at one place, the middle or a corner."""
+    """The thumbnails of all images at one position: the middle or a corner."""
 
     texture: np.ndarray
     """Integer vectors of one length, 0 outside the cell: shape (images, SIDE, SIDE), int16."""
     inside: np.ndarray
-    """The same of what is well inside the cell."""
+    """The same for the pixels that are well inside the cell."""
     well: np.ndarray
-    """Where that is, bool."""
+    """Mask of these pixels, bool."""
 
 
 def propose(drawn: Sequence[Thumbnails]) -> Proposals:
@@ -68,7 +68,7 @@ def _place(drawn: Sequence[Thumbnails], place: int) -> _Place:
 
 
 def _vector(levels: np.ndarray, weight: np.ndarray, clip: float) -> np.ndarray:
-    """A texture as an integer vector of `LENGTH`; 0 if it is flat."""
+    """Return a texture as an integer vector of `LENGTH`; 0 if it is flat."""
     weight = weight.astype(float)
     spread = np.sqrt((weight * levels**2).sum() / max(weight.sum(), 1))
     if spread <= FLAT:
@@ -78,7 +78,7 @@ def _vector(levels: np.ndarray, weight: np.ndarray, clip: float) -> np.ndarray:
 
 
 def _alike(place: _Place, source: _Place, turn: int) -> np.ndarray:
-    """Pairs alike enough, as rows of one, other, turn, correlation well inside both; of an image the most alike."""
+    """Return similar pairs, as rows of one, other, turn and correlation; the most similar of each image."""
     one_textures, other_textures = _rows(place.texture), _rows(_turned(source.texture, turn))
     inside, well = _turned(source.inside, turn), _turned(source.well, turn)
     used = place.well.any(axis=0) & well.any(axis=0)
@@ -99,15 +99,15 @@ def _alike(place: _Place, source: _Place, turn: int) -> np.ndarray:
 
 
 def _powers(levels: np.ndarray, well: np.ndarray) -> np.ndarray:
-    """Each image's levels to the power of 0, 1 and 2, 0 where not well inside: shape (3, images, pixels)."""
+    """Return each image's grey levels to the powers 0, 1 and 2, and 0 near the rim: shape (3, images, pixels)."""
     levels = levels.astype(np.float32)
     return np.stack([well.astype(np.float32), levels, levels**2])
 
 
 def _correlation(one: np.ndarray, other: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Correlations over what is well inside both, at places of the flattened matrix of all pairs.
+    """Return correlations of what is well inside both cells, at positions of the flattened matrix of all pairs.
 
-    Products of matrices give the sums of far more pairs in the same time than a sum for each pair.
+    Matrix products give the sums of many more pairs in the same time than a sum for each pair.
     """
 
     def sums(power: int, by: int) -> np.ndarray:
@@ -128,7 +128,7 @@ def _turned(images: np.ndarray, turn: int) -> np.ndarray:
 
 
 def _best(found: np.ndarray) -> Proposals:
-    """Take each pair and turn once, where it is most alike, and of each image the most alike."""
+    """Keep each pair once, where it is most similar, and the most similar pairs of each image."""
     found = found[np.lexsort((-found[:, 3], *found[:, 2::-1].T))]
     found = found[np.any(np.diff(found[:, :3], axis=0, prepend=-1), axis=1)]
     found, rank = _ranked(found)
@@ -138,6 +138,6 @@ def _best(found: np.ndarray) -> Proposals:
 
 
 def _ranked(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sort by image, the most alike first, and give each row's rank within its image, from 0."""
+    """Sort by image, the most similar first, and return the rank of each row within its image, from 0."""
     found = found[np.lexsort((-found[:, 3], found[:, 0]))]
     return found, np.arange(len(found)) - np.searchsorted(found[:, 0], found[:, 0])

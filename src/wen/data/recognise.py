@@ -1,4 +1,4 @@
-"""What a laboratory's images are: their classes, which of the two is the positive one, and their subjects."""
+"""Recognise a laboratory's images: their classes, which of the two is the positive one, and their subjects."""
 
 import shlex
 import shutil
@@ -20,12 +20,12 @@ from wen.errors import WenError
 from wen.names import is_text, shown
 
 NEAR_MOST = 30_000
-"""Images among which near-copies are searched for unasked: all pairs of 12,528 take minutes, of 100,000 hours."""
+"""Largest number of images for which near-copies are searched by default: 12,528 take minutes, 100,000 hours."""
 
 
 @dataclass(frozen=True)
 class About:
-    """What a person says of the data; what is None is recognised."""
+    """What the user states about the data; None means that it is recognised."""
 
     table: Path | None = None
     """CSV of images, labels and subjects: a file, or its path in the data."""
@@ -41,7 +41,7 @@ class About:
 
 
 def recognised(folder: Path, data: Path, about: About, content: bytes, profile: str) -> bytes:
-    """Rewrite a profile for the images in a folder, and copy their table there if it lies elsewhere.
+    """Rewrite a profile for the images in a folder, and copy their table there if it is elsewhere.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
     Raises
     ------
     WenError
-        If there are no images, not two classes, or no telling which is positive, and if the profile needs subjects that
-        are not known.
+        If there are no images or not two classes, if it is unclear which class is positive, or if the profile needs
+        subjects that are not known.
     """
     table = _bring_table(about.table, data, folder)
     names = _images(folder)
@@ -94,7 +94,7 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
 
 
 def _images(folder: Path) -> list[str]:
-    """The paths of the images in a folder."""
+    """List the paths of the images in a folder."""
     inside = images_in.find(folder, Problems())
     if not inside.images:
         others = Listing([], [], tally(inside.not_read), {}, images_in.FORMATS).left_out
@@ -104,7 +104,7 @@ def _images(folder: Path) -> list[str]:
 
 
 def _labels(folder: Path, table: str | None, names: list[str], about: About) -> Mapping[str, int]:
-    """Labels and their numbers of images, from the table or from the folders that the images are in."""
+    """Count the images of each label, from the table or from the folders that contain the images."""
     wanted = about.classes or ((about.positive,) if about.positive else ())
     if not table:
         return class_folders.found_classes(names, wanted)
@@ -118,7 +118,7 @@ def _labels(folder: Path, table: str | None, names: list[str], about: About) -> 
 
 
 def _near_copies(images: int) -> dict[str, Any]:
-    """What is set of the search for near-copies: among many images it is left out."""
+    """Return whether to search for near-copies; among many images, the search is switched off."""
     if images <= NEAR_MOST:
         return {}
     print(
@@ -129,7 +129,7 @@ def _near_copies(images: int) -> dict[str, Any]:
 
 
 def _has_subjects(text: str, folder: Path, profile: str) -> bool:
-    """Whether the subject of any image is known; a `WenError` if none is and the profile splits by subject."""
+    """Whether any subject is known; raise `WenError` if none is and the profile splits by subject."""
     params = parse(text, Path("params.yaml"))
     if any(cell.subject for cell in readers.read(params.dataset, folder).cells):
         return True
@@ -143,7 +143,7 @@ def _has_subjects(text: str, folder: Path, profile: str) -> bool:
 
 
 def _bring_table(table: Path | None, data: Path, folder: Path) -> str | None:
-    """The path of the table in the folder."""
+    """Return the path of the table in the folder; copy the table there if necessary."""
     if table is None:
         return None
     if table.suffix.lower() in (".xlsx", ".xls", ".ods"):
@@ -168,7 +168,7 @@ def _bring_table(table: Path | None, data: Path, folder: Path) -> str | None:
 
 
 def _classes(found: Mapping[str, int], about: About, numbered: tuple[str, str]) -> list[str]:
-    """The negative and the positive class; ``numbered`` are the names of labels 0 and 1."""
+    """Return the negative and the positive class; ``numbered`` are the names of labels 0 and 1."""
     listed = ", ".join(f"{name} ({count:,})" for name, count in found.items())
     if not found:
         raise WenError(
@@ -212,7 +212,7 @@ def _given(found: Mapping[str, int], classes: Sequence[str], listed: str) -> lis
 
 
 def _name_columns(folder: Path, table: str, about: About) -> None:
-    """Say which columns of the table are used."""
+    """Print which columns of the table are used."""
     columns = cell_table.rows_of(folder / table, Problems())[1]
     if about.subject and "subject" in columns:
         raise WenError(
@@ -240,12 +240,12 @@ def _name_columns(folder: Path, table: str, about: About) -> None:
 
 
 def _values(content: csv_file.Table, column: str) -> int:
-    """The number of different values in a column."""
+    """Count the different values in a column."""
     return len({normal(value) for value in content.values(column) if value})
 
 
 def _name_tables(folder: Path, names: Sequence[str]) -> None:
-    """Say of tables in the folder that name its images that they were not asked for."""
+    """Print which tables in the folder list its images but are not used."""
     known = {Path(name).name.casefold() for name in names} | {Path(name).stem.casefold() for name in names}
     for path in sorted(folder.rglob("*.csv")):
         try:

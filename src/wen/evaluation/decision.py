@@ -134,5 +134,5 @@ def net_benefit_of_all(prevalence: float, thresholds: np.ndarray) -> np.ndarray:
 
 
 def _from_zero(value: float, limit: float) -> float:
-    """The square of a value less the square of its distance from a limit."""
+    """Return the square of a value minus the square of its distance from a limit."""
     return limit * (2 * value - limit)

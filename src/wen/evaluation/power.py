@@ -42,16 +42,16 @@ def smallest_difference(disputed: int, images: int, alpha: float) -> float | Non
 
 @cache
 def _critical(images: int, alpha: float) -> np.ndarray:
-    """The most pairs of the rarer kind with which mid-p is below alpha, for 0 to n disputed images; -1 if none."""
+    """Return the most pairs of the rarer kind with mid-p below alpha, for 0 to n disputed images; -1 if none."""
     n = np.arange(images + 1)
     c = binom.ppf(alpha / 2, n, 0.5)
     return np.where((binom.cdf(c, n, 0.5) + binom.cdf(c - 1, n, 0.5) < alpha) & (2 * c < n), c, c - 1)
 
 
 def noncentrality(alpha: float, between: float, within: float) -> float:
-    """Root of the noncentrality that F with corrected degrees of freedom detects at ``alpha`` with 80% power.
+    """Return the root of the noncentrality that F with corrected degrees of freedom detects with 80% power.
 
-    Muller & Barton's (1989) power, averaged over what the true error may be, given the estimated one.
+    The power is Muller & Barton's (1989), averaged over the possible true error given the estimated one.
     """
     critical = f.isf(alpha, between, within)
     true = chi2.ppf((np.arange(25) + 0.5) / 25, within) / within  # estimated error over true error, squared

@@ -12,7 +12,7 @@ LEVEL = 0.95
 
 
 class Estimate(NamedTuple):
-    """A value and its interval, of 95% unless said otherwise; NaN where undefined."""
+    """A value and its interval, 95% unless stated otherwise; NaN where undefined."""
 
     value: float
     low: float

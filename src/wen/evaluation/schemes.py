@@ -69,8 +69,8 @@ def compare_schemes(right: np.ndarray, unit: np.ndarray, seed: int) -> Schemes:
 def smallest_scheme_difference(right: np.ndarray, unit: np.ndarray, alpha: float, seed: int) -> float | None:
     """Compute the difference that `compare_schemes` at ``alpha`` detects with 80% power, None if none is large enough.
 
-    One scheme is taken to be right, and the others wrong, on so many more of the images, in every ensemble and wherever
-    the images fall. The other images that schemes dispute now are still disputed, without regard to the scheme.
+    One scheme is assumed to be right, and the others wrong, on this share more of the images, in every ensemble and at
+    random images. The schemes still disagree on the other images on which they disagree now, regardless of the scheme.
     """
     power_at = (_power_by_image if each_image_alone(unit) else _power_by_subject)(right, unit, alpha, seed)
     low, high = 0.0, 1 / len(unit)
@@ -82,7 +82,7 @@ def smallest_scheme_difference(right: np.ndarray, unit: np.ndarray, alpha: float
 
 
 def _power_by_image(right: np.ndarray, unit: np.ndarray, alpha: float, seed: int) -> Power:
-    """The power at a difference, whose images are a binomial number."""
+    """Return the power at a difference, which determines the binomial number of images gained."""
     n, k = right.shape[2], right.shape[1]
     rng, sums, spread = np.random.default_rng(seed), _sums(right, unit), _spread(right)
     alternative, null = _drawn(sums, rng), _drawn(sums, rng)
@@ -106,12 +106,12 @@ def _power_by_image(right: np.ndarray, unit: np.ndarray, alpha: float, seed: int
 
 
 def _amounts(n: int) -> np.ndarray:
-    """Numbers of images from 0 to n: each of the first ones, then fewer and fewer."""
+    """Return numbers of images from 0 to n: all small ones, then increasingly sparse ones."""
     return np.unique(np.concatenate([np.arange(min(12, n) + 1), np.geomspace(1, n, AMOUNTS).astype(int)]))
 
 
 def _p_without_noise(units: Any, k: int) -> Any:
-    """p-value if one scheme is better in these units alone: k exchanges reach the largest Q."""
+    """Return the p-value if one scheme is better in these units only: k exchanges reach the largest Q."""
     return float(k) ** (1 - units)
 
 
@@ -148,7 +148,7 @@ def _power_by_subject(right: np.ndarray, unit: np.ndarray, alpha: float, seed: i
         amount = gained.sum(axis=1)
         more = (exchange[:, ::k] @ gained.T).reshape(-1, k, STUDIES)
         denominator = rest * scale[:, None] ** 2 * spread + (k - 1) * amount[:, None]
-        weight = 1 / np.where(denominator > 0, denominator, 1)  # 0 if schemes agree on every image, as then is the rest
+        weight = 1 / np.where(denominator > 0, denominator, 1)  # 0 if schemes agree everywhere, as is the rest
         q = rest * np.einsum("rse,se->rs", square, weight)
         q += 2 * np.sqrt(rest) * (np.einsum("rkse,se->rks", noise, weight) * more).sum(axis=1)
         q += ((more**2).sum(axis=1) - amount**2 / k) * weight.sum(axis=1)
@@ -168,21 +168,21 @@ def _ways(orders: int, units: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _sums(right: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Images of each unit on which each ensemble by each scheme is right, of shape (units, e, k)."""
+    """Count the images of each unit on which each ensemble by each scheme is right, of shape (units, e, k)."""
     if each_image_alone(unit):
         return right.transpose(2, 0, 1)
     return np.apply_along_axis(lambda column: np.bincount(unit, column), 2, right).transpose(2, 0, 1).astype(int)
 
 
 def _spread(right: np.ndarray) -> np.ndarray:
-    """Denominator of each ensemble's Q, which no exchange within images changes."""
+    """Return the denominator of each ensemble's Q, which no exchange within images changes."""
     return np.array([cochran_q(of_ensemble.T)[1] for of_ensemble in right])
 
 
 def _q(total: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Cochran's Q, of shape (..., e), from the images on which each scheme is right, of shape (..., e, k).
+    """Return Cochran's Q, of shape (..., e), from the images on which each scheme is right, of shape (..., e, k).
 
-    If schemes agree on every image, numerator and denominator are 0, as then is Q.
+    If the schemes agree on every image, numerator and denominator are 0, and Q is 0.
     """
     k = total.shape[-1]
     between: np.ndarray = k * (k - 1) * ((total - total.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
@@ -190,7 +190,7 @@ def _q(total: np.ndarray, spread: np.ndarray) -> np.ndarray:
 
 
 def _exchanged(disputed: np.ndarray, seed: int) -> np.ndarray:
-    """Sums over the disputed units after every exchange, or after random ones, of shape (exchanges, e, k)."""
+    """Return sums over the disputed units after every exchange, or after random ones, of shape (exchanges, e, k)."""
     units, e, k = disputed.shape
     if factorial(k) ** units > 2**ALL_EXCHANGES:
         drawn = _drawn(disputed, np.random.default_rng(seed), REPEATS)
@@ -203,7 +203,7 @@ def _exchanged(disputed: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _drawn(sums: np.ndarray, rng: np.random.Generator, repeats: int = DRAWN) -> np.ndarray:
-    """Sums over units after random exchanges of the schemes within each, of shape (repeats, e, k)."""
+    """Return sums over units after random exchanges of the schemes within each, of shape (repeats, e, k)."""
     pattern, count = np.unique(sums.reshape(len(sums), -1), axis=0, return_counts=True)
     orders = np.array(list(permutations(range(sums.shape[2]))))
     total = np.zeros((repeats, *sums.shape[1:]))

@@ -99,7 +99,7 @@ def compare_several(right: np.ndarray, unit: np.ndarray, seed: int) -> Outcome:
 
 
 def cochran_q(right: np.ndarray) -> tuple[float, int]:
-    """Cochran's Q and its denominator (k sum L - sum L^2), which is 0, as then is Q, if all agree on every image."""
+    """Return Cochran's Q and its denominator (k sum L - sum L^2); both are 0 if all agree on every image."""
     k, of_image = right.shape[1], right.sum(axis=1)
     spread = int((k * of_image - of_image**2).sum())
     between = k * int((right.sum(axis=0) ** 2).sum()) - int(right.sum()) ** 2
@@ -252,7 +252,7 @@ ALL_EXCHANGES = 13  # units up to which every exchange is tried instead
 
 
 def _signs(units: int, seed: int) -> np.ndarray:
-    """Exchanges of two classifiers within units, of shape (exchanges, units): every one, or random ones."""
+    """Return exchanges of two classifiers within units, of shape (exchanges, units): all of them, or random ones."""
     if units <= ALL_EXCHANGES:
         return 1 - 2.0 * (np.arange(2**units)[:, None] >> np.arange(units) & 1)
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], (1 + REPEATS, units))
@@ -261,13 +261,13 @@ def _signs(units: int, seed: int) -> np.ndarray:
 
 
 def _variance_of_equal(value: float, number: int) -> float:
-    """Variance of the mean of equal numbers in [-1, 1], after one more of 1 and one of -1 (Bonett & Price 2012)."""
+    """Return the variance of the mean of equal numbers in [-1, 1], with 1 and -1 added (Bonett & Price 2012)."""
     mean = number * value / (number + 2)
     return ((number * value**2 + 2) / (number + 2) - mean**2) / (number + 2)
 
 
 def _components(positive: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """For each image, the share of the other class that it is ranked correctly against; ties count half."""
+    """Return, for each image, the share of the other class that it is correctly ranked against; ties count half."""
     above, below = np.sort(probability[positive]), np.sort(probability[~positive])
     against_hem = np.searchsorted(below, probability, "left") + np.searchsorted(below, probability, "right")
     against_all = np.searchsorted(above, probability, "left") + np.searchsorted(above, probability, "right")

@@ -4,12 +4,12 @@ import numpy as np
 
 
 def each_image_alone(unit: np.ndarray) -> bool:
-    """Whether each unit is a single image; ``unit`` has the number of each image's unit, from 0."""
+    """Whether each unit is a single image; ``unit`` holds the number of the unit of each image, from 0."""
     return len(np.unique(unit)) == len(unit)
 
 
 def effective(size: np.ndarray) -> float:
-    """Effective number of units: the number of units of equal size with as much information (Kish 1965).
+    """Return the effective number of units: that of equally large units with the same information (Kish 1965).
 
     Parameters
     ----------
@@ -20,12 +20,12 @@ def effective(size: np.ndarray) -> float:
 
 
 def degrees_of_freedom(size: np.ndarray) -> float:
-    """Degrees of freedom of a variance between units: their effective number less 1, and at least 1."""
+    """Return the degrees of freedom of a variance between units: their effective number minus 1, and at least 1."""
     return max(effective(size) - 1, 1.0)
 
 
 def jackknife_variance(without: np.ndarray) -> np.ndarray:
-    """Jackknife variance of an estimate (Efron & Stein 1981).
+    """Return the jackknife variance of an estimate (Efron & Stein 1981).
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ def runner(frozen: Frozen, size: int, device: torch.device, options: Compute) ->
     """Return a function that runs the frozen network on batches of images of ``size`` px on the device.
 
     The outputs are float32: activations of shape (n, height, width, channels), pooled features of shape (n, channels).
-    A network that torch.fx cannot trace always runs in torch, since OpenVINO has to trace it, too.
+    A network that torch.fx cannot trace always runs in torch, because OpenVINO would also trace it.
     """
     with_openvino = device.type == "cpu" and options.cpu_engine == "openvino" and frozen.is_traced
     compute = _openvino(frozen, size, options) if with_openvino else _torch(frozen, precision(device, options))

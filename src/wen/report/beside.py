@@ -1,4 +1,4 @@
-"""Another study of the same images beside this one, such as one split by subject beside one split by image."""
+"""Compare the study with another study of the same images, for example one split by subject with one split by image."""
 
 import json
 import sys
@@ -37,14 +37,14 @@ def other_study(revision: str | None, paths: Paths, evidence: dict[str, Any]) ->
         print(f"report.beside: {revision}: {problem}; the report is written without it", file=sys.stderr)
         return None
     assert isinstance(found, dict)
-    # A study of before the published systems has none.
+    # Older studies have no published systems.
     return {"revision": _with_commit(revision, paths.home), "systems": found.get("systems", [])} | {
         key: found[key] for key in NEEDED
     }
 
 
 def _read(revision: str, root: Path) -> dict[str, Any] | Message:
-    """The evidence at a revision, or why there is none."""
+    """Read the evidence at a revision, or return why there is none."""
     import dvc.api  # half a second, which a study with nothing beside it need not spend
     from dvc.exceptions import DvcException
 

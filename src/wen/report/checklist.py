@@ -26,7 +26,7 @@ def checklist(params: Params, measured: dict[str, Any], t: Text) -> dict[str, li
     -------
     dict
         For each of `STATES`, its items in order: ``guideline``, ``item`` (its number), ``topic`` and ``text``. The text
-        of a filled item is the answer, of an open one what the author has to write, else why it does not apply.
+        of a filled item is the answer, of an open one what the author must write, otherwise why it does not apply.
 
     Notes
     -----

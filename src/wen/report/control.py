@@ -1,4 +1,4 @@
-"""The control: does any weighting of an ensemble's members differ from their plain average?"""
+"""The control: does any weighting of the members of an ensemble differ from their plain average?"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,8 +22,8 @@ def measure(study: Study, ensembles: Sequence[Classifier]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``rows``, one for each ensemble and scheme, with p-values adjusted as a family of their own, and the largest
-        numbers among them. The average is computed here, so that a study need not list ``uniform``.
+        ``rows``, one for each ensemble and scheme, with p-values adjusted as a separate family, and the largest
+        numbers among them. The average is computed here, so ``schemes`` need not contain ``uniform``.
     """
     rows = []
     for combined in ensembles:

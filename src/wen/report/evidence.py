@@ -1,4 +1,4 @@
-"""What the report claims about a study: tests of the hypotheses, their verdicts, the answer in short, intervals."""
+"""Evidence of a study: tests of the hypotheses, their verdicts, the answer in short, and intervals."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from wen.study import stages
 
 
 class Evidence(Hypotheses):
-    """Everything that the report claims about a study; metrics/evidence.json holds it.
+    """The evidence of a study, which metrics/evidence.json holds and the report states.
 
     Parameters
     ----------
@@ -48,17 +48,17 @@ class Evidence(Hypotheses):
         }
 
     def _coverage(self) -> dict[str, Any]:
-        """Coverage of the intervals, simulated for the classifier in focus and the best single model."""
+        """Simulate the coverage of the intervals, for the classifier in focus and the best single model."""
         one, other = (self.study.right(classifier) for classifier in (self.study.focus, self.study.best_single()))
         seed = seed_for(self.study.params.seed, what="coverage")
         return coverage(one, other, self.study.label, self.study.unit, seed)._asdict()
 
     def _answer(self) -> dict[str, Any]:
-        """The best learning rate, single model and ensemble, and by how much the ensemble is better."""
+        """Return the best learning rate, single model and ensemble, and the gain of the ensemble."""
         study, rate, averages = self.study, self.best_rate(), self.study.averages
         best = study.best_single()
         ensembles = [study.intra(self.reading, self.scheme), self._best_inter()]
-        # On test data, and the page says so.
+        # On test data, as the page states.
         ensemble = max(ensembles, key=lambda candidate: candidate.row["accuracy"])
         gain = accuracy_difference(study.right(ensemble), study.right(best), study.unit)
         return {
@@ -74,7 +74,7 @@ class Evidence(Hypotheses):
         }
 
     def _intervals(self) -> dict[str, dict[str, list[float]]]:
-        """95% interval of every measure of every classifier."""
+        """Return the 95% interval of every measure of every classifier."""
         return {
             classifier.id: {name: list(limits) for name, limits in self.study.intervals(classifier).items()}
             for classifier in self.study.classifiers

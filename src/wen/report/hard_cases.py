@@ -1,4 +1,4 @@
-"""Hard test cells for a visual check, and where the evidence of all test cells lies, by class-activation maps."""
+"""Hard test cells for a visual check, and where the class-activation maps of all test cells have their weight."""
 
 import base64
 from collections.abc import Mapping
@@ -84,7 +84,7 @@ def on_cells(study: Study, paths: Paths) -> dict[str, Any] | None:
 
 
 def inside(values: np.ndarray, cell: np.ndarray) -> float:
-    """Share of a map's weight above 0 that lies inside the cell, after enlarging the map as `overlay` does.
+    """Return the share of a map's weight above 0 that is inside the cell, after enlarging the map as `overlay` does.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def overlay(picture: Image.Image, values: np.ndarray) -> Image.Image:
 
 
 def png_uri(content: bytes) -> str:
-    """The bytes of a PNG as a data URI, so that the page needs no other file."""
+    """Return the bytes of a PNG as a data URI, so that the page needs no other file."""
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 

@@ -1,11 +1,12 @@
-"""The tests of the thesis' hypotheses (1.2.3): effects, intervals and p-values.
+"""Tests of the thesis' hypotheses (1.2.3): effects, intervals and p-values.
 
-H1: the three LRs differ. H2: WEN beats the best single model. H3: Intra-LR is the best of all. H4: the three
-weightings differ. H1 is about learning rates and is decided by all their runs; H2 and H3 are about classifiers and are
-decided by paired tests of their decisions; H4 is about weightings and is decided by one test over all ensembles.
+H1: the learning rates differ. H2: WEN beats the best single model. H3: Intra-LR is the best of all. H4: the three
+weightings differ. H1 concerns learning rates and is decided by all their runs; H2 and H3 concern classifiers and are
+decided by paired tests of their decisions; H4 concerns weightings and is decided by one test over all ensembles.
 
-One plan (docs/STATISTICS.md): the tests that decide H1, H2 and H4 are one family, each judged at 5% over their number.
-H3 says that Intra-LR beats every other, so each of its tests is judged at 5%. What else is tested decides nothing.
+The plan is in docs/STATISTICS.md: the tests that decide H1, H2 and H4 are one family, each judged at 5% divided by
+their number. H3 states that Intra-LR beats every other classifier, so each of its tests is judged at 5%. All other
+tests decide nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -51,7 +52,7 @@ class Hypotheses:
         self.level = ALPHA / self.family
 
     def tests(self) -> list[dict[str, Any]]:
-        """Every test, in the order of the hypotheses, with p-values adjusted within its family."""
+        """Compute every test, in the order of the hypotheses, with p-values adjusted within its family."""
         tests = [*self._runs(), *self._champions(), *self._h2(), *self._h3(), *self._h4()]
         for family in dict.fromkeys(test["family"] for test in tests):
             of_family = [test for test in tests if test["family"] == family]
@@ -61,7 +62,7 @@ class Hypotheses:
         return tests
 
     def _runs(self) -> list[dict[str, Any]]:
-        """H1 over all runs; of one unit alone nothing can be tested."""
+        """Test H1 over all runs; with a single unit, nothing can be tested."""
         if not self.study.unit.max():
             return []
         grid = self.study.params.grid
@@ -84,15 +85,15 @@ class Hypotheses:
         )
 
     def _champions(self) -> list[dict[str, Any]]:
-        """H1 the thesis' way: the champions represent their learning rates."""
+        """Test H1 as the thesis does: the champions represent their learning rates."""
         champions = self.study.champions(self.reading)
         pairs = [self._pair("H1", "champions", one, other) for one, other in combinations(champions, 2)]
         return [self._several("H1", "champions", champions), *pairs, *self._areas("H1", combinations(champions, 2))]
 
     def _h2(self) -> list[dict[str, Any]]:
-        """Both ensembles against the best single model on validation data, and against the best on the test set.
+        """Compare both ensembles with the best single model on validation data, and with the best on the test set.
 
-        What weights the networks of a published system is compared with the best of these, and decides nothing.
+        A published system that weights networks is compared with the best of these; this decides nothing.
         """
         chosen, on_test = self.study.best_single(), self.study.best_single("as_written")
         ensembles = (self.study.intra(self.reading, self.scheme), self._best_inter())
@@ -102,7 +103,7 @@ class Hypotheses:
         return [*deciding, *thesis, *networks, *self._areas("H2", [(one, chosen) for one in ensembles])]
 
     def _h3(self) -> list[dict[str, Any]]:
-        """Intra-LR against every other; ``upper`` limits hold all at once."""
+        """Compare Intra-LR with every other classifier; the ``upper`` limits are simultaneous."""
         intra = self.study.intra(self.reading, self.scheme)
         others = [self.study.best_single()]
         others += [self.study.inter(recipe, self.scheme) for recipe in self.study.params.grid]
@@ -112,7 +113,7 @@ class Hypotheses:
         return [*tests, *self._areas("H3", [(intra, other) for other in others])]
 
     def _h4(self) -> list[dict[str, Any]]:
-        """All ensembles at once; then each of them, which only describes."""
+        """Test all ensembles at once, then each of them; the latter tests are descriptive."""
         if len(self.schemes) < 2:
             return []
         groups = [[self.study.with_scheme(one, scheme) for scheme in self.schemes] for one in self._ensembles()]
@@ -138,12 +139,12 @@ class Hypotheses:
         return [deciding, *of_each, *self._areas("H4", combinations(groups[0], 2))]
 
     def _ensembles(self) -> list[Classifier]:
-        """Intra-LR and one Inter-LR for each rate, by the scheme in focus."""
+        """Return Intra-LR and one Inter-LR for each rate, by the scheme in focus."""
         inter = [self.study.inter(recipe, self.scheme) for recipe in self.study.params.grid]
         return [self.study.intra(self.reading, self.scheme), *inter]
 
     def best_rate(self) -> str:
-        """The LR of the best single model on validation data."""
+        """Return the LR of the best single model on validation data."""
         return self.study.best_single().members[0].member.recipe
 
     def _best_inter(self) -> Classifier:
@@ -161,7 +162,7 @@ class Hypotheses:
     def _powered(
         self, hypothesis: str, family: str, one: Classifier, other: Classifier, level: float
     ) -> dict[str, Any]:
-        """A test that decides, with the difference that it detects at its level."""
+        """Add to a deciding test the difference that it detects at its level."""
         return self._pair(hypothesis, family, one, other) | {
             "decides": True,
             "smallest": self._smallest(one, other, level),
@@ -171,7 +172,7 @@ class Hypotheses:
         return accuracy_difference(self.study.right(one), self.study.right(other), self.study.unit, alpha)
 
     def _smallest(self, one: Classifier, other: Classifier, level: float) -> float | None:
-        """The difference that the test of two classifiers detects with 80% power."""
+        """Return the difference that the test of two classifiers detects with 80% power."""
         unit = self.study.unit
         if each_image_alone(unit):
             disputed = int((self.study.right(one) != self.study.right(other)).sum())
@@ -190,7 +191,7 @@ class Hypotheses:
     def _of_several(
         self, hypothesis: str, family: str, classifiers: list[Classifier], outcome: Outcome
     ) -> dict[str, Any]:
-        """A test of several; the difference is between the most and the least accurate."""
+        """Test several classifiers; the difference is between the most and the least accurate."""
         accuracy = [self.study.right(classifier).mean() for classifier in classifiers]
         order = np.argsort(accuracy, kind="stable")
         difference = self._difference(classifiers[order[-1]], classifiers[order[0]])
@@ -201,7 +202,7 @@ class Hypotheses:
         return _about(hypothesis, family, "accuracy", classifiers) | _result(outcome, difference, effect)
 
     def _areas(self, hypothesis: str, pairs: Iterable[tuple[Classifier, Classifier]]) -> list[dict[str, Any]]:
-        """Tests of areas under the ROC curve; none where their variance cannot be estimated."""
+        """Test areas under the ROC curve; return no test if their variance cannot be estimated."""
         label, unit, tests = self.study.label, self.study.unit, []
         if not self.study.has_areas:
             return []

@@ -1,6 +1,6 @@
 """LaTeX tables that fit the page of a thesis: A4, margins of 4 cm and 3 cm, 12 pt.
 
-They need booktabs and float, and longtable for long tables. No table floats: each stands where the text includes it.
+They need booktabs and float, and longtable for long tables. Tables do not float but stay where the text includes them.
 Captions and labels (``tab:wen-NAME``) are set.
 """
 
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from wen.report.typography import MINUS, POWER, UNBROKEN
 
 LONG = 24
-"""Rows beyond which a table may break over pages."""
+"""Number of rows beyond which a table may break over pages."""
 SPACE = r"\par\vspace{6pt}"
-"""Between a caption and the rule below it; the class ``report`` has none."""
+"""Space between a caption and the rule below it; the class ``report`` has none."""
 BREAK = "\N{ZERO WIDTH SPACE}"
 """Marks where a long word may be broken across lines."""
 SPECIAL = {
@@ -28,7 +28,7 @@ MATH = r"\$[A-Za-z]_[^$]+\$"
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its heading, and its width in cm if its text wraps; else it is as wide as its content."""
+    """A column: its heading and, if its text wraps, its width in cm; otherwise it is as wide as its content."""
 
     heading: str
     width: float | None = None
@@ -36,7 +36,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A number, the small print below it (such as its interval), and whether it is the best of its column."""
+    """A number, the small text below it (such as its interval), and whether it is the best of its column."""
 
     text: str
     below: str = ""
@@ -94,7 +94,7 @@ def _replaced(match: re.Match[str]) -> str:
 
 
 def _heading(column: Column) -> str:
-    """Stack the words of a numeric column's heading, which keeps the column narrow."""
+    """Stack the words of a numeric column's heading, to keep the column narrow."""
     if column.width:
         return escaped(column.heading)
     words = r"\\".join(map(escaped, column.heading.split(" ")))

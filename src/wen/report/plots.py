@@ -1,4 +1,4 @@
-"""The data of ``dvc plots``: the same files at the same paths in every experiment."""
+"""Data of ``dvc plots``: the same files at the same paths in every experiment."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,7 +60,7 @@ def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rates(study: Study) -> list[dict[str, Any]]:
-    """Mean single model and Inter-LR ensemble of each LR of the grid."""
+    """Tabulate the mean single model and the Inter-LR ensemble of each LR of the grid."""
     params = study.params
     averages, scheme = study.averages, params.weighting
     single = [_row(f"mean single {recipe}", averages[recipe]["mean"]) for recipe in params.grid]
@@ -68,7 +68,7 @@ def _rates(study: Study) -> list[dict[str, Any]]:
 
 
 def _schemes(study: Study) -> list[dict[str, Any]]:
-    """Inter-LR of the LR in focus and Intra-LR of the reading in focus, by every scheme."""
+    """Tabulate Inter-LR of the LR in focus and Intra-LR of the reading in focus, by every scheme."""
     params = study.params
     inter = [_row(f"Inter-LR {scheme}", study.inter(str(params.lr), scheme).row) for scheme in params.schemes]
     intra = [_row(f"Intra-LR {scheme}", study.intra(params.reading, scheme).row) for scheme in params.schemes]

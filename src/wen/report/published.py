@@ -58,5 +58,5 @@ def grouped(table: pd.DataFrame) -> dict[str, list[dict[Any, Any]]]:
 
 
 def reported(results: list[dict[Any, Any]]) -> list[str]:
-    """Those of `MEASURES` that at least one of the results has."""
+    """Return those of `MEASURES` that at least one of the results reports."""
     return [measure for measure in MEASURES if any(result[measure] is not None for result in results)]

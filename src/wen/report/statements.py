@@ -1,4 +1,4 @@
-"""The results in sentences, which the page and the chapter share."""
+"""The results as sentences, which the page and the chapter share."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def claim(key: str, weighting: str, t: Text) -> str:
 
 
 def left_open(evidence: dict[str, Any], weighting: str, t: Text) -> str:
-    """Say which differences the tests of undecided hypotheses would have detected; nothing if none was tested."""
+    """State the differences that the tests of undecided hypotheses would have detected; empty if none was tested."""
     tested = [(key, found) for key, found in evidence["hypotheses"].items() if found["p_adjusted"] is not None]
     each = [
         t("answer.detected", claim=claim(key, weighting, t), detected=_detected(found["smallest"], t))
@@ -55,12 +55,12 @@ def left_open(evidence: dict[str, Any], weighting: str, t: Text) -> str:
 
 
 def _detected(smallest: float | None, t: Text) -> str:
-    """Say shortly which difference is detected."""
+    """State briefly which difference is detected."""
     return t("power.short.none") if smallest is None else t("power.short", smallest=t.number(100 * smallest, 1))
 
 
 def over_runs(evidence: dict[str, Any]) -> dict[str, Any] | None:
-    """Find the test over all runs, which decides H1; None if it was not possible."""
+    """Return the test over all runs, which decides H1; None if it was not possible."""
     return next((test for test in evidence["tests"] if test["test"] == "runs"), None)
 
 

@@ -48,9 +48,9 @@ def verdict(key: str, tests: Sequence[Test], study: Study) -> dict[str, Any]:
 
 
 def _verdict(key: str, deciding: Sequence[Test], margin: float) -> str:
-    """H1 and H4 claim that some differ, H2 that one is better, H3 that one is better than every other.
+    """Decide whether some differ (H1, H4), one is better (H2), or one is better than every other (H3).
 
-    It is refuted if the confidence intervals exclude a difference as large as the margin.
+    A hypothesis is refuted if the confidence intervals exclude a difference as large as the margin.
     """
     significant = [test["p_adjusted"] < ALPHA and (test["difference"] > 0 or key in ("H1", "H4")) for test in deciding]
     supported, refuted = {
@@ -63,7 +63,7 @@ def _verdict(key: str, deciding: Sequence[Test], margin: float) -> str:
 
 
 def _limit_without_difference(key: str, comparisons: int, study: Study) -> float:
-    """The upper confidence limit of a difference between classifiers that are right on the same images."""
+    """Return the upper confidence limit of a difference between classifiers that are right on the same images."""
     right = np.ones(len(study.unit), dtype=np.int64)
     if key == "H1":
         rates, folds = len(study.params.grid), len(study.params.folds)

@@ -41,7 +41,7 @@ ROWS = 16 * 2**20
 """Maximum size of a request with rows or with a table of subjects, in bytes."""
 KINDS = {"page.js": "text/javascript", "page.css": "text/css"}
 GONE = 499
-"""Status for a request whose client has disconnected; nobody receives it."""
+"""Status for a request whose client has disconnected; it is never received."""
 
 
 class Cell(BaseModel):

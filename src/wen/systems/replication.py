@@ -42,8 +42,8 @@ class Replication:
         """Name of the variant without what the paper proposes that the shown one is compared with, if there is any."""
         variants = self.about["variants"]
         controls = [variant["name"] for variant in variants if variant["role"] == "control"]
-        own = [variant["control"] for variant in variants if variant["name"] == self.about["shown"]]
-        return next(filter(None, own), self.best(controls) if controls else None)
+        declared = [variant["control"] for variant in variants if variant["name"] == self.about["shown"]]
+        return next(filter(None, declared), self.best(controls) if controls else None)
 
     def best(self, names: Collection[str]) -> str:
         """Return the variant with the highest validation accuracy; the first one in case of ties."""

@@ -11,7 +11,7 @@ from wen.errors import WenError
 
 
 def place(dataset: Dataset, paths: Paths) -> Path:
-    """Where the images of a data set are; C-NMC may also have been put into data/raw by hand."""
+    """Return the folder of the images of a data set; C-NMC may also have been put into data/raw by hand."""
     if dataset.source == "synthetic":
         return paths.synthetic
     if dataset.source == "cnmc":
@@ -20,12 +20,12 @@ def place(dataset: Dataset, paths: Paths) -> Path:
 
 
 def read(dataset: Dataset, folder: Path) -> Listing:
-    """List the labelled images of a data set in a folder, without opening one.
+    """List the labelled images of a data set in a folder, without opening any.
 
     Raises
     ------
     WenError
-        If its table is no CSV, or names no images; see also `check`.
+        If its table is not a CSV, or lists no images; see also `check`.
     """
     check(dataset)
     if dataset.of_cnmc:

@@ -33,7 +33,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table: its line, and its values, empty where it has no such column."""
+    """A row of the table: its line number and its values, empty where the table has no such column."""
 
     line: int
     path: str
@@ -86,12 +86,12 @@ def read(root: Path, table: Path, classes: Sequence[str], subject: str | None) -
 
 
 def rows_of(table: Path, problems: Problems) -> tuple[list[Row], dict[str, str]]:
-    """Read the rows, and which column is which.
+    """Read the rows, and determine the role of each column.
 
     Raises
     ------
     WenError
-        If the file is no CSV with a header, or no column names the images.
+        If the file is not a CSV with a header, or no column names the images.
     """
     content = csv_file.read(table)
     columns = {role: found[0] for role in COLUMNS if (found := candidates(content, role))}
@@ -119,13 +119,13 @@ def rows_of(table: Path, problems: Problems) -> tuple[list[Row], dict[str, str]]
 
 
 def candidates(content: csv_file.Table, role: str) -> list[str]:
-    """The columns whose name says that they hold paths, labels or subjects; the first one is used."""
+    """List the columns whose names indicate paths, labels or subjects; the first one is used."""
     by_name = {normal(column).rstrip("."): column for column in reversed(content.columns)}
     return [by_name[name] for name in COLUMNS[role] if name in by_name]
 
 
 def _named(rows: Sequence[Row], images: Sequence[str], table: Path, problems: Problems) -> dict[str, Row]:
-    """Find the image of each row; rows that say the same of one image are a problem, too."""
+    """Find the image of each row; two rows that name the same image are a problem."""
     search = _Search(images, [row.path for row in rows])
     named: dict[str, Row] = {}
     for row in rows:
@@ -152,7 +152,7 @@ def _named(rows: Sequence[Row], images: Sequence[str], table: Path, problems: Pr
 def _labels(
     named: dict[str, Row], classes: Sequence[str], table: Path, problems: Problems
 ) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """The label of each image, and the images of other classes, as `wen.data.readers.class_folders.classify`."""
+    """Return the label of each image, and the images of other classes, like `class_folders.classify`."""
     labels, other = {}, []
     for name, row in named.items():
         label = label_of(row.label, classes)
@@ -168,7 +168,7 @@ def _labels(
 def _refuse_contradictions(
     named: dict[str, Row], label: dict[str, int], classes: Sequence[str], table: Path, problems: Problems
 ) -> None:
-    """Name the images whose label in the table is not that of the class folder in which they are."""
+    """Refuse images whose label in the table differs from the class folder that contains them."""
     folders = class_folders.labels(label, classes)
     for name, value in label.items():
         meant = {folders[part] for part in PurePosixPath(name).parts[:-1] if part in folders}
@@ -219,7 +219,7 @@ class _Search:
         return [name for name, found in zip(candidates, likeness, strict=True) if found == max(likeness)]
 
     def _elsewhere(self, text: str, name: str) -> bool:
-        """Whether the lowest folders that differ are known to be two different folders."""
+        """Whether the lowest folders that differ are known to be different folders."""
         one, other = self._folders(text), self._folders(name)
         pairs = zip(reversed(one), reversed(other), strict=False)
         a, b = next(((a, b) for a, b in pairs if a != b), ("", ""))
@@ -235,7 +235,7 @@ class _Search:
 
     @staticmethod
     def _shared(one: PurePosixPath, other: PurePosixPath) -> int:
-        """How many folders above them have the same names."""
+        """Return how many of the folders above them have the same names."""
         pairs = zip(reversed(one.parent.parts), reversed(other.parent.parts), strict=False)
         return next((count for count, (a, b) in enumerate(pairs) if a != b), min(len(one.parts), len(other.parts)) - 1)
 

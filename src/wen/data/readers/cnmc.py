@@ -47,9 +47,9 @@ OTHERWISE: Message = (
 
 
 def is_layout(names: Iterable[Path]) -> bool:
-    """Whether files are C-NMC's, or named and filed as its are, by their paths in a folder or zip.
+    """Whether the paths of files in a folder or zip have C-NMC's layout.
 
-    Other data sets, too, have folders fold_0 to fold_2 for a cross-validation.
+    Other data sets also have folders fold_0 to fold_2 for cross-validation.
     """
     names = [name for name in names if not is_litter(name)]
     images = [name for name in names if IMAGE.fullmatch(name.suffix)]
@@ -58,7 +58,7 @@ def is_layout(names: Iterable[Path]) -> bool:
 
 
 def has_folders(names: Iterable[Path]) -> bool:
-    """Whether one of C-NMC's folders, or its table of labels, is in the paths of files."""
+    """Whether the paths of files contain one of C-NMC's folders, or its table of labels."""
     parts = _parts(names)
     return not TEST_SETS.isdisjoint(parts) or any(re.fullmatch(r"fold_[012]", part) for part in parts)
 
@@ -111,7 +111,7 @@ def read(root: Path) -> Listing:
 
 
 def incomplete(cells: list[Cell]) -> list[str]:
-    """Say how the counts differ from the published ones; empty if they do not."""
+    """Describe how the counts differ from the published ones; empty if they do not."""
     found = dict.fromkeys(PUBLISHED, 0)
     for cell in cells:
         part = "preliminary" if cell.source == "preliminary" else "training"
@@ -129,10 +129,10 @@ def incomplete(cells: list[Cell]) -> list[str]:
 
 
 def parse_name(stem: str) -> tuple[str, int] | None:
-    """Read subject and label from a name like UID_H3_12_1_hem; None if it is not such a name.
+    """Read subject and label from a name such as UID_H3_12_1_hem; None if it is not such a name.
 
     The subject is normalised (`wen.data.people.number`) and keeps its H, which marks healthy donors. A HEM image may
-    lack the H, as of a person who has blasts, too; an ALL image with H is misnamed.
+    lack the H, for a person who also has blasts; an ALL image with H is misnamed.
     """
     match = _NAME.fullmatch(stem)
     if match is None:
@@ -201,7 +201,7 @@ def _training_cell(path: Path, folders: list[str]) -> Cell | str:
 
 
 def _misnamed(path: Path, expected: str) -> str:
-    """What is wrong with a file among C-NMC's images: its format, where the ending shows it, else its name."""
+    """Describe what is wrong with a file among C-NMC's images: the format, if the extension shows it, or the name."""
     ending = path.suffix.lower()
     if ARCHIVE.fullmatch(ending):
         return "an archive; unpack it"
@@ -211,7 +211,7 @@ def _misnamed(path: Path, expected: str) -> str:
 
 
 def _refuse_outside(paths: list[Path], problems: Problems) -> None:
-    """Name each folder with images that belong to no part of C-NMC."""
+    """Refuse images in folders that belong to no part of C-NMC."""
     by_folder = defaultdict(list)
     for path in paths:
         by_folder[path.parent].append(path)
@@ -224,9 +224,9 @@ def _refuse_outside(paths: list[Path], problems: Problems) -> None:
 
 
 def _read_labels(csvs: list[Path], problems: Problems) -> tuple[dict[str, dict[str, Any]], bool]:
-    """Map 17.bmp to id, subject and label by the preliminary set's CSV; copies of it must be equal.
+    """Map 17.bmp to id, subject and label by the CSV of the preliminary set, whose copies must be equal.
 
-    Also say whether all of it could be read.
+    Also return whether all of it could be read.
     """
     if not csvs:
         return {}, True

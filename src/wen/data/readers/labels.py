@@ -26,7 +26,7 @@ def normal(text: str) -> str:
 
 
 def label_of(text: str, classes: Sequence[str]) -> int | None:
-    """The index of the class that a label names, by its name or as 0 or 1; None if it names neither."""
+    """Return the index of the class that a label names, by its name or as 0 or 1; None if it names neither."""
     names, value = [normal(name) for name in classes], normal(text)
     if value in names:
         return names.index(value)

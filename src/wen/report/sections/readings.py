@@ -1,4 +1,4 @@
-"""The readings of the protocol side by side, what choosing on test data is worth, and what validation data predict."""
+"""Compare the readings, estimate the optimism of choosing on test data, and test what validation predicts."""
 
 import warnings
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ FEW = 3  # models from which a correlation of ranks can be other than -1 or 1
 
 def measure(study: Study) -> dict[str, Any]:
     """Compare the readings, estimate the optimism of choosing on test data, and correlate validation with test."""
-    with warnings.catch_warnings():  # of this it was warned when the ensembles were made
+    with warnings.catch_warnings():  # this warning was issued when the ensembles were made
         warnings.filterwarnings("ignore", "no member has a positive score")
         return {
             "compared": _compared(study),
@@ -32,7 +32,7 @@ def measure(study: Study) -> dict[str, Any]:
 
 
 def _compared(study: Study) -> list[dict[str, Any]]:
-    """The best single model and each Intra-LR ensemble by every reading; differences from leak_free."""
+    """Compare the best single model and each Intra-LR ensemble by every reading; differences are from leak_free."""
     pairs: list[tuple[Classifier, Classifier, np.ndarray | None]] = [
         (study.best_single("as_written"), study.best_single("leak_free"), None)
     ]
@@ -63,7 +63,7 @@ def _row(study: Study, written: Classifier, free: Classifier, on_test: np.ndarra
 
 
 def _weighted_on_test(free: Classifier, scheme: str) -> np.ndarray:
-    """P_final with M_k measured on test data, as a sentence of 3.5 has it."""
+    """Return P_final with M_k measured on test data, as one sentence of 3.5 suggests."""
     score = weighting(scheme)
     scores = [score(member.test_label, member.test_probability) for member in free.members]
     probabilities = np.stack([member.test_probability for member in free.members])
@@ -71,7 +71,7 @@ def _weighted_on_test(free: Classifier, scheme: str) -> np.ndarray:
 
 
 def _optimism(study: Study) -> dict[str, Any] | None:
-    """How much more accurate champions are on the half of the test set that chose them than on the other half.
+    """Estimate how much more accurate champions are on the half of the test set that chose them than on the other half.
 
     None if the test set cannot be halved. Each halving gives the mean over both directions, so that the halves'
     difficulty cancels out.
@@ -100,9 +100,10 @@ def _optimism(study: Study) -> dict[str, Any] | None:
 
 
 def halves(study: Study, seed: int) -> np.ndarray | None:
-    """Halves of the test set, each followed by the other one, of shape (2 x halvings, n): True is in the half.
+    """Draw halves of the test set, each followed by the other one, of shape (2 x halvings, n): True is in the half.
 
-    Units are halved whole, those of each class apart; a subject has the class of most of its images.
+    Units are not divided, and those of each class are halved separately; the class of a subject is that of most of its
+    images.
     """
     unit = study.unit
     size = np.bincount(unit)
@@ -120,7 +121,7 @@ def halves(study: Study, seed: int) -> np.ndarray | None:
 
 
 def _measured(study: Study, model: Classifier, halves: np.ndarray) -> list[dict[str, float]]:
-    """The measures that choose champions, on each half."""
+    """Return the measures by which champions are chosen, on each half."""
     outcome = np.eye(4)[2 * study.label + decide(model.probability)]
     counts = Confusion(*(halves.astype(float) @ outcome).T)
     values = [OF_DECISIONS[name](counts) for name in JUDGED_BY]
@@ -128,7 +129,7 @@ def _measured(study: Study, model: Classifier, halves: np.ndarray) -> list[dict[
 
 
 def _combined(study: Study, members: Sequence[Classifier]) -> np.ndarray:
-    """1 where the ensemble of these models, by the scheme in focus, is right."""
+    """Return 1 where the ensemble of these models, by the scheme in focus, is right."""
     models = [classifier.members[0] for classifier in members]
     weighted = ensemble(models, study.params.weighting, study.params.calibration)
     return (decide(weighted.probability) == study.label).astype(np.int64)
