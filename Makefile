@@ -5,7 +5,7 @@ COMPLETE ?= true
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# The programs of an environment name the folder that it was made in: one that was moved or copied is made anew.
+# The programs of an environment contain the path of its folder: after a move or copy, it must be created again.
 MADE_IN := $(shell cat $(BIN)/installed 2>/dev/null)
 MOVED := $(shell test -z "$(MADE_IN)" || test "$(MADE_IN)/$(BIN)/installed" -ef $(BIN)/installed || echo yes)
 ifdef MOVED

@@ -1,11 +1,11 @@
 """What improves accuracy on new people: python bench/ablation.py STUDY [--splits N]
 
-STUDY is a folder in which `wen study` and `dvc repro prepare backbone` have run; the further networks are those of its
-``pretrained``. Each of N splits by subject holds out
-other people. The heads of five folds learn from frozen features, validation chooses the learning rate, and the plain
-average of the five predicts the test people. A configuration averages over turned copies, over a second crop, over
-further networks, or all of these; the last row takes, in each split, the configuration of the highest AUC on
-validation images, so that no test image chooses anything.
+STUDY is a folder in which `wen study` and `dvc repro prepare backbone` have run; the further networks are those under
+its ``pretrained``. Each of N splits by subject holds out other people. The heads of five folds train on frozen
+features, validation chooses the learning rate, and the plain average of the five predicts the test people. A
+configuration averages over turned copies, over a second crop, over further networks, or all of these. The last row
+takes, in each split, the configuration with the highest AUC on validation images, so that no test image influences a
+choice.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def features(params: Params, paths: Paths, cells: pd.DataFrame) -> dict[str, Features]:
-    """Of each source, the features of all turned copies."""
+    """Return the features of all turned copies for each source."""
     found = {PLAIN: pooled(params, paths, cells, TURNS)}
     found[CLOSE] = pooled(with_images(params, CLOSER, params.images.size), paths, cells, TURNS)
     for name, options in params.pretrained.items():
@@ -94,7 +94,7 @@ def features(params: Params, paths: Paths, cells: pd.DataFrame) -> dict[str, Fea
 
 
 def configurations(others: Sequence[str]) -> dict[str, list[Part]]:
-    """What is averaged over, by its name; the first is what the others are compared with."""
+    """Return what each configuration averages over, by its name; the others are compared with the first one."""
     tried: dict[str, list[Part]] = {
         "original images": [(PLAIN, [0])],
         "predict.tta: flips": [(PLAIN, FLIPS)],
@@ -125,7 +125,7 @@ class Split:
 
 
 def scores(split: Split, sources: dict[str, Features], tried: dict[str, list[Part]]) -> list[list[float]]:
-    """Accuracy and AUC on the test people, of each configuration and of the one that validation chooses."""
+    """Return accuracy and AUC on the test people of each configuration, and of the one that validation chooses."""
     predicted = {name: predictions(split, values) for name, values in sources.items()}
     rows, validated = [], []
     for parts in tried.values():
@@ -140,9 +140,9 @@ def scores(split: Split, sources: dict[str, Features], tried: dict[str, list[Par
 
 
 def predictions(split: Split, values: Features) -> tuple[np.ndarray, np.ndarray]:
-    """Of each turn, probabilities of the development images by the head that they validate, and of the test images.
+    """Return, by turn, probabilities of development images by the head that they validate, and of test images.
 
-    Each fold's head is that of the learning rate whose mean AUC over the folds is highest on validation images.
+    Each fold's head has the learning rate with the highest mean AUC over the folds on validation images.
     """
     development = np.flatnonzero(split.fold >= 0)
     validated, tested, areas = [], [], []

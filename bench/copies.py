@@ -1,4 +1,4 @@
-"""What the search for copies costs: python bench/copies.py FOLDER, of BMP images; it is judged on two cores."""
+"""Cost of the search for copies: python bench/copies.py FOLDER, with BMP images, on two cores."""
 
 import hashlib
 import resource
@@ -15,7 +15,7 @@ from wen.data import copies
 
 
 def main(folder: Path) -> None:
-    """Search a folder and print the pairs found, seconds, and the highest use of memory."""
+    """Search a folder and print the pairs found, the seconds and the peak memory."""
     paths = sorted(folder.rglob("*.bmp"))
     pixels = [hashlib.sha256(np.asarray(Image.open(path)).tobytes()).hexdigest() for path in paths]
     names = [path.relative_to(folder).as_posix() for path in paths]

@@ -1,10 +1,10 @@
-"""What DVC alone takes of `dvc repro` and `dvc exp run -S weighting=f1` on a study, and what the study adds.
+"""Time that DVC itself needs for `dvc repro` and `dvc exp run -S weighting=f1` on a study, and what the study adds.
 
-    python bench/floor.py [STUDY]    # a finished study, by default this one; it stays as it is
+    python bench/floor.py [STUDY]    # a finished study, by default this one; it is not changed
 
-Beside the study: one stage of `true`; as many stages of `true` as the study has, each with one dependency; and the
-study with `true` for every command, so with all its dependencies, parameters and outputs. Seconds of CPU are of DVC and
-of all that it starts: on a machine with other work, they say more than the seconds that pass.
+The study is compared with one stage of `true`; with as many stages of `true` as the study has, each with one
+dependency; and with the study with `true` for every command, but all its dependencies, parameters and outputs. CPU
+seconds include all processes that DVC starts; on a busy machine they are more meaningful than elapsed seconds.
 """
 
 import os
@@ -54,7 +54,7 @@ def main(study: Path) -> None:
 
 
 def copy(study: Path, folder: Path) -> None:
-    """A clone of a study with its outputs, its cache and its changes."""
+    """Clone a study with its outputs, its cache and its changes."""
     run(["git", "clone", "--quiet", str(study), str(folder)], study)
     for name in (*COPIED, "src", ".dvc/cache"):
         if (study / name).is_dir():
@@ -67,7 +67,7 @@ def copy(study: Path, folder: Path) -> None:
 
 
 def spent(command: tuple[str, ...], folder: Path) -> tuple[float, float]:
-    """Seconds of CPU, and seconds, of a command; then the folder is as before, and DVC remembers no run of it."""
+    """Return CPU and elapsed seconds of a command; restore the folder, and make DVC forget the run."""
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     passed, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)

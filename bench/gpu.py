@@ -1,9 +1,9 @@
-"""Time the thesis profile's work on a GPU, and its memory: python bench/gpu.py [--device cuda]
+"""Time and memory of the thesis profile's work on a GPU: python bench/gpu.py [--device cuda]
 
 EfficientNetV2-M at 450 px in batches of 64, cut before blocks.5, with random weights, on synthetic cells: one step of
-stage 2 and the frozen network's forward pass, in the precision that `auto` chooses and in float32. Prints a table; the
-memory that `wen plan` forecasts is beside what was allocated, and beside the time what plain timm takes for the same
-work: the whole network in one graph under autocast, channels last, with PyTorch's own Adam.
+stage 2 and the forward pass of the frozen network, in the precision that `auto` chooses and in float32. The table
+compares the allocated memory with the estimate of `wen plan`, and the time with plain timm: the complete network in
+one graph under autocast, channels last, with PyTorch's own Adam.
 """
 
 import argparse
@@ -83,7 +83,7 @@ def rows(params: Params, where: torch.device) -> Iterator[tuple[str, ...]]:
 
 
 def repeated(work: Callable[[], object]) -> Callable[[], object]:
-    """As many times as a measurement holds."""
+    """Repeat the work as many times as one measurement contains."""
 
     def times() -> None:
         for _ in range(STEPS):
@@ -93,7 +93,7 @@ def repeated(work: Callable[[], object]) -> Callable[[], object]:
 
 
 def plain_forward(network: torch.nn.Module, pixels: torch.Tensor, dtype: torch.dtype) -> Callable[[], object]:
-    """The whole network's forward pass as usual code has it."""
+    """Run the forward pass of the complete network as usual code does."""
 
     def forward() -> torch.Tensor:
         with torch.inference_mode(), device.autocast(pixels.device, dtype):
@@ -103,7 +103,7 @@ def plain_forward(network: torch.nn.Module, pixels: torch.Tensor, dtype: torch.d
 
 
 def plain_step(params: Params, pixels: torch.Tensor, dtype: torch.dtype) -> Callable[[], object]:
-    """A step as usual code has it: what is frozen needs no gradient and is in evaluation mode."""
+    """Run a training step as usual code does: frozen parts need no gradient and are in evaluation mode."""
     network = timm.create_model(params.backbone.name, num_classes=1).to(
         pixels.device, memory_format=torch.channels_last
     )
@@ -128,7 +128,7 @@ def plain_step(params: Params, pixels: torch.Tensor, dtype: torch.dtype) -> Call
 
 
 def step(params: Params, parts: Cut, pixels: torch.Tensor, where: torch.device) -> Callable[[], object]:
-    """A pass of `STEPS`, each the frozen part forward, the trained part forward and backward, and Adam."""
+    """Run a pass of `STEPS` steps: frozen forward pass, forward and backward pass of the trained part, and Adam."""
     label = torch.arange(len(pixels)).numpy() % 2
     task = Task(params, MEMBER, parts.tail, label, label, label, where)
     trainer = Trainer(task, parts.tail)
@@ -145,7 +145,7 @@ def step(params: Params, parts: Cut, pixels: torch.Tensor, where: torch.device) 
 
 
 def measured(work: Callable[[], object], where: torch.device) -> tuple[list[float], float]:
-    """Seconds of one of a work's `STEPS`, some times after a warm-up, and the most bytes allocated, in GB."""
+    """Return the seconds of one of a work's `STEPS`, repeatedly after a warm-up, and the peak memory, in GB."""
     with allocated(where) as peak:
         seconds = []
         for _ in range(REPEATS + 2):

@@ -1,8 +1,8 @@
-"""How often H1 is called supported, by simulated studies: python bench/learning_rates.py [--studies 500]
+"""How often simulated studies call H1 supported: python bench/learning_rates.py [--studies 500]
 
-A study here has three learning rates, five folds and a test set; its models are drawn, not trained. Images are hard or
-easy for every model, a fold is good or bad for every rate, a run has luck of its own, and so has each decision. The
-verdict is the one that the report would print. Prints the tables of docs/STATISTICS.md.
+A simulated study has three learning rates, five folds and a test set; its models are drawn, not trained. Images are
+hard or easy for every model, a fold is good or bad for every rate, and there is random variation of each run and of
+each decision. Verdicts follow the rules of the report. The output are the tables of docs/STATISTICS.md.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def verdicts(studies: int) -> None:
-    """Print how often H1 is supported by the report's own verdict, and by champions, where no rate has an effect."""
+    """Print how often H1 is supported by the report's verdict, and by champions, if no rate has an effect."""
     params = load(Path(__file__).parents[1] / "profiles/demo.yaml")
     params = params.model_copy(update={"schemes": ["accuracy", "f1", "kappa"]})
     cells = {(deviation, n): shares(params, deviation, n, studies) for deviation in DEVIATIONS for n in IMAGES}
@@ -63,7 +63,7 @@ def verdicts(studies: int) -> None:
 
 
 def shares(params: Params, deviation: float, images: int, studies: int) -> dict[str, float]:
-    """Shares of studies in which each test finds a difference between the rates."""
+    """Return the shares of studies in which each test finds a difference between the rates."""
     rng = np.random.default_rng(seed_for(params.seed, deviation, images, what="learning rates"))
     found = []
     for _ in range(studies):
@@ -82,7 +82,7 @@ def shares(params: Params, deviation: float, images: int, studies: int) -> dict[
 
 
 class OfRates(Evidence):
-    """The tests of H1 alone."""
+    """The tests of H1 only."""
 
     def _areas(self, hypothesis: str, pairs: Any) -> list[dict[str, Any]]:
         return []
@@ -94,7 +94,7 @@ class OfRates(Evidence):
 
 
 def power(studies: int) -> None:
-    """Print how often H1's test finds the difference that another study like it says it detects with 80% power."""
+    """Print how often the test of H1 finds the difference that a similar study states to be detected with 80% power."""
     cells = {}
     for deviation in DEVIATIONS:
         for images in IMAGES:
@@ -107,7 +107,7 @@ def power(studies: int) -> None:
                     printed.append(pilot)
                     found.append(compare_runs(decisions(effect, deviation, images, rng), unit).p < LEVEL)
             cells[deviation, images] = {"points": float(np.median(printed)), "power": float(np.mean(found))}
-    print(f"\nH1 at the level of {100 * LEVEL:.2f}%: difference said to be detected with 80% power / power\n")
+    print(f"\nH1 at the level of {100 * LEVEL:.2f}%: difference stated to be detected with 80% power / power\n")
     grid(cells, "points", "power")
 
 
@@ -154,16 +154,17 @@ def study(params: Params, deviation: float, images: int, effect: float, rng: np.
 
 
 def run_accuracies(effect: np.ndarray, deviation: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
-    """True accuracy of each run, of shape (rates, folds)."""
+    """Draw the true accuracy of each run, of shape (rates, folds)."""
     luck = np.sqrt(1 - FOLD) * rng.normal(size=(len(effect), folds)) + np.sqrt(FOLD) * rng.normal(size=folds)
     accuracy: np.ndarray = np.clip(ACCURACY - effect[:, None] + deviation[:, None] * luck, 0.02, 0.995)
     return accuracy
 
 
 def margins(accuracy: np.ndarray, images: int, rng: np.random.Generator, habit: float = 0.0) -> np.ndarray:
-    """How far each decision is on the right side, of shape (rates, folds, images); ``habit`` is an image's for a rate.
+    """Draw the margin by which each decision is right, of shape (rates, folds, images).
 
-    The share of the variance that is neither shared by all models nor by those of a rate is each decision's alone.
+    ``habit`` is the part of an image for a rate. The share of the variance that is shared neither by all models nor by
+    those of a rate is independent for each decision.
     """
     rates, folds = accuracy.shape
     trouble = np.sqrt(SHARED) * rng.normal(size=images) + np.sqrt(habit) * rng.normal(size=(rates, 1, images))
@@ -173,7 +174,7 @@ def margins(accuracy: np.ndarray, images: int, rng: np.random.Generator, habit: 
 
 
 def probability(margin: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Of ALL, at least one half where the decision is right and the image is ALL."""
+    """Return probabilities of ALL that are at least one half where the decision is right and the image is ALL."""
     value: np.ndarray = 1 / (1 + np.exp(-2 * margin * (2 * label - 1)))
     return value
 
@@ -187,7 +188,7 @@ def grid(cells: dict[tuple[float, int], dict[str, float]], *columns: str) -> Non
 
 
 def candidates(studies: int) -> None:
-    """Print how often tests that might have been chosen find a difference (p below 0.05) where there is none."""
+    """Print how often alternative tests find a difference (p below 0.05) if there is none."""
     cases = {
         "runs spread alike (1.2 points)": ([0.012] * 3, 0.0, 0.0),
         "they spread by 1.5, 2.9 and 8.2 points": ([0.015, 0.029, 0.082], 0.0, 0.0),
@@ -207,7 +208,7 @@ def candidates(studies: int) -> None:
 
 
 def repeated_measures(right: np.ndarray) -> float:
-    """Analysis of variance of accuracies with the folds as blocks: the images are taken as given."""
+    """Analysis of variance of accuracies with the folds as blocks; the images are taken as given."""
     accuracy = right.mean(axis=2)
     k, r = accuracy.shape
     mean = accuracy.mean(axis=1)
@@ -217,7 +218,7 @@ def repeated_measures(right: np.ndarray) -> float:
 
 
 def nadeau_bengio(right: np.ndarray) -> float:
-    """Corrected t (2003) of each pair's differences over the folds, the smallest p by Bonferroni."""
+    """Corrected t (2003) of the differences of each pair over the folds; the smallest p by Bonferroni."""
     accuracy = right.mean(axis=2)
     k, r = accuracy.shape
     difference = np.array([accuracy[i] - accuracy[j] for i, j in combinations(range(k), 2)])
@@ -227,7 +228,7 @@ def nadeau_bengio(right: np.ndarray) -> float:
 
 
 def two_way_bootstrap(right: np.ndarray, repeats: int = 400) -> float:
-    """Folds and images drawn again (Owen 2007); z of each pair's difference, the smallest p by Bonferroni."""
+    """Resample folds and images (Owen 2007); z of the difference of each pair; the smallest p by Bonferroni."""
     k, r, n = right.shape
     rng = np.random.default_rng(0)
     images = rng.multinomial(n, np.full(n, 1 / n), repeats) / n

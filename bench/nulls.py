@@ -1,8 +1,8 @@
-"""What the tests of H2 to H4 and the intervals by subject do in simulated studies: python bench/nulls.py
+"""Tests of H2 to H4 and intervals by subject in simulated studies: python bench/nulls.py
 
-Decisions are drawn, not models: an image is hard or easy for all classifiers alike, and each has luck of its own. The
-verdicts are those that the report would print. Prints the tables of docs/STATISTICS.md; `python bench/nulls.py power`
-prints one of them. Power by image and coverage of differences cost seconds, the rest minutes.
+Decisions are drawn, not models: an image is hard or easy for all classifiers, with additional random variation of
+each. Verdicts follow the rules of the report. The output are the tables of docs/STATISTICS.md; `python bench/nulls.py
+power` prints one of them. Power by image and coverage of differences take seconds, the rest minutes.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def errors(studies: int) -> None:
 
 
 def share(params: Params, sizes: list[int], name: str, studies: int) -> float:
-    """Share of studies whose verdict on a hypothesis is the wrong one."""
+    """Return the share of studies whose verdict on a hypothesis is wrong."""
     rng, unit = np.random.default_rng(seed_for(params.seed, name, len(sizes), what="nulls")), units(sizes)
     key, wrong, draw = WRONG[name]
     split = params.split.model_copy(update={"unit": "subject" if max(sizes) > 1 else "image"})
@@ -94,21 +94,21 @@ def share(params: Params, sizes: list[int], name: str, studies: int) -> float:
 
 
 class Chosen(Study):
-    """A study whose best single model is its first one, whatever it is chosen on."""
+    """A study whose best single model is its first one, whatever data it is chosen on."""
 
     def best_single(self, reading: str = VALIDATION) -> Classifier:
         return self.classifiers[0]
 
 
 class OfClassifiers(Evidence):
-    """The tests that decide one hypothesis, without what decides nothing."""
+    """The tests that decide one hypothesis, without the others."""
 
     def __init__(self, made: Any, key: str) -> None:
         super().__init__(made)
         self.key = key
 
     def judged(self) -> list[Any]:
-        """The classifiers whose decisions are drawn: Intra-LR, then what it is compared with."""
+        """Return the classifiers whose decisions are drawn: Intra-LR, then those that it is compared with."""
         if self.key == "H4":
             return [self.study.with_scheme(one, scheme) for one in self._ensembles() for scheme in self.schemes]
         if self.key == "H2":
@@ -141,7 +141,7 @@ def units(sizes: list[int]) -> np.ndarray:
 
 
 def decisions(unit: np.ndarray, lead: np.ndarray, rng: np.random.Generator, shared: float = SHARED) -> np.ndarray:
-    """1 where a classifier is right; each is by so much more accurate than `ACCURACY`. Of shape (classifiers, n)."""
+    """Draw 1 where a classifier is right, of shape (classifiers, n); each exceeds `ACCURACY` by its gain."""
     people, n = int(unit.max()) + 1, len(unit)
     of_person = PERSON if people < n else 0.0
     trouble = np.sqrt(1 - of_person) * rng.normal(size=n) + np.sqrt(of_person) * rng.normal(size=people)[unit]
@@ -153,7 +153,7 @@ def decisions(unit: np.ndarray, lead: np.ndarray, rng: np.random.Generator, shar
 
 
 def weighted(unit: np.ndarray, rng: np.random.Generator, lead: float = 0.0) -> np.ndarray:
-    """Decisions of ensembles by schemes that hardly differ; the first scheme of the first ensemble may be better."""
+    """Draw decisions of ensembles by schemes that hardly differ; the first scheme of the first may be better."""
     right = np.empty((ENSEMBLES, SCHEMES, len(unit)), dtype=np.int64)
     for k in range(ENSEMBLES):
         right[k] = decisions(unit, np.array([lead if k == 0 else 0.0, 0.0, 0.0]), rng, shared=0.999)
@@ -178,8 +178,8 @@ WRONG: dict[str, tuple[str, str, Draw]] = {
 
 
 def power(studies: int) -> None:
-    """Print how often a test finds the difference that another study like it says it detects with 80% power."""
-    print("\nDifference in points said to be detected with 80% power / power\n")
+    """Print how often a test finds the difference that a similar study states to be detected with 80% power."""
+    print("\nDifference in points stated to be detected with 80% power / power\n")
     heading("", *TEST_SETS)
     for disputed in (0.05, 0.1):
         for level, key in ((LEVEL, "H2"), (ALPHA, "H3")):
@@ -195,8 +195,8 @@ def power(studies: int) -> None:
 
 
 def power_of_all_schemes(studies: int) -> None:
-    """As `power`, of the test of weighting schemes."""
-    print("\nH4: difference in points said to be detected with 80% power / power\n")
+    """Like `power`, for the test of weighting schemes."""
+    print("\nH4: difference in points stated to be detected with 80% power / power\n")
     heading("", *TEST_SETS)
     for disputed in (0.0, 0.01):
         cells = [power_of_schemes(units(size), disputed, studies) for size in TEST_SETS.values()]
@@ -219,7 +219,7 @@ def power_of_two(unit: np.ndarray, disputed: float, level: float, studies: int) 
 
 
 def of_images(images: int, disputed: float, level: float, model: Callable[[float, float], tuple[float, float]]) -> str:
-    """Sum over all numbers of disputed images that a study may see, and over all that another one may."""
+    """Sum over all numbers of disputed images that one study may see, and all that another one may see."""
     counts = np.arange(images + 1)
     seen = np.flatnonzero(binom.pmf(counts, images, disputed) > 1e-6)
     weight = binom.pmf(seen, images, disputed)
@@ -237,16 +237,16 @@ def of_images(images: int, disputed: float, level: float, model: Callable[[float
 
 
 def of_some(alike: float, difference: float) -> tuple[float, float]:
-    """Shares of images that only the first, and only the second decides rightly: with the disputes of equals.
+    """Return the shares of images on which only the first, and only the second is right, with the usual disputes.
 
-    More only where the difference is larger than that.
+    There are more disputes only if the difference is larger than these.
     """
     share = max(alike, difference)
     return (share + difference) / 2, (share - difference) / 2
 
 
 def of_shift(alike: float, difference: float) -> tuple[float, float]:
-    """As `of_some`, by the model of `decisions`."""
+    """Like `of_some`, by the model of `decisions`."""
     z = np.linspace(-8, 8, 4001)
     weight = norm.pdf(z) / norm.pdf(z).sum()
 
@@ -260,7 +260,7 @@ def of_shift(alike: float, difference: float) -> tuple[float, float]:
 
 @cache
 def shared_of(alike: float) -> float:
-    """The part of the variance that two equally accurate classifiers share if they dispute so many images."""
+    """Return the part of the variance that two equally accurate classifiers share, by their disputed images."""
 
     def missing(shared: float) -> float:
         cell = multivariate_normal([0, 0], [[1, shared], [shared, 1]]).cdf([norm.ppf(ACCURACY), norm.ppf(ACCURACY)])
@@ -271,7 +271,7 @@ def shared_of(alike: float) -> float:
 
 @cache
 def fewest_of_winner(images: int, level: float) -> np.ndarray:
-    """Of 0 to n disputed images, how many one classifier has to win so that mid-p is below the level."""
+    """Return, for 0 to n disputed images, how many one classifier must win for mid-p to be below the level."""
     fewest = [0]
     for n in range(1, images + 1):
         wins = fewest[-1]
@@ -284,7 +284,7 @@ def fewest_of_winner(images: int, level: float) -> np.ndarray:
 def better(
     unit: np.ndarray, disputed: float, difference: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Two classifiers, by subject, of which the first is right on so many more images, wherever they fall."""
+    """Draw two classifiers, by subject, of which the first is right on a given share more of the images, at random."""
     one, other = pair(unit, disputed, 0.0, rng)
     gained = rng.random(len(unit)) < difference
     return np.where(gained, 1, one), np.where(gained, 0, other)
@@ -293,7 +293,7 @@ def better(
 def pair(
     unit: np.ndarray, disputed: float, difference: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Two classifiers that dispute so many images, of some people more than of others, mostly to the first's favour."""
+    """Draw two classifiers with a share of disputed images that varies between people, mostly for the first."""
     people = int(unit.max()) + 1
     of_person = np.full(people, disputed) if people == len(unit) else beta(disputed, PERSON, people, rng)
     favour = min((1 + difference / disputed) / 2, 1.0)
@@ -321,7 +321,7 @@ def power_of_schemes(unit: np.ndarray, disputed: float, studies: int) -> str:
 
 
 def one_better(unit: np.ndarray, disputed: float, difference: float, rng: np.random.Generator) -> np.ndarray:
-    """As `background`, but the first scheme is right on so many more images in every ensemble."""
+    """Like `background`, but the first scheme is right on a given share more images in every ensemble."""
     right = background(unit, disputed, rng)
     gained = rng.random(len(unit)) < difference
     right[:, :, gained] = (np.arange(SCHEMES) == 0)[:, None]
@@ -329,7 +329,7 @@ def one_better(unit: np.ndarray, disputed: float, difference: float, rng: np.ran
 
 
 def background(unit: np.ndarray, disputed: float, rng: np.random.Generator) -> np.ndarray:
-    """Ensembles by schemes that dispute so many images, whichever the scheme."""
+    """Draw ensembles by schemes with a given share of disputed images, whichever scheme."""
     alike = (rng.random((ENSEMBLES, 1, len(unit))) < ACCURACY).repeat(SCHEMES, axis=1)
     different = (rng.random((ENSEMBLES, 1, len(unit))) < disputed) & (
         rng.integers(SCHEMES, size=(ENSEMBLES, 1, len(unit))) == np.arange(SCHEMES)[:, None]
@@ -338,7 +338,7 @@ def background(unit: np.ndarray, disputed: float, rng: np.random.Generator) -> n
 
 
 def summary(printed: list[float], found: list[list[bool]], studies: int) -> str:
-    """Median of what is printed, power, and its standard error, which is between the studies that print."""
+    """Return the median stated difference, the power, and its standard error between studies."""
     if len(printed) < studies // EACH / 2:
         return "none"
     error = np.mean(found, axis=1).std() / np.sqrt(len(found))
@@ -346,7 +346,7 @@ def summary(printed: list[float], found: list[list[bool]], studies: int) -> str:
 
 
 def coverages(studies: int) -> None:
-    """Print how often 95% intervals by subject hold the truth."""
+    """Print how often 95% intervals by subject contain the true value."""
     print("\nCoverage of 95% intervals by subject\n")
     heading("", *(f"{name}, worth {effective(np.array(size)):.1f}" for name, size in PEOPLE.items()))
     for disputed in (0.05, 0.1, 0.2):
@@ -371,7 +371,7 @@ def of_difference(size: np.ndarray, disputed: float, difference: float, studies:
 
 
 def measures(unit: np.ndarray, studies: int) -> dict[str, float]:
-    """Coverage of every measure of a classifier whose logit is a person's in part; every third person is healthy."""
+    """Simulate the coverage of every measure of a classifier whose logit partly depends on the person."""
     rng = np.random.default_rng(seed_for(7, int(unit.max()), what="measures"))
     label = (np.arange(int(unit.max()) + 1) % 3 > 0).astype(np.int64)[unit]
 

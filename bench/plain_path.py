@@ -1,7 +1,7 @@
-"""Compare the demo with itself where every model runs the frozen network anew: make plain
+"""Compare the demo with itself if every model runs the frozen network again: make plain
 
-`features.pooled` and `features.activations` are off in the second, so that nothing of the network is shared. Prints how
-far apart the two studies' probabilities and metrics are, and fails if it is more than rounding.
+`features.pooled` and `features.activations` are off in the second study, so that no output of the network is shared.
+Prints the largest differences of probabilities and metrics, and fails if they exceed rounding.
 """
 
 import os
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def compared(kind: str, one: Path, other: Path) -> float:
-    """The largest difference between the numbers of two studies in the files of a folder."""
+    """Return the largest difference between the numbers of two studies in the files of a folder."""
     names = sorted(path.relative_to(one) for path in (one / kind).rglob("*") if path.suffix in (".npz", ".json"))
     pairs = [pair for name in names for pair in zip(numbers(one / name), numbers(other / name), strict=True)]
     largest = float(np.max([np.abs(np.subtract(*pair)).max() for pair in pairs]))  # NaN, if one is
@@ -49,7 +49,7 @@ def compared(kind: str, one: Path, other: Path) -> float:
 
 
 def numbers(path: Path) -> Iterator[Any]:
-    """Those of a file, in its order."""
+    """Return the numbers of a file, in its order."""
     values = read_npz(path).values() if path.suffix == ".npz" else _leaves(read_json(path))
     for value in values:
         if np.issubdtype(np.asarray(value).dtype, np.number):

@@ -1,4 +1,4 @@
-"""The frozen network's features of images of any crop and size, on which tune.py and ablation.py train heads."""
+"""Features of the frozen network for images of any crop and size, on which tune.py and ablation.py train heads."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ Features = list[np.ndarray]
 
 
 def with_images(params: Params, crop: int, size: int) -> Params:
-    """The same parameters with other images, and the rates of the search."""
+    """Return the same parameters with other images, and the rates of the search."""
     images = params.images.model_copy(update={"crop": crop, "size": size})
     return params.model_copy(update={"images": images, "lr_grid": RATES})
 
@@ -32,7 +32,7 @@ def with_images(params: Params, crop: int, size: int) -> Params:
 def pooled(
     params: Params, paths: Paths, cells: pd.DataFrame, turns: Sequence[int] = (0,), weights: Path | None = None
 ) -> Features:
-    """The frozen network's features of images turned by each turn; its weights are the study's, or those of a file."""
+    """Compute the frozen network's features of images under each turn, with the study's weights or those of a file."""
     where = torch.device("cpu")
     network = backbone.load(params, weights or paths.backbone, where)
     frozen = Frozen(network, params.finetune.unfreeze_from, ("pooled",))
@@ -46,7 +46,7 @@ def pooled(
 
 
 def decoded(params: Params, paths: Paths, cells: pd.DataFrame) -> Iterator[np.ndarray]:
-    """Batches of images as they enter the network."""
+    """Yield batches of images as they enter the network."""
     files = [(paths.image(path), digest) for path, digest in zip(cells.path, cells.sha256, strict=True)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for begin in range(0, len(files), BATCH):

@@ -1,9 +1,9 @@
-"""The record on real cells: each configuration of bench/record.yaml a study of its own, side by side in docs/results/.
+"""The record on real cells: each configuration of bench/record.yaml is a study; docs/results/ compares them.
 
-    make record DATA=FOLDER|ZIP        # of C-NMC 2019, whole or a part
+    make record DATA=FOLDER|ZIP        # C-NMC 2019, complete or a part
 
-A study lies in build/record/NAME: a clone of this commit, in which `wen study` and `dvc repro` run. Whatever stops it,
-the same command goes on: DVC repeats no finished stage, and a model goes on from its last epoch.
+The folder of a study is build/record/NAME: a clone of this commit, in which `wen study` and `dvc repro` run. If it is
+stopped, the same command continues: DVC repeats no finished stage, and models resume from their last epoch.
 """
 
 import argparse
@@ -34,9 +34,9 @@ is, a folder or a zip, and name it: make record DATA=FOLDER|ZIP"""
 
 
 def main() -> None:
-    """Run what is not done, and write the page after each study."""
+    """Run what is not finished, and write the page after each study."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, help="a folder or zip of C-NMC 2019, whole or partial")
+    parser.add_argument("--data", type=Path, help="a folder or zip of C-NMC 2019, complete or a part")
     parser.add_argument("--configurations", type=Path, default=PROJECT / "bench/record.yaml")
     parser.add_argument("--studies", type=Path, default=PROJECT / "build/record", help="where the studies lie")
     parser.add_argument("--target", type=Path, default=PROJECT / "docs/results")
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def committed() -> str:
-    """The commit that is checked out; a `WenError` if what would run is not what it holds."""
+    """Return the current commit; raise `WenError` if the code to run differs from it."""
     changed = output(["git", "status", "--porcelain", "--", "src", "dvc.yaml", "profiles", "bench"], PROJECT)
     if changed:
         raise WenError(f"make record is of a commit, and these differ from it:\n{changed}commit them first")
@@ -75,21 +75,23 @@ def committed() -> str:
 
 
 def prepared(root: Path, commit: str, data: Path, values: Mapping[str, Any]) -> Path:
-    """The study of one configuration: as it is, if it has been begun; else a clone with the images and its params.yaml.
+    """Return the study of one configuration, or clone a new one with the images and its params.yaml.
 
     Raises
     ------
     WenError
-        If what has been begun is of another commit, other images or another configuration.
+        If the started study has another commit, other images or another configuration.
     """
     of = json.dumps({"images": str(data), "configuration": values}, sort_keys=True)
     if root.is_dir():
         start = output(["git", "rev-parse", "begun^"], root).strip()
         if start != commit:
-            raise WenError(f"{root}: begun at commit {start[:10]}, and this is {commit[:10]}; remove it to begin anew")
+            raise WenError(
+                f"{root}: started at commit {start[:10]}, but this is {commit[:10]}; remove it to start again"
+            )
         before = output(["git", "config", "--default", "{}", "--get", "record.of"], root)
         if before.strip() != of:
-            raise WenError(f"{root}: begun with {before.strip()}, and this is {of}; remove it to begin anew")
+            raise WenError(f"{root}: started with {before.strip()}, but this is {of}; remove it to start again")
         return root
     with atomic(root) as partial:
         # Maintenance after a commit would change files while they are flushed.
@@ -106,7 +108,7 @@ def prepared(root: Path, commit: str, data: Path, values: Mapping[str, Any]) -> 
 
 
 def set_values(path: Path, values: Mapping[str, Any]) -> None:
-    """Put values into a params.yaml; of a section, only the keys that are given, but all of those in `NAMED`."""
+    """Set values in a params.yaml; in a section, only the given keys, but all keys of the sections in `NAMED`."""
     yaml = YAML()
     params = yaml.load(path)
     for key, value in values.items():
@@ -119,7 +121,7 @@ def set_values(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def lacking(root: Path) -> str:
-    """Why the images at hand do not give this study; empty if they do."""
+    """Return why the available images do not suffice for this study; empty if they do."""
     params = load(root / "params.yaml")
     part, cells = params.split.test, readers.read(params.dataset, readers.place(params.dataset, Paths(root))).cells
     inside = sum(cell.source == part for cell in cells)
@@ -129,18 +131,18 @@ def lacking(root: Path) -> str:
 
 
 def run(command: list[str], folder: Path) -> None:
-    """Run a command of the code in a folder; what it says goes to the terminal."""
+    """Run a command of the code in a folder, with its output in the terminal."""
     if subprocess.run(command, cwd=folder, env=environment(folder), check=False).returncode:
-        raise WenError(f"{' '.join(command)}: failed in {folder}; once it is mended, the same make record goes on")
+        raise WenError(f"{' '.join(command)}: failed in {folder}; when this is corrected, the same command continues")
 
 
 def output(command: list[str], folder: Path) -> str:
-    """What a command says."""
+    """Return the output of a command."""
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The study's own code comes first on the path, whatever is installed."""
+    """Return an environment in which the study's code comes first on the path, whatever is installed."""
     return os.environ | {"PYTHONPATH": str(folder.resolve() / "src")}
 
 

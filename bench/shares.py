@@ -1,4 +1,4 @@
-"""How often the interval of a share holds the truth on a test set of few, unequal subjects: ``python bench/shares.py``.
+"""How often the interval of a share contains the true value for few, unequal subjects: ``python bench/shares.py``.
 
 Prints the table of docs/STATISTICS.md.
 """

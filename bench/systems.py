@@ -1,20 +1,20 @@
-"""Run published systems: all eight on a tiny made-up study by DVC, or those with weights on real images.
+"""Run published systems: all eight on a tiny synthetic study by DVC, or those with weights on real images.
 
     python bench/systems.py --dvc
     python bench/systems.py --study FOLDER --weights FOLDER [--unit image] [--unit subject] [--seeds 3]
         [--test-fraction 0.2] [--systems NAME ...] [--keep FOLDER]
 
-With --dvc all eight run at each depth they have, by `dvc repro`, on random weights that are saved to files: it prints
-which stages ran the first time, the second time, and after one parameter of one system changed; no figure of theirs.
+With --dvc, `dvc repro` runs all eight at each depth that they support, on random weights that are saved to files. It
+prints which stages ran the first time, the second time, and after one parameter of one system changed, but no results.
 
-With --study the images of a finished study are read, resized from the central 300 px to 160 px, and split anew for each
-unit and seed. Each network runs over them once; what it gives, and every system that has ended, stay in --keep, from
-where a second run goes on. It prints for each variant accuracy, kappa and AUC of the out-of-fold predictions of the
-development images, and of the average of the fold models on the test images, the mean over seeds; by how much what a
-paper proposes (of several, the most accurate on validation data) is more accurate than each control, out of fold, with
-its 95% interval over people; what share of images it calls ALL, and how accurate it would be out of fold at a threshold
-by which it calls as many ALL as are ("accuracy if fair"); and the CPU time of each network and each system beside what
-`wen plan` says.
+With --study, the images of a finished study are read, the central 300 px are resized to 160 px, and the images are
+split again for each unit and seed. Each network runs over them once; its outputs and every finished system stay in
+--keep, from which a second run continues. For each variant it prints accuracy, kappa and AUC of the out-of-fold
+predictions of the development images, and of the average of the fold models on the test images, as means over seeds;
+the difference in out-of-fold accuracy between the paper's proposal (of several, the most accurate on validation data)
+and each control, with its 95% interval over people; the share of images predicted as ALL, and the out-of-fold accuracy
+at a threshold that predicts as many images as ALL as there are ("accuracy if fair"); and the CPU time of each network
+and each system, with the estimate of `wen plan`.
 """
 
 import argparse
@@ -91,19 +91,19 @@ def main() -> None:
     parser.add_argument("--unit", action="append", choices=["image", "subject"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--test-fraction", type=float, default=0.2)
-    parser.add_argument("--systems", nargs="*", help="these alone")
-    parser.add_argument("--keep", type=Path, help="where features and ended systems stay; else nothing does")
+    parser.add_argument("--systems", nargs="*", help="only these")
+    parser.add_argument("--keep", type=Path, help="folder for features and finished systems (default: nothing is kept)")
     options = parser.parse_args()
     if options.dvc:
         by_dvc()
     elif options.study and options.weights:
         on_real_images(options)
     else:
-        parser.error("say --dvc, or --study and --weights")
+        parser.error("give --dvc, or --study and --weights")
 
 
 def by_dvc() -> None:
-    """Two repros of each depth, and one after a parameter of one system changed."""
+    """Run two repros of each depth, and one after a parameter of one system changed."""
     table = Table(
         "depth", "systems that ran", "stages, first time", "second time", "after batch_size or trees changed", "s"
     )
@@ -137,7 +137,7 @@ def random_weights(name: str, folder: Path) -> str:
 
 
 def on_real_images(options: argparse.Namespace) -> None:
-    """The table of the variants that have weights."""
+    """Print the table of the variants that have weights."""
     values = YAML(typ="safe").load(options.study / "params.yaml")
     with tempfile.TemporaryDirectory() as name:
         root = (options.keep or Path(name)).resolve()
@@ -156,7 +156,7 @@ def on_real_images(options: argparse.Namespace) -> None:
 
 
 def of(first: dict[str, Any], options: argparse.Namespace, unit: str, seed: int, systems: dict[str, Any]) -> Params:
-    """The study's parameters with another split, and the published systems."""
+    """Return the study's parameters with another split, and the published systems."""
     used = sorted({network for settings in systems.values() for network in settings["networks"]})
     weights = {name: str((options.weights / f"{name}.safetensors").resolve()) for name in OPTIONS}
     values = first | {
@@ -174,7 +174,7 @@ def of(first: dict[str, Any], options: argparse.Namespace, unit: str, seed: int,
 
 
 def networks(params: Params, paths: Paths, study: Path) -> dict[str, dict[str, float]]:
-    """Run every network over the images, but those that have; for each its CPU seconds and counted multiply-adds."""
+    """Run every network over the images, unless its outputs exist; return CPU seconds and counted multiply-adds."""
     (paths.root / "data").mkdir(parents=True, exist_ok=True)
     if not paths.features.exists():
         for file in (paths.index, paths.copies):
@@ -200,7 +200,7 @@ def networks(params: Params, paths: Paths, study: Path) -> dict[str, dict[str, f
 
 
 def on_one_split(params: Params, paths: Paths, shared: Paths, key: str) -> list[dict[str, Any]]:
-    """Run each system on one split, but those that have; a row for each variant."""
+    """Run each system on one split, unless it has finished; return a row for each variant."""
     for folder in (paths.root / "data/networks", paths.root / "models/networks", paths.root / "rows"):
         folder.mkdir(parents=True, exist_ok=True)
     links = [(paths.index, shared.index), (paths.copies, shared.copies), (paths.features, shared.features)]

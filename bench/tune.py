@@ -1,10 +1,10 @@
-"""Choose settings of a profile by validation alone, on frozen features: python bench/tune.py STUDY [--images N]
+"""Choose settings of a profile only by validation, on frozen features: python bench/tune.py STUDY [--images N]
 
-STUDY is a folder in which `wen study` and `dvc repro split backbone` have run. Only images that neither the study's
-split by subject nor its split by image tests on are looked at. Five folds keep people, and whoever shares a copy with
-them, together: three train heads, the fourth chooses each one's epoch, the fifth is what the table is of; and that for
-several draws of the folds, the same for every setting. The images'
-crop and size are chosen first, by AUC; then each other setting is tried by itself.
+STUDY is a folder in which `wen study` and `dvc repro split backbone` have run. Only images are used that are in no
+test set of the study's splits by subject and by image. Five folds keep people, and those who share a copy with them,
+together: three train heads, the fourth chooses the epoch of each, and the fifth is evaluated, for several draws of the
+folds, the same for every setting. Crop and size of the images are chosen first, by AUC; then each other setting is
+tried separately.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def searched(params: Params, paths: Paths, most: int | None) -> pd.DataFrame:
-    """The images that are searched on, with the ``component`` of each: none that either split of the study tests on."""
+    """Return the images of the search, with the ``component`` of each: those that no split of the study tests on."""
     index, copies = read_index(paths), read_copies(paths)
     seen = np.ones(len(index), bool)
     for unit in ("image", "subject"):
@@ -85,7 +85,7 @@ def searched(params: Params, paths: Paths, most: int | None) -> pd.DataFrame:
 
 
 def row(name: str, params: Params, cells: pd.DataFrame, features: Features) -> float:
-    """Print how heads do on folds that neither trained them nor chose their epochs, at the rate of the highest AUC.
+    """Print the results of heads on folds that did not train them or choose their epochs, at the rate of highest AUC.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def row(name: str, params: Params, cells: pd.DataFrame, features: Features) -> f
 
 
 def measured(label: np.ndarray, probability: np.ndarray) -> list[float]:
-    """AUC, accuracy and kappa."""
+    """Return AUC, accuracy and kappa."""
     called = (probability >= 0.5).astype(int)
     return [roc_auc_score(label, probability), accuracy_score(label, called), cohen_kappa_score(label, called)]
 

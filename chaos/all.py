@@ -1,8 +1,8 @@
 """Kill a tiny study, cut its power, and compare its outputs: make chaos [SEED=1]
 
-Runs `dvc repro` once without a break. Then, in clones and copies, stops `dvc repro`, `dvc push`, `dvc pull`,
-`dvc exp run` and `wen run` at random moments, lets each go on as docs/RELIABILITY.md says, and compares all outputs
-with the first study's, byte for byte. Prints a table and writes it into docs/RELIABILITY.md.
+Runs `dvc repro` once without interruption. Then, in clones and copies, stops `dvc repro`, `dvc push`, `dvc pull`, `dvc
+exp run` and `wen run` at random moments, continues each as docs/RELIABILITY.md states, and compares all outputs with
+those of the first study, byte for byte. Prints a table and writes it into docs/RELIABILITY.md.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def rows(trials: list[Trial]) -> list[str]:
-    """A row for each kind, and the sum."""
+    """Return a row for each kind, and the sum."""
     tried, lost = Counter(what for what, _ in trials), Counter(what for what, files in trials if files)
     kinds = [f"| {what} | {count} | {lost[what]} |" for what, count in sorted(tried.items())]
     return [*kinds, f"| all | {tried.total()} | {lost.total()} |"]

@@ -1,8 +1,8 @@
-"""Read files that were changed at random, as bad disks and bad people change them: make fuzz [MINUTES=10] [SEED=1]
+"""Read files that were changed at random, as bad disks and attackers change them: make fuzz [MINUTES=10] [SEED=1]
 
-Takes a valid file of each kind that the study reads, changes it in one to eight places and has it read. Right is a
-result or a `WenError`; anything else is lost, and printed with the smallest change that does it. Prints a table and
-writes it into docs/RELIABILITY.md.
+Takes a valid file of each kind that the study reads, changes it in one to eight places and reads it. A result or a
+`WenError` is right; anything else counts as lost, and is printed with the smallest change that causes it. Prints a
+table and writes it into docs/RELIABILITY.md.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def everything(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
-    """A valid file of each kind, and what reads it."""
+    """Return a valid file of each kind, and the function that reads it."""
     paths = Paths(root)
     source = layouts.tcia(root / "C-NMC")
     labels = source / layouts.LABELS
@@ -139,10 +139,10 @@ def list_cells(source: Path) -> None:
 
 
 def go_on(checkpoint: Checkpoint, saved: Progress) -> None:
-    """From what was saved or not at all: nothing else may pass for it."""
+    """Resume a training from the saved state, or start it again; nothing else may be accepted."""
     found = checkpoint.load()
     if found is None:
-        raise WenError("begins anew")
+        raise WenError("starts again")
     assert found.tensors["trained.weight"].equal(saved.tensors["trained.weight"])
     assert vars(found) | {"tensors": 0} == vars(saved) | {"tensors": 0}
 
@@ -153,7 +153,7 @@ def load_model(params: Params, path: Path) -> None:
 
 
 def fuzz(path: Path, read: Callable[[], object], seconds: float, number: int) -> tuple[int, int, int, int]:
-    """Change a file and have it read for some seconds: how often tried, read, refused, lost."""
+    """Change and read a file for some seconds; return how often it was tried, read, refused and lost."""
     valid, ends, count, lost = path.read_bytes(), time.monotonic() + seconds, Counter(), 0
 
     @settings(
@@ -183,7 +183,7 @@ def fuzz(path: Path, read: Callable[[], object], seconds: float, number: int) ->
 
 @st.composite
 def changed(draw: st.DrawFn, valid: bytes) -> bytes:
-    """Valid bytes with one to eight changes: bits, numbers and pieces of text; parts cut, doubled or moved."""
+    """Return valid bytes with one to eight changes: bits, numbers and text; parts removed, doubled or moved."""
     content = bytearray(valid)
     for _ in range(draw(st.integers(1, 8))):
         place = draw(st.integers(0, max(len(content) - 1, 0)))

@@ -1,4 +1,4 @@
-"""Kill `dvc repro` at random moments (SIGKILL), with all its children or, every other time, alone."""
+"""Kill `dvc repro` at random moments (SIGKILL), with all its children or, every second time, without them."""
 
 import random
 from pathlib import Path
@@ -7,18 +7,18 @@ from study import Study, Trial, clone, differences, reproduce
 
 
 def trials(study: Study, empty: Study, folder: Path, count: int, seconds: float, rng: random.Random) -> list[Trial]:
-    """Start clones of an empty study again and again until they end; they must end as the study that was left alone.
+    """Start clones of an empty study repeatedly until they end; they must end like the uninterrupted study.
 
     Parameters
     ----------
     study, empty : Study
-        One that is done, and one that has not begun.
+        A finished study, and one that has not started.
     folder : Path
-        Where clones go.
+        Folder for the clones.
     count : int
-        How often to kill.
+        Number of kills.
     seconds : float
-        What the study takes if left alone; a sixth of it is long enough for any one stage to end.
+        Duration of the uninterrupted study; a sixth of it is long enough for any one stage to end.
     rng : random.Random
     """
     done: list[Trial] = []

@@ -1,9 +1,9 @@
 """Change the code of the statistics in one place at a time and check that a test fails: make mutants [MINUTES=20]
 
-mutmut makes the changes (a sign, a comparison, a constant, an argument left out) and runs for each the fast tests that
-reach the function, quickest first. Which code and which tests, [tool.mutmut] in pyproject.toml says. A change that no
-test notices survives: this prints its file, line and text, then the counts of each file. What is found is kept in
-mutants/: the next call tries the survivors again, then goes on where this one stopped.
+mutmut makes the changes (a sign, a comparison, a constant, a missing argument) and runs for each the fast tests that
+reach the function, the fastest first. [tool.mutmut] in pyproject.toml lists code and tests. A change that no test
+detects survives: its file, line and text are printed, then the counts of each file. The state is kept in mutants/: the
+next call tries the survivors again, then continues where this one stopped.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[1]
 MUTMUT = [sys.executable, "-m", "mutmut"]
 KILLED = ("killed", "timeout", "segfault", "suspicious")
-ENOUGH = 20  # seconds in which mutmut ends what it has begun
+ENOUGH = 20  # seconds for mutmut to finish what it has started
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def run(names: list[str], ends: float) -> None:
-    """Run mutmut, one mutant at a time, until it is through or the time is."""
+    """Run mutmut, one mutant at a time, until it is finished or the time is up."""
     left = ends - time.monotonic()
     if left <= 0:
         return
@@ -50,7 +50,7 @@ def run(names: list[str], ends: float) -> None:
     )
     try:
         if process.wait(left) != 0:
-            sys.exit("mutants: mutmut failed; `python -m mutmut run` says why")
+            sys.exit("mutants: mutmut failed; `python -m mutmut run` shows why")
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
         try:
@@ -61,13 +61,13 @@ def run(names: list[str], ends: float) -> None:
 
 
 def results() -> dict[str, str]:
-    """What has become of each mutant."""
+    """Return the outcome of each mutant."""
     listed = _mutmut("results", "--all", "true") if (PROJECT / "mutants").is_dir() else ""
     return dict(line.strip().split(": ") for line in listed.splitlines() if ": " in line)
 
 
 def change(name: str) -> str:
-    """The file, the line and the text of a mutant, before and after."""
+    """Return the file, the line and the text of a mutant, before and after."""
     lines = _mutmut("show", name).splitlines()
     path = next(line.split()[1] for line in lines if line.startswith("--- "))
     first = next(k for k, line in enumerate(lines) if line.startswith("@@"))
@@ -77,14 +77,14 @@ def change(name: str) -> str:
 
 
 def _line(path: str, name: str) -> int:
-    """The line on which the function of a mutant begins."""
+    """Return the line on which the function of a mutant starts."""
     function = re.split("x_|ǁ", name.rpartition("__mutmut_")[0])[-1]
     lines = (PROJECT / path).read_text().splitlines()
     return next(k for k, line in enumerate(lines, start=1) if re.match(rf"\s*def {re.escape(function)}\(", line))
 
 
 def table(found: dict[str, str]) -> str:
-    """The counts of each module, in Markdown."""
+    """Return the counts of each module, in Markdown."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for name, status in found.items():
         fate = "killed" if status in KILLED else status

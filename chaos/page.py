@@ -6,7 +6,7 @@ PAGE = Path(__file__).parents[1] / "docs/RELIABILITY.md"
 
 
 def write(name: str, command: str, table: list[str]) -> None:
-    """Replace what is between ``<!-- name -->`` and ``<!-- end of name -->``."""
+    """Replace the text between ``<!-- name -->`` and ``<!-- end of name -->``."""
     text = PAGE.read_text(encoding="utf-8")
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     head, rest = text.split(begin)

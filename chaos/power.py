@@ -1,6 +1,7 @@
-"""Cut the power: kill all at once, then empty, cut or zero files that were written last, at random.
+"""Simulate a power cut: kill all processes, then empty, truncate or zero recently written files, at random.
 
-Harder than a real cut: outputs that had been flushed to the disk are hit as well, and so are DVC's own files.
+This is harder than a real power cut: outputs that had been flushed to the disk are hit as well, and so are DVC's own
+files.
 """
 
 import json
@@ -16,7 +17,7 @@ PLACES = (*OUTPUTS, ".checkpoints", ".dvc/cache", "dvc.lock")
 
 
 def trials(study: Study, empty: Study, folder: Path, count: int, seconds: float, rng: random.Random) -> list[Trial]:
-    """Cut the power of clones of an empty study until they end; they must end as the study that was left alone."""
+    """Cut the power of clones of an empty study until they end; they must end like the uninterrupted study."""
     done: list[Trial] = []
     while len(done) < count:
         one, before = clone(empty, folder / f"cut {len(done)} {rng.random()}"), len(done)
@@ -36,7 +37,7 @@ def trials(study: Study, empty: Study, folder: Path, count: int, seconds: float,
 
 
 def idle(study: Study, folder: Path, count: int, rng: random.Random) -> list[Trial]:
-    """Cut the power when a study is done and pushed: any of its files is hit, there, in the cache and in the remote."""
+    """Cut the power after a study is finished and pushed: files of the workspace, cache and remote are hit."""
     done: list[Trial] = []
     for number in range(count):
         place = folder / f"idle {number}"
@@ -61,7 +62,7 @@ def idle(study: Study, folder: Path, count: int, rng: random.Random) -> list[Tri
 
 
 def lose(places: list[Path], since: float, rng: random.Random) -> int:
-    """Damage up to 20 of the files that were written last, some with their times kept; how many."""
+    """Damage up to 20 of the recently written files, some with unchanged times; return how many."""
     files = {path.stat().st_ino: path for place in places if place.exists() for path in files_of(place)}
     recent = sorted(path for path in files.values() if path.stat().st_ctime >= since and path.stat().st_size)
     chosen = rng.sample(recent, min(len(recent), rng.randint(1, 20)))
@@ -77,7 +78,7 @@ def lose(places: list[Path], since: float, rng: random.Random) -> int:
 
 
 def after_restart(study: Study) -> None:
-    """Have the check see what it sees after a restart of the machine."""
+    """Make the check see what it would see after a restart of the machine."""
     table = study.root / ".dvc/cache/wen-verified.json"
     try:
         content = json.loads(table.read_bytes())

@@ -1,4 +1,4 @@
-"""What all chaos does to a study: start a command, kill it, let the study go on, compare its outputs."""
+"""Common operations of the tests: start a command, kill it, continue the study, compare its outputs."""
 
 import re
 import signal
@@ -41,7 +41,7 @@ Trial = tuple[str, list[str]]
 
 
 def clone(study: Study, root: Path) -> Study:
-    """The study as git has it."""
+    """Clone the study from git."""
     study.run("git", "clone", "--quiet", str(study.root), str(root))
     made = Study(root, Path(study.env["HOME"]))
     made.run("git", "config", "user.name", "tester")
@@ -50,14 +50,14 @@ def clone(study: Study, root: Path) -> Study:
 
 
 def copy(study: Study, root: Path) -> Study:
-    """The study with all its outputs and its cache."""
+    """Copy the study with all its outputs and its cache."""
     root.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["cp", "-a", study.root, root], check=True)
     return Study(root, Path(study.env["HOME"]))
 
 
 def killed(study: Study, *command: str, after: float | None = None, parent_only: bool = False) -> tuple[int, str]:
-    """Run a command, kill it after some seconds, alone or with all that it started; its exit code and output."""
+    """Run a command and kill it after some seconds, alone or with all its children; return exit code and output."""
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             command, cwd=study.root, env=study.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
@@ -78,7 +78,7 @@ def killed(study: Study, *command: str, after: float | None = None, parent_only:
 
 
 def reproduce(study: Study, after: float | None = None, parent_only: bool = False) -> str | None:
-    """Run `dvc repro`, or kill it after some seconds: then the stage that it was in."""
+    """Run `dvc repro`, or kill it after some seconds; return the stage that it was in."""
     while True:
         code, text = killed(study, "dvc", "repro", after=after, parent_only=parent_only)
         if code == 0:
@@ -90,7 +90,7 @@ def reproduce(study: Study, after: float | None = None, parent_only: bool = Fals
 
 
 def check(study: Study) -> list[str]:
-    """What the check that comes before `dvc repro` names as damaged."""
+    """Return the files that the check before `dvc repro` reports as damaged."""
     while True:
         code, text = killed(study, sys.executable, "-c", CHECK)
         if code == 0:
@@ -108,19 +108,19 @@ def _delete_refused(study: Study, text: str) -> None:
 
 
 def delete_git_locks(study: Study) -> None:
-    """Delete the lock files that DVC, killed in between, leaves in .git; docs/RELIABILITY.md says so, too."""
+    """Delete the lock files that a killed DVC leaves in .git, as docs/RELIABILITY.md tells users to do."""
     for lock in (study.root / ".git").rglob("*.lock"):
         lock.unlink()
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """Files of the outputs that are not the same bytes in both studies."""
+    """Return the output files that do not have the same bytes in both studies."""
     files = {path.relative_to(root) for root in (one, other) for name in OUTPUTS for path in files_of(root / name)}
     return [str(path) for path in sorted(files) if _content(one / path) != _content(other / path)]
 
 
 def files_of(path: Path) -> list[Path]:
-    """A file, or the files of a folder."""
+    """Return a file, or the files of a folder."""
     return [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
 
 

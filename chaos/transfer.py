@@ -10,7 +10,7 @@ from study import Study, Trial, clone, copy, delete_git_locks, differences, kill
 
 
 def pushes_and_pulls(study: Study, folder: Path, count: int, rng: random.Random) -> list[Trial]:
-    """Push to a new remote and pull into a clone, killing both; the clone must get what the study has."""
+    """Push to a new remote and pull into a clone, killing both; the clone must get the same outputs."""
     done: list[Trial] = []
     windows = {"push": 6.0, "pull": 6.0}
     while len(done) < count:
@@ -33,7 +33,7 @@ def pushes_and_pulls(study: Study, folder: Path, count: int, rng: random.Random)
 
 
 def experiments(study: Study, folder: Path, count: int, rng: random.Random) -> list[Trial]:
-    """Kill every other experiment in the workspace and in a temporary folder; the study must be as it was."""
+    """Kill every second experiment in the workspace and in a temporary folder; the study must be unchanged."""
     done: list[Trial] = []
     one = copy(study, folder / "experiments")
     windows = {"exp": 30.0}
@@ -58,7 +58,7 @@ def experiments(study: Study, folder: Path, count: int, rng: random.Random) -> l
 def side_by_side(
     study: Study, empty: Study, folder: Path, count: int, seconds: float, rng: random.Random
 ) -> list[Trial]:
-    """Kill `wen run`, and go on with it or with `dvc repro`."""
+    """Kill `wen run`, and continue with it or with `dvc repro`."""
     done: list[Trial] = []
     while len(done) < count:
         one, before = clone(empty, folder / f"side by side {len(done)} {rng.random()}"), len(done)
@@ -72,7 +72,7 @@ def side_by_side(
 
 
 def _stop(study: Study, windows: dict[str, float], *command: str, rng: random.Random) -> bool:
-    """Kill a command of DVC within the time that it took last; whether it was still running."""
+    """Kill a command of DVC within the time that it took last; return whether it was still running."""
     begin = time.monotonic()
     code, _ = killed(study, "dvc", *command, after=rng.uniform(0.3, windows[command[0]]))
     if code == 0:

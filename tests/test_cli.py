@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import PROJECT, study_values
-from tiny_study import own_mounts, set_params
+from tiny_study import private_mounts, set_params
 
 from wen import cli
 
@@ -89,7 +89,7 @@ def test_a_file_too_large_for_the_system_leaves_earlier_outputs_as_they_were(pre
 def mounted(how: str, root: Path) -> tuple[str, ...]:
     """The start of a command that sees the study's folder mounted that way, in a mount namespace."""
     return (
-        *own_mounts(),
+        *private_mounts(),
         f'set -e; {how}; cd "{root}"; "$0" "$@" || end=$?; (cd data && md5sum index.csv >&2); exit ${{end:-0}}',
     )
 

@@ -74,7 +74,7 @@ def test_a_folder_that_is_no_study_ends_with_1_and_names_what_to_do(tmp_path: Pa
     assert "\x1b" not in done.stdout
 
 
-def test_parameters_that_are_wrong_are_told_with_their_key(study: Path) -> None:
+def test_wrong_parameters_are_reported_with_their_key(study: Path) -> None:
     (study / "params.yaml").write_text("lr: many\n")
     assert states(study)["parameters"] == "FAIL"
     assert "lr: " in texts(study)["parameters"]

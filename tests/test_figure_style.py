@@ -36,7 +36,7 @@ def test_latin_greek_and_cyrillic_names_change_no_byte() -> None:
     assert drawn("blast") == before
 
 
-def test_characters_that_no_font_has_are_said_once_and_not_by_matplotlib(
+def test_characters_that_no_font_has_are_reported_once_and_not_by_matplotlib(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     boxes = SimpleNamespace(name="Last Resort", fname="boxes.ttf", style="normal", weight=400)

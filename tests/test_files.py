@@ -25,7 +25,7 @@ def test_an_output_that_fails_half_way_leaves_the_earlier_one(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+def test_a_folder_is_replaced_completely(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     for name in ("old", "new"):
         with atomic(folder) as partial:
@@ -195,23 +195,25 @@ def left_over(path: Path, owner: int, seconds_ago: float = 0) -> Path:
 def test_leftovers_of_a_killed_process_are_removed_before_the_next_write(tmp_path: Path) -> None:
     killed = subprocess.Popen([sys.executable, "-c", ""])
     partial = left_over(tmp_path / "out", killed.pid)
-    while psutil.Process(killed.pid).status() != psutil.STATUS_ZOMBIE:  # it has ended, and nobody has asked for it
+    while (
+        psutil.Process(killed.pid).status() != psutil.STATUS_ZOMBIE
+    ):  # it has ended, and its parent has not read its status
         time.sleep(0.01)
-    write_text(tmp_path / "out", "whole")
+    write_text(tmp_path / "out", "complete")
     assert not partial.exists()
     killed.wait()
     partial = left_over(tmp_path / "out", killed.pid)
-    write_text(tmp_path / "out", "whole")
+    write_text(tmp_path / "out", "complete")
     assert not partial.exists()
 
 
 def test_leftovers_are_removed_though_a_later_process_has_the_same_number(tmp_path: Path) -> None:
     partial = left_over(tmp_path / "out", os.getppid(), seconds_ago=1e9)
-    write_text(tmp_path / "out", "whole")
+    write_text(tmp_path / "out", "complete")
     assert not partial.exists()
 
 
 def test_files_that_a_running_process_is_writing_are_left_alone(tmp_path: Path) -> None:
     partial = left_over(tmp_path / "out", os.getppid())
-    write_text(tmp_path / "out", "whole")
+    write_text(tmp_path / "out", "complete")
     assert (partial / "half").exists()

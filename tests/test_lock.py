@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from wen.errors import WenError
 from wen.integrity import lock
 
-WHOLE = (PROJECT / "dvc.lock").read_text()
-LINES = WHOLE.splitlines(keepends=True)
+COMPLETE = (PROJECT / "dvc.lock").read_text()
+LINES = COMPLETE.splitlines(keepends=True)
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_a_whole_file_is_read_whatever_editor_saved_it(path: Path, end: str, encoding: str) -> None:
-    path.write_text(WHOLE, encoding=encoding, newline=end)
+def test_a_complete_file_is_read_whatever_editor_saved_it(path: Path, end: str, encoding: str) -> None:
+    path.write_text(COMPLETE, encoding=encoding, newline=end)
     before = path.read_bytes()
     found = lock.stages(path)
     lock.set_aside_if_torn(path)
@@ -37,12 +37,12 @@ def test_a_whole_file_is_read_whatever_editor_saved_it(path: Path, end: str, enc
 TORN = {
     "empty": "",
     "zeros": "\0" * 512,
-    "zeros at the end": WHOLE[:5000] + "\0" * 512,
-    "in the first line": WHOLE[:5],
+    "zeros at the end": COMPLETE[:5000] + "\0" * 512,
+    "in the first line": COMPLETE[:5],
     "in a key": "schema: '2.0'\nstages:\n  code:\n    cm",
     "after stages": "schema: '2.0'\nstages:\n",
     "after a stage's name": "".join(LINES[:3]),
-    "in a number": WHOLE[: WHOLE.index("size:") + len("size:")],
+    "in a number": COMPLETE[: COMPLETE.index("size:") + len("size:")],
 }
 
 
@@ -58,16 +58,16 @@ def test_a_torn_file_is_set_aside_and_nothing_of_it_is_lost(
         assert f"The old file is kept as {name}" in (capsys.readouterr().err)
 
 
-OURS, THEIRS = "<<<<<<< HEAD\n", "=======\n>>>>>>> other"
+HEAD_SIDE, OTHER_SIDE = "<<<<<<< HEAD\n", "=======\n>>>>>>> other"
 OTHER = {
-    "conflict": ("".join([*LINES[:9], OURS, *LINES[9:], THEIRS, "\n"]), ":10: merge-conflict"),
-    "conflict, no line end": ("".join([*LINES[:9], OURS, "    x: 1\n", THEIRS]), ":10: merge-conflict"),
-    "conflict, three sides": ("||||||| base\n" + WHOLE, ":1: merge-conflict"),
-    "another schema": (WHOLE.replace("'2.0'", "'3.0'", 1), "schema: Input should be '2.0'"),
-    "no schema": (WHOLE.split("\n", 1)[1], "schema: Field required"),
-    "a key misspelt": (WHOLE.replace("    cmd:", "    cdm:", 1), "cmd: Field required"),
+    "conflict": ("".join([*LINES[:9], HEAD_SIDE, *LINES[9:], OTHER_SIDE, "\n"]), ":10: merge-conflict"),
+    "conflict, no line end": ("".join([*LINES[:9], HEAD_SIDE, "    x: 1\n", OTHER_SIDE]), ":10: merge-conflict"),
+    "conflict, three sides": ("||||||| base\n" + COMPLETE, ":1: merge-conflict"),
+    "another schema": (COMPLETE.replace("'2.0'", "'3.0'", 1), "schema: Input should be '2.0'"),
+    "no schema": (COMPLETE.split("\n", 1)[1], "schema: Field required"),
+    "a key misspelt": (COMPLETE.replace("    cmd:", "    cdm:", 1), "cmd: Field required"),
     "a list": ("- a\n- b\n", "the file: "),
-    "no YAML": (WHOLE.replace("deps:", "deps: [", 1), "not valid YAML"),
+    "no YAML": (COMPLETE.replace("deps:", "deps: [", 1), "not valid YAML"),
     "a web page": ("<!DOCTYPE html>\n<html>\n</html>\n", "DVC did not write it"),
 }
 
@@ -85,7 +85,7 @@ def test_any_other_file_is_left_alone_and_named(path: Path, text: str, problem: 
 
 
 def test_utf_16_and_bytes_that_are_no_text_are_named(path: Path) -> None:
-    for content, problem in ((WHOLE.encode("utf-16"), "UTF-16"), (WHOLE.encode() + b"\xe9\n", "not UTF-8")):
+    for content, problem in ((COMPLETE.encode("utf-16"), "UTF-16"), (COMPLETE.encode() + b"\xe9\n", "not UTF-8")):
         path.write_bytes(content)
         with pytest.raises(WenError, match=problem):
             lock.set_aside_if_torn(path)
@@ -93,7 +93,7 @@ def test_utf_16_and_bytes_that_are_no_text_are_named(path: Path) -> None:
 
 
 def test_a_link_follows_and_one_to_nothing_is_named(path: Path) -> None:
-    (path.parent / "real").write_text(WHOLE)
+    (path.parent / "real").write_text(COMPLETE)
     path.symlink_to("real")
     lock.set_aside_if_torn(path)
     (path.parent / "real").unlink()
@@ -118,9 +118,9 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Repo:
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(0, len(WHOLE) - 1))
+@given(st.integers(0, len(COMPLETE) - 1))
 def test_a_file_cut_anywhere_is_either_read_by_dvc_or_set_aside(repo: Repo, length: int) -> None:
     path = Path(repo.root_dir) / "dvc.lock"
-    path.write_text(WHOLE[:length])
+    path.write_text(COMPLETE[:length])
     lock.set_aside_if_torn(path)
     Lockfile(repo, str(path)).load()

@@ -46,7 +46,7 @@ def test_every_raw_file_is_listed_but_the_readme_and_litter(tmp_path: Path, real
     ]
 
 
-def test_an_image_that_changed_in_place_with_its_old_time_is_listed_anew(tmp_path: Path, real: Params) -> None:
+def test_an_image_that_changed_in_place_with_its_old_time_is_listed_again(tmp_path: Path, real: Params) -> None:
     (tmp_path / ".dvc/tmp").mkdir(parents=True)
     path = put(tmp_path, "cnmc/fold_0/all/1.bmp", b"cell")
     outside.run(real, Paths(tmp_path))

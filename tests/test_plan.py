@@ -143,7 +143,7 @@ def of_a_lab(**split: object) -> Params:
     return Params.model_validate(values)
 
 
-def test_by_subject_the_plan_counts_what_whole_people_give_and_says_why(tmp_path: Path) -> None:
+def test_by_subject_the_plan_counts_images_of_complete_people_and_states_why(tmp_path: Path) -> None:
     paths, params = Paths(tmp_path), of_a_lab(test_fraction=0.2)
     lab([person for person in range(6) for _ in range(10)], paths.raw)  # three people of each class: a third can test
     images = count_images(params, paths)

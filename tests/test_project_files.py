@@ -105,16 +105,16 @@ def test_make_study_ignores_the_environment_variable_name(tmp_path: Path) -> Non
     assert given(tmp_path, "DATA=x", NAME="DESKTOP-1") == ["study", "x", "--profile", "thesis"]
 
 
-def test_make_makes_an_environment_of_another_folder_anew(tmp_path: Path) -> None:
+def test_make_creates_an_environment_of_another_folder_again(tmp_path: Path) -> None:
     """As after the project was moved or copied; its programs would not start, or be those of the other folder."""
     given(tmp_path / "one", "DATA=x")
     (tmp_path / "one/.venv/bin/installed").write_text(f"{tmp_path}/one\n")
     (tmp_path / "link").symlink_to("one")
     shutil.copytree(tmp_path / "one", tmp_path / "two")
-    for folder, anew in (("one", False), ("link", False), ("two", True)):
+    for folder, recreated in (("one", False), ("link", False), ("two", True)):
         command = ["make", "--dry-run", "-C", str(tmp_path / folder), "study", "DATA=x"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert ("-m venv --clear .venv" in done.stdout) is anew
+        assert ("-m venv --clear .venv" in done.stdout) is recreated
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,7 @@ def test_every_text_is_in_both_languages_and_has_the_same_names_in_braces() -> N
 
 
 @pytest.mark.parametrize("language", html.LANGUAGES)
-def test_every_warning_is_said_in_the_page_s_language(language: str) -> None:
+def test_every_warning_is_shown_in_the_page_s_language(language: str) -> None:
     import re
 
     usual = {name: [100.0, 200.0] for name in ("width", "height", "red", "green", "blue")} | {"area": [0.2, 0.3]}
@@ -238,7 +238,7 @@ def test_every_warning_is_said_in_the_page_s_language(language: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["CMYK", "I;16"])
-def test_what_an_image_must_be_converted_to_is_said_in_indonesian(form: str) -> None:
+def test_what_an_image_must_be_converted_to_is_shown_in_indonesian(form: str) -> None:
     import re
 
     content = BytesIO()

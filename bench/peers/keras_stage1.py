@@ -2,10 +2,10 @@
 
     python keras_stage1.py FOLDER
 
-FOLDER holds weights.npz (the base's tensors in order, in PyTorch's layout), head.npy, views.npy (epochs, images,
+FOLDER contains weights.npz (the base's tensors in order, in PyTorch's layout), head.npy, views.npy (epochs, images,
 height, width, 3; normalised, in the order of training), labels.npy (epochs, images), class_weights.npy,
-validation.npy, validation_labels.npy, and task.json (lr, batch_size, threads). The images come decoded and augmented,
-which this peer would have to do besides. Prints JSON: seconds and validation loss of each epoch.
+validation.npy, validation_labels.npy, and task.json (lr, batch_size, threads). The images are already decoded and
+augmented, which this peer would also have to do. Prints JSON: seconds and validation loss of each epoch.
 """
 
 import json
@@ -34,7 +34,7 @@ def main(folder: Path) -> None:
     base.trainable = False
     for layer in base.layers:
         if isinstance(layer, keras.layers.Dropout):
-            layer.rate = 0.0  # fit drops blocks of a frozen base too, whatever training= it was called with
+            layer.rate = 0.0  # fit also drops blocks of a frozen base, whatever training= is
     inputs = keras.Input((size, size, 3))
     head = keras.layers.Dense(1, activation="sigmoid")
     model = keras.Model(inputs, head(base(inputs, training=False)))

@@ -1,4 +1,4 @@
-"""Decode images, run OpenVINO on them, nothing else: python openvino_features.py MODEL.xml CROP SIZE THREADS PASSES
+"""Only decode images and run OpenVINO on them: python openvino_features.py MODEL.xml CROP SIZE THREADS PASSES
 
 Reads the images' paths from standard input. PASSES is the number of forward passes of one image, in batches of 32.
 Prints JSON: seconds, and the means of the last maps of the first images.

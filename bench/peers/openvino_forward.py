@@ -1,6 +1,6 @@
-"""OpenVINO alone on the frozen network: python openvino_forward.py MODEL.xml BATCH SIZE THREADS SECONDS
+"""Run only OpenVINO on the frozen network: python openvino_forward.py MODEL.xml BATCH SIZE THREADS SECONDS
 
-Prints JSON: seconds of each batch of images, and the means of the maps for a batch that starts at 0 and counts up.
+Prints JSON: seconds of each batch of images, and the means of the maps for a batch that counts up from 0.
 """
 
 import json

@@ -1,11 +1,11 @@
-"""One model of the study, written plainly with timm: every epoch reads every image and runs the whole network.
+"""One model of the study, written plainly with timm: every epoch reads every image and runs the complete network.
 
 Run in the folder of a study (params.yaml, data/index.csv, data/split.csv, models/backbone.safetensors):
 
     python plain.py --lr 0.001 --fold 0 --head-epochs 3 --finetune-epochs 3
 
-Only what is drawn at random is the study's own (views, orders, the head), so that the losses must be equal.
-Prints JSON: seconds and validation loss of each epoch by stage, and of predicting the test set.
+Only the random draws (views, orders, the head) come from the study, so that the losses must be equal. Prints JSON:
+seconds and validation loss of each epoch by stage, and seconds of predicting the test set.
 """
 
 import argparse
@@ -97,7 +97,7 @@ class Model:
         return {"seconds": seconds, "losses": losses}
 
     def _parts(self, name: str):
-        """The modules that stay as they are, and those that are trained."""
+        """Return the modules that stay frozen, and those that are trained."""
         network = self.network
         cut = len(network.blocks)
         if name == "finetune" and self.params.finetune.unfreeze_from != "conv_head":

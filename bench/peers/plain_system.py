@@ -1,4 +1,4 @@
-"""Ahmed et al. 2023 written plainly with timm and scikit-learn: a network's features once, then three pipelines a fold.
+"""Ahmed et al. 2023 written plainly with timm and scikit-learn: features once, then three pipelines per fold.
 
 Run in the folder of a study (params.yaml, data/index.csv, data/split.csv, models/networks/NAME/weights.safetensors):
 

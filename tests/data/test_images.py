@@ -109,7 +109,7 @@ def test_an_image_that_cannot_be_read_is_refused_in_one_sentence(name: str) -> N
     assert "\n" not in str(refused.value)
 
 
-def test_the_whole_of_an_image_is_made_square_with_black_and_resized(tmp_path: Path) -> None:
+def test_a_full_image_is_padded_with_black_to_a_square_and_resized(tmp_path: Path) -> None:
     image = Image.new("RGB", (60, 30), "white")
     found = central_square(image, None, 60)
     assert found.shape == (60, 60, 3)

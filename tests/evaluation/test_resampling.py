@@ -30,7 +30,7 @@ def test_a_resampled_test_set_is_measured_as_if_its_images_were_repeated(rows: l
         np.testing.assert_allclose(measured[name], [expected[name]], atol=1e-12)
 
 
-def test_units_are_drawn_whole_and_as_many_as_there_are() -> None:
+def test_units_are_not_divided_and_as_many_are_drawn_as_there_are() -> None:
     unit = np.array([0, 0, 1, 2, 2, 2])
     counts = resample(unit, 50, seed=1)
     assert counts.shape == (50, 6)

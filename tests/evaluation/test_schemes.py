@@ -343,7 +343,7 @@ def test_the_smallest_difference_is_where_the_power_of_its_kind_of_units_is_80_p
     assert (alpha, seed) == (0.02, 3)
 
 
-def test_a_power_of_80_percent_that_only_the_whole_test_set_gives_is_enough_and_less_is_not(
+def test_80_percent_power_that_only_the_complete_test_set_gives_is_enough_and_less_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for most, expected in ((0.8, 1.0), (0.7999, None)):

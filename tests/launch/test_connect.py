@@ -17,7 +17,7 @@ from wen.errors import WenError
 from wen.launch import connect
 
 
-@pytest.mark.parametrize(("message", "tries"), [("Starting Ray client server failed", 4), ("nobody there", 1)])
+@pytest.mark.parametrize(("message", "tries"), [("Starting Ray client server failed", 4), ("no answer", 1)])
 def test_a_head_that_fails_to_start_its_server_is_asked_again(
     monkeypatch: pytest.MonkeyPatch, message: str, tries: int
 ) -> None:
@@ -48,7 +48,7 @@ with connected(None, 1, 100 * 2**20) as ray:
         "answer": answer,
         "mode": os.environ["RAY_AUTH_MODE"],
         "token": token,
-        "listens": [own.laddr.ip for process in processes for own in process.net_connections("inet")
+        "listens": [connection.laddr.ip for process in processes for connection in process.net_connections("inet")
                     if own.status == psutil.CONN_LISTEN],
         "commands": [process.cmdline() for process in processes],
         "folder": str(folder),

@@ -1,4 +1,4 @@
-"""What a node is told of the device, and what it gets of the study."""
+"""The device that a node gets, and the files of the study that are sent to it."""
 
 import io
 import json

@@ -27,7 +27,7 @@ def test_validation_chooses_the_configuration_and_not_the_test_set(
 
 
 def test_heads_learn_from_images_as_they_are_and_predict_from_each_turn(tiny: Params) -> None:
-    """One feature tells everybody's class, the other nobody's; heads learn from the first and predict from both."""
+    """One feature shows every class, the other none; heads learn from the first and predict from both."""
     rng = np.random.default_rng(1)
     label = np.arange(200) % 2
     informative = np.column_stack([label - 0.5, np.ones(200)]).astype(np.float32)

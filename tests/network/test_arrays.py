@@ -10,7 +10,7 @@ from wen.network.inputs import batches
 
 def test_what_is_written_in_batches_is_one_array_that_numpy_reads(tmp_path: Path) -> None:
     values = np.arange(7 * 2 * 3, dtype=np.float32).reshape(7, 2, 3)
-    half, path = tmp_path / "half.npy", tmp_path / "whole.npy"
+    half, path = tmp_path / "half.npy", tmp_path / "complete.npy"
     with writers([path, half], rows=7) as files:
         for batch in (values[:3], values[3:6], values[6:]):
             files[0].append(batch)

@@ -273,7 +273,7 @@ def interruptible(
 def test_an_interrupted_training_ends_like_an_uninterrupted_one(
     tmp_path: Path, values: dict[str, Any], stages: list[str], dtype: torch.dtype
 ) -> None:
-    rows, best = interruptible(tmp_path / "whole", values, stages, dtype=dtype)
+    rows, best = interruptible(tmp_path / "uninterrupted", values, stages, dtype=dtype)
     assert [row["stage"] for row in rows] == [1] * 3 + [2] * (len(rows) - 3)
     assert best.epoch < 3  # which is known to a later run from the checkpoint alone
     for at in (len(rows) - 1, len(rows)):

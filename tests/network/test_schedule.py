@@ -110,7 +110,7 @@ def test_a_moving_average_is_evaluated_and_training_continues_without_it() -> No
     assert torch.equal(module[0].weight, live)
 
 
-def test_the_rate_falls_from_the_whole_to_nothing_over_a_stage() -> None:
+def test_the_rate_falls_to_0_over_a_stage() -> None:
     cosine, constant = Train(batch_size=2, schedule="cosine"), Train(batch_size=2)
     assert [constant.rate_in(epoch, 5) for epoch in range(5)] == [1.0] * 5
     rates = [cosine.rate_in(epoch, 10) for epoch in range(11)]

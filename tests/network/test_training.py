@@ -74,7 +74,7 @@ def test_predictions_are_of_the_member_s_validation_fold_and_of_the_test_set(
         assert ((predictions[f"{name}_probability"] > 0) & (predictions[f"{name}_probability"] < 1)).all()
 
 
-def test_the_saved_model_is_a_whole_timm_network(study: Path, predictions: dict[str, np.ndarray]) -> None:
+def test_the_saved_model_is_a_complete_timm_network(study: Path, predictions: dict[str, np.ndarray]) -> None:
     """Loaded without the project and fed with plain images, it predicts what predict-fold wrote."""
     import timm
     from PIL import Image
@@ -98,7 +98,7 @@ def test_a_prediction_over_flips_is_the_mean_of_the_saved_model_s_outputs(
     tmp_path: Path, study: Path, featured: Path, values: dict[str, Any], predictions: dict[str, np.ndarray],
     activations: bool,
 ) -> None:  # fmt: skip
-    """Kept in data/turned or computed anew; and so `wen classify` predicts. Training sees none of it."""
+    """Stored in data/turned or computed again; `wen classify` predicts in the same way. Training uses none of it."""
     values["predict"] = {"tta": "flips"}
     found = run_study(values, featured, tmp_path, activations=activations)
     params, paths = Params.model_validate(values), Paths(tmp_path)
@@ -377,7 +377,7 @@ def test_a_gpu_that_does_not_work_is_refused_in_one_line(
     assert "\n" not in str(raised.value)
 
 
-def test_a_gpu_computes_in_half_precision_unless_told_otherwise() -> None:
+def test_a_gpu_computes_in_half_precision_unless_set_otherwise() -> None:
     cpu = torch.device("cpu")
     auto = Compute(threads=1, cpu_engine="torch", precision="auto")
     assert device.precision(cpu, auto) == torch.float32

@@ -216,7 +216,7 @@ def test_the_map_of_an_untraced_network_shows_where_the_logit_comes_from(trained
     torch.testing.assert_close(found[:, 1:].mean(1), found[:, 0], rtol=1e-4, atol=1e-5)
 
 
-def test_the_plan_counts_the_whole_network_and_no_activations(trained: Trained) -> None:
+def test_the_plan_counts_the_complete_network_and_no_activations(trained: Trained) -> None:
     params, *_ = trained
     network: Any = timm.create_model("looped_resnet", num_classes=1)
     trained_ones = [*network.layer4.parameters(), *network.fc.parameters()]

@@ -134,9 +134,9 @@ def test_onnx_runtime_gives_the_product_s_probabilities_of_extreme_logits_and_ke
     probability, members = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(
         None, {"images": images}
     )
-    own = scipy.special.expit(Logits()(torch.from_numpy(images)).numpy().astype(np.float64))
-    np.testing.assert_allclose(members, own, atol=1e-6)
-    np.testing.assert_allclose(probability, wen.combine(weight, temperature.scale(own, divisor).T), atol=1e-6)
+    expected = scipy.special.expit(Logits()(torch.from_numpy(images)).numpy().astype(np.float64))
+    np.testing.assert_allclose(members, expected, atol=1e-6)
+    np.testing.assert_allclose(probability, wen.combine(weight, temperature.scale(expected, divisor).T), atol=1e-6)
     assert np.isnan(probability).tolist() == [False] * 5 + [True]
 
 

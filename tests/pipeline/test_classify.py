@@ -225,7 +225,7 @@ def overwritten(path: str, by: str) -> Callable[[Study], None]:
     return write
 
 
-def trained_anew(study: Study) -> None:
+def trained_again(study: Study) -> None:
     """What leaves dvc.lock as it is after a `dvc repro` that was stopped behind a training."""
     lock = YAML().load(study.root / "dvc.lock")
     lock["stages"]["train-fold@0.001-0"]["outs"][0]["md5"] = "a" * 32
@@ -248,7 +248,7 @@ EDITS = {
     "batch": (edited(train={"batch_size": 8}), "train.batch_size is 8, but train-fold@0.001-0 ran with 16"),
     "metrics": (overwritten("metrics/headline.json", "metrics/split.json"), "headline.json: changed since"),
     "weights": (overwritten("data/predictions/inter/0.001.npz", "data/predictions/intra.npz"), "npz: changed since"),
-    "a model alone": (trained_anew, "train-fold@0.001-0 rewrote it after predict-fold@0.001-0 had read it"),
+    "a model alone": (trained_again, "train-fold@0.001-0 rewrote it after predict-fold@0.001-0 had read it"),
     "no lock": (lambda study: (study.root / "dvc.lock").unlink(), "dvc.lock: not found"),
     "conflict": (
         lambda study: (study.root / "dvc.lock").write_text("<<<<<<< HEAD\nschema: '2.0'\n"),

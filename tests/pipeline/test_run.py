@@ -96,7 +96,7 @@ class TestHere:
         assert "Traceback" not in output
 
     def test_one_failed_model_does_not_stop_the_others(self, study: Study) -> None:
-        (study.root / ".checkpoints/0.001/0.safetensors").mkdir(parents=True)  # where a file has to be
+        (study.root / ".checkpoints/0.001/0.safetensors").mkdir(parents=True)  # where a file must be
         output = study.run("wen", "run", "--jobs", "2", fails=True)
         assert "1 of 4 models failed; the others are finished" in output
         assert "0.001-0 on " in output

@@ -51,7 +51,7 @@ def damage(folder: Path, study: Study) -> None:
     path = folder / "files/md5" / md5[:2] / md5[2:]
     mode, content = path.stat().st_mode, bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    path.unlink()  # what is linked to it stays whole
+    path.unlink()  # files linked to it stay intact
     path.write_bytes(content)
     path.chmod(mode)
 
@@ -96,7 +96,7 @@ def test_a_damaged_file_of_the_cache_is_found_and_made_again(trained: Study, tmp
     damage(trained.root / ".dvc/cache", trained)
     (trained.root / MODEL).unlink()
     trained.run("dvc", "checkout", MODEL)
-    assert (trained.root / MODEL).read_bytes() != good  # DVC took it for whole
+    assert (trained.root / MODEL).read_bytes() != good  # DVC took it for intact
     assert "1 of" in (output := trained.run("wen", "verify", fails=True))
     assert MODEL in output
     assert "Traceback" not in output

@@ -16,7 +16,7 @@ from conftest import PROJECT
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from sklearn import metrics as sk
-from tiny_study import Study, finished_study, own_mounts, set_params, tiny_values
+from tiny_study import Study, finished_study, private_mounts, set_params, tiny_values
 
 from wen.cli import app
 
@@ -375,7 +375,7 @@ def test_images_of_another_size_are_computed_and_not_those_of_the_last_size_take
 
 
 @pytest.mark.parametrize("profile", ["thesis", "honest"])
-def test_the_real_profiles_list_the_whole_study(study: Study, profile: str) -> None:
+def test_the_real_profiles_list_the_complete_study(study: Study, profile: str) -> None:
     shutil.copy(PROJECT / f"profiles/{profile}.yaml", study.root / "params.yaml")
     stages = study.stages_run(study.run("dvc", "repro", "--dry", "--force"))
     study.run("git", "checkout", "--quiet", "--", "params.yaml")
@@ -445,7 +445,7 @@ def test_on_a_full_disk_every_stage_ends_with_a_sentence_and_leaves_all_as_it_wa
         python -P -c "$@" > /dev/null
         test "$(files)" = "$before"
     """
-    output = study.run(*own_mounts(), script, "sh", ONE_BY_ONE, *STAGES)
+    output = study.run(*private_mounts(), script, "sh", ONE_BY_ONE, *STAGES)
     ends = [line for line in output.splitlines() if not line.startswith("on cpu: ")]
     assert ends == ["error: a file: No space left on device; no partial output was written", "ended with 1"] * len(
         STAGES

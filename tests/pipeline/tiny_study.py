@@ -184,8 +184,8 @@ def set_params(root: Path, values: dict[str, Any]) -> None:
         (root / "params.yaml").write_text(text.getvalue())
 
 
-def own_mounts() -> tuple[str, ...]:
-    """How a command begins that runs a shell's script where what it mounts is seen by nobody else."""
+def private_mounts() -> tuple[str, ...]:
+    """The beginning of a command that runs a shell script whose mounts no other process sees."""
     around = ("unshare", "--map-root-user", "--mount", "sh", "-c")
     if subprocess.run([*around, "mount -t tmpfs none /mnt"], capture_output=True, check=False).returncode:
         pytest.skip("this system does not let a test mount a folder of its own")

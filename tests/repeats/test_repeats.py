@@ -175,7 +175,7 @@ def test_a_test_set_of_copies_alone_has_no_row_without_copies(study: tuple[Param
     assert len(read_copies(paths)) > 0
 
 
-def test_where_the_people_are_unknown_nothing_is_said_of_them(study: tuple[Params, Paths]) -> None:
+def test_if_the_people_are_unknown_the_table_has_no_people(study: tuple[Params, Paths]) -> None:
     params, paths = study
     read_index(paths).assign(subject="").to_csv(paths.index, index=False)
     stage.run(params.model_copy(update={"repeats": Repeats(image=1, subject=0)}), paths, "cpu")

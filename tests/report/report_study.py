@@ -39,7 +39,7 @@ def write_study(
 ) -> tuple[Params, Paths]:
     """Write what a study has before its ensembles; a model's logit is right by ``skill`` deviations.
 
-    With no ``subjects``, nobody knows whose cells they are.
+    Without ``subjects``, it is unknown whose cells they are.
     """
     values["systems"] = changes.pop("systems", {})
     for key, value in changes.items():

@@ -73,7 +73,7 @@ def test_every_number_is_that_of_the_evidence(
 
 
 def sentences(evidence: dict[str, Any], study: Study, t: Text) -> list[str]:
-    """What the two sections say in words, written anew from the evidence."""
+    """The sentences of the two sections, written from the evidence."""
     found, use = evidence["calibration"], evidence["decisions"]
     focus, model, scaled = study.focus, found["models"][0], found["temperature"]
     half, fixed, cheapest = (use["thresholds"][rule] for rule in ("half", "specificity", "cost"))

@@ -1,8 +1,8 @@
-"""Every number of the page, computed anew from the files of predictions by scikit-learn, scipy, statsmodels or by hand.
+"""Every number of the page, recomputed from the prediction files by scikit-learn, scipy, statsmodels or by hand.
 
-`recomputed` uses nothing of `wen.evaluation`, `wen.ensemble` or `wen.report`. What it finds has to be what
+`recomputed` uses nothing of `wen.evaluation`, `wen.ensemble` or `wen.report`. What it finds must be what
 metrics/evidence.json holds, key by key; then the page is written once more, from these numbers, each of them marked: it
-has to be the same page, and no number on it may be without a mark, but for those that texts and params.yaml hold.
+must be the same page, and no number on it may be without a mark, but for those that texts and params.yaml hold.
 """
 
 import html
@@ -32,7 +32,7 @@ from wen.results import curves, gather
 NOT_RECOMPUTED: dict[str, str] = {
     "study": "the name of the study, a hash of its parameters and predictions; tests/report/test_identity.py",
 }
-"""Keys of evidence.json that are not computed anew, and why. It may only shrink."""
+"""Keys of evidence.json that are not recomputed, and why. It may only shrink."""
 SOURCES = ("checklist", "errata", "references", "provenance", "published")
 """Sections that quote: guidelines, the thesis, papers, hashes and versions; tested by tests of their own."""
 
@@ -74,7 +74,7 @@ def differences(held: Any, computed: Any, path: str = "") -> list[str]:
             for k, pair in enumerate(zip(held, computed, strict=True))
             for line in differences(*pair, f"{path}.{k}")
         ]
-    return [] if _equal(held, computed) else [f"{path}: {held}, computed anew {computed}"]
+    return [] if _equal(held, computed) else [f"{path}: {held}, recomputed {computed}"]
 
 
 def _equal(held: Any, computed: Any) -> bool:
@@ -105,7 +105,7 @@ def agreed(held: Any, computed: Any) -> Any:
     return marked(settled(held, computed))
 
 
-def test_every_number_of_evidence_json_is_what_is_computed_anew(made: Made, found: dict[str, Any]) -> None:
+def test_every_number_of_evidence_json_is_what_is_recomputed(made: Made, found: dict[str, Any]) -> None:
     assert differences(read_json(made[1].evidence), found) == []
 
 
@@ -123,7 +123,7 @@ def _only(held: Any, computed: Any) -> Any:
     return {key: _only(held[key], value) for key, value in computed.items()} if isinstance(computed, dict) else held
 
 
-def test_the_page_written_from_what_is_computed_anew_is_the_same_and_has_no_other_number(
+def test_the_page_written_from_recomputed_values_is_the_same_and_has_no_other_number(
     made: Made, found: dict[str, Any]
 ) -> None:
     params, paths, source = made
@@ -218,7 +218,7 @@ def _numbers(value: Any) -> list[float]:
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
 
 
-def test_every_value_that_a_figure_draws_is_one_that_is_computed_anew(made: Made, found: dict[str, Any]) -> None:
+def test_every_value_that_a_figure_draws_is_a_recomputed_one(made: Made, found: dict[str, Any]) -> None:
     """As its CSV has it, to nine digits; only the places of rows and of dots beside each other are no values."""
     _, paths, source = made
     values = shown(source, settled(read_json(paths.evidence), found))

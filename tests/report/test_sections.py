@@ -457,7 +457,7 @@ def _expected_of_baselines(
 def _sentences(
     evidence: dict[str, Any], params: Params, paths: Paths, names: dict[str, str], t: Text
 ) -> Iterator[tuple[str, str]]:
-    """Each sentence with numbers and the section where it has to be, made of the evidence."""
+    """Each sentence with numbers and the section where it must be, made from the evidence."""
     found, accuracy, row = evidence["people"], evidence["people"]["accuracy"], read_json(paths.headline)
     low, high = evidence["intervals"][found["id"]]["accuracy"]
     value = t.number(accuracy["value"])

@@ -1,4 +1,4 @@
-"""docs/TUTORIAL.md: each program computes anew what the study reports. docs/API.md: its program reads the study."""
+"""docs/TUTORIAL.md: each program recomputes what the study reports. docs/API.md: its program reads the study."""
 
 import re
 from typing import Any

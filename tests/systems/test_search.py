@@ -150,7 +150,7 @@ def test_a_system_that_is_killed_in_its_search_ends_with_the_same_bytes(tmp_path
     assert not paths.searches("wibowo2024").exists()
 
 
-def test_a_search_with_other_settings_starts_anew(tmp_path: Path) -> None:
+def test_a_search_with_other_settings_starts_again(tmp_path: Path) -> None:
     params, paths = made_up(tmp_path, wibowo2024={"trials": 2})
     source = Source(params, paths, fingerprint="one")
     rows = np.arange(8)

@@ -1,4 +1,4 @@
-"""The values that each figure draws, computed anew: which columns of its CSV hold them, and what they may be."""
+"""The values that each figure draws, recomputed: which columns of its CSV contain them, and which values are valid."""
 
 import csv
 from importlib.resources import files

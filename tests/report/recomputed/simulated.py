@@ -1,4 +1,4 @@
-"""What the study simulates, simulated anew with other draws: equal within the error of both simulations."""
+"""The simulations of the study, repeated with other draws: equal within the error of both simulations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ class Classifier:
 
 
 class Source:
-    """The study as it lies in its files; ensembles are formed anew by (2.20) and (2.21)."""
+    """The study as read from its files; ensembles are formed again by (2.20) and (2.21)."""
 
     def __init__(self, params: Params, root: Path) -> None:
         self.params, self.root = params, root
