@@ -96,7 +96,7 @@ def test_a_record_begun_at_another_commit_is_refused(project: Study, data: tuple
     assert "make record is of a commit, and these differ from it" in record(project, *data, fails=True)
     project.run("git", "add", "src")
     project.run("git", "commit", "--quiet", "--message", "Another commit")
-    assert "begun at commit" in record(project, *data, fails=True)
+    assert "started at commit" in record(project, *data, fails=True)
     project.run("git", "reset", "--quiet", "--hard", "HEAD~")
 
 
@@ -107,10 +107,10 @@ def test_a_record_begun_with_other_images_or_another_configuration_is_refused(
     where = project.root.parent
     (where / "others").mkdir()
     output = record(project, "--data", str(where / "others"), "--only", "by-image", fails=True)
-    assert "by-image: begun with" in output
+    assert "by-image: started with" in output
     (where / "record.yaml").write_text("by-image: {seed: 7}\n")
     output = record(project, *data, "--configurations", str(where / "record.yaml"), fails=True)
-    assert "by-image: begun with" in output
+    assert "by-image: started with" in output
 
 
 def test_a_page_of_studies_that_were_run_in_another_way_says_how(project: Study) -> None:

@@ -94,7 +94,7 @@ def test_the_report_does_not_claim_what_only_the_laboratory_knows(
     texts = written(make_study(dataset=LAB, report={"language": language}, subjects=subjects, **repeats))
     assert {name: found[0] for name, text in texts.items() if (found := NOT_KNOWN.search(text))} == {}
     card = texts["model-card.md"]
-    assert ({"en": "ids are used as", "id": "kode yang digunakan"}[language] in card) == bool(subjects)
+    assert ({"en": "uses only the subjects", "id": "hanya menggunakan kode subjek"}[language] in card) == bool(subjects)
     assert {"en": "names or dates of birth", "id": "nama atau tanggal lahir"}[language] in card
     assert "license: other" in card
 
