@@ -2,7 +2,7 @@
 
 A simulated study has three learning rates, five folds and a test set; its models are drawn, not trained. Images are
 hard or easy for every model, a fold is good or bad for every rate, and there is random variation of each run and of
-each decision. Verdicts follow the rules of the report. The output are the tables of docs/STATISTICS.md.
+each decision. Verdicts follow the rules of the report. Prints the tables of docs/STATISTICS.md.
 """
 
 import argparse

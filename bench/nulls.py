@@ -1,7 +1,7 @@
 """Tests of H2 to H4 and intervals by subject in simulated studies: python bench/nulls.py
 
 Decisions are drawn, not models: an image is hard or easy for all classifiers, with additional random variation of
-each. Verdicts follow the rules of the report. The output are the tables of docs/STATISTICS.md; `python bench/nulls.py
+each. Verdicts follow the rules of the report. Prints the tables of docs/STATISTICS.md; `python bench/nulls.py
 power` prints one of them. Power by image and coverage of differences take seconds, the rest minutes.
 """
 

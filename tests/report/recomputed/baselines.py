@@ -20,8 +20,8 @@ def baselines(source: Source) -> dict[str, Any]:
     ]
     for id, probability in candidates:
         measured, right = row(source.label, probability), ((probability >= 0.5) == source.label).astype(int)
-        found = source.right(focus)
-        of_accuracy = two(source, found, right)
+        hits = source.right(focus)
+        of_accuracy = two(source, hits, right)
         of_area = area_of(source, focus.probability, probability)
         of_area = {key: of_area[key] for key in ("test", "p", "difference", "low", "high")}
         found.append(
@@ -32,7 +32,7 @@ def baselines(source: Source) -> dict[str, Any]:
                     for kind in ("mean", "std")
                 },
                 "gain": {
-                    "accuracy": {"test": of_accuracy["test"], "p": of_accuracy["p"]} | difference(source, found, right),
+                    "accuracy": {"test": of_accuracy["test"], "p": of_accuracy["p"]} | difference(source, hits, right),
                     "auc": of_area if has_area(source) else None,
                 },
             }
