@@ -49,7 +49,7 @@ with connected(None, 1, 100 * 2**20) as ray:
         "mode": os.environ["RAY_AUTH_MODE"],
         "token": token,
         "listens": [connection.laddr.ip for process in processes for connection in process.net_connections("inet")
-                    if own.status == psutil.CONN_LISTEN],
+                    if connection.status == psutil.CONN_LISTEN],
         "commands": [process.cmdline() for process in processes],
         "folder": str(folder),
         "access": oct(folder.stat().st_mode & 0o777),
