@@ -209,7 +209,7 @@ def test_the_page_of_a_classifier_that_always_says_the_same_has_dashes(make_stud
         evidence, text = sections(params, paths)
     assert evidence["decisions"]["prevalences"][0]["ppv"]["value"] is None
     t = Text(language)
-    assert t("decisions.fixed.nobody", target=t.given(params.report.specificity)) in text
+    assert t("decisions.fixed.unreached", target=t.given(params.report.specificity)) in text
     about = {"focus": t.name(gather(params, paths).focus), "test": t.percent(evidence["decisions"]["prevalence"])}
     assert t("decisions.value.none", **about) in text
     shown = {path: value for path, value, _ in CELL.findall(text)}

@@ -198,8 +198,8 @@ def test_the_sentence_on_weighting_says_when_no_decision_changes(changed: int, m
 
 def test_a_small_change_of_a_probability_is_not_called_none() -> None:
     control = {"rows": [{}], "changed": 0, "images": 130, "largest": 0.00023, "p_adjusted": 1.0}
-    said = statements.weighting({"control": control, "alpha": 0.05}, 4, Text("en"))
-    assert "no probability by more than 0.0002." in said
+    sentence = statements.weighting({"control": control, "alpha": 0.05}, 4, Text("en"))
+    assert "no probability by more than 0.0002." in sentence
 
 
 def test_the_smallest_difference_of_h1_is_one_number(make_study: MakeStudy) -> None:
