@@ -178,7 +178,7 @@ def test_the_page_shows_the_numbers_of_the_metrics_files_and_needs_no_other_file
     shown = [re.match(r"-?\d\.\d{3}", text)[0] for text in rows["Intra-LR, f1 (leak_free)"]]  # type: ignore[index]  # before the interval
     assert shown == [f"{expected[m]:.3f}" for m in list(expected)[:9]]
     expected = study.row("single/0.0001/1.json")
-    stage, epoch, *measures = rows["LR 1e-4, fold 1"]
+    stage, epoch, *measures = rows["LR 10⁻⁴, fold 1"]
     shown = [re.match(r"-?\d\.\d{3}", text)[0] for text in measures]  # type: ignore[index]
     assert shown == [f"{expected[m]:.3f}" for m in list(expected)[:9]]
     assert (stage, epoch) == (str(expected["stage"]), str(expected["epoch"]))
