@@ -45,6 +45,7 @@ RERUN: dict[str, set[str]] = {
     "data/readers/cnmc.py": {"prepare", "report"},
     "data/synthetic.py": {"prepare"},
     "data/split.py": {"split", "repeats"},
+    "data/own_split.py": {"split", "repeats"},
     "data/components.py": {"split", "repeats", "system", "report"},
     "network/fit.py": {"train-fold"},
     "network/steps.py": {"repeats", *TRAINED},

@@ -160,7 +160,7 @@ def _weights(params: Params, paths: Paths) -> Finding:
             return Finding(name, packaged(options.name))
         except WenError as error:
             return Finding(name, str(error), "FAIL")
-    file = paths.weights(options.weights)
+    file = paths.given(options.weights)
     if file.is_file() or paths.backbone.is_file():
         return Finding(name, str(file if file.is_file() else paths.backbone))
     return Finding(name, f"backbone.weights: no such file: {file}", "FAIL")

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.data import readers, split
+from wen.data import own_split, readers, split
 from wen.data.cell import Cell
 from wen.data.readers import cnmc
 from wen.data.table import COPIES, DEVELOPMENT, TEST
@@ -92,13 +92,16 @@ def count_images(params: Params, paths: Paths) -> Images:
     """
     total, parts, cells = _expected(params, paths)
     folds, options = len(params.folds), params.split
-    report, estimated = split.audited(params, paths), ""
+    report, file, estimated = split.audited(params, paths), options.file, ""
+    given = own_split.table(own_split.current(file, params, paths)) if file else None
     if report and sum(report[part]["images"] for part in ("development", "test", "excluded")) == total:
         test, development = report["test"]["images"], report["development"]["images"]
     elif cells:
-        test, development = _draw_split(cells, params)
+        test, development = _draw_split(cells, params, given)
         if options.unit == "subject":
             estimated = "by subject; copies of images, which `wen prepare` finds, may change it"
+    elif given is not None:
+        test, development = int((given.part == TEST).sum()), int((given.part == DEVELOPMENT).sum())
     else:
         test = math.ceil(options.test_fraction * total) if options.test == "random" else parts[options.test]
         development = total - test
@@ -109,11 +112,11 @@ def count_images(params: Params, paths: Paths) -> Images:
     return Images(total, test, development * (1 - 1 / folds), development / folds, estimated)
 
 
-def _draw_split(cells: list[Cell], params: Params) -> tuple[int, int]:
+def _draw_split(cells: list[Cell], params: Params, given: pd.DataFrame | None) -> tuple[int, int]:
     """Draw the split, and return its numbers of test and development images if no image is a copy of another."""
     index = pd.DataFrame(cells).assign(pixels=[cell.id for cell in cells])
     no_copies = pd.DataFrame(columns=list(COPIES))
-    part = split.assign(index, no_copies, params.split, len(params.folds), params.seed).part
+    part = split.assign(index, no_copies, params.split, len(params.folds), params.seed, given).part
     return int((part == TEST).sum()), int((part == DEVELOPMENT).sum())
 
 

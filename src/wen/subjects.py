@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from wen.config.seeds import seed_for
-from wen.data import people
-from wen.data.readers import cell_table, csv_file
-from wen.data.readers.csv_file import Table
+from wen.data import csv_file, people
+from wen.data.csv_file import Table
+from wen.data.readers import cell_table
 from wen.errors import WenError
 from wen.names import shown
 from wen.rows import Row

@@ -490,11 +490,12 @@ def test_a_test_set_or_a_fold_of_one_class_is_refused(part: str, fold: int, name
     rows = [(*place, label) for place in places for label in (0, 1, 1) if place != (part, fold) or label]
     cells = pd.DataFrame(rows, columns=["part", "fold", "label"])
     if not name:
-        split._check_classes(cells)
+        split._check_classes(cells, 2, None)
         return
-    remedy = r"change seed, use fewer folds or set split\.unit: image"
-    with pytest.raises(WenError, match=rf"^split: {name} contains only one class \(2 images\); {remedy}$"):
-        split._check_classes(cells)
+    remedies = {None: r"change seed, use fewer folds or set split\.unit: image", "a.csv": "give it images of"}
+    for file, remedy in remedies.items():
+        with pytest.raises(WenError, match=rf"^split: {name} contains only one class \(2 images\); {remedy}"):
+            split._check_classes(cells, 2, file)
 
 
 def test_too_few_images_for_a_test_set_of_both_classes_are_refused() -> None:

@@ -77,6 +77,10 @@ SETTINGS = {
         {"calibration": "temperature", "predict": {"tta": "flips"}},
         ("each scaled by a temperature", "the mean over 4 turned copies"), (),
     ),
+    "a split of one's own": (
+        {"split": {"unit": "image", "test": "a.csv"}},
+        ("left out by a.csv: 9", "9 images (a.csv); 2-fold cross-validation on the other 9."), ("stratified by class",),
+    ),
 }  # fmt: skip
 
 
@@ -85,7 +89,8 @@ def filled(values: dict[str, Any], of_dataset: dict[str, Any], maps: bool = True
     for key, value in changes.items():
         values[key] = values.get(key, {}) | value if isinstance(value, dict) else value
     part = {"images": 9, "positive": 5, "negative": 4, "subjects": 3}
-    split = {"test": part, "development": part, "excluded": part, "test_and_development": {"shared_subjects": 0}}
+    split = {"test": part, "development": part, "excluded": part, "folds_drawn": values["split"]["test"] == "random"}
+    split |= {"test_and_development": {"shared_subjects": 0}}
     about = {"images": 27, "subjects": 6, "not_read": {}, "labelled_but_missing": 0} | of_dataset
     measured = {"dataset": about, "split": split, "stages": {"head": 1, "finetune": 0}, "maps": maps}
     items = checklist.checklist(Params.model_validate(values), measured, Text("en"))

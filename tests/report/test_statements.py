@@ -71,7 +71,10 @@ def test_the_answer_and_the_terminal_say_it_of_every_undecided_hypothesis(
 def audit(unit: str = "image", **found: int | None) -> dict[str, Any]:
     shared = {"images": 20, "shared_subjects": 0, "images_of_shared_subjects": 0, "duplicate_images": 0}
     between = shared | {"near_copy_images": 0} | found
-    return {"unit": unit, "test": {"subjects": 1}, "excluded": {"images": 0}, "test_and_development": between}
+    return {
+        "unit": unit, "test_set": "random", "test": {"subjects": 1}, "excluded": {"images": 0},
+        "test_and_development": between, "validation_and_train": {"0": shared | {"near_copy_images": 0}},
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -98,6 +101,13 @@ def test_the_page_says_that_people_are_on_both_sides_only_if_they_are(
     assert statements.separation(audit(shared_subjects=2), t) == t("by_image")
     assert statements.separation(audit(shared_subjects=None), t) == t("by_image.unknown")
     assert statements.separation(audit("subject"), t) == t("by_subject")
+    for leak in ("shared_subjects", "duplicate_images", "near_copy_images"):  # of a table that was edited
+        assert statements.separation(audit("subject", **{leak: 1}), t) == t("by_subject.leaking")
+    left_out = audit() | {"excluded": {"images": 5}}
+    assert t("leaks.excluded.related", images="5") in statements.leaks(left_out, t)
+    of_csv = left_out | {"test_set": "a.csv"}
+    assert t("leaks.excluded.own", images="5") in statements.leaks(of_csv | {"unit": "subject"}, t)
+    assert t("leaks.excluded.left_out", images="5") in statements.leaks(of_csv, t)
     assert apart in statements.separation(audit(), t)
     copies = statements.leaks(audit(duplicate_images=2, near_copy_images=3), t)
     assert copied in copies

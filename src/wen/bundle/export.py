@@ -114,6 +114,7 @@ def _content(params: Params, paths: Paths, classifier: Classifier, assembly: Ass
         "data": applied["data"] | {
             "name": params.dataset.name,
             "split": params.split.unit,
+            "shared": split["test_and_development"]["shared_subjects"],
             "all": {key: value for key, value in dataset.items() if isinstance(value, int | float)},
             "development": split["development"],
             "test": split["test"],

@@ -4,7 +4,7 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from wen.config.member import BASELINE, Member
 from wen.config.types import (
@@ -19,10 +19,14 @@ from wen.config.types import (
     NetworkName,
     Positive,
     Section,
+    brief,
 )  # fmt: skip
 from wen.errors import WenError
 from wen.names import shown
 
+OF_CNMC = ("preliminary", "fold_0", "fold_1", "fold_2")
+"""The parts of C-NMC: its preliminary set, and the folds of its training set."""
+TEST_SETS = ["random", *OF_CNMC]
 DRAWN = 16
 """Smallest side of a synthetic image, px; below it, different cells look the same."""
 
@@ -79,12 +83,30 @@ class Images(Section):
     size: Annotated[int, Field(ge=32, le=4096)]
 
 
+def _test_set(value: str) -> str:
+    if value not in TEST_SETS and not value.lower().endswith(".csv"):
+        raise ValueError(f"should be {', '.join(TEST_SETS)} or the path of a CSV, found {brief(value)}")
+    return value
+
+
 class Split(Section):
     """How the test set is chosen, and which images must not be separated."""
 
     unit: Literal["image", "subject"]
-    test: Literal["random", "preliminary", "fold_0", "fold_1", "fold_2"]
+    test: Annotated[
+        str, AfterValidator(_test_set), WithJsonSchema({"anyOf": [{"enum": TEST_SETS}, {"type": "string"}]})
+    ]
     test_fraction: Annotated[float, Field(ge=0.05, le=0.5)]
+
+    @property
+    def of_cnmc(self) -> bool:
+        """Whether the test set is a part of C-NMC; no person is in two of its parts."""
+        return self.test in OF_CNMC
+
+    @property
+    def file(self) -> str | None:
+        """The CSV with a split of the user's own."""
+        return None if self.test in TEST_SETS else self.test
 
 
 class Pretrained(Section):
@@ -293,8 +315,10 @@ class Params(Section):
                 raise ValueError(
                     f"dataset.subject: {shown(dataset.subject)} must contain exactly one group, as in P([0-9]+)_"
                 )
-        if not dataset.of_cnmc and self.split.test != "random":
-            raise ValueError("split.test: only C-NMC has a preliminary set and official folds; set random")
+        if not dataset.of_cnmc and self.split.of_cnmc:
+            raise ValueError(
+                "split.test: only C-NMC has a preliminary set and official folds; set random, or name a CSV"
+            )
 
     @property
     def grid(self) -> list[str]:

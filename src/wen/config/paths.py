@@ -1,5 +1,6 @@
 """The files and folders of a study, relative to its root."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,8 @@ class Paths:
     """The pretrained weights that params.yaml names."""
     beside_list = Place("data/beside.txt")
     """The results that `report.beside` names."""
+    own_split = Place("data/own_split.json")
+    """The rows of the split of the user's own that ``split.test`` names."""
     code = Place("data/code")
     synthetic = Place("data/synthetic")
     index = Place("data/index.csv")
@@ -78,9 +81,15 @@ class Paths:
     def raw(self) -> Path:
         return self.home / "data/raw"
 
-    def weights(self, name: str) -> Path:
-        """Return the file of pretrained weights that params.yaml names."""
-        return self.home / Path(name).expanduser()
+    def given(self, name: str) -> Path:
+        """Return a file that params.yaml names: pretrained weights, or a split of the user's own.
+
+        An experiment in one of DVC's temporary folders has its own copy of a file that git tracks.
+        """
+        path = Path(name)
+        with suppress(RuntimeError):  # ~name of an unknown user
+            path = path.expanduser()
+        return self.root / path if (self.root / path).is_file() else self.home / path
 
     def image(self, path: str) -> Path:
         """Return the file of an image by its path in data/index.csv."""

@@ -5,8 +5,8 @@ import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from wen.data import csv_file
 from wen.data.folder import some
-from wen.data.readers import csv_file
 from wen.data.readers.labels import normal
 
 MASK = re.compile(

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from wen.config.read import parse
-from wen.data import doubtful, readers
+from wen.data import csv_file, doubtful, readers
 from wen.data.folder import some, tally
 from wen.data.problems import Problems
 from wen.data.profile import rewritten
-from wen.data.readers import cell_table, class_folders, csv_file, images_in
+from wen.data.readers import cell_table, class_folders, images_in
 from wen.data.readers.labels import label_of, normal, positive_of
 from wen.data.readers.listing import Listing
 from wen.errors import WenError

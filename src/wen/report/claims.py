@@ -85,8 +85,7 @@ def judge(
         return {"verdict": NOT_RUN, "reasons": other_data}
     reasons = [*other_data, *known_obstacles]
     verdict, open_for = _by_interval(claim["value"], estimate, params.report.margin)
-    by_image = params.split.unit == "image" and params.split.test == "random"  # the challenge's sets share no person
-    easier = claim.get("unit") == "subject" and by_image
+    easier = claim.get("unit") == "subject" and params.split.unit == "image" and not params.split.of_cnmc
     if easier and verdict != NOT_BORNE_OUT:
         reasons.append("easier")
     if reasons:

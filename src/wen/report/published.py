@@ -35,7 +35,7 @@ def beside(study: Study, name: str) -> pd.DataFrame:
     if study.params.dataset.source != "cnmc":
         return table
     row, split = study.focus.row, study.params.split
-    unit = split.unit if split.test == "random" else "subject"  # no person is in two of the challenge's own sets
+    unit = "subject" if split.of_cnmc else split.unit
     focus = {
         "study": name,
         "network": study.params.backbone.name,

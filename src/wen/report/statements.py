@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from wen.config.params import Params
+from wen.config.params import TEST_SETS, Params
 from wen.report.language import Text
 
 HYPOTHESES = ("H1", "H2", "H3", "H4")
+SHARED = ("shared_subjects", "duplicate_images", "near_copy_images")
+"""Counts of the leak audit that a split by subject keeps at 0."""
 
 
 def hypothesis(key: str, evidence: dict[str, Any], t: Text) -> str:
@@ -116,8 +118,17 @@ def separation(split: dict[str, Any], t: Text) -> str:
     if shared is None:
         return t("by_image.unknown")
     if split["unit"] == "subject":
-        return t("by_subject")
+        boundaries = [split["test_and_development"], *split["validation_and_train"].values()]
+        leaking = any(boundary[key] for boundary in boundaries for key in SHARED)
+        return t("by_subject.leaking") if leaking else t("by_subject")
     return t("by_image") if shared else t("by_image.apart")
+
+
+def computed(groups: list[dict[str, Any]], t: Text) -> str:
+    """Name the devices and precisions of the networks."""
+    if len(groups) == 1 and groups[0]["trained"] == groups[0]["predicted"]:
+        return str(groups[0]["trained"])
+    return "; ".join(t("computed.group", **group | {"models": t.count(group["models"])}) for group in groups)
 
 
 def unfrozen(params: Params, t: Text) -> str:
@@ -140,5 +151,7 @@ def leaks(split: dict[str, Any], t: Text) -> str:
         sentence = t("leaks.copies", **counts)
     else:
         sentence = t("leaks.none", people=t.people(test["subjects"]))
-    excluded = split["excluded"]["images"]
-    return " ".join([sentence, *([t("leaks.excluded", images=t.count(excluded))] if excluded else [])])
+    excluded, why = split["excluded"]["images"], "related"
+    if split["test_set"] not in TEST_SETS:
+        why = "own" if split["unit"] == "subject" else "left_out"
+    return " ".join([sentence, *([t(f"leaks.excluded.{why}", images=t.count(excluded))] if excluded else [])])

@@ -19,9 +19,9 @@ from starlette.routing import Route
 
 from wen import subjects
 from wen.classify import row_of
+from wen.data import csv_file
 from wen.data.gallery import png
 from wen.data.images import ENDINGS, LARGEST, BadImage, central_square, decode
-from wen.data.readers import csv_file
 from wen.ensemble import temperature
 from wen.errors import WenError
 from wen.members.apply import Answer, Applied

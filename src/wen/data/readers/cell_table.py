@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from wen.data import folder, people
+from wen.data import csv_file, folder, people
 from wen.data.cell import Cell
 from wen.data.problems import Problems
-from wen.data.readers import class_folders, csv_file, images_in, other_labels
+from wen.data.readers import class_folders, images_in, other_labels
 from wen.data.readers.class_folders import SOURCE
 from wen.data.readers.labels import label_of, normal
 from wen.data.readers.listing import Listing
@@ -49,7 +49,7 @@ def read(root: Path, table: Path, classes: Sequence[str], subject: str | None) -
     root : Path
         Folder of the images.
     table : Path
-        The CSV, see `wen.data.readers.csv_file`.
+        The CSV, see `wen.data.csv_file`.
     classes : sequence of str
         Names of the negative and the positive class.
     subject : str, optional

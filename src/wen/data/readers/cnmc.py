@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wen.data import folder, people
+from wen.data import csv_file, folder, people
 from wen.data.cell import Cell
 from wen.data.folder import ARCHIVE, DOCUMENT, IMAGE, in_litter, is_litter, some
 from wen.data.problems import Problems
-from wen.data.readers import csv_file
 from wen.data.readers.labels import label_of
 from wen.data.readers.listing import Listing
 from wen.errors import Message, WenError

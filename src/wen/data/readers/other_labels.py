@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from wen.data.csv_file import Table
 from wen.data.problems import Problems
-from wen.data.readers.csv_file import Table
 from wen.data.readers.labels import label_of, normal, positive_of
 
 
