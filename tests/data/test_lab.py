@@ -514,10 +514,11 @@ def test_masks_beside_the_cells_give_a_warning(
     assert "except for the ending" not in output
     cell(data / "blast/masks/1.png", 1000)
     cell(data / "blast/b0_mask.png", 1001)
+    cell(data / "blast/SEG_1.png", 1003)  # a segmented neutrophil
     cell(data / "normal/n0.tif", 1002)
     study(project, data)
     output = capsys.readouterr().err
-    assert "images named like masks (2): blast/b0_mask.png, blast/masks/1.png; move away those that show no" in output
+    assert "images named like masks (2): blast/b0_mask.png, blast/masks/1.png; move away" in output
     assert "images of the same names except for the ending (2): normal/n0.png, normal/n0.tif; move away" in output
 
 

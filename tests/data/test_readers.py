@@ -328,7 +328,8 @@ def test_each_problem_of_a_table_is_one_line(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("", "empty"), ("a,b\n1,2\n", "no column names the images"), ("file,file\n1,2\n", "columns are named file"),
+    [("", "empty"), ("Export,\n,\nfile,label\n", "no column names the images.*header in the first line"),
+     ("file,file\n1,2\n", "columns are named file"),
      (bytes(100), "nothing but zeros"), ("x" * 10**5, "no column names the images"),
      (ROWS.replace("UID_8", "UID\0_8"), "a NUL byte in line 5"),
      (ROWS.replace(",007", ',"007'), "the quotation mark in line 3 is never closed")],

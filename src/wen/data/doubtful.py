@@ -10,7 +10,8 @@ from wen.data.folder import some
 from wen.data.readers.labels import normal
 
 MASK = re.compile(
-    r"(?<![^\W_])(masks?|gt|ground[\W_]*truths?|annotations?|overlays?|contours?)(?![^\W_])", re.IGNORECASE
+    r"(?<![^\W_])(masks?|segmentations?|gt|ground[\W_]*truths?|annotations?|overlays?|contours?)(?![^\W_])",
+    re.IGNORECASE,
 )
 """In the path of an image, a word that says that it was drawn."""
 PLACES = ("hospital", "site", "centre", "center", "clinic", "institution", "laboratory", "rumah sakit")

@@ -97,8 +97,9 @@ def rows_of(table: Path, problems: Problems) -> tuple[list[Row], dict[str, str]]
     columns = {role: found[0] for role in COLUMNS if (found := candidates(content, role))}
     if "path" not in columns:
         raise WenError(
-            f"{table}: no column names the images (columns: {content.named}). A table has a row for each image: name "
-            "the column of their paths path, that of the class label, and that of the person subject"
+            f"{table}: no column names the images (columns: {content.named}). A table has its header in "
+            "the first line and a row for each image: name the column of their paths path, that of the class label, "
+            "and that of the person subject"
         )
     for line in content.uneven:
         problems.add(
