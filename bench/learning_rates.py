@@ -123,7 +123,7 @@ def study(params: Params, deviation: float, images: int, effect: float, rng: np.
     label = np.arange(images) % 3 % 2
     test = margins(accuracy, images, rng)
     names, place = np.arange(images).astype(str), np.zeros((images, 1, 1))
-    of_training = np.array(False), np.array(""), np.array(0)  # diverged, stage and epoch
+    of_training = np.array(False), np.array(""), np.array(0), np.array(["", ""])  # diverged, stage, epoch, devices
     models: dict[str, list[Predictions]] = {recipe: [] for recipe in params.grid}
     for fold in params.folds:
         validation_label = np.arange(VALIDATION) % 3 % 2

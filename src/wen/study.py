@@ -1,6 +1,7 @@
 """A study: the test set, and every single model, ensemble, baseline and published system on it."""
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -210,6 +211,12 @@ def over_folds(members: Sequence[Predictions]) -> Averages:
 def stages(members: Sequence[Predictions]) -> dict[str, int]:
     """Count the networks whose weights are of each stage of training, ``head`` and ``finetune``."""
     return {stage: sum(str(member.stage) == stage for member in members) for stage in TRAINING}
+
+
+def computed(members: Sequence[Predictions]) -> list[dict[str, Any]]:
+    """Count the networks by the device and precision that they were ``trained`` and ``predicted`` with."""
+    counts = Counter((str(member.computed[0]), str(member.computed[1])) for member in members)
+    return [{"trained": one, "predicted": other, "models": count} for (one, other), count in sorted(counts.items())]
 
 
 def defined(value: float | None) -> float | None:

@@ -78,6 +78,7 @@ def predicted(project: Project) -> Project:
     for fold in (0, 1):
         arrays: dict[str, np.ndarray] = {
             "diverged": np.array(False), "stage": np.array("head"), "epoch": np.array(1),
+            "computed": np.array(["CPU, float32"] * 2),
             "test_map": np.zeros((N, 2, 2), np.float16),
         }  # fmt: skip
         for part in ("validation", "test"):
@@ -121,6 +122,8 @@ CHANGED: dict[str, Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]] = {
     "a network without a stage": lambda arrays: arrays | {"stage": np.array(""), "epoch": np.array(0)},
     "a stage that is a number": lambda arrays: arrays | {"stage": np.array(1)},
     "an epoch before the first": lambda arrays: arrays | {"epoch": np.array(0)},
+    "a device of training alone": lambda arrays: arrays | {"computed": np.array(["CPU, float32"])},
+    "a network of no device": lambda arrays: arrays | {"computed": np.array(["", "CPU, float32"])},
     "an epoch in words": lambda arrays: arrays | {"epoch": np.array("last")},
     "an epoch for each image": lambda arrays: arrays | {"epoch": np.ones(N, int)},
     "other labels than the other fold": lambda arrays: arrays | {"test_label": 1 - arrays["test_label"]},

@@ -31,7 +31,7 @@ def member(probability: np.ndarray, label: np.ndarray = LABEL) -> Predictions:
     return Predictions(
         Member("0.001", 0), validation_id=ids, validation_label=label, validation_probability=probability, test_id=ids,
         test_label=LABEL, test_probability=probability, test_map=np.zeros((6, 1, 1)), diverged=np.array(False),
-        stage=np.array("head"), epoch=np.array(1),
+        stage=np.array("head"), epoch=np.array(1), computed=np.array(["CPU, float32"] * 2),
     )  # fmt: skip
 
 

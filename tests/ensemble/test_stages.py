@@ -37,7 +37,7 @@ def made_up(root: Path, values: dict[str, Any], calibration: str = "none") -> tu
             Predictions(
                 member, np.array([f"v{k:02}" for k in range(30)]), label, drawn(rng, label, noise), ID, LABEL,
                 drawn(rng, LABEL, 4 - member.fold), np.empty((40, 0, 0), np.float16), np.array(False),
-                np.array("head"), np.array(1),
+                np.array("head"), np.array(1), np.array(["CPU, float32"] * 2),
             )
         )  # fmt: skip
         write(members[-1], paths.predictions(member))

@@ -100,7 +100,7 @@ def made_up(fold: int, by: float) -> Predictions:
     return Predictions(
         Member("0.001", fold), validation_id=ids, validation_label=label, validation_probability=probability,
         test_id=ids, test_label=label, test_probability=probability[::-1], test_map=np.zeros((len(ids), 0, 0)),
-        diverged=np.array(False), stage=np.array("head"), epoch=np.array(1),
+        diverged=np.array(False), stage=np.array("head"), epoch=np.array(1), computed=np.array(["", ""]),
     )  # fmt: skip
 
 

@@ -17,10 +17,11 @@ from wen.config.member import Member
 from wen.config.params import Images, Params
 from wen.config.paths import Paths
 from wen.members import finetune, predict
-from wen.network import backbone, fit
+from wen.network import backbone, device, fit
 from wen.network.checkpoint import DEPENDS_ON, Checkpoint, Progress, fingerprint
 
 MEMBER = Member("0.001", 0)
+CPU = torch.device("cpu")
 EPOCHS = 5  # of both stages
 
 
@@ -142,7 +143,9 @@ def test_a_training_interrupted_after_its_end_is_not_repeated(
     assert not paths.checkpoint(MEMBER).exists()
 
 
-def test_a_training_begun_without_gradient_scaling_resumes_with_it(study: tuple[Params, Paths]) -> None:
+def test_a_training_begun_in_another_precision_begins_again_and_the_model_names_its_own(
+    study: tuple[Params, Paths],
+) -> None:
     """As on a GPU with bfloat16, then on one with float16."""
     params, paths = study
     paths.checkpoint(MEMBER).unlink(missing_ok=True)
@@ -150,30 +153,37 @@ def test_a_training_begun_without_gradient_scaling_resumes_with_it(study: tuple[
         interrupt_after(patch, 1)
         with pytest.raises(Interrupted):
             finetune.run(params, paths, MEMBER, "cpu")
+    begun: list[bool] = []
     with pytest.MonkeyPatch.context() as patch:
+        load = Checkpoint.load
+        patch.setattr(Checkpoint, "load", lambda self: (begun.append(bool(found := load(self))), found)[1])
         patch.setattr(finetune.device, "precision", lambda *_: torch.float16)
         finetune.run(params, paths, MEMBER, "cpu")
-    assert paths.model(MEMBER).exists()
+    assert begun[0] is False
+    assert backbone.about(paths.model(MEMBER))["computed"] == "CPU, float16"
 
 
-def test_a_checkpoint_of_other_data_features_parameters_weights_or_code_is_not_resumed_from(
+def test_a_checkpoint_of_other_data_features_parameters_weights_code_or_device_is_not_resumed_from(
     values: dict[str, Any], study: tuple[Params, Paths]
 ) -> None:
     params, paths = study
-    original = fingerprint(params, paths, MEMBER)
+    original = fingerprint(params, paths, MEMBER, CPU)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(listed, "digest", lambda *_: "other code")
-        assert fingerprint(params, paths, MEMBER) != original
+        assert fingerprint(params, paths, MEMBER, CPU) != original
     values["head"]["patience"] += 1
-    assert fingerprint(Params.model_validate(values), paths, MEMBER) != original
-    assert fingerprint(params, paths, Member("0.001", 1)) != original
-    assert fingerprint(params, paths, Member("0.0001", 0)) != original
+    assert fingerprint(Params.model_validate(values), paths, MEMBER, CPU) != original
+    assert fingerprint(params, paths, Member("0.001", 1), CPU) != original
+    assert fingerprint(params, paths, Member("0.0001", 0), CPU) != original
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device, "precision", lambda *_: torch.bfloat16)
+        assert fingerprint(params, paths, MEMBER, CPU) != original
     for path in (paths.index, paths.split, paths.backbone, *paths.features.glob("*.npy")):
         content = path.read_bytes()
         path.write_bytes(content + b"\n")
-        assert fingerprint(params, paths, MEMBER) != original
+        assert fingerprint(params, paths, MEMBER, CPU) != original
         path.write_bytes(content)
-    assert fingerprint(params, paths, MEMBER) == original
+    assert fingerprint(params, paths, MEMBER, CPU) == original
     Checkpoint(paths.checkpoint(MEMBER), "another").save(Progress("head", 1, 0, [], {}))
     assert Checkpoint(paths.checkpoint(MEMBER), original).load() is None
 

@@ -132,6 +132,7 @@ def _model(params: Params, paths: Paths, table: pd.DataFrame, member: Member, sk
     arrays["test_map"] = rng.normal(size=(len(arrays["test_id"]), 2, 2)).astype(np.float16)
     origin = ("", 0) if member.baseline or member.system else (("head", 3), ("finetune", 2))[member.fold % 2]
     arrays |= {"diverged": np.array(False), "stage": np.array(origin[0]), "epoch": np.array(origin[1])}
+    arrays["computed"] = np.array(["CPU, float32"] * 2 if origin[1] else ["", ""])
     predictions = Predictions(member, **arrays)
     write(predictions, paths.predictions(member))
     if member.system:

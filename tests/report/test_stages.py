@@ -99,3 +99,23 @@ def test_metrics_of_a_network_hold_its_stage_and_those_over_folds_none(written: 
     assert (row["stage"], row["epoch"]) == (2, 2)
     for recipe, fold in (("0.001", "mean"), ("0.001", "std"), ("baseline/colour", 0), ("baseline/colour", "mean")):
         assert not {"stage", "epoch"} & read_json(paths.single_metrics(recipe, fold)).keys()
+
+
+def html(params: Params, paths: Paths) -> str:
+    page.run(params, paths)
+    return (paths.report / "index.html").read_text()
+
+
+def test_networks_of_different_devices_are_named_at_the_top_of_the_page(make_study: MakeStudy) -> None:
+    params, paths = make_study()
+    assert "<dd>CPU, float32</dd>" in html(params, paths)
+    for member in (Member("0.001", 0), Member("0.0001", 1)):
+        path = paths.predictions(member)
+        devices = np.array(["NVIDIA T4, float16", "CPU, float32"])
+        write_npz(path, **read_npz(path) | {"computed": devices})
+    top = html(params, paths).split("<main>")[0]
+    of_cpu = "4 trained on CPU, float32, predicted on CPU, float32"
+    groups = f"{of_cpu}; 2 trained on NVIDIA T4, float16, predicted on CPU, float32"
+    assert f"The networks were not all computed on the same device and in the same precision: {groups}." in top
+    counts = {row["trained"]: row["models"] for row in read_json(paths.evidence)["computed"]}
+    assert counts == {"CPU, float32": 4, "NVIDIA T4, float16": 2}

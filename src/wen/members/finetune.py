@@ -57,7 +57,7 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
     pooled = inputs_for("pooled", params, paths, network, where)
     activations = inputs_for("activations", params, paths, network, where)
     position = position_of(member, params, paths)
-    checkpoint = Checkpoint(paths.checkpoint(member), fingerprint(params, paths, member))
+    checkpoint = Checkpoint(paths.checkpoint(member), fingerprint(params, paths, member, where))
     with (
         atomic(paths.training(member)) as folder,
         _live(folder) as live,
@@ -95,6 +95,7 @@ def _metadata(task: Task, best: BestEpoch) -> dict[str, object]:
         "validation_accuracy": best.accuracy,
         "validation_loss": best.loss,
         "diverged": best.diverged,
+        "computed": device.described(task.device, params.compute),
     }
 
 

@@ -77,6 +77,7 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
         diverged=np.array(metadata["diverged"]),
         stage=np.array(metadata["stage"]),
         epoch=np.array(metadata["epoch"]),
+        computed=np.array([metadata["computed"], device.described(where, params.compute)]),
     )
     write(predictions, paths.predictions(member))
     write_row(predictions, paths.single_metrics(member.recipe, member.fold))

@@ -37,6 +37,8 @@ class Predictions:
     """Training stage of a network's best epoch, ``head`` or ``finetune``; empty for other members."""
     epoch: np.ndarray
     """Number of the best epoch within that stage, from 1; 0 for other members."""
+    computed: np.ndarray
+    """Device and precision of a network's training, and those of its predictions; empty for other members."""
 
     @property
     def name(self) -> str:
@@ -88,6 +90,7 @@ def without_maps(
         diverged=np.array(False),
         stage=np.array(stage),
         epoch=np.array(0),
+        computed=np.array(["", ""]),
     )
 
 
@@ -164,13 +167,15 @@ def _problem(found: Predictions) -> str:
         return "needs an id of its own and a map for each test image"
     if found.diverged.shape or found.diverged.dtype.kind != "b":
         return "diverged must be a single true or false"
-    return "" if _has_origin(found) else "stage and epoch must be those of a training, or of none for a baseline"
+    return "" if _has_origin(found) else "stage, epoch and device must be those of a network, or empty"
 
 
 def _has_origin(found: Predictions) -> bool:
     stage, epoch = found.stage, found.epoch
     if stage.shape or epoch.shape or stage.dtype.kind != "U" or epoch.dtype.kind not in "iu":
         return False
+    if found.computed.shape != (2,) or found.computed.dtype.kind != "U":
+        return False
     if found.member.baseline or found.member.system:
-        return (str(stage), int(epoch)) == ("", 0)
-    return str(stage) in TRAINING and int(epoch) >= 1
+        return (str(stage), int(epoch)) == ("", 0) and not any(found.computed.tolist())
+    return str(stage) in TRAINING and int(epoch) >= 1 and all(found.computed.tolist())

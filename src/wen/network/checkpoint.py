@@ -15,6 +15,7 @@ from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.files import atomic, sha256
+from wen.network import device
 from wen.network.arrays import ends
 
 Weights = dict[str, torch.Tensor]
@@ -81,9 +82,9 @@ class Checkpoint:
             partial.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
 
 
-def fingerprint(params: Params, paths: Paths, member: Member) -> str:
-    """Hash everything that one model's training depends on: parameters, data, features, weights, code, libraries."""
-    content = hashlib.sha256()
+def fingerprint(params: Params, paths: Paths, member: Member, where: torch.device) -> str:
+    """Hash everything that a model's training depends on: parameters, data, features, weights, code, device."""
+    content = hashlib.sha256(device.described(where, params.compute).encode())
     content.update(json.dumps([member.name, params.model_dump(include=DEPENDS_ON)]).encode())
     for path in (paths.index, paths.split, paths.backbone):
         content.update(sha256(path.read_bytes()).encode())

@@ -36,6 +36,12 @@ def choose(name: str, options: Compute) -> torch.device:
     return device
 
 
+def described(device: torch.device, options: Compute) -> str:
+    """Name a device and the precision of convolutions on it, as in ``CPU, float32``."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
+    return f"{name}, {str(precision(device, options)).removeprefix('torch.')}"
+
+
 def settle(options: Compute) -> None:
     """Make torch deterministic: a fixed number of threads, and deterministic kernels where they exist."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required for deterministic cuBLAS

@@ -154,8 +154,7 @@ class _Training:
         restore_optimizer(self.trainer.optimizer, saved.group("optimizer"))
         if self.trainer.average:
             self.trainer.average.restore(saved.group("average"))
-        if saved.scaler:  # empty if the training started on a device without gradient scaling
-            self.trainer.scaler.load_state_dict(saved.scaler)
+        self.trainer.scaler.load_state_dict(saved.scaler)
         return BestEpoch(**saved.best, weights=self.initial_state | saved.group("best"))
 
     def run_epoch(self) -> dict[str, float]:

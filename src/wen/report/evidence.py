@@ -12,7 +12,7 @@ from wen.report import control
 from wen.report.hypotheses import Hypotheses
 from wen.report.sections import readings
 from wen.report.verdicts import verdict
-from wen.study import stages
+from wen.study import computed, stages
 
 
 class Evidence(Hypotheses):
@@ -44,6 +44,7 @@ class Evidence(Hypotheses):
             "answer": self._answer(),
             "readings": readings.measure(self.study),
             "stages": stages(self.study.networks) | {"headline": stages(self.study.focus.members)},
+            "computed": computed(self.study.networks),
             "intervals": self._intervals(),
         }
 

@@ -167,7 +167,9 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "errata": listed("errata.yaml", t.language) if params.dataset.of_cnmc else [],
         "checklist": checklist(params, about, t),
         "references": [entry for entry in listed("references.yaml", t.language) if _is_used(entry, params, maps)],
-        "provenance": {"study": evidence["study"]} | provenance(paths, t) | {"training": t.count(len(epochs))},
+        "provenance": {"study": evidence["study"]}
+        | provenance(paths, t)
+        | {"computed": statements.computed(evidence["computed"], t), "training": t.count(len(epochs))},
         "montage": hard_cases.png_uri((paths.dataset_plots / "montage.png").read_bytes()),
         "systems": {name: claims.entry(name, t.language) for name in params.systems},
         "sections": [name for name in SECTIONS if _is_shown(name, params, evidence)],

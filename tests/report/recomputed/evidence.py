@@ -33,6 +33,9 @@ def evidence(source: Source) -> dict[str, Any]:
         "resamples": params.report.bootstrap,
         "coverage": coverage(source), "tests": tests, "hypotheses": claims.verdicts(tests), "control": claims.control(),
         "answer": claims.answer(), "readings": readings(source), "stages": stages(source), "intervals": limits,
+        "computed": [
+            {"trained": "CPU, float32", "predicted": "CPU, float32", "models": len(source.rates) * len(params.folds)}
+        ],
         "classifier": source.focus.id,
         "focus": {key: getattr(params, key) for key in ("lr", "weighting", "ensemble", "reading")},
         "systems": [],  # none in this study; test_systems.py computes the numbers of some
