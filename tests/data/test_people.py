@@ -42,6 +42,18 @@ def test_leading_zeros_and_the_case_of_h_do_not_distinguish_people(number: int, 
     assert people.number(f"{mark}{'0' * zeros}{number}") == f"{mark.upper()}{number}"
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [("UID_007", "7", True), ("P-3", "p03", True), ("1a", "1 A", True), ("José 2", "jose_2", True),
+     ("Müller", "Mu\u0308ller", True),
+     ("1 2", "12", False), ("1a", "1b", False), ("की", "का", False), ("Й1", "И1", False), ("3 ж", "3ж", True),
+     ("10", "1", False)],
+)  # fmt: skip
+def test_spellings_of_an_id_are_one_person_and_other_ids_are_not(one: str, other: str, same: bool) -> None:
+    united = people.unite({"1": one, "2": other, "3": one})
+    assert united == {"1": one, "2": one if same else other, "3": one}
+
+
 def test_ids_of_one_person_in_two_notations_are_one_person_with_a_warning(tmp_path: Path) -> None:
     write(tmp_path, ["UID_007_1_1_all", "UID_7_1_1_all", "UID_H08_1_1_hem", "UID_h8_2_1_hem", "UID_9_1_1_all"])
     index, summary, lines = survey(tmp_path)
