@@ -28,8 +28,8 @@ def main() -> None:
     study, other = (gather(load(folder / "params.yaml"), Paths(folder)) for folder in (options.study, options.other))
     if study.cells.id.tolist() != other.cells.id.tolist():
         raise SystemExit(f"{options.study} and {options.other} have other test images; compare studies of one split")
-    people = len(np.unique(study.unit))
-    print(f"{len(study.cells):,} test images, {people:,} units; {options.other.name} minus {options.study.name}\n")
+    print(f"{len(study.cells):,} test images, {len(np.unique(study.unit)):,} images or groups of people to resample")
+    print(f"Differences are {options.other.name} minus {options.study.name}.\n")
     print("| classifier | accuracy | difference [95%] | AUC | difference [95%] |\n|---|---|---|---|---|")
     for (name, one), (_, two) in zip(shown(study), shown(other), strict=True):
         accuracy = accuracy_difference(other.right(two), study.right(one), study.unit)
@@ -44,7 +44,7 @@ def main() -> None:
 def shown(study: Study) -> Iterator[tuple[str, Classifier]]:
     """Yield the study's best ensembles and single model, by what they are called."""
     yield "Inter-LR", study.inter(Hypotheses(study).best_rate(), study.params.weighting)
-    yield "Intra-LR", study.intra("leak_free", study.params.weighting)
+    yield "Intra-LR", study.intra(study.params.reading, study.params.weighting)
     yield "best single model", study.best_single()
 
 

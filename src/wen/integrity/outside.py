@@ -187,7 +187,7 @@ def _copy_own_split(params: Params, paths: Paths) -> None:
         if not paths.given(name).exists():
             print(f"{paths.given(name)}: not here; using the copy in {paths.own_split}")
             return
-    _replace(paths.own_split, f"{json.dumps(content, ensure_ascii=False)}\n", "split of one's own")
+    _replace(paths.own_split, f"{json.dumps(content, ensure_ascii=False)}\n", "split from a file")
 
 
 def _list_beside(revision: str | None, paths: Paths) -> None:
