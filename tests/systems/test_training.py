@@ -18,7 +18,7 @@ from wen.network import views
 from wen.network.backbone import head_name
 from wen.network.cut import Convolutions
 from wen.systems import training
-from wen.systems.blocks import Hybrid, attention, dense
+from wen.systems.blocks import Hybrid, Maximum, attention, dense
 from wen.systems.fold import Cells, Source, Training
 from wen.systems.published import ullah2021
 from wen.systems.samplers import oversample, undersample
@@ -45,6 +45,15 @@ def test_images_turn_about_their_centre_and_black_comes_in() -> None:
     turned = rotate(pixels[3], 36, InterpolationMode.BILINEAR)
     np.testing.assert_allclose(found[3][:, 2:-2, 2:-2], turned[:, 2:-2, 2:-2], atol=2e-2)
     assert float(found[3][:, 0, 0].max()) < 0.1
+
+
+def test_the_gradient_of_a_maximum_does_not_depend_on_which_of_equal_values_is_found_first() -> None:
+    maps = torch.tensor([[[[1.0, 3.0], [3.0, 2.0]]]], requires_grad=True)
+    found = Maximum()(maps)
+    found.sum().backward()
+    assert found.tolist() == [[3.0]]
+    assert maps.grad is not None
+    assert maps.grad.tolist() == [[[[0.0, 0.5], [0.5, 0.0]]]]
 
 
 @pytest.mark.parametrize("name", ["test_efficientnet", "test_resnet", "vgg11", "resnetv2_50", "test_convnext"])

@@ -22,6 +22,16 @@ def mean() -> nn.Sequential:
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
+class Maximum(nn.Module):
+    """Global max pooling: feature maps to shape (n, channels).
+
+    On a GPU its gradient is the same every time, unlike that of `torch.nn.AdaptiveMaxPool2d`.
+    """
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return maps.amax((2, 3))
+
+
 def begin_of_head(network: nn.Module) -> str:
     """Return the name of the first module with weights behind a network's last features: its classifier, or a layer
     before it, as in ConvNeXt.

@@ -49,13 +49,13 @@ def seconds(settings: Settings) -> float:
 def train(settings: Settings, convolution: bool, training: "Training") -> Model:
     from torch import nn
 
-    from wen.systems.blocks import dense, separable
+    from wen.systems.blocks import Maximum, dense, separable
     from wen.systems.training import fit
 
     def head(channels: int) -> nn.Module:
         first: nn.Module = separable(channels, settings.width) if convolution else nn.Identity()
         width = settings.width if convolution else channels
-        pooled = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.BatchNorm1d(width))
+        pooled = nn.Sequential(Maximum(), nn.BatchNorm1d(width))
         return nn.Sequential(first, pooled, dense(width, 256, settings.dropout))
 
     return fit(training, settings, head, "maps")
