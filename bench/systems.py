@@ -53,10 +53,9 @@ from wen.evaluation.metrics import decide, evaluate  # noqa: E402
 from wen.evaluation.statistics import accuracy_difference  # noqa: E402
 from wen.files import read_json, write_json  # noqa: E402
 from wen.members.predictions import load as read_predictions  # noqa: E402
-from wen.network import device, features  # noqa: E402
+from wen.network import features  # noqa: E402
 from wen.network.backbone import build  # noqa: E402
 from wen.systems import cost, inputs, network, stage, system, wanted  # noqa: E402
-from wen.systems.fold import Source  # noqa: E402
 
 MEASURES = ("accuracy", "kappa", "auc")
 LITE = [f"tf_efficientnet_lite{size}" for size in range(3)]
@@ -280,14 +279,11 @@ def fit_side_by_side(splits: list[tuple[str, Params, Paths]], jobs: int) -> None
 
 def fit_one(params: Params, paths: Paths, name: str, variant: str, member: Member) -> None:
     """Fit a variant of a system to one fold, and save it as an interrupted stage would have saved it."""
-    device.settle(params.compute)
-    cells = read_cells(paths)
-    cells = cells.assign(component=components(cells, read_copies(paths)))
-    source = Source(params, paths, fingerprint=stage._fingerprint(params, paths, name))
     fits = {one.name: one.fit for one in system.find(name).variants(system.settings_of(params, name))}
     fit = fits[variant]
     assert fit, f"{variant} is an ensemble"
-    stage._fit_fold(fit, member, source, cells)
+    source, _ = stage.source_of(params, paths, name)
+    stage.fit_fold(fit, member, source, stage.cells_of(paths))
 
 
 def kept(paths: Paths, name: str) -> Path:

@@ -10,7 +10,7 @@ from wen.config.paths import Paths
 from wen.files import write_json
 from wen.members.predictions import load
 from wen.systems.stage import FittedVariant, summary
-from wen.systems.system import Variant, find, settings_of
+from wen.systems.system import Trained, Variant, find, settings_of
 
 SEARCHES = ("search", "genetic", "random", "bayesian")
 TRIALS = 6
@@ -24,7 +24,8 @@ def write(params: Params, paths: Paths, predict: Callable[[Member], None]) -> No
         missing = {network: "no weights" for network in settings.networks if network not in known}
         fitted = [] if missing else [_fitted(params, paths, name, one, predict) for one in system.variants(settings)]
         paths.system(name).parent.mkdir(parents=True, exist_ok=True)
-        write_json(paths.system(name), summary(system, settings, missing, fitted))
+        computed = "CPU, float32" if fitted and isinstance(settings, Trained) else ""
+        write_json(paths.system(name), summary(system, settings, missing, computed, fitted))
 
 
 def _fitted(

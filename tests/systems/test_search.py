@@ -22,6 +22,7 @@ from wen.systems.fold import Source, Training
 from wen.systems.search import SAMPLERS, Choice, FloatRange, SearchResult, search
 
 SPACE = {"x": FloatRange(0.0, 1.0), "rate": FloatRange(1e-4, 1e-1, log=True), "kind": Choice(("a", "b", "c"))}
+CPU = torch.device("cpu")
 TRIALS = {"gp": 7, "genetic": 13, "random": 4}
 """More than the random trials of the Gaussian process, and than a generation of the genetic algorithm."""
 
@@ -37,7 +38,7 @@ def one_thread() -> Iterator[None]:
 def training(root: Path, fold: int = 0) -> Training:
     params = Params.model_construct(seed=1)
     rows = np.arange(8)
-    return Training(Source(params, Paths(root)), rows, rows % 2, rows, "system", fold)
+    return Training(Source(params, Paths(root), CPU), rows, rows % 2, rows, "system", fold)
 
 
 def score(values: dict[str, Any]) -> float:
@@ -152,11 +153,11 @@ def test_a_system_that_is_killed_in_its_search_ends_with_the_same_bytes(tmp_path
 
 def test_a_search_with_other_settings_starts_again(tmp_path: Path) -> None:
     params, paths = made_up(tmp_path, wibowo2024={"trials": 2})
-    source = Source(params, paths, fingerprint="one")
+    source = Source(params, paths, CPU, "one")
     rows = np.arange(8)
     one, other = (
         Training(made, rows, rows % 2, rows, "wibowo2024", 0).journal("gp", [7])
-        for made in (source, Source(params, paths, fingerprint="other"))
+        for made in (source, Source(params, paths, CPU, "other"))
     )
     assert one != other
     computed(params, paths)

@@ -19,6 +19,7 @@ from wen.config.paths import Paths
 from wen.data.table import read_cells
 from wen.files import read_json
 from wen.members.predictions import load
+from wen.network import device
 from wen.network.arrays import array_path
 from wen.systems import stage, system, wanted
 from wen.systems.fold import Source, Training
@@ -54,6 +55,7 @@ def test_a_system_predicts_every_validation_and_test_image(studies: Studies, nam
     params, paths = studies[depth]
     found, cells = about(paths, name), read_cells(paths)
     assert (found["state"], found["depth"], found["missing"]) == ("run", depth, {})
+    assert found["computed"] == ("" if name in CLASSICAL else "CPU, float32")
     assert found["stand_ins"] == found["networks"]  # no paper used timm's test networks
     assert [variant["role"] for variant in found["variants"]].count("control") >= 1
     assert found["shown"] in [variant["name"] for variant in found["variants"] if variant["role"] == "main"]
@@ -128,6 +130,31 @@ def test_a_system_that_is_stopped_goes_on_with_the_next_model(
     assert stopped.system("ullah2021").read_bytes() == paths.system("ullah2021").read_bytes()
     for path in paths.of_system("ullah2021")[0].rglob("*.safetensors"):
         assert path.read_bytes() == (stopped.root / path.relative_to(paths.root)).read_bytes()
+
+
+@pytest.mark.parametrize(("name", "begins_again"), [("batool2023", True), ("baby2022", False)])
+def test_a_system_that_goes_on_with_another_device_trains_all_of_its_models_there(
+    studies: Studies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, begins_again: bool
+) -> None:
+    params, paths = studies["frozen"]
+    shutil.copytree(paths.root, tmp_path / "stopped")
+    stopped = Paths(tmp_path / "stopped")
+    fit, folds = stage.training_of, list[int]()
+    source, _ = stage.source_of(params, stopped, name)
+    variant = system.find(name).variants(system.settings_of(params, name))[0]
+    assert variant.fit
+    (member, _) = params.members(f"system/{name}/{variant.name}")
+    stage.fit_fold(variant.fit, member, source, stage.cells_of(stopped))
+
+    def counted(member: Member, source: Source, cells: pd.DataFrame) -> Training:
+        folds.append(member.fold)
+        return fit(member, source, cells)
+
+    monkeypatch.setattr(stage, "training_of", counted)
+    monkeypatch.setattr(device, "described", lambda *_: "NVIDIA T4, float16")
+    stage.run(params, stopped, name)
+    assert folds == [*[0] * begins_again, 1, 0, 1]
+    assert about(stopped, name)["computed"] == ("NVIDIA T4, float16" if begins_again else "")
 
 
 @pytest.mark.parametrize("name", [name for name, depth in CASES if depth == "finetune"])

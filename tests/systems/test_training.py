@@ -126,7 +126,7 @@ def feed_of(*shape: int) -> training.Feed:
 def images_of(root: Path) -> Training:
     """Training images on the CPU, each of a person of its own."""
     rows = np.arange(20)
-    return Training(Source(*made_up(root), "cpu"), rows, rows % 2, rows, "system", 0)
+    return Training(Source(*made_up(root), torch.device("cpu")), rows, rows % 2, rows, "system", 0)
 
 
 class Scaled(torch.nn.Sequential):

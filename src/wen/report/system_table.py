@@ -33,7 +33,8 @@ def of_variants(systems: list[Row]) -> pd.DataFrame:
 
 def _rows(system: Row) -> list[Row]:
     about = {"system": system["name"], "state": system["state"], "missing": " ".join(system["missing"])}
-    about |= {"depth": system["depth"]} | {key: " ".join(system[key]) for key in ("networks", "stand_ins")}
+    about |= {key: system[key] for key in ("computed", "depth")}
+    about |= {key: " ".join(system[key]) for key in ("networks", "stand_ins")}
     if system["claims"]:
         first = system["claims"][0]
         about |= {"claimed_measure": first["measure"], "claimed": first["value"], "claimed_on": first["data"]}

@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from wen.config.params import Backbone, Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
 from wen.errors import WenError
-from wen.network import backbone, device
+from wen.network import backbone
 from wen.network.arrays import array_path, read
 from wen.network.inputs import StoredInputs
 
@@ -27,13 +26,9 @@ class Source:
 
     params: Params
     paths: Paths
-    device_name: str = "auto"
+    device: torch.device
     fingerprint: str = ""
-    """Hash of the code and the inputs of the system."""
-
-    @cached_property
-    def device(self) -> torch.device:
-        return device.choose(self.device_name, self.params.compute)
+    """Hash of the code and the inputs of the system, and of the device and precision it is trained with."""
 
     def stored(self, network: str, kind: str) -> StoredInputs:
         """Return the stored arrays of one kind: ``pooled`` or ``maps`` of a network, or ``images``."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from threadpoolctl import threadpool_limits
 
 from wen.code import listed
@@ -27,7 +28,7 @@ from wen.members.predictions import Predictions, without_maps, write, write_aver
 from wen.network import device
 from wen.network.arrays import array_path, ends
 from wen.systems.fold import Cells, Source, Training
-from wen.systems.system import Model, Settings, System, Variant, find, settings_of, stand_ins
+from wen.systems.system import Model, Settings, System, Trained, Variant, find, settings_of, stand_ins
 from wen.systems.unfinished import FittedFold, load, save
 
 FoldPredictions = dict[str, list[Predictions]]
@@ -48,18 +49,31 @@ def run(params: Params, paths: Paths, name: str, device_name: str = "auto") -> N
         If there is no such system, an output of an earlier stage is missing, or there are too few training images.
     """
     settings, system = settings_of(params, name), find(name)
-    device.settle(params.compute)
     missing = read_json(paths.systems_inputs / f"{name}.json")["missing"]
-    fitted: list[FittedVariant] = []
+    computed, fitted = "", list[FittedVariant]()
     if not missing:
-        cells, copies = read_cells(paths), read_copies(paths)
-        cells = cells.assign(component=components(cells, copies))
-        source = Source(params, paths, device_name, _fingerprint(params, paths, name))
-        with threadpool_limits(params.compute.threads):
-            for variant in system.variants(settings):
-                fitted.append(_fit_variant(variant, name, source, cells, fitted))
-    _write(paths, name, summary(system, settings, missing, fitted), fitted)
+        source, computed = source_of(params, paths, name, device_name)
+        cells = cells_of(paths)
+        for variant in system.variants(settings):
+            fitted.append(_fit_variant(variant, name, source, cells, fitted))
+    _write(paths, name, summary(system, settings, missing, computed, fitted), fitted)
     shutil.rmtree(paths.searches(name), ignore_errors=True)
+
+
+def source_of(params: Params, paths: Paths, name: str, device_name: str = "auto") -> tuple[Source, str]:
+    """Return what a system is fitted from, and the device and precision of its training; empty if it trains nothing."""
+    device.settle(params.compute)
+    where, computed = torch.device("cpu"), ""
+    if isinstance(settings_of(params, name), Trained):
+        where = device.choose(device_name, params.compute)
+        computed = device.described(where, params.compute)
+    return Source(params, paths, where, _fingerprint(params, paths, name, computed)), computed
+
+
+def cells_of(paths: Paths) -> pd.DataFrame:
+    """Read data/split.csv with the ``component`` of each image; see `wen.data.components.components`."""
+    cells = read_cells(paths)
+    return cells.assign(component=components(cells, read_copies(paths)))
 
 
 def _fit_variant(
@@ -69,7 +83,7 @@ def _fit_variant(
     fitted = FittedVariant(variant, [], [], {})
     for member in source.params.members(f"{SYSTEM}{name}/{variant.name}"):
         if variant.fit:
-            fold = _fit_fold(variant.fit, member, source, cells)
+            fold = fit_fold(variant.fit, member, source, cells)
             predictions, about = fold.predictions, fold.about
             fitted.files[f"{member.fold}.{fold.ending}"] = fold.content
         else:
@@ -82,15 +96,17 @@ def _fit_variant(
     return fitted
 
 
-def _fit_fold(fit: Callable[[Training], Model], member: Member, source: Source, cells: pd.DataFrame) -> FittedFold:
-    """Fit a variant to one fold, or load it if an interrupted run has saved it."""
+def fit_fold(fit: Callable[[Training], Model], member: Member, source: Source, cells: pd.DataFrame) -> FittedFold:
+    """Fit a variant to one fold and save it, or load it if an interrupted run has saved it."""
     name, variant = member.system or ("", "")
     folder = source.paths.searches(name) / f"{variant}-{member.fold}"
     if saved := load(folder, source.fingerprint, member):
         return saved
-    model = fit(training_of(member, source, cells))
+    with threadpool_limits(source.params.compute.threads):
+        model = fit(training_of(member, source, cells))
+        predictions = predict(member, model, source, cells)
     about = {"chosen": model.chosen, "history": model.history}
-    fitted = FittedFold(predict(member, model, source, cells), about, model.ending, model.content)
+    fitted = FittedFold(predictions, about, model.ending, model.content)
     save(fitted, folder, source.fingerprint)
     return fitted
 
@@ -139,12 +155,13 @@ def combine_variants(
 
 
 def summary(
-    system: System, settings: Settings, missing: dict[str, str], fitted: list["FittedVariant"]
+    system: System, settings: Settings, missing: dict[str, str], computed: str, fitted: list["FittedVariant"]
 ) -> dict[str, Any]:
     """Return the content of system.json.
 
     - ``state``: ``run`` or ``skipped``.
     - ``missing``: the reason for each network whose weights are not available.
+    - ``computed``: device and precision of the training; empty for a system that trains no network and no head.
     - ``depth``, ``networks``, ``settings``: the settings of the run.
     - ``paper``: networks of the paper; ``stand_ins``: networks of the run that are not among them.
     - ``variants``: for each variant its ``role``, its ``control`` if it has one of its own, its mean ``validation``
@@ -172,6 +189,7 @@ def summary(
     return {
         "state": "skipped" if missing else "run",
         "missing": missing,
+        "computed": computed,
         "depth": settings.depth,
         "networks": settings.networks,
         "paper": list(system.PAPER),
@@ -213,14 +231,15 @@ def _write(paths: Paths, name: str, about: dict[str, Any], fitted: list[FittedVa
             write_averages(one.predictions, rows / one.variant.name)
 
 
-def _fingerprint(params: Params, paths: Paths, name: str) -> str:
-    """Hash everything that the system depends on: code and libraries, settings, and inputs."""
+def _fingerprint(params: Params, paths: Paths, name: str, computed: str) -> str:
+    """Hash everything that the system depends on: code and libraries, settings, inputs, device and precision."""
     content = [
         listed.current(f"system/{name}", paths),
         params.systems[name],
         params.seed,
         params.images.model_dump(),
         params.compute.model_dump(),
+        computed,
         *(sha256(path.read_bytes()) for path in (paths.index, paths.copies, paths.split)),
         (paths.systems_inputs / f"{name}.json").read_text(encoding="utf-8"),
         ends([array_path(paths.features, "images")]),

@@ -18,6 +18,10 @@ from wen.study import Classifier, Study, defined, over_folds
 from wen.systems.replication import Replication
 
 BETTER, WORSE, OPEN = "better", "worse", "open"  # values of ``result``
+OF_THE_RUN = (
+    "state", "missing", "computed", "depth", "networks", "paper", "stand_ins", "settings", "shown", "best",
+)  # fmt: skip
+"""Keys of system.json that a row has."""
 Row = dict[str, Any]
 
 
@@ -27,10 +31,10 @@ def measure(study: Study) -> list[Row]:
     Returns
     -------
     list of dict
-        One row per system of params.yaml: its ``name``; the ``state``, ``missing``, ``depth``, ``networks``, ``paper``,
-        ``stand_ins`` and ``settings`` of system.json; its ``variants``, each with its ``validation`` accuracy, the
-        ``mean`` and ``std`` of its measures over fold models, and the measures of their ``average``; the names of the
-        variants that are ``shown``, ``best`` on validation data and the best ``control``; ``estimates`` of the shown
+        One row per system of params.yaml: its ``name``; what `OF_THE_RUN` names of system.json; its ``variants``, each
+        with its ``validation`` accuracy, the ``mean`` and ``std`` of its measures over fold models, and the measures of
+        their ``average``; the names of the variants that are ``shown``, ``best`` on validation data and the best
+        ``control``; ``estimates`` of the shown
         variant with 95% intervals; its differences in accuracy ``over_control`` and ``over_headline``, with
         ``p_adjusted`` over the systems, and a ``result``; the ``claims`` of the paper, each with its ``verdict``; and
         the ``verdict`` on the first claim. See `wen.report.claims`.
@@ -82,10 +86,7 @@ def forest(study: Study, evidence: dict[str, Any], t: Text) -> Figure:
 
 def _row(study: Study, replication: Replication) -> Row:
     about, described = replication.about, claims.entry(replication.name)
-    row: Row = {"name": replication.name} | {
-        key: about[key]
-        for key in ("state", "missing", "depth", "networks", "paper", "stand_ins", "settings", "shown", "best")
-    }
+    row: Row = {"name": replication.name} | {key: about[key] for key in OF_THE_RUN}
     row |= {
         "control": replication.control,
         "variants": [],
