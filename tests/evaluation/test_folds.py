@@ -48,6 +48,30 @@ def test_the_p_of_an_order_by_scipy_s_permutations_of_one_rate() -> None:
     assert order_p(one[None], other[None], seed=0) == pytest.approx(scipys.pvalue)
 
 
+def test_the_p_of_an_order_by_scipy_s_permutations_of_rates_with_different_ties() -> None:
+    one = np.array([[0.5, 0.5, 0.5, 0.5, 0.7], [0.1, 0.2, 0.3, 0.4, 0.5], [0.3, 0.3, 0.1, 0.2, 0.2]])
+    other = np.array([[0.9, 0.8, 0.7, 0.8, 0.6], [0.2, 0.1, 0.3, 0.5, 0.4], [0.4, 0.4, 0.4, 0.5, 0.5]])
+
+    def agreement(order: np.ndarray) -> float:
+        folds = order.astype(int)
+        return float(
+            np.mean([spearmanr(first[folds], second).statistic for first, second in zip(one, other, strict=True)])
+        )
+
+    scipys = permutation_test((np.arange(5),), agreement, permutation_type="pairings", alternative="greater")
+    assert order_p(one, other, seed=0) == pytest.approx(scipys.pvalue)
+
+
+def test_seven_folds_have_all_their_orders() -> None:
+    scores = np.arange(7.0)[None]
+    assert order_p(scores, scores, seed=0) == pytest.approx(1 / 5040)
+
+
+def test_the_random_orders_of_many_folds_depend_on_the_seed_alone() -> None:
+    one, other = np.random.default_rng(1).normal(size=(2, 1, 9))
+    assert order_p(one, other, seed=0) == order_p(one, other, seed=0) != order_p(one, other, seed=1)
+
+
 def test_rates_that_depend_on_the_same_folds_are_no_more_evidence_than_one() -> None:
     scores = np.arange(4.0)
     assert order_p(np.tile(scores, (3, 1)), np.tile(scores, (3, 1)), seed=0) == order_p(scores[None], scores[None], 0)

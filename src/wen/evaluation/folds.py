@@ -71,6 +71,6 @@ def order_p(one: np.ndarray, other: np.ndarray, seed: int) -> float:
 def _standardised(scores: np.ndarray) -> np.ndarray:
     """Ranks within each rate, of mean 0 and length 1: the product of two such rows is Spearman's correlation."""
     ranked = rankdata(scores, axis=1)
-    deviation = ranked - ranked.mean(axis=1, keepdims=True)
+    deviation = ranked - ranked.mean()  # which is that of each rate
     standardised: np.ndarray = deviation / np.sqrt((deviation**2).sum(axis=1, keepdims=True))
     return standardised
