@@ -94,7 +94,7 @@ def calibrated_errors(probabilities: np.ndarray, unit: np.ndarray, draws: int, s
         probability = unsorted[order]
         drawn = uniform if by_image else uniform[:, unit[order]]
         _, first = np.unique(_bin_of(probability), return_index=True)
-        observed = np.add.reduceat(drawn < probability, first, axis=1, dtype=np.int64)
+        observed = np.add.reduceat(drawn < probability, first, axis=1)
         predicted = np.add.reduceat(probability, first)
         errors.append(np.abs(observed - predicted).sum(axis=1) / len(probability))
     return np.array(errors)
