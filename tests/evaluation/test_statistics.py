@@ -242,6 +242,23 @@ def test_areas_that_differ_without_variance_differ_no_more_surely_than_by_all_ex
     assert (worse.statistic, worse.p) == (-outcome.statistic, outcome.p)
 
 
+@pytest.mark.parametrize(
+    ("per_unit", "name", "freedom"),
+    [(1, "delong", math.inf), (2, "obuchowski", 7)],  # eight subjects
+)
+def test_areas_that_differ_without_variance_have_that_of_two_opposite_units_more_in_each_class(
+    per_unit: int, name: str, freedom: float
+) -> None:
+    label = np.repeat([1, 0], [5 * per_unit, 3 * per_unit])
+    outcome, difference = auc_difference(
+        label, label.astype(float), np.full(len(label), 0.6), np.arange(len(label)) // per_unit
+    )
+    error = math.sqrt(sum(np.var([0.5] * units + [1, -1]) / (units + 2) for units in (5, 3)))
+    assert (outcome.name, outcome.statistic) == (name, pytest.approx(0.5 / error))
+    assert outcome.p == pytest.approx(2 * t.sf(0.5 / error, freedom))
+    assert difference.low == pytest.approx(max(0.5 - t.isf(0.025, freedom) * error, -1))
+
+
 def test_areas_that_rise_and_fall_together_differ_more_surely() -> None:
     rng = np.random.default_rng(2)
     label = np.arange(200) % 2
