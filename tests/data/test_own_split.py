@@ -120,6 +120,14 @@ def test_a_file_on_which_no_study_can_run_is_refused(tmp_path: Path, name: str) 
         assigned(tmp_path / "a.csv", text.replace(before, after))
 
 
+def test_too_few_people_for_folds_that_are_drawn_are_to_be_marked_in_the_file(tmp_path: Path) -> None:
+    text = given(dict.fromkeys(range(5), TEST))
+    with pytest.raises(
+        WenError, match=r"for 2 folds: 1; use fewer folds, .* or mark more of them as development in .*a\.csv$"
+    ):
+        assigned(tmp_path / "a.csv", text)
+
+
 def test_a_test_set_is_a_known_one_or_a_csv(values: dict[str, Any]) -> None:
     assert Split(unit="image", test="splits/a.csv", test_fraction=0.2).file == "splits/a.csv"
     with pytest.raises(ValueError, match="random, preliminary, fold_0, fold_1, fold_2 or the path of a CSV, found"):
@@ -204,6 +212,10 @@ def test_the_stage_writes_the_split_of_the_file_with_its_leaks(tmp_path: Path, v
     split.run(params, paths)
     assert paths.split.read_text() == text.replace("test,", "test,-1").replace("excluded,", "excluded,-1")
     report = read_json(paths.split_metrics)
-    assert report["test_set"] == "a.csv"
+    assert (report["test_set"], report["folds_drawn"]) == ("a.csv", False)
     assert report["test_and_development"]["shared_subjects"] == 1
     assert split.audited(params, paths) is None
+    file.write_text(given({0: TEST}))
+    write_json(paths.own_split, own_split.current("a.csv", params, paths))
+    split.run(params, paths)
+    assert read_json(paths.split_metrics)["folds_drawn"] is True

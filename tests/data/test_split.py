@@ -465,7 +465,11 @@ def test_the_audit_of_images_without_subjects_counts_no_person() -> None:
     assert [report[part]["subjects"] for part in ("test", "development")] == [None, None]
     for leaks in (report["test_and_development"], report["validation_and_train"]["0"]):
         assert leaks["shared_subjects"] is leaks["images_of_shared_subjects"] is None
-    with pytest.raises(WenError, match=r"split\.unit: subject needs the subjects .* or set split\.unit: image$"):
+    message = (
+        r"^split\.unit: subject needs .*; provide a table with a column subject \(make study DATA=\.\.\. "
+        r"TABLE=cells\.csv\), or set split\.unit: image$"
+    )
+    with pytest.raises(WenError, match=message):
         assign(index, copies, by("subject"), 5, seed=1)
 
 
