@@ -228,6 +228,16 @@ def test_classifiers_that_rank_alike_do_not_differ_in_area() -> None:
     assert difference.value == 0
 
 
+def test_a_single_subject_leaves_a_difference_open_and_a_single_image_has_an_interval() -> None:
+    value, low, high = difference_by_unit(np.array([3.0]), np.array([1.0]), np.array([10]))
+    assert (float(value), float(low), float(high)) == (0.2, -1.0, 1.0)
+    value, low, high = difference_by_unit(np.array([1.0]), np.array([0.0]), np.array([1]))
+    # Of one gained image and one more gained and lost: shares 2/3 and 1/3.
+    assert float(value) == 1.0
+    assert float(low) == pytest.approx(1 / 3 - norm.isf(0.025) * math.sqrt((1 - 1 / 9) / 3))
+    assert float(high) == 1.0
+
+
 @pytest.mark.parametrize(("positives", "negatives"), [(3, 3), (6, 4), (20, 20)])
 def test_areas_that_differ_without_variance_differ_no_more_surely_than_by_all_exchanges(
     positives: int, negatives: int
