@@ -16,7 +16,8 @@ from PIL import Image
 from report_study import MakeStudy
 
 from wen.files import read_json
-from wen.report import page, word
+from wen.report import page, statements, terminal, word
+from wen.report.language import Text
 from wen.report.word import plain
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -159,6 +160,26 @@ def test_the_chapter_omits_sentences_about_what_the_study_lacks(make_study: Make
     assert "As a control" not in chapter
     assert "H4. The three weightings differ in accuracy: undecided. schemes in params.yaml lists fewer" in chapter
     assert read_json(paths.evidence)["hypotheses"]["H4"]["p_adjusted"] is None
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_the_limits_that_the_page_states_of_its_tests_stand_wherever_results_are_printed(
+    make_study: MakeStudy, capsys: pytest.CaptureFixture[str], language: str
+) -> None:
+    params, paths = make_study(reading="as_written", weighting="uniform", report={"language": language})
+    page.run(params, paths)
+    evidence, t = read_json(paths.evidence), Text(language)
+    chapter = [text(paragraph) for paragraph in document(paths.report).iter(f"{W}p")]
+    tests = f"{statements.independence(evidence, t)} {statements.rules(evidence, 'uniform', t)}"
+    assert plain(tests) in chapter
+    assert t("rules.as_written") in (paths.report / "model-card.md").read_text(encoding="utf-8")
+    capsys.readouterr()
+    terminal.run(params, paths)
+    shown = " ".join(capsys.readouterr().out.split())
+    for limit in ("rules.as_written", "rules.uniform"):
+        assert t(limit) in tests
+        assert t(limit) in shown
 
 
 def test_word_has_the_unicode_characters_that_latex_prints() -> None:

@@ -85,6 +85,8 @@ def _blocks(
     yield Heading(t("chapter.tests"))
     runs = statements.runs(evidence, len(content["params"].lr_grid), t)
     yield Paragraph(_joined(t("chapter.tests.text"), runs))
+    rules = statements.rules(evidence, content["params"].weighting, t)
+    yield Paragraph(_joined(statements.independence(evidence, t), rules))
     for key in statements.HYPOTHESES:
         verdict = t(f"verdict.{evidence['hypotheses'][key]['verdict']}")
         yield Paragraph(f"{t(key).removesuffix('.')}: {verdict}. {statements.hypothesis(key, evidence, t)}")

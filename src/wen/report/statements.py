@@ -112,6 +112,34 @@ def weighting(evidence: dict[str, Any], tests: int, t: Text) -> str:
     return sentence + " " + t(f"control.{ending}", p=t.p_is(control["p_adjusted"]), tests=tests)
 
 
+def rules(evidence: dict[str, Any], weighting: str, t: Text) -> str:
+    """State how the tests decide, how often their intervals contain the true value, and what limits both."""
+    shown = {"images": t.count(evidence["images"]), "units": t.count(evidence["units"])}
+    decided = t("rules.decided") if evidence["family"] == 4 else t("rules.decided.without_H4")
+    levels = {"level": t.percent(evidence["level"], 2), "margin": t.margin(evidence["margin"])}
+    covers = {key: t.percent(evidence["coverage"][key]) for key in ("accuracy", "difference")}
+    effective = t.number(evidence["effective_units"], 1)
+    sentences = [
+        t("rules", family=evidence["family"], decided=decided, **shown, **levels),
+        t(f"rules.interval.{evidence['unit']}", effective=effective, units=shown["units"], **covers),
+        *caveats(evidence, weighting, t),
+    ]
+    return " ".join(sentences)
+
+
+def caveats(evidence: dict[str, Any], weighting: str, t: Text) -> list[str]:
+    """State what the tests cannot show by the study's settings; ``weighting`` is the one in focus."""
+    of_weights = [t("rules.uniform")] if weighting == "uniform" else []
+    return [*of_weights, t("rules.as_written")] if evidence["reading"] == "as_written" else of_weights
+
+
+def independence(evidence: dict[str, Any], t: Text) -> str:
+    """State whether tests and intervals are over images or people."""
+    key = "unknown" if evidence["subjects"] is None else evidence["unit"]
+    images, people = t.count(evidence["images"]), t.people(evidence["subjects"])
+    return t(f"answer.sure.{key}", images=images, people=people, effective=t.number(evidence["effective_units"], 1))
+
+
 def separation(split: dict[str, Any], t: Text) -> str:
     """State whether people are on both sides of the split, as the leak audit found it."""
     shared = split["test_and_development"]["shared_subjects"]

@@ -44,6 +44,8 @@ def run(params: Params, paths: Paths) -> None:
     for key in ("H1", "H2", "H3", "H4"):
         verdict = statements.verdict(evidence["hypotheses"][key], t)
         terminal.print(f"{t(key).removesuffix('.')}: {verdict}")
+    for caveat in statements.caveats(evidence, params.weighting, t):
+        terminal.print(caveat)
     for row in evidence["systems"]:
         terminal.print(_system(row, t))
     focus = study.focus
