@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from conftest import PROJECT
 from PIL import Image
-from report_study import MakeStudy
+from report_study import MakeStudy, section
 
 from wen.files import read_json
 from wen.report import page, statements, terminal, word
@@ -180,6 +180,14 @@ def test_the_limits_that_the_page_states_of_its_tests_stand_wherever_results_are
     for limit in ("rules.as_written", "rules.uniform"):
         assert t(limit) in tests
         assert t(limit) in shown
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_no_score_on_validation_data_is_printed_of_plain_averages(make_study: MakeStudy) -> None:
+    params, paths = make_study(schemes=["uniform"], weighting="uniform")
+    for shown in (section(params, paths, "weights"), (paths.report / "tables/weight.tex").read_text(encoding="utf-8")):
+        assert "0.500" in shown
+        assert "1.000" not in shown
 
 
 def test_word_has_the_unicode_characters_that_latex_prints() -> None:

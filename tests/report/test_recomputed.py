@@ -175,7 +175,7 @@ def stand_in(classifier: Any, source: Source) -> SimpleNamespace:
         for model in computed.members
     ]
     return SimpleNamespace(
-        id=classifier.id, kind=classifier.kind, members=models,
+        id=classifier.id, kind=classifier.kind, scheme=classifier.scheme, members=models,
         row=agreed(classifier.row, row(source.label, computed.probability)),
         weight=agreed(classifier.weight.tolist(), computed.about.get("weight", [1.0])),
         score=agreed(classifier.score.tolist(), computed.about.get("score", [1.0])),

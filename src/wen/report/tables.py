@@ -148,13 +148,14 @@ def _average_rows(study: Study, t: Text) -> Rows:
 
 
 def _weight_table(ensembles: Sequence[Classifier], t: Text) -> tuple[list[Column], Rows]:
-    """One row per ensemble: the weight of each member, above the score that it is computed from."""
+    """One row per ensemble: the weight of each member, above the score that it is computed from; uniform has none."""
     most = max(len(ensemble.members) for ensemble in ensembles)
     columns = [Column(t("column.model"), 5.3), *(Column(f"$w_{k}$") for k in range(1, most + 1))]
     rows: Rows = []
     for ensemble in ensembles:
         pairs = zip(ensemble.weight, ensemble.score, strict=True)
-        cells = [Cell(t.number(weight), t.number(score)) for weight, score in pairs]
+        scored = ensemble.scheme != "uniform"
+        cells = [Cell(t.number(weight), t.number(score) if scored else "") for weight, score in pairs]
         rows.append([t.name(ensemble), *cells, *[""] * (most - len(cells))])
     return columns, rows
 
