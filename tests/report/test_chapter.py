@@ -153,11 +153,12 @@ def test_equal_studies_give_equal_files(make_study: MakeStudy) -> None:
 
 
 def test_the_chapter_omits_sentences_about_what_the_study_lacks(make_study: MakeStudy) -> None:
-    params, paths = make_study(schemes=["uniform"], weighting="uniform", subjects=0)
+    params, paths = make_study(schemes=["uniform"], weighting="uniform", baselines=[], subjects=0)
     page.run(params, paths)
     chapter = (paths.report / "chapter4.tex").read_text(encoding="utf-8")
     assert "systems" not in chapter
     assert "As a control" not in chapter
+    assert "baseline" not in chapter
     assert "H4. The three weightings differ in accuracy: undecided. schemes in params.yaml lists fewer" in chapter
     assert read_json(paths.evidence)["hypotheses"]["H4"]["p_adjusted"] is None
 

@@ -59,7 +59,8 @@ def _blocks(
     yield Paragraph(_data(content, t))
 
     yield Heading(t("chapter.single"))
-    yield Paragraph(t("chapter.single.text"))
+    baselines = t("chapter.single.baselines") if content["params"].baselines else ""
+    yield Paragraph(t("chapter.single.text", baselines=baselines))
     yield from (table("average"), table("single"))
     yield Paragraph(statements.rates(evidence, t))
     yield from (figure("rates", t("figure.rates")), figure("learning", t("figure.learning")))
