@@ -222,10 +222,24 @@ def test_areas_by_subject_vary_as_resampled_subjects_do() -> None:
 
 
 def test_classifiers_that_rank_alike_do_not_differ_in_area() -> None:
-    label, score = np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9])
-    outcome, difference = auc_difference(label, score, score**2, np.arange(4))
-    assert outcome.p == 1
-    assert difference.value == 0
+    label, score = np.array([0, 0, 0, 1, 1]), np.array([0.1, 0.2, 0.6, 0.4, 0.9])
+    alike_between_classes = score[[1, 0, 2, 3, 4]]
+    for one, other in ((score, score**2), (score, alike_between_classes), (label + score, label + score**2)):
+        outcome, difference = auc_difference(label, one, other, np.arange(5))
+        assert outcome.p == 1
+        assert difference == (0, 0, 0)
+
+
+def test_two_classifiers_that_separate_few_images_may_differ_in_area_on_others() -> None:
+    label, one, other = (
+        np.array([0, 0, 1, 1, 1]),
+        np.array([0.1, 0.2, 0.7, 0.8, 0.9]),
+        np.array([0.3, 0.2, 0.8, 0.6, 0.9]),
+    )
+    outcome, difference = auc_difference(label, one, other, np.arange(5))
+    assert (difference.value, outcome.statistic, outcome.p) == (0, 0, 1)
+    error = math.sqrt(sum(np.var([0] * images + [1, -1]) / (images + 2) for images in (2, 3)))
+    assert difference.high == -difference.low == pytest.approx(norm.isf(0.025) * error)
 
 
 def test_a_single_subject_leaves_a_difference_open_and_a_single_image_has_an_interval() -> None:
@@ -298,7 +312,7 @@ def test_a_difference_of_areas_varies_as_the_differences_of_all_pairs_do(rows: l
     if error > 1e-6:
         assert outcome.statistic == pytest.approx(lead.mean() / error)
         assert outcome.p == pytest.approx(2 * norm.sf(abs(lead.mean()) / error))
-    if error > 1e-6 or not lead.mean():
+    if error > 1e-6 or (lead.mean() == 0 and pairs[0].mean() not in (-0.5, 0.5)):
         limits = np.clip(lead.mean() + np.array([-1, 1]) * norm.ppf(0.975) * error, -1, 1)
         assert (difference.low, difference.high) == pytest.approx(limits, abs=2e-7)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import binom, chi2, t
+from scipy.stats import binom, chi2, rankdata, t
 
 from wen.evaluation.proportion import Estimate
 from wen.evaluation.units import degrees_of_freedom, each_image_alone
@@ -197,14 +197,16 @@ def auc_difference(label: np.ndarray, one: np.ndarray, other: np.ndarray, unit: 
     Returns
     -------
     tuple of Outcome and Estimate
-        z (by subject: t) and its p; p is 1 if the areas are equal and their difference has no variance. If areas differ
-        without any variance, as if one classifier separates the classes and the other has one probability for all, the
-        variance is that of `_variance_of_equal`.
+        z (by subject: t) and its p; p is 1 if the areas are equal and their difference has no variance. If areas
+        without any variance differ, as if one classifier separates the classes and the other has one probability for
+        all, or if both classifiers separate the classes and rank the images differently, the variance is that of
+        `_variance_of_equal`.
     """
     areas, covariance = delong(label, np.stack([one, other]), unit)
     value = float(areas[0] - areas[1])
     error = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0)))
-    if error < 1e-12 < abs(value):
+    both_separate = areas[0] in (0, 1) and (rankdata(one) != rankdata(other)).any()
+    if error < 1e-12 and (abs(value) > 1e-12 or both_separate):
         units = (len(np.unique(unit[label == kind])) for kind in (0, 1))
         error = float(np.sqrt(sum(_variance_of_equal(value, number) for number in units)))
     statistic = value / error if error > 1e-12 else 0.0
