@@ -47,7 +47,8 @@ def test_leading_zeros_and_the_case_of_h_do_not_distinguish_people(number: int, 
     [("UID_007", "7", True), ("P-3", "p03", True), ("1a", "1 A", True), ("José 2", "jose_2", True),
      ("Müller", "Mu\u0308ller", True),
      ("1 2", "12", False), ("1a", "1b", False), ("की", "का", False), ("Й1", "И1", False), ("3 ж", "3ж", True),
-     ("10", "1", False)],
+     ("10", "1", False), ("P-3", "P\u20133", True), ("P-3", "P\u20113", True), ("7", "'7", True),
+     ("7", "7\u200b", True), ("P\u22123", "P4", False)],
 )  # fmt: skip
 def test_spellings_of_an_id_are_one_person_and_other_ids_are_not(one: str, other: str, same: bool) -> None:
     united = people.unite({"1": one, "2": other, "3": one})

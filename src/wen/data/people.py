@@ -2,7 +2,8 @@
 
 Ids from a table, or from file names by a pattern, refer to the same person if they differ only in case, leading zeros,
 separators, accents, Unicode form or a prefix UID: UID_007, 7, 7.0 and 7,0; P-3 and p03; 1a and 1 A; José and Jose; 1000
-and a spreadsheet's 1.0E+03.
+and a spreadsheet's 1.0E+03. Any dash is a hyphen, because word processors replace hyphens; the apostrophe by which a
+spreadsheet marks text, and characters that cannot be seen, do not count.
 `unite` uses the spelling of most images. A person may have cells of both classes.
 
 C-NMC has the number of a person in the file names: UID_7_..._all, and with an H for a healthy donor, UID_H7_..._hem.
@@ -96,12 +97,19 @@ def is_unknown(written: str) -> bool:
 def _key(written: str) -> str:
     """Normalise a subject id; all spellings of one person have the same key."""
     plain = re.sub("(?<=[A-Za-z])[\u0300-\u036f]+", "", unicodedata.normalize("NFKD", written))  # without accents
-    text = re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", plain).casefold()).strip()
+    seen = "".join(map(_seen, unicodedata.normalize("NFKC", plain).casefold())).strip().removeprefix("'")
+    text = re.sub(r"[\s_-]+", " ", seen).strip()
     text = re.sub(r"^uid ", "", re.sub(r"^([0-9]+)[.,]0+$", r"\1", text))
     if re.fullmatch(r"[0-9]([.,][0-9]+)?e\+[0-9]{1,2}", text):  # a spreadsheet's way with long numbers
         text = f"{Decimal(text.replace(',', '.')):f}"
     text = re.sub(r"(?<![0-9])0+(?=[0-9])", "", text)
     return re.sub(r"(?<=[^\W\d_]) (?=[0-9])|(?<=[0-9]) (?=[^\W\d_])", "", text)
+
+
+def _seen(character: str) -> str:
+    """Replace a dash of any length, or a minus sign, by a hyphen, and a character that cannot be seen by nothing."""
+    category = unicodedata.category(character)
+    return "-" if category == "Pd" or character == "\u2212" else "" if category == "Cf" else character
 
 
 def summary(cells: list[Cell], written: Mapping[str, str]) -> dict[str, Any]:
