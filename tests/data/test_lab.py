@@ -423,7 +423,7 @@ def test_a_table_in_a_folder_of_the_zip_is_found_by_its_name(tmp_path: Path, pro
     assert load(project.params).dataset.table == "top/cells.csv"
 
 
-@pytest.mark.parametrize("unknown", ["NA", "unknown", "n/a", "None", "?"])
+@pytest.mark.parametrize("unknown", ["NA", "unknown", "n/a", "None", "?", ".", "#REF!", "tidak ada"])
 def test_images_of_unknown_people_are_not_one_person(tmp_path: Path, project: Paths, unknown: str) -> None:
     data = lab(tmp_path / "lab")
     about = table(data, listed(person=unknown))

@@ -38,7 +38,7 @@ C_NMC = {
 
 UNKNOWN = (
     "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "none", "null", "unknown", "not known", "not available", "anonymous",
-    "?", "", "missing", "tidak diketahui",
+    "missing", "#ref!", "#value!", "#name?", "tidak diketahui", "tidak ada",
 )  # fmt: skip
 """Placeholders for an unknown subject. Taken as ids, they would assign all unknown cells to one person."""
 
@@ -90,8 +90,8 @@ def unite(written: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_unknown(written: str) -> bool:
-    """Whether a subject id is a placeholder for an unknown subject."""
-    return " ".join(written.casefold().split()) in UNKNOWN or not _key(written)
+    """Whether a subject id is a placeholder for an unknown subject, or has no letter or digit, like the dot of SAS."""
+    return " ".join(written.casefold().split()) in UNKNOWN or not any(map(str.isalnum, written))
 
 
 def _key(written: str) -> str:
