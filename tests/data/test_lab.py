@@ -454,6 +454,13 @@ def test_an_ambiguous_table_is_refused_with_the_cause(tmp_path: Path, project: P
     assert not (project.raw / "cells").exists()
 
 
+def test_without_labels_in_the_table_images_in_one_folder_have_no_class(tmp_path: Path, project: Paths) -> None:
+    cell(tmp_path / "lab/img/b0.png", 1)
+    about = table(tmp_path / "lab", "file,leukaemia\nb0,yes\n")
+    with pytest.raises(WenError, match=r"no column label, nor are the images .* its columns are file, leukaemia"):
+        study(project, tmp_path / "lab", about)
+
+
 def test_equal_images_of_two_classes_are_named_by_their_paths_in_the_given_folder(
     tmp_path: Path, project: Paths
 ) -> None:

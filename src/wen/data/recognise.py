@@ -109,7 +109,7 @@ def _labels(folder: Path, table: str | None, names: list[str], about: About) -> 
     if not table:
         return class_folders.found_classes(names, wanted)
     found = cell_table.found_classes(folder / table, names, wanted)
-    if not found:
+    if len(found) < 2 and "label" not in cell_table.rows_of(folder / table, Problems())[1]:
         raise WenError(
             f"{about.table}: has no column label, nor are the images in folders of their classes; its columns are "
             f"{csv_file.read(folder / table).named}"
