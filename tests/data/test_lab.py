@@ -454,6 +454,14 @@ def test_an_ambiguous_table_is_refused_with_the_cause(tmp_path: Path, project: P
     assert not (project.raw / "cells").exists()
 
 
+def test_columns_of_labels_that_differ_in_case_alone_are_compared(tmp_path: Path, project: Paths) -> None:
+    cell(tmp_path / "lab/b0.png", 1)
+    cell(tmp_path / "lab/n0.png", 2)
+    about = table(tmp_path / "lab", "file,Label,label\nb0,blast,normal\nn0,normal,normal\n")
+    with pytest.raises(WenError, match="line 2: blast and normal, its columns Label and label name different"):
+        study(project, tmp_path / "lab", about)
+
+
 def test_without_labels_in_the_table_images_in_one_folder_have_no_class(tmp_path: Path, project: Paths) -> None:
     cell(tmp_path / "lab/img/b0.png", 1)
     about = table(tmp_path / "lab", "file,leukaemia\nb0,yes\n")

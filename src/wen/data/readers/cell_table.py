@@ -121,8 +121,8 @@ def rows_of(table: Path, problems: Problems) -> tuple[list[Row], dict[str, str]]
 
 def candidates(content: csv_file.Table, role: str) -> list[str]:
     """List the columns whose names indicate paths, labels or subjects; the first one is used."""
-    by_name = {normal(column).rstrip("."): column for column in reversed(content.columns)}
-    return [by_name[name] for name in COLUMNS[role] if name in by_name]
+    names = {column: normal(column).rstrip(".") for column in content.columns}
+    return [column for name in COLUMNS[role] for column in names if names[column] == name]
 
 
 def _named(rows: Sequence[Row], images: Sequence[str], table: Path, problems: Problems) -> dict[str, Row]:
