@@ -17,7 +17,10 @@ from wen.errors import WenError
 from wen.launch import connect
 
 
-@pytest.mark.parametrize(("message", "tries"), [("Starting Ray client server failed", 4), ("no answer", 1)])
+@pytest.mark.parametrize(
+    ("message", "tries"),
+    [("Starting Ray client server failed", 4), ("line 396, in start_specific_server", 4), ("no answer", 1)],
+)
 def test_a_head_that_fails_to_start_its_server_is_asked_again(
     monkeypatch: pytest.MonkeyPatch, message: str, tries: int
 ) -> None:

@@ -21,6 +21,9 @@ LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 TRIES = 4
 """Attempts to connect: a busy head node sometimes fails to start the server of a client."""
 
+NOT_STARTED = ("Starting Ray client server failed", "in start_specific_server")
+"""What Ray says then; the second is in the traceback that it sends if that server ends while Ray looks at it."""
+
 
 def import_ray(address: str | None) -> ModuleType:
     """Set Ray's environment variables, which it reads when it is imported, and import it.
@@ -85,7 +88,7 @@ def connected(address: str | None, cores: int | None = None, memory: int | None 
                     connect()
                     break
                 except ConnectionError as error:
-                    if not tries_left or "Starting Ray client server failed" not in str(error):
+                    if not tries_left or not any(sign in str(error) for sign in NOT_STARTED):
                         raise
         except (ConnectionError, RuntimeError, ValueError) as error:
             cause = " ".join(str(error).split())
