@@ -2,20 +2,20 @@
 
     python bench/systems.py --dvc
     python bench/systems.py --study FOLDER --weights FOLDER [--depth finetune] [--unit image] [--unit subject]
-        [--seeds 3] [--test-fraction 0.2] [--size 160] [--systems NAME ...] [--keep FOLDER] [--jobs 14]
+        [--seeds 3] [--test-fraction 0.2] [--size 160] [--systems NAME ...] [--keep FOLDER] [--jobs N]
 
 With --dvc, `dvc repro` runs all eight at each depth that they support, on random weights that are saved to files. It
 prints which stages ran the first time, the second time, and after one parameter of one system changed, but no results.
 
-With --study, the images of a finished study are read, the central 300 px are resized, and the images are
-split again for each unit and seed. Each network runs over them once; its outputs and every finished system stay in
---keep, from which a second run continues. For each variant it prints accuracy, kappa and AUC of the out-of-fold
+With --study, the images of a finished study are read, the central 300 px are resized, and the images are split
+again for each unit and seed. Each network runs over them once; its outputs and every finished system stay in --keep,
+from which a second run continues. For each variant it prints accuracy, kappa and AUC of the out-of-fold
 predictions of the development images, and of the average of the fold models on the test images, as means over seeds;
 the difference in out-of-fold accuracy between the paper's proposal (of several, the most accurate on validation data)
 and each control, with its 95% interval over people; the share of images predicted as ALL, and the out-of-fold accuracy
 at a threshold that predicts as many images as ALL as there are ("accuracy if fair"); and the CPU time of each network
 and each system, with the estimate of `wen plan`. --depth finetune trains the networks, too, on a GPU if there is one.
---jobs fits so many fold models side by side, in processes of their own, whose CPU time is not measured.
+--jobs N fits N fold models side by side, in separate processes, whose CPU time is not measured.
 """
 
 import argparse
@@ -159,7 +159,7 @@ def on_real_images(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         root = (options.keep or Path(name)).resolve()
         shared = Paths(root / "images")
-        costs = [networks(of(values, options, "subject", 2019, all_of(options)), shared, options.study)]
+        costs = [networks(of(values, options, "subject", 2019, all_networks(options)), shared, options.study)]
         splits = list(splits_of(values, options, root))
         for _, params, paths in splits:
             prepare(params, paths, shared)
@@ -181,8 +181,8 @@ def studies_of(options: argparse.Namespace) -> dict[str, dict[str, dict[str, Any
     }
 
 
-def all_of(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Return systems that together read everything that any of the studies reads."""
+def all_networks(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return the systems, each with all networks that it has in any of the studies."""
     every: dict[str, dict[str, Any]] = {}
     for systems in studies_of(options).values():
         for name, settings in systems.items():
@@ -268,7 +268,7 @@ def fit_side_by_side(splits: list[tuple[str, Params, Paths]], jobs: int) -> None
             pool.submit(fit_one, params, paths, name, variant.name, member)
             for _, params, paths in splits
             for name in params.systems
-            if not kept(paths, name).exists()
+            if not finished(paths, name).exists()
             for variant in system.find(name).variants(system.settings_of(params, name))
             if variant.fit
             for member in params.members(f"system/{name}/{variant.name}")
@@ -286,8 +286,8 @@ def fit_one(params: Params, paths: Paths, name: str, variant: str, member: Membe
     stage.fit_fold(fit, member, source, stage.cells_of(paths))
 
 
-def kept(paths: Paths, name: str) -> Path:
-    """Return the path of a finished system's CPU time."""
+def finished(paths: Paths, name: str) -> Path:
+    """Return the path of a system's CPU time, which exists once the system has finished."""
     return paths.root / f"rows/{name}.json"
 
 
@@ -295,11 +295,11 @@ def on_one_split(params: Params, paths: Paths, key: str) -> list[dict[str, Any]]
     """Run each system on one split, unless it has finished; return a row for each variant."""
     rows: list[dict[str, Any]] = []
     for name in params.systems:
-        if not kept(paths, name).exists():
+        if not finished(paths, name).exists():
             goes_on, begin = paths.searches(name).exists(), time.process_time()
             stage.run(params, paths, name)
-            write_json(kept(paths, name), {"s": None if goes_on else time.process_time() - begin})
-        rows += measured(params, paths, name, {"key": key, "system": name} | read_json(kept(paths, name)))
+            write_json(finished(paths, name), {"s": None if goes_on else time.process_time() - begin})
+        rows += measured(params, paths, name, {"key": key, "system": name} | read_json(finished(paths, name)))
     return rows
 
 
