@@ -230,13 +230,11 @@ def test_classifiers_that_rank_alike_do_not_differ_in_area() -> None:
         assert difference == (0, 0, 0)
 
 
-def test_two_classifiers_that_separate_few_images_may_differ_in_area_on_others() -> None:
-    label, one, other = (
-        np.array([0, 0, 1, 1, 1]),
-        np.array([0.1, 0.2, 0.7, 0.8, 0.9]),
-        np.array([0.3, 0.2, 0.8, 0.6, 0.9]),
-    )
-    outcome, difference = auc_difference(label, one, other, np.arange(5))
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_two_classifiers_that_separate_few_images_may_differ_in_area_on_others(upside_down: bool) -> None:
+    label = np.array([0, 0, 1, 1, 1])
+    one, other = np.array([[0.1, 0.2, 0.7, 0.8, 0.9], [0.3, 0.2, 0.8, 0.6, 0.9]])
+    outcome, difference = auc_difference(1 - label if upside_down else label, one, other, np.arange(5))
     assert (difference.value, outcome.statistic, outcome.p) == (0, 0, 1)
     error = math.sqrt(sum(np.var([0] * images + [1, -1]) / (images + 2) for images in (2, 3)))
     assert difference.high == -difference.low == pytest.approx(norm.isf(0.025) * error)
