@@ -22,6 +22,18 @@ from wen.systems import replication
 def gather(params: Params, paths: Paths) -> Study:
     """Read all predictions of the study.
 
+    Parameters
+    ----------
+    params : Params
+        From `wen.config.read.load`.
+    paths : Paths
+        Of the study's folder.
+
+    Returns
+    -------
+    Study
+        The test images and every classifier.
+
     Raises
     ------
     WenError

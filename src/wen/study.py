@@ -71,7 +71,7 @@ class Study:
     """The test images' rows of data/index.csv, with the ``component`` of each, which is its unit if the split is by
     subject."""
     models: dict[str, list[Predictions]]
-    """The networks of each learning rate, by its text."""
+    """The networks of each learning rate, such as ``"0.001"``."""
     baselines: dict[str, list[Predictions]]
     """The classical members of each baseline, by its recipe; no ensemble, champion or hypothesis is about them."""
     classifiers: list[Classifier]
@@ -142,7 +142,7 @@ class Study:
         return (decide(classifier.probability) == self.label).astype(np.int64)
 
     def single(self, member: Predictions) -> Classifier:
-        """The classifier that is one model alone."""
+        """Return a single model as a classifier."""
         return self._find(kind="single", recipe=member.member.recipe, fold=member.member.fold)
 
     def inter(self, recipe: str, scheme: str) -> Classifier:

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
 
 
 def opened(folder: Path, device_name: str) -> Applied:
-    """Check a bundle and load its classifier. The device ``auto`` is the CPU.
+    """Check a bundle and load its classifier.
+
+    Parameters
+    ----------
+    folder : Path
+        Written by ``wen export``.
+    device_name : str
+        ``auto`` (the CPU), ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+
+    Returns
+    -------
+    Applied
+        ``answers(files)`` yields an `Answer`, or an error message, for each image.
 
     Raises
     ------

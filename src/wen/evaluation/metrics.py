@@ -25,7 +25,20 @@ class Confusion(NamedTuple):
 
 
 def decide(probability: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:
-    """The class of each image: 1 (ALL) if its probability is at least the threshold, else 0 (HEM) (2.22)."""
+    """Return the class of each image by (2.22).
+
+    Parameters
+    ----------
+    probability : ndarray
+        Of the positive class, in [0, 1].
+    threshold : float
+        Lowest probability that is called positive.
+
+    Returns
+    -------
+    ndarray of the same shape
+        1 (positive) or 0 (negative).
+    """
     return (np.asarray(probability) >= threshold).astype(np.int64)
 
 
@@ -104,7 +117,7 @@ def auc(label: np.ndarray, probability: np.ndarray) -> float:
 
 
 def evaluate(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
-    """One row of the result table: every measure of one classifier.
+    """Compute every measure of a classifier at the threshold 0.5: one row of the result table.
 
     Parameters
     ----------
@@ -116,7 +129,7 @@ def evaluate(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
     Returns
     -------
     dict
-        Always the same keys in the same order, the columns of ``dvc metrics show``.
+        Always the same keys in the same order, the columns of ``dvc metrics show``. AUC is NaN if a class is absent.
     """
     c = confusion(label, probability)
     row = {name: measure(c) for name, measure in OF_DECISIONS.items()}

@@ -63,12 +63,19 @@ def resampled_measures(label: np.ndarray, probability: np.ndarray, counts: np.nd
 
 
 def interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    """Percentile interval of the resampled values that are defined (Efron 1979).
+    """Compute the percentile interval of resampled values (Efron 1979).
+
+    Parameters
+    ----------
+    values : ndarray of shape (repeats,)
+        One measure on each resampled test set. Values that are not finite are left out.
+    level : float
+        Share of the values inside the interval.
 
     Returns
     -------
     tuple of 2 floats
-        NaN if none is defined.
+        Lower and upper limit; NaN if no value is finite.
     """
     values = values[np.isfinite(values)]
     if not len(values):
@@ -112,7 +119,7 @@ def image_intervals(label: np.ndarray, probability: np.ndarray, counts: np.ndarr
 
 
 def subject_intervals(label: np.ndarray, probability: np.ndarray, unit: np.ndarray) -> dict[str, tuple[float, float]]:
-    """95% interval of every measure of a classifier over subjects.
+    """Compute the 95% interval of every measure of a classifier over subjects.
 
     Parameters
     ----------

@@ -114,8 +114,9 @@ def accuracy_difference(one: np.ndarray, other: np.ndarray, unit: np.ndarray, al
     one, other : ndarray of shape (n,)
         1 where the classifier is right, else 0.
     unit : ndarray of shape (n,)
+        Each image's unit, numbered from 0.
     alpha : float
-        1 less the level of the interval.
+        1 minus the level of the interval.
 
     Returns
     -------
