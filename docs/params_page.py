@@ -29,9 +29,8 @@ Do not edit this page: `python docs/params_page.py` writes it from the code, fro
 missing, or a value out of range, the message names it and nothing runs; `wen check` only checks. A key with a default
 may be left out.
 
-A stage reruns if a key that it reads changes; if its outputs change, so do the stages that read them (last table). A
-stage with one run per model reruns only the runs whose learning rate, fold or system is new. `report` reruns at every
-change.
+A stage reruns if a key that it reads changes; if its outputs change, the stages that read them rerun, too (last table).
+A new learning rate, network or system adds only its own runs. `report` reruns at every change.
 """
 FOLLOW = """## Stages that depend on a stage
 
