@@ -90,7 +90,7 @@ def frozen_forward(envs: Path) -> Iterator[Row]:
             model = Path(folder) / "model.xml"
             openvino.save_model(to_openvino(frozen, size), model, compress_to_fp16=False)
             script = [envs / "openvino/bin/python", BENCH / "peers/openvino_forward.py"]
-            for _ in range(REPEATS):  # in turns, since a shared machine is now faster, now slower
+            for _ in range(3 * REPEATS):  # in turns, since a shared machine is now faster, now slower
                 study_seconds += [seconds(run, images) for _ in range(max(3, int(1 / seconds(run, images))))]
                 peer = _json([*script, model, batch, size, options.threads, 1], Path(folder))
                 peer_seconds += peer["seconds"]
