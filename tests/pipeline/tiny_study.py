@@ -58,9 +58,14 @@ class Study:
         self.run("git", "commit", "--quiet", "--message", message)
 
     def restore(self) -> None:
-        """Go back to the last commit and its results."""
+        """Go back to the last commit and its results.
+
+        What git tracks of them is removed first: git keeps a file that was rewritten with the same size within the
+        second in which DVC saved git's index, although its content differs.
+        """
+        for folder in ("metrics", "plots/headline"):
+            shutil.rmtree(self.root / folder, ignore_errors=True)
         self.run("git", "checkout", "--quiet", "--", ".")
-        self.run("git", "clean", "--quiet", "--force", "metrics")  # rows that the last commit does not have
         with Repo(str(self.root)) as repo:
             repo.checkout(force=True)
 
