@@ -12,20 +12,24 @@ ifdef MOVED
 .PHONY: $(BIN)/installed
 endif
 
-.PHONY: help demo test study results record bench plain chaos fuzz mutants chapter docs lock clean data-given
+.PHONY: help demo test test-all study results record bench plain chaos fuzz mutants chapter docs lock clean data-given
 
 help:  ## List these targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(BIN)/installed  ## Run the study on embedded data and print its result table
 	dvc repro
 	wen results
 
-test: $(BIN)/installed  ## Lint, type-check and run the test suite
+TESTS = -m "not slow"
+test: $(BIN)/installed  ## Lint, type-check and run the tests, without those marked slow
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest
+	pytest $(TESTS)
+
+test-all: TESTS =
+test-all: test  ## The same with all tests, also the slow ones
 
 ifeq ($(origin NAME),environment)  # in WSL, the name of the computer
 override NAME :=

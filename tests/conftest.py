@@ -20,7 +20,7 @@ from wen.config.params import Backbone, Params
 PROJECT = Path(__file__).parents[1]
 MEMORY = Path("/dev/shm")
 SHARED = PROJECT.parent / "shared"
-SLOW = (
+LONGEST = (
     "pipeline/test_study.py", "network/test_thesis.py", "pipeline/test_images.py", "pipeline/test_run.py",
     "pipeline/test_record.py", "pipeline/test_pages.py", "pipeline/test_cluster.py", "pipeline/test_classify.py",
     "pipeline/test_systems.py",
@@ -65,8 +65,8 @@ def _has_room(memory: Path) -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files: else, at the end, one worker has one of them and the other nothing."""
-    order = {PROJECT / "tests" / name: place for place, name in enumerate(SLOW)}
-    items.sort(key=lambda item: order.get(item.path, len(SLOW)))
+    order = {PROJECT / "tests" / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(LONGEST)))
 
 
 def pytest_collection_finish() -> None:

@@ -117,7 +117,7 @@ def test_a_block_that_a_test_runs_is_named_there(page: str, phrase: str, test: s
 def test_a_command_of_a_page_is_one_that_exists_with_these_options(page: str, command: str) -> None:
     program, *arguments = shlex.split(re.sub(r"(?<=\s)[<>].*", "", command))
     if program == "make":
-        targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+        targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
         assert {name for name in arguments if "=" not in name} <= targets
     elif program == "dvc":
         get_main_parser().parse_args(arguments)

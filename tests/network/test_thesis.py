@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import safetensors.torch
 import torch
 from conftest import PROJECT, untrained
@@ -16,6 +17,8 @@ from wen.data import prepare, synthetic
 from wen.files import read_json
 from wen.members import finetune
 from wen.network import features, pretrained
+
+pytestmark = pytest.mark.slow
 
 
 def test_efficientnetv2_m_takes_a_training_step_of_both_stages_at_450_px(tmp_path: Path) -> None:

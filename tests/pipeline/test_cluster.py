@@ -12,6 +12,8 @@ import warm
 from ray.cluster_utils import Cluster
 from tiny_study import Study, finished_study, prepared_study, processes_in, same, started
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory: pytest.TempPathFactory) -> Study:

@@ -41,6 +41,7 @@ def test_a_clone_without_the_images_has_nothing_to_do_and_loses_nothing(brought:
     assert second.run("git", "status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_queued_experiments_side_by_side_find_the_images(brought: Study) -> None:
     for crop in (40, 44):
         brought.run("dvc", "exp", "run", "--queue", "--name", f"crop-{crop}", "-S", f"images.crop={crop}", "features")
@@ -64,6 +65,7 @@ def finished(study: Study) -> list[str]:
     return [name for name in names if name.endswith(("/crop-40", "/crop-44"))]
 
 
+@pytest.mark.slow
 def test_an_experiment_in_a_temporary_folder_prepares_the_images_again(brought: Study) -> None:
     output = brought.run("dvc", "exp", "run", "--temp", "-S", "seed=3", "split")
     assert brought.stages_run(output) == ["code", "prepare", "split"]

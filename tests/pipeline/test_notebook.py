@@ -10,6 +10,8 @@ import warm
 from conftest import PROJECT
 from tiny_study import Study, new_study, tiny_values
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = json.loads((PROJECT / "notebooks/study.ipynb").read_text(encoding="utf-8"))
 CELLS = ["".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
 MODEL = "models/0.001/0.safetensors"

@@ -142,6 +142,7 @@ def commands(text: str) -> list[str]:
     return [line.strip() for line in re.sub(r"(?m)\s#.*$", "", text).splitlines() if line.strip()]
 
 
+@pytest.mark.slow
 def test_reports_on_other_rates_and_other_grids(study: Study) -> None:
     """Each command from the commit, as a person tries one of them."""
     cells_and_subjects(study)
@@ -172,6 +173,7 @@ def test_other_cells_are_classified_by_the_study_and_by_a_bundle(study: Study) -
     assert len((study.root / "isbi_valid.predict").read_text().split()) == 3
 
 
+@pytest.mark.slow
 def test_a_bundle_in_dvc_s_model_registry(study: Study, tmp_path: Path) -> None:
     studies = tmp_path / "studies.git"
     study.run("git", "init", "--quiet", "--bare", str(studies))
@@ -203,12 +205,14 @@ def test_the_web_page_of_a_bundle_and_of_a_study(study: Study) -> None:
         process.wait(30)
 
 
+@pytest.mark.slow
 def test_one_machine_trains_models_side_by_side(study: Study) -> None:
     """All are trained already, so that no command has anything to ask a cluster for."""
     script = block("docs/CLUSTER.md", "wen run --jobs 2", {"HOST": "127.0.0.1"})
     assert typed(study, script, **OFFLINE).count("done; ") == script.count("wen run")
 
 
+@pytest.mark.slow
 def test_an_array_job_trains_one_model_in_a_clone(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     study = with_environment(prepared_study(tmp_path_factory, tmp_path))
     study.commit("Features")
@@ -221,6 +225,7 @@ def test_an_array_job_trains_one_model_in_a_clone(tmp_path: Path, tmp_path_facto
     assert "Stage 'train-fold@0.001-1' is cached" in output
 
 
+@pytest.mark.slow
 def test_a_kaggle_session_without_internet(new: Study, cnmc: Path, tmp_path: Path) -> None:
     """It is stopped after the first model; `dvc push` and the copy of dvc.lock keep that."""
     kaggle, work = tmp_path / "kaggle", tmp_path / "wen"

@@ -12,6 +12,8 @@ from wen.config.params import Params
 from wen.data import synthetic
 from wen.files import read_json
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Study:

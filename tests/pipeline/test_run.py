@@ -20,6 +20,8 @@ from moto.server import ThreadedMotoServer
 from pages import block
 from tiny_study import Study, finished_study, prepared_study, processes_in, same, started
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory: pytest.TempPathFactory) -> Study:

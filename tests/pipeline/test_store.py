@@ -65,6 +65,7 @@ def test_another_clone_takes_the_model_from_a_folder_and_trains_nothing(trained:
     assert "up to date" in other.run("dvc", "repro", STAGE)
 
 
+@pytest.mark.slow
 def test_another_clone_takes_the_model_from_s3_and_trains_nothing(trained: Study, tmp_path: Path, s3: str) -> None:
     keys = {"access_key_id": "someone", "secret_access_key": "secret"}
     client = boto3.client(
@@ -90,6 +91,7 @@ def test_a_damaged_file_of_a_verified_remote_is_refused(trained: Study, tmp_path
     assert not (other.root / MODEL).exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_the_cache_is_found_and_made_again(trained: Study, tmp_path: Path) -> None:
     good = (trained.root / MODEL).read_bytes()
     assert "match dvc.lock" in trained.run("wen", "verify")
@@ -105,6 +107,7 @@ def test_a_damaged_file_of_the_cache_is_found_and_made_again(trained: Study, tmp
     trained.run("wen", "verify")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "second", [["dvc", "repro"], ["dvc", "exp", "run", "--set-param", "lr=1e-4"]], ids=["repro", "exp run"]
 )

@@ -211,6 +211,7 @@ def test_ensemble_parameters_retrain_nothing(study: Study) -> None:
     assert not (study.root / "metrics/intra/leak_free-f1.json").exists()
 
 
+@pytest.mark.slow
 def test_a_longer_grid_trains_only_its_new_rates_and_a_shorter_one_none(study: Study) -> None:
     study.restore()
     before = intra_metrics(study)
@@ -244,6 +245,7 @@ def test_a_grid_too_long_for_dvc_yaml_is_refused_with_the_command_that_extends_i
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", ["[colour]", "[]"])
 def test_other_baselines_retrain_nothing_and_replace_the_outputs_of_the_former_ones(study: Study, names: str) -> None:
     study.restore()
@@ -254,6 +256,7 @@ def test_other_baselines_retrain_nothing_and_replace_the_outputs_of_the_former_o
     study.restore()
 
 
+@pytest.mark.slow
 def test_a_learning_rate_off_the_grid_trains_its_folds_and_nothing_else(study: Study) -> None:
     study.run("git", "checkout", "--quiet", "--", ".")
     output = study.run("dvc", "exp", "run", "--set-param", "lr=3e-4")
@@ -290,6 +293,7 @@ def weigh(root: Path, power: int) -> None:
     file.write_text(text.replace(line, line.replace("\n", f" ** {power}\n")))
 
 
+@pytest.mark.slow
 def test_a_second_clone_and_a_queued_experiment_run_their_own_code(study: Study, tmp_path: Path) -> None:
     """All by the `wen` of one environment, which is that of the study."""
     target = "ensemble-inter@0.001"
@@ -337,6 +341,7 @@ def test_a_change_of_the_page_reruns_the_report_alone(study: Study) -> None:
     assert "<main><p>Of our laboratory.</p>" in page
 
 
+@pytest.mark.slow
 def test_earlier_outputs_of_a_stage_that_failed_come_back_from_the_cache(study: Study) -> None:
     model = study.root / "models/0.001/0.safetensors"
     before = model.read_bytes()
@@ -351,6 +356,7 @@ def test_earlier_outputs_of_a_stage_that_failed_come_back_from_the_cache(study: 
     assert after == before
 
 
+@pytest.mark.slow
 def test_another_split_reruns_every_stage_that_reads_training_images(study: Study) -> None:
     values = tiny_values()
     values["split"]["unit"] = "subject"
@@ -362,6 +368,7 @@ def test_another_split_reruns_every_stage_that_reads_training_images(study: Stud
     assert not {"prepare", "backbone"} & set(stages)
 
 
+@pytest.mark.slow
 def test_images_of_another_size_are_computed_and_not_those_of_the_last_size_taken_from_the_run_cache(
     study: Study,
 ) -> None:
@@ -433,6 +440,7 @@ for stage in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_on_a_full_disk_every_stage_ends_with_a_sentence_and_leaves_all_as_it_was(study: Study) -> None:
     script = """
         set -e
@@ -452,6 +460,7 @@ def test_on_a_full_disk_every_stage_ends_with_a_sentence_and_leaves_all_as_it_wa
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_during_training_ends_dvc_within_seconds_and_says_how_to_go_on(
     study: Study, number: signal.Signals
@@ -500,6 +509,7 @@ def test_a_second_clone_pulls_the_results_and_retrains_nothing(study: Study, tmp
     assert second.stages_run(second.run("dvc", "repro")) == ["code"]
 
 
+@pytest.mark.slow
 def test_wen_commands_one_by_one_in_another_folder_give_the_same_bytes_as_dvc(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

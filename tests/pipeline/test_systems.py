@@ -7,6 +7,8 @@ import pytest
 from ruamel.yaml import YAML
 from tiny_study import Study, finished_study, set_params
 
+pytestmark = pytest.mark.slow
+
 TWO: dict[str, Any] = {
     "systems": {
         "baby2022": {"networks": ["tf_efficientnet_lite0"], "trees": 3},
