@@ -48,11 +48,53 @@ def test_leading_zeros_and_the_case_of_h_do_not_distinguish_people(number: int, 
      ("Müller", "Mu\u0308ller", True),
      ("1 2", "12", False), ("1a", "1b", False), ("की", "का", False), ("Й1", "И1", False), ("3 ж", "3ж", True),
      ("10", "1", False), ("P-3", "P\u20133", True), ("P-3", "P\u20113", True), ("7", "'7", True),
-     ("7", "7\u200b", True), ("P\u22123", "P4", False)],
+     ("7", "7\u200b", True), ("P\u22123", "P4", False), ("P.3", "P-3", True), ("P/3", "P 3", True),
+     ("P,3", "P_3", True), ("P(3)", "#p3", True), ("O'Brien", "o brien", True), ("1-2", "1/2", True), ("1.2", "12", False),
+     ("UID7", "7", True), ("A1", "A01", True), ("A-01", "a1", True), ("A1", "A10", False), ("A1", "B1", False),
+     ("1,000", "1000", True), ("1.000", "1000", True), ("1.000", "1", True), ("7,0", "7", True), ("7.00", "7", True),
+     ("1,234,567", "1234567", True), ("1 234", "1234", True), ("1'234", "1\u2019234", True), ("P1,234", "p1234", True),
+     ("1,23", "123", False), ("12,34", "1234", False), ("0,123", "123", False), ("10-001", "10001", False),
+     ("\u0667", "7", True), ("\uff27\uff17", "g7", True), ("\u0661\u066c\u0660\u0660\u0660", "1000", True),
+     ("\u0667", "\u0668", False)],
 )  # fmt: skip
 def test_spellings_of_an_id_are_one_person_and_other_ids_are_not(one: str, other: str, same: bool) -> None:
     united = people.unite({"1": one, "2": other, "3": one})
     assert united == {"1": one, "2": one if same else other, "3": one}
+
+
+@given(
+    st.lists(st.tuples(st.text("abcxyz", min_size=1), st.integers(0, 10**4)), min_size=1, max_size=4),
+    st.data(),
+)
+def test_separators_zeros_case_and_script_of_digits_do_not_distinguish_people(
+    parts: list[tuple[str, int]], data: st.DataObject
+) -> None:
+    def spelling() -> str:
+        separator = st.sampled_from([".", "-", " ", "/", "_", ",", "\u2013", ", ", ""])
+        text = ""
+        for word, number in parts:
+            zero = data.draw(st.sampled_from("0\u0660\u06f0\u0966\uff10"))
+            digits = "0" * data.draw(st.integers(0, 2)) + str(number)
+            text += f"{data.draw(separator)}{data.draw(st.sampled_from([word, word.upper()]))}{data.draw(separator)}"
+            text += "".join(chr(ord(zero) + int(digit)) for digit in digits)
+        return text
+
+    assert len(set(people.unite({"1": spelling(), "2": spelling()}).values())) == 1
+
+
+@given(st.integers(1, 10**12), st.sampled_from([",", ".", " ", "'", "\u202f"]))
+def test_a_number_with_thousands_marks_is_the_number_without_them(number: int, mark: str) -> None:
+    assert len(set(people.unite({"1": f"{number:,}".replace(",", mark), "2": str(number)}).values())) == 1
+
+
+@given(st.sets(st.integers(0, 10**6)))
+def test_different_numbers_are_different_people(numbers: set[int]) -> None:
+    assert len(set(people.unite({str(number): f"P-{number}" for number in numbers}).values())) == len(numbers)
+
+
+def test_an_ambiguous_id_joins_all_that_it_can_mean() -> None:
+    written = {"1": "1", "2": "1000", "3": "1.000", "4": "2", "5": "1000"}
+    assert people.unite(written) == {"1": "1000", "2": "1000", "3": "1000", "4": "2", "5": "1000"}
 
 
 def test_ids_of_one_person_in_two_notations_are_one_person_with_a_warning(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Resolve the ids of subjects to people.
 
 Ids from a table, or from file names by a pattern, refer to the same person if they differ only in case, leading zeros,
-separators, accents, Unicode form or a prefix UID: UID_007, 7, 7.0 and 7,0; P-3 and p03; 1a and 1 A; José and Jose; 1000
-and a spreadsheet's 1.0E+03. Any dash is a hyphen, because word processors replace hyphens; the apostrophe by which a
-spreadsheet marks text, and characters that cannot be seen, do not count.
+punctuation, accents, Unicode form, the script of the digits, thousands marks or a prefix UID: UID_007, 7, '7, 7.0 and
+7,0; P-3, P.3, P/3 and p03; 1a and 1 A; the wells A1 and A01; José and Jose; 1000, 1,000 and a spreadsheet's 1.0E+03.
+Punctuation counts between two digits only: 1-2 is 1/2, but not 12. An ambiguous id, as 1.000, is each person that it
+can mean: if the data have 1 and 1000, too, all three are one person.
 `unite` uses the spelling of most images. A person may have cells of both classes.
 
 C-NMC has the number of a person in the file names: UID_7_..._all, and with an H for a healthy donor, UID_H7_..._hem.
@@ -42,6 +43,7 @@ UNKNOWN = (
 )  # fmt: skip
 """Placeholders for an unknown subject. Taken as ids, they would assign all unknown cells to one person."""
 
+_THOUSANDS = re.compile(r"(?<![0-9])[1-9][0-9]{0,2}(?:[.,\u066c' \u2019][0-9]{3})+(?![0-9])")
 _PUBLISHED = {(subject, source) for source, subjects in C_NMC.items() for subject in subjects.split()}
 
 
@@ -83,10 +85,21 @@ def unite(written: Mapping[str, str]) -> dict[str, str]:
         Subject id of each image as the data spell it; empty if unknown.
     """
     counts = Counter(text.strip() for text in written.values())
-    names: dict[str, str] = {}
-    for text in sorted(counts, key=lambda text: (-counts[text], text)):
-        names.setdefault(_key(text), text)
-    return {image: names[_key(text)] for image, text in written.items()}
+    texts = sorted(counts, key=lambda text: (-counts[text], text))
+    first: dict[str, int] = {}
+    joined = list(range(len(texts)))  # position of another spelling of the same person, or its own for the first one
+
+    def name(place: int) -> int:
+        while joined[place] != place:
+            place = joined[place]
+        return place
+
+    for place, text in enumerate(texts):
+        for key in _keys(text):
+            low, high = sorted((name(first.setdefault(key, place)), name(place)))
+            joined[high] = low
+    names = {text: texts[name(place)] for place, text in enumerate(texts)}
+    return {image: names[text.strip()] for image, text in written.items()}
 
 
 def is_unknown(written: str) -> bool:
@@ -94,22 +107,28 @@ def is_unknown(written: str) -> bool:
     return " ".join(written.casefold().split()) in UNKNOWN or not any(map(str.isalnum, written))
 
 
-def _key(written: str) -> str:
-    """Normalise a subject id; all spellings of one person have the same key."""
+def _keys(written: str) -> set[str]:
+    """Normalise a subject id; spellings of one person share a key. Marks of thousands can be punctuation, too."""
     plain = re.sub("(?<=[A-Za-z])[\u0300-\u036f]+", "", unicodedata.normalize("NFKD", written))  # without accents
-    seen = "".join(map(_seen, unicodedata.normalize("NFKC", plain).casefold())).strip().removeprefix("'")
-    text = re.sub(r"[\s_-]+", " ", seen).strip()
-    text = re.sub(r"^uid ", "", re.sub(r"^([0-9]+)[.,]0+$", r"\1", text))
-    if re.fullmatch(r"[0-9]([.,][0-9]+)?e\+[0-9]{1,2}", text):  # a spreadsheet's way with long numbers
-        text = f"{Decimal(text.replace(',', '.')):f}"
+    text = "".join(map(_in_ascii, unicodedata.normalize("NFKC", plain).casefold())).strip()
+    if number := re.fullmatch(r"'?([0-9]([.,][0-9]+)?e\+[0-9]{1,2})", text):  # a spreadsheet's way with long numbers
+        text = f"{Decimal(number[1].replace(',', '.')):f}"
+    return {_key(text), _key(_THOUSANDS.sub(lambda number: re.sub(r"\D", "", number[0]), text))}
+
+
+def _key(text: str) -> str:
+    written = re.sub(r"^(\D*[0-9]+)[.,\u066b]0+$", r"\1", text)
+    text = "".join(" " if unicodedata.category(character)[0] in "PSZC" else character for character in written)
+    text = re.sub(r"^uid(?=[ 0-9])", "", " ".join(text.split()))
     text = re.sub(r"(?<![0-9])0+(?=[0-9])", "", text)
-    return re.sub(r"(?<=[^\W\d_]) (?=[0-9])|(?<=[0-9]) (?=[^\W\d_])", "", text)
+    return re.sub(r"(?<![0-9]) | (?![0-9])", "", text)
 
 
-def _seen(character: str) -> str:
-    """Replace a dash of any length, or a minus sign, by a hyphen, and a character that cannot be seen by nothing."""
-    category = unicodedata.category(character)
-    return "-" if category == "Pd" or character == "\u2212" else "" if category == "Cf" else character
+def _in_ascii(character: str) -> str:
+    """Replace a digit of any script by an ASCII digit, and a character that cannot be seen by nothing."""
+    if unicodedata.category(character) == "Cf":
+        return ""
+    return str(unicodedata.decimal(character)) if character.isdecimal() else character
 
 
 def summary(cells: list[Cell], written: Mapping[str, str]) -> dict[str, Any]:
