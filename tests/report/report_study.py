@@ -68,7 +68,8 @@ def page_of(tmp_path_factory: pytest.TempPathFactory) -> PageOf:
         params, paths = write_study(
             tmp_path_factory.mktemp("study"), study_values(),
             report={"language": language}, split={"unit": unit},
-            dataset={"source": source, "name": "C-NMC 2019" if source == "cnmc" else "Synthetic cells"},
+            dataset={"source": source, "complete": True, "name": "C-NMC 2019"}
+            if source == "cnmc" else {"name": "Synthetic cells"},
         )  # fmt: skip
         page.run(params, paths)
         return params, paths

@@ -289,7 +289,7 @@ def test_synthetic_figures_never_stand_beside_published_ones(made: Page) -> None
 
 @pytest.mark.usefixtures("undrawn")
 def test_real_figures_stand_beside_published_ones_with_how_they_were_split(make_study: MakeStudy) -> None:
-    made = run(*make_study(dataset={"source": "cnmc"}))
+    made = run(*make_study(dataset={"source": "cnmc", "complete": True}))
     groups = made.text.split("data-group=")
     assert Text("en")("synthetic") not in made.text
     assert [group.split(">")[0] for group in groups if ">this study<" in group] == ['"image"']

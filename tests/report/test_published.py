@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from report_study import MakeStudy, PageOf, section_of
+from report_study import MakeStudy, PageOf, section, section_of
 
 from wen.report import published
 from wen.report.language import Text
@@ -52,7 +52,7 @@ def test_results_on_other_data_are_a_group_of_their_own() -> None:
 
 @pytest.mark.parametrize("unit", ["image", "subject"])
 def test_this_study_stands_in_the_group_of_its_own_split_and_in_no_other(make_study: MakeStudy, unit: str) -> None:
-    study = gather(*make_study(dataset={"source": "cnmc"}, split={"unit": unit}))
+    study = gather(*make_study(dataset={"source": "cnmc", "complete": True}, split={"unit": unit}))
     groups = published.grouped(published.beside(study, "this study"))
     assert tuple(groups) == published.GROUPS
     found = {group: [result for result in results if result["focus"]] for group, results in groups.items()}
@@ -60,6 +60,16 @@ def test_this_study_stands_in_the_group_of_its_own_split_and_in_no_other(make_st
     (result,) = found[unit]
     row = study.focus.row
     assert (result["accuracy"], result["f1"], result["sensitivity"]) == (row["accuracy"], row["f1"], row["recall"])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_study_of_a_part_of_c_nmc_is_not_listed_and_the_page_says_so(make_study: MakeStudy, language: str) -> None:
+    params, paths = make_study(dataset={"source": "cnmc", "complete": False}, report={"language": language})
+    assert not published.beside(gather(params, paths), "this study").focus.any()
+    t = Text(language)
+    text = section(params, paths, "published")
+    assert t("published.part") in text
+    assert t("published.synthetic") not in text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

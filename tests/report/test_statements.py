@@ -150,7 +150,7 @@ def test_a_study_without_stage_2_or_with_its_start_left_open_is_described_as_it_
 def test_a_test_set_of_other_people_counts_as_split_by_subject_where_the_challenge_made_it(
     make_study: MakeStudy,
 ) -> None:
-    params, paths = make_study(dataset={"source": "cnmc"})
+    params, paths = make_study(dataset={"source": "cnmc", "complete": True})
     study = page.gather(params, paths)
     split = params.split.model_copy(update={"test": "preliminary"})
     other = replace(study, params=params.model_copy(update={"split": split}))

@@ -187,13 +187,22 @@ def test_the_interval_decides_where_a_run_differs_in_nothing_from_its_paper(
 
 @pytest.mark.parametrize(
     ("unit", "low", "verdict"),
-    [("image", 0.95, "cannot_judge"), ("image", 0.5, "not_borne_out"), ("subject", 0.95, "borne_out")],
+    [("image", 0.95, "cannot_judge"), ("image", 0.5, "not_borne_out")],
 )
 def test_a_claim_by_subject_is_not_borne_out_by_an_easier_split(unit: str, low: float, verdict: str) -> None:
     claim = {"value": 0.9, "data": "C-NMC preliminary", "unit": "subject"}
     found = claims.judge(claim, {"low": low, "high": low + 0.02}, [], _params(split={"unit": unit}))
     assert found["verdict"] == verdict
     assert ("easier" in found["reasons"]) == (verdict == "cannot_judge")
+
+
+@pytest.mark.parametrize(("test", "low"), [("random", 0.95), ("random", 0.5), ("fold_0", 0.95), ("mine.csv", 0.95)])
+def test_a_claim_on_a_test_set_of_c_nmc_is_judged_on_that_test_set_alone(test: str, low: float) -> None:
+    claim, estimate = {"value": 0.9, "data": "C-NMC preliminary", "unit": "subject"}, {"low": low, "high": low + 0.02}
+    other = claims.judge(claim, estimate, [], _params(split={"unit": "subject", "test": test}))
+    assert other == {"verdict": "cannot_judge", "reasons": ["other_test"]}
+    same = claims.judge(claim, estimate, [], _params(split={"unit": "subject", "test": "preliminary"}))
+    assert same == {"verdict": "borne_out" if low > 0.9 else "not_borne_out", "reasons": []}
 
 
 def test_other_data_and_a_skipped_system_give_no_verdict() -> None:

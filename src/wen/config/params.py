@@ -2,6 +2,7 @@
 
 import math
 import re
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
@@ -319,6 +320,13 @@ class Params(Section):
             raise ValueError(
                 "split.test: only C-NMC has a preliminary set and official folds; set random, or name a CSV"
             )
+
+    @property
+    def tested_on(self) -> str | None:
+        """The test images, such as ``C-NMC preliminary``; None if no paper was tested on them, as on a part of it."""
+        if self.dataset.source != "cnmc" or not self.dataset.complete:
+            return None
+        return f"C-NMC {PurePath(self.split.test).name}"
 
     @property
     def grid(self) -> list[str]:

@@ -74,9 +74,9 @@ def judge(
     dict
         ``verdict`` and its ``reasons``. ``borne_out``: the interval lies above the claim less ``report.margin``.
         ``not_borne_out``: the interval lies below the claim. ``cannot_judge``: the reasons are those of `obstacles`;
-        ``other_data``; ``easier`` (the study splits by image, the claim by subject); ``undefined`` (the measure is
-        undefined); or ``interval`` (the interval allows both verdicts). ``not_run``: the
-        system was skipped. None for synthetic cells, about which papers claim nothing.
+        ``other_data``; ``easier`` (the study splits by image, the claim by subject); ``other_test`` (the claim is about
+        another test set of C-NMC); ``undefined`` (the measure is undefined); or ``interval`` (the interval allows both
+        verdicts). ``not_run``: the system was skipped. None for synthetic cells, about which papers claim nothing.
     """
     if params.dataset.source == SYNTHETIC:
         return {"verdict": None, "reasons": [SYNTHETIC]}
@@ -88,6 +88,8 @@ def judge(
     easier = claim.get("unit") == "subject" and params.split.unit == "image" and not params.split.of_cnmc
     if easier and verdict != NOT_BORNE_OUT:
         reasons.append("easier")
+    elif not easier and _on_another_test_set(claim, params):
+        reasons.append("other_test")
     if reasons:
         return {"verdict": CANNOT_JUDGE, "reasons": reasons}
     return {"verdict": verdict, "reasons": open_for}
@@ -95,6 +97,12 @@ def judge(
 
 def _on_other_data(claim: Entry, params: Params) -> bool:
     return params.dataset.source != "cnmc" or not claim.get("data", "C-NMC").startswith("C-NMC")
+
+
+def _on_another_test_set(claim: Entry, params: Params) -> bool:
+    """Whether a claim names its test set of C-NMC, and the study was tested on another one."""
+    named: str = claim.get("data", "C-NMC")
+    return params.tested_on is not None and named.startswith("C-NMC ") and named != params.tested_on
 
 
 def _by_interval(claimed: float, estimate: Mapping[str, float | None], margin: float) -> tuple[str, list[str]]:

@@ -30,16 +30,16 @@ def results() -> pd.DataFrame:
 
 
 def beside(study: Study, name: str) -> pd.DataFrame:
-    """Add this study's classifier in focus to the published results, if the study is of C-NMC."""
-    table = results()
-    if study.params.dataset.source != "cnmc":
+    """Add this study's classifier in focus to the published results, if it was tested on complete C-NMC."""
+    table, tested_on = results(), study.params.tested_on
+    if tested_on is None:
         return table
     row, split = study.focus.row, study.params.split
     unit = "subject" if split.of_cnmc else split.unit
     focus = {
         "study": name,
         "network": study.params.backbone.name,
-        "data": f"C-NMC {split.test}",
+        "data": tested_on,
         "unit": unit,
         "split_evidence": "stated",
         **{measure: row[measure] for measure in MEASURES if measure in row},
