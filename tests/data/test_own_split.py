@@ -120,6 +120,13 @@ def test_a_file_on_which_no_study_can_run_is_refused(tmp_path: Path, name: str) 
         assigned(tmp_path / "a.csv", text.replace(before, after))
 
 
+def test_two_columns_of_one_role_are_refused_with_their_names(tmp_path: Path) -> None:
+    for header, named in (("id,part,Part,fold", "part: part, Part"), ("ID,id,part,fold", "id: ID, id")):
+        text = f"{header}\n" + "".join(f"{k},{k},test,0\n" for k in range(4))
+        with pytest.raises(WenError, match=rf"a\.csv: 2 columns are named {named}; keep one$"):
+            assigned(tmp_path / "a.csv", text)
+
+
 def test_too_few_people_for_folds_that_are_drawn_are_to_be_marked_in_the_file(tmp_path: Path) -> None:
     text = given(dict.fromkeys(range(5), TEST))
     with pytest.raises(

@@ -78,6 +78,9 @@ def read(path: Path, folds: int) -> list[list[Any]]:
             f"{path}: no column named {' or '.join(missing)} (columns: {content.named}); a split has the columns id, "
             "as in data/index.csv, part, and possibly fold"
         )
+    for name in ("id", "part", "fold"):
+        if len(named := [column for column in content.columns if column.casefold() == name]) > 1:
+            raise WenError(f"{path}: {len(named)} columns are named {name}: {', '.join(named)}; keep one")
     problems = Problems()
     for line in content.uneven:
         problems.add("has another number of values than the header", f"{path}:{line}")
