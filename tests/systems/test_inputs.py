@@ -122,6 +122,23 @@ def test_a_system_without_weights_is_skipped_and_named(tmp_path: Path, capsys: p
     assert all(folder.is_dir() for name in params.systems for folder in paths.of_system(name))
 
 
+def test_the_reason_for_missing_weights_names_the_file_as_params_yaml_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason is recorded, and no other machine has the folders of this one."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    params, paths = made_up(tmp_path, ullah2021={"networks": ["resnet18"]})
+    params = params.model_copy(update={"pretrained": of_file("resnet18", Path("~/weights.pth"))})
+    for content, reason in ((None, "no such file: ~/weights.pth"), ("text", "~/weights.pth is not a checkpoint")):
+        if content:
+            (tmp_path / "weights.pth").write_text(content)
+        outside_lists(params, paths)
+        network.run(params, paths, "resnet18")
+        missing = read_json(paths.network_about("resnet18"))["missing"]
+        assert missing.startswith(reason)
+        assert str(tmp_path) not in missing
+
+
 def of_file(name: str, path: Path) -> dict[str, Any]:
     values: dict[str, Any] = {"weights": str(path)}
     from wen.config.params import Pretrained

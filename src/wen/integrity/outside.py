@@ -175,7 +175,7 @@ def _weights_of_system(options: Backbone, paths: Paths) -> tuple[str, str]:
     recorded = read_json(earlier) if earlier.is_file() else {}
     if recorded.get("network") == options.model_dump(mode="json"):
         return recorded["weights"], recorded["missing"]
-    return "", f"no such file: {paths.given(options.weights)}"
+    return "", f"no such file: {options.weights}"
 
 
 def _copy_own_split(params: Params, paths: Paths) -> None:

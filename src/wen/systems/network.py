@@ -65,13 +65,14 @@ def _wanted(params: Params, paths: Paths, name: str) -> dict[str, Any]:
 
 
 def _fetch(params: Params, paths: Paths, wanted: dict[str, Any], path: Path) -> str:
-    """Write the weights, or return the reason why they are not available."""
+    """Write the weights, or return the reason why they are not available, with paths as params.yaml has them."""
     if wanted["missing"]:
         return str(wanted["missing"])
     try:
         pretrained.fetch(params, paths, path)
     except WenError as error:
-        return str(error).removeprefix("backbone.weights: ")
+        as_given = str(error).replace(str(paths.given(params.backbone.weights)), params.backbone.weights)
+        return as_given.removeprefix("backbone.weights: ")
     return ""
 
 
