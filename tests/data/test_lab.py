@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import PROJECT
-from PIL import Image
+from PIL import Image, ImageOps
 
 from wen.config.paths import Paths
 from wen.config.read import load
@@ -606,4 +606,84 @@ def test_people_of_the_same_number_in_two_hospitals_give_a_warning(
         lines = [f"{head},Hospital", *(f"{row},{hospitals[k // 18 % len(hospitals)]}" for k, row in enumerate(rows))]
         study(project, data, table(data, "\n".join(lines) + "\n"))
         text = "the same subject with several values of Hospital, counted as one person (18): P0, P1, P2 and 15 more"
+        assert (text in capsys.readouterr().err) is warned
+
+
+def test_people_of_the_same_number_in_another_spelling_or_at_two_sites_of_a_hospital_give_a_warning(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = lab(tmp_path / "lab")
+    head, *rows = listed().splitlines()
+    sites = [f"{row},A,x" for row in rows[:18]] + [f"{row.replace('P', 'p-')},A,y" for row in rows[18:]]
+    study(project, data, table(data, "\n".join([f"{head},Hospital,Site", *sites]) + "\n"))
+    assert "several values of Site, counted as one person (18): P0, P1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("parts", [("train", "test"), ("Training", "val"), ("train", "images"), ("train",)])
+def test_folders_of_a_division_that_is_not_used_give_a_warning(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str], parts: tuple[str, ...]
+) -> None:
+    for k, part in enumerate(parts):
+        for place, name in enumerate(("blast", "normal")):
+            for number in range(18 // len(parts)):
+                cell(tmp_path / f"lab/{part}/{name}/{k}{number}.png", 100 * k + 1000 * place + number)
+    study(project, tmp_path / "lab")
+    text = " and this division is not used; to use it, name a CSV with the part of each image in split.test"
+    printed = capsys.readouterr().err
+    assert (text in printed) is (len(parts) == 2 and "images" not in parts)
+    if parts == ("train", "test"):
+        assert "warning: the images are in folders test (18), train (18)," in printed
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "warned"),
+    [
+        ("Original/blast/b1", "Segmented/blast/b1", True), ("blast/b1", "blast/b1_aug_2", True),
+        ("blast/b1", "blast/b1-hflip", True), ("blast/b1", "blast/b1 rot90", True), ("blast/b1", "blast/b2", False),
+        ("blast/b1", "blast/b11", False), ("blast/rotor1", "blast/1", False),
+    ],
+)  # fmt: skip
+def test_versions_of_one_image_give_a_warning(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str], one: str, other: str, warned: bool
+) -> None:
+    for k, name in enumerate((one, other)):
+        cell(tmp_path / f"lab/{name}.png", k)
+    for k in range(12):
+        cell(tmp_path / f"lab/normal/n{k}.png", 100 + k)
+        cell(tmp_path / f"lab/blast/c{k}.png", 200 + k)
+    study(project, tmp_path / "lab", About(classes=("normal", "blast")))
+    text = "versions of one image by their names (1): "
+    assert (text in capsys.readouterr().err) is warned
+
+
+@pytest.mark.parametrize("what", ["format", "size", "colour", None])
+def test_what_alone_shows_the_class_of_every_image_gives_a_warning_with_counts(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str], what: str | None
+) -> None:
+    for place, name in enumerate(("blast", "normal")):
+        for k in range(12):
+            path = tmp_path / f"lab/{name}/{k}.{'jpg' if place and what == 'format' else 'png'}"
+            cell(path, 100 * place + k, (30 + k, 30) if place and what == "size" else (24, 24 + k % 4))
+            if what == "colour":
+                grey = Image.open(path).convert("L")
+                (grey if place else ImageOps.colorize(grey, "black", "purple")).save(path)
+    study(project, tmp_path / "lab")
+    named = {
+        "format": "normal: jpg (12); blast: png (12)", "colour": "normal: grey (12); blast: colour (12)",
+        "size": "normal: 30x30 px (1), ",
+    }  # fmt: skip
+    found = [line for line in capsys.readouterr().err.splitlines() if "alone shows its class" in line]
+    assert len(found) == (what is not None)
+    if what:
+        assert f"warning: the {what} of an image alone" in found[0]
+        assert f"({named[what]}" in found[0]
+
+
+def test_a_subject_for_every_image_gives_a_warning(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = lab(tmp_path / "lab")
+    for pattern, warned in ((r"/(\w+)\.", True), (r"/\w(\d+)\.", False)):
+        study(project, data, About(subject=pattern))
+        text = "each of the 36 images has a subject of its own, so a split by subject is one by image"
         assert (text in capsys.readouterr().err) is warned

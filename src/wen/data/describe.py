@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from wen.data.readers.listing import Listing
 from wen.data.table import has_subjects, read_copies, read_index
 from wen.files import read_json
 
+SIZES = 0.1  # share of different values among the images up to which two classes without a common one are no accident
 UNLIKE = 20  # images that differ from the others; more are counted, but not named
 
 
@@ -121,6 +123,44 @@ def _unlike(index: pd.DataFrame, looks: pd.DataFrame, usual: outliers.Ranges) ->
     return {"count": len(unlike), "examples": unlike[:UNLIKE]}
 
 
+def shortcuts(index: pd.DataFrame, looks: pd.DataFrame, classes: Sequence[str]) -> list[str]:
+    """Report what alone shows the class of every image, so that a network can learn it instead of the cells.
+
+    Parameters
+    ----------
+    index, looks : DataFrame
+        As `wen.data.prepare.survey` returns them.
+    classes : sequence of str
+        Names of the negative and the positive class.
+    """
+    ending = index.path.str.extract(r"\.(\w+)$", expand=False).str.lower()
+    size = index.width.astype(str) + "x" + index.height.astype(str) + " px"
+    grey = (looks[list(outliers.HUES)].abs().max(axis=1) < outliers.GREY).map({True: "grey", False: "colour"})
+    lines = []
+    for what, values in (
+        ("format", ending.replace({"jpeg": "jpg", "tiff": "tif"})),
+        ("size", size),
+        ("colour", grey),
+    ):
+        found = [values[index.label == label].value_counts() for label in (0, 1)]
+        few = sum(map(len, found)) <= len(index) * SIZES
+        apart = what == "size" and any(_apart(index[side], index.label) for side in ("width", "height"))
+        if set(found[0].index).isdisjoint(found[1].index) and (few or apart):
+            named = [f"{name}: {some([f'{value} ({count:,})' for value, count in counts.items()])}"
+                     for name, counts in zip(classes, found, strict=True)]  # fmt: skip
+            lines.append(
+                f"the {what} of an image alone shows its class, so that a network can learn it instead of the cells "
+                f"({'; '.join(named)}); make it the same for both classes"
+            )
+    return lines
+
+
+def _apart(values: pd.Series, label: pd.Series) -> bool:
+    """Whether all values of one class are below those of the other."""
+    (low, high), (lowest, highest) = ((values[label == one].min(), values[label == one].max()) for one in (0, 1))
+    return bool(high < lowest or highest < low)
+
+
 def remarks(summary: dict[str, Any]) -> list[str]:
     """Report what the user should check before the study, from `summary`."""
     lines = []
@@ -134,6 +174,11 @@ def remarks(summary: dict[str, Any]) -> list[str]:
         lines.append(
             f"{summary['padded']:,} of {summary['images']:,} images are not square, or are smaller than images.crop; "
             "they are padded with black"
+        )
+    if summary["subjects"] == summary["images"]:
+        lines.append(
+            f"each of the {summary['images']:,} images has a subject of its own, so a split by subject is one by "
+            "image; check that the ids are those of people"
         )
     if summary["subjects"] is None:
         lines.append(

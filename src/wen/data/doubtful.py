@@ -2,10 +2,11 @@
 
 import re
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 
-from wen.data import csv_file
+from wen.data import csv_file, people
 from wen.data.folder import some
 from wen.data.readers.labels import normal
 
@@ -14,7 +15,15 @@ MASK = re.compile(
     re.IGNORECASE,
 )
 """In the path of an image, a word that says that it was drawn."""
-PLACES = ("hospital", "site", "centre", "center", "clinic", "institution", "laboratory", "rumah sakit")
+VERSION = re.compile(
+    r"[ _-]*(?<![^\W_])(originals?|seg(ment(ed)?)?|aug(ment(ed|ation)?)?|[hv]?flip(ped)?|mirror(ed)?|rot(at(ed|ion))?)"
+    r"([ _-]*[0-9]+)?(?![^\W_])",
+    re.IGNORECASE,
+)
+"""In the path of an image, a word that says which version of a cell it is."""
+PART = re.compile(r"train(ing)?|val(id(ation)?)?|test(ing)?", re.IGNORECASE)
+"""The name of a folder that holds a part of a division of the images."""
+PLACES = ("hospital", "site", "centre", "center", "clinic", "institution", "institute", "laboratory", "rumah sakit")
 """Names of columns of places that may each number their patients from 1."""
 
 
@@ -25,6 +34,7 @@ def warn_of_drawings(names: Sequence[str]) -> None:
         by_stem[name.rpartition(".")[0]].append(name)
     masks = [name for name in names if MASK.search(name)]
     twins = [name for alike in by_stem.values() if len(alike) > 1 for name in alike]
+    _warn_of_versions([name for name in names if not MASK.search(name)])
     for found, what in ((masks, "named like masks"), (twins, "of the same names except for the ending")):
         if found:
             print(
@@ -32,6 +42,32 @@ def warn_of_drawings(names: Sequence[str]) -> None:
                 "cell, because they would be studied as cells",
                 file=sys.stderr,
             )
+
+
+def _warn_of_versions(names: Sequence[str]) -> None:
+    """Warn of images whose paths differ only in words such as original, segmented or augmented."""
+    versions = defaultdict(list)
+    for name in names:
+        versions[VERSION.sub("", name.rpartition(".")[0])].append(name)
+    if several := [alike for alike in versions.values() if len({name.rpartition(".")[0] for name in alike}) > 1]:
+        print(
+            f"warning: original, segmented or augmented versions of one image by their names ({len(several):,}): "
+            f"{some([' and '.join(alike[:2]) for alike in several])}; keep one version of each, because they show the "
+            "same cell",
+            file=sys.stderr,
+        )
+
+
+def warn_of_parts(names: Sequence[str]) -> None:
+    """Warn of folders that divide the images, such as train and test, because the study divides them itself."""
+    parts = Counter(part for name in names for part in PurePosixPath(name).parts[:-1] if PART.fullmatch(part))
+    if len(parts) > 1:
+        folders = ", ".join(f"{part} ({count:,})" for part, count in sorted(parts.items()))
+        print(
+            f"warning: the images are in folders {folders}, and this division is not used; to use it, name a CSV with "
+            "the part of each image in split.test",
+            file=sys.stderr,
+        )
 
 
 def warn_of_roles_and_ids(table: str, content: csv_file.Table, columns: Mapping[str, str], pattern: str | None) -> None:
@@ -53,10 +89,11 @@ def warn_of_roles_and_ids(table: str, content: csv_file.Table, columns: Mapping[
             print(f"{table}: no column names the {role}; if one of these does, rename it to {role}: {some(unused)}")
     if "subject" not in columns:
         return
-    people = content.values(columns["subject"])
-    for place in [column for column in content.columns if normal(column) in PLACES][:1]:
+    written = content.values(columns["subject"])
+    person_of = people.unite({str(row): person for row, person in enumerate(written)})
+    for place in [column for column in content.columns if normal(column) in PLACES]:
         seen: dict[str, set[str]] = defaultdict(set)
-        for person, value in zip(people, content.values(place), strict=True):
+        for person, value in zip(person_of.values(), content.values(place), strict=True):
             seen[person].add(normal(value))
         if several := [person for person in seen if person and len(seen[person]) > 1]:
             print(
@@ -65,7 +102,7 @@ def warn_of_roles_and_ids(table: str, content: csv_file.Table, columns: Mapping[
                 "their ids",
                 file=sys.stderr,
             )
-    if rounded := [person for person in people if _is_rounded(person)]:
+    if rounded := [person for person in written if _is_rounded(person)]:
         print(
             f"warning: {table}: {rounded[0]} is a rounded number, so different people may be written alike; show all "
             "its digits in the spreadsheet, and save the table again",

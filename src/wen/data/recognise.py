@@ -85,6 +85,7 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
     text = rewritten(content.decode(), header, values)
     if not _has_subjects(text, folder, profile):
         text = rewritten(content.decode(), header, values | {"repeats.subject": 0})
+    doubtful.warn_of_parts(names)
     if table:
         _name_columns(folder, table, about)
     else:
