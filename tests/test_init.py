@@ -53,6 +53,22 @@ def test_the_printed_command_that_starts_a_study_can_be_typed_unchanged(
     assert f"Start it with: cd '{tmp_path}/a study & more' && dvc repro" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("profile", "first"), [("thesis", "wen study DATA"), ("laptop", "wen study DATA"), ("demo", "")]
+)
+def test_the_first_step_of_a_study_that_needs_images_is_to_bring_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], profile: str, first: str
+) -> None:
+    study = tmp_path / "study"
+    init.run(study, profile)
+    expected = (
+        f"cd {study} && wen study DATA --profile {profile}, where DATA is" if first else f"cd {study} && dvc repro"
+    )
+    assert expected in capsys.readouterr().out
+    commands = (study / "README.md").read_text().split("```")[1].splitlines()[1:]
+    assert commands[0].startswith(first or "wen doctor")
+
+
 def test_git_leaves_no_process_that_changes_the_new_study_while_it_is_moved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from wen import installed
+from wen.config.read import load
 from wen.dvc import output_of
 from wen.errors import WenError
 from wen.files import atomic
@@ -16,7 +17,7 @@ params.yaml has the study's parameters and dvc.yaml its stages; the installed `w
 this folder with the profile `{profile}`.
 
 ```sh
-wen doctor    # checks what the study needs
+{bring}wen doctor    # checks what the study needs
 wen plan      # estimates time, memory and disk
 dvc repro     # runs the stages that changed; stop it and repeat it at any time
 wen results   # prints the result table; report/index.html has everything else
@@ -51,11 +52,15 @@ def run(folder: Path, profile: str) -> None:
     with atomic(folder) as partial:
         _copy(files, partial)
         shutil.copy(chosen, partial / "params.yaml")
-        text = README.format(release=version("wen"), profile=profile)
+        bring = "" if load(chosen).dataset.source == "synthetic" else f"wen study DATA --profile {profile}"
+        about = f"{bring}    # brings the images in the folder or zip DATA\n" if bring else ""
+        text = README.format(release=version("wen"), profile=profile, bring=about)
         (partial / "README.md").write_text(text, encoding="utf-8", newline="\n")
         identity = _commit(partial)
     place = shlex.quote(str(folder))
-    print(f"{folder}: new study with profile {profile}{identity}. Start it with: cd {place} && dvc repro")
+    steps = f"cd {place} && {bring or 'dvc repro'}"
+    then = ", where DATA is the folder or zip of the images; then run dvc repro" if bring else ""
+    print(f"{folder}: new study with profile {profile}{identity}. Start it with: {steps}{then}")
 
 
 def _copy(files: Path, folder: Path) -> None:
