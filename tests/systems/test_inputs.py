@@ -88,7 +88,7 @@ def test_a_missing_xgboost_is_reported_before_anything_runs(
     tmp_path: Path, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(WenError, match=r"boosting: xgboost is not installed; pip install 'wen\[xgboost\]'"):
+    with pytest.raises(WenError, match=r"boosting: xgboost is not installed; pip install -c .*'\.\[xgboost\]'"):
         check(of(values, {"ahmed2023": {"boosting": "xgboost"}}), Paths(tmp_path))
 
 

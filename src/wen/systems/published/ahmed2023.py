@@ -32,7 +32,9 @@ class Settings(system.Settings):
     @classmethod
     def _is_installed(cls, value: str) -> str:
         if importlib.util.find_spec(value) is None:
-            raise ValueError(f"{value} is not installed; pip install 'wen[{value}]', or write sklearn")
+            raise ValueError(
+                f"{value} is not installed; pip install -c constraints.txt -e '.[{value}]', or write sklearn"
+            )
         return value
 
 
