@@ -27,7 +27,7 @@ from wen.ensemble import inter, intra
 from wen.evaluation.metrics import MEASURES, evaluate
 from wen.files import read_json, read_npz, write_json, write_npz
 from wen.report import page, provenance
-from wen.report.language import Text
+from wen.report.language import ABSENT, Text
 from wen.results import gather
 
 DRAWN = True
@@ -371,3 +371,51 @@ def test_a_grid_of_any_length_gives_a_page(make_study: MakeStudy, rates: list[fl
     made = run(*make_study(lr=rates[0], lr_grid=rates))
     shown = {attributes["data-average"] for _, attributes in made.elements if "data-average" in attributes}
     assert shown == {*map(str, rates), "baseline/colour", "baseline/features"}
+
+
+CLICKED = """
+const keys = JSON.parse(process.argv[2]);
+const row = key => ({cells: [{dataset: {sort: key}, textContent: "", colSpan: 1}], key});
+const heading = {
+  textContent: "", colSpan: 1, addEventListener: (_, listener) => { heading.click = listener; },
+  getAttribute: () => heading.order, removeAttribute: () => { heading.order = null; },
+  setAttribute: (_, order) => { heading.order = order; },
+};
+const body = {rows: keys.map(row), append: (...rows) => { body.rows = rows; }};
+const table = {tHead: {rows: [{cells: [heading]}]}, tBodies: [body]};
+globalThis.document = {querySelectorAll: () => [table]};
+globalThis.addEventListener = () => {};
+require(process.argv[1]);
+const orders = [0, 1].map(() => { heading.click(); return body.rows.map(row => row.key); });
+console.log(JSON.stringify(orders));
+"""
+
+
+@pytest.mark.parametrize(
+    ("keys", "ascending"),
+    [
+        (["0.9", "", "0.10", "-2", "1e-05", ABSENT, "10"], ["-2", "1e-05", "0.10", "0.9", "10"]),
+        (["fold 10", ABSENT, "fold 2"], ["fold 2", "fold 10"]),
+    ],
+)
+def test_a_column_with_undefined_values_is_sorted_by_number_and_they_come_last(
+    keys: list[str], ascending: list[str]
+) -> None:
+    node = shutil.which("node")
+    if not node:
+        pytest.skip("no Node.js here, so no script of the page has run")
+    script = Path(page.__file__).parent / "templates/page.js"
+    command = [node, "-e", CLICKED, str(script), json.dumps(keys)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    undefined = [key for key in keys if key not in ascending]
+    assert json.loads(done.stdout) == [ascending[::-1] + undefined, ascending + undefined]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_every_number_of_a_sortable_table_has_its_value_to_sort_by(made: Page) -> None:
+    tables = re.findall(r'(?s)<table class="sortable".*?</table>', made.text)
+    cells = [cell for table in tables for cell in re.findall(r"<td([^>]*)>(.*?)</td>", table)]
+    assert cells
+    for attributes, content in cells:
+        is_number = 'class="text' not in attributes and re.search(r"\d", re.sub("<[^>]*>", "", content))
+        assert not is_number or "data-sort" in attributes

@@ -52,6 +52,10 @@ class Text:
         """Format a number, without a minus before zero; a dash if it is undefined."""
         return ABSENT if value is None or math.isnan(value) else self.marked(f"{value:z,.{digits}f}")
 
+    def stated(self, value: float | None) -> str:
+        """Format a measure in a sentence; a word if it is undefined."""
+        return self("undefined") if value is None or math.isnan(value) else self.number(value)
+
     def between(self, limits: Sequence[float | None], digits: int = 2) -> str:
         """Format an interval with a dash, or a word if a limit is negative; a dash alone if a limit is undefined."""
         low, high = (self.number(limit, digits) for limit in limits)

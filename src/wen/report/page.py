@@ -12,7 +12,7 @@ from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
 from wen.data import describe, leaks
-from wen.evaluation.metrics import MEASURES, evaluate
+from wen.evaluation.metrics import MEASURES
 from wen.files import atomic, sha256, write_json, write_text
 from wen.identity import identity
 from wen.report import (
@@ -37,7 +37,7 @@ from wen.report.provenance import provenance
 from wen.report.sections import MEASURED, systems
 from wen.report.summary import SHOWN, file_name, summary
 from wen.results import curves, gather
-from wen.study import Classifier, Study
+from wen.study import Classifier, Study, defined
 
 SECTIONS = (
     "answer", "questions", "baselines", "readings", "champions", "beside", "repeats", "leaks", "copies", "people",
@@ -86,7 +86,7 @@ def run(params: Params, paths: Paths) -> None:
         for row in evidence["summary"]:
             write_json(partial / f"{file_name(row)}.json", {measure: row[measure] for measure in SHOWN})
     write_json(paths.evidence, evidence)
-    write_json(paths.headline, evaluate(study.label, study.focus.probability))
+    write_json(paths.headline, study.focus.row)
 
 
 def _card(params: Params, content: dict[str, Any]) -> str:
@@ -117,6 +117,8 @@ def _environment(t: Text) -> Environment:
     environment.globals |= {"t": t, "says": statements}
     environment.filters |= {
         "number": t.number,
+        "stated": t.stated,
+        "sort_key": _sort_key,
         "points": t.points,
         "margin": t.margin,
         "p": t.p,
@@ -226,7 +228,13 @@ def _is_shown(name: str, params: Params, evidence: dict[str, Any]) -> bool:
     return name not in ("beside", "people", "systems") or bool(evidence[name])
 
 
-def _best(classifiers: list[Classifier], measure: str) -> float:
-    """Return the highest value of a measure among the classifiers."""
+def _sort_key(value: float | None) -> float | str:
+    """Return what page.js sorts a cell by: the number, or nothing if it is undefined."""
+    number = defined(value)
+    return "" if number is None else number
+
+
+def _best(classifiers: list[Classifier], measure: str) -> float | None:
+    """Return the highest value of a measure among the classifiers; None if it is undefined for all."""
     values = [classifier.row[measure] for classifier in classifiers]
-    return max(value for value in values if value is not None)
+    return max((value for value in values if value is not None), default=None)
