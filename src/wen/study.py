@@ -23,6 +23,12 @@ from wen.systems.replication import Replication
 
 Averages = dict[str, dict[Hashable, Any]]
 """``mean`` and ``std`` of each measure."""
+UNDEFINED_WITHOUT: dict[int | None, tuple[str, ...]] = {
+    None: (),
+    0: ("specificity", "balanced_accuracy"),
+    1: ("recall", "balanced_accuracy"),
+}
+"""Measures of decisions that are undefined on images without a class."""
 VALIDATION = "leak_free"
 """The reading by which the best single model is chosen, whatever reading the headline is about."""
 
@@ -105,6 +111,11 @@ class Study:
         return all(len(np.unique(self.unit[self.label == label])) > 1 for label in (0, 1))
 
     @property
+    def absent(self) -> int | None:
+        """The class that no test image has, 0 or 1; None if both are there."""
+        return absent_class(self.label)
+
+    @property
     def networks(self) -> list[Predictions]:
         """All networks of all learning rates."""
         return [member for members in self.models.values() for member in members]
@@ -123,13 +134,15 @@ class Study:
         return seed_for(self.params.seed, what="evidence")
 
     def intervals(self, classifier: Classifier) -> dict[str, tuple[float, float]]:
-        """95% interval of every measure: `image_intervals`, or by subject `subject_intervals`."""
+        """95% interval of every measure: `image_intervals`, or by subject `subject_intervals`; NaN if undefined."""
         from wen.evaluation import resampling  # which SciPy's statistics take time to import for
 
         label, probability, unit = self.label, classifier.probability, self.unit
-        if not each_image_alone(unit):
-            return resampling.subject_intervals(label, probability, unit)
-        return resampling.image_intervals(label, probability, self._resampled)
+        if each_image_alone(unit):
+            intervals = resampling.image_intervals(label, probability, self._resampled)
+        else:
+            intervals = resampling.subject_intervals(label, probability, unit)
+        return intervals | dict.fromkeys(UNDEFINED_WITHOUT[self.absent], (math.nan, math.nan))
 
     @cached_property
     def _resampled(self) -> np.ndarray:
@@ -224,9 +237,21 @@ def defined(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
+def absent_class(label: np.ndarray) -> int | None:
+    """Return the class that no image has, 0 or 1; None if both are there."""
+    return next((kind for kind in (0, 1) if not (np.asarray(label) == kind).any()), None)
+
+
 def row_of(label: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
-    """The row of the result table that these probabilities give; None where a measure is undefined."""
-    return {name: value if math.isfinite(value) else None for name, value in evaluate(label, probability).items()}
+    """The row of the result table that these probabilities give; None where a measure is undefined.
+
+    `evaluate` has 0 for the recall and the specificity of a class that no image has, so that champions can be chosen.
+    """
+    undefined = UNDEFINED_WITHOUT[absent_class(label)]
+    return {
+        name: value if math.isfinite(value) and name not in undefined else None
+        for name, value in evaluate(label, probability).items()
+    }
 
 
 def _averages(rows: list[dict[str, Any]]) -> Averages:

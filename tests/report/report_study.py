@@ -20,7 +20,7 @@ from wen.config.seeds import seed_for
 from wen.data import gallery, split
 from wen.data.table import COPIES
 from wen.ensemble import inter, intra, weights
-from wen.files import write_json
+from wen.files import read_json, write_json
 from wen.members.predictions import Predictions, load, write, write_averages, write_row
 from wen.repeats import table
 from wen.report import page
@@ -35,17 +35,20 @@ def make_study(tmp_path: Path, values: dict[str, Any]) -> MakeStudy:
 
 
 def write_study(
-    root: Path, values: dict[str, Any], skill: float = 1.0, cells: int = 240, subjects: int = 24, **changes: Any
-) -> tuple[Params, Paths]:
+    root: Path, values: dict[str, Any], skill: float = 1.0, cells: int = 240, subjects: int = 24,
+    tested: int | None = None, **changes: Any,
+) -> tuple[Params, Paths]:  # fmt: skip
     """Write what a study has before its ensembles; a model's logit is right by ``skill`` deviations.
 
-    Without ``subjects``, it is unknown whose cells they are.
+    Without ``subjects``, it is unknown whose cells they are. With ``tested``, all test images are of that class.
     """
     values["systems"] = changes.pop("systems", {})
     for key, value in changes.items():
         values[key] = values[key] | value if isinstance(value, dict) else value
     params, paths = Params.model_validate(values), Paths(root)
     _cells(params, paths, cells, subjects)
+    if tested is not None:
+        _test_one_class(paths, tested)
     images = pd.read_csv(paths.index).assign(**pd.read_csv(paths.split)[["part", "fold"]])
     for member in (*params.networks, *params.classical):
         _model(params, paths, images, member, skill)
@@ -117,6 +120,19 @@ def _cells(params: Params, paths: Paths, cells: int, subjects: int) -> None:
     write_json(paths.copies_plots / "pairs.json", {"pairs": [], "rest": 0})
     Image.new("RGB", (8, 8)).save(paths.dataset_plots / "montage.png")
     paths.params.write_text("# as given\n")
+
+
+def _test_one_class(paths: Paths, label: int) -> None:
+    index, parts = pd.read_csv(paths.index), pd.read_csv(paths.split)
+    index.loc[parts.part == "test", "label"] = label
+    index.to_csv(paths.index, index=False)
+    recorded = read_json(paths.split_metrics)
+    for part, rows in index.groupby(parts.part):
+        if part in recorded:
+            recorded[part] |= {"positive": int(rows.label.sum()), "negative": int((1 - rows.label).sum())}
+    write_json(paths.split_metrics, recorded)
+    counts = {"positive": int(index.label.sum()), "negative": int((1 - index.label).sum())}
+    write_json(paths.dataset_metrics, read_json(paths.dataset_metrics) | counts)
 
 
 def _model(params: Params, paths: Paths, table: pd.DataFrame, member: Member, skill: float) -> None:

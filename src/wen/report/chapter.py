@@ -120,7 +120,8 @@ def _data(content: Mapping[str, Any], t: Text) -> str:
     )
     synthetic = t("synthetic") if content["synthetic"] else ""
     not_searched = t("copies.not_searched") if content["dataset"]["copies"]["near"] is None else ""
-    return _joined(sentence, synthetic, statements.leaks(content["split"], t), not_searched)
+    absent = statements.one_class(content["study"].absent, t)
+    return _joined(sentence, absent, synthetic, statements.leaks(content["split"], t), not_searched)
 
 
 def _focus(content: Mapping[str, Any], t: Text) -> str:
@@ -135,6 +136,6 @@ def _focus(content: Mapping[str, Any], t: Text) -> str:
         high=high,
         positives=t.count(row["fn"] + row["tp"]),
         negatives=t.count(row["fp"] + row["tn"]),
-        **{measure: t.number(row[measure]) for measure in ("accuracy", "kappa", "auc")},
+        **{measure: t.stated(row[measure]) for measure in ("accuracy", "kappa", "auc")},
         **counts,
     )

@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
@@ -115,8 +116,15 @@ def schemes(study: Study, t: Text) -> Figure:
 
 
 def roc(study: Study, compared: list[Classifier], seed: int, t: Text) -> Figure:
-    """Draw ROC curves of a few classifiers, and a 95% band around that of the classifier in focus, in its colour."""
+    """Draw ROC curves of a few classifiers, and a 95% band around that of the classifier in focus, in its colour.
+
+    A test set of one class has no curve, which the figure states.
+    """
     figure, axes = plt.subplots(figsize=(5, 4.6))
+    axes.set(xlabel=t("axis.fpr"), ylabel=t("axis.tpr"))
+    if study.absent is not None:
+        state_absence(axes, t)
+        return figure
     grid = np.linspace(0, 1, 101)
     low, high = _roc_band(study, grid, seed)
     in_focus = [classifier.id for classifier in compared].index(study.focus.id)
@@ -128,21 +136,28 @@ def roc(study: Study, compared: list[Classifier], seed: int, t: Text) -> Figure:
     tn, fp, fn, tp = confusion(study.label, study.focus.probability)
     axes.plot(fp / max(fp + tn, 1), tp / max(tp + fn, 1), "X", color="black", markersize=8)
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
-    axes.set(xlabel=t("axis.fpr"), ylabel=t("axis.tpr"))
     axes.legend(loc="lower right", fontsize="small")
     return figure
 
 
 def precision_recall(study: Study, compared: list[Classifier], t: Text) -> Figure:
-    """Draw precision-recall curves of a few classifiers."""
+    """Draw precision-recall curves of a few classifiers, of which a test set of one class has none."""
     figure, axes = plt.subplots(figsize=(5, 4.6))
+    axes.set(xlabel=t("axis.recall"), ylabel=t("axis.precision"), ylim=(None, 1.01))
+    if study.absent is not None:
+        state_absence(axes, t)
+        return figure
     for k, classifier in enumerate(compared):
         precision, recall = curves.precision_recall(study.label, classifier.probability)
         axes.plot(recall, precision, color=COLOURS[k], linestyle=LINES[k], label=t.name(classifier))
     axes.axhline(study.label.mean(), color="0.5", linestyle=":", linewidth=1)
-    axes.set(xlabel=t("axis.recall"), ylabel=t("axis.precision"), ylim=(None, 1.01))
     axes.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
+
+
+def state_absence(axes: Axes, t: Text) -> None:
+    """State in an empty panel that a test set of one class has no curve."""
+    axes.text(0.5, 0.5, t("figure.one_class"), transform=axes.transAxes, ha="center", va="center")
 
 
 def confusion_matrices(study: Study, compared: list[Classifier], t: Text) -> Figure:

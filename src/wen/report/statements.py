@@ -152,6 +152,11 @@ def separation(split: dict[str, Any], t: Text) -> str:
     return t("by_image") if shared else t("by_image.apart")
 
 
+def one_class(absent: int | None, t: Text) -> str:
+    """State what is undefined on a test set without a class; empty if both are there."""
+    return "" if absent is None else t(f"one_class.{absent}")
+
+
 def computed(groups: list[dict[str, Any]], t: Text) -> str:
     """Name the devices and precisions of the networks."""
     if len(groups) == 1 and groups[0]["trained"] == groups[0]["predicted"]:

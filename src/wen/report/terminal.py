@@ -44,12 +44,13 @@ def run(params: Params, paths: Paths) -> None:
     for key in ("H1", "H2", "H3", "H4"):
         verdict = statements.verdict(evidence["hypotheses"][key], t)
         terminal.print(f"{t(key).removesuffix('.')}: {verdict}")
-    for caveat in statements.caveats(evidence, params.weighting, t):
+    of_test_set = filter(None, [statements.one_class(study.absent, t)])
+    for caveat in (*of_test_set, *statements.caveats(evidence, params.weighting, t)):
         terminal.print(caveat)
     for row in evidence["systems"]:
         terminal.print(_system(row, t))
     focus = study.focus
-    shown = ", ".join(f"{t('measure.' + name)} {t.number(focus.row[name])}" for name in ("accuracy", *SHOWN))
+    shown = ", ".join(f"{t('measure.' + name)} {t.stated(focus.row[name])}" for name in ("accuracy", *SHOWN))
     terminal.print(t("results.headline", focus=t.name(focus), shown=shown), style="bold")
     for stage, seconds in spent(paths).items():
         print(t("times.row", stage=stage, runs=len(seconds), minutes=t.number(sum(seconds) / 60, 1)))

@@ -21,6 +21,7 @@ from wen.evaluation.people import (
 )
 from wen.evaluation.proportion import Estimate
 from wen.figure_style import ALL_COLOUR, COLOURS, HEM_COLOUR
+from wen.report.figures import state_absence
 from wen.report.language import Text
 from wen.study import Study, defined
 
@@ -148,4 +149,6 @@ def _roc(study: Study, measured: dict[str, Any], t: Text) -> Figure:
     axes.set(xlabel=t("axis.fpr"), ylabel=t("axis.tpr"))
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower right", fontsize="small")
+    else:
+        state_absence(axes, t)
     return figure

@@ -1,0 +1,41 @@
+"""A test set with images of one class only: what is undefined is shown as such, and everything else is there."""
+
+import html
+import re
+
+import pytest
+from report_study import MakeStudy
+
+from wen.files import read_json
+from wen.report import page, terminal
+from wen.report.language import ABSENT, Text
+
+DRAWN = True
+
+
+@pytest.mark.parametrize("tested", [0, 1])
+@pytest.mark.parametrize(("unit", "language"), [("image", "en"), ("subject", "id")])
+def test_it_is_reported_on_the_page_in_the_chapter_on_the_card_and_in_the_terminal(
+    make_study: MakeStudy, capsys: pytest.CaptureFixture[str], unit: str, language: str, tested: int
+) -> None:
+    params, paths = make_study(tested=tested, split={"unit": unit}, report={"language": language})
+    page.run(params, paths)
+    t = Text(language)
+    capsys.readouterr()
+    terminal.run(params, paths)
+    stated = t(f"one_class.{1 - tested}")
+    written = {name: (paths.report / name).read_text() for name in ("index.html", "chapter4.tex", "model-card.md")}
+    written["terminal"] = " ".join(capsys.readouterr().out.split())
+    for name, text in written.items():
+        assert stated in html.unescape(text), name
+        assert not re.search(rf"\bnan\b|\({ABSENT} ", text), name
+    assert written["index.html"].count(t("figure.one_class")) == 3
+    undefined = {"auc", "balanced_accuracy", "recall" if tested == 0 else "specificity"}
+    headline = read_json(paths.headline)
+    assert {name for name, value in headline.items() if value is None} == undefined
+    for measure in undefined:
+        cell = re.search(
+            rf'data-of="inter 0.001 kappa" data-measure="{measure}"[^>]*>(.*?)</td>', written["index.html"]
+        )
+        assert cell
+        assert re.sub("<[^>]*>", "", cell[1]) == 2 * ABSENT
