@@ -101,6 +101,11 @@ class Study:
         return np.arange(len(self.cells))
 
     @property
+    def is_testable(self) -> bool:
+        """Whether classifiers can be compared by a test: it takes two units."""
+        return bool(self.unit.max() > 0)
+
+    @property
     def has_subjects(self) -> bool:
         """Whether it is known whose cells the images show."""
         return has_subjects(self.cells)

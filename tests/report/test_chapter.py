@@ -159,7 +159,7 @@ def test_the_chapter_omits_sentences_about_what_the_study_lacks(make_study: Make
     assert "systems" not in chapter
     assert "As a control" not in chapter
     assert "baseline" not in chapter
-    assert "H4. The three weightings differ in accuracy: undecided. schemes in params.yaml lists fewer" in chapter
+    assert "H4. The three weightings differ in accuracy: not tested. schemes in params.yaml lists fewer" in chapter
     assert read_json(paths.evidence)["hypotheses"]["H4"]["p_adjusted"] is None
 
 

@@ -26,7 +26,7 @@ HYPOTHESES = ("H1", "H2", "H3", "H4")
 def test_every_hypothesis_has_a_verdict_and_tests_that_decide_it(make_study: MakeStudy) -> None:
     evidence = Evidence(gather(*make_study())).gathered()
     for key in HYPOTHESES:
-        assert evidence["hypotheses"][key]["verdict"] in ("supported", "not_supported", "undecided")
+        assert evidence["hypotheses"][key]["verdict"] in ("supported", "not_supported", "undecided", "not_tested")
         assert any(test["decides"] for test in evidence["tests"] if test["hypothesis"] == key)
 
 
@@ -193,12 +193,12 @@ def test_the_control_counts_the_decisions_that_weights_change(make_study: MakeSt
 )
 def test_the_sentence_on_weighting_says_when_no_decision_changes(changed: int, message: str) -> None:
     control = {"rows": [{}], "changed": changed, "images": 130, "largest": 0.01, "p_adjusted": 1.0}
-    assert message in statements.weighting({"control": control, "alpha": 0.05}, 4, Text("en"))
+    assert message in statements.weighting({"control": control, "alpha": 0.05, "units": 130}, 4, Text("en"))
 
 
 def test_a_small_change_of_a_probability_is_not_called_none() -> None:
     control = {"rows": [{}], "changed": 0, "images": 130, "largest": 0.00023, "p_adjusted": 1.0}
-    sentence = statements.weighting({"control": control, "alpha": 0.05}, 4, Text("en"))
+    sentence = statements.weighting({"control": control, "alpha": 0.05, "units": 130}, 4, Text("en"))
     assert "no probability by more than 0.0002." in sentence
 
 
@@ -366,12 +366,13 @@ def test_a_test_set_of_one_class_gives_evidence_without_a_warning(make_study: Ma
     assert all(0 <= test["p"] <= 1 for test in evidence["tests"])
 
 
-def test_a_test_set_of_one_subject_leaves_all_undecided(make_study: MakeStudy) -> None:
+def test_on_a_test_set_of_one_subject_nothing_is_tested_and_no_test_counted(make_study: MakeStudy) -> None:
     study = gather(*make_study(split={"unit": "subject"}))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         evidence = Evidence(replace(study, cells=study.cells.assign(component=0))).gathered()
-    assert {found["verdict"] for found in evidence["hypotheses"].values()} == {"undecided"}
+    assert {found["verdict"] for found in evidence["hypotheses"].values()} == {"not_tested"}
+    assert evidence["family"] == 0
     assert evidence["readings"]["optimism"] is None
     assert evidence["intervals"][study.focus.id]["accuracy"] == [0, 1]
 
@@ -381,7 +382,7 @@ def test_studies_of_few_schemes_have_evidence(make_study: MakeStudy, schemes: li
     evidence = Evidence(gather(*make_study(schemes=schemes))).gathered()
     several = len(set(schemes) - {"auc", "uniform"}) > 1
     assert evidence["family"] == 3 + several
-    assert (evidence["hypotheses"]["H4"]["p_adjusted"] is None) is not several
+    assert (evidence["hypotheses"]["H4"]["verdict"] == "not_tested") is not several
 
 
 def test_equal_studies_give_equal_evidence(make_study: MakeStudy) -> None:

@@ -1,5 +1,6 @@
 """An undecided verdict always comes with the difference that the study would have detected."""
 
+import html
 import re
 from dataclasses import replace
 from typing import Any
@@ -30,11 +31,11 @@ def test_only_an_undecided_verdict_is_named_with_the_difference_that_would_be_de
     undecided = t("verdict.undecided")
     assert statements.verdict(found("undecided", 0.0819), t) == f"{undecided} ({some})"
     assert statements.verdict(found("undecided", None), t) == f"{undecided} ({none})"
-    assert statements.verdict(found("undecided", None, p=None), t) == undecided  # nothing was tested
+    assert statements.verdict(found("not_tested", None, p=None), t) == t("verdict.not_tested")
     assert statements.verdict(found("supported", 0.0819), t) == t("verdict.supported")
     hypotheses = {
         "H1": found("undecided", 0.0819), "H2": found("supported", 0.02), "H3": found("undecided", None),
-        "H4": found("undecided", None, p=None),
+        "H4": found("not_tested", None, p=None),
     }  # fmt: skip
     sentence = statements.left_open({"hypotheses": hypotheses}, "kappa", t)
     assert f"{t('answer.claim.H1')} ({some})" in sentence
@@ -176,3 +177,43 @@ def test_h4_is_counted_among_the_deciding_tests_only_if_it_is_tested(
     text = (paths.report / "index.html").read_text()
     assert says in text
     assert "The three weightings do" not in text
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_on_a_test_set_of_one_subject_every_hypothesis_is_not_tested_wherever_it_stands(
+    make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], language: str
+) -> None:
+    params, paths = make_study(split={"unit": "subject"}, report={"language": language})
+    study, t = page.gather(params, paths), Text(language)
+    study = replace(study, cells=study.cells.assign(component=0))
+    for module in (page, terminal):
+        monkeypatch.setattr(module, "gather", lambda *_: study)
+    page.run(params, paths)
+    shown, chapter = (html.unescape((paths.report / name).read_text()) for name in ("index.html", "chapter4.tex"))
+    not_tested, why = t("verdict.not_tested"), t("result.missing.units", unit=t("unit.subject"))
+    assert shown.count(f'<span class="badge">{not_tested}</span><p>{why}</p>') == 4
+    assert chapter.count(f": {not_tested}. {why}") == 4
+    assert t("answer.not_tested", claims="").strip() in shown
+    assert "p terkoreksi adalah" not in shown
+    assert "the adjusted p is" not in shown
+    capsys.readouterr()
+    terminal.run(params, paths)
+    assert capsys.readouterr().out.count(f": {not_tested}") == 4
+
+
+def test_the_rules_mention_only_tests_that_the_study_has() -> None:
+    t, tests = Text("en"), [{"hypothesis": "H1", "family": "champions", "decides": False}]
+    evidence: dict[str, Any] = {
+        "images": 1200, "units": 1200, "effective_units": 1200.0, "unit": "image", "family": 3, "level": 0.05 / 3,
+        "margin": 0.01, "coverage": {"accuracy": 0.95, "difference": 0.95}, "reading": "leak_free", "tests": tests,
+        "control": {"rows": []},
+    }  # fmt: skip
+    few = statements.rules(evidence, "kappa", t)
+    assert "adjusted separately: the champions' tests of H1. A" in few
+    assert "1,200 test images" in few
+    for absent in ("H4", "ROC", "control", "published"):
+        assert absent not in few
+    tests += [{"hypothesis": "H4", "family": family, "decides": False} for family in ("networks", "areas")]
+    all_of_them = statements.rules(evidence | {"control": {"rows": [1]}}, "kappa", t)
+    assert "networks of published systems, the areas under the ROC curve and the control. A" in all_of_them
+    assert "H4 compares the weightings" in all_of_them

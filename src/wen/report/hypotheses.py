@@ -47,23 +47,23 @@ class Hypotheses:
         self.reading = study.params.reading
         self.scheme = study.params.weighting
         self.schemes = [scheme for scheme in study.params.schemes if scheme in THESIS_SCHEMES]
-        self.family = 3 + (len(self.schemes) > 1)
-        """Tests that decide H1 (one), H2 (two) and H4 (one)."""
-        self.level = ALPHA / self.family
+        self.family = 3 + (len(self.schemes) > 1) if study.is_testable else 0
+        """Tests that decide H1 (one), H2 (two) and H4 (one); none on a test set of a single unit."""
+        self.level = ALPHA / max(self.family, 1)
 
     def tests(self) -> list[dict[str, Any]]:
         """Compute every test, in the order of the hypotheses, with p-values adjusted within its family."""
         tests = [*self._runs(), *self._champions(), *self._h2(), *self._h3(), *self._h4()]
         for family in dict.fromkeys(test["family"] for test in tests):
             of_family = [test for test in tests if test["family"] == family]
-            size = {"decides": self.family, "H3": 1}.get(family, len(of_family))
+            size = {"decides": max(self.family, 1), "H3": 1}.get(family, len(of_family))
             for test in of_family:
                 test |= {"p_adjusted": min(1.0, size * test["p"]), "level": ALPHA / size}
         return tests
 
     def _runs(self) -> list[dict[str, Any]]:
         """Test H1 over all runs; with a single unit, nothing can be tested."""
-        if not self.study.unit.max():
+        if not self.study.is_testable:
             return []
         grid = self.study.params.grid
         runs = compare_runs(self._right_of_runs(), self.study.unit)

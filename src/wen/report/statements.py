@@ -13,8 +13,8 @@ SHARED = ("shared_subjects", "duplicate_images", "near_copy_images")
 def hypothesis(key: str, evidence: dict[str, Any], t: Text) -> str:
     """State the verdict on a hypothesis, and the difference that its tests had the power to detect."""
     result, margin = evidence["hypotheses"][key], t.margin(evidence["margin"])
-    if result["p_adjusted"] is None:
-        return t(f"result.missing.{key}")
+    if result["verdict"] == "not_tested":
+        return t("result.missing.H4") if evidence["units"] > 1 else _single_unit(evidence, t)
     sentences = [t(f"result.{key}.{result['verdict']}", p=t.p_is(result["p_adjusted"]), margin=margin)]
     if result["verdict"] == "undecided" and result["cannot_refute"]:
         sentences.append(t("result.too_small", margin=margin, reach=t.number(100 * result["reach"], 1)))
@@ -35,7 +35,7 @@ def power(key: str, evidence: dict[str, Any], t: Text) -> str:
 def verdict(found: dict[str, Any], t: Text) -> str:
     """Name the verdict on a hypothesis; if it is undecided, with the difference that would have been detected."""
     name = t(f"verdict.{found['verdict']}")
-    if found["verdict"] != "undecided" or found["p_adjusted"] is None:
+    if found["verdict"] != "undecided":
         return name
     return f"{name} ({_detected(found['smallest'], t)})"
 
@@ -46,11 +46,10 @@ def claim(key: str, weighting: str, t: Text) -> str:
 
 
 def left_open(evidence: dict[str, Any], weighting: str, t: Text) -> str:
-    """State the differences that the tests of undecided hypotheses would have detected; empty if none was tested."""
-    tested = [(key, found) for key, found in evidence["hypotheses"].items() if found["p_adjusted"] is not None]
+    """State the differences that the tests of undecided hypotheses would have detected; empty if none is undecided."""
     each = [
         t("answer.detected", claim=claim(key, weighting, t), detected=_detected(found["smallest"], t))
-        for key, found in tested
+        for key, found in evidence["hypotheses"].items()
         if found["verdict"] == "undecided"
     ]
     return t("answer.left_open", each="; ".join(each)) if each else ""
@@ -108,23 +107,55 @@ def weighting(evidence: dict[str, Any], tests: int, t: Text) -> str:
         sentence = t("control.text", changed=control["changed"], **shown)
     else:
         sentence = t("control.text.none", **shown)
+    if evidence["units"] < 2:
+        return sentence
     ending = "significant" if control["p_adjusted"] < evidence["alpha"] else "none"
     return sentence + " " + t(f"control.{ending}", p=t.p_is(control["p_adjusted"]), tests=tests)
 
 
 def rules(evidence: dict[str, Any], weighting: str, t: Text) -> str:
-    """State how the tests decide, how often their intervals contain the true value, and what limits both."""
+    """State how the tests decide, how often their intervals contain the true value, and what limits both.
+
+    Only tests that this study has are mentioned.
+    """
     shown = {"images": t.count(evidence["images"]), "units": t.count(evidence["units"])}
-    decided = t("rules.decided") if evidence["family"] == 4 else t("rules.decided.without_H4")
+    if any(test["hypothesis"] == "H4" for test in evidence["tests"]):
+        compared, decided = t("rules.compared"), t("rules.decided")
+    else:
+        compared, decided = t("rules.compared.without_H4"), t("rules.decided.without_H4")
     levels = {"level": t.percent(evidence["level"], 2), "margin": t.margin(evidence["margin"])}
     covers = {key: t.percent(evidence["coverage"][key]) for key in ("accuracy", "difference")}
     effective = t.number(evidence["effective_units"], 1)
+    tested = [
+        t("rules", **shown),
+        compared,
+        t("rules.family", family=evidence["family"], decided=decided, **levels),
+        t("rules.others", others=_listed([t(f"rules.other.{name}") for name in _not_deciding(evidence)], t)),
+        t("rules.verdicts", **levels),
+    ]
     sentences = [
-        t("rules", family=evidence["family"], decided=decided, **shown, **levels),
+        *(tested if evidence["units"] > 1 else [_single_unit(evidence, t)]),
         t(f"rules.interval.{evidence['unit']}", effective=effective, units=shown["units"], **covers),
         *caveats(evidence, weighting, t),
     ]
     return " ".join(sentences)
+
+
+def _single_unit(evidence: dict[str, Any], t: Text) -> str:
+    """State why nothing is tested on a single image or subject."""
+    return t("result.missing.units", unit=t(f"unit.{evidence['unit']}"))
+
+
+def _not_deciding(evidence: dict[str, Any]) -> list[str]:
+    """Name the families of tests that decide nothing."""
+    families = dict.fromkeys(test["family"] for test in evidence["tests"] if not test["decides"])
+    return [*families, *(["control"] if evidence["control"]["rows"] else [])]
+
+
+def _listed(parts: list[str], t: Text) -> str:
+    """Join the parts of an enumeration, in Indonesian with a comma before the last of three or more."""
+    comma = "," if t.language == "id" and len(parts) > 2 else ""
+    return f"{', '.join(parts[:-1])}{comma}{t('answer.and')}{parts[-1]}" if len(parts) > 1 else parts[0]
 
 
 def caveats(evidence: dict[str, Any], weighting: str, t: Text) -> list[str]:

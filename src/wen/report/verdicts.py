@@ -1,4 +1,4 @@
-"""Verdicts on the hypotheses: supported, not supported or undecided."""
+"""Verdicts on the hypotheses: supported, not supported, undecided or not tested."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from wen.evaluation.runs import compare_runs
 from wen.evaluation.statistics import ALPHA, accuracy_difference
 from wen.study import Study
 
-SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not_supported", "undecided"
+SUPPORTED, NOT_SUPPORTED, UNDECIDED, NOT_TESTED = "supported", "not_supported", "undecided", "not_tested"
 Test = dict[str, Any]
 
 
@@ -30,11 +30,11 @@ def verdict(key: str, tests: Sequence[Test], study: Study) -> dict[str, Any]:
         ``verdict``; ``p_adjusted``, the p-value that decides; ``smallest``, the difference that every deciding test
         detects with 80% power; ``reach``, the largest distance of a confidence limit from 0 if all classifiers made
         the same decisions; and ``cannot_refute``, whether ``reach`` is at least the margin: then the test set is too
-        small to show that a difference is below the margin. Undecided without a deciding test.
+        small to show that a difference is below the margin. Not tested without a deciding test, or on a single unit.
     """
     deciding = [test for test in tests if test["hypothesis"] == key and test["decides"]]
-    if not deciding:
-        return {"verdict": UNDECIDED, "p_adjusted": None, "smallest": None, "reach": None, "cannot_refute": True}
+    if not (deciding and study.is_testable):
+        return {"verdict": NOT_TESTED, "p_adjusted": None, "smallest": None, "reach": None, "cannot_refute": True}
     margin = study.params.report.margin
     smallest = [test["smallest"] for test in deciding]
     reach = _limit_without_difference(key, len(deciding), study)
