@@ -28,6 +28,7 @@ COMPRESSION = 3  # of PNG, from 0 to 9; 6 would take a third longer and save a t
 MARKERS = "osD^v"
 LINES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1))]
 
+matplotlib.rcdefaults()  # no matplotlibrc of the user or of the current folder
 plt.rcParams.update(
     {
         "figure.constrained_layout.use": True,

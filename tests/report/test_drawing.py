@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from itertools import combinations
 from pathlib import Path
 
@@ -81,6 +83,39 @@ def test_equal_figures_give_equal_bytes(tmp_path: Path) -> None:
         write({"losses": drawn()}, tmp_path / name, Text("en"))
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes()
+
+
+DRAWS = """
+import hashlib
+import matplotlib.pyplot as plt
+from wen.figure_style import render
+for kind in ("svg", "pdf", "png"):
+    figure, axes = plt.subplots()
+    axes.plot([0, 1], [0, 1], label="a line")
+    axes.set(xlabel="one", ylabel="other")
+    axes.legend()
+    print(hashlib.sha256(render(figure, kind)).hexdigest())
+"""
+OWN_STYLE = """
+figure.dpi: 55
+savefig.dpi: 55
+figure.figsize: 3, 3
+font.size: 20
+font.sans-serif: DejaVu Serif
+lines.linewidth: 5
+axes.grid: True
+svg.fonttype: path
+"""
+
+
+def test_a_matplotlibrc_in_the_folder_changes_no_byte_of_a_figure(tmp_path: Path) -> None:
+    drawn = []
+    for style in ("", OWN_STYLE):
+        (tmp_path / "matplotlibrc").write_text(style)
+        done = subprocess.run([sys.executable, "-c", DRAWS], cwd=tmp_path, capture_output=True, text=True, check=True)
+        drawn.append(done.stdout.split())
+    assert len(drawn[0]) == 3
+    assert drawn[0] == drawn[1]
 
 
 @pytest.mark.usefixtures("all_formats")
