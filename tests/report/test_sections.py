@@ -218,6 +218,15 @@ def test_the_majority_is_of_the_development_images_not_of_the_test_images(make_s
 
 
 @pytest.mark.parametrize("unit", ["image", "subject"])
+def test_no_gain_in_area_over_the_majority_class_is_larger_than_a_half(make_study: MakeStudy, unit: str) -> None:
+    study = gather(*make_study(split={"unit": unit}))
+    for probability, limit in ((study.label, "high"), (1 - study.label, "low")):
+        study.focus.probability[:] = probability
+        gain = baselines.measure(study)["baselines"][0]["gain"]["auc"]
+        assert gain[limit] == gain["difference"] == 0.5 * (-1) ** (limit == "low")
+
+
+@pytest.mark.parametrize("unit", ["image", "subject"])
 def test_networks_without_errors_add_to_baselines_that_guess_and_inverted_ones_are_worse(
     make_study: MakeStudy, unit: str
 ) -> None:

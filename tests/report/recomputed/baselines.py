@@ -24,6 +24,8 @@ def baselines(source: Source) -> dict[str, Any]:
         of_accuracy = two(source, hits, right)
         of_area = area_of(source, focus.probability, probability)
         of_area = {key: of_area[key] for key in ("test", "p", "difference", "low", "high")}
+        if len(set(probability)) == 1:
+            of_area |= {"low": max(-0.5, of_area["low"]), "high": min(0.5, of_area["high"])}
         found.append(
             {
                 "id": id, "accuracy": measured["accuracy"], "auc": measured["auc"],

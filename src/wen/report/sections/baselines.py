@@ -22,6 +22,7 @@ from wen.report.language import Text
 from wen.study import Classifier, Study, defined
 
 MAJORITY = "majority"
+MAJORITY_AREA = 0.5  # under the ROC curve of a classifier with one probability for all images
 MEASURES = ("accuracy", "auc")
 ADDS, WORSE, NO_ACCURACY, NOTHING = "adds", "worse", "no_accuracy", "nothing"  # values of ``verdict``
 
@@ -105,7 +106,11 @@ def _in_accuracy(study: Study, probability: np.ndarray) -> tuple[Outcome, Estima
 
 
 def _in_area(study: Study, probability: np.ndarray) -> tuple[Outcome, Estimate]:
-    return auc_difference(study.label, study.focus.probability, probability, study.unit)
+    """Compare areas; that of the majority class is `MAJORITY_AREA`, so no gain over it is larger than the rest."""
+    outcome, gain = auc_difference(study.label, study.focus.probability, probability, study.unit)
+    if np.ptp(probability) > 0:
+        return outcome, gain
+    return outcome, Estimate(gain.value, max(gain.low, -MAJORITY_AREA), min(gain.high, 1 - MAJORITY_AREA))
 
 
 def _gain(outcome: Outcome, difference: Estimate) -> dict[str, Any]:
