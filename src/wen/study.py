@@ -213,6 +213,11 @@ class Study:
             return self.intra(params.reading, params.weighting)
         return self.single(champions([self.models[recipe]], params.reading)[0])
 
+    @property
+    def is_optimistic(self) -> bool:
+        """Whether the classifier in focus, or its members, were chosen on the test set: champions by as_written."""
+        return self.params.reading != VALIDATION and self.params.ensemble != "inter"
+
     def _find(self, **about: str | int) -> Classifier:
         return next(
             classifier

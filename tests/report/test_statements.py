@@ -217,3 +217,33 @@ def test_the_rules_mention_only_tests_that_the_study_has() -> None:
     all_of_them = statements.rules(evidence | {"control": {"rows": [1]}}, "kappa", t)
     assert "networks of published systems, the areas under the ROC curve and the control. A" in all_of_them
     assert "H4 compares the weightings" in all_of_them
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("ensemble", ["intra", "single", "inter"])
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_a_headline_whose_champions_were_chosen_on_test_data_is_called_optimistic_wherever_it_stands(
+    make_study: MakeStudy, capsys: pytest.CaptureFixture[str], language: str, ensemble: str
+) -> None:
+    params, paths = make_study(reading="as_written", ensemble=ensemble, report={"language": language})
+    page.run(params, paths)
+    study, t = page.gather(params, paths), Text(language)
+    stated = t("answer.optimistic", name=t.name(study.focus))
+    capsys.readouterr()
+    terminal.run(params, paths)
+    written = {name: (paths.report / name).read_text() for name in ("index.html", "chapter4.tex", "model-card.md")}
+    written["chapter4.tex"] = written["chapter4.tex"].replace("\\_", "_").replace("$10^{-3}$", "1e-3")
+    written["chapter4.tex"] = re.sub(r"\\mbox{([^}]*)}", r"\1", written["chapter4.tex"])
+    written["terminal"] = " ".join(capsys.readouterr().out.split())
+    first = html.unescape(written["index.html"]).split('<p class="answer">')[1].split("</p>")[0]
+    assert (t("answer.first.optimistic") in first) is (ensemble != "inter")
+    assert t("result.optimistic") in written["index.html"]  # H2 and H3 compare Intra-LR
+    for name, text in written.items():
+        assert (stated in html.unescape(text)) is (ensemble != "inter"), name
+
+
+def test_a_headline_by_leak_free_is_not_called_optimistic(make_study: MakeStudy) -> None:
+    params, paths = make_study(ensemble="intra")
+    page.run(params, paths)
+    for name in ("index.html", "chapter4.tex", "model-card.md"):
+        assert "are optimistic, because" not in (paths.report / name).read_text()

@@ -129,7 +129,7 @@ def _focus(content: Mapping[str, Any], t: Text) -> str:
     row = focus.row
     low, high = (t.number(limit) for limit in content["evidence"]["intervals"][focus.id]["accuracy"])
     counts = {key: t.count(row[key]) for key in ("fn", "fp")}
-    return t(
+    sentence = t(
         "chapter.focus.text",
         focus=content["names"][focus.id],
         low=low,
@@ -139,3 +139,4 @@ def _focus(content: Mapping[str, Any], t: Text) -> str:
         **{measure: t.stated(row[measure]) for measure in ("accuracy", "kappa", "auc")},
         **counts,
     )
+    return _joined(sentence, statements.optimism(content["study"], t))

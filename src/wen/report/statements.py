@@ -4,6 +4,7 @@ from typing import Any
 
 from wen.config.params import TEST_SETS, Params
 from wen.report.language import Text
+from wen.study import Study
 
 HYPOTHESES = ("H1", "H2", "H3", "H4")
 SHARED = ("shared_subjects", "duplicate_images", "near_copy_images")
@@ -18,6 +19,8 @@ def hypothesis(key: str, evidence: dict[str, Any], t: Text) -> str:
     sentences = [t(f"result.{key}.{result['verdict']}", p=t.p_is(result["p_adjusted"]), margin=margin)]
     if result["verdict"] == "undecided" and result["cannot_refute"]:
         sentences.append(t("result.too_small", margin=margin, reach=t.number(100 * result["reach"], 1)))
+    if evidence["reading"] == "as_written" and key in ("H2", "H3"):  # which compare Intra-LR with others
+        sentences.append(t("result.optimistic"))
     return " ".join([*sentences, power(key, evidence, t)])
 
 
@@ -91,7 +94,15 @@ def ensemble(evidence: dict[str, Any], names: dict[str, str], t: Text) -> str:
     about |= {"ensemble": names[answer["ensemble"]], "single": names[answer["single"]]}
     about |= {"single_accuracy": t.number(answer["single_accuracy"])}
     of_both = {test["difference"] for test in evidence["tests"] if test["hypothesis"] == "H2" and test["decides"]}
-    return t("answer.ensemble", **about) if len(of_both) > 1 else t("answer.ensemble.equal", **about)
+    sentence = t("answer.ensemble", **about) if len(of_both) > 1 else t("answer.ensemble.equal", **about)
+    if answer["ensemble"].startswith("intra as_written"):
+        sentence += " " + t("answer.optimistic", name=about["ensemble"])
+    return sentence
+
+
+def optimism(study: Study, t: Text) -> str:
+    """State that the results of the headline are optimistic; empty unless its members were chosen on the test set."""
+    return t("answer.optimistic", name=t.name(study.focus)) if study.is_optimistic else ""
 
 
 def weighting(evidence: dict[str, Any], tests: int, t: Text) -> str:

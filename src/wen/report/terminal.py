@@ -52,6 +52,8 @@ def run(params: Params, paths: Paths) -> None:
     focus = study.focus
     shown = ", ".join(f"{t('measure.' + name)} {t.stated(focus.row[name])}" for name in ("accuracy", *SHOWN))
     terminal.print(t("results.headline", focus=t.name(focus), shown=shown), style="bold")
+    if study.is_optimistic:
+        terminal.print(statements.optimism(study, t), style="bold")
     for stage, seconds in spent(paths).items():
         print(t("times.row", stage=stage, runs=len(seconds), minutes=t.number(sum(seconds) / 60, 1)))
     print(t("results.report", path=paths.report / "index.html"))
