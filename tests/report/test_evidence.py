@@ -13,7 +13,7 @@ from wen.ensemble.combined import ensemble
 from wen.evaluation.metrics import MEASURES
 from wen.evaluation.statistics import accuracy_difference
 from wen.files import read_json
-from wen.report import statements, summary
+from wen.report import page, statements, summary
 from wen.report.evidence import Evidence
 from wen.report.language import Text
 from wen.report.sections import baselines, readings
@@ -375,6 +375,23 @@ def test_on_a_test_set_of_one_subject_nothing_is_tested_and_no_test_counted(make
     assert evidence["family"] == 0
     assert evidence["readings"]["optimism"] is None
     assert evidence["intervals"][study.focus.id]["accuracy"] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("language", "says"), [("en", "4 subjects can be halved"), ("id", "4 subjek hanya dapat dibagi")]
+)
+def test_optimism_has_a_range_only_over_five_subjects_or_more(
+    make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, language: str, says: str
+) -> None:
+    params, paths = make_study(split={"unit": "subject"}, report={"language": language})
+    study = gather(params, paths)
+    for subjects in (5, 4):
+        grouped = replace(study, cells=study.cells.assign(component=np.arange(len(study.cells)) % subjects))
+        optimism = Evidence(grouped).gathered()["readings"]["optimism"]
+        for of_one in (optimism["single"], optimism["intra"]):
+            assert (of_one["low"] is None) is (of_one["high"] is None) is (subjects < 5)
+    monkeypatch.setattr(page, "gather", lambda *_: grouped)
+    assert says in section(params, paths, "readings")
 
 
 @pytest.mark.parametrize("schemes", [["accuracy", "kappa"], ["kappa"], ["kappa", "uniform"], ["auc", "kappa"]])

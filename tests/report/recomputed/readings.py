@@ -53,12 +53,11 @@ def optimism(source: Source) -> dict[str, Any]:
         both = [gain_of(source, half) for half in (first, ~first)]
         for name, values in zip(gains, zip(*both, strict=True), strict=True):
             gains[name].append(float(np.mean(values)))
-    return {"halvings": HALVINGS} | {
-        name: {
-            "mean": float(np.mean(values)), "low": np.quantile(values, 0.025), "high": np.quantile(values, 0.975)
-        }
-        for name, values in gains.items()
-    }  # fmt: skip
+    found: dict[str, Any] = {"halvings": HALVINGS}
+    for name, values in gains.items():
+        low, high = (np.quantile(values, share) if units >= 5 else None for share in (0.025, 0.975))
+        found[name] = {"mean": float(np.mean(values)), "low": low, "high": high}
+    return found
 
 
 def gain_of(source: Source, half: np.ndarray) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from wen.evaluation.statistics import accuracy_difference
 from wen.study import Classifier, Study
 
 HALVINGS = 100  # of the test set; each half chooses once
+FEWEST = 5  # units of a test set whose halvings differ enough to give a range
 FEW = 3  # models from which a correlation of ranks can be other than -1 or 1
 
 
@@ -74,7 +75,8 @@ def _optimism(study: Study) -> dict[str, Any] | None:
     """Estimate how much more accurate champions are on the half of the test set that chose them than on the other half.
 
     None if the test set cannot be halved. Each halving gives the mean over both directions, so that the halves'
-    difficulty cancels out.
+    difficulty cancels out. The middle 95% of halvings, ``low`` and ``high``, is None for fewer units than `FEWEST`, which
+    can be halved in a few ways only.
     """
     drawn = halves(study, study.seed)
     if drawn is None:
@@ -92,10 +94,11 @@ def _optimism(study: Study) -> dict[str, Any] | None:
         for row, of_chosen in zip(gains, (right[rate][folds[rate]], ensembles[folds]), strict=True):
             row[k] = of_chosen[half].mean() - of_chosen[~half].mean()
     of_halving = gains.reshape(2, -1, 2).mean(axis=2)
+    enough = len(np.unique(study.unit)) >= FEWEST
     return {"halvings": of_halving.shape[1]} | {
-        name: {"mean": float(values.mean()), "low": float(low), "high": float(high)}
+        name: {"mean": float(values.mean()), "low": low, "high": high}
         for name, values in zip(("single", "intra"), of_halving, strict=True)
-        for low, high in [np.quantile(values, [0.025, 0.975])]
+        for low, high in [np.quantile(values, [0.025, 0.975]).tolist() if enough else (None, None)]
     }
 
 
