@@ -75,6 +75,7 @@ RERUN: dict[str, set[str]] = {
 NEVER = (
     "config/stages.py",
     "config/jobs.py",
+    "config/edited.py",
     "launch/*.py",
     "integrity/verify.py",
     "integrity/check.py",

@@ -12,6 +12,8 @@ PUBLISHED = "wen/systems/published/*[!_].py"
 NAMES = SOURCE / "wen/config/stages.py"
 """The module with the names of the stages. It counts for no stage as long as it only contains names, so that a new
 name reruns nothing."""
+GUARD = "wen/config/edited.py"
+"""The module that ends a stage with an error if its inputs changed. It changes no result, so it counts for no stage."""
 DATA = (".csv", ".yaml", ".html", ".xml", ".css", ".js", ".md")
 """Extensions of the package's files other than modules; editors and systems leave files with others."""
 LITTER = (".", "#", "~")
@@ -25,7 +27,7 @@ def files(stage: str) -> list[Path]:
     left = [START, SOURCE / "wen/__init__.py", *_by_name(stage)]
     while left:
         file = left.pop()
-        if file not in found and not _only_names(file):
+        if file not in found and file != SOURCE / GUARD and not _only_names(file):
             found.add(file)
             left += [modules[name] for name in imports(file, stage) & modules.keys()]
     packages = {file.parent for file in found} - {SOURCE / "wen"}

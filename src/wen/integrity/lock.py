@@ -53,7 +53,7 @@ def stages(path: Path) -> dict[str, Stage]:
     WenError
         If the file is missing, or not as DVC writes it. The message says what is wrong.
     """
-    return _parsed(path, _text(path))
+    return parsed(path, _text(path))
 
 
 def set_aside_if_torn(path: Path) -> None:
@@ -72,7 +72,7 @@ def set_aside_if_torn(path: Path) -> None:
         return
     text = _text(path)
     try:
-        _parsed(path, text)
+        parsed(path, text)
     except WenError:
         if text.endswith("\n") and text.strip() and not text.rstrip().endswith(":"):
             raise
@@ -110,7 +110,8 @@ def _text(path: Path) -> str:
     return text
 
 
-def _parsed(path: Path, text: str) -> dict[str, Stage]:
+def parsed(path: Path, text: str) -> dict[str, Stage]:
+    """Read the records in the text of a dvc.lock; ``path`` appears in the messages of `WenError`."""
     try:
         return Lock.model_validate(YAML(typ="safe").load(text)).stages
     except YAMLError as error:

@@ -55,6 +55,26 @@ def outputs(root: Path) -> list[Output]:
     return [out for out in candidates if MD5.fullmatch(out.md5) and _is_inside(out.path)]
 
 
+def recorded(text: str, root: Path) -> dict[str, str]:
+    """Return the MD5 of each output that is a file, and of each file in the folders whose listing the cache has.
+
+    Parameters
+    ----------
+    text : str
+        Content of a dvc.lock.
+    root : Path
+    """
+    cache, found = cache_folder(root), {}
+    stages = lock.parsed(root / "dvc.lock", text) if text else {}
+    for out in (out for stage in stages.values() for out in stage.outs):
+        listing = object_path(cache, str(out.md5))
+        if not str(out.md5).endswith(".dir"):
+            found[out.path] = str(out.md5)
+        elif listing.is_file():
+            found |= {f"{out.path}/{name}": md5 for name, md5 in read_listing(listing.read_bytes()).items()}
+    return found
+
+
 def config_files(root: Path) -> list[Path]:
     """Return the files of DVC's settings; each overrides those before it: of the system, user, repository and clone."""
     return [Path(dirs.system_config_dir(), "config"), Path(dirs.global_config_dir(), "config"),
