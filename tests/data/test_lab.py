@@ -597,6 +597,21 @@ def test_images_named_like_c_nmc_s_in_other_folders_are_refused_with_how_to_stud
     assert (index.subject.nunique(), index.label.sum()) == (36, 18)
 
 
+def test_folders_of_c_nmc_s_classes_without_its_folds_are_refused_with_its_layout_and_without_its_counts(
+    tmp_path: Path, project: Paths
+) -> None:
+    for k in range(3):
+        cell(tmp_path / f"lab/all/UID_{k}_1_1_all.bmp", k)
+        cell(tmp_path / f"lab/hem/UID_H{k}_1_1_hem.bmp", 100 + k)
+    with pytest.raises(WenError) as raised:
+        study(project, tmp_path / "lab", profile="thesis")
+    first, *folders, remedy = str(raised.value).splitlines()
+    assert first == "2 problem(s) with the images:"
+    assert [line.partition(":")[0] for line in folders] == [f"{tmp_path}/lab/all", f"{tmp_path}/lab/hem"]
+    assert "has its training images in fold_0/all, fold_0/hem, ..., fold_2/hem; name the folder" in remedy
+    assert "--classes hem all --subject" in remedy
+
+
 def test_people_of_the_same_number_in_two_hospitals_give_a_warning(
     tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:

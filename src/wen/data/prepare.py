@@ -101,7 +101,7 @@ def survey(folder: Path, root: Path, params: Params) -> tuple[pd.DataFrame, pd.D
     index = pd.DataFrame([row.index for row in good], columns=list(INDEX))
     _check_labels_of_duplicates(index, found_problems)
     problems = listing.problems + found_problems.lines()
-    if dataset.complete:
+    if dataset.complete and (listing.cells or not problems):  # with none of its folders, its counts would only distract
         problems += _gaps(listing)
     if not problems and index.label.nunique() < 2:
         counts = [f"{int((index.label == value).sum()):,} {name}" for value, name in enumerate(dataset.classes)]

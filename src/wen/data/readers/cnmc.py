@@ -39,9 +39,10 @@ TEST_SETS = {name.lower() for name in (PRELIMINARY, LABELS_CSV, FINAL)}
 """Names that no other data set has, where folders fold_0 to fold_2 are common."""
 CLASSES = ("HEM", "ALL")
 OTHERWISE: Message = (
-    "C-NMC 2019 has its images in folders fold_0 to fold_2. To study images that are only named like C-NMC's, with "
-    "their folders hem and all as classes: make study ... CLASSES='hem all' SUBJECT='UID_(H?[0-9]+)_' (wen study ... "
-    "--classes hem all --subject 'UID_(H?[0-9]+)_')"
+    "C-NMC 2019 has its training images in fold_0/all, fold_0/hem, ..., fold_2/hem; name the folder or zip that "
+    "contains these. To study images that are only named like C-NMC's, with their folders hem and all as classes: make "
+    "study ... CLASSES='hem all' SUBJECT='UID_(H?[0-9]+)_' (wen study ... --classes hem all --subject "
+    "'UID_(H?[0-9]+)_')"
 )
 
 
