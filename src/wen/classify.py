@@ -1,9 +1,11 @@
 """``wen classify``: a classifier of the study, or of a bundle, on images that were not in the study."""
 
+import csv
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from wen.bar import track
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data.folder import some
+from wen.data.images import BadImage, sha256
 from wen.ensemble import temperature, wen
 from wen.errors import WenError
 from wen.files import write_text
@@ -53,6 +56,8 @@ class Request:
 def run(params: Params, paths: Paths, request: Request) -> None:
     """Classify images with a classifier of the study, and write one row per image; see `write`.
 
+    Images that the study trained with are counted in a warning: their probabilities are optimistic.
+
     Raises
     ------
     WenError
@@ -61,7 +66,37 @@ def run(params: Params, paths: Paths, request: Request) -> None:
     """
     images = Images.of(request)
     applied = loading.of_study(params, paths, request.classifier, request.device, request.address)
+    if known := _trained_with(images.files, paths):
+        print(
+            f"warning: the study trained with {len(known):,} of these {len(images.files):,} images, so their "
+            f"probabilities are optimistic: {shown(some(known))}",
+            file=sys.stderr,
+        )
     write(applied, images, request)
+
+
+def _trained_with(files: list[str], paths: Paths) -> list[str]:
+    """List the files whose bytes are those of images of the study's development part, if the study has its tables."""
+    if not (paths.index.is_file() and paths.split.is_file()):
+        return []
+    index, split = (_rows(path) for path in (paths.index, paths.split))
+    trained = {row.get("id") for row in split if row.get("part") == "development"}
+    hashes = {row.get("sha256") for row in index if row.get("id") in trained}
+
+    def is_known(file: str) -> bool:
+        try:
+            return sha256(sources.read(file)) in hashes
+        except (BadImage, OSError, ValueError):  # `write` reports it
+            return False
+
+    with ThreadPoolExecutor() as pool:
+        return [file for file, known in zip(files, pool.map(is_known, files), strict=True) if known]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """Read a table of data/ without pandas, whose import takes longer than the classification of a few images."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def run_bundle(folder: Path, request: Request) -> None:

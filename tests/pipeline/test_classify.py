@@ -73,6 +73,22 @@ def test_images_are_classified_as_the_study_classified_them(
     assert evidence(study)["study"] in (study.root / "report/index.html").read_text()
 
 
+def test_images_that_the_study_trained_with_are_counted_in_a_warning(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(study.root)
+    cells = pd.read_csv("data/index.csv", dtype=str).merge(pd.read_csv("data/split.csv", dtype=str), on="id")
+    test, trained = (cells.path[cells.part == part].tolist()[:2] for part in ("test", "development"))
+    shutil.copy(trained[0], tmp_path / "renamed.bmp")
+    wen("classify", *test, "--output", str(tmp_path / "cells.csv"))
+    assert "trained with" not in capfd.readouterr().err
+    wen("classify", *test, trained[1], str(tmp_path / "renamed.bmp"), "--output", str(tmp_path / "cells.csv"))
+    assert (
+        f"warning: the study trained with 2 of these 4 images, so their probabilities are optimistic: {trained[1]}, "
+        f"{tmp_path}/renamed.bmp\n"
+    ) in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["inter 0.001 kappa", "intra leak_free f1"])
 def test_with_temperatures_images_are_classified_as_the_study_classified_them(
     scaled: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
