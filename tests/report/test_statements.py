@@ -99,11 +99,14 @@ def test_the_page_says_that_people_are_on_both_sides_only_if_they_are(
     language: str, apart: str, copied: str, known: str
 ) -> None:
     t = Text(language)
-    assert statements.separation(audit(shared_subjects=2), t) == t("by_image")
-    assert statements.separation(audit(shared_subjects=None), t) == t("by_image.unknown")
-    assert statements.separation(audit("subject"), t) == t("by_subject")
+    by_image, by_subject = (
+        {"division": statements.division(unit, "random", t).capitalize()} for unit in ("image", "subject")
+    )
+    assert statements.separation(audit(shared_subjects=2), t) == t("by_image", **by_image)
+    assert statements.separation(audit(shared_subjects=None), t) == t("by_image.unknown", **by_image)
+    assert statements.separation(audit("subject"), t) == t("by_subject", **by_subject)
     for leak in ("shared_subjects", "duplicate_images", "near_copy_images"):  # of a table that was edited
-        assert statements.separation(audit("subject", **{leak: 1}), t) == t("by_subject.leaking")
+        assert statements.separation(audit("subject", **{leak: 1}), t) == t("by_subject.leaking", **by_subject)
     left_out = audit() | {"excluded": {"images": 5}}
     assert t("leaks.excluded.related", images="5") in statements.leaks(left_out, t)
     of_csv = left_out | {"test_set": "a.csv"}
@@ -247,3 +250,23 @@ def test_a_headline_by_leak_free_is_not_called_optimistic(make_study: MakeStudy)
     page.run(params, paths)
     for name in ("index.html", "chapter4.tex", "model-card.md"):
         assert "are optimistic, because" not in (paths.report / name).read_text()
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+@pytest.mark.parametrize("unit", ["image", "subject"])
+def test_how_the_images_were_divided_is_worded_alike_everywhere(
+    make_study: MakeStudy, capsys: pytest.CaptureFixture[str], language: str, unit: str
+) -> None:
+    params, paths = make_study(split={"unit": unit}, report={"language": language})
+    page.run(params, paths)
+    capsys.readouterr()
+    terminal.run(params, paths)
+    t = Text(language)
+    divided = statements.division(unit, "random", t)
+    for name in ("index.html", "chapter4.tex", "model-card.md"):
+        assert divided in (paths.report / name).read_text(), name
+    assert divided in " ".join(capsys.readouterr().out.split())
+    of_part, own = (statements.division(unit, test, t) for test in ("fold_0", "my-split.csv"))
+    assert "fold_0" in of_part
+    assert "my-split.csv" in own
+    assert len({divided.split()[0], of_part.split()[0]}) == 2

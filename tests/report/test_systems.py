@@ -72,6 +72,7 @@ def by_subject(tmp_path_factory: pytest.TempPathFactory) -> Made:
         "systems": rows,
         "images": len(study.label),
         "unit": "subject",
+        "test_set": "random",
         "beside": None,
         "repeats": {"leaks": None},
     }
@@ -87,10 +88,10 @@ def by_subject(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def by_image(tmp_path_factory: pytest.TempPathFactory, by_subject: Made) -> Made:
     """C-NMC, in English, with its page, beside the other."""
     undecided = {key: {"verdict": "undecided", "p_adjusted": 0.3, "smallest": 0.05} for key in ("H1", "H2", "H3", "H4")}
-    other = {"revision": "people", "unit": "subject", "images": 48, "subjects": 5, "network": "a"}
+    other = {"revision": "people", "unit": "subject", "test_set": "random", "images": 48, "subjects": 5}
     measured = dict.fromkeys(("accuracy", "kappa", "auc", "low", "high"), 0.5)
     intra = {"role": "intra", "recipe": None, "id": "intra leak_free kappa"} | measured
-    other |= {"reading": "leak_free", "summary": [intra]}
+    other |= {"network": "a", "reading": "leak_free", "summary": [intra]}
     other |= {"hypotheses": undecided, "systems": list(by_subject.rows.values())}
     params, paths = _write(tmp_path_factory, dataset={"source": "cnmc", "complete": True})
     with pytest.MonkeyPatch.context() as patch:
@@ -451,7 +452,12 @@ def test_the_page_shows_each_system_and_both_splits_side_by_side(
         assert t.system(row["name"]) in both
         if row["estimates"]:
             assert t.number(row["estimates"]["accuracy"]["value"]) in both
-    for title in ("this study, by image", "people, by subject", t("systems.claimed.same"), t("systems.claimed.other")):
+    for title in (
+        "this study, split at random by image",
+        "people, split at random by subject",
+        t("systems.claimed.same"),
+        t("systems.claimed.other"),
+    ):
         assert title in by_image.forest
 
 

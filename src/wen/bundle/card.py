@@ -9,6 +9,7 @@ from wen import markdown
 from wen.config.params import Params
 from wen.evaluation.metrics import MEASURES
 from wen.report.language import Text
+from wen.report.statements import division
 
 
 def written(content: dict[str, Any], params: Params) -> str:
@@ -23,4 +24,6 @@ def written(content: dict[str, Any], params: Params) -> str:
         "plain": lambda value: t.marked(str(value)),
         "markdown": markdown.plain,
     }
-    return environment.get_template(f"card_{t.language}.md").render(content, params=params, measures=MEASURES, t=t)
+    divided = division(content["data"]["split"], params.split.test, t)
+    template = environment.get_template(f"card_{t.language}.md")
+    return template.render(content, params=params, measures=MEASURES, t=t, division=divided)

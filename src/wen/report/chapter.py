@@ -117,6 +117,7 @@ def _data(content: Mapping[str, Any], t: Text) -> str:
         of_subjects=t.of_subjects(test["subjects"]),
         positives=t.count(test["positive"]),
         negatives=t.count(test["negative"]),
+        division=statements.division(content["split"]["unit"], content["split"]["test_set"], t),
     )
     synthetic = t("synthetic") if content["synthetic"] else ""
     not_searched = t("copies.not_searched") if content["dataset"]["copies"]["near"] is None else ""

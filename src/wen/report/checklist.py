@@ -37,6 +37,7 @@ def checklist(params: Params, measured: dict[str, Any], t: Text) -> dict[str, li
     environment.filters |= {"count": t.count, "number": t.number, "given": t.given, "rate": t.rate}
     synthetic = params.dataset.source == "synthetic"
     facts = {"params": params, "synthetic": synthetic, "t": t, "views": _views(params.augment, t)} | measured
+    facts["division"] = statements.division(params.split.unit, params.split.test, t)
     facts["unfrozen"] = statements.unfrozen(params, t)
     facts["unused"] = sum(kind["count"] for kind in measured["dataset"]["not_read"].values())
     items: dict[str, list[dict[str, Any]]] = {state: [] for state in STATES}

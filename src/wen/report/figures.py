@@ -15,6 +15,7 @@ from wen.evaluation.metrics import auc, confusion
 from wen.evaluation.resampling import resample
 from wen.figure_style import COLOURS, LINES, MARKERS
 from wen.report.language import Text
+from wen.report.statements import division
 from wen.study import Classifier, Study
 
 LINE = 16
@@ -71,7 +72,9 @@ def beside(evidence: dict[str, Any], t: Text) -> Figure:
             limits = [row.get("low", row["accuracy"] - spread), row.get("high", row["accuracy"] + spread)]
             axes.plot(limits, [y, y], color=COLOURS[k], linewidth=1.5)
             axes.plot(row["accuracy"], y, MARKERS[k], color=COLOURS[k])
-        axes.plot([], [], MARKERS[k], color=COLOURS[k], label=f"{title}, {t('split.' + study['unit'])}")
+        axes.plot(
+            [], [], MARKERS[k], color=COLOURS[k], label=f"{title}, {division(study['unit'], study['test_set'], t)}"
+        )
     axes.set(yticks=range(len(names)), yticklabels=names[::-1], xlabel=t("axis.accuracy"))
     axes.grid(axis="x", color="0.9")
     axes.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1))

@@ -182,16 +182,24 @@ def independence(evidence: dict[str, Any], t: Text) -> str:
     return t(f"answer.sure.{key}", images=images, people=people, effective=t.number(evidence["effective_units"], 1))
 
 
+def division(unit: str, test_set: str, t: Text) -> str:
+    """State how the images were divided: at random, with a part of C-NMC as the test set, or by the user's own CSV."""
+    kind = "random" if test_set == "random" else "part" if test_set in TEST_SETS else "own"
+    return t(f"division.{kind}", unit=t(f"unit.{unit}"), test=test_set)
+
+
 def separation(split: dict[str, Any], t: Text) -> str:
-    """State whether people are on both sides of the split, as the leak audit found it."""
+    """State how the images were divided, and whether people are on both sides, as the leak audit found it."""
     shared = split["test_and_development"]["shared_subjects"]
+    divided = division(split["unit"], split["test_set"], t)
+    about = {"division": divided[0].upper() + divided[1:]}
     if shared is None:
-        return t("by_image.unknown")
+        return t("by_image.unknown", **about)
     if split["unit"] == "subject":
         boundaries = [split["test_and_development"], *split["validation_and_train"].values()]
         leaking = any(boundary[key] for boundary in boundaries for key in SHARED)
-        return t("by_subject.leaking") if leaking else t("by_subject")
-    return t("by_image") if shared else t("by_image.apart")
+        return t("by_subject.leaking", **about) if leaking else t("by_subject", **about)
+    return t("by_image", **about) if shared else t("by_image.apart", **about)
 
 
 def one_class(absent: int | None, t: Text) -> str:

@@ -69,7 +69,8 @@ def _warn_of_other_runs(params: Params, paths: Paths) -> None:
 
 
 def _table(study: Study, intervals: dict[str, dict[str, list[float]]], measures: tuple[str, ...], t: Text) -> Table:
-    title = f"{t('section.tables')}: {study.params.dataset.name}, {t('split.' + study.params.split.unit)}"
+    split = study.params.split
+    title = f"{t('section.tables')}: {study.params.dataset.name}, {statements.division(split.unit, split.test, t)}"
     table = Table(title=title, box=SIMPLE, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False)
     table.add_column(t("column.model"), no_wrap=True)
     headings = (t("axis.validation"), f"{t('axis.accuracy')} (95%)", *(t(f"measure.{measure}") for measure in measures))

@@ -75,8 +75,8 @@ def _optimism(study: Study) -> dict[str, Any] | None:
     """Estimate how much more accurate champions are on the half of the test set that chose them than on the other half.
 
     None if the test set cannot be halved. Each halving gives the mean over both directions, so that the halves'
-    difficulty cancels out. The middle 95% of halvings, ``low`` and ``high``, is None for fewer units than `FEWEST`, which
-    can be halved in a few ways only.
+    difficulty cancels out. The middle 95% of halvings, ``low`` and ``high``, is None for fewer units than `FEWEST`,
+    which can be halved in a few ways only.
     """
     drawn = halves(study, study.seed)
     if drawn is None:

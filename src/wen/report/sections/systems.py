@@ -14,6 +14,7 @@ from wen.evaluation.statistics import ALPHA, accuracy_difference, bonferroni, co
 from wen.figure_style import COLOURS, LINES, MARKERS
 from wen.report import claims
 from wen.report.language import Text
+from wen.report.statements import division
 from wen.study import Classifier, Study, defined, over_folds
 from wen.systems.replication import Replication
 
@@ -157,7 +158,7 @@ def _claim(study: Study, claim: Row, estimates: dict[str, Any] | None, obstacles
 
 
 def _of_study(title: str, evidence: dict[str, Any], t: Text) -> str:
-    return f"{title}, {t('split.' + evidence['unit'])}"
+    return f"{title}, {division(evidence['unit'], evidence['test_set'], t)}"
 
 
 def _estimates(axes: Axes, rows: Sequence[Row], place: dict[str, float], k: int, label: str) -> None:
