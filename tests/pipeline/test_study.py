@@ -184,7 +184,7 @@ def test_the_page_shows_the_numbers_of_the_metrics_files_and_needs_no_other_file
     assert (stage, epoch) == (str(expected["stage"]), str(expected["epoch"]))
     assert not re.findall(NEEDED, page)
     assert "Synthetic cells" in page
-    assert "Split by image" in page
+    assert "Split at random by image" in page
 
 
 def test_the_terminal_shows_the_table_and_where_the_report_is(study: Study) -> None:

@@ -171,3 +171,11 @@ def test_the_legend_of_precision_and_recall_does_not_lie_over_a_line(make_study:
     (axes,) = figure.axes
     assert axes.get_legend().get_window_extent().y0 >= axes.get_window_extent().y1
     plt.close(figure)
+
+
+@pytest.mark.parametrize(("language", "ticks"), [("en", ["2,000", "10,000"]), ("id", ["2.000", "10.000"])])
+def test_numbers_of_an_axis_have_thousands_marks(tmp_path: Path, language: str, ticks: list[str]) -> None:
+    figure, axes = plt.subplots()
+    axes.plot([0, 10_000], [0, 1])
+    svg = write({"counts": figure}, tmp_path / "figures", Text(language))["counts"]
+    assert all(f">{tick}<" in svg for tick in ticks)

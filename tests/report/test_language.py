@@ -1,11 +1,15 @@
+import html
 import re
 import string
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import PROJECT
+from report_study import MakeStudy
 
 from wen.config.read import load
+from wen.report import page, terminal
 from wen.report.language import Text, catalogue
 
 REPORT = PROJECT / "src/wen/report"
@@ -56,3 +60,30 @@ def test_zero_has_no_minus_and_a_number_of_params_yaml_keeps_all_its_digits() ->
     assert (t.threshold(0.7314), t.threshold(0.99999), u.threshold(0.00004)) == ("0.731", "0.99999", "0,00004")
     assert (t.threshold(1.0), t.threshold(1 + 2**-52), t.threshold(None)) == ("1.000", "> 1", t.number(None))
     assert (t.given(0.1), t.given(0.9999999), u.given(0.0125)) == ("0.1", "0.9999999", "0,0125")
+
+
+@pytest.mark.parametrize(("language", "thousands"), [("en", "12,345"), ("id", "12.345")])
+def test_whole_numbers_of_a_text_have_thousands_marks(language: str, thousands: str) -> None:
+    t = Text(language)
+    assert t("people.of", right=12345, subjects=20000).startswith(thousands)
+    assert thousands in t("control.none", tests=np.int64(12345), p="= 1")
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_no_number_of_a_thousand_and_more_is_without_its_mark_in_the_report(
+    make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], language: str
+) -> None:
+    params, paths = make_study(cells=6000, report={"language": language})
+    page.run(params, paths)
+    terminal.run(params, paths)
+    shown = html.unescape((paths.report / "index.html").read_text())
+    for left_out in ("style", "script", "code", "pre"):
+        shown = re.sub(rf"(?s)<{left_out}\b.*?</{left_out}>", "", shown)
+    shown = re.sub(r"<[^>]*>", " ", shown.split('<section id="published">')[0])
+    texts = [shown, (paths.report / "chapter4.tex").read_text(), capsys.readouterr().out]
+    texts += [(paths.report / "model-card.md").read_text().split("---", 2)[2]]
+    texts += [path.read_text() for path in (paths.report / "tables").glob("*.tex")]
+    of_years = r"(?:19|20)\d\d\b"
+    for text in texts:
+        found = re.findall(rf"(?<![\w.,/-])(?!{of_years})\d{{4,}}(?![\w/-])(?!\.\d)", text)
+        assert found == []

@@ -1,5 +1,6 @@
 """Write the report's figures as SVG, PDF and PNG, and the data of each figure as CSV."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,14 +60,15 @@ def _element(svg: str) -> str:
 
 
 class _LocalisedFormatter(ScalarFormatter):
-    """Tick labels with the decimal mark of the report's language."""
+    """Tick labels with the decimal and thousands marks of the report's language."""
 
     def __init__(self, t: Text) -> None:
         super().__init__()
         self.t = t
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        return self.t.marked(super().__call__(x, pos))
+        plain = super().__call__(x, pos)
+        return self.t.marked(re.sub(r"(?<![\d.])\d{4,}", lambda digits: f"{int(digits[0]):,}", plain))
 
 
 def plotted(figure: Figure) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
+from numbers import Integral
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -26,6 +27,10 @@ class Text:
         ``en`` or ``id``.
     classes : sequence of str
         Names of the negative and the positive class, ``{negative}`` and ``{positive}`` in the texts.
+
+    Notes
+    -----
+    Whole numbers among the values of a text get the thousands mark of the language.
     """
 
     def __init__(self, language: str, classes: Sequence[str] = ("HEM", "ALL")) -> None:
@@ -34,7 +39,8 @@ class Text:
 
     def __call__(self, key: str, /, **values: Any) -> str:
         negative, positive = self.classes
-        return self.catalogue[key][self.language].format(**{"negative": negative, "positive": positive} | values)
+        shown = {name: self.count(value) if isinstance(value, Integral) else value for name, value in values.items()}
+        return self.catalogue[key][self.language].format(**{"negative": negative, "positive": positive} | shown)
 
     def of_subjects(self, subjects: int | None) -> str:
         """State the number of subjects; empty if it is unknown."""
@@ -99,7 +105,7 @@ class Text:
         digits = f"{100 * value:.12g}"
         return self.marked(digits if "." in digits or "e" in digits else f"{digits}.0")
 
-    def count(self, value: int) -> str:
+    def count(self, value: int | Integral) -> str:
         return self.marked(f"{value:,}")
 
     def marked(self, text: str) -> str:
