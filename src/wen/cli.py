@@ -158,7 +158,7 @@ def plan(
 @app.command("code")
 def list_inputs() -> None:
     """Check params.yaml and outputs, and list the code, libraries, images and weights that the stages depend on."""
-    from wen.integrity import leftovers, outside, verify
+    from wen.integrity import dropped, leftovers, outside, verify
     from wen.integrity.check import check, check_log
 
     params, paths = _study()
@@ -169,6 +169,12 @@ def list_inputs() -> None:
     if damaged := verify.check(paths):
         print(
             f"damaged outputs restored from the cache or scheduled to be computed again: {verify.listed(damaged)}",
+            file=sys.stderr,
+        )
+    if removed := dropped.remove(params, paths):
+        print(
+            f"removed, because params.yaml no longer has their stages: {verify.listed(removed)}; with the earlier "
+            "params.yaml, `dvc repro` brings them back from DVC's cache",
             file=sys.stderr,
         )
     listed.run(paths)

@@ -222,8 +222,13 @@ def test_a_longer_grid_trains_only_its_new_rates_and_a_shorter_one_none(study: S
         assert len(arrays["leak_free_members"]) == 3
     assert before != intra_metrics(study)
     assert "LR 10⁻⁵, fold 1" in (study.root / "report/index.html").read_text()
-    ran = study.stages_run(study.run("dvc", "exp", "run", "--set-param", "lr_grid=[0.001, 0.00001]"))
-    assert set(ran) == {"code", "ensemble-intra", "repeats", "report"}
+    output = study.run("dvc", "exp", "run", "--set-param", "lr_grid=[0.001, 0.00001]")
+    assert set(study.stages_run(output)) == {"code", "ensemble-intra", "repeats", "report"}
+    assert "removed, because params.yaml no longer has their stages: " in output
+    assert not list(study.root.glob("*/**/0.0001/*.npz"))
+    study.run("git", "checkout", "--quiet", "params.yaml")
+    assert study.stages_run(study.run("dvc", "repro", "ensemble-inter")) == ["code"]  # from the cache
+    assert (study.root / "data/predictions/0.0001/1.npz").exists()
     study.restore()
 
 

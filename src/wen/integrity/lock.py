@@ -3,6 +3,7 @@
 import itertools
 import re
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -110,6 +111,7 @@ def _text(path: Path) -> str:
     return text
 
 
+@lru_cache(maxsize=1)  # the check before every `dvc repro` reads it several times, for a tenth of a second each
 def parsed(path: Path, text: str) -> dict[str, Stage]:
     """Read the records in the text of a dvc.lock; ``path`` appears in the messages of `WenError`."""
     try:

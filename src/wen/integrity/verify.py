@@ -17,9 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from wen.config.paths import Paths
+from wen.config.read import load
 from wen.data.folder import is_litter
 from wen.errors import Message, WenError
 from wen.files import atomic
+from wen.integrity import dropped
 from wen.integrity.store import (
     SETTLED,
     Digests,
@@ -57,7 +59,7 @@ def run(paths: Paths) -> None:
             "again"
         )
     added = inspection.refill()
-    if others := inspection.others():
+    if others := inspection.others(_dropped(paths)):
         raise WenError(
             f"outputs that are missing, or not those that dvc.lock names, {len(others)}: {listed(others)}. "
             "`dvc checkout` brings them back from the cache, `dvc pull` from a remote, and `dvc repro` makes them again"
@@ -133,7 +135,7 @@ class _Inspection:
         self.root, self.cache, self.outs = root, cache_folder(root), outputs(root)
         self.digests = Digests(self.cache / TABLE, rehash=everything)
         self.listings = self._listings()
-        self.expected = dict(self._expected())
+        self.expected = dict(self._expected(self.outs))
         named = {*self.expected.values(), *(out.md5 for out in self.outs)} - {""}
         since = 0.0 if everything else _last_stage(root) - SETTLED
         self.objects = {md5: object_path(self.cache, md5) for md5 in named} | dict(objects(self.cache, since))
@@ -170,14 +172,15 @@ class _Inspection:
                 added.append(folder)
         return self._named(added)
 
-    def others(self) -> list[str]:
+    def others(self, dropped: set[str]) -> list[str]:
         """Return the outputs that differ from dvc.lock without being damaged: missing, edited or of another version.
 
-        For a folder, its files; the folder itself, if its listing is unknown.
+        For a folder, its files; the folder itself, if its listing is unknown. Outputs of the stages in ``dropped`` do
+        not count.
         """
-        folders = [out for out in self.outs if out.md5.endswith(".dir")]
-        unknown = [self.root / out.path for out in folders if out.md5 not in self.listings]
-        files = [path for path, md5 in self.expected.items() if md5 and self.found.get(path) != md5]
+        outs = [out for out in self.outs if out.stage not in dropped]
+        unknown = [self.root / out.path for out in outs if out.md5.endswith(".dir") and out.md5 not in self.listings]
+        files = [path for path, md5 in self._expected(outs) if md5 and self.found.get(path) != md5]
         return self._named([*files, *unknown])
 
     def _named(self, paths: list[Path]) -> list[str]:
@@ -231,8 +234,8 @@ class _Inspection:
                     break
         return listings
 
-    def _expected(self) -> Iterator[tuple[Path, str]]:
-        for out in self.outs:
+    def _expected(self, outs: list[Output]) -> Iterator[tuple[Path, str]]:
+        for out in outs:
             if not out.md5.endswith(".dir"):
                 yield self.root / out.path, out.md5
             else:
@@ -255,6 +258,14 @@ class _Inspection:
         """Whether a file is an intact output of another version of dvc.lock, as after `git checkout`."""
         cached = object_path(self.cache, self.found[path])
         return path.stat().st_size > 0 and self.digests.of([cached]).get(cached) == self.found[path]
+
+
+def _dropped(paths: Paths) -> set[str]:
+    """Return the stages that params.yaml no longer has; none if it cannot be read."""
+    try:
+        return dropped.stages(load(paths.params), paths)
+    except WenError:
+        return set()
 
 
 def _last_stage(root: Path) -> float:
