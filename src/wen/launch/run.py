@@ -4,11 +4,13 @@ First, `dvc repro` runs the stages that all models need. Then Ray runs each mode
 the models' outputs from DVC's run-cache and runs the remaining stages. The result equals that of `dvc repro` alone.
 """
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -53,8 +55,37 @@ def run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpu
     Raises
     ------
     WenError
-        If Ray is not installed, or if models failed; the message says which, why, and how to resume.
+        If another `wen run` works in this folder, if Ray is not installed, or if models failed; the message says which,
+        why, and how to resume.
     """
+    root = paths.root.resolve()
+    with _alone(root):
+        _run(params, paths, jobs, address, gpus_per_job)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Refuse to work beside another `wen run` in the same folder. The system frees the lock when the process ends."""
+    path = root / ".dvc/tmp/wen-run.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise WenError(
+                f"{root}: another `wen run` works here ({file.read()}); wait until it ends, or stop it"
+            ) from None
+        except OSError:  # a file system without locks
+            yield
+            return
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield
+
+
+def _run(params: Params, paths: Paths, jobs: int | None, address: str | None, gpus_per_job: float | None) -> None:
     import_ray(address)
     root = paths.root.resolve()
     models = jobs_of(params)
