@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from rich.console import Console
 from rich.table import Table
 
-from wen import installed
+from wen import cores, installed
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.read import load
@@ -178,11 +178,11 @@ def _device() -> Finding:
         more = f", and {torch.cuda.device_count() - 1} more" if torch.cuda.device_count() > 1 else ""
         text = f"{torch.cuda.get_device_name()}: {free / 1e9:.1f} of {total / 1e9:.1f} GB free{more}"
         return Finding("device", f"{text}; test it with `wen selftest`")
-    cores: Message = f"CPU, {len(psutil.Process().cpu_affinity() or ()) or os.cpu_count()} cores"
+    processor: Message = f"CPU, {cores.usable()} cores"
     if Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi"):
         reason = str(warned[0].message).splitlines()[0] if warned else f"torch {torch.__version__}"
-        return Finding("device", f"{cores}; PyTorch cannot use the GPU of this machine: {reason}", "warn")
-    return Finding("device", f"{cores}; `wen plan` estimates how long the study takes")
+        return Finding("device", f"{processor}; PyTorch cannot use the GPU of this machine: {reason}", "warn")
+    return Finding("device", f"{processor}; `wen plan` estimates how long the study takes")
 
 
 def _memory() -> Finding:

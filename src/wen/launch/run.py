@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+from wen import cores
 from wen.config.jobs import Job, System, addresses, before
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -93,7 +94,7 @@ def _run(params: Params, paths: Paths, jobs: int | None, address: str | None, gp
     names = [*first, *(model.name for model in models), *_stages_after(first, models, params)]
     epochs = {"head": params.head.epochs, "finetune": params.finetune.epochs}
     threads = params.compute.threads
-    cores = jobs * threads if jobs else max(_cores(), threads)
+    usable = jobs * threads if jobs else max(cores.usable(), threads)
     command = f"wen run --address {address}" if address else "wen run"
     begin = time.monotonic()
     with _interruptible(command), Board(names, epochs) as board:
@@ -107,7 +108,7 @@ def _run(params: Params, paths: Paths, jobs: int | None, address: str | None, gp
         if changed:
             # Ray replaces the signal handlers when it starts, so they are set again.
             with (
-                connected(address, cores, MEMORY) as ray,
+                connected(address, usable, MEMORY) as ray,
                 _interruptible(command),
                 _project(root, first, push=bool(address)) as project,
             ):
@@ -227,11 +228,6 @@ def _gpus(ray: ModuleType, requested: float | None, device: str, address: str | 
     if requested > most:  # an autoscaling cluster may still start such a node
         print(f"no node has {requested:g} GPU(s) yet; the models wait until one joins the cluster", file=sys.stderr)
     return requested
-
-
-def _cores() -> int:
-    """Return the number of cores that this process may use, which a scheduler may have limited."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Progress:

@@ -1,6 +1,5 @@
 """Apply a classifier to new images. This module does not import torch, which a bundle runs without."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wen import sources
+from wen import cores, sources
 from wen.config.member import Member
 from wen.config.params import Params, Predict
 from wen.config.paths import Paths
@@ -146,7 +145,7 @@ def _read_ahead(files: Iterable[str | bytes], how: Preparation) -> Iterator[list
     """Yield batches of decoded images; threads decode up to `AHEAD` batches in advance."""
     waiting: deque[list[Future[Read]]] = deque()
     names = iter(files)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores.usable()) as pool:
         while True:
             batch = list(islice(names, how.batch))
             if batch:

@@ -4,7 +4,6 @@ The frozen network runs on every image, on its turned views (`predict.tta`), and
 images. Test images have no random views.
 """
 
-import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from wen import cores
 from wen.bar import track
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -110,7 +110,7 @@ def _stored_kinds(params: Params, network: nn.Module) -> tuple[str, ...]:
 def _decoded(cells: pd.DataFrame, rows: Rows, params: Params, paths: Paths) -> Iterator[np.ndarray]:
     """Decode, crop and resize the images; yield batches of shape (n, size, size, 3), uint8."""
     crop, size = params.images.crop, params.images.size
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores.usable()) as pool:
         for batch in track(rows, "decoding images"):
             files = zip(cells.path.iloc[batch], cells.sha256.iloc[batch], strict=True)
             yield np.stack(list(pool.map(lambda file: network_input(paths.image(file[0]), file[1], crop, size), files)))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from wen import cores
 from wen.signals import STOPPING, end_with_parent
 
 MOST = 4
@@ -30,7 +31,7 @@ def for_each(work: Callable[[Item], None], items: Sequence[Item], processes: int
     Exception
         Whatever ``work`` raises. If a forked process fails, this one repeats its items and so raises the error.
     """
-    count = min(processes or _cores(), len(items)) if sys.platform == "linux" else 1
+    count = min(processes or min(MOST, cores.usable()), len(items)) if sys.platform == "linux" else 1
     if count < 2:
         _call(work, items)
         return
@@ -67,7 +68,3 @@ def _fork(work: Callable[[Item], None], share: Sequence[Item]) -> int:
         os._exit(0)
     finally:
         os._exit(1)
-
-
-def _cores() -> int:
-    return min(MOST, len(os.sched_getaffinity(0)))
