@@ -199,7 +199,10 @@ def test_a_folder_around_the_study_is_refused(tmp_path: Path, project: Paths) ->
 def test_a_message_says_that_images_of_another_study_were_replaced(
     tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    replaced = "data/raw/cells: 36 files of the previous study were replaced; to return to it, run `wen study`"
+    replaced = (
+        "data/raw/cells: 18 of 36 files of the previous study were replaced or removed, and 18 files are new. The "
+        "results here are of the previous study until `dvc repro` ends; to return to it, run `wen study`"
+    )
     for folder, reported in (("one", False), ("one", False), ("two", True)):
         study(project, lab(tmp_path / folder, ("blast", "normal" if folder == "one" else "healthy")))
         assert (replaced in capsys.readouterr().out) is reported

@@ -86,11 +86,13 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
             message = _with_user_paths(str(error), folder, data, paths)
             remedy = f"\n{cnmc.OTHERWISE}" if of_cnmc and not cnmc.has_folders(names) else ""
             raise WenError(message + remedy) from None
-    if before and before != _sizes(target):
-        place = target.relative_to(paths.root)
+    after = _sizes(target)
+    if before and before != after:
+        lost = sum(after.get(name) != size for name, size in before.items())
         print(
-            f"{place}: {len(before):,} files of the previous study were replaced; to return to it, run `wen study` "
-            "with its data again"
+            f"{target.relative_to(paths.root)}: {lost:,} of {len(before):,} files of the previous study were replaced "
+            f"or removed, and {len(after.keys() - before.keys()):,} files are new. The results here are of the "
+            "previous study until `dvc repro` ends; to return to it, run `wen study` with its data again"
         )
     _write_params(content, paths)
     dataset, subjects = params.dataset, summary["subjects"]
