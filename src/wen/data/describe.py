@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from wen.config.params import Params
+from wen.config.params import Dataset, Params
 from wen.config.paths import Paths
 from wen.data import copies, images, outliers, people
 from wen.data.cell import Cell
@@ -161,7 +161,7 @@ def _apart(values: pd.Series, label: pd.Series) -> bool:
     return bool(high < lowest or highest < low)
 
 
-def remarks(summary: dict[str, Any]) -> list[str]:
+def remarks(summary: dict[str, Any], dataset: Dataset) -> list[str]:
     """Report what the user should check before the study, from `summary`."""
     lines = []
     if (unlike := summary["unlike"])["count"]:
@@ -175,7 +175,7 @@ def remarks(summary: dict[str, Any]) -> list[str]:
             f"{summary['padded']:,} of {summary['images']:,} images are not square, or are smaller than images.crop; "
             "they are padded with black"
         )
-    if summary["subjects"] == summary["images"]:
+    if summary["subjects"] == summary["images"] and not dataset.of_cnmc:
         lines.append(
             f"each of the {summary['images']:,} images has a subject of its own, so a split by subject is one by "
             "image; check that the ids are those of people"

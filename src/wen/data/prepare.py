@@ -113,7 +113,7 @@ def survey(folder: Path, root: Path, params: Params) -> tuple[pd.DataFrame, pd.D
         raise WenError(f"{len(problems)} problem(s) with the images:\n" + "\n".join(problems + listing.left_out))
     looks = pd.DataFrame([row.look for row in good])
     summary = describe.summary(index, looks, listing, params)
-    found = describe.remarks(summary) + describe.shortcuts(index, looks, dataset.classes)
+    found = describe.remarks(summary, dataset) + describe.shortcuts(index, looks, dataset.classes)
     for line in listing.left_out + people.remarks(listing.people) + found:
         print(f"warning: {line}", file=sys.stderr)
     return index, looks, summary
