@@ -93,6 +93,13 @@ def test_different_numbers_are_different_people(numbers: set[int]) -> None:
     assert len(set(people.unite({str(number): f"P-{number}" for number in numbers}).values())) == len(numbers)
 
 
+def test_a_placeholder_is_no_person_whatever_its_separators() -> None:
+    for written in ("NA", "n/a", "N.A", "n.a.", "N-A", "#N/A", "<NA>", "Not  known", "not_available", "Tidak-ada", "?"):
+        assert people.is_unknown(written), written
+    for written in ("Nana", "N.A.7", "A", "0", "Ref"):
+        assert not people.is_unknown(written), written
+
+
 def test_an_ambiguous_id_joins_all_that_it_can_mean() -> None:
     written = {"1": "1", "2": "1000", "3": "1.000", "4": "2", "5": "1000"}
     assert people.unite(written) == {"1": "1000", "2": "1000", "3": "1000", "4": "2", "5": "1000"}

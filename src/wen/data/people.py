@@ -38,10 +38,11 @@ C_NMC = {
 """The 101 subjects of C-NMC 2019's labelled images, by folder."""
 
 UNKNOWN = (
-    "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "none", "null", "unknown", "not known", "not available", "anonymous",
-    "missing", "#ref!", "#value!", "#name?", "tidak diketahui", "tidak ada",
+    "na", "#na", "<na>", "(na)", "nan", "none", "null", "unknown", "notknown", "notavailable", "anonymous", "missing",
+    "#ref!", "#value!", "#name?", "tidakdiketahui", "tidakada",
 )  # fmt: skip
-"""Placeholders for an unknown subject. Taken as ids, they would assign all unknown cells to one person."""
+"""Placeholders for an unknown subject, without separators. Taken as ids, they would be one person of all unknown cells.
+"""
 
 _THOUSANDS = re.compile(r"(?<![0-9])[1-9][0-9]{0,2}(?:[.,\u066c' \u2019][0-9]{3})+(?![0-9])")
 _PUBLISHED = {(subject, source) for source, subjects in C_NMC.items() for subject in subjects.split()}
@@ -104,7 +105,7 @@ def unite(written: Mapping[str, str]) -> dict[str, str]:
 
 def is_unknown(written: str) -> bool:
     """Whether a subject id is a placeholder for an unknown subject, or has no letter or digit, like the dot of SAS."""
-    return " ".join(written.casefold().split()) in UNKNOWN or not any(map(str.isalnum, written))
+    return re.sub(r"[\s./_-]+", "", written.casefold()) in UNKNOWN or not any(map(str.isalnum, written))
 
 
 def _keys(written: str) -> set[str]:
