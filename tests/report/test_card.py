@@ -8,12 +8,14 @@ import pytest
 from report_study import MakeStudy, PageOf
 from ruamel.yaml import YAML
 
+from wen.bundle import card as bundle_card
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.evaluation.metrics import MEASURES
 from wen.files import read_json
 from wen.report import page
 from wen.report.language import Text
+from wen.study import Classifier
 
 HEADINGS = ("details", "use", "factors", "metrics", "evaluation", "training", "results", "ethics", "limits")
 
@@ -65,3 +67,39 @@ def test_the_model_card_names_licence_library_and_data_as_the_hub_expects(
     assert front["datasets"] == [dataset["type"]] == [name.lower().replace(" ", "-")]
     assert dataset["name"] == name
     assert (Text("en")("attribution") in text) == (source == "cnmc")
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+@pytest.mark.parametrize(
+    ("calibration", "ensemble"), [("temperature", "intra"), ("temperature", "single"), ("none", "intra")]
+)
+def test_the_cards_state_the_members_temperatures_if_and_only_if_they_are_applied(
+    make_study: MakeStudy, calibration: str, ensemble: str, language: str
+) -> None:
+    params, paths = make_study(calibration=calibration, ensemble=ensemble, report={"language": language})
+    page.run(params, paths)
+    focus, t = page.gather(params, paths).focus, Text(language)
+    applied, values = calibration == "temperature" and ensemble == "intra", [*map(t.number, focus.temperature)]
+    text = (paths.report / "model-card.md").read_text()
+    assert (t("card.temperatures", temperatures="; ".join(values)) in text) is applied
+    assert ("temperatur" in text) is applied
+    written = card_of_bundle(focus, params)
+    assert ("temperatur" in written) is applied
+    rows = [f"| {t.number(weight)} | {value} |" for weight, value in zip(focus.weight, values, strict=True)]
+    assert all((row in written) is applied for row in rows)
+
+
+def card_of_bundle(focus: Classifier, params: Params) -> str:
+    """The card of a bundle of a classifier."""
+    part = {"images": 1200, "subjects": 20}
+    members = [
+        {"name": member.name, "weight": weight, "temperature": temperature, **member.origin}
+        for member, weight, temperature in zip(focus.members, focus.weight, focus.temperature, strict=True)
+    ]
+    data = {"name": "cells", "split": "image", "shared": 0, "synthetic": True, "development": part, "test": part}
+    content = {
+        "classifier": focus.id, "study": "abc", "classes": {"negative": "HEM", "positive": "ALL"},
+        "threshold": 0.5, "members": members, "images": {"size": 32, "crop": 48}, "predict": {"tta": "none"},
+        "data": data, "onnx": {"difference_from_torch": 1e-7}, "test": focus.row, "provenance": {},
+    }  # fmt: skip
+    return bundle_card.written(content, params)
