@@ -150,9 +150,15 @@ def contents(params: Params, paths: Paths, source: Source, found: dict[str, Any]
     stand_ins = {id: stand_in(classifier, source) for classifier in study.classifiers for id in [classifier.id]}
     by_kind = {kind: [stand_ins[classifier.id] for classifier in content[kind]] for kind in ("single", "ensembles")}
     pictures = {path.stem: "" for path in (paths.report / "figures").glob("*.svg")}
+    of_classes = [(source.label == kind).any() for kind in (0, 1)]
+    about = SimpleNamespace(
+        averages=agreed(study.averages, source.averages()), focus=study.focus,
+        absent=None if all(of_classes) else of_classes.index(False),
+        is_optimistic=params.reading == "as_written" and params.ensemble in ("single", "intra"),
+    )  # fmt: skip
     return content | by_kind | {
         "evidence": computed, "answer": computed["answer"], "focus": stand_ins[source.focus.id],
-        "study": SimpleNamespace(averages=agreed(study.averages, source.averages())), "figures": pictures,
+        "study": about, "figures": pictures,
         "dataset": content["dataset"] | marked(dataset(source)),
         "split": content["split"] | marked(split(source)),
         "cells": {kind: [cell(one, source) for one in cells] for kind, cells in content["cells"].items()},
