@@ -323,6 +323,19 @@ def test_without_its_cache_a_study_runs_nothing_again_and_the_cache_is_filled_fr
     verify.run(Paths(project.root))
 
 
+def test_outputs_that_dvc_yaml_keeps_out_of_the_cache_are_not_missed_there_before_they_are_committed(
+    copied: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied.run("git", "rm", "--quiet", "--cached", "metrics.json")
+    copied.object("metrics.json").unlink()  # DVC's run-cache had it
+    assert copied.check() == []
+    assert "lacked" not in capsys.readouterr().err
+    verify.run(Paths(copied.root))
+    (copied.root / "dvc.yaml").write_text(STAGE.replace("metrics.json: {cache: false}", "metrics.json: {cache: true}"))
+    copied.check()
+    assert "lacked 1 files" in capsys.readouterr().err
+
+
 def test_wen_verify_names_the_cache_that_is_missing_and_fills_it(copied: Project) -> None:
     shutil.rmtree(store.cache_folder(copied.root))
     (copied.root / "model.bin").write_bytes(b"x" * 25500)  # not what dvc.lock names

@@ -7,6 +7,7 @@ hash read-only files of the cache again, nor files of the workspace whose size a
 import hashlib
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from ruamel.yaml import YAML
 
 from wen.config.paths import Paths
 from wen.config.read import load
@@ -153,18 +156,21 @@ class _Inspection:
         return self._named(damaged)
 
     def refill(self) -> list[str]:
-        """Add the intact outputs that the cache lacks, and return their names; outputs that git tracks need no cache.
+        """Add the intact outputs that the cache lacks, and return their names.
 
-        The cache may have been moved or deleted, or its disk may not be mounted.
+        The cache may have been moved or deleted, or its disk may not be mounted. Outputs that git tracks, and those
+        with ``cache: false`` in dvc.yaml, need no cache.
         """
         lacking = {md5: path for md5, path in self.objects.items() if path not in self.found and not path.exists()}
-        intact = {md5: path for path, md5 in self.expected.items() if md5 in lacking and self.found.get(path) == md5}
+        outs = _cached(self.outs, self.root) if lacking else []
+        expected = self._expected(outs)
+        intact = {md5: path for path, md5 in expected if md5 in lacking and self.found.get(path) == md5}
         tracked = _tracked(self.root) if lacking else set()
         added = [path for path in intact.values() if path not in tracked]
         for md5, path in intact.items():
             if path not in tracked:
                 _add(lacking[md5], path)
-        for out in [out for out in self.outs if out.md5 in lacking and out.md5 in self.listings]:
+        for out in [out for out in outs if out.md5 in lacking and out.md5 in self.listings]:
             folder, files = self.root / out.path, self.listings[out.md5]
             is_intact = folder.is_dir() and all(self.found.get(folder / name) == md5 for name, md5 in files.items())
             if is_intact and tracked.isdisjoint(folder / name for name in files):
@@ -258,6 +264,17 @@ class _Inspection:
         """Whether a file is an intact output of another version of dvc.lock, as after `git checkout`."""
         cached = object_path(self.cache, self.found[path])
         return path.stat().st_size > 0 and self.digests.of([cached]).get(cached) == self.found[path]
+
+
+def _cached(outs: list[Output], root: Path) -> list[Output]:
+    """Return the outputs without those that dvc.yaml keeps out of the cache."""
+    stages = YAML(typ="safe").load((root / "dvc.yaml").read_bytes())["stages"].values()
+    described = [stage.get("do", stage) for stage in stages]
+    listed = [out for stage in described for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
+    options = {path: options for out in listed if isinstance(out, dict) for path, options in out.items()}
+    uncached = [path for path, option in options.items() if option.get("cache") is False]
+    patterns = [re.compile(re.sub(r"\\\$\\\{.+?\\\}", "[^/]+", re.escape(path))) for path in uncached]
+    return [out for out in outs if not any(pattern.fullmatch(out.path) for pattern in patterns)]
 
 
 def _dropped(paths: Paths) -> set[str]:
