@@ -85,7 +85,7 @@ mutants: $(BIN)/installed  ## Test whether the tests detect changes in the stati
 lock:  ## Update constraints.txt to the newest versions that pyproject.toml allows
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
-	build/lock/bin/pip install --quiet --disable-pip-version-check '.[dev,docs,xgboost]'
+	build/lock/bin/pip install --quiet --no-compile --disable-pip-version-check '.[dev,docs,xgboost]'
 	{ grep '^#' constraints.txt; build/lock/bin/pip freeze --exclude wen | LC_ALL=C sort; } > build/lock.txt
 	mv build/lock.txt constraints.txt
 
@@ -95,12 +95,12 @@ clean:  ## Remove the environment and tool caches; results stay
 $(BIN)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required; choose one with make PYTHON=...")'
 	$(PYTHON) -m venv $(if $(MOVED),--clear) .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@git config user.email >/dev/null || ! git rev-parse --git-dir >/dev/null 2>&1 || { \
 	  git config user.name 'wen study' && git config user.email 'wen@localhost' && \
 	  echo 'dvc exp run needs a git identity, and there was none: this clone now commits as "wen study"'; }
 	pwd >$@
 
 $(BIN)/mkdocs: $(BIN)/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
 	touch $@
