@@ -82,10 +82,9 @@ def sentences(evidence: dict[str, Any], study: Study, t: Text) -> list[str]:
     kind = "single" if focus.kind == "single" else "ensemble"
     scales = study.params.calibration == "temperature"
     applied = ("applied" if kind == "ensemble" else "single") if scales else "would"
-    intervals = {
-        f"{measure}_{end}": n(fixed[measure][end])
+    at_fixed = {
+        measure: f"{n(fixed[measure]['value'])} ({n(fixed[measure]['low'])} {t('to')} {n(fixed[measure]['high'])})"
         for measure in ("sensitivity", "specificity")
-        for end in ("low", "high")
     }
     return [
         t("calibration.error", focus=t.name(focus), ece=n(model["ece"]), mean=n(model["calibrated"]["value"]),
@@ -106,7 +105,7 @@ def sentences(evidence: dict[str, Any], study: Study, t: Text) -> list[str]:
           low=t.percent(first["ppv"]["low"], 1), high=t.percent(first["ppv"]["high"], 1)),
         t(f"decisions.chosen.{kind}", members=len(focus.members), images=t.count(use["validation_images"])),
         t("decisions.fixed", target=t.given(study.params.report.specificity), threshold=n(fixed["threshold"]),
-          sensitivity=n(fixed["sensitivity"]["value"]), specificity=n(fixed["specificity"]["value"]), **intervals),
+          **at_fixed),
         t("decisions.cheapest", missed=5, threshold=n(cheapest["threshold"], 2), cost=n(cheapest["cost"]),
           half=n(half["cost"])),
         t("decisions.benefit", missed=5, threshold=n(1 / 6), model=n(use["net_benefit"]["model"]),

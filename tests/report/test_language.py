@@ -63,7 +63,7 @@ def test_zero_has_no_minus_and_a_number_of_params_yaml_keeps_all_its_digits() ->
 
 
 @pytest.mark.parametrize(("language", "thousands"), [("en", "12,345"), ("id", "12.345")])
-def test_whole_numbers_of_a_text_have_thousands_marks(language: str, thousands: str) -> None:
+def test_integers_in_a_text_have_thousands_marks(language: str, thousands: str) -> None:
     t = Text(language)
     assert t("people.of", right=12345, subjects=20000).startswith(thousands)
     assert thousands in t("control.none", tests=np.int64(12345), p="= 1")

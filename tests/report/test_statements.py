@@ -266,7 +266,7 @@ def test_how_the_images_were_divided_is_worded_alike_everywhere(
     for name in ("index.html", "chapter4.tex", "model-card.md"):
         assert divided in (paths.report / name).read_text(), name
     assert divided in " ".join(capsys.readouterr().out.split())
-    of_part, own = (statements.division(unit, test, t) for test in ("fold_0", "my-split.csv"))
+    of_part, by_csv = (statements.division(unit, test, t) for test in ("fold_0", "my-split.csv"))
     assert "fold_0" in of_part
-    assert "my-split.csv" in own
+    assert "my-split.csv" in by_csv
     assert len({divided.split()[0], of_part.split()[0]}) == 2

@@ -30,7 +30,7 @@ class Text:
 
     Notes
     -----
-    Whole numbers among the values of a text get the thousands mark of the language.
+    Integers among the values of a text get the thousands mark of the language.
     """
 
     def __init__(self, language: str, classes: Sequence[str] = ("HEM", "ALL")) -> None:
