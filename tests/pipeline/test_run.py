@@ -117,7 +117,7 @@ class TestHere:
         ]
         assert "16 done" in output
         same(study, serial)
-        assert not list((study.root / ".dvc/tmp").glob("wen-*"))
+        assert not list((study.root / ".dvc/tmp").glob("wen-*/"))
 
     def test_cached_outputs_are_reused_also_by_rays_client_and_after_half_a_dvc_lock(
         self, study: Study, serial: Study, head: str
