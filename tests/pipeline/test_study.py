@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PROJECT
+from ruamel.yaml import YAML
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from sklearn import metrics as sk
@@ -359,6 +360,21 @@ def test_earlier_outputs_of_a_stage_that_failed_come_back_from_the_cache(study: 
     study.restore()
     assert "finetune.unfreeze_from" in output
     assert after == before
+
+
+def test_results_of_a_stage_whose_dependency_changed_while_it_ran_are_not_recorded(study: Study) -> None:
+    """The stage itself changes it, as another program would."""
+    before = (study.root / "dvc.lock").read_text()
+    weigh(study.root, 3)
+    code = study.root / "src/wen/ensemble/inter.py"
+    code.write_text(f"{code.read_text()}\nopen('data/code/ensemble-inter.txt', 'a').write('more')\n")
+    output = study.run("dvc", "repro", "ensemble-inter@0.001", fails=True)
+    after = (study.root / "dvc.lock").read_text()
+    study.restore()
+    assert "data/code/ensemble-inter.txt changed while ensemble-inter@0.001 ran" in output
+    assert "Traceback" not in output
+    old, new = (YAML(typ="safe").load(text)["stages"]["ensemble-inter@0.001"] for text in (before, after))
+    assert new == old
 
 
 @pytest.mark.slow
