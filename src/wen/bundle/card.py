@@ -24,6 +24,8 @@ def written(content: dict[str, Any], params: Params) -> str:
         "plain": lambda value: t.marked(str(value)),
         "markdown": markdown.plain,
     }
-    divided = division(content["data"]["split"], params.split.test, t)
-    template = environment.get_template(f"card_{t.language}.md")
-    return template.render(content, params=params, measures=MEASURES, t=t, division=divided)
+    unit, test_set = content["data"]["split"], params.split.test
+    divided = {"division": division(unit, test_set, t), "division_for_hub": division(unit, test_set, Text("en"))}
+    return environment.get_template(f"card_{t.language}.md").render(
+        content, params=params, measures=MEASURES, t=t, **divided
+    )

@@ -92,7 +92,8 @@ def run(params: Params, paths: Paths) -> None:
 def _card(params: Params, content: dict[str, Any]) -> str:
     """Render the model card, in which the names of the classes are those of Markdown."""
     t = Text(params.report.language, [markdown.plain(name) for name in params.dataset.classes])
-    return _environment(t).get_template("model-card.md").render(content)
+    for_hub = statements.division(params.split.unit, params.split.test, Text("en"))
+    return _environment(t).get_template("model-card.md").render(content, division_for_hub=for_hub)
 
 
 def _about(study: Study, paths: Paths) -> dict[str, Any]:
