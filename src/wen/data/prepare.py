@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from wen import cores
 from wen.bar import track
 from wen.config.params import Dataset, Params
 from wen.config.paths import Paths
@@ -89,7 +90,7 @@ def survey(folder: Path, root: Path, params: Params) -> tuple[pd.DataFrame, pd.D
     dataset = params.dataset
     listing = readers.read(dataset, folder)
     found_problems = Problems()
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(cores.usable()) as pool:
         opened = pool.map(lambda cell: _open(cell, root, dataset), listing.cells)
         rows = list(track(opened, "checking images", total=len(listing.cells)))
     good = []
