@@ -433,7 +433,7 @@ def test_a_command_in_params_yaml_never_reaches_a_shell(study: Study, lr: str) -
     study.restore()
     assert not list(study.root.rglob("spoiled*"))
     assert "failed to run: wen train-fold --lr" in output
-    assert "exited with 2" in output
+    assert "error: params.yaml: lr" in output
     assert "Traceback" not in output
 
 
