@@ -6,6 +6,7 @@ from scipy.special import expit, logit
 from scipy.stats import t
 from statsmodels.stats.proportion import proportion_confint
 
+from wen.evaluation.decision import rates
 from wen.evaluation.metrics import MEASURES, evaluate
 from wen.evaluation.resampling import (
     image_intervals,
@@ -107,12 +108,39 @@ def test_by_subject_the_interval_is_that_of_leaving_out_each_subject_on_the_logi
         assert found[name] == pytest.approx(2 * expected - 1 if name == "kappa" else expected), name
 
 
-def test_by_subject_the_interval_of_a_perfect_classifier_reaches_below_1() -> None:
-    unit = np.arange(10).repeat(6)
-    label = unit % 2
-    for low, high in subject_intervals(label, label.astype(float), unit).values():
-        assert 0.5 < low < 0.97
-        assert high == 1
+def wilson_by_t(size: list[int]) -> float:
+    """Lower limit of a share of 1: Wilson's for the effective number of subjects, by t."""
+    units = sum(size) ** 2 / sum(n**2 for n in size)
+    return float(units / (units + t.ppf(0.975, max(units - 1, 1)) ** 2))
+
+
+def test_by_subject_the_interval_of_a_perfect_measure_is_wilsons_for_the_subjects_that_it_depends_on() -> None:
+    healthy, sick = [40, 10, 5], [22] * 7
+    unit = np.repeat(np.arange(10), healthy + sick)
+    label = (unit >= 3).astype(int)
+    found = subject_intervals(label, label.astype(float), unit)
+    subjects = {"accuracy": healthy + sick, "weighted_f1": healthy + sick, "recall": sick, "precision": sick}
+    for name in set(MEASURES) - {"kappa"}:
+        assert found[name] == pytest.approx((wilson_by_t(subjects.get(name, healthy)), 1)), name
+    assert found["kappa"] == pytest.approx((2 * wilson_by_t(healthy) - 1, 1))
+    sensitivity, specificity = rates(label, label.astype(float), unit, 0.5)
+    assert [found["recall"], found["specificity"]] == [sensitivity[1:], specificity[1:]]
+
+
+def test_by_subject_an_error_does_not_widen_the_interval_of_a_measure() -> None:
+    unit = np.arange(10).repeat(20)
+    label = (unit >= 3).astype(int)
+    perfect, but_one = (np.where(label == 1, 0.9, 0.1) for _ in range(2))
+    but_one[0] = 0.9
+    low, low_but_one = (subject_intervals(label, score, unit)["specificity"][0] for score in (perfect, but_one))
+    assert low < low_but_one
+
+
+def test_by_subject_the_precision_of_a_classifier_that_calls_nothing_positive_is_undefined() -> None:
+    unit = np.arange(6).repeat(5)
+    found = subject_intervals(unit % 2, np.full(30, 0.2), unit)
+    assert np.isnan(found["precision"]).all()
+    assert found["recall"] == pytest.approx((0, 1 - wilson_by_t([5] * 3)))
 
 
 @pytest.mark.parametrize("people", [2, 5])

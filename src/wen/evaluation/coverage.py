@@ -74,14 +74,14 @@ def coverage(right: np.ndarray, other: np.ndarray, label: np.ndarray, unit: np.n
 
 def _accuracy_coverage(correct: np.ndarray, size: np.ndarray, true_accuracy: float) -> float:
     total, n = correct.sum(axis=1), size.sum()
-    if (size == 1).all():  # the bootstrap distribution of a share is binomial; at 0 and 1 its interval is Wilson's
-        low, high = (binom.ppf(q, n, total / n) / n for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-        none, each = (share(np.full(n, hit), np.arange(n)) for hit in (0, 1))
-        low, high = np.where(total == n, each.low, low), np.where(total == 0, none.high, high)
-    elif len(size) == 1:
+    if len(size) == 1 < n:
         return 1.0  # the interval is [0, 1]
+    if (size == 1).all():  # the bootstrap distribution of a share is binomial
+        low, high = (binom.ppf(q, n, total / n) / n for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     else:
         low, high = logit_interval(total / n, (total[:, None] - correct) / (n - size), size)
+    none, each = (share(np.full(n, hit), np.repeat(np.arange(len(size)), size)) for hit in (0, 1))  # Wilson's
+    low, high = np.where(total == n, each.low, low), np.where(total == 0, none.high, high)
     return float(((low <= true_accuracy) & (true_accuracy <= high)).mean())
 
 

@@ -1,18 +1,18 @@
 """Confidence intervals of the measures of one classifier.
 
-If the units are images, they are percentile intervals of the bootstrap, and Wilson's where a measure has its largest or
-smallest value, which no resampled test set would change. Over few subjects of unequal sizes the bootstrap's would be
-too narrow; there, the standard error is from the jackknife over subjects, and the interval is Student's t on the logit
-scale.
+If the units are images, they are percentile intervals of the bootstrap. Over few subjects of unequal sizes these would
+be too narrow; there, the standard error is from the jackknife over subjects, and the interval is Student's t on the
+logit scale. A measure with its largest or smallest value has Wilson's interval, because no resampled test set and no
+subject left out would change it.
 """
 
 import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import t
 
-from wen.evaluation.metrics import MEASURES, OF_DECISIONS, Confusion, confusion, decide
+from wen.evaluation.metrics import MEASURES, OF_DECISIONS, Confusion, decide
 from wen.evaluation.proportion import share
-from wen.evaluation.units import degrees_of_freedom, jackknife_variance
+from wen.evaluation.units import degrees_of_freedom, effective, jackknife_variance
 
 LEVEL = 0.95
 
@@ -96,26 +96,12 @@ def image_intervals(label: np.ndarray, probability: np.ndarray, counts: np.ndarr
     Returns
     -------
     dict
-        Each measure of `resampled_measures`: the percentile interval of the resampled test sets. A measure at either
-        end of its range has Wilson's interval for as many images as it depends on: all (accuracy, weighted F1), those
-        of a class (recall, specificity), those called positive (precision), or those of the smaller class (the others).
+        Each measure of `resampled_measures`: the percentile interval of the resampled test sets, or that of `at_ends`.
         NaN where the measure is undefined.
     """
-    tn, fp, fn, tp = confusion(label, probability)
-    smaller = min(tp + fn, tn + fp)
-    depends = dict.fromkeys(MEASURES, smaller) | {"recall": tp + fn, "specificity": tn + fp, "precision": tp + fp}
-    depends |= dict.fromkeys(("accuracy", "weighted_f1"), len(label))
-    value = resampled_measures(label, probability, np.ones((1, len(label))))
-    intervals = {}
-    for name, values in resampled_measures(label, probability, counts).items():
-        lowest = -1 if name == "kappa" else 0
-        if value[name] in (lowest, 1):
-            found = share(np.full(depends[name], value[name] == 1), np.arange(depends[name]))
-            low, high = (lowest + limit * (1 - lowest) for limit in (found.low, found.high))
-            intervals[name] = (low, high)
-        else:
-            intervals[name] = interval(values)
-    return intervals
+    resampled = resampled_measures(label, probability, counts)
+    found = {name: interval(values) for name, values in resampled.items()}
+    return found | at_ends(label, probability, np.arange(len(label)))
 
 
 def subject_intervals(label: np.ndarray, probability: np.ndarray, unit: np.ndarray) -> dict[str, tuple[float, float]]:
@@ -130,7 +116,8 @@ def subject_intervals(label: np.ndarray, probability: np.ndarray, unit: np.ndarr
     Returns
     -------
     dict
-        Each measure of `resampled_measures`, by `logit_interval`; NaN where the measure is undefined.
+        Each measure of `resampled_measures`, by `logit_interval`, or with two subjects or more that of `at_ends`; NaN
+        where the measure is undefined.
     """
     size = np.bincount(unit)
     values = resampled_measures(label, probability, np.ones((1, len(unit))))
@@ -141,6 +128,37 @@ def subject_intervals(label: np.ndarray, probability: np.ndarray, unit: np.ndarr
         share = (values[name] + scale - 1) / scale
         low, high = logit_interval(share, (without[name][None] + scale - 1) / scale, size)
         intervals[name] = (float(low[0]) * scale - (scale - 1), float(high[0]) * scale - (scale - 1))
+    return intervals | (at_ends(label, probability, unit) if len(size) > 1 else {})
+
+
+def at_ends(label: np.ndarray, probability: np.ndarray, unit: np.ndarray) -> dict[str, tuple[float, float]]:
+    """95% interval of every measure that is at either end of its range: that of `wen.evaluation.proportion.share`.
+
+    Parameters
+    ----------
+    label, probability : ndarray of shape (n,)
+    unit : ndarray of shape (n,)
+        Each image's unit, numbered from 0.
+
+    Returns
+    -------
+    dict
+        Intervals over the images that a measure depends on: all (accuracy, weighted F1), those of a class (recall,
+        specificity), those called positive (precision), or those of the class with fewer units (the others). NaN
+        without such images.
+    """
+    classes = [label == kind for kind in (0, 1)]
+    smaller = min(classes, key=lambda images: effective(np.bincount(unit[images])) if images.any() else 0.0)
+    depends = dict.fromkeys(MEASURES, smaller) | {"specificity": classes[0], "recall": classes[1]}
+    depends |= {"precision": decide(probability) == 1}
+    depends |= dict.fromkeys(("accuracy", "weighted_f1"), np.full(len(label), True))
+    intervals = {}
+    for name, (value,) in resampled_measures(label, probability, np.ones((1, len(label)))).items():
+        lowest = -1 if name == "kappa" else 0
+        if value in (lowest, 1):
+            images = depends[name]
+            found = share(np.full(images.sum(), value == 1), unit[images])
+            intervals[name] = (lowest + found.low * (1 - lowest), lowest + found.high * (1 - lowest))
     return intervals
 
 

@@ -1,8 +1,8 @@
-"""95% intervals of every measure: by image the bootstrap's, or Wilson's at 0 and 1; by subject the jackknife's."""
+"""95% intervals of every measure: by image the bootstrap's, by subject the jackknife's; Wilson's at 0 and 1."""
 
 import numpy as np
-from statsmodels.stats.proportion import proportion_confint
 
+from recomputed.shares import share
 from recomputed.simulated import logit_limits
 from recomputed.source import MEASURES, Classifier, Source
 
@@ -12,40 +12,39 @@ def intervals(source: Source) -> dict[str, dict[str, list[float]]]:
 
 
 def of_one(source: Source, classifier: Classifier) -> dict[str, list[float]]:
+    n, probability = len(source.label), classifier.probability
+    of_all = measures(source.label, probability, np.ones(n))
     if source.by_image:
-        n = len(source.label)
-        seed = source.seed("evidence")
-        drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=source.params.report.bootstrap)
-        values = [measures(source.label, classifier.probability, counts) for counts in drawn]
-        of_all = measures(source.label, classifier.probability, np.ones(n))
-        found = {}
-        for key in MEASURES:
-            if of_all[key] in (-1 if key == "kappa" else 0, 1):
-                found[key] = at_the_end(key, of_all[key], depends(key, source.label, classifier.probability >= 0.5))
-                continue
-            known = [one[key] for one in values if not np.isnan(one[key])]
-            found[key] = [float(limit) for limit in np.quantile(known, [0.025, 0.975])]
-        return found
-    of_all = measures(source.label, classifier.probability, np.ones(len(source.label)))
-    without = [measures(source.label, classifier.probability, source.unit != u) for u in range(len(source.size))]
-    return {key: over_subjects(source, key, of_all[key], [one[key] for one in without]) for key in MEASURES}
+        drawn = np.random.default_rng(source.seed("evidence")).multinomial(
+            n, np.full(n, 1 / n), size=source.params.report.bootstrap
+        )
+        values = [measures(source.label, probability, counts) for counts in drawn]
+        found = {key: percentiles([one[key] for one in values]) for key in MEASURES}
+    else:
+        without = [measures(source.label, probability, source.unit != u) for u in range(len(source.size))]
+        found = {key: over_subjects(source, key, of_all[key], [one[key] for one in without]) for key in MEASURES}
+    ends = {key for key in MEASURES if of_all[key] in (-1 if key == "kappa" else 0, 1)}
+    return found | {key: at_the_end(source, key, of_all[key], probability >= 0.5) for key in ends}
 
 
-def depends(key: str, label: np.ndarray, called: np.ndarray) -> int:
-    """Number of images on which a measure of 0 or 1 rests."""
-    if key in ("accuracy", "weighted_f1"):
-        return len(label)
-    if key == "precision":
-        return int(called.sum())
-    positive = int(label.sum())
-    return {"recall": positive, "specificity": len(label) - positive}.get(key, min(positive, len(label) - positive))
+def percentiles(values: list[float]) -> list[float]:
+    return [float(limit) for limit in np.nanquantile(values, [0.025, 0.975])]
 
 
-def at_the_end(key: str, value: float, images: int) -> list[float]:
-    if not images:
+def at_the_end(source: Source, key: str, value: float, called: np.ndarray) -> list[float]:
+    """Of the images that the measure depends on: those of the class with fewer units, unless another set is named."""
+    sick = source.label == 1
+    sizes = [np.unique(source.unit[of], return_counts=True)[1] for of in (sick, ~sick)]
+    of_sick, of_healthy = (size.sum() ** 2 / (size**2).sum() for size in sizes)
+    fewer = sick if of_sick < of_healthy else ~sick
+    every = np.full(len(sick), True)
+    named = {"accuracy": every, "weighted_f1": every, "recall": sick, "specificity": ~sick, "precision": called}
+    images = named.get(key, fewer)
+    if not images.any():
         return [np.nan, np.nan]
-    low, high = proportion_confint(images * (value == 1), images, method="wilson")
-    return [2 * low - 1, 2 * high - 1] if key == "kappa" else [low, high]
+    found = share(source, np.full(images.sum(), float(value == 1)), source.unit[images])
+    limits = [float(found["low"] or 0), float(found["high"] or 0)]
+    return [2 * limit - 1 for limit in limits] if key == "kappa" else limits
 
 
 def over_subjects(source: Source, key: str, value: float, without: list[float]) -> list[float]:

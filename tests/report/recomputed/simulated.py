@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import binom, t
 
+from recomputed.shares import share as wilson
 from recomputed.source import Source
 from recomputed.tests_of_pairs import freedom, quantile, rejection
 
@@ -174,7 +175,11 @@ def shares(mean: np.ndarray, rho: float, rng: np.random.Generator) -> np.ndarray
 
 def holds_accuracy(source: Source, number: np.ndarray, truth: float) -> bool:
     size, n = source.size, source.size.sum()
-    low, high = logit_limits(source, number.sum() / n, (number.sum() - number) / (n - size))
+    if number.sum() in (0, n):
+        found = wilson(source, np.full(n, number.sum() / n), np.repeat(np.arange(len(size)), size))
+        low, high = found["low"] or 0.0, found["high"] or 0.0
+    else:
+        low, high = logit_limits(source, number.sum() / n, (number.sum() - number) / (n - size))
     return bool(low <= truth <= high)
 
 
