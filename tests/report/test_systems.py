@@ -487,6 +487,21 @@ def test_synthetic_cells_get_no_verdict_on_a_claim(by_subject: Made) -> None:
     assert t("systems.claimed.same") not in by_subject.forest
 
 
+@pytest.mark.parametrize(("test", "unit"), [("preliminary", "subject"), ("fold_0", "subject"), ("random", "image")])
+def test_a_test_set_that_is_a_part_of_c_nmc_is_separated_by_subject(by_image: Made, test: str, unit: str) -> None:
+    split = by_image.params.split.model_copy(update={"test": test})
+    row = copy.deepcopy(by_image.rows["baby2022"])
+    row["verdict"] = "not_borne_out"
+    row["claims"][0] |= {"verdict": "not_borne_out", "reasons": []}
+    content = {
+        "params": by_image.params.model_copy(update={"split": split}), "synthetic": False, "figures": {"systems": ""},
+        "evidence": read_json(by_image.paths.evidence) | {"systems": [row], "beside": None},
+        "systems": {"baby2022": claims.entry("baby2022")},
+    }  # fmt: skip
+    text = page._environment(Text("en")).get_template("sections/systems.html").render(content)
+    assert f"does not state the unit of its split; the test set of this run is separated by {unit}." in text
+
+
 def test_a_user_s_system_is_shown_without_claims(by_subject: Made) -> None:
     html_row = by_subject.section.split('<tr data-system="own2030">')[1].split("</tr>")[0]
     assert Text("id")("systems.none") in html_row
