@@ -182,6 +182,16 @@ def test_h4_is_counted_among_the_deciding_tests_only_if_it_is_tested(
     assert "The three weightings do" not in text
 
 
+@pytest.mark.parametrize("verdict", ["supported", "not_supported", "undecided"])
+@pytest.mark.parametrize("schemes", [["f1", "kappa"], ["accuracy", "f1", "kappa"]])
+def test_the_result_of_h4_names_the_weightings_unless_all_three_are_compared(schemes: list[str], verdict: str) -> None:
+    tests = [{"test": "schemes", "between": [f"scheme {scheme}" for scheme in schemes]}]
+    evidence = {"hypotheses": {"H4": found(verdict, 0.02) | {"cannot_refute": False}}, "tests": tests}
+    evidence |= {"margin": 0.01, "reading": "leak_free", "units": 90}
+    for language, stated in (("en", "only f1 and kappa are compared"), ("id", "hanya f1 dan kappa yang dibandingkan")):
+        assert (stated in statements.hypothesis("H4", evidence, Text(language))) is (len(schemes) == 2)
+
+
 @pytest.mark.parametrize("language", ["en", "id"])
 def test_on_a_test_set_of_one_subject_every_hypothesis_is_not_tested_wherever_it_stands(
     make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], language: str

@@ -17,6 +17,8 @@ def hypothesis(key: str, evidence: dict[str, Any], t: Text) -> str:
     if result["verdict"] == "not_tested":
         return t("result.missing.H4") if evidence["units"] > 1 else _single_unit(evidence, t)
     sentences = [t(f"result.{key}.{result['verdict']}", p=t.p_is(result["p_adjusted"]), margin=margin)]
+    if key == "H4" and len(schemes := compared_schemes(evidence)) == 2:
+        sentences.append(t("result.H4.two", schemes=_listed(schemes, t)))
     if result["verdict"] == "undecided" and result["cannot_refute"]:
         sentences.append(t("result.too_small", margin=margin, reach=t.number(100 * result["reach"], 1)))
     if evidence["reading"] == "as_written" and key in ("H2", "H3"):  # which compare Intra-LR with others
@@ -61,6 +63,12 @@ def left_open(evidence: dict[str, Any], weighting: str, t: Text) -> str:
 def _detected(smallest: float | None, t: Text) -> str:
     """State briefly which difference is detected."""
     return t("power.short.none") if smallest is None else t("power.short", smallest=t.number(100 * smallest, 1))
+
+
+def compared_schemes(evidence: dict[str, Any]) -> list[str]:
+    """Return the weightings that H4 is tested on; empty if it was not tested."""
+    tested = (test["between"] for test in evidence["tests"] if test["test"] == "schemes")
+    return [name.removeprefix("scheme ") for name in next(tested, [])]
 
 
 def over_runs(evidence: dict[str, Any]) -> dict[str, Any] | None:
