@@ -69,6 +69,21 @@ def test_the_page_says_how_far_splits_are_apart_and_marks_its_own(make_study: Ma
     assert t.number(inter["study"]) in written
 
 
+@pytest.mark.parametrize("baselines", [["colour"], []])
+def test_a_baseline_s_accuracy_is_said_to_be_the_mean_over_its_fold_models(
+    make_study: MakeStudy, baselines: list[str]
+) -> None:
+    params, paths = make_study(repeats=MANY, baselines=baselines)
+    study = gather(params, paths)
+    rows = {row["name"]: row for row in repeats.measure(study)["ways"][-1]["classifiers"]}
+    for recipe in params.baseline_recipes:
+        accuracies = [study.single(member).row["accuracy"] for member in study.baselines[recipe]]
+        assert rows[recipe]["study"] == pytest.approx(np.mean(accuracies))
+    page.run(params, paths)
+    written = section((paths.report / "index.html").read_text())
+    assert (Text("en")("repeats.baselines") in written) is bool(baselines)
+
+
 def test_without_repeats_the_page_says_that_there_are_none(make_study: MakeStudy) -> None:
     params, paths = make_study(repeats={"image": 0, "subject": 0})
     page.run(params, paths)
