@@ -251,6 +251,8 @@ def test_a_headline_whose_champions_were_chosen_on_test_data_is_called_optimisti
     first = html.unescape(written["index.html"]).split('<p class="answer">')[1].split("</p>")[0]
     assert (t("answer.first.optimistic") in first) is (ensemble != "inter")
     assert t("result.optimistic") in written["index.html"]  # H2 and H3 compare Intra-LR
+    for section in ("answer", "baselines", "people", "decisions"):
+        written[section] = written["index.html"].split(f'<section id="{section}">')[1].split("</section>")[0]
     for name, text in written.items():
         assert (stated in html.unescape(text)) is (ensemble != "inter"), name
 
