@@ -13,8 +13,10 @@ import numpy as np
 
 from wen.config.paths import Paths
 from wen.config.read import load
+from wen.evaluation.proportion import UNDEFINED, Estimate
 from wen.evaluation.statistics import accuracy_difference, auc_difference
 from wen.report.hypotheses import Hypotheses
+from wen.report.language import ABSENT
 from wen.results import gather
 from wen.study import Classifier, Study
 
@@ -28,17 +30,25 @@ def main() -> None:
     study, other = (gather(load(folder / "params.yaml"), Paths(folder)) for folder in (options.study, options.other))
     if study.cells.id.tolist() != other.cells.id.tolist():
         raise SystemExit(f"{options.study} and {options.other} have other test images; compare studies of one split")
+    if study.label.tolist() != other.label.tolist():
+        raise SystemExit(f"{options.study} and {options.other} have other labels; compare studies of the same classes")
     print(f"{len(study.cells):,} test images, {len(np.unique(study.unit)):,} images or groups of people to resample")
     print(f"Differences are {options.other.name} minus {options.study.name}.\n")
     print("| classifier | accuracy | difference [95%] | AUC | difference [95%] |\n|---|---|---|---|---|")
     for (name, one), (_, two) in zip(shown(study), shown(other), strict=True):
         accuracy = accuracy_difference(other.right(two), study.right(one), study.unit)
-        _, area = auc_difference(study.label, two.probability, one.probability, study.unit)
-        print(
-            f"| {name} | {one.row['accuracy']:.3f} to {two.row['accuracy']:.3f} "
-            f"| {accuracy.value:+.3f} [{accuracy.low:+.3f}, {accuracy.high:+.3f}] "
-            f"| {one.row['auc']:.3f} to {two.row['auc']:.3f} | {area.value:+.3f} [{area.low:+.3f}, {area.high:+.3f}] |"
-        )
+        area = UNDEFINED
+        if study.has_areas:
+            _, area = auc_difference(study.label, two.probability, one.probability, study.unit)
+        print(f"| {name} {_cells('accuracy', one, two, accuracy)} {_cells('auc', one, two, area)} |")
+
+
+def _cells(measure: str, one: Classifier, two: Classifier, gain: Estimate) -> str:
+    """Both values and their difference; a dash where it is undefined, or its variance cannot be estimated."""
+    values = (one.row[measure], two.row[measure])
+    change = ABSENT if None in values else " to ".join(f"{value:.3f}" for value in values)
+    difference = ABSENT if np.isnan(gain.value) else f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+    return f"| {change} | {difference}"
 
 
 def shown(study: Study) -> Iterator[tuple[str, Classifier]]:

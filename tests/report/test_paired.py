@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import paired
+import pandas as pd
 import pytest
 from conftest import study_values
 from report_study import write_study
@@ -13,6 +14,8 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.files import read_npz, write_npz
+from wen.report.language import ABSENT
 
 
 def made(root: Path, skill: float, **changes: object) -> tuple[Params, Paths]:
@@ -74,3 +77,32 @@ def test_studies_of_other_test_images_are_refused(
     made(tmp_path / "other", 0.9, seed=7)
     with pytest.raises(SystemExit, match="other have other test images; compare studies of one split"):
         printed(tmp_path / "one", tmp_path / "other", monkeypatch, capsys)
+
+
+def test_studies_that_name_another_class_positive_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, paths = made(tmp_path / "one", 0.9)
+    _, other = made(tmp_path / "other", 0.9)
+    index = pd.read_csv(other.index)
+    index.assign(label=1 - index.label).to_csv(other.index, index=False)
+    for path in other.root.glob("data/predictions/**/*.npz"):
+        arrays = read_npz(path)
+        for part in ("test", "validation"):
+            if f"{part}_label" in arrays:
+                arrays[f"{part}_label"] = 1 - arrays[f"{part}_label"]
+        write_npz(path, **arrays)
+    with pytest.raises(SystemExit, match="other have other labels; compare studies of the same classes"):
+        printed(paths.root, other.root, monkeypatch, capsys)
+
+
+def test_a_test_set_of_one_class_has_differences_in_accuracy_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, skill in (("head", 0.4), ("finetuned", 0.9)):
+        made(tmp_path / name, skill, tested=1)
+    text = printed(tmp_path / "head", tmp_path / "finetuned", monkeypatch, capsys)
+    rows = [line for line in text.splitlines() if re.match(r"\| (Int|best)", line)]
+    assert len(rows) == 3
+    for row in rows:
+        assert re.fullmatch(rf"\| [^|]+ \| 0\.\d+ to [01]\.\d+ \| [+-]\S+ \[[^]]*\] (\| {ABSENT} ){{2}}\|", row)
