@@ -137,6 +137,19 @@ def decided(study: Study, right: dict[str, float]) -> Evidence:
     return Evidence(study)
 
 
+@pytest.mark.parametrize("better", [0.88, 0.81])
+def test_the_p_of_h2_is_that_of_an_ensemble_that_is_better(make_study: MakeStudy, better: float) -> None:
+    study = gather(*make_study(cells=900))
+    evidence = decided(study, {"inter": 0.5, "intra": better, "single": 0.8})
+    tests = evidence.tests()
+    intra, inter = (test for test in tests if test["hypothesis"] == "H2" and test["decides"])
+    assert inter["difference"] < 0 < intra["difference"]
+    assert inter["p_adjusted"] < intra["p_adjusted"]
+    found = verdict("H2", tests, evidence.study)
+    assert found["p_adjusted"] == intra["p_adjusted"]
+    assert found["verdict"] == ("supported" if better == 0.88 else "undecided")
+
+
 def test_h3_needs_every_comparison_and_corrects_none(make_study: MakeStudy) -> None:
     study = gather(*make_study(cells=900))
     evidence = decided(study, {"intra": 0.95, "inter": 0.8, "single": 0.8})

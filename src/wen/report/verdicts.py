@@ -27,7 +27,8 @@ def verdict(key: str, tests: Sequence[Test], study: Study) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``verdict``; ``p_adjusted``, the p-value that decides; ``smallest``, the difference that every deciding test
+        ``verdict``; ``p_adjusted``, the p-value that decides (for H2, of the ensembles that are more accurate than the
+        best single model, if there is one); ``smallest``, the difference that every deciding test
         detects with 80% power; ``reach``, the largest distance of a confidence limit from 0 if all classifiers made
         the same decisions; and ``cannot_refute``, whether ``reach`` is at least the margin: then the test set is too
         small to show that a difference is below the margin. Not tested without a deciding test, or on a single unit.
@@ -40,7 +41,7 @@ def verdict(key: str, tests: Sequence[Test], study: Study) -> dict[str, Any]:
     reach = _limit_without_difference(key, len(deciding), study)
     return {
         "verdict": _verdict(key, deciding, margin),
-        "p_adjusted": (max if key == "H3" else min)(test["p_adjusted"] for test in deciding),
+        "p_adjusted": _deciding_p(key, deciding),
         "smallest": None if None in smallest else max(smallest),
         "reach": reach,
         "cannot_refute": reach >= margin,
@@ -60,6 +61,14 @@ def _verdict(key: str, deciding: Sequence[Test], margin: float) -> str:
         "H4": (any(significant), all(test.get("reach", 1.0) < margin for test in deciding)),
     }[key]
     return SUPPORTED if supported else NOT_SUPPORTED if refuted else UNDECIDED
+
+
+def _deciding_p(key: str, deciding: Sequence[Test]) -> float:
+    """Return the smallest p, but for H3 the largest; an ensemble that is worse is no evidence for H2."""
+    if key == "H3":
+        return float(max(test["p_adjusted"] for test in deciding))
+    better = [test["p_adjusted"] for test in deciding if test["difference"] > 0 or key != "H2"]
+    return float(min(better) if better else max(test["p_adjusted"] for test in deciding))
 
 
 def _limit_without_difference(key: str, comparisons: int, study: Study) -> float:

@@ -189,11 +189,18 @@ class Hypotheses:
             smallest = [test["smallest"] for test in deciding]
             found[key] = {
                 "verdict": "supported" if supported else "not_supported" if refuted else "undecided",
-                "p_adjusted": (max if key == "H3" else min)((test["p_adjusted"] for test in deciding), key=plain),
+                "p_adjusted": self._deciding_p(key, deciding),
                 "smallest": None if None in smallest else max(smallest, key=plain),
                 "reach": reach,
                 "cannot_refute": reach >= margin,
             }
+        return found
+
+    def _deciding_p(self, key: str, deciding: list[Test]) -> float:
+        """Of the most significant test in favour; H3 needs all, and H2 is about ensembles that are better."""
+        favour = [test for test in deciding if key != "H2" or test["difference"] > 0]
+        one = min if favour and key != "H3" else max
+        found: float = one((test["p_adjusted"] for test in favour or deciding), key=plain)
         return found
 
     def control(self) -> dict[str, Any]:
