@@ -68,6 +68,10 @@ SETTINGS = {
         ("weight decay 0.01", "decay 0.99", "label smoothing 0.1", "cosine schedule"), (),
     ),
     "a central square": ({"images": {"crop": 24}}, ("its centre, is used",), ("Full images are used",)),
+    "large images": (
+        {"images": {"crop": 1200, "size": 64}, "dataset": {"side": 1500}, "train": {"batch_size": 2048}, "seed": 2019},
+        ("The central 1,200 px", "resized to 64 px", "batch 2,048", "seed 2019"), ("1200", "2048", "2,019"),
+    ),
     "full images": ({"images": {"crop": None}}, ("Full images are used",), ("its centre",)),
     "no near-copies, by subject": (
         {"dataset": {"near_copies": False}, "split": {"unit": "subject"}},

@@ -33,7 +33,9 @@ def checklist(params: Params, measured: dict[str, Any], t: Text) -> dict[str, li
     Item numbers are those of Tejani et al. (2024), doi:10.1148/ryai.240300, and Collins et al. (2024),
     doi:10.1136/bmj-2023-078378; their topics are paraphrased.
     """
-    environment = Environment(undefined=StrictUndefined)
+    environment = Environment(
+        undefined=StrictUndefined, finalize=lambda value: t.count(value) if isinstance(value, int) else value
+    )
     environment.filters |= {"count": t.count, "number": t.number, "given": t.given, "rate": t.rate}
     synthetic = params.dataset.source == "synthetic"
     facts = {"params": params, "synthetic": synthetic, "t": t, "views": _views(params.augment, t)} | measured
