@@ -187,22 +187,29 @@ def test_the_covariance_of_areas_is_delong_s_of_all_pairs(rows: list[tuple[bool,
     np.testing.assert_allclose(covariance, expected, atol=1e-12)
 
 
-def test_by_subject_the_covariance_of_areas_is_obuchowski_s_of_all_pairs() -> None:
+@pytest.mark.parametrize("healthy", [[], [3], [1, 4]])
+def test_by_subject_the_covariance_of_areas_is_obuchowski_s_of_all_pairs(healthy: list[int]) -> None:
     rng = np.random.default_rng(7)
     unit = np.repeat(np.arange(5), [6, 9, 4, 12, 7])
     label = np.concatenate([np.arange(size) % 3 > 0 for size in np.bincount(unit)]).astype(int)  # both, in everyone
+    if healthy:
+        label = (~np.isin(unit, healthy) | (unit == 0) & (label == 1)).astype(int)
+        label[0] = 0  # of the first subject, who has both
     scores = label + rng.normal(size=5)[unit] + rng.integers(0, 3, (2, len(unit)))
     psi = np.stack([np.sign(score[label == 1][:, None] - score[label == 0][None, :]) / 2 + 0.5 for score in scores])
     area, (m, n) = psi.mean(axis=(1, 2)), psi.shape[1:]
     of_all, of_hem = psi.mean(axis=2), psi.mean(axis=1)
-    # Obuchowski (1997), of K = 5 clusters: sums over a cluster less its number of images times the area.
+    # Obuchowski (1997), of 5 clusters: sums over a cluster less its number of images times the area.
     x = np.array(
         [[(values[unit[label == 1] == k] - a).sum() for k in range(5)] for values, a in zip(of_all, area, strict=True)]
     )
     y = np.array(
         [[(values[unit[label == 0] == k] - a).sum() for k in range(5)] for values, a in zip(of_hem, area, strict=True)]
     )
-    expected = 5 / 4 * (x @ x.T / m**2 + y @ y.T / n**2 + (x @ y.T + y @ x.T) / (m * n))
+    i_10, i_01 = (len(set(unit[label == kind])) for kind in (1, 0))
+    s_10, s_01 = i_10 / (i_10 - 1) / m * x @ x.T, i_01 / (i_01 - 1) / n * y @ y.T
+    s_11 = 5 / 4 * x @ y.T
+    expected = s_10 / m + s_01 / n + (s_11 + s_11.T) / (m * n)
     areas, covariance = delong(label, scores, unit)
     assert areas == pytest.approx(area)
     np.testing.assert_allclose(covariance, expected)

@@ -230,6 +230,8 @@ def delong(label: np.ndarray, probabilities: np.ndarray, unit: np.ndarray) -> tu
     Returns
     -------
     tuple of ndarray of shape (k,) and ndarray of shape (k, k)
+        By subject, the sum of squares of each class is corrected by the number of subjects with such images (Obuchowski
+        1997).
     """
     positive = label == 1
     m, n = int(positive.sum()), int((~positive).sum())
@@ -239,10 +241,11 @@ def delong(label: np.ndarray, probabilities: np.ndarray, unit: np.ndarray) -> tu
     if each_image_alone(unit):
         v10, v01 = centred[:, positive], centred[:, ~positive]
         return areas, v10 @ v10.T / max(m - 1, 1) / m + v01 @ v01.T / max(n - 1, 1) / n
-    share = np.where(positive, 1 / m, 1 / n)
-    sums = np.stack([np.bincount(unit, component * share) for component in centred])
-    units = sums.shape[1]
-    return areas, sums @ sums.T * units / (units - 1)
+    shares = np.where(positive, 1 / m, 0), np.where(positive, 0, 1 / n)
+    of_all, of_hem = (np.stack([np.bincount(unit, component * share) for component in centred]) for share in shares)
+    with_all, with_hem, units = (_correction(unit[images]) for images in (positive, ~positive, np.full(m + n, True)))
+    between = of_all @ of_hem.T
+    return areas, with_all * of_all @ of_all.T + with_hem * of_hem @ of_hem.T + units * (between + between.T)
 
 
 def bonferroni(p: Sequence[float]) -> list[float]:
@@ -267,6 +270,12 @@ def _variance_of_equal(value: float, number: int) -> float:
     """Return the variance of the mean of equal numbers in [-1, 1], with 1 and -1 added (Bonett & Price 2012)."""
     mean = number * value / (number + 2)
     return ((number * value**2 + 2) / (number + 2) - mean**2) / (number + 2)
+
+
+def _correction(unit: np.ndarray) -> float:
+    """Return the number of units over the degrees of freedom of their variance."""
+    units = len(np.unique(unit))
+    return units / max(units - 1, 1)
 
 
 def _components(positive: np.ndarray, probability: np.ndarray) -> np.ndarray:

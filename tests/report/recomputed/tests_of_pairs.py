@@ -108,10 +108,12 @@ def area_of(source: Source, one: np.ndarray, other: np.ndarray) -> dict[str, Any
     if source.by_image:
         variance = (of_all**2).sum() / (m - 1) / m + (of_hem**2).sum() / (n - 1) / n
     else:
-        shares = np.empty(len(positive))
-        shares[positive], shares[~positive] = of_all / m, of_hem / n
-        units = source.unit.max() + 1
-        variance = sum(shares[source.unit == k].sum() ** 2 for k in range(units)) * units / (units - 1)
+        shares = np.zeros((2, len(positive)))
+        shares[0, positive], shares[1, ~positive] = of_all / m, of_hem / n
+        sick, healthy = shares @ (source.unit[:, None] == np.unique(source.unit))
+        i, i_10, i_01 = (len(np.unique(source.unit[of])) for of in (positive | True, positive, ~positive))
+        variance = i_10 / (i_10 - 1) * (sick**2).sum() + i_01 / (i_01 - 1) * (healthy**2).sum()
+        variance += 2 * i / (i - 1) * (sick * healthy).sum()
     error = np.sqrt(variance)
     statistic = value / error if error > 1e-12 else 0.0
     df = np.inf if source.by_image else freedom(source.size)
