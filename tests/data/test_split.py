@@ -319,6 +319,24 @@ def test_one_person_more_than_folds_is_enough() -> None:
         assert cells[cells.part == TEST].label.nunique() == 2
 
 
+@pytest.mark.parametrize("people", range(6))
+def test_every_fold_has_both_classes_if_there_are_as_many_people_of_each_as_folds(people: int) -> None:
+    rng = np.random.default_rng(people)
+    sizes = rng.lognormal(3, 1, 15).astype(int) + 2
+    shares = [*rng.permutation([0, 0, 0, 0, 0, 1, 1, 0.5, 0.5]), 0, 0, 1, 1, 0.1, 0.1]
+    positive = [max(round(size * share), share > 0) for size, share in zip(sizes, shares, strict=True)]
+    index = pd.DataFrame({
+        "label": np.concatenate([np.arange(size) < count for size, count in zip(sizes, positive, strict=True)]) * 1,
+        "subject": np.repeat(np.arange(15), sizes).astype(str), "source": "cells",
+    })  # fmt: skip
+    index["id"] = index["pixels"] = [f"{k:04}" for k in index.index]
+    for seed in range(5):
+        cells = assign(index, make_copies(index), by("subject"), 5, seed)
+        assert (cells.groupby(["part", "fold"]).label.nunique() == 2).all()
+        assert (cells.groupby("subject").fold.nunique() == 1).all()
+        assert cells.fold.nunique() == 6
+
+
 def test_a_preliminary_test_set_needs_preliminary_images() -> None:
     index = make_index(1, 50, 0).assign(source="fold_0")
     with pytest.raises(WenError, match=r"split\.test: preliminary"):

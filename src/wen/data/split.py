@@ -147,16 +147,38 @@ def _folds(label: np.ndarray, group: np.ndarray, part: np.ndarray, options: Spli
     by_fold = splitter(folds, shuffle=True, random_state=seed_for(seed, what="folds"))
     grouping = (group,) if options.unit == "subject" else ()
     for k, (_, validation) in enumerate(by_fold.split(label, label, *grouping)):
-        fold[development[validation]] = k
+        inside[validation] = k
+    fold[development] = _with_both_classes(inside, label, group, folds)
     return fold
 
 
 def _random_test(label: np.ndarray, group: np.ndarray, options: Split, folds: int, seed: int) -> np.ndarray:
+    inside = np.empty(len(development), dtype=int)
     if options.unit == "image":
         try:
             _, test = train_test_split(
                 np.arange(len(label)),
                 test_size=options.test_fraction,
+def _with_both_classes(fold: np.ndarray, label: np.ndarray, group: np.ndarray, folds: int) -> np.ndarray:
+    """Give a fold that lacks a class the smallest group that has it and that its own fold can spare.
+
+    `StratifiedGroupKFold` can leave a fold without a class although there are as many groups of it as folds, and does
+    so for nearly every seed.
+    """
+    _, first, group = np.unique(group, return_index=True, return_inverse=True)
+    of = fold[first]
+    present = np.stack([np.bincount(group, label == value) > 0 for value in (0, 1)])
+    size = np.bincount(group)
+    for k in range(folds):
+        for has in present:
+            if has[of == k].any():
+                continue
+            among = np.stack([np.bincount(of, classes, folds) for classes in present])
+            spare = has & ((among[:, of] > 1) | ~present).all(axis=0)
+            of[np.flatnonzero(spare)[size[spare].argmin()]] = k
+    return of[group]
+
+
                 stratify=label,
                 random_state=seed_for(seed, what="test"),
             )

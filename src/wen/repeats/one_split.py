@@ -57,7 +57,7 @@ def run_split(material: Material, unit: str, repeat: int) -> list[dict[str, Any]
     Returns
     -------
     list of dict, or str
-        Rows of data/repeats.csv, or the reason why the draw is not a valid split, such as a fold with a single class.
+        Rows of data/repeats.csv, or the reason why the draw is not a valid split, such as too few people of a class.
     """
     try:
         cells = draw_split(material, unit, repeat)

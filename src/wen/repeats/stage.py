@@ -40,7 +40,7 @@ def run(params: Params, paths: Paths, device_name: str = "auto") -> None:
     """Write data/repeats.csv; `wen.repeats.table.write` describes its columns.
 
     ``compute.threads`` splits run in parallel, each on one core, so that the results do not depend on it. Draws that
-    are not a valid split, such as one with a fold of a single class, are skipped and counted.
+    are not a valid split, such as one with too few people of a class, are skipped and counted.
 
     Raises
     ------
