@@ -196,6 +196,23 @@ def test_a_folder_around_the_study_is_refused(tmp_path: Path, project: Paths) ->
     assert not project.raw.exists()
 
 
+def test_a_folder_or_zip_inside_the_folder_that_is_replaced_is_refused_and_nothing_is_deleted(
+    tmp_path: Path, project: Paths
+) -> None:
+    one, packed = lab(project.raw / "cells/one"), project.raw / "cells/lab.zip"
+    lab(project.raw / "cells/another")
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in one.rglob("*.*"):
+            archive.write(path, path.relative_to(one))
+    before = sorted(project.raw.rglob("*"))
+    for data in (one, packed):
+        with pytest.raises(WenError, match=r"is in .*data/raw/cells, which `wen study` replaces; move it to a folder"):
+            study(project, data)
+    assert sorted(project.raw.rglob("*")) == before
+    shutil.rmtree(project.raw / "cells/another")
+    study(project, project.raw / "cells")  # all of it stays where it is
+
+
 def test_a_message_says_that_images_of_another_study_were_replaced(
     tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:

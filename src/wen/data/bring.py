@@ -75,6 +75,7 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
     if of_cnmc and about.name:
         raise WenError(f"--name {about.name}: not used for C-NMC, or images named and filed like C-NMC; leave it out")
     target = paths.raw / ("cnmc" if of_cnmc else "cells")
+    _refuse_inside(data, target)
     before = _sizes(target)
     with _brought(data, target) as folder:
         try:
@@ -125,6 +126,16 @@ def _with_user_paths(message: str, folder: Path, data: Path, paths: Paths) -> st
     for place in (folder, *within):
         message = message.replace(f"{place.as_posix()}", str(data))
     return message
+
+
+def _refuse_inside(data: Path, target: Path) -> None:
+    """Refuse data inside the folder that they would replace, because all else in it, or the zip, would be deleted."""
+    place, replaced = data.resolve(), target.parent.resolve() / target.name
+    if place != replaced and place.is_relative_to(replaced):
+        raise WenError(
+            f"{data}: is in {target}, which `wen study` replaces; move it to a folder outside {target.parent}, and "
+            "name it there"
+        )
 
 
 @contextmanager
