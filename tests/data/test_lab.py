@@ -419,6 +419,23 @@ def test_two_columns_of_labels_that_contradict_each_other_are_refused_with_the_l
     )
 
 
+def test_folders_numbered_by_the_alphabet_do_not_make_normal_the_positive_class(tmp_path: Path, project: Paths) -> None:
+    def numbered(column: str = "label", blast: int = 0) -> Path:
+        rows = [f"{name[0]}{k},{label}" for name, label in (("blast", blast), ("normal", 1 - blast)) for k in range(18)]
+        path = data / "cells.csv"
+        path.write_text("\n".join([f"path,{column}", *rows]) + "\n")
+        return path
+
+    data = lab(tmp_path / "lab")
+    for positive in (None, "blast"):
+        reason = "cells.csv: all images in folders named blast have the label of negative, the negative class, and all"
+        with pytest.raises(WenError, match=reason):
+            study(project, data, About(table=numbered(), positive=positive))
+    study(project, data, About(table=numbered("number")))
+    study(project, data, About(table=numbered(blast=1)))
+    study(project, data, About(table=numbered(), classes=("blast", "normal")))
+
+
 def test_a_column_of_other_words_does_not_contradict_the_labels(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab")
     head, *rows = listed().splitlines()

@@ -15,7 +15,7 @@ from wen.data.cell import Cell
 from wen.data.problems import Problems
 from wen.data.readers import class_folders, images_in, other_labels
 from wen.data.readers.class_folders import SOURCE
-from wen.data.readers.labels import label_of, normal
+from wen.data.readers.labels import label_of, normal, positive_of
 from wen.data.readers.listing import Listing
 from wen.errors import WenError
 
@@ -64,6 +64,7 @@ def read(root: Path, table: Path, classes: Sequence[str], subject: str | None) -
         content = csv_file.read(table)
         other_labels.compare(content, columns["label"], candidates(content, "label")[1:], classes, problems)
         _refuse_contradictions(named, label, classes, table, problems)
+        _refuse_reversed(label, classes, table, problems)
     else:
         label, other = class_folders.classify(named, classes, problems)
     written = {name: named[name].subject for name in label}
@@ -179,6 +180,25 @@ def _refuse_contradictions(
                 f"rename the folders {' and '.join(sorted(folders))} if they do not show the class",
                 f"{name} (line {named[name].line})",
                 named[name].label,
+            )
+
+
+def _refuse_reversed(label: dict[str, int], classes: Sequence[str], table: Path, problems: Problems) -> None:
+    """Refuse labels of which all are in reverse of folders whose names show the positive class, as blast and normal.
+
+    Programs that number folders by the alphabet write 0 for blast and 1 for normal.
+    """
+    if class_folders.labels(label, classes):  # compared image by image
+        return
+    for level in zip(*(PurePosixPath(name).parts[:-1] for name in label), strict=False):
+        pairs = set(zip(map(normal, level), label.values(), strict=True))
+        names = {name for name, _ in pairs}
+        if len(names) == len(pairs) == 2 and (positive := positive_of(sorted(names))) and (positive, 0) in pairs:
+            problems.add(
+                f"all images in folders named {positive} have the label of {classes[0]}, the negative class, and all "
+                f"others that of {classes[1]}; exchange the labels, or rename their column, so that the folders give "
+                "the classes",
+                table.name,
             )
 
 
