@@ -40,9 +40,9 @@ TEST_SETS = {name.lower() for name in (PRELIMINARY, LABELS_CSV, FINAL)}
 CLASSES = ("HEM", "ALL")
 OTHERWISE: Message = (
     "C-NMC 2019 has its training images in fold_0/all, fold_0/hem, ..., fold_2/hem; name the folder or zip that "
-    "contains these. To study images that are only named like C-NMC's, with their folders hem and all as classes: make "
-    "study ... CLASSES='hem all' SUBJECT='UID_(H?[0-9]+)_' (wen study ... --classes hem all --subject "
-    "'UID_(H?[0-9]+)_')"
+    "contains these. To study images that are only named like C-NMC's, with their folders hem and all as classes, and "
+    "7 and H7 as one person: make study ... CLASSES='hem all' SUBJECT='UID_H?([0-9]+)_' (wen study ... --classes hem "
+    "all --subject 'UID_H?([0-9]+)_')"
 )
 
 
