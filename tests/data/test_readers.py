@@ -358,6 +358,12 @@ def test_a_file_that_is_not_a_table_is_refused_in_one_sentence(tmp_path: Path, t
         (("leukocyte", "lymphoblast"), None),
         (("leukosit", "leukemia"), "leukemia"),
         (("sehat", "sakit"), "sakit"),
+        (("infection-free", "malaria"), "malaria"),
+        (("tumor-adjacent", "carcinoma"), "carcinoma"),
+        (("tidak ganas", "kanker"), "kanker"),
+        (("NOTCH1-mutated", "wild type"), None),
+        (("Non-Hodgkin lymphoma", "reactive"), None),
+        (("notinfected", "infected"), "infected"),
     ],
 )
 def test_the_positive_class_is_recognised_by_its_name_or_must_be_given(

@@ -9,7 +9,8 @@ POSITIVE = re.compile(
     r"diseas|sick|infect|parasit|ganas|sakit|blas).*"
 )
 NEGATIVE = re.compile(
-    r"0|no|false|hem|neg|(normal|health|benign|negativ|control|uninfect|unaffect|sehat|jinak|kontrol|non|not).*"
+    r"0|no|without|free|adjacent|tidak|bukan|tanpa|bebas|false|hem|neg|"
+    r"(normal|health|benign|negativ|control|uninfect|unaffect|sehat|jinak|kontrol|non(?!hodgkin)|not(?!ch)).*"
 )
 
 
@@ -47,7 +48,7 @@ def positive_of(names: Iterable[str]) -> str | None:
 
 
 def _means(name: str, words: re.Pattern[str]) -> bool:
-    found = normal(name).split()
+    found = normal(name).replace("non hodgkin", "nonhodgkin").split()
     if words is POSITIVE and any(NEGATIVE.fullmatch(word) for word in found):
         return False
     return any(words.fullmatch(word) for word in found)
