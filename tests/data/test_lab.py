@@ -532,6 +532,17 @@ def test_too_few_images_to_divide_are_refused_before_anything_changes(tmp_path: 
     assert not project.params.exists()
 
 
+@pytest.mark.parametrize("unknown", ["unknown", "NaN", "N/A"])
+def test_images_of_unknown_class_are_no_class_unless_the_user_names_it(
+    tmp_path: Path, project: Paths, unknown: str
+) -> None:
+    data = lab(tmp_path / "lab", ("b", "n"))
+    about = table(data, listed().replace(",normal,", f",{unknown},"))
+    with pytest.raises(WenError, match=rf"^the images are of .*, and {unknown} names no class; leave these"):
+        study(project, data, replace(about, positive="blast"))
+    study(project, data, replace(about, classes=(unknown, "blast")))
+
+
 def test_two_of_three_labels_of_a_table_are_taken_if_they_are_named(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab", ("a", "b", "c"))
     labels = {"a": "ALL", "b": "AML", "c": "healthy"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wen.config.read import parse
-from wen.data import csv_file, doubtful, readers
+from wen.data import csv_file, doubtful, people, readers
 from wen.data.folder import some, tally
 from wen.data.problems import Problems
 from wen.data.profile import rewritten
@@ -184,6 +184,12 @@ def _classes(found: Mapping[str, int], about: About, numbered: tuple[str, str]) 
         raise WenError(
             f"the images are of {len(found)} classes: {listed}. A study compares two: name the negative and the "
             "positive one (make study ... CLASSES='NEGATIVE POSITIVE'; wen study ... --classes NEGATIVE POSITIVE)"
+        )
+    if unknown := [name for name in found if people.is_unknown(name) and any(map(str.isalnum, name))]:
+        raise WenError(
+            f"the images are of {listed}, and {unknown[0]} names no class; leave these images out or give them their "
+            "class. If it is a class, name both (make study ... CLASSES='NEGATIVE POSITIVE'; wen study ... --classes "
+            "NEGATIVE POSITIVE)"
         )
     if about.positive is not None:
         places = [name for name in found if normal(name) == normal(about.positive)]
