@@ -204,7 +204,9 @@ def test_fewer_folds_than_the_rows_have_are_refused(tmp_path: Path) -> None:
         own_split.aligned(rows, index(), 1)
 
 
-def test_the_stage_writes_the_split_of_the_file_with_its_leaks(tmp_path: Path, values: dict[str, Any]) -> None:
+def test_the_stage_writes_the_split_of_the_file_with_its_leaks(
+    tmp_path: Path, values: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     paths, file = Paths(tmp_path), tmp_path / "a.csv"
     paths.index.parent.mkdir()
     order = ["id", "path", "label", "subject", "source", "width", "height", "sha256", "pixels"]
@@ -226,3 +228,8 @@ def test_the_stage_writes_the_split_of_the_file_with_its_leaks(tmp_path: Path, v
     write_json(paths.own_split, own_split.current("a.csv", params, paths))
     split.run(params, paths)
     assert read_json(paths.split_metrics)["folds_drawn"] is True
+    assert "not used" not in capsys.readouterr().out
+    file.write_text(given({0: TEST, 1: EXCLUDED}).replace("c00,test", "c00,development"))
+    write_json(paths.own_split, own_split.current("a.csv", params, paths))
+    split.run(params.model_copy(update={"split": params.split.model_copy(update={"unit": "subject"})}), paths)
+    assert "because they show people of the test set or are copies of its images: 1" in capsys.readouterr().out

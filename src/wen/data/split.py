@@ -36,6 +36,12 @@ def run(params: Params, paths: Paths) -> None:
             f"split: the test set contains {reached:.1%} of the images instead of split.test_fraction, "
             f"{requested:.1%}; no test set that keeps people and their copies together comes closer"
         )
+    related = int((cells.part == EXCLUDED).sum()) - (0 if given is None else int((given.part == EXCLUDED).sum()))
+    if related:
+        print(
+            "split: images that are not used, because they show people of the test set or are copies of its images: "
+            f"{related:,}"
+        )
 
 
 def audited(params: Params, paths: Paths) -> dict[str, Any] | None:
@@ -146,19 +152,13 @@ def _folds(label: np.ndarray, group: np.ndarray, part: np.ndarray, options: Spli
     splitter = StratifiedGroupKFold if options.unit == "subject" else StratifiedKFold
     by_fold = splitter(folds, shuffle=True, random_state=seed_for(seed, what="folds"))
     grouping = (group,) if options.unit == "subject" else ()
+    inside = np.empty(len(development), dtype=int)
     for k, (_, validation) in enumerate(by_fold.split(label, label, *grouping)):
         inside[validation] = k
     fold[development] = _with_both_classes(inside, label, group, folds)
     return fold
 
 
-def _random_test(label: np.ndarray, group: np.ndarray, options: Split, folds: int, seed: int) -> np.ndarray:
-    inside = np.empty(len(development), dtype=int)
-    if options.unit == "image":
-        try:
-            _, test = train_test_split(
-                np.arange(len(label)),
-                test_size=options.test_fraction,
 def _with_both_classes(fold: np.ndarray, label: np.ndarray, group: np.ndarray, folds: int) -> np.ndarray:
     """Give a fold that lacks a class the smallest group that has it and that its own fold can spare.
 
@@ -179,6 +179,12 @@ def _with_both_classes(fold: np.ndarray, label: np.ndarray, group: np.ndarray, f
     return of[group]
 
 
+def _random_test(label: np.ndarray, group: np.ndarray, options: Split, folds: int, seed: int) -> np.ndarray:
+    if options.unit == "image":
+        try:
+            _, test = train_test_split(
+                np.arange(len(label)),
+                test_size=options.test_fraction,
                 stratify=label,
                 random_state=seed_for(seed, what="test"),
             )
