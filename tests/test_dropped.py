@@ -94,6 +94,41 @@ def test_those_of_a_dropped_system_and_of_a_learning_rate_off_the_grid_too(
     assert dropped.remove(changed(paths, **values), paths) == removed
 
 
+def forget(paths: Paths, *stages: str) -> None:
+    """Write dvc.lock without stages, as `git checkout` of a commit that never had them does."""
+    lock = json.loads((paths.root / "dvc.lock").read_text())
+    lock["stages"] = {name: record for name, record in lock["stages"].items() if name not in stages}
+    write(paths, "dvc.lock", json.dumps(lock))
+
+
+def test_of_stages_that_dvc_lock_lacks_the_outputs_in_folders_that_stages_read_are_removed(paths: Paths) -> None:
+    forget(paths, "train-fold@0.001-4", "predict-fold@0.001-4")
+    write(paths, "data/predictions/0.001/5.npz", "not in the cache")
+    write(paths, "data/predictions/0.001/4.copy.npz", "data/predictions/0.001/4.npz")
+    removed = ["data/predictions/0.001/4.npz", "plots/training/0.001/4"]
+    assert dropped.remove(changed(paths, folds=[0, 1, 2, 3]), paths) == removed
+    assert OF_FOLD_4 - set(removed) <= files(paths)
+    assert {"data/predictions/0.001/5.npz", "data/predictions/0.001/4.copy.npz"} <= files(paths)
+
+
+def test_without_records_in_dvc_lock_the_outputs_of_present_stages_stay(paths: Paths) -> None:
+    forget(paths, *OUTS)
+    before = files(paths)
+    assert dropped.remove(changed(paths), paths) == []
+    assert files(paths) == before
+
+
+def test_the_network_of_a_stage_of_the_user_s_own_stays(paths: Paths) -> None:
+    lock = json.loads((paths.root / "dvc.lock").read_text())
+    put(paths, "features")
+    write(paths, "data/networks/ours", "features")
+    write(paths, "data/networks/resnet18", "features")
+    out = {"path": "data/networks/ours", "md5": hashlib.md5(b"features").hexdigest()}
+    lock["stages"]["count@all"]["outs"].append(out)
+    write(paths, "dvc.lock", json.dumps(lock))
+    assert dropped.remove(changed(paths), paths) == ["data/networks/resnet18"]
+
+
 @pytest.mark.parametrize("lost", ["a file", "a file of a folder", "a listing"])
 def test_an_output_stays_that_the_cache_lacks(paths: Paths, lost: str) -> None:
     outs = json.loads((paths.root / "dvc.lock").read_text())["stages"]["train-fold@0.001-4"]["outs"]

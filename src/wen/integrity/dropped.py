@@ -4,6 +4,8 @@ Stages depend on folders, such as data/predictions/0.001. With the output of a f
 differs from that of a fresh clone, and a stage would rerun there.
 """
 
+import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,13 +14,20 @@ from wen.config.jobs import addresses
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.stages import STAGES
-from wen.integrity.store import Digests, Output, cache_folder, object_path, outputs, read_listing
+from wen.data.folder import is_litter
+from wen.integrity.store import Digests, cache_folder, object_path, outputs, write_listing
+
+READ_TOGETHER = re.compile(
+    r"(data/predictions/[\d.e-]+/\d+\.npz|plots/training/[\d.e-]+/\d+|data/(networks|predictions/system)/\w[\w.]*)"
+)
+"""Outputs of the stages that repeat, in the folders that other stages read as a whole."""
 
 
 def remove(params: Params, paths: Paths) -> list[str]:
-    """Remove the outputs that only dropped stages have and that DVC can bring back.
+    """Remove the outputs that only dropped stages have and whose content is in DVC's cache.
 
-    An output stays if DVC's cache lacks its content, or if it is not as dvc.lock records it.
+    After `git checkout` of a commit with fewer folds, dvc.lock does not name the outputs of the others. Those that
+    stages read as parts of a folder are found by their names.
 
     Returns
     -------
@@ -29,15 +38,17 @@ def remove(params: Params, paths: Paths) -> list[str]:
         return []
     outs, names = outputs(paths.root), stages(params, paths)
     kept = {out.path for out in outs if out.stage not in names}
-    digests, removed = Digests(), []
-    for out in [out for out in outs if out.path not in kept]:
-        files = dict(_files(out, paths.root))
-        found = digests.of(files)
-        if found and all(files[path] == md5 for path, md5 in found.items()) and _is_cached(out, files, paths.root):
-            for path in found:
+    found = dict.fromkeys([*(out.path for out in outs), *_read_together(params, paths)])
+    cache, digests, removed = cache_folder(paths.root), Digests(), []
+    for name in [name for name in found if name not in kept]:
+        output = paths.root / name
+        inside = [path for path in output.rglob("*") if not is_litter(path)] if output.is_dir() else [output]
+        files = digests.of(inside)
+        if files and _is_cached(output, files, cache):
+            for path in files:
                 path.unlink()
                 _remove_empty(path.parent, paths.root)
-            removed.append(out.path)
+            removed.append(name)
     return removed
 
 
@@ -48,18 +59,26 @@ def stages(params: Params, paths: Paths) -> set[str]:
     return {name for name in recorded if name.partition("@")[0] in STAGES and name not in present}
 
 
-def _files(out: Output, root: Path) -> Iterator[tuple[Path, str]]:
-    """Yield each file of an output and its MD5 in dvc.lock; none for a folder whose listing the cache lacks."""
-    listing = object_path(cache_folder(root), out.md5)
-    if not out.md5.endswith(".dir"):
-        yield root / out.path, out.md5
-    elif listing.is_file():
-        yield from ((root / out.path / name, md5) for name, md5 in read_listing(listing.read_bytes()).items())
+def _read_together(params: Params, paths: Paths) -> Iterator[str]:
+    """Yield the outputs in folders that stages read as a whole, except those of the stages that params.yaml has."""
+    present = {paths.wanted, paths.systems_inputs, *(paths.network(name) for name in params.pretrained)}
+    present |= {paths.of_system(name)[1] for name in params.systems}
+    for member in params.networks:
+        present |= {paths.predictions(member), paths.training(member)}
+    for folder in ("data/networks", "data/predictions/system", "data/predictions/*", "plots/training/*"):
+        for path in sorted(paths.root.glob(f"{folder}/*")):
+            name = path.relative_to(paths.root).as_posix()
+            if path not in present and READ_TOGETHER.fullmatch(name):
+                yield name
 
 
-def _is_cached(out: Output, files: dict[Path, str], root: Path) -> bool:
-    """Whether the cache has an output. `wen.integrity.verify` has checked the content."""
-    return all(object_path(cache_folder(root), md5).is_file() for md5 in (out.md5, *files.values()))
+def _is_cached(output: Path, files: dict[Path, str], cache: Path) -> bool:
+    """Whether the cache has a file, or a folder with its listing. `wen.integrity.verify` has checked the content."""
+    objects = set(files.values())
+    if output.is_dir():
+        listing = write_listing({path.relative_to(output).as_posix(): md5 for path, md5 in files.items()})
+        objects.add(f"{hashlib.md5(listing).hexdigest()}.dir")
+    return all(object_path(cache, md5).is_file() for md5 in objects)
 
 
 def _remove_empty(folder: Path, root: Path) -> None:
