@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -275,31 +276,35 @@ _LINES = (
 
 
 def _repro(root: Path, board: Board, *arguments: str) -> None:
-    """Run `dvc repro` on this machine and show its stages on the board."""
-    process = subprocess.Popen(
-        [*DVC, "repro", *arguments],
-        cwd=root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True,
-    )  # fmt: skip
-    running, lines = "", []
-    assert process.stdout
-    try:
-        for line in process.stdout:
-            lines.append(line)
-            for pattern, state in _LINES:
-                if found := pattern.match(line):
-                    if running:
-                        board.set(running, "done", "here")
-                    running = found[1] if state == "running" else ""
-                    board.set(found[1], state, "here")
-    finally:
-        if process.poll() is None and sys.exc_info()[0]:
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+    """Run `dvc repro` on this machine, show its stages on the board, and print the stages' warnings."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as warned:
+        process = subprocess.Popen(
+            [*DVC, "repro", *arguments],
+            cwd=root, env=environment(), stdout=subprocess.PIPE, stderr=warned, text=True, start_new_session=True,
+        )  # fmt: skip
+        running, lines = "", []
+        assert process.stdout
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                for pattern, state in _LINES:
+                    if found := pattern.match(line):
+                        if running:
+                            board.set(running, "done", "here")
+                        running = found[1] if state == "running" else ""
+                        board.set(found[1], state, "here")
+        finally:
+            if process.poll() is None and sys.exc_info()[0]:
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+        warned.seek(0)
+        warnings = warned.read().strip()
     if running:
         board.set(running, "failed" if process.returncode else "done", "here")
     if process.returncode:
-        raise WenError(f"dvc repro {' '.join(arguments)} failed:\n{''.join(lines[-20:]).strip()}")
+        raise WenError(f"dvc repro {' '.join(arguments)} failed:\n{warnings or ''.join(lines[-20:]).strip()}")
+    if warnings:
+        print(warnings, file=sys.stderr)
 
 
 def _summary(failed: dict[Job, Outcome], number: int, command: str) -> str:
