@@ -14,12 +14,11 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psutil
 from packaging.requirements import Requirement
 from rich.console import Console
 from rich.table import Table
 
-from wen import cores, installed
+from wen import cores, installed, memory
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.read import load
@@ -186,9 +185,9 @@ def _device() -> Finding:
 
 
 def _memory() -> Finding:
-    memory = psutil.virtual_memory()
-    text = f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free"
-    if memory.available < LEAST_MEMORY:
+    free, total = memory.usable()
+    text = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free"
+    if free < LEAST_MEMORY:
         return Finding("memory", f"{text}; end other programs, or train one model at a time", "warn")
     return Finding("memory", text)
 

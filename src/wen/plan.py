@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import psutil
 import torch
 from rich.console import Console
 from rich.table import Table
 
+from wen import memory
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data import own_split, readers, split
@@ -183,7 +183,7 @@ def work(params: Params, images: Images, cost: Cost, sharing: bool = True) -> di
 
 def memory_of(where: torch.device) -> int:
     """Return the free memory of a device, in bytes."""
-    return torch.cuda.mem_get_info(where)[0] if where.type == "cuda" else psutil.virtual_memory().available
+    return torch.cuda.mem_get_info(where)[0] if where.type == "cuda" else memory.usable()[0]
 
 
 def fit(needed: int, free: int, where: torch.device, params: Params) -> Message:
