@@ -112,6 +112,21 @@ def test_the_room_on_the_disk_is_compared_with_the_last_plan_of_these_parameters
     assert "wen plan" in texts(study)["disk"]
 
 
+@pytest.mark.parametrize("why", ["dubious ownership", "/nowhere"])
+def test_a_repository_that_git_cannot_open_is_a_failure_with_git_s_reason(
+    study: Path, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of another user, or a worktree whose repository was moved."""
+    if why == "/nowhere":
+        shutil.rmtree(study / ".git")
+        (study / ".git").write_text("gitdir: /nowhere\n")
+    else:
+        monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert states(study)["git"] == "FAIL"
+    assert why in texts(study)["git"]
+    assert "git init" not in texts(study)["git"]
+
+
 def test_a_missing_remote_is_a_warning(study: Path) -> None:
     config = study / ".dvc/config"
     config.write_text("['remote \"store\"']\n    url = ../../store\n")  # as DVC writes ../store of the root

@@ -206,13 +206,19 @@ def _disk(params: Params | None, paths: Paths) -> Finding:
 
 
 def _git(root: Path) -> Finding:
-    def git(*arguments: str) -> str:
+    def called(*arguments: str) -> "subprocess.CompletedProcess[str]":
         command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def git(*arguments: str) -> str:
+        return called(*arguments).stdout.strip()
 
     if not shutil.which("git"):
         return Finding("git", "not installed; DVC and DVCLive need it", "FAIL")
-    if not git("rev-parse", "--git-dir"):
+    opened = called("rev-parse", "--git-dir")
+    if opened.returncode and any((folder / ".git").exists() for folder in (root, *root.resolve().parents)):
+        return Finding("git", f"cannot open the repository: {' '.join(opened.stderr.split())}", "FAIL")
+    if opened.returncode:
         return Finding("git", "not a repository; run `git init && git add --all && git commit -m 'The study'`", "FAIL")
     commit = git("rev-parse", "--short", "HEAD^{commit}")
     if not commit:
