@@ -143,6 +143,21 @@ def test_a_remote_that_a_user_set_for_all_projects_is_named(study: Path, monkeyp
     assert texts(study)["remote"] == f"store, {study.parent}: reachable"
 
 
+def test_settings_of_dvc_that_it_cannot_read_are_a_failure_and_every_other_line_is_shown(study: Path) -> None:
+    """As a merge of two branches leaves them."""
+    conflict = "<<<<<<< ours\n[core]\n    remote = a\n=======\n[core]\n    remote = b\n>>>>>>> theirs\n"
+    (study / ".dvc/config").write_text(conflict)
+    assert states(study)["DVC"] == "FAIL"
+    assert str(study / ".dvc/config") in texts(study)["DVC"]
+    assert set(states(study)) == {*ALWAYS, "images", "weights"} - {"remote"}
+
+
+def test_remarks_and_quotes_in_the_settings_of_dvc_are_no_part_of_a_value(study: Path) -> None:
+    (study / "store").mkdir()
+    (study / ".dvc/config").write_text(f'[\'remote "store"\']\n    url = "{study}/store"  # on the old disk\n')
+    assert texts(study)["remote"] == f"store, {study}/store: reachable"
+
+
 def test_images_are_synthetic_by_their_source_alone(study: Path, values: dict[str, Any]) -> None:
     """Not by the section of synthetic cells, which may stay in params.yaml."""
     values["dataset"]["source"] = "cnmc"

@@ -450,13 +450,16 @@ def test_an_experiment_in_a_temporary_folder_is_checked_too(copied: Project) -> 
     assert other.content() == copied.content()
 
 
-@pytest.mark.parametrize("written", ["absolute", "relative", "home"])
+@pytest.mark.parametrize("written", ["absolute", "relative", "home", "with a remark"])
 def test_the_cache_that_a_user_set_for_all_projects_is_checked(
     copied: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
 ) -> None:
     monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "settings"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    place = {"absolute": str(tmp_path / "cache"), "relative": "../cache", "home": "~/cache"}[written]
+    place = {
+        "absolute": str(tmp_path / "cache"), "relative": "../cache", "home": "~/cache",
+        "with a remark": f"{tmp_path}/cache  # the large disk",
+    }[written]  # fmt: skip
     (tmp_path / "settings").mkdir()
     (tmp_path / "settings/config").write_text(f"[cache]\n    dir = {place}\n")
     (copied.root / ".dvc/cache").rename(tmp_path / "cache")

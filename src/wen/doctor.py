@@ -1,6 +1,5 @@
 """``wen doctor``: check on one screen what a study needs, and what to do if something is missing."""
 
-import configparser
 import os
 import re
 import shutil
@@ -25,7 +24,7 @@ from wen.config.read import load
 from wen.errors import Message, WenError
 from wen.files import read_json
 from wen.integrity.outside import packaged, raw_files
-from wen.integrity.store import cache_folder, config_files
+from wen.integrity.store import cache_folder, config_files, settings
 
 STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red"}
 LEAST_MEMORY = 2e9
@@ -77,8 +76,10 @@ def findings(paths: Paths) -> Iterator[Finding]:
     yield _memory()
     yield _disk(params, paths)
     yield _git(paths.root)
-    yield _dvc(paths.root)
-    yield from _remotes(paths.root)
+    try:
+        yield from [_dvc(paths.root), *_remotes(paths.root)]
+    except WenError as error:
+        yield Finding("DVC", str(error), "FAIL")
 
 
 def _params(paths: Paths) -> tuple[Params | None, Message]:
@@ -244,11 +245,11 @@ def _dvc(root: Path) -> Finding:
 
 def _remotes(root: Path) -> Iterator[Finding]:
     """Return one finding per remote, or one finding if there is none."""
-    config = configparser.ConfigParser(interpolation=None, strict=False)
-    config.read(config_files(root), encoding="utf-8")
-    sections = {
-        name.strip("'").removeprefix('remote "').rstrip('"'): config[name] for name in config if "remote" in name
-    }
+    sections: dict[str, dict[str, str]] = {}
+    for file in config_files(root):
+        for name, options in settings(file).items():
+            if name.startswith("remote"):
+                sections.setdefault(name.removeprefix('remote "').rstrip('"'), {}).update(options)
     if not sections:
         yield Finding(
             "remote",
@@ -264,7 +265,7 @@ def _remotes(root: Path) -> Iterator[Finding]:
 def _unreachable(url: str, endpoint: str, root: Path) -> Message:
     """Return why a remote does not answer; empty if it does."""
     if "://" not in url:
-        folder = root / ".dvc" / url  # DVC writes paths relative to its own folder
+        folder = root / ".dvc" / Path(url).expanduser()  # DVC writes paths relative to its own folder
         return "" if folder.is_dir() else "no such folder; is its disk mounted?"
     place = urlsplit(endpoint or url)
     ports = {"ssh": 22, "sftp": 22, "http": 80, "https": 443}

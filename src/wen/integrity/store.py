@@ -3,7 +3,6 @@
 DVC's commands are not used, because starting one takes longer than the entire check before every `dvc repro`.
 """
 
-import configparser
 import json
 import os
 import re
@@ -16,8 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import psutil
+from configobj import ConfigObj, ConfigObjError
 from dvc import dirs
 
+from wen.errors import WenError
 from wen.files import digest, write_text
 from wen.integrity import lock
 
@@ -81,13 +82,29 @@ def config_files(root: Path) -> list[Path]:
             root / ".dvc/config", root / ".dvc/config.local"]  # fmt: skip
 
 
+def settings(file: Path) -> dict[str, dict[str, Any]]:
+    """Read a file of DVC's settings as DVC does: the options of each section; none if the file is missing.
+
+    Raises
+    ------
+    WenError
+        If DVC cannot read it either.
+    """
+    try:
+        sections = ConfigObj(str(file), encoding="utf-8", raise_errors=True).dict()
+    except (ConfigObjError, UnicodeDecodeError) as error:
+        raise WenError(f"{file}: damaged settings of DVC ({' '.join(str(error).split())}); correct the file") from None
+    return {
+        name.lower(): {key.lower(): value for key, value in options.items()}
+        for name, options in sections.items()
+        if isinstance(options, dict)
+    }
+
+
 def cache_folder(root: Path) -> Path:
     """Return the folder of DVC's cache: cache.dir of its settings, relative to their file, else .dvc/cache."""
     for file in reversed(config_files(root)):
-        config = configparser.ConfigParser(interpolation=None, strict=False)
-        with suppress(configparser.Error, UnicodeDecodeError):
-            config.read(file, encoding="utf-8")
-        if folder := config.get("cache", "dir", fallback="").strip("\"' "):
+        if folder := settings(file).get("cache", {}).get("dir"):
             return file.parent / Path(folder).expanduser()
     return root / ".dvc/cache"
 
