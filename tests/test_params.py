@@ -14,6 +14,7 @@ from wen.config.member import Member
 from wen.config.paths import Paths
 from wen.config.read import load, parse
 from wen.errors import WenError
+from wen.systems.wanted import reads
 
 PROFILES = sorted((PROJECT / "profiles").glob("*.yaml"))
 
@@ -34,6 +35,13 @@ def put(values: dict[str, Any], key: str, value: Any) -> None:
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
 def test_every_profile_is_valid(profile: Path) -> None:
     load(profile)
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
+def test_every_profile_has_weights_for_the_networks_of_its_systems_and_for_no_others(profile: Path) -> None:
+    params = load(profile)
+    networks = {network for name in params.systems for network in reads(params, name)}
+    assert networks == params.pretrained.keys()
 
 
 def test_committed_params_are_the_demo_profile() -> None:
