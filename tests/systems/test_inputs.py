@@ -60,6 +60,8 @@ def test_the_defaults_are_the_paper_s_networks_and_each_variant_has_a_name(value
         ({"mondal2021": {"networks": ["vgg16", "vgg16"]}}, "systems.mondal2021.networks: .* lists a network twice"),
         ({"ahmed2023": {"boosting": "xgbost"}}, r"systems\.ahmed2023\.boosting: "),
         ({"batool2023": {"views": {"flip": 1.0}}}, r"systems\.batool2023\.views\.flip: unknown key"),
+        ({"wibowo2024": {"momentum": 1.0}}, r"systems\.wibowo2024\.momentum: should be less than 1, found 1"),
+        ({"rodrigues2022": {"lr": 0.01}}, r"systems\.rodrigues2022\.lr: every variant searches its own value"),
     ],
 )
 def test_wrong_settings_of_a_system_are_refused_before_anything_runs(
@@ -67,6 +69,20 @@ def test_wrong_settings_of_a_system_are_refused_before_anything_runs(
 ) -> None:
     with pytest.raises(WenError, match=problem):
         check(of(values, systems), Paths(tmp_path))
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_system_uses_every_network_that_it_is_given_or_refuses_a_second_one(
+    values: dict[str, Any], name: str
+) -> None:
+    params = of(values, {name: {"networks": ["vgg16", "resnet18"]}})
+    if name not in ("ahmed2023", "baby2022", "mondal2021"):
+        with pytest.raises(WenError, match=rf"systems\.{name}\.networks: .*at most 1 item"):
+            settings_of(params, name)
+        return
+    variants = " ".join(variant.name for variant in find(name).variants(settings_of(params, name)))
+    assert "vgg16" in variants
+    assert "resnet18" in variants
 
 
 @pytest.mark.parametrize(

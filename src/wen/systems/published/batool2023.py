@@ -21,7 +21,7 @@ READS: dict[Depth, tuple[Kind, ...]] = {"frozen": ("maps",), "finetune": ("weigh
 
 
 class Settings(system.Trained):
-    networks: list[NetworkName] = Field(default=["tf_efficientnet_b3.in1k"])
+    networks: list[NetworkName] = Field(default=["tf_efficientnet_b3.in1k"], max_length=1)
     optimiser: system.Optimiser = "adamax"
     lr: system.Rate = 1e-3
     batch_size: Integer = Field(default=40, ge=2)

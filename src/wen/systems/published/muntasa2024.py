@@ -20,7 +20,7 @@ READS: dict[Depth, tuple[Kind, ...]] = {"frozen": ("maps",), "finetune": ("weigh
 
 
 class Settings(system.Trained):
-    networks: list[NetworkName] = Field(default=["tf_efficientnetv2_s.in1k"])
+    networks: list[NetworkName] = Field(default=["tf_efficientnetv2_s.in1k"], max_length=1)
     lr: system.Rate = 1e-4
     frozen_lr: system.Rate | None = 1e-3
     epochs: Positive = 10

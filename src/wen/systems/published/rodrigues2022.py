@@ -7,7 +7,7 @@ number of evaluations.
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from wen.config.types import NetworkName, Positive
 from wen.systems import system
@@ -19,15 +19,26 @@ if TYPE_CHECKING:
 
 PAPER = ("resnetv2_50",)
 READS: dict[Depth, tuple[Kind, ...]] = {"frozen": ("pooled",), "finetune": ("pooled", "weights")}
+SEARCHED = ("lr", "frozen_lr", "momentum", "dropout")
+"""Settings whose values the searches choose."""
 
 
 class Settings(system.Trained):
-    networks: list[NetworkName] = Field(default=["resnetv2_50"])
+    networks: list[NetworkName] = Field(default=["resnetv2_50"], max_length=1)
     trials: Positive = 100  # ten generations of ten
     optimiser: system.Optimiser = "sgd"
     epochs: Positive = 10
     balance: system.Balance = "weights"
     dropout: system.Share = 0.0
+
+    @model_validator(mode="after")
+    def _searched(self) -> "Settings":
+        for key in SEARCHED:
+            if key in self.model_fields_set:
+                raise ValueError(
+                    f"{key}: every variant searches its own value, so this one would not be used; remove it"
+                )
+        return self
 
 
 def variants(settings: Settings) -> list[Variant]:

@@ -23,7 +23,7 @@ BLOCKS = 5
 
 
 class Settings(system.Trained):
-    networks: list[NetworkName] = Field(default=["vgg16"])
+    networks: list[NetworkName] = Field(default=["vgg16"], max_length=1)
     lr: system.Rate = 1e-4
     epochs: Positive = 50
     patience: Positive | None = 10

@@ -7,7 +7,9 @@ control is the same head without a search.
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wen.config.types import Count, Positive
+from pydantic import Field
+
+from wen.config.types import Count, NetworkName, Positive
 from wen.systems import system
 from wen.systems.system import Depth, Kind, Model, Variant
 
@@ -20,8 +22,9 @@ READS: dict[Depth, tuple[Kind, ...]] = {"frozen": ("pooled",), "finetune": ("poo
 
 
 class Settings(system.Trained):
+    networks: list[NetworkName] = Field(default=[], max_length=1)
     trials: Positive = 25
-    momentum: float = 0.9  # for SGD and RMSprop
+    momentum: float = Field(default=0.9, ge=0, lt=1)  # for SGD and RMSprop
     balance: system.Balance = "weights"
     dropout: system.Share = 0.0
     hidden: Count = 0
