@@ -205,6 +205,14 @@ def test_weights_of_a_package_count_by_its_release(tmp_path: Path, values: dict[
     assert weighed(values, tmp_path, "hub") == "tf_efficientnet_lite0 hub\n"
 
 
+def test_a_network_whose_weights_are_no_package_is_refused_without_the_name_of_a_package(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    values["backbone"]["name"] = "resnet50"
+    with pytest.raises(WenError, match=r"only tf_efficientnet_lite0, .* are available as packages, not resnet50; set"):
+        weighed(values, tmp_path, "pip")
+
+
 def git(root: Path, *command: str) -> None:
     given = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *command]
     subprocess.run(given, cwd=root, check=True, capture_output=True)

