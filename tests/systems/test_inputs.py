@@ -113,6 +113,14 @@ def test_a_network_unknown_to_timm_is_refused_before_anything_runs(tmp_path: Pat
         check(of(values, {}, {"vgg61": "hub"}), Paths(tmp_path))
 
 
+def test_a_network_that_is_too_large_for_the_images_is_refused_before_anything_runs(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    values["images"]["size"] = 64
+    with pytest.raises(WenError, match=r"pretrained: inception_resnet_v2 does not work with images\.size, 64 px"):
+        check(of(values, {}, {"inception_resnet_v2": "hub"}), Paths(tmp_path))
+
+
 def test_a_system_without_weights_is_skipped_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     params, paths = made_up(
         tmp_path, ullah2021={"networks": ["vgg16"]}, mondal2021={"networks": [*NETWORKS, "resnet18"]}

@@ -97,7 +97,7 @@ def _check_network(params: Params) -> Message:
 
 
 def _check_network_of_systems(options: Backbone, size: int) -> None:
-    """Build a network of the published systems without weights, and cut it before the classifier."""
+    """Build a network of the published systems without weights, cut it before the classifier, and run it on "meta"."""
     import torch
 
     from wen.network.backbone import build, head_name
@@ -107,8 +107,14 @@ def _check_network_of_systems(options: Backbone, size: int) -> None:
         with torch.device("meta"):
             network = build(options, size).eval()
             cut(network, head_name(network))
+            network(torch.empty(2, 3, size, size))
     except WenError as error:
         raise WenError(f"params.yaml: pretrained: {str(error).removeprefix('backbone.name: ')}") from None
+    except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:
+        raise WenError(
+            f"params.yaml: pretrained: {options.name} does not work with images.size, {size} px; raise images.size, or "
+            f"remove the network and its systems ({' '.join(str(error).split())[:200]})"
+        ) from None
 
 
 def _cached_notice(key: str, paths: Paths) -> Message | None:
