@@ -17,7 +17,7 @@ from wen.data import split, synthetic
 from wen.data.prepare import survey
 from wen.data.table import COPIES, DEVELOPMENT, TEST
 from wen.errors import WenError
-from wen.files import write_json
+from wen.files import read_json, write_json
 from wen.network import cost as costs
 from wen.network.backbone import build
 from wen.network.cost import Cost, count, memory_of_stage_2
@@ -290,6 +290,20 @@ def test_the_plan_counts_what_is_fitted_on_stored_outputs_and_no_more(tiny: Para
     assert fit_seconds(frozen, "ullah2021", 500) > 0
     assert fit_seconds(finetune, "ullah2021", 500) == 0
     assert "at depth frozen: 0.0 minutes" not in describe(finetune, 1000, 500, None)
+
+
+def test_the_size_that_doctor_compares_with_the_disk_has_the_outputs_of_published_systems_networks(
+    tiny: Params, tmp_path: Path
+) -> None:
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    values, paths, sizes = tiny.model_dump(), Paths(tmp_path), list[int]()
+    values["pretrained"] = {"vgg16": "hub"}
+    for systems in ({}, {"ullah2021": {"networks": ["vgg16"]}}):
+        params = Params.model_validate(values | {"systems": systems})
+        plan._save_size(params, Images(total=50, test=10, train=20, validation=20), count(params), paths)
+        sizes.append(read_json(paths.planned)["bytes"])
+    side = values["images"]["size"] // 32  # of the last map of VGG16, with 512 channels
+    assert sizes[1] - sizes[0] == 50 * 512 * side**2 * 4
 
 
 def test_a_study_in_a_folder_that_cannot_be_written_can_be_planned(

@@ -24,7 +24,7 @@ from wen.files import write_json
 from wen.network import cost as costs
 from wen.network import device
 from wen.network.cost import FROZEN, STORED, TAIL, TRAINING, Cost, count, memory_of_stage_2
-from wen.systems.cost import describe
+from wen.systems.cost import counted, describe, stored_bytes
 
 
 @dataclass(frozen=True)
@@ -237,6 +237,7 @@ def _save_size(params: Params, images: Images, cost: Cost, paths: Paths) -> None
     """Save the size of the study's outputs, if possible, for `wen doctor`, for which counting would take too long."""
     if paths.planned.parent.is_dir():
         size = sum(size for _, size, _ in disk_usage(params, images, cost))
+        size += stored_bytes(params, images.total, counted(params))
         with suppress(OSError):
             write_json(paths.planned, {"params": params.model_dump(mode="json"), "bytes": size})
 

@@ -26,14 +26,8 @@ def describe(params: Params, images: int, train: float, rate: float | None) -> s
     """
     if not params.systems:
         return ""
-    counts = {name: count(params, name) for name in params.pretrained}
+    counts = counted(params)
     macs = {name: one["macs"] for name, one in counts.items()}
-    read = {
-        (network, kind) for name in params.systems for network, kinds in reads(params, name).items() for kind in kinds
-    }
-    stored_bytes = sum(
-        4 * images * counts[network][kind] for network, kind in read if network in counts and kind != "weights"
-    )
     frozen, finetune = 0.0, 0.0
     for name in params.systems:
         settings, system = settings_of(params, name), find(name)
@@ -46,12 +40,25 @@ def describe(params: Params, images: int, train: float, rate: float | None) -> s
     lines = [
         f"Published systems: {len(params.systems)}; networks that they use: {len(macs)}",
         f"  networks, every image once: {_cost(images * sum(macs.values()), rate)}",
-        f"  disk, outputs of the networks as float32: {stored_bytes / 1e9:,.2f} GB",
+        f"  disk, outputs of the networks as float32: {stored_bytes(params, images, counts) / 1e9:,.2f} GB",
         f"  depth frozen: {frozen / 60:,.1f} minutes on one core",
     ]
     if finetune:
         lines.append(f"  depth finetune, at most: {_cost(finetune, rate)}")
     return "\n".join(lines) + "\n"
+
+
+def counted(params: Params) -> dict[str, dict[str, int]]:
+    """Return the `count` of each network, by its name."""
+    return {name: count(params, name) for name in params.pretrained}
+
+
+def stored_bytes(params: Params, images: int, counts: dict[str, dict[str, int]]) -> int:
+    """Return the size of the networks' outputs that systems read, float32, from the networks' ``counts``."""
+    read = {
+        (network, kind) for name in params.systems for network, kinds in reads(params, name).items() for kind in kinds
+    }
+    return sum(4 * images * counts[network][kind] for network, kind in read if network in counts and kind != "weights")
 
 
 def fit_seconds(params: Params, name: str, train: float) -> float:
