@@ -70,7 +70,7 @@ def test_the_page_says_how_far_splits_are_apart_and_marks_its_own(make_study: Ma
 
 
 @pytest.mark.parametrize("baselines", [["colour"], []])
-def test_a_baseline_s_accuracy_is_said_to_be_the_mean_over_its_fold_models(
+def test_a_baseline_s_accuracy_is_stated_to_be_the_mean_over_its_fold_models(
     make_study: MakeStudy, baselines: list[str]
 ) -> None:
     params, paths = make_study(repeats=MANY, baselines=baselines)
