@@ -20,7 +20,7 @@ from wen.integrity.store import Digests, cache_folder, object_path, outputs, wri
 READ_TOGETHER = re.compile(
     r"(data/predictions/[\d.e-]+/\d+\.npz|plots/training/[\d.e-]+/\d+|data/(networks|predictions/system)/\w[\w.]*)"
 )
-"""Outputs of the stages that repeat, in the folders that other stages read as a whole."""
+"""Outputs of the stages that repeat, in the folders that other stages read."""
 
 
 def remove(params: Params, paths: Paths) -> list[str]:
@@ -60,7 +60,7 @@ def stages(params: Params, paths: Paths) -> set[str]:
 
 
 def _read_together(params: Params, paths: Paths) -> Iterator[str]:
-    """Yield the outputs in folders that stages read as a whole, except those of the stages that params.yaml has."""
+    """Yield the outputs in folders that stages read, except those of the stages that params.yaml has."""
     present = {paths.wanted, paths.systems_inputs, *(paths.network(name) for name in params.pretrained)}
     present |= {paths.of_system(name)[1] for name in params.systems}
     for member in params.networks:
