@@ -13,11 +13,12 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from joblib import cpu_count
 from packaging.requirements import Requirement
 from rich.console import Console
 from rich.table import Table
 
-from wen import cores, installed, memory, packaged
+from wen import installed, memory, packaged
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.read import load
@@ -178,7 +179,7 @@ def _device() -> Finding:
         more = f", and {torch.cuda.device_count() - 1} more" if torch.cuda.device_count() > 1 else ""
         text = f"{torch.cuda.get_device_name()}: {free / 1e9:.1f} of {total / 1e9:.1f} GB free{more}"
         return Finding("device", f"{text}; test it with `wen selftest`")
-    processor: Message = f"CPU, {cores.usable()} cores"
+    processor: Message = f"CPU, {cpu_count()} cores"
     if Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi"):
         reason = str(warned[0].message).splitlines()[0] if warned else f"torch {torch.__version__}"
         return Finding("device", f"{processor}; PyTorch cannot use the GPU of this machine: {reason}", "warn")

@@ -15,7 +15,6 @@ from safetensors import safe_open
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
-from wen import cores
 from wen.config.member import Member
 from wen.config.params import Compute, Head, Params
 from wen.config.paths import Paths
@@ -180,7 +179,7 @@ def test_the_number_of_workers_that_decode_changes_no_byte(
     tmp_path: Path, study: Path, values: dict[str, Any], predictions: dict[str, np.ndarray],
     monkeypatch: pytest.MonkeyPatch, workers: int,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(cores, "usable", lambda: workers)
+    monkeypatch.setattr(features, "cpu_count", lambda: workers)
     again = Paths(tmp_path)
     shutil.copytree(study / "data", again.root / "data")
     shutil.copytree(study / "models", again.root / "models")

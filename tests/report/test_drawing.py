@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from report_study import MakeStudy
 
-from wen import cores
 from wen.figure_style import render
-from wen.report import figures
+from wen.report import figures, parallel
 from wen.report.drawing import plotted, write
 from wen.report.language import Text
 from wen.results import gather
@@ -125,7 +124,7 @@ def test_figures_have_the_same_bytes_however_many_processes_draw_them(
 ) -> None:
     files = []
     for count in (1, 3):
-        monkeypatch.setattr(cores, "usable", lambda count=count: count)
+        monkeypatch.setattr(parallel, "cpu_count", lambda count=count: count)
         elements = write({name: drawn() for name in "abcd"}, tmp_path / str(count), Text("en"))
         files.append({path.name: path.read_bytes() for path in (tmp_path / str(count)).iterdir()})
         assert list(elements) == list("abcd")

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import cpu_count
 
-from wen import cores
 from wen.bar import track
 from wen.data import images
 from wen.data.alignment import Aligned, Likeness, Limits, compare, smoothing
@@ -119,7 +119,7 @@ def _near(paths: list[Path], sizes: np.ndarray, difference: float) -> Iterator[t
     factor = math.ceil(np.median(sizes.max(axis=1)) / LARGEST_SIDE)
     side = math.ceil(np.median(sizes.min(axis=1)) / factor)
     read = partial(_grey, factor=factor)
-    with ThreadPoolExecutor(cores.usable()) as pool:  # more threads than cores would only wait for the GIL
+    with ThreadPoolExecutor(cpu_count()) as pool:  # more threads than cores would only wait for the GIL
         drawing = pool.map(lambda path: thumbnails(read(path), side), paths)
         drawn = list(track(drawing, "drawing thumbnails", total=len(paths)))
         proposed = propose(drawn)

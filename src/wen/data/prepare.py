@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import cpu_count
 
-from wen import cores
 from wen.bar import track
 from wen.config.params import Dataset, Params
 from wen.config.paths import Paths
@@ -90,7 +90,7 @@ def survey(folder: Path, root: Path, params: Params) -> tuple[pd.DataFrame, pd.D
     dataset = params.dataset
     listing = readers.read(dataset, folder)
     found_problems = Problems()
-    with ThreadPoolExecutor(cores.usable()) as pool:
+    with ThreadPoolExecutor(cpu_count()) as pool:
         opened = pool.map(lambda cell: _open(cell, root, dataset), listing.cells)
         rows = list(track(opened, "checking images", total=len(listing.cells)))
     good = []

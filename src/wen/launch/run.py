@@ -22,7 +22,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from wen import cores
+from joblib import cpu_count
+
 from wen.config.jobs import Job, System, addresses, before
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -95,7 +96,7 @@ def _run(params: Params, paths: Paths, jobs: int | None, address: str | None, gp
     names = [*first, *(model.name for model in models), *_stages_after(first, models, params)]
     epochs = {"head": params.head.epochs, "finetune": params.finetune.epochs}
     threads = params.compute.threads
-    usable = jobs * threads if jobs else max(cores.usable(), threads)
+    cores = jobs * threads if jobs else max(cpu_count(), threads)
     command = f"wen run --address {address}" if address else "wen run"
     begin = time.monotonic()
     with _interruptible(command), Board(names, epochs) as board:
@@ -109,7 +110,7 @@ def _run(params: Params, paths: Paths, jobs: int | None, address: str | None, gp
         if changed:
             # Ray replaces the signal handlers when it starts, so they are set again.
             with (
-                connected(address, usable, MEMORY) as ray,
+                connected(address, cores, MEMORY) as ray,
                 _interruptible(command),
                 _project(root, first, push=bool(address)) as project,
             ):

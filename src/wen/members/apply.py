@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from joblib import cpu_count
 
-from wen import cores, sources
+from wen import sources
 from wen.config.member import Member
 from wen.config.params import Params, Predict
 from wen.config.paths import Paths
@@ -145,7 +146,7 @@ def _read_ahead(files: Iterable[str | bytes], how: Preparation) -> Iterator[list
     """Yield batches of decoded images; threads decode up to `AHEAD` batches in advance."""
     waiting: deque[list[Future[Read]]] = deque()
     names = iter(files)
-    with ThreadPoolExecutor(cores.usable()) as pool:
+    with ThreadPoolExecutor(cpu_count()) as pool:
         while True:
             batch = list(islice(names, how.batch))
             if batch:

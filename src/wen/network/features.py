@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from joblib import cpu_count
 from torch import nn
 
-from wen import cores
 from wen.bar import track
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -110,7 +110,7 @@ def _stored_kinds(params: Params, network: nn.Module) -> tuple[str, ...]:
 def _decoded(cells: pd.DataFrame, rows: Rows, params: Params, paths: Paths) -> Iterator[np.ndarray]:
     """Decode, crop and resize the images; yield batches of shape (n, size, size, 3), uint8."""
     crop, size = params.images.crop, params.images.size
-    with ThreadPoolExecutor(cores.usable()) as pool:
+    with ThreadPoolExecutor(cpu_count()) as pool:
         for batch in track(rows, "decoding images"):
             files = zip(cells.path.iloc[batch], cells.sha256.iloc[batch], strict=True)
             yield np.stack(list(pool.map(lambda file: network_input(paths.image(file[0]), file[1], crop, size), files)))

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from wen import cores
+from joblib import cpu_count
+
 from wen.signals import STOPPING, end_with_parent
 
 MOST = 4
@@ -31,7 +32,7 @@ def for_each(work: Callable[[Item], None], items: Sequence[Item], processes: int
     Exception
         Whatever ``work`` raises. If a forked process fails, this one repeats its items and so raises the error.
     """
-    count = min(processes or min(MOST, cores.usable()), len(items)) if sys.platform == "linux" else 1
+    count = min(processes or min(MOST, cpu_count()), len(items)) if sys.platform == "linux" else 1
     if count < 2:
         _call(work, items)
         return
