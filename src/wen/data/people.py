@@ -85,21 +85,18 @@ def unite(written: Mapping[str, str]) -> dict[str, str]:
     written : mapping
         Subject id of each image as the data spell it; empty if unknown.
     """
+    from scipy.cluster.hierarchy import DisjointSet  # takes time to import, and a bundle without subjects needs none
+
     counts = Counter(text.strip() for text in written.values())
     texts = sorted(counts, key=lambda text: (-counts[text], text))
-    first: dict[str, int] = {}
-    joined = list(range(len(texts)))  # position of another spelling of the same person, or its own for the first one
-
-    def name(place: int) -> int:
-        while joined[place] != place:
-            place = joined[place]
-        return place
-
-    for place, text in enumerate(texts):
+    people, first = DisjointSet(texts), dict[str, str]()
+    for text in texts:
         for key in _keys(text):
-            low, high = sorted((name(first.setdefault(key, place)), name(place)))
-            joined[high] = low
-    names = {text: texts[name(place)] for place, text in enumerate(texts)}
+            people.merge(first.setdefault(key, text), text)
+    names: dict[str, str] = {}
+    for text in texts:
+        for spelling in people.subset(text):
+            names.setdefault(spelling, text)
     return {image: names[text.strip()] for image, text in written.items()}
 
 
