@@ -1,6 +1,5 @@
 """``wen classify``: a classifier of the study, or of a bundle, on images that were not in the study."""
 
-import csv
 import os
 import re
 import sys
@@ -13,6 +12,7 @@ from wen import loading, sources
 from wen.bar import track
 from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.data import csv_file
 from wen.data.folder import some
 from wen.data.images import BadImage, sha256
 from wen.ensemble import temperature, wen
@@ -79,9 +79,12 @@ def _trained_with(files: list[str], paths: Paths) -> list[str]:
     """List the files whose bytes are those of images of the study's development part, if the study has its tables."""
     if not (paths.index.is_file() and paths.split.is_file()):
         return []
-    index, split = (_rows(path) for path in (paths.index, paths.split))
-    trained = {row.get("id") for row in split if row.get("part") == "development"}
-    hashes = {row.get("sha256") for row in index if row.get("id") in trained}
+    index, split = csv_file.read(paths.index), csv_file.read(paths.split)
+    part = dict(zip(split.values("id"), split.values("part"), strict=True))
+    hashes = {
+        sha256 for name, sha256 in zip(index.values("id"), index.values("sha256"), strict=True)
+        if part.get(name) == "development"
+    }  # fmt: skip
 
     def is_known(file: str) -> bool:
         try:
@@ -91,12 +94,6 @@ def _trained_with(files: list[str], paths: Paths) -> list[str]:
 
     with ThreadPoolExecutor() as pool:
         return [file for file, known in zip(files, pool.map(is_known, files), strict=True) if known]
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    """Read a table of data/ without pandas, whose import takes longer than the classification of a few images."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def run_bundle(folder: Path, request: Request) -> None:

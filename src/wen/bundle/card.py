@@ -26,6 +26,10 @@ def written(content: dict[str, Any], params: Params) -> str:
     }
     unit, test_set = content["data"]["split"], params.split.test
     divided = {"division": division(unit, test_set, t), "division_for_hub": division(unit, test_set, Text("en"))}
+    single = content["classifier"].startswith("single")
+    chosen = single and (params.ensemble, params.reading) == ("single", "as_written")
     return environment.get_template(f"card_{t.language}.md").render(
-        content, params=params, measures=MEASURES, t=t, **divided
-    )
+        content, params=params, measures=MEASURES, t=t, **divided,
+        scaled=params.calibration == "temperature" and not single,
+        optimistic=chosen or content["classifier"].startswith("intra as_written"),
+    )  # fmt: skip

@@ -13,12 +13,9 @@ from ruamel.yaml import YAML
 
 from wen.config.paths import Paths
 from wen.config.read import parse
-from wen.data.folder import is_litter
+from wen.data.folder import is_litter, some
 from wen.errors import WenError
 from wen.files import digest
-
-MOST = 5
-"""Maximum number of names in a message."""
 
 
 def watch(stage: str, paths: Paths) -> Callable[[], None]:
@@ -45,9 +42,9 @@ def watch(stage: str, paths: Paths) -> Callable[[], None]:
         ]
         if changed:
             raise WenError(
-                f"{', '.join(changed[:MOST])}{' and more' * (len(changed) > MOST)} changed while {stage} ran, and DVC "
-                "would record the new version for results of the old one; run `dvc repro` again. A finished training "
-                "is not repeated if you undo the change first"
+                f"{some(changed)} changed while {stage} ran, and DVC would record the new version for results "
+                "of the old one; run `dvc repro` again. A finished training is not repeated if you undo the change "
+                "first"
             )
 
     return check

@@ -65,7 +65,7 @@ def _read_together(params: Params, paths: Paths) -> Iterator[str]:
     present |= {paths.of_system(name)[1] for name in params.systems}
     for member in params.networks:
         present |= {paths.predictions(member), paths.training(member)}
-    for folder in ("data/networks", "data/predictions/system", "data/predictions/*", "plots/training/*"):
+    for folder in ("data/networks", "data/predictions/*", "plots/training/*"):
         for path in sorted(paths.root.glob(f"{folder}/*")):
             name = path.relative_to(paths.root).as_posix()
             if path not in present and READ_TOGETHER.fullmatch(name):

@@ -15,7 +15,7 @@ import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ruamel.yaml import YAML
 
@@ -272,9 +272,8 @@ def _cached(outs: list[Output], root: Path) -> list[Output]:
     described = [stage.get("do", stage) for stage in stages]
     listed = [out for stage in described for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
     options = {path: options for out in listed if isinstance(out, dict) for path, options in out.items()}
-    uncached = [path for path, option in options.items() if option.get("cache") is False]
-    patterns = [re.compile(re.sub(r"\\\$\\\{.+?\\\}", "[^/]+", re.escape(path))) for path in uncached]
-    return [out for out in outs if not any(pattern.fullmatch(out.path) for pattern in patterns)]
+    uncached = [re.sub(r"\$\{.+?\}", "*", path) for path, option in options.items() if option.get("cache") is False]
+    return [out for out in outs if not any(PurePosixPath(out.path).match(pattern) for pattern in uncached)]
 
 
 def _dropped(paths: Paths) -> set[str]:
