@@ -173,8 +173,8 @@ def list_inputs() -> None:
         )
     if removed := dropped.remove(params, paths):
         print(
-            f"removed, because params.yaml no longer has their stages: {verify.listed(removed)}; with the earlier "
-            "params.yaml, `dvc repro` brings them back from DVC's cache",
+            f"outputs removed, because params.yaml no longer has their stages: {verify.listed(removed)}; with the "
+            "earlier params.yaml, `dvc repro` restores them from DVC's cache",
             file=sys.stderr,
         )
     listed.run(paths)

@@ -116,9 +116,9 @@ class Study:
         return all(len(np.unique(self.unit[self.label == label])) > 1 for label in (0, 1))
 
     @property
-    def absent(self) -> int | None:
+    def absent_class(self) -> int | None:
         """The class that no test image has, 0 or 1; None if both are there."""
-        return absent_class(self.label)
+        return _absent_class(self.label)
 
     @property
     def networks(self) -> list[Predictions]:
@@ -147,7 +147,7 @@ class Study:
             intervals = resampling.image_intervals(label, probability, self._resampled)
         else:
             intervals = resampling.subject_intervals(label, probability, unit)
-        return intervals | dict.fromkeys(UNDEFINED_WITHOUT[self.absent], (math.nan, math.nan))
+        return intervals | dict.fromkeys(UNDEFINED_WITHOUT[self.absent_class], (math.nan, math.nan))
 
     @cached_property
     def _resampled(self) -> np.ndarray:
@@ -247,7 +247,7 @@ def defined(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
-def absent_class(label: np.ndarray) -> int | None:
+def _absent_class(label: np.ndarray) -> int | None:
     """Return the class that no image has, 0 or 1; None if both are there."""
     return next((kind for kind in (0, 1) if not (np.asarray(label) == kind).any()), None)
 
@@ -257,7 +257,7 @@ def row_of(label: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
 
     `evaluate` has 0 for the recall and the specificity of a class that no image has, so that champions can be chosen.
     """
-    undefined = UNDEFINED_WITHOUT[absent_class(label)]
+    undefined = UNDEFINED_WITHOUT[_absent_class(label)]
     return {
         name: value if math.isfinite(value) and name not in undefined else None
         for name, value in evaluate(label, probability).items()

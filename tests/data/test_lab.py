@@ -206,7 +206,7 @@ def test_a_folder_or_zip_inside_the_folder_that_is_replaced_is_refused_and_nothi
             archive.write(path, path.relative_to(one))
     before = sorted(project.raw.rglob("*"))
     for data in (one, packed):
-        with pytest.raises(WenError, match=r"is in .*data/raw/cells, which `wen study` replaces; move it to a folder"):
+        with pytest.raises(WenError, match=r"lies in .*data/raw/cells, which `wen study` replaces; move it out of"):
             study(project, data)
     assert sorted(project.raw.rglob("*")) == before
     shutil.rmtree(project.raw / "cells/another")
@@ -748,5 +748,5 @@ def test_a_subject_for_every_image_gives_a_warning(
     data = lab(tmp_path / "lab")
     for pattern, warned in ((r"/(\w+)\.", True), (r"/\w(\d+)\.", False)):
         study(project, data, About(subject=pattern))
-        text = "each of the 36 images has a subject of its own, so a split by subject is one by image"
+        text = "each of the 36 images has a subject of its own, so a split by subject is the same as one by image"
         assert (text in capsys.readouterr().err) is warned

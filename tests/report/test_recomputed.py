@@ -153,7 +153,7 @@ def contents(params: Params, paths: Paths, source: Source, found: dict[str, Any]
     of_classes = [(source.label == kind).any() for kind in (0, 1)]
     about = SimpleNamespace(
         averages=agreed(study.averages, source.averages()), focus=study.focus,
-        absent=None if all(of_classes) else of_classes.index(False),
+        absent_class=None if all(of_classes) else of_classes.index(False),
         is_optimistic=params.reading == "as_written" and params.ensemble in ("single", "intra"),
     )  # fmt: skip
     return content | by_kind | {

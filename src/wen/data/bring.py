@@ -133,8 +133,8 @@ def _refuse_inside(data: Path, target: Path) -> None:
     place, replaced = data.resolve(), target.parent.resolve() / target.name
     if place != replaced and place.is_relative_to(replaced):
         raise WenError(
-            f"{data}: is in {target}, which `wen study` replaces; move it to a folder outside {target.parent}, and "
-            "name it there"
+            f"{data}: lies in {target}, which `wen study` replaces; move it out of {target.parent}, and give its new "
+            "path"
         )
 
 

@@ -18,7 +18,7 @@ from wen.data.readers.listing import Listing
 from wen.data.table import has_subjects, read_copies, read_index
 from wen.files import read_json
 
-SIZES = 0.1  # share of different values among the images up to which two classes without a common one are no accident
+FEW = 0.1  # values per image: if there are more, as with free sizes, classes may share none by accident
 UNLIKE = 20  # images that differ from the others; more are counted, but not named
 
 
@@ -143,7 +143,7 @@ def shortcuts(index: pd.DataFrame, looks: pd.DataFrame, classes: Sequence[str]) 
         ("colour", grey),
     ):
         found = [values[index.label == label].value_counts() for label in (0, 1)]
-        few = sum(map(len, found)) <= len(index) * SIZES
+        few = sum(map(len, found)) <= len(index) * FEW
         apart = what == "size" and any(_apart(index[side], index.label) for side in ("width", "height"))
         if set(found[0].index).isdisjoint(found[1].index) and (few or apart):
             named = [f"{name}: {some([f'{value} ({count:,})' for value, count in counts.items()])}"
@@ -177,8 +177,8 @@ def remarks(summary: dict[str, Any], dataset: Dataset) -> list[str]:
         )
     if summary["subjects"] == summary["images"] and not dataset.of_cnmc:
         lines.append(
-            f"each of the {summary['images']:,} images has a subject of its own, so a split by subject is one by "
-            "image; check that the ids are those of people"
+            f"each of the {summary['images']:,} images has a subject of its own, so a split by subject is the same "
+            "as one by image; check that the ids are those of people"
         )
     if summary["subjects"] is None:
         lines.append(

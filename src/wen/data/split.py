@@ -166,17 +166,17 @@ def _with_both_classes(fold: np.ndarray, label: np.ndarray, group: np.ndarray, f
     so for nearly every seed.
     """
     _, first, group = np.unique(group, return_index=True, return_inverse=True)
-    of = fold[first]
-    present = np.stack([np.bincount(group, label == value) > 0 for value in (0, 1)])
+    fold_of = fold[first]
+    classes = np.stack([np.bincount(group, label == value) > 0 for value in (0, 1)])  # whether each group has them
     size = np.bincount(group)
     for k in range(folds):
-        for has in present:
-            if has[of == k].any():
+        for has_class in classes:
+            if has_class[fold_of == k].any():
                 continue
-            among = np.stack([np.bincount(of, classes, folds) for classes in present])
-            spare = has & ((among[:, of] > 1) | ~present).all(axis=0)
-            of[np.flatnonzero(spare)[size[spare].argmin()]] = k
-    return of[group]
+            groups = np.stack([np.bincount(fold_of, has, folds) for has in classes])  # of each class in each fold
+            spare = has_class & ((groups[:, fold_of] > 1) | ~classes).all(axis=0)
+            fold_of[np.flatnonzero(spare)[size[spare].argmin()]] = k
+    return fold_of[group]
 
 
 def _random_test(label: np.ndarray, group: np.ndarray, options: Split, folds: int, seed: int) -> np.ndarray:

@@ -121,7 +121,7 @@ def _data(content: Mapping[str, Any], t: Text) -> str:
     )
     synthetic = t("synthetic") if content["synthetic"] else ""
     not_searched = t("copies.not_searched") if content["dataset"]["copies"]["near"] is None else ""
-    absent = statements.one_class(content["study"].absent, t)
+    absent = statements.one_class(content["study"].absent_class, t)
     return _joined(sentence, absent, synthetic, statements.leaks(content["split"], t), not_searched)
 
 

@@ -125,7 +125,7 @@ def roc(study: Study, compared: list[Classifier], seed: int, t: Text) -> Figure:
     """
     figure, axes = plt.subplots(figsize=(5, 4.6))
     axes.set(xlabel=t("axis.fpr"), ylabel=t("axis.tpr"))
-    if study.absent is not None:
+    if study.absent_class is not None:
         state_absence(axes, t)
         return figure
     grid = np.linspace(0, 1, 101)
@@ -147,7 +147,7 @@ def precision_recall(study: Study, compared: list[Classifier], t: Text) -> Figur
     """Draw precision-recall curves of a few classifiers, of which a test set of one class has none."""
     figure, axes = plt.subplots(figsize=(5, 4.6))
     axes.set(xlabel=t("axis.recall"), ylabel=t("axis.precision"), ylim=(None, 1.01))
-    if study.absent is not None:
+    if study.absent_class is not None:
         state_absence(axes, t)
         return figure
     for k, classifier in enumerate(compared):

@@ -44,7 +44,7 @@ def run(params: Params, paths: Paths) -> None:
     for key in ("H1", "H2", "H3", "H4"):
         verdict = statements.verdict(evidence["hypotheses"][key], t)
         terminal.print(f"{t(key).removesuffix('.')}: {verdict}")
-    of_test_set = filter(None, [statements.one_class(study.absent, t)])
+    of_test_set = filter(None, [statements.one_class(study.absent_class, t)])
     for caveat in (*of_test_set, *statements.caveats(evidence, params.weighting, t)):
         terminal.print(caveat)
     for row in evidence["systems"]:
