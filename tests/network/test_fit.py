@@ -239,13 +239,20 @@ class Stopping(Curves):
 
 
 def interruptible(
-    folder: Path, values: dict[str, Any], stages: list[str], at: int = 99, dtype: torch.dtype = torch.float32
+    folder: Path,
+    values: dict[str, Any],
+    stages: list[str],
+    at: int = 99,
+    dtype: torch.dtype = torch.float32,
+    dropout: float = 0.0,
 ) -> tuple[list[Any], BestEpoch]:
     """Fit a network of which stage 1 trains all but the first layer; all metrics so far, and the best epoch."""
     values["train"] = {"batch_size": 4, "schedule": "cosine", "ema": 0.6}
     values["augment"]["views"] = 2
     torch.manual_seed(21)
-    tail = nn.Sequential(nn.Linear(4, 4), Convolutions(nn.BatchNorm1d(4), dtype=dtype), nn.Linear(4, 1))
+    tail = nn.Sequential(
+        nn.Linear(4, 4), Convolutions(nn.BatchNorm1d(4), nn.Dropout(dropout), dtype=dtype), nn.Linear(4, 1)
+    )
     task = Task(
         params=Params.model_validate(values), member=Member("0.02", 1), tail=tail, label=np.arange(30) % 3 % 2,
         train_rows=np.arange(18), validation_rows=np.arange(18, 30), device=torch.device("cpu"),
@@ -267,22 +274,27 @@ def interruptible(
 
 
 @pytest.mark.parametrize(
-    ("stages", "dtype"),
-    [(["head"], torch.float32), (["head"], torch.float16), (["head", "finetune"], torch.float32)],
+    ("stages", "dtype", "dropout"),
+    [
+        (["head"], torch.float32, 0.0),
+        (["head"], torch.float16, 0.0),
+        (["head", "finetune"], torch.float32, 0.0),
+        (["head", "finetune"], torch.float32, 0.2),
+    ],
 )
 def test_an_interrupted_training_ends_like_an_uninterrupted_one(
-    tmp_path: Path, values: dict[str, Any], stages: list[str], dtype: torch.dtype
+    tmp_path: Path, values: dict[str, Any], stages: list[str], dtype: torch.dtype, dropout: float
 ) -> None:
-    rows, best = interruptible(tmp_path / "uninterrupted", values, stages, dtype=dtype)
+    rows, best = interruptible(tmp_path / "uninterrupted", values, stages, dtype=dtype, dropout=dropout)
     assert [row["stage"] for row in rows] == [1] * 3 + [2] * (len(rows) - 3)
     assert best.epoch < 3  # which is known to a later run from the checkpoint alone
     for at in (len(rows) - 1, len(rows)):
         with pytest.raises(Interrupted):
-            interruptible(tmp_path / str(at), values, stages, at, dtype)
+            interruptible(tmp_path / str(at), values, stages, at, dtype, dropout)
         saved = Checkpoint(tmp_path / str(at) / "checkpoint", "same").load()
         assert saved is not None
         assert bool(saved.scaler) == (dtype == torch.float16)
-        resumed, found = interruptible(tmp_path / str(at), values, stages, dtype=dtype)
+        resumed, found = interruptible(tmp_path / str(at), values, stages, dtype=dtype, dropout=dropout)
         assert resumed == rows
         assert found.figures == best.figures
         assert found.weights.keys() == best.weights.keys()

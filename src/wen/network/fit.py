@@ -11,6 +11,7 @@ from torch import nn
 
 from wen.config.member import TRAINING
 from wen.config.params import Finetune, Head
+from wen.config.seeds import seed_for
 from wen.errors import Message, WenError
 from wen.network.checkpoint import Checkpoint, Progress, Weights, optimizer_tensors, restore_optimizer
 from wen.network.cut import Convolutions
@@ -163,6 +164,7 @@ class _Training:
         order = shuffled(task.train_rows, params.seed, task.member.fold, self.stage.name, self.epoch)
         rows = batches(order, params.train.batch_size)
         rate = params.train.rate_in(self.epoch, self.stage.options.epochs)
+        torch.manual_seed(seed_for(params.seed, task.member.fold, self.stage.name, self.epoch, what="dropout"))
         loss, accuracy = self.trainer.run(self.stage.inputs, rows, self.epoch % params.augment.views, rate)
         with self.trainer.evaluation_weights():
             validation_loss, validation_accuracy = evaluate(self.stage.module, self.stage.inputs, task)
