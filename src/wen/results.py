@@ -12,10 +12,11 @@ from wen.config.paths import Paths
 from wen.data.table import TEST, read_cells, read_copies
 from wen.ensemble.intra import JUDGED_ON
 from wen.errors import WenError
+from wen.evaluation.metrics import row_of
 from wen.files import read_npz
 from wen.members.predictions import Predictions, load
 from wen.repeats import table
-from wen.study import Classifier, Study, row_of
+from wen.study import Classifier, Study
 from wen.systems import replication
 
 

@@ -16,19 +16,13 @@ from wen.config.seeds import seed_for
 from wen.data.table import has_subjects
 from wen.ensemble.intra import JUDGED_ON, champions
 from wen.ensemble.selection import champion
-from wen.evaluation.metrics import decide, evaluate
+from wen.evaluation.metrics import UNDEFINED_WITHOUT, absent_class, decide, row_of
 from wen.evaluation.units import each_image_alone
 from wen.members.predictions import Predictions
 from wen.systems.replication import Replication
 
 Averages = dict[str, dict[Hashable, Any]]
 """``mean`` and ``std`` of each measure."""
-UNDEFINED_WITHOUT: dict[int | None, tuple[str, ...]] = {
-    None: (),
-    0: ("specificity", "balanced_accuracy"),
-    1: ("recall", "balanced_accuracy"),
-}
-"""Measures of decisions that are undefined on images without a class."""
 VALIDATION = "leak_free"
 """The reading by which the best single model is chosen, whatever reading the headline is about."""
 
@@ -118,7 +112,7 @@ class Study:
     @property
     def absent_class(self) -> int | None:
         """The class that no test image has, 0 or 1; None if both are there."""
-        return _absent_class(self.label)
+        return absent_class(self.label)
 
     @property
     def networks(self) -> list[Predictions]:
@@ -245,23 +239,6 @@ def computed(members: Sequence[Predictions]) -> list[dict[str, Any]]:
 def defined(value: float | None) -> float | None:
     """A number as metrics/evidence.json has it: None where it is undefined."""
     return None if value is None or not math.isfinite(value) else float(value)
-
-
-def _absent_class(label: np.ndarray) -> int | None:
-    """Return the class that no image has, 0 or 1; None if both are there."""
-    return next((kind for kind in (0, 1) if not (np.asarray(label) == kind).any()), None)
-
-
-def row_of(label: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
-    """The row of the result table that these probabilities give; None where a measure is undefined.
-
-    `evaluate` has 0 for the recall and the specificity of a class that no image has, so that champions can be chosen.
-    """
-    undefined = UNDEFINED_WITHOUT[_absent_class(label)]
-    return {
-        name: value if math.isfinite(value) and name not in undefined else None
-        for name, value in evaluate(label, probability).items()
-    }
 
 
 def _averages(rows: list[dict[str, Any]]) -> Averages:

@@ -31,8 +31,14 @@ def test_it_is_reported_on_the_page_in_the_chapter_on_the_card_and_in_the_termin
         assert not re.search(rf"\bnan\b|\({ABSENT} ", text), name
     assert written["index.html"].count(t("figure.one_class")) == 3
     undefined = {"auc", "balanced_accuracy", "recall" if tested == 0 else "specificity"}
-    headline = read_json(paths.headline)
-    assert {name for name, value in headline.items() if value is None} == undefined
+    for path in (
+        paths.headline,
+        paths.single_metrics("0.001", 0),
+        paths.single_metrics("0.001", "mean"),
+        paths.inter_metrics("0.001") / "kappa.json",
+        paths.intra_metrics / "leak_free-kappa.json",
+    ):
+        assert {name for name, value in read_json(path).items() if value is None} == undefined, path
     for measure in undefined:
         cell = re.search(
             rf'data-of="inter 0.001 kappa" data-measure="{measure}"[^>]*>(.*?)</td>', written["index.html"]

@@ -6,7 +6,7 @@ from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.ensemble.combined import ensemble
 from wen.errors import WenError
-from wen.evaluation.metrics import evaluate
+from wen.evaluation.metrics import row_of
 from wen.files import atomic, write_json, write_npz
 from wen.members.predictions import load, write_averages
 
@@ -38,6 +38,6 @@ def run(params: Params, paths: Paths, recipe: str) -> None:
         for scheme in params.schemes:
             combined = ensemble(members, scheme, params.calibration)
             arrays |= {f"{scheme}_{name}": value for name, value in vars(combined).items()}
-            write_json(partial / f"{scheme}.json", evaluate(label, combined.probability))
+            write_json(partial / f"{scheme}.json", row_of(label, combined.probability))
     write_npz(paths.inter_predictions(recipe), **arrays)
     write_averages(members, paths.single_metrics(recipe, "mean").parent)

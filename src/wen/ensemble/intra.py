@@ -8,7 +8,7 @@ from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.ensemble.combined import ensemble
 from wen.ensemble.selection import champion
-from wen.evaluation.metrics import evaluate
+from wen.evaluation.metrics import row_of
 from wen.files import atomic, write_json, write_npz
 from wen.members.predictions import Predictions, load
 
@@ -42,7 +42,7 @@ def run(params: Params, paths: Paths) -> None:
             for scheme in params.schemes:
                 combined = ensemble(members, scheme, params.calibration)
                 arrays |= {f"{reading}_{scheme}_{name}": value for name, value in vars(combined).items()}
-                write_json(partial / f"{reading}-{scheme}.json", evaluate(label, combined.probability))
+                write_json(partial / f"{reading}-{scheme}.json", row_of(label, combined.probability))
     write_npz(paths.intra_predictions, **arrays)
 
 

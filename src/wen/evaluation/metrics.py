@@ -10,6 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 THRESHOLD = 0.5
+UNDEFINED_WITHOUT: dict[int | None, tuple[str, ...]] = {
+    None: (),
+    0: ("specificity", "balanced_accuracy"),
+    1: ("recall", "balanced_accuracy"),
+}
+"""Measures of decisions that are undefined on images without a class."""
 
 
 class Confusion(NamedTuple):
@@ -135,6 +141,23 @@ def evaluate(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
     row = {name: measure(c) for name, measure in OF_DECISIONS.items()}
     row["auc"] = auc(label, probability)
     return {name: row[name] for name in MEASURES} | c._asdict()
+
+
+def absent_class(label: np.ndarray) -> int | None:
+    """Return the class that no image has, 0 or 1; None if both are there."""
+    return next((kind for kind in (0, 1) if not (np.asarray(label) == kind).any()), None)
+
+
+def row_of(label: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
+    """Return the row of a classifier in the result table and in metrics/; None where a measure is undefined.
+
+    `evaluate` has 0 for the recall and the specificity of a class that no image has, so that champions can be chosen.
+    """
+    undefined = UNDEFINED_WITHOUT[absent_class(label)]
+    return {
+        name: value if math.isfinite(value) and name not in undefined else None
+        for name, value in evaluate(label, probability).items()
+    }
 
 
 def _ratio(numerator: Any, denominator: Any) -> Any:

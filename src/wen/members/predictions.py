@@ -10,7 +10,7 @@ import pandas as pd
 from wen.config.member import TRAINING, Member
 from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.evaluation.metrics import evaluate
+from wen.evaluation.metrics import evaluate, row_of
 from wen.files import read_npz, write_json, write_npz
 
 
@@ -104,12 +104,12 @@ def write(predictions: Predictions, path: Path) -> None:
 
 def write_row(predictions: Predictions, path: Path) -> None:
     """Write metrics/single/RECIPE/FOLD.json: test metrics, and stage and epoch of a network's weights."""
-    write_json(path, predictions.test_row() | predictions.origin)
+    write_json(path, row_of(predictions.test_label, predictions.test_probability) | predictions.origin)
 
 
 def write_averages(members: Sequence[Predictions], folder: Path) -> None:
     """Write the mean and the standard deviation (n - 1) of one recipe's test metrics into metrics/single/RECIPE."""
-    rows = pd.DataFrame([predictions.test_row() for predictions in members])
+    rows = pd.DataFrame([row_of(found.test_label, found.test_probability) for found in members], dtype=float)
     write_json(folder / "mean.json", rows.mean().to_dict())
     write_json(folder / "std.json", rows.std(ddof=1).to_dict())
 
