@@ -72,11 +72,12 @@ IMPOSSIBLE: list[tuple[str, Any]] = [
     ("folds", [0]), ("folds", [0, 2]), ("lr", 0), ("lr", float("nan")), ("lr", 10), ("lr", True), ("lr_grid", []),
     ("lr_grid", [0.001, 0.001, 0.0001]), ("weighting", "gini"), ("schemes", ["kappa", "kappa"]), ("seed", -1),
     ("seed", 1.5), ("split.unit", "patient"), ("split.test_fraction", 1.0), ("dataset.complete", "yes"),
-    ("dataset.complete", True), ("dataset.synthetic", None), ("images.crop", 4096), ("train.batch_size", 1),
-    ("finetune.unfreeze_from", ""), ("backbone.kwargs", {"bn_eps": [0.001]}),
+    ("dataset.complete", True), ("dataset.subject", "UID_([0-9]+)_"), ("dataset.synthetic", None),
+    ("images.crop", 4096), ("train.batch_size", 1), ("finetune.unfreeze_from", ""),
+    ("backbone.kwargs", {"bn_eps": [0.001]}),
     ("backbone.kwargs", {"size": 64}), ("backbone.kwargs", {"nfiles": 2}), ("backbone.kwargs", {"num_classes": 2}),
     ("backbone.kwargs", {"checkpoint_path": "w.pth"}),
-    ("backbone.mean", [0.5, 0.5]), ("backbone.std", [0.5, 0.5, 0]),
+    ("backbone.mean", [0.5, 0.5]), ("backbone.mean", [0.5, 0.5, -0.1]), ("backbone.std", [0.5, 0.5, 0]),
     ("calibration", "platt"), ("report.prevalences", []), ("report.prevalences", [0]), ("report.specificity", 1.0),
     ("lr", 1e-300), ("lr_grid", [0.001, 5e-324]),
     ("dataset.name", " "), ("dataset.name", "a\nb"), ("dataset.classes", ["HEM", "\x1b[2J"]),
@@ -92,6 +93,11 @@ def test_an_invalid_value_gives_one_line_that_names_the_key(values: dict[str, An
             parse(as_text(changed), Path("params.yaml"))
         (line,) = str(caught.value).splitlines()
         assert line.startswith(f"params.yaml: {key}"), (key, value)
+
+
+def test_a_network_may_be_normalised_by_a_division_alone(values: dict[str, Any]) -> None:
+    put(values, "backbone.mean", [0, 0, 0])
+    assert parse(as_text(values), Path("params.yaml")).backbone.mean == [0, 0, 0]
 
 
 WRITTEN_OTHERWISE = {

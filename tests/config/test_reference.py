@@ -51,7 +51,7 @@ def test_every_key_has_a_description(page: str) -> None:
         ("seed", "integer from 0 below 4,294,967,296"),
         ("reading", "`as_written`, `leak_free`"),
         ("images.size", "integer from 32 to 4,096"),
-        ("backbone.mean", "list (number above 0 to 1), 3 of them or null; default `null`"),
+        ("backbone.mean", "list (number from 0 to 1), 3 of them or null; default `null`"),
         ("finetune.keep", "`best`, `always`; default `best`"),
     ],
 )

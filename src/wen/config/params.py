@@ -9,12 +9,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from wen.config.member import BASELINE, Member
 from wen.config.types import (
-    Colour,
     Count,
+    Deviation,
     Fraction,
     Integer,
     Jitter,
     LearningRate,
+    Mean,
     Name,
     NetworkArguments,
     NetworkName,
@@ -116,9 +117,9 @@ class Pretrained(Section):
     weights: Annotated[str, Field(min_length=1)]
     kwargs: NetworkArguments = Field(default={})
     """Further arguments of `timm.create_model`."""
-    mean: Colour | None = None
+    mean: Mean | None = None
     """Means of red, green and blue for normalisation; null: those that timm has for the network."""
-    std: Colour | None = None
+    std: Deviation | None = None
     """Standard deviations of red, green and blue; null: as for ``mean``."""
     channels: Literal["rgb", "bgr"] = "rgb"
     """Order of the colour channels that the weights were trained on."""
@@ -305,6 +306,8 @@ class Params(Section):
                 "dataset.table: must name a CSV if dataset.source is table, and must be left out otherwise"
             )
         if dataset.subject is not None:
+            if dataset.of_cnmc:
+                raise ValueError("dataset.subject: not used, because C-NMC's names show the subjects; leave it out")
             try:
                 groups = re.compile(dataset.subject).groups
             except re.error as error:
