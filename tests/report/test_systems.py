@@ -234,6 +234,15 @@ def test_differences_between_a_run_and_its_paper_are_listed(
     assert claims.obstacles(about, claims.entry(name), _params(dataset={"complete": complete})) == expected
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"), [({"depth": "frozen", "networks": ["a"]}, []), ({"epochs": 1}, ["changed"])]
+)
+def test_a_system_with_other_settings_is_no_test_of_the_paper(settings: dict[str, Any], expected: list[str]) -> None:
+    about = {"stand_ins": [], "networks": ["a"], "paper": ["a"], "depth": "frozen"}
+    params = _params(systems={"ahmed2023": settings})
+    assert claims.obstacles(about, claims.entry("ahmed2023"), params) == expected
+
+
 def _params(**changes: dict[str, Any]) -> Params:
     """Of complete C-NMC, by image."""
     values = study_values()
