@@ -96,6 +96,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "nothing": (lambda: b"", "empty file"),
     "text": (lambda: b"This is no picture.", "not a BMP, PNG, TIFF or JPEG image"),
     "many pixels": (lambda: encoded(Image.new("1", (9_000, 9_000)), "PNG"), "9000x9000 px, more pixels than"),
+    "a strip": (lambda: encoded(Image.new("1", (9_000, 100)), "PNG"), "9000x100 px, more pixels than"),
 }
 
 

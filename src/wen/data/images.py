@@ -18,10 +18,10 @@ ENDINGS = (".bmp", ".dib", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".t
 TOO_LARGE = "more pixels than the image of a cell has"
 ZEROS = 16
 """Zeros at the end of a JPEG that are more than padding, unless its end mark is before them."""
-LARGEST = 64_000_000  # px, 200 MB in memory; images of cells are far smaller
+LARGEST = 8_000  # px, of either side: 200 MB in memory as a padded square; images of cells are far smaller
 
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # about tags that Pillow does not know
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # `LARGEST` is lower
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # `LARGEST` allows less
 
 
 class BadImage(WenError):
@@ -47,7 +47,7 @@ def decode(data: bytes) -> Image.Image:
         frames or pages.
     """
     image = _opened(data, FORMATS)
-    if image.width * image.height > LARGEST:
+    if max(image.size) > LARGEST:
         raise BadImage(TOO_LARGE, f"{image.width}x{image.height} px")
     with _readable():
         if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # a JPEG with a preview

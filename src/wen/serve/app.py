@@ -118,7 +118,7 @@ class Served:
         return Text(
             wanted if wanted in LANGUAGES else self.language,
             negative=negative, positive=positive,
-            most=MOST, megabytes=IMAGE >> 20, total=REQUEST >> 20, megapixels=LARGEST // 10**6,
+            most=MOST, megabytes=IMAGE >> 20, total=REQUEST >> 20, side=LARGEST,
         )  # fmt: skip
 
     def with_error_messages(self, handler: Handler) -> Handler:
