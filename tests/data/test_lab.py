@@ -613,6 +613,16 @@ def test_blanks_and_joiners_of_other_scripts_may_be_in_names(tmp_path: Path, pro
     assert len(read_index(project)) == 36
 
 
+def test_a_table_refused_for_the_images_in_place_is_not_left_there(tmp_path: Path, project: Paths) -> None:
+    study(project, lab(tmp_path / "lab"))
+    cells, table = project.raw / "cells", tmp_path / "cells.csv"
+    table.write_text("image,label\nnone.png,blast\n")
+    before = sorted(cells.rglob("*"))
+    with pytest.raises(WenError):
+        study(project, cells, About(table=table))
+    assert sorted(cells.rglob("*")) == before
+
+
 @pytest.mark.parametrize("name", ["cells.xlsx", "annotations.json", "cells.txt"])
 def test_a_document_in_place_of_the_images_is_refused(tmp_path: Path, project: Paths, name: str) -> None:
     with zipfile.ZipFile(tmp_path / name, "w") as archive:  # as a spreadsheet is

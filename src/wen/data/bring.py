@@ -84,6 +84,8 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
             params = parse(content, paths.profiles / f"{profile}.yaml")
             summary = _checked(folder, paths.root, params, profile)
         except WenError as error:
+            if about.table and Path(about.table.name) not in before:  # of images in place, which must stay as they were
+                (folder / about.table.name).unlink(missing_ok=True)
             message = _with_user_paths(str(error), folder, data, paths)
             remedy = f"\n{cnmc.OTHERWISE}" if of_cnmc and not cnmc.has_folders(names) else ""
             raise WenError(message + remedy) from None
