@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from conftest import PROJECT, study_values
 from tiny_study import private_mounts, set_params
 
 from wen import cli
+from wen.config.paths import Paths
+from wen.errors import WenError
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
@@ -37,6 +40,23 @@ def test_a_signal_ends_a_stage_within_seconds_with_one_line(
     assert output == f"stopped by {number.name}\n"
     assert not (tmp_path / "data/synthetic").exists()
     assert not (tmp_path / "data/index.csv").exists()
+
+
+@pytest.mark.parametrize("named", ["system@baby2022", "../dvc.yaml:system@baby2022"])
+def test_a_stage_is_checked_by_its_name_from_every_folder(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    """From a subfolder, DVC puts the path of dvc.yaml before the name."""
+    checked: list[str] = []
+
+    def watch(stage: str, paths: Paths) -> Callable[[], None]:
+        checked.append(stage)
+        raise WenError("enough")
+
+    monkeypatch.setenv("DVC_STAGE", named)
+    monkeypatch.setattr(cli.listed, "check", lambda stage, paths: checked.append(stage))
+    monkeypatch.setattr(cli.edited, "watch", watch)
+    with pytest.raises(WenError, match="enough"):
+        cli.app(["system", "baby2022"], standalone_mode=False)
+    assert checked == ["system/baby2022", "system@baby2022"]
 
 
 @pytest.fixture(scope="module")

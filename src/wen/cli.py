@@ -63,7 +63,7 @@ def _before(
 ) -> None:
     stage = context.invoked_subcommand
     if stage in STAGES:
-        if name := os.environ.get("DVC_STAGE"):
+        if name := os.environ.get("DVC_STAGE", "").rpartition(":")[2]:  # after the path of dvc.yaml, from a subfolder
             listed.check(stage if stage != "system" else name.replace("@", "/"), Paths())
             context.call_on_close(edited.watch(name, Paths()))
         context.call_on_close(times.clock(Paths(), stage))

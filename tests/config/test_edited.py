@@ -57,15 +57,6 @@ def test_a_parameter_of_other_stages_may_change_while_a_stage_runs(paths: Paths,
     check()
 
 
-def test_a_stage_that_dvc_names_with_the_path_of_dvc_yaml_is_watched_too(paths: Paths) -> None:
-    """As `dvc repro ../dvc.yaml` does from a subfolder."""
-    check = edited.watch("../dvc.yaml:train-fold@0.001-0", paths)
-    check()
-    replace(paths, "  epochs: 90", "  epochs: 91")
-    with pytest.raises(WenError, match="head changed while"):
-        check()
-
-
 def test_the_error_of_a_stage_that_failed_is_not_replaced(paths: Paths) -> None:
     check = edited.watch("prepare", paths)
     replace(paths, "  crop: 120", "  crop: 110")

@@ -24,8 +24,7 @@ def watch(stage: str, paths: Paths) -> Callable[[], None]:
     Parameters
     ----------
     stage : str
-        The stage's name in DVC, such as ``train-fold@0.001-0``; from a subfolder, DVC puts the path of dvc.yaml before
-        it, as in ``../dvc.yaml:split``.
+        The stage's name in DVC, such as ``train-fold@0.001-0``.
     paths : Paths
     """
     before, file = paths.params.read_bytes(), paths.root / "dvc.lock"
@@ -52,7 +51,7 @@ def watch(stage: str, paths: Paths) -> Callable[[], None]:
 
 def _described(stage: str, params: bytes, paths: Paths) -> tuple[list[str], list[str]]:
     """The dependencies and the parameters that dvc.yaml lists for a stage, with the values of this stage in them."""
-    name, _, key = stage.rpartition(":")[2].partition("@")
+    name, _, key = stage.partition("@")
     described = YAML(typ="safe").load(paths.dvc.read_bytes())["stages"][name]
     values = {"key": key} | parse(params, paths.params).model_dump()
     if matrix := described.get("matrix"):
