@@ -1,7 +1,6 @@
 """Compare the cost of a network in the study with that of plainly written peers."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import safetensors.torch
 import timm
 import torch
 from dvclive import Live
+from joblib import cpu_count
 from table import Row
 
 from wen.config.member import Member
@@ -64,7 +64,7 @@ def frozen_forward(envs: Path) -> Iterator[Row]:
 
     for name, unfreeze_from, size, batch in FORWARD:
         params = load(BENCH.parent / "params.yaml")
-        options = params.compute.model_copy(update={"threads": os.cpu_count()})
+        options = params.compute.model_copy(update={"threads": cpu_count()})
         params = params.model_copy(
             update={
                 "compute": options,
@@ -310,7 +310,7 @@ def _mini_study() -> Iterator[Study]:
     values["train"]["batch_size"] = 64  # the thesis's
     values["augment"]["views"] = 1 + REPEATS
     values["finetune"]["unfreeze_from"] = "blocks.5"
-    values["compute"]["threads"] = os.cpu_count()
+    values["compute"]["threads"] = cpu_count()
     with tempfile.TemporaryDirectory() as folder:
         values["backbone"] = {"name": "tf_efficientnetv2_m", "weights": str(Path(folder) / "weights.safetensors")}
         params = Params.model_validate(values)

@@ -4,7 +4,6 @@
 Prints the largest differences of probabilities and metrics, and fails if they exceed rounding.
 """
 
-import os
 import sys
 import tempfile
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from joblib import cpu_count
 from pipeline import cloned, run
 from ruamel.yaml import YAML
 
@@ -32,7 +32,7 @@ def main() -> None:
             YAML().dump(values, opened)
         for root in (shared, plain):
             begin = time.perf_counter()
-            run(["wen", "run", "--jobs", str(os.cpu_count())], root)
+            run(["wen", "run", "--jobs", str(cpu_count())], root)
             print(f"{root.name}: {(time.perf_counter() - begin) / 60:.1f} minutes", flush=True)
         differences = [compared(kind, shared, plain) for kind in ("data/predictions", "metrics")]
     sys.exit(not all(difference <= TOLERANCE for difference in differences))

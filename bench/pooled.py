@@ -1,6 +1,5 @@
 """Features of the frozen network for images of any crop and size, on which tune.py and ablation.py train heads."""
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from joblib import cpu_count
 
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -48,7 +48,7 @@ def pooled(
 def decoded(params: Params, paths: Paths, cells: pd.DataFrame) -> Iterator[np.ndarray]:
     """Yield batches of images as they enter the network."""
     files = [(paths.image(path), digest) for path, digest in zip(cells.path, cells.sha256, strict=True)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cpu_count()) as pool:
         for begin in range(0, len(files), BATCH):
             part = files[begin : begin + BATCH]
             yield np.stack(

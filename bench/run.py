@@ -5,7 +5,6 @@ needs exactly the study's packages. Equal results are asserted before a time is 
 """
 
 import argparse
-import os
 import platform
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 import network
 import pipeline
 import torch
+from joblib import cpu_count
 from table import Row, limits, markdown
 
 BENCH = Path(__file__).parent
@@ -75,7 +75,7 @@ def _page(rows: list[Row], rate: float, seconds: float, sample: bool) -> str:
     return f"""# Speed of the study and of other code for the same work
 
 Written by `{command}` in {seconds / 60:.1f} minutes at {commit.stdout.strip()},
-on {os.cpu_count()} cores of {processor}, Python {platform.python_version()},
+on {cpu_count()} cores of {processor}, Python {platform.python_version()},
 {versions}.
 A float32 matrix product reaches {rate:.0f} G multiply-adds a second.
 
