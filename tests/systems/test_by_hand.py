@@ -214,7 +214,7 @@ def test_wibowo_s_head_is_trained_with_what_the_search_chose(hand: Hand, variant
     module = nn.Sequential(*head(hand.values("pooled", NETWORKS[0]).shape[1], chosen["hidden"], chosen["dropout"]))
     kinds: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
         "adam": lambda weights: torch.optim.Adam(weights, chosen["lr"]),
-        "rmsprop": lambda weights: torch.optim.RMSprop(weights, chosen["lr"], momentum=0.9),
+        "rmsprop": lambda weights: torch.optim.RMSprop(weights, chosen["lr"]),
         "sgd": lambda weights: torch.optim.SGD(weights, chosen["lr"], momentum=0.9),
     }
     hand.trained(

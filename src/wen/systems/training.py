@@ -37,7 +37,7 @@ Row = dict[str, float]
 OPTIMISERS: dict[str, Callable[[Any, Trained], torch.optim.Optimizer]] = {
     "adam": lambda weights, options: torch.optim.Adam(weights, options.lr),
     "adamax": lambda weights, options: torch.optim.Adamax(weights, options.lr),
-    "rmsprop": lambda weights, options: torch.optim.RMSprop(weights, options.lr, momentum=options.momentum),
+    "rmsprop": lambda weights, options: torch.optim.RMSprop(weights, options.lr),
     "sgd": lambda weights, options: torch.optim.SGD(weights, options.lr, momentum=options.momentum),
 }
 

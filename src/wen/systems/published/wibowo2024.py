@@ -24,7 +24,7 @@ READS: dict[Depth, tuple[Kind, ...]] = {"frozen": ("pooled",), "finetune": ("poo
 class Settings(system.Trained):
     networks: list[NetworkName] = Field(default=[], max_length=1)
     trials: Positive = 25
-    momentum: float = Field(default=0.9, ge=0, lt=1)  # for SGD and RMSprop
+    momentum: float = Field(default=0.9, ge=0, lt=1)  # of SGD
     balance: system.Balance = "weights"
     dropout: system.Share = 0.0
     hidden: Count = 0
