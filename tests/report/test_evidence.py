@@ -160,6 +160,16 @@ def test_h3_needs_every_comparison_and_corrects_none(make_study: MakeStudy) -> N
     assert verdict("H3", equal.tests(), equal.study)["verdict"] == "undecided"
 
 
+@pytest.mark.parametrize(("key", "inter"), [("H2", 0.6), ("H3", 0.8)])
+def test_an_ensemble_that_is_significantly_worse_gives_no_small_p_for_being_better(
+    make_study: MakeStudy, key: str, inter: float
+) -> None:
+    evidence = decided(gather(*make_study()), {"intra": 0.6, "inter": inter, "single": 0.8})
+    tests = [test for test in evidence.tests() if test["hypothesis"] == key and test["decides"]]
+    assert max(test["p_adjusted"] for test in tests) < 0.05
+    assert verdict(key, tests, evidence.study)["p_adjusted"] == 1
+
+
 def test_h3_is_refuted_by_limits_that_hold_at_once(make_study: MakeStudy) -> None:
     study = gather(*make_study(cells=900, report={"margin": 0.03}))
     evidence = decided(study, {"intra": 0.9, "inter": 0.8, "single": 0.9})

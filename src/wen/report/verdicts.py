@@ -27,11 +27,11 @@ def verdict(key: str, tests: Sequence[Test], study: Study) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``verdict``; ``p_adjusted``, the p-value that decides (for H2, of the ensembles that are more accurate than the
-        best single model, if there is one); ``smallest``, the difference that every deciding test
-        detects with 80% power; ``reach``, the largest distance of a confidence limit from 0 if all classifiers made
-        the same decisions; and ``cannot_refute``, whether ``reach`` is at least the margin: then the test set is too
-        small to show that a difference is below the margin. Not tested without a deciding test, or on a single unit.
+        ``verdict``; ``p_adjusted``, the p-value that decides, which for H2 and H3 is 1 if the difference has the other
+        direction; ``smallest``, the difference that every deciding test detects with 80% power; ``reach``, the largest
+        distance of a confidence limit from 0 if all classifiers made the same decisions; and ``cannot_refute``, whether
+        ``reach`` is at least the margin: then the test set is too small to show that a difference is below the margin.
+        Not tested without a deciding test, or on a single unit.
     """
     deciding = [test for test in tests if test["hypothesis"] == key and test["decides"]]
     if not (deciding and study.is_testable):
@@ -64,11 +64,10 @@ def _verdict(key: str, deciding: Sequence[Test], margin: float) -> str:
 
 
 def _deciding_p(key: str, deciding: Sequence[Test]) -> float:
-    """Return the smallest p, but for H3 the largest; an ensemble that is worse is no evidence for H2."""
-    if key == "H3":
-        return float(max(test["p_adjusted"] for test in deciding))
-    better = [test["p_adjusted"] for test in deciding if test["difference"] > 0 or key != "H2"]
-    return float(min(better) if better else max(test["p_adjusted"] for test in deciding))
+    """Return the smallest p, but for H3 the largest. A test in the other direction is no evidence for H2 and H3."""
+    directed = key in ("H2", "H3")
+    found = [1.0 if directed and test["difference"] <= 0 else float(test["p_adjusted"]) for test in deciding]
+    return max(found) if key == "H3" else min(found)
 
 
 def _limit_without_difference(key: str, comparisons: int, study: Study) -> float:

@@ -197,10 +197,10 @@ class Hypotheses:
         return found
 
     def _deciding_p(self, key: str, deciding: list[Test]) -> float:
-        """Of the most significant test in favour; H3 needs all, and H2 is about ensembles that are better."""
-        favour = [test for test in deciding if key != "H2" or test["difference"] > 0]
-        one = min if favour and key != "H3" else max
-        found: float = one((test["p_adjusted"] for test in favour or deciding), key=plain)
+        """Of the most significant test, for H3 of the least; H2 and H3 say which classifier is better."""
+        against = [key in ("H2", "H3") and test["difference"] <= 0 for test in deciding]
+        p = [1.0 if other_way else test["p_adjusted"] for test, other_way in zip(deciding, against, strict=True)]
+        found: float = (max if key == "H3" else min)(p, key=plain)
         return found
 
     def control(self) -> dict[str, Any]:
