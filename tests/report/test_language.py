@@ -9,6 +9,7 @@ from conftest import PROJECT
 from report_study import MakeStudy
 
 from wen.config.read import load
+from wen.ensemble.weights import SCHEMES
 from wen.report import page, terminal
 from wen.report.language import Text, catalogue
 
@@ -60,6 +61,13 @@ def test_zero_has_no_minus_and_a_number_of_params_yaml_keeps_all_its_digits() ->
     assert (t.threshold(0.7314), t.threshold(0.99999), u.threshold(0.00004)) == ("0.731", "0.99999", "0,00004")
     assert (t.threshold(1.0), t.threshold(1 + 2**-52), t.threshold(None)) == ("1.000", "> 1", t.number(None))
     assert (t.given(0.1), t.given(0.9999999), u.given(0.0125)) == ("0.1", "0.9999999", "0,0125")
+
+
+def test_weightings_have_names_in_the_language_of_the_report_and_those_of_the_user_their_own() -> None:
+    named = {language: [*map(Text(language).scheme, SCHEMES)] for language in ("en", "id")}
+    assert named["en"] == ["accuracy", "F1", "kappa", "AUC", "uniform"]
+    assert named["id"] == ["akurasi", "F1-Score", "kappa", "AUC", "seragam"]
+    assert Text("id").scheme("brier") == "brier"
 
 
 @pytest.mark.parametrize(("language", "thousands"), [("en", "12,345"), ("id", "12.345")])

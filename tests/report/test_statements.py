@@ -188,7 +188,7 @@ def test_the_result_of_h4_names_the_weightings_unless_all_three_are_compared(sch
     tests = [{"test": "schemes", "between": [f"scheme {scheme}" for scheme in schemes]}]
     evidence = {"hypotheses": {"H4": found(verdict, 0.02) | {"cannot_refute": False}}, "tests": tests}
     evidence |= {"margin": 0.01, "reading": "leak_free", "units": 90}
-    for language, stated in (("en", "only f1 and kappa are compared"), ("id", "hanya f1 dan kappa yang dibandingkan")):
+    for language, stated in (("en", "only F1 and kappa are"), ("id", "hanya F1-Score dan kappa yang dibandingkan")):
         assert (stated in statements.hypothesis("H4", evidence, Text(language))) is (len(schemes) == 2)
 
 

@@ -93,7 +93,7 @@ def rates(study: Study, t: Text) -> Figure:
                       label=t("axis.spread") if first else None)  # fmt: skip
         inter = study.inter(recipe, study.params.weighting)
         axes.plot(x + 0.34, inter.row["accuracy"], "D", color=COLOURS[1],
-                  label=f"Inter-LR, {inter.scheme}" if first else None)  # fmt: skip
+                  label=f"Inter-LR, {t.scheme(str(inter.scheme))}" if first else None)  # fmt: skip
     axes.set(xticks=range(len(study.models)), xticklabels=[*map(t.recipe, study.models)],
              ylabel=t("axis.accuracy"))  # fmt: skip
     axes.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1))
@@ -110,7 +110,7 @@ def schemes(study: Study, t: Text) -> Figure:
         weighted = [ensemble for ensemble in ensembles if ensemble.scheme == scheme]
         y = [len(groups) - 1 - groups.index(_group(ensemble, t)) + 0.13 * (len(names) / 2 - k) for ensemble in weighted]
         axes.plot([ensemble.row["accuracy"] for ensemble in weighted], y, MARKERS[k % 5], color=COLOURS[k % 5],
-                  markerfacecolor="none", label=scheme)  # fmt: skip
+                  markerfacecolor="none", label=t.scheme(scheme))  # fmt: skip
     axes.set(yticks=range(len(groups)), yticklabels=groups[::-1], xlabel=t("axis.accuracy"))
     axes.margins(x=0.1)
     axes.grid(axis="x", color="0.9")

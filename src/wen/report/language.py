@@ -115,7 +115,7 @@ class Text:
     def names(self, study: Study) -> dict[str, str]:
         """Name each classifier, the average of each recipe's single models, and each scheme over ensembles, by id."""
         averages = {f"average {recipe}": self.recipe(recipe) for recipe in study.averages}
-        schemes = {f"scheme {scheme}": self("name.scheme", scheme=scheme) for scheme in study.params.schemes}
+        schemes = {f"scheme {name}": self("name.scheme", scheme=self.scheme(name)) for name in study.params.schemes}
         weighted = [classifier for pair in study.over_networks for classifier in pair]
         names = {classifier.id: self.name(classifier) for classifier in (*study.classifiers, *weighted)}
         return names | averages | schemes
@@ -127,6 +127,10 @@ class Text:
         if test["family"] in ("best_on_test", "networks", "schemes"):
             return self(f"questions.family.{test['family']}")
         return str(test["hypothesis"])
+
+    def scheme(self, name: str) -> str:
+        """Name a weighting scheme; one that was added to `wen.ensemble.weights.SCHEMES` keeps its name."""
+        return self(f"scheme.{name}") if f"scheme.{name}" in self.catalogue else name
 
     def rate(self, rate: float | str) -> str:
         """Write a learning rate as a power of ten: 0.0005 as 5e-4, which `wen.report.typography` typesets."""
@@ -163,15 +167,15 @@ class Text:
 
     def name(self, classifier: Classifier) -> str:
         """Name a classifier."""
-        about = {key: getattr(classifier, key) for key in ("fold", "scheme", "reading")}
         if classifier.kind == "single":
-            return self("name.single", recipe=self.recipe(str(classifier.recipe)), **about)
+            return self("name.single", recipe=self.recipe(str(classifier.recipe)), fold=classifier.fold)
         if classifier.kind == "system":
             name, variant = classifier.members[0].member.system or ("", "")
             return self("name.system", name=self.system(name), variant=variant)
+        scheme = self.scheme(str(classifier.scheme))
         if classifier.kind == "inter":
-            return self("name.inter", lr=self.rate(str(classifier.recipe)), **about)
-        return self("name.intra", **about)
+            return self("name.inter", lr=self.rate(str(classifier.recipe)), scheme=scheme)
+        return self("name.intra", scheme=scheme, reading=classifier.reading)
 
 
 def _between_0_and_1(share: float, digits: int) -> int:

@@ -18,7 +18,7 @@ def hypothesis(key: str, evidence: dict[str, Any], t: Text) -> str:
         return t("result.missing.H4") if evidence["units"] > 1 else _single_unit(evidence, t)
     sentences = [t(f"result.{key}.{result['verdict']}", p=t.p_is(result["p_adjusted"]), margin=margin)]
     if key == "H4" and len(schemes := compared_schemes(evidence)) == 2:
-        sentences.append(t("result.H4.two", schemes=_listed(schemes, t)))
+        sentences.append(t("result.H4.two", schemes=_listed([*map(t.scheme, schemes)], t)))
     if result["verdict"] == "undecided" and result["cannot_refute"]:
         sentences.append(t("result.too_small", margin=margin, reach=t.number(100 * result["reach"], 1)))
     if evidence["reading"] == "as_written" and key in ("H2", "H3"):  # which compare Intra-LR with others
