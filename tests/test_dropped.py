@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,25 @@ def test_the_network_of_a_stage_of_the_user_s_own_stays(paths: Paths) -> None:
     lock["stages"]["count@all"]["outs"].append(out)
     write(paths, "dvc.lock", json.dumps(lock))
     assert dropped.remove(changed(paths), paths) == ["data/networks/resnet18"]
+
+
+def test_metrics_that_only_git_has_are_removed_unless_they_were_edited_or_are_not_tracked(paths: Paths) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments], cwd=paths.root, check=True)
+
+    name = "metrics/single/0.001/4.json"
+    md5 = hashlib.md5(name.encode()).hexdigest()
+    (paths.root / f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}").unlink()
+    fewer = changed(paths, folds=[0, 1, 2, 3])
+    git("init", "--quiet")
+    assert name not in dropped.remove(fewer, paths)
+    git("add", name)
+    git("commit", "--quiet", "--message", "Record")
+    write(paths, name, "edited")
+    assert name not in dropped.remove(fewer, paths)
+    git("checkout", "--quiet", "--", name)
+    assert dropped.remove(fewer, paths) == [name]
+    assert not (paths.root / "metrics").exists()
 
 
 @pytest.mark.parametrize("lost", ["a file", "a file of a folder", "a listing"])

@@ -174,7 +174,8 @@ def list_inputs() -> None:
     if removed := dropped.remove(params, paths):
         print(
             f"outputs removed, because params.yaml no longer has their stages: {verify.listed(removed)}; with the "
-            "earlier params.yaml, `dvc repro` restores them from DVC's cache",
+            "earlier params.yaml, `dvc repro` restores them from DVC's cache; `git checkout HEAD -- metrics` those in "
+            "metrics/",
             file=sys.stderr,
         )
     listed.run(paths)

@@ -6,6 +6,7 @@ differs from that of a fresh clone, and a stage would rerun there.
 
 import hashlib
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ READ_TOGETHER = re.compile(
 
 
 def remove(params: Params, paths: Paths) -> list[str]:
-    """Remove the outputs that only dropped stages have and whose content is in DVC's cache.
+    """Remove the outputs that only dropped stages have and whose content is in DVC's cache or in the last commit.
 
     After `git checkout` of a commit with fewer folds, dvc.lock does not name the outputs of the others. Those that
     stages read as parts of a folder are found by their names.
@@ -44,7 +45,7 @@ def remove(params: Params, paths: Paths) -> list[str]:
         output = paths.root / name
         inside = [path for path in output.rglob("*") if not is_litter(path)] if output.is_dir() else [output]
         files = digests.of(inside)
-        if files and _is_cached(output, files, cache):
+        if files and (_is_cached(output, files, cache) or _is_committed(output, paths.root)):
             for path in files:
                 path.unlink()
                 _remove_empty(path.parent, paths.root)
@@ -79,6 +80,15 @@ def _is_cached(output: Path, files: dict[Path, str], cache: Path) -> bool:
         listing = write_listing({path.relative_to(output).as_posix(): md5 for path, md5 in files.items()})
         objects.add(f"{hashlib.md5(listing).hexdigest()}.dir")
     return all(object_path(cache, md5).is_file() for md5 in objects)
+
+
+def _is_committed(output: Path, root: Path) -> bool:
+    """Whether git tracks an output and it is as in the last commit, as metrics/ is in a clone."""
+    command = ["git", "status", "--porcelain", "--ignored", "--untracked-files=all", "--", str(output)]
+    try:
+        return not subprocess.run(command, cwd=root, check=True, capture_output=True).stdout
+    except (OSError, subprocess.CalledProcessError):  # no git, or no repository
+        return False
 
 
 def _remove_empty(folder: Path, root: Path) -> None:
