@@ -53,6 +53,14 @@ def test_a_sentence_never_says_that_a_p_value_equals_less_than_something() -> No
     assert not [key for key, texts in catalogue().items() for text in texts.values() if "= {p}" in text]
 
 
+def test_a_p_value_below_5_percent_is_never_rounded_to_5_percent() -> None:
+    t, u = Text("en"), Text("id")
+    assert [*map(t.p, (0.0494, 0.0496, 0.049996, 0.05, 0.0504, 0.9999))] == [
+        "0.049", "0.0496", "0.049996", "0.050", "0.050", "1.000",
+    ]  # fmt: skip
+    assert (t.p_is(0.0499), u.p_is(0.0499), u.p(0.0004)) == ("= 0.0499", "= 0,0499", "< 0,001")
+
+
 def test_zero_has_no_minus_and_a_number_of_params_yaml_keeps_all_its_digits() -> None:
     t, u = Text("en"), Text("id")
     assert (t.number(-0.0), t.points(-0.0), t.points(-0.001)) == ("0.000", "+0.0", "-0.1")

@@ -11,6 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from wen.config.member import SYSTEM, Member
+from wen.evaluation.statistics import ALPHA
 from wen.study import Classifier, Study
 
 ABSENT = "\N{EN DASH}"
@@ -78,7 +79,9 @@ class Text:
         return self.marked(f"{100 * value:+z.1f}")
 
     def p(self, value: float) -> str:
-        return self.marked("< 0.001" if value < 0.001 else f"{value:.3f}")
+        """Format a p-value, with more digits if it is below 5% and would be 0.050 by rounding alone."""
+        digits = next((more for more in range(3, MOST_DIGITS) if (value < ALPHA) == (round(value, more) < ALPHA)), 3)
+        return self.marked("< 0.001" if value < 0.001 else f"{value:.{digits}f}")
 
     def p_is(self, value: float) -> str:
         """Format a p-value to follow its symbol in a sentence: "= 0.520", or "< 0.001"."""
