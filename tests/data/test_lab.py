@@ -225,6 +225,22 @@ def test_a_message_says_that_images_of_another_study_were_replaced(
         assert (replaced in capsys.readouterr().out) is reported
 
 
+def test_other_images_of_equal_names_and_sizes_are_reported_as_replaced(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = lab(tmp_path / "lab")
+    study(project, data)
+    replaced = data / "blast/b3.BMP"
+    with Image.open(replaced) as image:
+        other = ImageOps.mirror(image)
+    size = replaced.stat().st_size
+    replaced.unlink()  # data/raw has a hard link to it
+    other.save(replaced)
+    assert replaced.stat().st_size == size
+    study(project, data)
+    assert "1 of 36 files of the previous study were replaced or removed, and 0 files" in capsys.readouterr().out
+
+
 def test_capitals_of_turkish_words_are_the_same_class(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab", ("LÖSEMİ", "SAĞLIKLI"))
     labels = {"LÖSEMİ": "lösemi", "SAĞLIKLI": "Sağl\u0131kl\u0131"}

@@ -1,5 +1,6 @@
 """``wen study``: link or copy the data to data/raw, check them, and write a profile to params.yaml."""
 
+import filecmp
 import itertools
 import lzma
 import os
@@ -76,7 +77,7 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
         raise WenError(f"--name {about.name}: not used for C-NMC, or images named and filed like C-NMC; leave it out")
     target = paths.raw / ("cnmc" if of_cnmc else "cells")
     _refuse_inside(data, target)
-    before = _sizes(target)
+    before = _relative(target)
     with _brought(data, target) as folder:
         try:
             if not of_cnmc:
@@ -89,12 +90,12 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
             message = _with_user_paths(str(error), folder, data, paths)
             remedy = f"\n{cnmc.OTHERWISE}" if of_cnmc and not cnmc.has_folders(names) else ""
             raise WenError(message + remedy) from None
-    after = _sizes(target)
-    if before and before != after:
-        lost = sum(after.get(name) != size for name, size in before.items())
+        lost = sum(not _is_equal(target / name, folder / name) for name in before)
+        new = len(_relative(folder) - before)
+    if before and (lost or new):
         print(
             f"{target.relative_to(paths.root)}: {lost:,} of {len(before):,} files of the previous study were replaced "
-            f"or removed, and {len(after.keys() - before.keys()):,} files are new. The results here are of the "
+            f"or removed, and {new:,} files are new. The results here are of the "
             "previous study until `dvc repro` ends; to return to it, run `wen study` with its data again"
         )
     _write_params(content, paths)
@@ -117,9 +118,14 @@ def _write_params(content: bytes, paths: Paths) -> None:
         partial.write_bytes(content)
 
 
-def _sizes(folder: Path) -> dict[Path, int]:
-    """The size of each file of a folder, to tell whether other files have taken their place."""
-    return {path.relative_to(folder): path.stat().st_size for path in files(folder)[0]}
+def _relative(folder: Path) -> set[Path]:
+    """List the files of a folder by their relative paths."""
+    return {path.relative_to(folder) for path in files(folder)[0]}
+
+
+def _is_equal(old: Path, new: Path) -> bool:
+    """Whether a file has the bytes of another; images of equal names often have equal sizes, too, as C-NMC's BMPs."""
+    return new.is_file() and (old.samefile(new) or filecmp.cmp(old, new, shallow=False))
 
 
 def _with_user_paths(message: str, folder: Path, data: Path, paths: Paths) -> str:
@@ -154,7 +160,7 @@ def _brought(data: Path, target: Path) -> Iterator[Path]:
 def _names(data: Path) -> list[Path]:
     """List the files of a folder or zip by their relative paths; empty if it cannot be read."""
     if data.is_dir():
-        return [path.relative_to(data) for path in files(data)[0]]
+        return sorted(_relative(data))
     if not data.is_file():
         return []
     try:
