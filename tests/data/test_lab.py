@@ -1,5 +1,6 @@
 """`make study` with a laboratory's own images: what it recognises, writes, and refuses."""
 
+import os
 import shutil
 import unicodedata
 import zipfile
@@ -239,6 +240,14 @@ def test_other_images_of_equal_names_and_sizes_are_reported_as_replaced(
     assert replaced.stat().st_size == size
     study(project, data)
     assert "1 of 36 files of the previous study were replaced or removed, and 0 files" in capsys.readouterr().out
+
+
+def test_a_table_whose_name_params_yaml_cannot_hold_is_refused(tmp_path: Path, project: Paths) -> None:
+    table = Path(os.fsdecode(os.fsencode(tmp_path) + b"/pasi\xe9n.csv"))
+    table.write_bytes(patients(tmp_path).read_bytes())
+    with pytest.raises(WenError, match=r"pasi\\xe9n\.csv: a name with bytes that are not UTF-8.*; rename it"):
+        study(project, lab(tmp_path / "lab"), About(table=table))
+    assert not project.raw.joinpath("cells").exists()
 
 
 def test_capitals_of_turkish_words_are_the_same_class(tmp_path: Path, project: Paths) -> None:

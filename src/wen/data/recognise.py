@@ -62,6 +62,8 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
         subjects that are not known.
     """
     table = _bring_table(about.table, data, folder)
+    if table and not is_text(table):  # params.yaml cannot hold it
+        raise WenError(f"{shown(table)}: a name with bytes that are not UTF-8, or with control characters; rename it")
     names = _images(folder)
     found = _labels(folder, table, names, about)
     of_all_idb2 = not table and class_folders.is_all_idb2(names)
