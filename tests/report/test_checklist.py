@@ -60,7 +60,7 @@ SETTINGS = {
     ),
     "no random views": (
         {"augment": {"horizontal_flip": 0.0, "vertical_flip": 0.0, "brightness": 0.0, "contrast": 0.0}},
-        ("random views: none",), ("flips", "brightness"),
+        ("augmentation: none",), ("flips", "brightness"),
     ),
     "other views": ({"augment": {"rotate": 9.0, "hue": 0.1}}, ("flips, rotation, brightness, contrast, hue",), ()),
     "a regularised training": (
