@@ -276,6 +276,17 @@ def test_cells_of_one_person_count_as_one() -> None:
     assert compare_runs(cells, np.arange(300)).variance < of_cells.variance
 
 
+def test_few_subjects_of_unequal_sizes_find_a_rate_without_effect_hardly_more_often_than_stated() -> None:
+    rng, unit = np.random.default_rng(2), np.repeat(np.arange(7), (120, 60, 30, 20, 10, 5, 5))
+    found = 0
+    for _ in range(2000):
+        of_subject = 0.6 * rng.normal(size=(3, 1, 7))[:, :, unit]
+        of_run = 0.15 * rng.normal(size=(3, 5, 1)) + 0.5 * rng.normal(size=(3, 5, 250))
+        right = 1.2 + rng.normal(size=250) + of_subject + of_run > 0
+        found += compare_runs(right.astype(int), unit).p < 0.05
+    assert found / 2000 < 0.07  # 8.6% if the subjects counted as seven of equal size
+
+
 @pytest.mark.parametrize("shape", [(1, 5, 9), (3, 1, 9), (3, 5, 1)])
 def test_one_rate_one_fold_or_one_image_is_refused(shape: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="two rates, folds and units"):

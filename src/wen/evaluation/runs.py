@@ -111,7 +111,8 @@ def compare_runs(right: np.ndarray, unit: np.ndarray) -> Runs:
 def _between_images(right: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Covariance matrices of rates over test sets, of accuracies less the mean of all rates.
 
-    The first is specific to a run, the second common to two runs of different folds.
+    The first is specific to a run, the second common to two runs of different folds. Sums over few or unequal subjects
+    vary less about their mean than test sets do; the factor that corrects it has their effective number.
     """
     r, n = right.shape[1:]
     deviation = (right - right.mean(axis=2, keepdims=True)) / n
@@ -122,7 +123,8 @@ def _between_images(right: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, np
     total = deviation.sum(axis=1)
     of_one = np.einsum("afu,bfu->ab", deviation, deviation) / r
     of_two = (total @ total.T - r * of_one) / (r * (r - 1))
-    return _exact((of_one - of_two) * units / (units - 1)), _exact(of_two * units / (units - 1))
+    freedom = degrees_of_freedom(np.bincount(unit))
+    return _exact((of_one - of_two) * (freedom + 1) / freedom), _exact(of_two * (freedom + 1) / freedom)
 
 
 def _exact(covariance: np.ndarray) -> np.ndarray:

@@ -51,7 +51,8 @@ def of_test_sets(source: Source, right: np.ndarray) -> np.ndarray:
     units = source.unit.max() + 1
     deviation = (right - right.mean(axis=2, keepdims=True)) / n
     sums = np.stack([deviation[:, :, source.unit == u].sum(axis=2) for u in range(units)], axis=-1).reshape(k * r, -1)
-    return (sums @ sums.T * units / (units - 1)).reshape(k, r, k, r)
+    df = freedom(source.size)
+    return (sums @ sums.T * (df + 1) / df).reshape(k, r, k, r)
 
 
 def degrees(
