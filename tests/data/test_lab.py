@@ -777,6 +777,19 @@ def test_what_alone_shows_the_class_of_every_image_gives_a_warning_with_counts(
         assert f"({named[what]}" in found[0]
 
 
+@pytest.mark.parametrize("people", [1, 2])
+def test_a_class_of_one_subject_gives_a_warning(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str], people: int
+) -> None:
+    data = lab(tmp_path / "lab")
+    rows = [f"b{k},P{k % 9}\nn{k},Q{k % people}\n" for k in range(18)]
+    (tmp_path / "cells.csv").write_text("".join(["file,patient\n", *rows]))
+    study(project, data, About(table=tmp_path / "cells.csv"))
+    found = [line for line in capsys.readouterr().err.splitlines() if "are of one subject" in line]
+    assert len(found) == (people == 1)
+    assert all("all images of class normal are" in line for line in found)
+
+
 def test_a_subject_for_every_image_gives_a_warning(
     tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:

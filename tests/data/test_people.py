@@ -106,11 +106,12 @@ def test_an_ambiguous_id_joins_all_that_it_can_mean() -> None:
 
 
 def test_ids_of_one_person_in_two_notations_are_one_person_with_a_warning(tmp_path: Path) -> None:
-    write(tmp_path, ["UID_007_1_1_all", "UID_7_1_1_all", "UID_H08_1_1_hem", "UID_h8_2_1_hem", "UID_9_1_1_all"])
+    donors = ["UID_H08_1_1_hem", "UID_h8_2_1_hem", "UID_H10_1_1_hem"]
+    write(tmp_path, ["UID_007_1_1_all", "UID_7_1_1_all", "UID_9_1_1_all", *donors])
     index, summary, lines = survey(tmp_path)
     assert index.set_index("id").subject.to_dict() == {
         "UID_007_1_1_all": "7", "UID_7_1_1_all": "7", "UID_H08_1_1_hem": "H8", "UID_h8_2_1_hem": "H8",
-        "UID_9_1_1_all": "9",
+        "UID_9_1_1_all": "9", "UID_H10_1_1_hem": "H10",
     }  # fmt: skip
     assert summary["people"] == {"of_both_classes": [], "with_several_ids": {"7": ["007", "7"], "H8": ["H08", "H8"]}}
     assert [
@@ -119,10 +120,10 @@ def test_ids_of_one_person_in_two_notations_are_one_person_with_a_warning(tmp_pa
 
 
 def test_a_person_with_cells_of_both_classes_has_one_number(tmp_path: Path) -> None:
-    write(tmp_path, ["UID_7_1_1_all", "UID_7_2_1_hem", "UID_H90_1_1_hem"])
+    write(tmp_path, ["UID_7_1_1_all", "UID_7_2_1_hem", "UID_8_1_1_all", "UID_H90_1_1_hem"])
     index, summary, lines = survey(tmp_path)
-    assert index.subject.tolist() == ["7", "7", "H90"]
-    assert index.label.tolist() == [1, 0, 0]
+    assert index.subject.tolist() == ["7", "7", "8", "H90"]
+    assert index.label.tolist() == [1, 0, 1, 0]
     assert summary["people"]["of_both_classes"] == ["7"]
     assert lines == ["people with cells of both classes, each counted as one person (1): 7"]
 

@@ -124,7 +124,7 @@ def _unlike(index: pd.DataFrame, looks: pd.DataFrame, usual: outliers.Ranges) ->
 
 
 def shortcuts(index: pd.DataFrame, looks: pd.DataFrame, classes: Sequence[str]) -> list[str]:
-    """Report what alone shows the class of every image, so that a network can learn it instead of the cells.
+    """Report what a network can learn instead of the cells: what alone shows the class of every image, or a person.
 
     Parameters
     ----------
@@ -151,6 +151,12 @@ def shortcuts(index: pd.DataFrame, looks: pd.DataFrame, classes: Sequence[str]) 
             lines.append(
                 f"the {what} of an image alone shows its class, so that a network can learn it instead of the cells "
                 f"({'; '.join(named)}); make it the same for both classes"
+            )
+    for label, name in enumerate(classes):
+        if has_subjects(index) and index[index.label == label].subject.nunique() == 1:
+            lines.append(
+                f"all images of class {name} are of one subject, so that what distinguishes the classes cannot be told "
+                "from what distinguishes this person; add subjects"
             )
     return lines
 
