@@ -301,6 +301,19 @@ def test_weights_that_are_used_on_both_sides_are_not_cut_between() -> None:
     assert len(list(cut(Reused(), "again").tail.parameters())) == 8
 
 
+class Selecting(Reused):
+    """A classifier of every position, as of CLIP's attention pooling, of which the first one counts."""
+
+    def forward_head(self, values: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.head(values.flatten(2).movedim(1, 2))[:, 0]
+        return found
+
+
+def test_a_network_that_selects_from_the_outputs_of_its_classifier_is_refused() -> None:
+    with pytest.raises(WenError, match="Selecting selects from the outputs of its classifier, head; choose another"):
+        cut(Selecting(), "again")
+
+
 @pytest.mark.parametrize(
     ("name", "size", "options"),
     [

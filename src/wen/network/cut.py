@@ -111,6 +111,11 @@ def cut(network: nn.Module, unfreeze_from: str, dtype: torch.dtype = torch.float
             f"backbone.name: {type(network).__name__} has other classifiers than {head_name(network)}; choose "
             "another network"
         )
+    if any(node.op != "call_module" for node in head.nodes[pooled + 1 :]):  # timm's modules there flatten the logits
+        raise WenError(
+            f"backbone.name: {type(network).__name__} selects from the outputs of its classifier, "
+            f"{head_name(network)}; choose another network"
+        )
     return Cut(
         trunk=Convolutions(features.extract(0, at), dtype=dtype),
         top=Convolutions(features.extract(at, features.end), dtype=dtype),
