@@ -176,7 +176,7 @@ def test_the_page_shows_the_numbers_of_the_metrics_files_and_needs_no_other_file
     parser.feed(page)
     rows = {row[0]: row[1:] for row in parser.rows if len(row) in (10, 12)}  # single models: stage and epoch, too
     expected = study.row("intra/leak_free-f1.json")
-    shown = [re.match(r"-?\d\.\d{3}", text)[0] for text in rows["Intra-LR, f1 (leak_free)"]]  # type: ignore[index]  # before the interval
+    shown = [re.match(r"-?\d\.\d{3}", text)[0] for text in rows["Intra-LR, F1 (leak_free)"]]  # type: ignore[index]  # before the interval
     assert shown == [f"{expected[m]:.3f}" for m in list(expected)[:9]]
     expected = study.row("single/0.0001/1.json")
     stage, epoch, *measures = rows["LR 10⁻⁴, fold 1"]
