@@ -20,7 +20,7 @@ from wen.integrity import outside
 from wen.integrity.check import check
 from wen.network.arrays import array_path
 from wen.systems import inputs, network, stage, wanted
-from wen.systems.system import find, names, settings_of
+from wen.systems.system import changed, find, names, settings_of
 
 
 def of(values: dict[str, Any], systems: dict[str, Any], pretrained: dict[str, Any] | None = None) -> Params:
@@ -69,6 +69,19 @@ def test_wrong_settings_of_a_system_are_refused_before_anything_runs(
 ) -> None:
     with pytest.raises(WenError, match=problem):
         check(of(values, systems), Paths(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"depth": "finetune", "networks": ["vgg16"], "trials": 25}, []),  # the default number of trials
+        ({"trials": 6, "momentum": 0.5}, ["momentum", "trials"]),
+    ],
+)
+def test_settings_that_differ_from_a_system_s_own_are_listed(
+    values: dict[str, Any], settings: dict[str, Any], expected: list[str]
+) -> None:
+    assert changed(settings_of(of(values, {"wibowo2024": settings}), "wibowo2024")) == expected
 
 
 @pytest.mark.parametrize("name", names())

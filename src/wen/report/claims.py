@@ -18,13 +18,13 @@ def entry(name: str, language: str = "en") -> Entry:
     Returns
     -------
     dict
-        ``name``, ``study``, ``key`` (in references.yaml), ``method`` and ``control`` in words, ``depth`` (in the paper:
-        frozen or finetune), ``uses`` (whether the method needs ``all`` or ``any`` of its networks), ``claims``,
-        ``difference`` (what the paper claims over its control, if it does) and ``decisions``.
+        ``study``, ``key`` (in references.yaml), ``method`` and ``control`` in words, ``depth`` (in the paper: frozen or
+        finetune), ``uses`` (whether the method needs ``all`` or ``any`` of its networks), ``claims``, ``difference``
+        (what the paper claims over its control, if it does) and ``decisions``.
     """
     known = {system["name"]: system for system in listed("systems.yaml", language)}
     unknown = {"study": name, "key": "", "depth": "frozen", "uses": "any", "method": "", "control": "", "claims": []}
-    return {"name": name, "difference": None, "ask": "", "decisions": []} | known.get(name, unknown)
+    return {"difference": None, "ask": "", "decisions": []} | known.get(name, unknown)
 
 
 def obstacles(about: Mapping[str, Any], described: Entry, params: Params) -> list[str]:
@@ -43,14 +43,14 @@ def obstacles(about: Mapping[str, Any], described: Entry, params: Params) -> lis
     list of str
         ``stand_in``: another network replaces one of the paper's. ``fewer``: the method needs all of its networks, and
         not all ran. ``frozen``: the paper fine-tunes its networks, which are frozen here. ``changed``: params.yaml
-        replaces default settings, which follow the paper where it states them. ``part``: the images are only a part of
+        changes default settings, which follow the paper where it states them. ``part``: the images are only a part of
         C-NMC.
     """
     applies = {
         "stand_in": bool(about["stand_ins"]),
         "fewer": described["uses"] == "all" and len(about["networks"]) < len(about["paper"]),
         "frozen": described["depth"] == "finetune" and about["depth"] == "frozen",
-        "changed": bool(params.systems.get(described["name"], {}).keys() - {"depth", "networks"}),
+        "changed": bool(about["changed"]),
         "part": params.dataset.source == "cnmc" and not params.dataset.complete,
     }
     return [reason for reason, holds in applies.items() if holds]

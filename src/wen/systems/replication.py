@@ -14,7 +14,9 @@ from wen.errors import WenError
 from wen.files import read_json
 from wen.members.predictions import Predictions, load
 
-KEYS = {"state", "missing", "depth", "networks", "paper", "stand_ins", "settings", "shown", "best", "variants"}
+KEYS = {
+    "state", "missing", "depth", "networks", "paper", "stand_ins", "settings", "changed", "shown", "best", "variants",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

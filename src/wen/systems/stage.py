@@ -28,7 +28,7 @@ from wen.members.predictions import Predictions, without_maps, write, write_aver
 from wen.network import device
 from wen.network.arrays import array_path, ends
 from wen.systems.fold import Cells, Source, Training
-from wen.systems.system import Model, Settings, System, Trained, Variant, find, settings_of, stand_ins
+from wen.systems.system import Model, Settings, System, Trained, Variant, changed, find, settings_of, stand_ins
 from wen.systems.unfinished import FittedFold, load, save
 
 FoldPredictions = dict[str, list[Predictions]]
@@ -162,7 +162,8 @@ def summary(
     - ``state``: ``run`` or ``skipped``.
     - ``missing``: the reason for each network whose weights are not available.
     - ``computed``: device and precision of the training; empty for a system that trains no network and no head.
-    - ``depth``, ``networks``, ``settings``: the settings of the run.
+    - ``depth``, ``networks``, ``settings``: the settings of the run; ``changed``: names of the others that differ from
+      the defaults.
     - ``paper``: networks of the paper; ``stand_ins``: networks of the run that are not among them.
     - ``variants``: for each variant its ``role``, its ``control`` if it has one of its own, its mean ``validation``
       accuracy over the folds and, for each fold, the settings that were ``chosen`` and the ``history`` of the search or
@@ -195,6 +196,7 @@ def summary(
         "paper": list(system.PAPER),
         "stand_ins": stand_ins(system, settings),
         "settings": settings.model_dump(mode="json"),
+        "changed": changed(settings),
         "shown": best("main"),
         "best": best("main", "part"),
         "variants": variants,

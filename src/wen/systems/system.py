@@ -170,6 +170,13 @@ def architecture(network: str) -> str:
     return network.split(".")[0]
 
 
+def changed(settings: Settings) -> list[str]:
+    """Return the names of the settings that differ from the system's defaults, apart from depth and networks."""
+    default = type(settings)()
+    names = type(settings).model_fields.keys() - {"depth", "networks"}
+    return sorted(name for name in names if getattr(settings, name) != getattr(default, name))
+
+
 def stand_ins(system: System, settings: Settings) -> list[str]:
     """Return the networks in the settings that the paper did not use."""
     paper = set(map(architecture, system.PAPER))
