@@ -5,10 +5,10 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self, cast
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from wen.config.params import Params
 from wen.config.read import sentence
@@ -51,6 +51,9 @@ class Views(Section):
 class Trained(Settings):
     """Settings of a system that is trained by gradient descent."""
 
+    searches_optimiser: ClassVar[bool] = False
+    """Whether a variant also tries other optimisers than ``optimiser``."""
+
     optimiser: Optimiser = "adam"
     lr: Rate = 1e-3
     frozen_lr: Rate | None = None
@@ -68,6 +71,15 @@ class Trained(Settings):
     balance: Balance = "none"
     """Class balancing; see `wen.systems.samplers`."""
     views: Views = Views()
+
+    @model_validator(mode="after")
+    def _without_effect(self) -> Self:
+        given = self.model_fields_set
+        if "momentum" in given and self.optimiser != "sgd" and not self.searches_optimiser:
+            raise ValueError(f"momentum: {self.optimiser} does not use it; remove it, or set optimiser: sgd")
+        if "plateau_factor" in given and self.plateau_patience is None:
+            raise ValueError("plateau_factor: used only with plateau_patience; remove it, or set plateau_patience, too")
+        return self
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ READS: dict[Depth, tuple[Kind, ...]] = {"frozen": ("pooled",), "finetune": ("poo
 
 
 class Settings(system.Trained):
+    searches_optimiser = True
     networks: list[NetworkName] = Field(default=[], max_length=1)
     trials: Positive = 25
     momentum: float = Field(default=0.9, ge=0, lt=1)  # of SGD
