@@ -247,9 +247,6 @@ def test_equal_studies_give_equal_bundles(study: Study, made: Path, monkeypatch:
     assert {path.name: path.read_bytes() for path in again.iterdir()} == {
         path.name: path.read_bytes() for path in made.iterdir()
     }
-    (again / manifest.CARD).write_text("edited")
-    export.run(load(Path("params.yaml")), Paths(), again, NAME)  # an earlier bundle is replaced
-    assert (again / manifest.CARD).read_bytes() == (made / manifest.CARD).read_bytes()
     (again / "notes.txt").touch()
     with pytest.raises(WenError, match="contains files that are not part of a bundle"):
         export.run(load(Path("params.yaml")), Paths(), again, NAME)
@@ -329,6 +326,20 @@ def test_a_classifier_that_cannot_be_exported_is_refused_and_nothing_is_written(
     with pytest.raises(WenError, match="a file; choose a folder"):
         export.run(load(Path("params.yaml")), Paths(), study.root / "params.yaml", name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_replaces_a_bundle_but_no_card_that_was_edited(
+    study: Study, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study.root)
+    before = {path.name: path.read_bytes() for path in bundle.iterdir()}
+    (bundle / manifest.WEIGHTS).write_bytes(b"damaged")
+    export.run(load(Path("params.yaml")), Paths(), bundle, NAME)
+    assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before
+    (bundle / manifest.CARD).write_text("What our laboratory found.", encoding="utf-8")
+    with pytest.raises(WenError, match=r"README\.md: edited after the export, which would replace it"):
+        export.run(load(Path("params.yaml")), Paths(), bundle, NAME)
+    assert (bundle / manifest.CARD).read_text(encoding="utf-8") == "What our laboratory found."
 
 
 def test_where_onnx_is_not_installed_a_sentence_says_how_to_install_it(

@@ -16,7 +16,7 @@ from wen.data import describe, leaks
 from wen.data.images import network_input
 from wen.data.table import TEST, read_cells
 from wen.errors import WenError
-from wen.files import atomic, write_text
+from wen.files import atomic, digest, write_text
 from wen.identity import study_id
 from wen.integrity import one_run
 from wen.loading import choose
@@ -48,8 +48,9 @@ def run(params: Params, paths: Paths, target: Path, name: str | None = None) -> 
     Raises
     ------
     WenError
-        If the folder has other content; if the study has not run, or its files come from different runs; if the
-        classifier is unknown or not a network; or if ONNX Runtime gives other probabilities. Nothing is written then.
+        If the folder has other content, or a model card that was edited; if the study has not run, or its files come
+        from different runs; if the classifier is unknown or not a network; or if ONNX Runtime gives other
+        probabilities. Nothing is written then.
     """
     _check_target(target)
     onnx_file.check_installed()
@@ -84,8 +85,8 @@ def run(params: Params, paths: Paths, target: Path, name: str | None = None) -> 
         onnx_file.write(answering, size, about, partial / manifest.ONNX)
         difference = onnx_file.difference(answering, _images(params, paths), partial / manifest.ONNX)
         described["onnx"] = {"opset": onnx_file.OPSET, "difference_from_torch": float(f"{difference:.0e}")}
-        manifest.write(described, partial)
         write_text(partial / manifest.CARD, card.written(described, params))
+        manifest.write(described | {"card": digest(partial / manifest.CARD)}, partial)
     print(f"{shown(target)}: {classifier.id} of study {described['study']}, {len(members)} network(s); classify with: ")
     print(f"wen classify --bundle {shlex.quote(shown(target))} cells/")
 
@@ -95,6 +96,11 @@ def _check_target(target: Path) -> None:
         raise WenError(f"{shown(target)}: a file; choose a folder for the bundle")
     if target.is_dir() and not manifest.is_bundle(target):
         raise WenError(f"{shown(target)}: contains files that are not part of a bundle; choose another folder")
+    if manifest.has_edited_card(target):
+        raise WenError(
+            f"{shown(target / manifest.CARD)}: edited after the export, which would replace it; move it, or choose "
+            "another folder"
+        )
 
 
 def _content(params: Params, paths: Paths, classifier: Classifier, assembly: Assembly) -> dict[str, Any]:

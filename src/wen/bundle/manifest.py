@@ -17,7 +17,7 @@ OPENVINO = "classifier.xml"
 ONNX = "classifier.onnx"
 CARD = "README.md"
 HASHED = (WEIGHTS, OPENVINO, ONNX)
-"""Files whose hashes are in the manifest. The card is not among them, so it may be edited."""
+"""Files that must be as they were written. The card may be edited; its hash keeps an export from replacing it then."""
 
 
 def write(content: dict[str, Any], folder: Path, hashed: Sequence[str] = HASHED) -> None:
@@ -56,6 +56,16 @@ def is_bundle(folder: Path) -> bool:
     """Return whether a folder is empty or contains a bundle, of any version and state, and nothing else."""
     names = {path.name for path in folder.iterdir()}
     return not names or (MANIFEST in names and names <= {MANIFEST, CARD, *HASHED})
+
+
+def has_edited_card(folder: Path) -> bool:
+    """Return whether the folder has a bundle's card that is not the one of the bundle's readable manifest."""
+    path = folder / CARD
+    try:
+        exported = _read(folder).get("card")
+    except WenError:  # a new export repairs the manifest
+        return False
+    return exported is not None and path.is_file() and digest(path) != exported
 
 
 def _read(folder: Path) -> dict[str, Any]:
