@@ -25,7 +25,7 @@ from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.ensemble import inter, intra
 from wen.evaluation.metrics import MEASURES, evaluate
-from wen.files import read_json, read_npz, write_json, write_npz
+from wen.files import read_json, read_npz, write_json, write_npz, write_text
 from wen.report import page, provenance
 from wen.report.language import ABSENT, Text
 from wen.results import gather
@@ -220,6 +220,17 @@ def test_the_page_is_written_where_the_package_is_on_the_path_but_not_installed(
     monkeypatch.setattr(provenance, "version", release)
     text = run(*make_study()).text
     assert "dvc 1.2.3, torch 1.2.3, timm 1.2.3, scikit-learn 1.2.3" in text
+
+
+def test_a_module_that_git_does_not_track_is_an_uncommitted_change(make_study: MakeStudy) -> None:
+    _, paths = make_study(cells=60)
+    write_text(paths.params, "")
+    for command in ("init -q", "add params.yaml", "-c user.name=a -c user.email=a@b.c commit -qm Study"):
+        subprocess.run(["git", *command.split()], cwd=paths.root, check=True)
+    write_text(paths.weights_list, "none")
+    assert "uncommitted" not in provenance.provenance(paths, Text("en"))["commit"]
+    write_text(paths.root / "src/wen/systems/published/mine2026.py", "")
+    assert provenance.provenance(paths, Text("en"))["commit"].endswith("with uncommitted changes to src")
 
 
 @pytest.mark.usefixtures("undrawn")

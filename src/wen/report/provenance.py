@@ -47,13 +47,13 @@ def _releases() -> Iterator[str]:
 
 
 def _commit(paths: Paths, t: Text) -> str:
-    """The current commit, and whether tracked sources differ from it."""
+    """The current commit, and whether sources differ from it; a source that git does not track does."""
     try:
         commit = _git(paths, "rev-parse", "HEAD")
         sources = [
             source
             for source in ("src", "dvc.yaml", "params.yaml")
-            if _git(paths, "status", "--porcelain", "--untracked-files=no", "--", source)
+            if _git(paths, "status", "--porcelain", "--untracked-files=all", "--", source)
         ]
     except (OSError, subprocess.CalledProcessError):
         return t("provenance.no_commit")
