@@ -297,10 +297,14 @@ def report() -> None:
     """Write metrics, plots, tables and report/index.html."""
     import gc
 
+    from wen.integrity import one_run
     from wen.report import page
 
+    params, paths = _study()
+    if "DVC_STAGE" in os.environ:  # `dvc repro --single-item` and `--ignore-errors` do not update earlier stages
+        one_run.check(params, paths, focus=False)
     gc.freeze()  # statsmodels collects garbage at every correction of p-values; frozen objects are left out
-    page.run(*_study())
+    page.run(params, paths)
 
 
 @app.command()

@@ -202,6 +202,15 @@ def test_another_focus_reruns_only_the_report(study: Study) -> None:
     assert "metrics/headline.json" in study.run("dvc", "metrics", "diff")
 
 
+def test_a_report_alone_is_refused_for_parameters_that_its_models_were_not_trained_with(study: Study) -> None:
+    values = tiny_values()
+    values["train"]["batch_size"] = 8
+    set_params(study.root, values)
+    output = study.run("dvc", "repro", "--single-item", "report", fails=True)
+    study.restore()
+    assert "params.yaml: train.batch_size is 8, but train-fold@0.001-0 ran with 16" in output
+
+
 def test_ensemble_parameters_retrain_nothing(study: Study) -> None:
     changes = ("schemes=[kappa,auc,uniform]", "weighting=auc", "reading=as_written", "ensemble=intra")
     output = study.run("dvc", "exp", "run", *(word for change in changes for word in ("--set-param", change)))
