@@ -177,6 +177,17 @@ def test_an_unexpected_error_is_raised_and_not_hidden(monkeypatch: pytest.Monkey
         cli.main()
 
 
+@pytest.mark.parametrize(("closed", "printed"), [(1, "no such file"), (2, "")])
+def test_an_error_is_printed_on_standard_error_alone_if_a_standard_stream_is_closed(
+    tmp_path: Path, closed: int, printed: str
+) -> None:
+    done = wen(tmp_path, "check", around=("sh", "-c", f'exec "$0" "$@" {closed}>&-'))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert printed in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_without_ray_wen_run_says_what_to_install(tmp_path: Path, values: dict[str, Any]) -> None:
     set_params(tmp_path, values)
     (tmp_path / "ray.py").write_text("raise ImportError")  # `python -m` looks here first

@@ -37,6 +37,9 @@ Device = Annotated[
 def main() -> None:
     """Run the command line."""
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as by 2>&-; what is printed to None comes out on standard output
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # file names can contain any bytes
     with reported():
         app(prog_name="wen")  # with "python -m wen", shell completion would not work
