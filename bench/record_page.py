@@ -158,7 +158,7 @@ def _results(done: Done) -> Iterator[Row]:
 def _without_copies(done: Done) -> Iterator[Row]:
     """Return the accuracy of classifiers with and without the test images that have a copy in development."""
     shared = done.split["test_and_development"]
-    copied = done.study.cells.id.isin([*shared["duplicates"], *shared["near_copies"]]).to_numpy()
+    copied = done.study.cells.id.isin([*shared["duplicates"], *(shared["near_copies"] or ())]).to_numpy()
     chosen = [row["id"] for row in done.evidence["summary"] if "id" in row]
     if not copied.any():
         return

@@ -251,6 +251,9 @@ def test_the_audit_counts_the_leaks_of_a_split_by_image() -> None:
     of_fold = report["validation_and_train"]
     found = {fold: (leaks["near_copies"], leaks["near_copy_pairs"]) for fold, leaks in of_fold.items()}
     assert found == {"0": (["c"], 1), "1": (["f"], 1)}  # c and d are in one fold
+    near = ("near_copy_images", "near_copy_pairs", "near_copies")
+    not_searched = audit(cells, make_copies(cells), near_copies=False)["test_and_development"]
+    assert not_searched == report["test_and_development"] | dict.fromkeys(near)
 
 
 def test_the_audit_counts_the_images_of_each_class_and_the_people_of_each_part() -> None:

@@ -178,7 +178,12 @@ def test_near_copies_that_were_not_searched_for_are_not_counted_as_none(make_stu
     dataset = read_json(paths.dataset_metrics)
     dataset["copies"]["near"] = None
     write_json(paths.dataset_metrics, dataset)
-    assert Text("en")("copies.not_searched") in run(params, paths).text
+    text = run(params, paths).text
+    assert Text("en")("copies.not_searched") in text
+    assert "near-copy in training: an unknown number." in text
+    leaks = re.search('<section id="leaks">.*?</section>', text, re.DOTALL)
+    assert leaks
+    assert leaks[0].count("<td>\N{EN DASH}</td></tr>") == 1 + len(params.folds)
 
 
 @pytest.mark.usefixtures("undrawn")

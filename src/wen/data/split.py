@@ -30,7 +30,7 @@ def run(params: Params, paths: Paths) -> None:
         cells[["id", "part", "fold"]].to_csv(partial, index=False, lineterminator="\n")
     about = {**_settings(params), "folds_drawn": given is None or "fold" not in given}
     about |= {"test_fraction": {"asked": requested, "reached": reached}}
-    write_json(paths.split_metrics, about | audit(cells, copies))
+    write_json(paths.split_metrics, about | audit(cells, copies, params.dataset.near_copies))
     if options.test == "random" and abs(reached - requested) > TOLERANCE:
         print(
             f"split: the test set contains {reached:.1%} of the images instead of split.test_fraction, "

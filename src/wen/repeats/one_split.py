@@ -115,7 +115,7 @@ def _fit_baselines(material: Material, params: Params, cells: pd.DataFrame) -> d
 def _copied(cells: pd.DataFrame, copies: pd.DataFrame) -> list[str]:
     """Return the ids of the test images that are copies of a development image."""
     across = audit(cells, copies)["test_and_development"]
-    return [*across["duplicates"], *across["near_copies"]]
+    return [*across["duplicates"], *(across["near_copies"] or ())]
 
 
 def _select(models: Models, selected: np.ndarray) -> Models:

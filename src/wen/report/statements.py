@@ -232,7 +232,8 @@ def leaks(split: dict[str, Any], t: Text) -> str:
     """State which subjects and copies the test and development sets share."""
     between, test = split["test_and_development"], split["test"]
     images, duplicates, near = (between[key] for key in ("images", "duplicate_images", "near_copy_images"))
-    counts = {"all": t.count(images), "duplicates": t.count(duplicates), "near": t.count(near)}
+    counts = {"all": t.count(images), "duplicates": t.count(duplicates)}
+    counts["near"] = t("leaks.not_counted") if near is None else t.count(near)
     shared = between["images_of_shared_subjects"]
     if between["shared_subjects"] is None:
         sentence = t("leaks.unknown", **counts)
