@@ -154,6 +154,15 @@ def test_duplicates_are_counted_by_pixels_whatever_the_header_holds(tmp_path: Pa
     assert (summary["duplicate_pairs"], summary["duplicate_pairs_same_bytes"]) == (3, 1)
 
 
+def test_an_image_that_occurs_hundreds_of_times_is_refused(tmp_path: Path) -> None:
+    layouts.kaggle(tmp_path)
+    for k in range(201):
+        layouts.write_image(tmp_path / f"training_data/fold_0/all/UID_1_1_{1000 + k}_all.bmp", 77)
+    assert "UID_1_1_1000_all.bmp: 201 equal images; keep one of them" in problems(tmp_path)
+    (tmp_path / "training_data/fold_0/all/UID_1_1_1000_all.bmp").unlink()
+    assert survey(tmp_path)[1]["duplicate_pairs"] == 200 * 199 / 2
+
+
 def test_a_failing_prepare_writes_nothing(tmp_path: Path, tiny: Params) -> None:
     layouts.kaggle(tmp_path / "data/raw")
     (tmp_path / "data/raw/training_data/fold_0/all/UID_1_1_1_all.bmp").write_bytes(b"")

@@ -23,6 +23,9 @@ from wen.data.table import EXACT, INDEX, NEAR
 from wen.errors import WenError
 from wen.files import atomic, write_json
 
+MOST_EQUAL = 200
+"""Maximum number of equal images: 1,500 of one image are a million pairs."""
+
 
 def run(params: Params, paths: Paths) -> None:
     """Write data/index.csv, data/copies.csv, metrics/dataset.json and plots/dataset/.
@@ -101,6 +104,7 @@ def survey(folder: Path, root: Path, params: Params) -> tuple[pd.DataFrame, pd.D
             found_problems.add(row.cause, cell.path, row.detail)
     index = pd.DataFrame([row.index for row in good], columns=list(INDEX))
     _check_labels_of_duplicates(index, found_problems)
+    _check_number_of_duplicates(index, found_problems)
     problems = listing.problems + found_problems.lines()
     if dataset.complete and (listing.cells or not problems):  # with none of its folders, its counts would only distract
         problems += _gaps(listing)
@@ -190,6 +194,14 @@ def _check_labels_of_duplicates(index: pd.DataFrame, problems: Problems) -> None
             "equal images with different labels; correct the label or remove one image",
             " and ".join(sorted(differing)) + (f" and {more:,} more equal images" if more else ""),
         )
+
+
+def _check_number_of_duplicates(index: pd.DataFrame, problems: Problems) -> None:
+    """Report images that occur very often, such as an empty frame: data/copies.csv would list each pair of them."""
+    for _, group in index.groupby("pixels"):
+        if len(group) > MOST_EQUAL:
+            cause = f"{len(group):,} equal images; keep one of them"
+            problems.add(cause, group.path.min())
 
 
 def _gaps(listing: Listing) -> list[str]:
