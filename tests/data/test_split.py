@@ -373,6 +373,18 @@ def test_a_test_fraction_that_people_do_not_allow_is_reported_and_recorded(
     assert "the test set contains 33.3% of the images instead of split.test_fraction, 20.0%" in capsys.readouterr().out
 
 
+def test_by_image_the_number_of_test_images_is_rounded_up(
+    tmp_path: Path, tiny: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = make_index(1, 36, 0).head(36)
+    written(index, [], Paths(tmp_path))
+    split.run(tiny.model_copy(update={"split": by("image", fraction=0.2)}), Paths(tmp_path))
+    assert json.loads(Paths(tmp_path).split_metrics.read_text())["test"]["images"] == 8  # of 36
+    printed = capsys.readouterr().out
+    assert "instead of split.test_fraction, 20.0%, because their number is rounded up\n" in printed
+    assert "people" not in printed
+
+
 def test_a_test_fraction_that_is_reached_is_recorded_without_a_message(
     tmp_path: Path, tiny: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,9 +32,10 @@ def run(params: Params, paths: Paths) -> None:
     about |= {"test_fraction": {"asked": requested, "reached": reached}}
     write_json(paths.split_metrics, about | audit(cells, copies, params.dataset.near_copies))
     if options.test == "random" and abs(reached - requested) > TOLERANCE:
+        by_subject = "; no test set that keeps people and their copies together comes closer"
         print(
             f"split: the test set contains {reached:.1%} of the images instead of split.test_fraction, "
-            f"{requested:.1%}; no test set that keeps people and their copies together comes closer"
+            f"{requested:.1%}{by_subject if options.unit == 'subject' else ', because their number is rounded up'}"
         )
     related = int((cells.part == EXCLUDED).sum()) - (0 if given is None else int((given.part == EXCLUDED).sum()))
     if related:
