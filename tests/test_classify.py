@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,15 @@ def test_people_of_whom_no_cell_was_classified_are_named(tmp_path: Path, capsys:
         write(applied(found), Images(files, people), Request(files, output=tmp_path / "people.csv"))
     assert "error: left out, because none of their cells could be classified: P2\n" in capsys.readouterr().err
     assert [line.split(",")[:2] for line in (tmp_path / "people.csv").read_text().splitlines()[1:]] == [["P1", "1"]]
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_people_s_cells_are_classified(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    answers = iter([Answer(np.array([0.9]), "")])
+    one = replace(applied([]), answers=lambda _: answers)
+    with pytest.raises(OSError, match="file"):
+        write(one, Images(["1.png"], ["P1"]), Request(["1.png"], output=tmp_path / "file/people.csv"))
+    assert next(answers)
 
 
 @pytest.mark.parametrize("option", ["output", "submission"])

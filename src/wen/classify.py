@@ -143,7 +143,7 @@ class Images:
 
 def _check_request(request: Request) -> None:
     for place in (request.output, request.submission):
-        if place and place.exists() and not place.is_file():
+        if place and (place.is_symlink() or (place.exists() and not place.is_file())):
             raise WenError(f"{shown(place)}: exists and is not a regular file; choose another path")
     if request.output and request.submission and request.output.absolute() == request.submission.absolute():
         raise WenError(f"{shown(request.output)}: --output and --submission name the same file; give each its own")
@@ -191,15 +191,14 @@ def write(applied: Applied, images: Images, request: Request) -> None:
     threshold = applied.threshold if request.threshold is None else request.threshold
     seen = Seen(applied, threshold)
     answers = _shown(images.files, applied.answers(images.files))
-    people = _people(seen, answers, images.subjects) if images.subjects else None
     with rows(form_of(request.form, request.output), request.output, applied.about | {"threshold": threshold}) as put:
-        if people is None:
+        if images.subjects:
+            for person in _people(seen, answers, images.subjects):
+                put(person)
+        else:
             for file, answer in answers:
                 if row := seen.row(file, answer, request.members):
                     put(row)
-        else:
-            for person in people:
-                put(person)
     seen.close(request.submission)
 
 

@@ -168,6 +168,7 @@ def run(study: Study, *sources: str, **options: Any) -> None:
         ),
         ("good.bmp", {"output": Path("folder")}, "exists and is not a regular file"),
         ("good.bmp", {"submission": Path("folder")}, "exists and is not a regular file"),
+        ("good.bmp", {"output": Path("link.csv")}, "exists and is not a regular file"),
         ("good.bmp", {"submission": Path("x")}, "named by their number"),
         ("good.bmp", {"output": Path("x.csv"), "submission": Path("x.csv")}, "name the same file"),
         ("-", {}, "-: no image found"),
@@ -182,6 +183,7 @@ def test_an_impossible_request_is_refused_and_nothing_is_written(
     for folder in ("folder", "src"):
         Path(folder).mkdir()
     Path("src/1.txt").touch()
+    Path("link.csv").symlink_to("elsewhere.csv")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(WenError, match=problem):
         run(study, source, **options)
