@@ -302,6 +302,16 @@ def test_unusual_class_names_are_written_so_that_they_are_read_back(tmp_path: Pa
     assert dataset.classes == ["non-blast: 'x'", "# blast"]
 
 
+def test_a_near_copy_with_another_label_is_named_at_the_import(project: Paths, tmp_path: Path) -> None:
+    data = lab(tmp_path / "lab")
+    cell(data / "blast/x.png", 500, (96, 96))
+    with Image.open(data / "blast/x.png") as image:
+        image.rotate(90).save(data / "normal/y.png")
+    cell(data / "normal/z.png", 501, (96, 96))
+    with pytest.warns(UserWarning, match=r"different labels \(1\): blast/x.png and normal/y.png;"):
+        study(project, data)
+
+
 def test_a_black_image_is_named_at_the_import(
     tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:

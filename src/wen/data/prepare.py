@@ -16,6 +16,7 @@ from wen.config.params import Dataset, Params
 from wen.config.paths import Paths
 from wen.data import copies, describe, images, outliers, overview, people, pictures, readers, synthetic
 from wen.data.cell import Cell
+from wen.data.folder import some
 from wen.data.problems import Problems
 from wen.data.readers import cnmc
 from wen.data.readers.listing import Listing
@@ -34,11 +35,6 @@ def run(params: Params, paths: Paths) -> None:
     subject (empty if unknown), source, width and height in px, and the SHA-256 of the file and of the decoded pixels.
     Images with equal pixels are duplicates, even if their files differ; `wen.data.copies.find` lists these and
     near-copies.
-
-    Warns
-    -----
-    UserWarning
-        If near-copies have different labels; the message names them.
 
     Raises
     ------
@@ -63,7 +59,6 @@ def run(params: Params, paths: Paths) -> None:
     with atomic(paths.copies) as partial:
         pairs.to_csv(partial, index=False, lineterminator="\n")
     write_json(paths.dataset_metrics, summary | {"copies": counts})
-    _warn_of_label_conflicts(index, pairs)
 
 
 def survey(folder: Path, root: Path, params: Params) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
@@ -133,20 +128,23 @@ def search(index: pd.DataFrame, root: Path, dataset: Dataset) -> tuple[pd.DataFr
         The content of data/copies.csv.
     counts : dict
         ``copies`` of metrics/dataset.json, for exact and for near copies; None for near copies without a search.
+
+    Warns
+    -----
+    UserWarning
+        If near-copies have different labels; the message names the first of them.
     """
     pairs = copies.find(index, root, dataset.near_difference if dataset.near_copies else None)
     counts = {kind: copies.summary(index, pairs[pairs.kind == kind]) for kind in (EXACT, NEAR)}
+    _warn_of_label_conflicts([f"{one} and {other}" for one, other in counts[NEAR]["between_classes"]])
     return pairs, counts if dataset.near_copies else counts | {NEAR: None}
 
 
-def _warn_of_label_conflicts(index: pd.DataFrame, pairs: pd.DataFrame) -> None:
-    path = index.set_index("id").path
-    conflicts = copies.between_classes(index, pairs)
-    if len(conflicts):
-        lines = [f"{path[one]} and {path[other]}" for one, other in zip(conflicts.one, conflicts.other, strict=True)]
+def _warn_of_label_conflicts(pairs: list[str]) -> None:
+    if pairs:
         warnings.warn(
-            f"{len(lines)} near-copies have different labels; look at them, and correct the wrong label or, if they "
-            "show different cells, lower dataset.near_difference:\n" + "\n".join(lines),
+            f"pairs of near-copies with different labels ({len(pairs):,}): {some(pairs)}; look at them, and correct "
+            "the wrong label or, if they show different cells, lower dataset.near_difference",
             stacklevel=2,
         )
 
