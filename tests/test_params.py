@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from wen.config.member import Member
 from wen.config.paths import Paths
 from wen.config.read import load, parse
+from wen.data.images import LARGEST
 from wen.errors import WenError
 from wen.systems.wanted import reads
 
@@ -93,6 +94,15 @@ def test_an_invalid_value_gives_one_line_that_names_the_key(values: dict[str, An
             parse(as_text(changed), Path("params.yaml"))
         (line,) = str(caught.value).splitlines()
         assert line.startswith(f"params.yaml: {key}"), (key, value)
+
+
+def test_a_square_larger_than_any_image_is_refused(values: dict[str, Any]) -> None:
+    values["dataset"] |= {"source": "cnmc", "side": None}
+    put(values, "images.crop", LARGEST)
+    parse(as_text(values), Path("params.yaml"))
+    put(values, "images.crop", LARGEST + 1)
+    with pytest.raises(WenError, match=r"^params\.yaml: images\.crop"):
+        parse(as_text(values), Path("params.yaml"))
 
 
 def test_a_network_may_be_normalised_by_a_division_alone(values: dict[str, Any]) -> None:

@@ -81,7 +81,8 @@ class Dataset(Section):
 class Images(Section):
     """How an image enters the network: its central square of ``crop`` px, or all of it, resized to ``size``."""
 
-    crop: Positive | None
+    crop: Annotated[int, Field(ge=1, le=8000)] | None
+    """No image may be larger, see `wen.data.images.LARGEST`."""
     size: Annotated[int, Field(ge=32, le=4096)]
 
 
