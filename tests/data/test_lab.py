@@ -242,6 +242,21 @@ def test_other_images_of_equal_names_and_sizes_are_reported_as_replaced(
     assert "1 of 36 files of the previous study were replaced or removed, and 0 files" in capsys.readouterr().out
 
 
+def test_images_that_were_put_into_place_by_hand_are_kept_if_others_replace_them(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, old in enumerate(("cells.old", "cells.old.2")):
+        place = project.raw / "cells"
+        shutil.rmtree(place, ignore_errors=True)
+        by_hand = sorted(path.relative_to(place) for path in lab(place, cells=20 + number).rglob("*.*"))
+        study(project, place)
+        study(project, lab(tmp_path / "lab"))
+        assert f"data/raw/{old}: the previous study's images, kept because some" in capsys.readouterr().out
+        assert sorted(path.relative_to(project.raw / old) for path in (project.raw / old).rglob("*.*")) == by_hand
+    study(project, lab(tmp_path / "another", ("blast", "healthy")))
+    assert "images, kept" not in capsys.readouterr().out  # of hard links, the images themselves are where they were
+
+
 def test_a_table_whose_name_params_yaml_cannot_hold_is_refused(tmp_path: Path, project: Paths) -> None:
     table = Path(os.fsdecode(os.fsencode(tmp_path) + b"/pasi\xe9n.csv"))
     table.write_bytes(patients(tmp_path).read_bytes())

@@ -90,13 +90,19 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
             message = _with_user_paths(str(error), folder, data, paths)
             remedy = f"\n{cnmc.OTHERWISE}" if of_cnmc and not cnmc.has_folders(names) else ""
             raise WenError(message + remedy) from None
-        lost = sum(not _is_equal(target / name, folder / name) for name in before)
+        lost = [target / name for name in before if not _is_equal(target / name, folder / name)]
         new = len(_relative(folder) - before)
+        if any(map(_is_only_copy, lost)):
+            kept = target.replace(_old_name(target))
+            print(
+                f"{kept.relative_to(paths.root)}: the previous study's images, kept because some of them may exist "
+                "nowhere else; delete the folder if you have copies"
+            )
     if before and (lost or new):
         print(
-            f"{target.relative_to(paths.root)}: {lost:,} of {len(before):,} files of the previous study were replaced "
-            f"or removed, and {new:,} files are new. The results here are of the "
-            "previous study until `dvc repro` ends; to return to it, run `wen study` with its data again"
+            f"{target.relative_to(paths.root)}: {len(lost):,} of {len(before):,} files of the previous study were "
+            f"replaced or removed, and {new:,} files are new. The results here are of the previous study until `dvc "
+            "repro` ends; to return to it, run `wen study` with its data again"
         )
     _write_params(content, paths)
     dataset, subjects = params.dataset, summary["subjects"]
@@ -126,6 +132,11 @@ def _relative(folder: Path) -> set[Path]:
 def _is_equal(old: Path, new: Path) -> bool:
     """Whether a file has the bytes of another; images of equal names often have equal sizes, too, as C-NMC's BMPs."""
     return new.is_file() and (old.samefile(new) or filecmp.cmp(old, new, shallow=False))
+
+
+def _is_only_copy(path: Path) -> bool:
+    """Whether an image has no other name on this file system: it was moved here, unpacked, or copied from another."""
+    return bool(IMAGE.fullmatch(path.suffix)) and path.lstat().st_nlink == 1 and not path.is_symlink()
 
 
 def _with_user_paths(message: str, folder: Path, data: Path, paths: Paths) -> str:
@@ -219,7 +230,7 @@ def _is_edited(paths: Paths) -> bool:
 
 
 def _old_name(path: Path) -> Path:
-    """The first of params.yaml.old, params.yaml.old.2, ... that does not exist, so that no earlier file is lost."""
+    """The first of NAME.old, NAME.old.2, ... that does not exist, so that nothing earlier is lost."""
     endings = itertools.chain([".old"], (f".old.{number}" for number in itertools.count(2)))
     places = (path.with_name(path.name + ending) for ending in endings)
     return next(place for place in places if not os.path.lexists(place))
