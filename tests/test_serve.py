@@ -274,7 +274,7 @@ def test_a_table_may_begin_its_paths_in_the_folder_that_was_dropped(client: Test
 @pytest.mark.parametrize(
     ("table", "problem"),
     [
-        (b"file,subject\n0.bmp,B\n", "people.csv: no subject for cells/1.bmp; add the missing rows"),
+        (b"file,subject\n0.bmp,B\n", "people.csv: no subject for cells/1.bmp; add the missing rows or subjects"),
         (b"a,b\n1,2\n", "people.csv: columns file and subject are needed; found a, b"),
         (b"", "people.csv: empty; expected a header and rows"),
     ],

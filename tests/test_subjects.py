@@ -75,13 +75,20 @@ def test_a_file_name_that_two_images_share_identifies_neither(tmp_path: Path) ->
         subjects.of_files(tmp_path / "table.csv", images)
 
 
+def test_a_name_without_its_ending_is_found_as_in_a_study_s_table(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("Image ID,Patient\n1,P1\nb.c,P2\n2.bmp,P3\n2,P4\n")
+    assert subjects.of_files(tmp_path / "table.csv", ["x/1.bmp", "b.c.png", "2.bmp"]) == ["P1", "P2", "P3"]
+    with pytest.raises(WenError, match=r"table\.csv: 1 is the name of 2 images; add the folder"):
+        subjects.of_files(tmp_path / "table.csv", ["1.bmp", "1.png"])
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
         (b"file,subject\n1.bmp,NA\n", r"no subject for 1\.bmp"),
         (b"file,subject\n1.bmp,unknown\n", r"no subject for 1\.bmp"),
         (b"file,subject\n2.bmp,P1\n", r"no subject for 1\.bmp"),
-        (b"file,subject\n1.bmp,\n", r"no subject for 1\.bmp; add the missing rows"),
+        (b"file,subject\n1.bmp,\n", r"no subject for 1\.bmp; add the missing rows or subjects"),
         (
             b"file,subject\n2.bmp,P\n1.bmp,Doe, J\n",
             r"no subject for 1\.bmp; correct line 3, which does not have 2 values",

@@ -30,7 +30,8 @@ def of_files(path: Path, files: Sequence[str]) -> list[str]:
 def in_table(table: Table, path: Path, files: Sequence[str], folder: Path | None = None) -> list[str]:
     """Find the subject of each image in a table with columns ``file`` and ``subject``, or other names of a study's.
 
-    A file is given by its path, relative to the current folder or to the table's folder, or by its name. Spellings of
+    A file is given by its path, relative to the current folder or to the table's folder, or by its name with or without
+    its ending. Spellings of
     the same id, such as 7 and 007, are unified by `wen.data.people.unite`.
 
     Parameters
@@ -68,16 +69,18 @@ def in_table(table: Table, path: Path, files: Sequence[str], folder: Path | None
                     f"{shown(path)}: {shown(file)} has two subjects, {subject_of[key]} and {subject}; keep one"
                 )
     by_name = {_place(file) for file in files} - set(subject_of)
-    names = Counter(Path(file).name for file in by_name)
+    names = Counter(name for file in by_name for name in _names(file))
     if several := [name for name in sorted(names) if names[name] > 1 and name in subject_of]:
         raise WenError(f"{shown(path)}: {shown(several[0])} is the name of {names[several[0]]} images; add the folder")
-    found = [subject_of.get(_place(file), subject_of.get(_composed(Path(file).name), "")) for file in files]
+    found = [
+        next((subject_of[key] for key in (_place(file), *_names(file)) if key in subject_of), "") for file in files
+    ]
     if missing := [file for file, subject in zip(files, found, strict=True) if not subject]:
         more = f" and {len(missing) - 1:,} more images" if len(missing) > 1 else ""
         remedy = (
             f"correct line {table.uneven[0]}, which does not have {len(table.columns)} values like the header"
             if table.uneven
-            else "add the missing rows"
+            else "add the missing rows or subjects"
         )
         raise WenError(f"{shown(path)}: no subject for {shown(missing[0])}{more}; {remedy}")
     return found
@@ -86,6 +89,11 @@ def in_table(table: Table, path: Path, files: Sequence[str], folder: Path | None
 def _keys(file: str, folder: Path) -> set[str]:
     """The places that a file of the table may denote; its name, if that is all that the table has."""
     return {_place(file), _place(str(folder / file))} if Path(file).parent.name else {_composed(Path(file).name)}
+
+
+def _names(file: str) -> list[str]:
+    """The names by which a table may list a file without its folder."""
+    return [_composed(Path(file).name), _composed(Path(file).stem)]
 
 
 def _place(file: str) -> str:
