@@ -45,3 +45,14 @@ def test_it_is_reported_on_the_page_in_the_chapter_on_the_card_and_in_the_termin
         )
         assert cell
         assert re.sub("<[^>]*>", "", cell[1]) == 2 * ABSENT
+
+
+def test_a_mean_of_zero_has_a_standard_deviation_and_an_undefined_one_none(make_study: MakeStudy) -> None:
+    params, paths = make_study(tested=1)  # kappa is 0, the area undefined
+    page.run(params, paths)
+    text = (paths.report / "index.html").read_text()
+    shown = dict(re.findall(r'data-average="0.001" data-measure="(kappa|auc)"[^>]*>(.*?)</td>', text))
+    assert shown == {"kappa": "0.000<small>± 0.000</small>", "auc": ABSENT}
+    printed = (paths.report / "tables/average.tex").read_text()
+    assert r"{\tiny $\pm$ 0.000}" in printed
+    assert r"$\pm$ --" not in printed

@@ -1,5 +1,6 @@
 """The report's tables as files: CSV with full precision for programs, and LaTeX for a thesis."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,9 +143,13 @@ def _measured_rows(classifiers: Sequence[Classifier], evidence: dict[str, Any], 
 
 def _average_rows(study: Study, t: Text) -> Rows:
     return [
-        [t.recipe(recipe), *(Cell(t.number(row["mean"][m]), f"± {t.number(row['std'][m])}") for m in PRINTED)]
+        [t.recipe(recipe), *(_spread(row["mean"][measure], row["std"][measure], t) for measure in PRINTED)]
         for recipe, row in study.averages.items()
     ]
+
+
+def _spread(mean: float, deviation: float, t: Text) -> Cell:
+    return Cell(t.number(mean), "" if math.isnan(mean) else f"± {t.number(deviation)}")
 
 
 def _weight_table(ensembles: Sequence[Classifier], t: Text) -> tuple[list[Column], Rows]:
