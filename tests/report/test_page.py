@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from conftest import study_values
 from PIL import Image
-from report_study import MakeStudy, write_study
+from report_study import MakeStudy, PageOf, section_of, write_study
 
 from wen.config.member import Member
 from wen.config.params import Params
@@ -255,6 +255,13 @@ def test_the_page_gives_the_power_of_the_runs_and_the_test_of_the_thesis(
     with (paths.report / "tables/test.csv").open(newline="") as file:
         rows = [(row["hypothesis"], row["family"]) for row in csv.DictReader(file)]
     assert rows[:8] == [("H1", "decides"), *[("H1", "champions")] * 4, *[("H1", "areas")] * 3]
+
+
+def test_a_simulated_coverage_is_stated_only_of_the_intervals_that_were_simulated(page_of: PageOf) -> None:
+    """Those of accuracies and of their differences; the table of all tests has areas and largest differences, too."""
+    _, paths = page_of()
+    assert "simulation" not in section_of(paths, "questions").split('id="tests"')[1].split("</table>")[0]
+    assert "in simulation, that of an accuracy contains" in section_of(paths, "tables")
 
 
 @pytest.mark.parametrize(("unit", "probability"), [("image", 0.5), ("subject", 0.0), ("subject", 1.0)])
