@@ -83,7 +83,7 @@ def sentences(evidence: dict[str, Any], study: Study, t: Text) -> list[str]:
     scales = study.params.calibration == "temperature"
     applied = ("applied" if kind == "ensemble" else "single") if scales else "would"
     at_fixed = {
-        measure: f"{n(fixed[measure]['value'])} ({n(fixed[measure]['low'])} {t('to')} {n(fixed[measure]['high'])})"
+        measure: n(fixed[measure]["value"]) + interval(fixed[measure], t, 3)
         for measure in ("sensitivity", "specificity")
     }
     return [
@@ -113,8 +113,8 @@ def sentences(evidence: dict[str, Any], study: Study, t: Text) -> list[str]:
     ]  # fmt: skip
 
 
-def interval(found: dict[str, float], t: Text) -> str:
-    return t("calibration.interval", low=t.number(found["low"], 2), high=t.number(found["high"], 2))
+def interval(found: dict[str, float], t: Text, digits: int = 2) -> str:
+    return t("interval.after", low=t.number(found["low"], digits), high=t.number(found["high"], digits))
 
 
 def test_the_model_card_has_the_calibration_of_the_classifier_in_focus(page_of: PageOf) -> None:

@@ -33,6 +33,11 @@ def test_every_text_that_templates_and_code_name_is_in_the_catalogue_and_no_othe
     assert [key for key in catalogue() if key not in named and not key.startswith(tuple(loose))] == []
 
 
+def test_a_text_with_the_limits_of_an_interval_names_its_level() -> None:
+    with_limits = {key: texts for key, texts in catalogue().items() if "{low}" in texts["en"]}
+    assert [key for key, texts in with_limits.items() if not all("95%" in text for text in texts.values())] == []
+
+
 @pytest.mark.parametrize("profile", sorted((PROJECT / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_profile_names_a_language(profile: Path) -> None:
     assert load(profile).report.language in ("en", "id")
