@@ -5,9 +5,11 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from report_study import MakeStudy
 
+from wen.evaluation.runs import compare_runs
 from wen.files import read_json
 from wen.report import claims, page, published, statements, terminal
 from wen.report.language import Text
@@ -212,6 +214,16 @@ def test_on_a_test_set_of_one_subject_every_hypothesis_is_not_tested_wherever_it
     capsys.readouterr()
     terminal.run(params, paths)
     assert capsys.readouterr().out.count(f": {not_tested}") == 4
+
+
+def test_few_test_people_are_given_as_a_cause_if_five_folds_have_no_power() -> None:
+    person = np.arange(40) % 2
+    right = np.stack([person == 0, person == 1, person < 2]).astype(int)
+    runs = compare_runs(np.repeat(right[:, None], 5, axis=1), person)
+    assert runs.smallest(0.0125) is None
+    test = {"test": "runs", "folds": runs.folds, "deviation": runs.deviation}
+    stated = statements.power("H1", {"tests": [test], "hypotheses": {"H1": {"smallest": None}}}, Text("en"))
+    assert "more folds, a larger test set or both" in stated
 
 
 def test_the_rules_mention_only_tests_that_the_study_has() -> None:
