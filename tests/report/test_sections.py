@@ -446,9 +446,9 @@ def _expected_of_baselines(
     rows = []
     for row in found["baselines"]:
         cells = [t.baseline(row["id"])]
-        for measure, scale, digits in (("accuracy", 100, 1), ("auc", 1, 3)):
+        for measure, shown in (("accuracy", t.points), ("auc", t.number)):
             gain = row["gain"][measure]
-            difference, low, high = (t.number(scale * gain[name], digits) for name in ("difference", "low", "high"))
+            difference, low, high = (shown(gain[name]) for name in ("difference", "low", "high"))
             mean, std = (t.number(row[kind] and row[kind][measure]) for kind in ("mean", "std"))
             cells += [t.number(row[measure]), f"{mean} ± {std}" if row["mean"] else DASH,
                       f"{difference} ({t.limits(low, high)})", t.p(gain["p_adjusted"])]  # fmt: skip
@@ -492,11 +492,11 @@ def _sentences(
     label, share = ["HEM", "ALL"][found["majority"]["label"]], t.percent(found["majority"]["share"])
     yield "baselines", t("baselines.text", headline=names[found["headline"]], label=label, share=share)
     for row in found["baselines"]:
-        for key, gain, scale, digits in (
-            (f"verdict.{row['verdict']}", row["gain"]["accuracy"], 100, 1), ("area", row["gain"]["auc"], 1, 3)
+        for key, gain, shown in (
+            (f"verdict.{row['verdict']}", row["gain"]["accuracy"], t.points), ("area", row["gain"]["auc"], t.number)
         ):  # fmt: skip
             p = f"< {t.number(0.001)}" if gain["p_adjusted"] < 0.001 else f"= {t.number(gain['p_adjusted'])}"
-            numbers = {name: t.number(scale * gain[name], digits) for name in ("difference", "low", "high")}
+            numbers = {name: shown(gain[name]) for name in ("difference", "low", "high")}
             what = {"what": t.baseline(row["id"])} if "verdict" in key else {}
             yield "baselines", t(f"baselines.{key}", p=p, **numbers, **what)
     found = evidence["maps"]

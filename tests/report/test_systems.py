@@ -474,7 +474,7 @@ def test_each_system_has_a_sentence_on_its_claim(by_image: Made, rows: dict[str,
     assert "pretrained weights are missing: vgg19" in sentences["Ullah 2021"]
     assert "  vgg19: hub\n" in sentences["Ullah 2021"]
     over = rows["baby2022"]["over_control"]
-    assert t.number(100 * over["difference"], 1) in sentences["Baby 2022"]
+    assert t.points(over["difference"]) in sentences["Baby 2022"]
     assert "{" not in "".join(sentences.values())
     assert "&#" not in "".join(sentences.values())
 

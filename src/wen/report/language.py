@@ -55,9 +55,14 @@ class Text:
             return self("people.unknown")
         return self("people.one") if number == 1 else self("people.many", people=self.count(number))
 
-    def number(self, value: float | None, digits: int = 3) -> str:
-        """Format a number, without a minus before zero; a dash if it is undefined."""
-        return ABSENT if value is None or math.isnan(value) else self.marked(f"{value:z,.{digits}f}")
+    def number(self, value: float | None, digits: int | None = None) -> str:
+        """Format a number, without a minus before zero; a dash if it is undefined.
+
+        Without ``digits``, it has three after the point, and more if it would be 0 or 1 by rounding alone.
+        """
+        if value is None or math.isnan(value):
+            return ABSENT
+        return self.marked(f"{value:z,.{_between_0_and_1(value, 3) if digits is None else digits}f}")
 
     def stated(self, value: float | None) -> str:
         """Format a measure in a sentence; a word if it is undefined."""
@@ -75,8 +80,12 @@ class Text:
         return f"{low}; {high}" if self.language == "id" else f"{low}, {high}"
 
     def points(self, value: float) -> str:
-        """Format a difference in percentage points, with its sign."""
-        return self.marked(f"{100 * value:+z.1f}")
+        """Format a difference in percentage points, with its sign, and more digits if it would be 0 by rounding alone.
+
+        One of 2,506 images is 0.04 points.
+        """
+        digits = next((more for more in range(1, MOST_DIGITS) if round(100 * float(value), more)), 1)
+        return self.marked(f"{100 * value:+z.{digits}f}")
 
     def p(self, value: float) -> str:
         """Format a p-value, with more digits if it is below 5% and would be 0.050 by rounding alone."""
@@ -94,10 +103,8 @@ class Text:
         return self.marked(f"{value:.{_between_0_and_1(value, digits + 2) - 2}%}")
 
     def threshold(self, value: float | None) -> str:
-        """Format a threshold, with more digits if it would be 0 or 1 by rounding alone; none is reached above 1."""
-        if value is not None and value > 1:
-            return f"> {self.given(1)}"
-        return self.number(value, 3 if value is None else _between_0_and_1(value, 3))
+        """Format a threshold; none is reached above 1."""
+        return f"> {self.given(1)}" if value is not None and value > 1 else self.number(value)
 
     def given(self, value: float) -> str:
         """Format a parameter with all the digits that params.yaml gives."""

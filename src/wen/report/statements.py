@@ -121,7 +121,7 @@ def weighting(evidence: dict[str, Any], tests: int, t: Text) -> str:
     control = evidence["control"]
     if not control["rows"]:
         return ""
-    shown = {"images": t.count(control["images"]), "largest": t.threshold(control["largest"])}
+    shown = {"images": t.count(control["images"]), "largest": t.number(control["largest"])}
     if control["changed"]:
         sentence = t("control.text", changed=control["changed"], **shown)
     else:
