@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from wen.ensemble.weights import SCHEMES
 from wen.ensemble.wen import combine, normalised
+from wen.evaluation.metrics import decide
 
 SCORES = st.lists(st.floats(-1, 1), min_size=1, max_size=15)
 
@@ -44,6 +47,12 @@ def test_an_ensemble_lies_between_its_members(case: tuple[np.ndarray, np.ndarray
 def test_members_that_agree_are_quoted_to_the_last_digit(scores: list[float], probability: float) -> None:
     agreed = [*[[probability, 0.0, 1.0]] * len(scores), [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
     assert combine(normalised([*scores, 0.0, -1.0]), np.array(agreed)).tolist() == [probability, 0, 1]
+
+
+def test_votes_whose_mean_is_the_threshold_are_decided_as_positive() -> None:
+    votes = np.array([vote for vote in product([0, 0.25, 0.5, 0.75, 1], repeat=3) if sum(vote) == 1.5]).T
+    assert (combine(normalised([1, 1, 1]), votes) == 0.5).all()
+    assert (decide(combine(normalised([0.9, 0.8, 0.7]), np.array([[0.1], [0.5], [0.9 + 1e-9]]))) == 0).all()
 
 
 def test_very_small_scores_are_weighted_by_their_shares() -> None:

@@ -5,6 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from wen.evaluation.metrics import THRESHOLD
+
+ROUNDING = 1e-12  # far above the error of a weighted mean, far below a difference between probabilities
+
 
 def normalised(scores: Sequence[float] | np.ndarray) -> np.ndarray:
     """Normalise the members' scores M_k to weights w_k = M_k / sum_i M_i (2.20).
@@ -45,10 +49,12 @@ def combine(weights: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     -------
     ndarray of shape (n_images,)
         Probability of the positive class, within the range of the members that have a weight.
-        `wen.evaluation.metrics.decide` applies (2.22) to it.
+        `wen.evaluation.metrics.decide` applies (2.22) to it. A mean that differs from the threshold by rounding alone
+        is the threshold: votes of 0.25, 0.5 and 0.75 have the mean 0.5.
     """
     # Not weights @ probabilities: the last digits of a BLAS product depend on the processor.
     total = (weights[:, None] * probabilities).sum(axis=0)
+    total = np.where(np.abs(total - THRESHOLD) < ROUNDING, THRESHOLD, total)
     # The rounded weights need not sum to exactly 1: without clipping, members that all predict 0.5 could give less.
     weighted = probabilities[weights > 0]
     average: np.ndarray = total.clip(weighted.min(axis=0), weighted.max(axis=0))
