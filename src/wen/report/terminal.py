@@ -9,6 +9,7 @@ from rich.table import Table
 
 from wen.config.params import Params
 from wen.config.paths import Paths
+from wen.ensemble.intra import champions
 from wen.errors import WenError
 from wen.evaluation.metrics import evaluate
 from wen.files import read_json
@@ -76,7 +77,7 @@ def _table(study: Study, intervals: dict[str, dict[str, list[float]]], measures:
     headings = (t("axis.validation"), f"{t('axis.accuracy')} (95%)", *(t(f"measure.{measure}") for measure in measures))
     for heading in headings:
         table.add_column(heading.replace(" ", "\n"), justify="right", vertical="bottom", no_wrap=True)
-    champions = {classifier.id for classifier in study.champions(study.params.reading)}
+    chosen = {study.single(member).id for member in champions([*study.models.values()], study.params.reading)}
     group = None
     for classifier in study.classifiers:
         if group not in (None, (classifier.kind, classifier.recipe, classifier.reading)):
@@ -84,7 +85,7 @@ def _table(study: Study, intervals: dict[str, dict[str, list[float]]], measures:
         group = (classifier.kind, classifier.recipe, classifier.reading)
         low, high = intervals[classifier.id]["accuracy"]
         table.add_row(
-            t.name(classifier) + (" *" if classifier.id in champions else ""),
+            t.name(classifier) + (" *" if classifier.id in chosen else ""),
             _validation_accuracy(classifier, t),
             f"{t.number(classifier.row['accuracy'])} ({t.number(low, 2)}\N{EN DASH}{t.number(high, 2)})",
             *(t.number(classifier.row[measure]) for measure in measures),
