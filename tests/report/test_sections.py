@@ -167,7 +167,11 @@ def test_models_that_are_all_alike_give_no_share(make_study: MakeStudy) -> None:
     found = champions.measure(study)
     assert found["fold_share"] is None
     assert found["moved"] == []
-    assert champions.figures(study, found, Text("en"))
+    drawn = champions.figures(study, found, Text("en"))["champions"]
+    for axes in drawn.axes:
+        large, others = ([line.get_zorder() for line in axes.lines if (line.get_markersize() > 8) == is_large]
+                         for is_large in (True, False))  # fmt: skip
+        assert min(large) > max(others)  # a champion is not hidden by a model of another rate
 
 
 # Baselines

@@ -58,7 +58,8 @@ def figures(study: Study, measured: dict[str, Any], t: Text) -> dict[str, Figure
             axes.plot(folds, values, MARKERS[k % 5], color=colour, linestyle=LINES[k % 5], linewidth=0.8,
                       markerfacecolor="white", label=t.recipe(rate))  # fmt: skip
             chosen = next(model for model in models if model[part]["champion"])
-            axes.plot(chosen["fold"], chosen[part]["accuracy"], MARKERS[k % 5], color=colour, markersize=9)
+            place = chosen["fold"], chosen[part]["accuracy"]
+            axes.plot(*place, MARKERS[k % 5], color=colour, markersize=9, zorder=3)  # above the marks of other rates
         axes.set(xlabel="fold", ylabel=t(f"champions.axis.{part}"), xticks=study.params.folds)
     panels[1].legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return {"champions": figure}
