@@ -233,6 +233,8 @@ def test_a_module_that_git_does_not_track_is_an_uncommitted_change(make_study: M
     for command in ("init -q", "add params.yaml", "-c user.name=a -c user.email=a@b.c commit -qm Study"):
         subprocess.run(["git", *command.split()], cwd=paths.root, check=True)
     write_text(paths.weights_list, "none")
+    for litter in ("fit.py.swp", ".#fit.py", "fit.py~", ".DS_Store"):
+        write_text(paths.root / "src/wen/network" / litter, "")
     assert "uncommitted" not in provenance.provenance(paths, Text("en"))["commit"]
     write_text(paths.root / "src/wen/systems/published/mine2026.py", "")
     assert provenance.provenance(paths, Text("en"))["commit"].endswith("with uncommitted changes to src")

@@ -24,6 +24,8 @@ PACKAGES = (
     "numpy",
     "pillow",
 )
+MODULES = ":(glob)src/**/[!.]*.py"
+"""Pathspec of the package's modules, without the temporary files of editors."""
 
 
 def provenance(paths: Paths, t: Text) -> dict[str, str]:
@@ -47,14 +49,16 @@ def _releases() -> Iterator[str]:
 
 
 def _commit(paths: Paths, t: Text) -> str:
-    """The current commit, and whether sources differ from it; a source that git does not track does."""
+    """The current commit, and whether sources differ from it; a module that git does not track does."""
     try:
         commit = _git(paths, "rev-parse", "HEAD")
         sources = [
             source
             for source in ("src", "dvc.yaml", "params.yaml")
-            if _git(paths, "status", "--porcelain", "--untracked-files=all", "--", source)
+            if _git(paths, "status", "--porcelain", "--untracked-files=no", "--", source)
         ]
+        if "src" not in sources and _git(paths, "ls-files", "--others", "--exclude-standard", "--", MODULES):
+            sources.insert(0, "src")
     except (OSError, subprocess.CalledProcessError):
         return t("provenance.no_commit")
     return t("provenance.changed", commit=commit, sources=", ".join(sources)) if sources else commit
