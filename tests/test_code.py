@@ -268,6 +268,7 @@ def test_line_ends_do_not_matter(before: dict[str, str], source: Path) -> None:
     [
         ("torch", {"backbone", *NETWORK}),
         ("timm", {"backbone", *NETWORK}),
+        ("torchvision", {"features"}),
         ("openvino", NETWORK),
         ("pillow", {"prepare", "report", "features"}),
         ("scikit-learn", {"split", *FROZEN}),

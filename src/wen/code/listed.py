@@ -20,7 +20,7 @@ from wen.files import atomic
 LIBRARIES = {
     "numpy": "numpy", "openvino": "openvino", "optuna": "optuna", "pandas": "pandas", "PIL": "pillow",
     "safetensors": "safetensors", "scipy": "scipy", "skops": "skops", "sklearn": "scikit-learn",
-    "statsmodels": "statsmodels", "timm": "timm", "torch": "torch", "xgboost": "xgboost",
+    "statsmodels": "statsmodels", "timm": "timm", "torch": "torch", "torchvision": "torchvision", "xgboost": "xgboost",
 }  # fmt: skip
 """Libraries that compute numbers: the module, and the package that installs it."""
 SEAL = "seal"
