@@ -68,6 +68,7 @@ OTHER = {
     "a key misspelt": (COMPLETE.replace("    cmd:", "    cdm:", 1), "cmd: Field required"),
     "a list": ("- a\n- b\n", "the file: "),
     "no YAML": (COMPLETE.replace("deps:", "deps: [", 1), "not valid YAML"),
+    "a tag without its value": (COMPLETE.replace("size: ", "size: !!int #", 1), "not valid YAML (IndexError)"),
     "a web page": ("<!DOCTYPE html>\n<html>\n</html>\n", "DVC did not write it"),
 }
 

@@ -124,6 +124,8 @@ def parsed(path: Path, text: str) -> dict[str, Stage]:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "the file"
         raise WenError(f"{path}: {key}: {first['msg']}, so DVC did not write it; {_remedy(path)}") from None
+    except Exception as error:  # ruamel raises many types if a value contradicts its tag
+        raise WenError(f"{path}: not valid YAML ({type(error).__name__}); {_remedy(path)}") from None
 
 
 def _remedy(path: Path) -> str:
