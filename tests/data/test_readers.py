@@ -209,6 +209,7 @@ def test_images_of_the_same_name_are_distinguished_by_their_folders(tmp_path: Pa
     [
         (("P8/1.png", "P8/2.png"), ("P7/1.png", "P8/2.png")),  # the table has another P8
         (("P8/1.png", "P7/2.png"), ("P7/1.png", "P7/2.png")),  # there is another P7
+        (("P9/1.png", "P8/2.png"), ("P7/1.png", "P8/2.png")),  # the table has no P9, and there is no P7
     ],
 )
 def test_an_image_of_the_listed_name_in_another_person_s_folder_is_not_used(

@@ -8,6 +8,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
 from wen.data import csv_file, folder, people
@@ -208,7 +209,7 @@ class _Search:
     Case is ignored unless it distinguishes two images. A name with its ending takes precedence over one without. A
     number without leading zeros, as spreadsheets write 007, finds an image unless another one has just this name. A
     folder may have another name in the table, but not the name of another folder: P7/1.png does not refer to P8/1.png
-    if there is a folder P7, or if the table names P8.
+    if there is a folder P7, if the table names P8, or if any folder on this level has the same name in the table.
     """
 
     def __init__(self, images: Sequence[str], written: Sequence[str]) -> None:
@@ -221,9 +222,9 @@ class _Search:
             if path.stem.isdecimal():
                 for key in {_short(path.name), _short(path.stem)}:
                     self.by_number[key].append(name)
-        self.folders, self.written = (
-            {part for name in names for part in self._folders(name)} for names in (images, written)
-        )
+        levels = [self._levels(names) for names in (images, written)]
+        self.folders, self.written = (set[str]().union(*found) for found in levels)
+        self.comparable = [not one.isdisjoint(other) for one, other in zip(*levels, strict=False)]
 
     def __call__(self, text: str) -> list[str]:
         """Return the images whose paths agree best with the text, from the file name upwards."""
@@ -242,9 +243,17 @@ class _Search:
     def _elsewhere(self, text: str, name: str) -> bool:
         """Whether the lowest folders that differ are known to be different folders."""
         one, other = self._folders(text), self._folders(name)
-        pairs = zip(reversed(one), reversed(other), strict=False)
-        a, b = next(((a, b) for a, b in pairs if a != b), ("", ""))
-        return (a in self.folders and a not in other) or (b in self.written and b not in one)
+        pairs = enumerate(zip(reversed(one), reversed(other), strict=False))
+        level, a, b = next(((level, a, b) for level, (a, b) in pairs if a != b), (None, "", ""))
+        return level is not None and (
+            self.comparable[level] or (a in self.folders and a not in other) or (b in self.written and b not in one)
+        )
+
+    @classmethod
+    def _levels(cls, names: Sequence[str]) -> list[set[str]]:
+        """The names of the folders on each level above the files, from the lowest."""
+        levels = zip_longest(*(reversed(cls._folders(name)) for name in set(names)))
+        return [{part for part in level if part is not None} for level in levels]
 
     @classmethod
     def _folders(cls, name: str) -> tuple[str, ...]:
