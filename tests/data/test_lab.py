@@ -317,6 +317,15 @@ def test_unusual_class_names_are_written_so_that_they_are_read_back(tmp_path: Pa
     assert dataset.classes == ["non-blast: 'x'", "# blast"]
 
 
+def test_a_positive_class_named_like_a_negative_one_gives_a_warning(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for about, reverse in ((About(classes=("blast", "normal")), True), (About(classes=("normal", "blast")), False)):
+        study(project, lab(tmp_path / "lab"), about)
+        warned = "normal is the positive class, as given, although blast is named like one" in capsys.readouterr().err
+        assert warned is reverse
+
+
 def test_a_near_copy_with_another_label_is_named_at_the_import(project: Paths, tmp_path: Path) -> None:
     data = lab(tmp_path / "lab")
     cell(data / "blast/x.png", 500, (96, 96))

@@ -58,6 +58,15 @@ def _warn_of_versions(names: Sequence[str]) -> None:
         )
 
 
+def warn_of_reversed(negative: str, positive: str) -> None:
+    """Warn that the positive class, as the user gave it, is not the one whose name is that of a disease."""
+    print(
+        f"warning: {positive} is the positive class, as given, although {negative} is named like one; precision, "
+        f"recall and probabilities are then those of {positive}. If that is not intended, exchange the two",
+        file=sys.stderr,
+    )
+
+
 def warn_of_parts(names: Sequence[str]) -> None:
     """Warn of folders that divide the images, such as train and test, because the study divides them itself."""
     parts = Counter(part for name in names for part in PurePosixPath(name).parts[:-1] if PART.fullmatch(part))

@@ -69,6 +69,8 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
     of_all_idb2 = not table and class_folders.is_all_idb2(names)
     classes = _classes(found, about, ("healthy", "blast") if of_all_idb2 else ("negative", "positive"))
     classes = [unicodedata.normalize("NFC", name) for name in classes]  # macOS takes letters and accents apart
+    if positive_of(classes) == classes[0]:
+        doubtful.warn_of_reversed(*classes)
     folder_name = data.resolve().name if data.is_dir() else data.stem
     name = about.name or (folder_name if is_text(folder_name) else shown(folder_name)).strip() or "cells"
     values: dict[str, Any] = {
