@@ -58,11 +58,11 @@ class Text:
     def number(self, value: float | None, digits: int | None = None) -> str:
         """Format a number, without a minus before zero; a dash if it is undefined.
 
-        Without ``digits``, it has three after the point, and more if it would be 0 or 1 by rounding alone.
+        Without ``digits``, it has three after the point, and more if it would be 0, 1 or -1 by rounding alone.
         """
         if value is None or math.isnan(value):
             return ABSENT
-        return self.marked(f"{value:z,.{_between_0_and_1(value, 3) if digits is None else digits}f}")
+        return self.marked(f"{value:z,.{_between_0_and_1(abs(value), 3) if digits is None else digits}f}")
 
     def stated(self, value: float | None) -> str:
         """Format a measure in a sentence; a word if it is undefined."""
