@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from wen.evaluation.metrics import OF_DECISIONS, Confusion, decide, evaluate, weighted_f1
+from wen.evaluation.metrics import OF_DECISIONS, Confusion, absent_class, decide, evaluate, row_of, weighted_f1
 from wen.evaluation.metrics import precision as precision_of
 from wen.evaluation.metrics import recall as recall_of
 
@@ -45,6 +45,18 @@ def test_every_measure_is_scikit_learns(pairs: list[tuple[int, float]]) -> None:
         assert row[name] == pytest.approx(value, abs=1e-12), name
     assert (row["tn"], row["fp"], row["fn"], row["tp"]) == tuple(
         sk.confusion_matrix(label, called, labels=[0, 1]).ravel()
+    )
+
+
+@pytest.mark.parametrize(("label", "absent"), [([0, 1, 1], None), ([1, 1, 1], 0), ([0, 0, 0], 1)])
+def test_a_row_has_none_for_what_an_absent_class_leaves_undefined(label: list[int], absent: int | None) -> None:
+    probability, called = [0.2, 0.7, 0.4], [0, 1, 0]
+    recall, specificity = (sk.recall_score(label, called, pos_label=kind, zero_division=np.nan) for kind in (1, 0))
+    expected = evaluate(np.array(label), np.array(probability)) | {"recall": recall, "specificity": specificity}
+    expected |= {"balanced_accuracy": (recall + specificity) / 2}
+    assert absent_class(np.array(label)) == absent
+    assert row_of(np.array(label), np.array(probability)) == pytest.approx(
+        {name: None if math.isnan(value) else value for name, value in expected.items()}
     )
 
 
