@@ -89,6 +89,12 @@ def test_by_image_what_is_undefined_has_no_interval_and_all_else_the_bootstraps(
     assert found["kappa"] == (0, 0)  # whichever images are drawn
 
 
+def test_by_image_what_depends_on_both_classes_has_no_interval_if_one_is_absent() -> None:
+    found = of_images([0], [0.1])
+    assert np.isnan([found["f1"], found["recall"]]).all()  # both are 0
+    assert found["specificity"] == pytest.approx(proportion_confint(1, 1, method="wilson"))
+
+
 def test_by_subject_the_interval_is_that_of_leaving_out_each_subject_on_the_logit_scale() -> None:
     rng = np.random.default_rng(1)
     unit = np.repeat(np.arange(6), [9, 14, 30, 7, 22, 11])
@@ -114,17 +120,27 @@ def wilson_by_t(size: list[int]) -> float:
     return float(units / (units + t.ppf(0.975, max(units - 1, 1)) ** 2))
 
 
-def test_by_subject_the_interval_of_a_perfect_measure_is_wilsons_for_the_subjects_that_it_depends_on() -> None:
-    healthy, sick = [40, 10, 5], [22] * 7
-    unit = np.repeat(np.arange(10), healthy + sick)
-    label = (unit >= 3).astype(int)
+@pytest.mark.parametrize(("fewer", "by_many"), [(0, ["recall", "precision"]), (1, ["specificity"])])
+def test_by_subject_the_interval_of_a_perfect_measure_is_wilsons_for_the_subjects_that_it_depends_on(
+    fewer: int, by_many: list[str]
+) -> None:
+    few, many = [40, 10, 5], [22] * 7
+    unit = np.repeat(np.arange(10), few + many)
+    label = np.where(unit < 3, fewer, 1 - fewer)
     found = subject_intervals(label, label.astype(float), unit)
-    subjects = {"accuracy": healthy + sick, "weighted_f1": healthy + sick, "recall": sick, "precision": sick}
+    subjects = dict.fromkeys(("accuracy", "weighted_f1"), few + many) | dict.fromkeys(by_many, many)
     for name in set(MEASURES) - {"kappa"}:
-        assert found[name] == pytest.approx((wilson_by_t(subjects.get(name, healthy)), 1)), name
-    assert found["kappa"] == pytest.approx((2 * wilson_by_t(healthy) - 1, 1))
+        assert found[name] == pytest.approx((wilson_by_t(subjects.get(name, few)), 1)), name
+    assert found["kappa"] == pytest.approx((2 * wilson_by_t(few) - 1, 1))
     sensitivity, specificity = rates(label, label.astype(float), unit, 0.5)
     assert [found["recall"], found["specificity"]] == [sensitivity[1:], specificity[1:]]
+
+
+def test_by_subject_two_people_suffice_for_the_interval_of_a_perfect_measure() -> None:
+    label, unit = np.array([0, 0, 1, 1] * 2), np.arange(2).repeat(4)
+    found = subject_intervals(label, label.astype(float), unit)
+    for name in set(MEASURES) - {"kappa"}:
+        assert found[name] == pytest.approx((wilson_by_t([4, 4]), 1)), name
 
 
 def test_by_subject_an_error_does_not_widen_the_interval_of_a_measure() -> None:
