@@ -41,10 +41,20 @@ def test_mean_squares_are_those_worked_out_by_hand() -> None:
     assert runs.p == pytest.approx(f.sf(runs.statistic, *runs.df))
 
 
-def _images_part_by_brute_force(right: np.ndarray) -> float:
+def _covariance(right: np.ndarray, unit: np.ndarray | None) -> np.ndarray:
+    """Covariance of the runs' accuracies, of sums over units (by default images), for their effective number."""
+    n = right.shape[2]
+    unit = np.arange(n) if unit is None else unit
+    centred = (right - right.mean(axis=2, keepdims=True)) / n
+    sums = np.stack([centred[:, :, unit == one].sum(axis=2) for one in set(unit)], axis=2)
+    effective = n**2 / sum((unit == one).sum() ** 2 for one in set(unit))
+    return np.einsum("aiu,bju->aibj", sums, sums) * effective / (effective - 1)
+
+
+def _images_part_by_brute_force(right: np.ndarray, unit: np.ndarray | None = None) -> float:
     """r (Cov2 - Cov3) of Obuchowski & Rockette: mean covariance of two folds' accuracies, within less between rates."""
-    k, r, n = right.shape
-    covariance = np.cov(right.reshape(k * r, n)).reshape(k, r, k, r) / n
+    k, r, _ = right.shape
+    covariance = _covariance(right, unit)
     within = [covariance[a, i, a, j] for a in range(k) for i in range(r) for j in range(r) if i != j]
     between = [
         covariance[a, i, b, j] for a in range(k) for b in range(k) for i in range(r) for j in range(r)
@@ -53,20 +63,21 @@ def _images_part_by_brute_force(right: np.ndarray) -> float:
     return float(r * (np.mean(within) - np.mean(between)))
 
 
-def _noise_by_brute_force(right: np.ndarray) -> float:
+def _noise_by_brute_force(right: np.ndarray, unit: np.ndarray | None = None) -> float:
     """Var - Cov1 - (Cov2 - Cov3): what images explain of the mean square between runs."""
-    k, r, n = right.shape
-    covariance = np.cov(right.reshape(k * r, n)).reshape(k, r, k, r) / n
+    k, r, _ = right.shape
+    covariance = _covariance(right, unit)
     one = np.mean([covariance[a, i, a, i] for a in range(k) for i in range(r)])
     cross = np.mean([covariance[a, i, b, i] for a in range(k) for b in range(k) if a != b for i in range(r)])
-    return float(one - cross) - _images_part_by_brute_force(right) / r
+    return float(one - cross) - _images_part_by_brute_force(right, unit) / r
 
 
-@given(arrays(int, (3, 4, 12), elements=st.integers(0, 1)))
-def test_the_error_is_obuchowski_and_rockette_s(right: np.ndarray) -> None:
-    runs = compare_runs(right, np.arange(12))
-    between_runs = max(runs.deviation**2, _noise_by_brute_force(right))
-    expected = between_runs + max(_images_part_by_brute_force(right), 0)
+@given(arrays(int, (3, 4, 12), elements=st.integers(0, 1)), st.sampled_from([[1] * 12, [2] + [1] * 10, [6, 4, 2]]))
+def test_the_error_is_obuchowski_and_rockette_s(right: np.ndarray, size: list[int]) -> None:
+    unit = np.arange(len(size)).repeat(size)
+    runs = compare_runs(right, unit)
+    between_runs = max(runs.deviation**2, _noise_by_brute_force(right, unit))
+    expected = between_runs + max(_images_part_by_brute_force(right, unit), 0)
     assert runs.variance == pytest.approx(max(expected, 4 / 14**2))
 
 
