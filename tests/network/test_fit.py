@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 
 from wen.config.member import Member
 from wen.config.params import Finetune, Head, Params
+from wen.config.seeds import seed_for
 from wen.errors import WenError
 from wen.network import fit as fitting
 from wen.network.checkpoint import Checkpoint
@@ -353,6 +355,31 @@ def test_each_epoch_trains_on_the_next_view_and_validates_without_one(
     interruptible(tmp_path, values, ["head"])
     assert [(type(view), view) for view in asked if view is not None] == [(int, 0), (int, 1), (int, 0)]
     assert asked[1::2] == [None] * 3
+
+
+class Drawing(Still):
+    """The same, but with a random number for each training batch, as dropout draws them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn: list[float] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.drawn.append(torch.rand(1).item())
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("rate", ["0.001", "0.0001"])
+def test_what_dropout_draws_depends_on_seed_fold_stage_and_epoch_alone(
+    tmp_path: Path, values: dict[str, Any], rate: str
+) -> None:
+    last = Drawing()
+    task = replace(passing_on(values | {"seed": 7}, last), member=Member(rate, 2))
+    with Live(str(tmp_path), dvcyaml=None, save_dvc_exp=False) as live:
+        fit(task, Stage("finetune", task.tail, Scripted([RIGHT] * 3), Head(epochs=3, patience=3)), Curves(live))
+    seeds = [seed_for(7, 2, "finetune", epoch, what="dropout") for epoch in range(3)]
+    assert last.drawn == [torch.rand(1, generator=torch.Generator().manual_seed(seed)).item() for seed in seeds]
 
 
 def test_the_progress_bar_gets_each_epoch_and_the_best_accuracy(
