@@ -139,6 +139,14 @@ def test_thresholds_are_chosen_without_the_test_set(make_study: MakeStudy) -> No
     assert now["specificity"]["sensitivity"]["value"] == pytest.approx(recall(c))
 
 
+def test_the_histogram_has_the_images_of_the_bins(make_study: MakeStudy) -> None:
+    study = gather(*make_study())
+    study.focus.probability[:] = np.arange(len(study.label)) % 11 / 10  # limits of bins, of which some are 0.3 and 0.7
+    found = calibration.measure(study)
+    below = calibration.figures(study, found, Text("en"))["calibration"].axes[1]
+    assert [bar.get_height() for bar in below.patches] == [bin["images"] for bin in found["bins"]]
+
+
 def test_the_page_shows_the_effect_of_the_temperature_option(make_study: MakeStudy) -> None:
     params, paths = make_study(folds=[0, 1, 2])
     would = calibration.measure(gather(params, paths))

@@ -40,6 +40,11 @@ class Recalibration(NamedTuple):
     """The intercept for a slope of 1: 0 if calibrated, below 0 if probabilities are too high."""
 
 
+def bin_of(probability: np.ndarray) -> np.ndarray:
+    """Number the bin of each probability, from 0; a limit belongs to the bin above it, and 1 to the last one."""
+    return np.minimum((np.asarray(probability) * BINS).astype(int), BINS - 1)
+
+
 def reliability(label: np.ndarray, probability: np.ndarray, unit: np.ndarray) -> list[Bin]:
     """Bin images by their probability of the positive class, in `BINS` bins of equal width without the empty ones.
 
@@ -51,8 +56,8 @@ def reliability(label: np.ndarray, probability: np.ndarray, unit: np.ndarray) ->
     unit : ndarray of shape (n,)
         Each image's unit, for the intervals of `wen.evaluation.proportion.share`.
     """
-    bin_of = _bin_of(probability)
-    masks = [bin_of == k for k in np.unique(bin_of)]
+    bins = bin_of(probability)
+    masks = [bins == k for k in np.unique(bins)]
     return [
         Bin(int(mask.sum()), float(probability[mask].mean()), *share(label[mask], unit[mask])) for mask in masks
     ]  # fmt: skip
@@ -60,7 +65,7 @@ def reliability(label: np.ndarray, probability: np.ndarray, unit: np.ndarray) ->
 
 def expected_error(label: np.ndarray, probability: np.ndarray) -> float:
     """Expected calibration error: mean gap between probability and share of ALL over bins (Naeini et al. 2015)."""
-    gap = np.bincount(_bin_of(probability), probability - label)
+    gap = np.bincount(bin_of(probability), probability - label)
     return float(np.abs(gap).sum() / len(label))
 
 
@@ -93,7 +98,7 @@ def calibrated_errors(probabilities: np.ndarray, unit: np.ndarray, draws: int, s
         order = np.argsort(unsorted, kind="stable")
         probability = unsorted[order]
         drawn = uniform if by_image else uniform[:, unit[order]]
-        _, first = np.unique(_bin_of(probability), return_index=True)
+        _, first = np.unique(bin_of(probability), return_index=True)
         observed = np.add.reduceat(drawn < probability, first, axis=1)
         predicted = np.add.reduceat(probability, first)
         errors.append(np.abs(observed - predicted).sum(axis=1) / len(probability))
@@ -186,7 +191,3 @@ def _squares(x: np.ndarray, weight: np.ndarray | float = 1.0) -> np.ndarray:
 
 def _loss(label: np.ndarray, score: np.ndarray) -> float:
     return float(np.logaddexp(0, np.where(label == 1, -score, score)).sum())
-
-
-def _bin_of(probability: np.ndarray) -> np.ndarray:
-    return np.minimum((np.asarray(probability) * BINS).astype(int), BINS - 1)

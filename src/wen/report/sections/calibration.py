@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from wen.config.seeds import seed_for
 from wen.ensemble.combined import combined, temperatures
 from wen.evaluation.calibration import (
+    BINS,
+    bin_of,
     brier,
     calibrated_errors,
     expected_error,
@@ -51,7 +53,8 @@ def figures(study: Study, measured: dict[str, Any], t: Text) -> dict[str, Figure
     )
     axes.errorbar(predicted, observed, [observed - low, high - observed], fmt="o", color=COLOURS[0], capsize=2)
     axes.set(ylabel=t("axis.observed"), ylim=(-0.03, 1.03))
-    below.hist(study.focus.probability, np.linspace(0, 1, 11), color="0.6", edgecolor="white")
+    images = np.bincount(bin_of(study.focus.probability), minlength=BINS)
+    below.bar(np.arange(BINS) / BINS, images, 1 / BINS, align="edge", color="0.6", edgecolor="white")
     below.set(xlabel=t("axis.predicted"), ylabel=t("axis.images"), xlim=(-0.03, 1.03))
     return {"calibration": figure}
 
