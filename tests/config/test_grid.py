@@ -1,5 +1,6 @@
 """A grid of two to eight learning rates: dvc.yaml has a place for each, and for nothing else."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,24 @@ def test_outside_a_study_nothing_is_written(study: Paths, tmp_path: Path, missin
     with pytest.raises(WenError, match=f"{missing}: no such file; run this in the project's folder"):
         grid.write(RATES, Paths(tmp_path))
     assert not (tmp_path / missing).exists()
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "lr_grid: [0.001, # not [0.1]\n  0.0001]",
+        "lr_grid:  # rates\n  - 0.001\n\n  # the lower\n  - 0.0001",
+        "lr_grid:\n- 0.001\n- 0.0001",
+    ],
+)
+def test_a_list_in_lines_or_with_comments_is_replaced_completely(tmp_path: Path, listed: str) -> None:
+    paths = Paths(tmp_path)
+    shutil.copy(PROJECT / "dvc.yaml", tmp_path)
+    text = re.sub("(?m)^lr_grid: .*", listed, (PROJECT / "params.yaml").read_text())
+    paths.params.write_text(text)
+    assert load(paths.params).lr_grid == [0.001, 0.0001]
+    grid.write([0.3, 0.1, 0.03], paths)
+    assert paths.params.read_text() == text.replace(listed, "lr_grid: [0.3, 0.1, 0.03]")
 
 
 def test_writing_the_present_grid_changes_neither_file(study: Paths) -> None:

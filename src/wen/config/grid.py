@@ -17,7 +17,8 @@ from wen.files import write_text
 PLACE = r"\$\{lr_grid\[(-?\d+)\]\}"
 IN_A_LINE = re.compile(rf'"{PLACE}"(, "{PLACE}")*')
 LINES = re.compile(rf"(?m)^(?P<before> *- [^\n]*){PLACE}(?P<after>[^\n]*)\n((?P=before){PLACE}(?P=after)\n)*")
-LIST = re.compile(r"(?ms)^lr_grid:\s*(\[.*?\]|(\n *- [^\n]*)+)")
+LIST = re.compile(r"(?m)^lr_grid:\s*(\[([^]#]|#.*)*\]|((\s*#.*)*\s*\n *- .*)+)")
+"""The list in brackets or in lines, with the comments between its rates."""
 
 
 def check(params: Params, paths: Paths) -> None:
@@ -50,7 +51,7 @@ def write(rates: Sequence[float], paths: Paths) -> None:
     listed = ", ".join(format(Decimal(repr(rate)), "f") for rate in rates)
     new, found = LIST.subn(f"lr_grid: [{listed}]", text)
     if found != 1:
-        raise WenError(f"{paths.params}: the list lr_grid is missing; write e.g. lr_grid: [0.001, 0.0001, 0.00001]")
+        raise WenError(f"{paths.params}: no list lr_grid; write it as lr_grid: [0.001, 0.0001, 0.00001]")
     parse(new, paths.params)
     half = max(2, -(-len(rates) // 2))
     places = [f"${{lr_grid[{place}]}}" for place in (*range(half), *range(-half, 0))]
