@@ -119,7 +119,7 @@ def test_an_output_replaces_no_file_that_is_read(
     Path("cells").mkdir()
     Image.new("RGB", (48, 48)).save("cells/1.bmp")
     Path("subjects.csv").write_text("file,subject\n1.bmp,7\n")
-    Path("link.csv").symlink_to("subjects.csv")
+    Path("link.csv").hardlink_to("subjects.csv")
     request = Request(["cells"], form="csv", subjects=Path("subjects.csv"), **{option: Path(place)})
     with pytest.raises(WenError, match=rf"^{place}: one of the files to read"):
         Images.of(request)

@@ -71,10 +71,11 @@ RERUN: dict[str, set[str]] = {
     "report/published.csv": {"report"},
     "report/systems.yaml": {"report"},
     "systems/replication.py": {"report"},
+    "config/jobs.py": {"report"},
+    "integrity/one_run.py": {"report"},
 }
 NEVER = (
     "config/stages.py",
-    "config/jobs.py",
     "config/edited.py",
     "launch/*.py",
     "integrity/verify.py",

@@ -17,7 +17,7 @@ from wen.files import write_text
 PLACE = r"\$\{lr_grid\[(-?\d+)\]\}"
 IN_A_LINE = re.compile(rf'"{PLACE}"(, "{PLACE}")*')
 LINES = re.compile(rf"(?m)^(?P<before> *- [^\n]*){PLACE}(?P<after>[^\n]*)\n((?P=before){PLACE}(?P=after)\n)*")
-LIST = re.compile(r"(?m)^lr_grid:\s*(\[([^]#]|#.*)*\]|((\s*#.*)*\s*\n *- .*)+)")
+LIST = re.compile(r"(?m)^lr_grid:\s*(\[([^]#]|#.*$)*\]|((\s*#.*$)*\s*\n *- .*)+)")
 """The list in brackets or in lines, with the comments between its rates."""
 
 
