@@ -72,13 +72,23 @@ def _noise_by_brute_force(right: np.ndarray, unit: np.ndarray | None = None) -> 
     return float(one - cross) - _images_part_by_brute_force(right, unit) / r
 
 
-@given(arrays(int, (3, 4, 12), elements=st.integers(0, 1)), st.sampled_from([[1] * 12, [2] + [1] * 10, [6, 4, 2]]))
-def test_the_error_is_obuchowski_and_rockette_s(right: np.ndarray, size: list[int]) -> None:
-    unit = np.arange(len(size)).repeat(size)
+@given(arrays(int, (3, 4, 12), elements=st.integers(0, 1)))
+def test_the_error_is_obuchowski_and_rockette_s(right: np.ndarray) -> None:
+    assert_error(right, np.arange(12))
+
+
+def assert_error(right: np.ndarray, unit: np.ndarray) -> None:
     runs = compare_runs(right, unit)
     between_runs = max(runs.deviation**2, _noise_by_brute_force(right, unit))
     expected = between_runs + max(_images_part_by_brute_force(right, unit), 0)
     assert runs.variance == pytest.approx(max(expected, 4 / 14**2))
+
+
+@pytest.mark.parametrize("size", [[2] + [1] * 10, [6, 4, 2]])
+def test_by_subject_the_error_is_that_of_sums_over_subjects(size: list[int]) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        assert_error(rng.integers(0, 2, (3, 4, 12)), np.arange(len(size)).repeat(size))
 
 
 def test_few_runs_that_are_alike_by_chance_have_the_error_of_their_images() -> None:
