@@ -340,6 +340,13 @@ def test_every_fold_has_both_classes_if_there_are_as_many_people_of_each_as_fold
         assert cells.fold.nunique() == 6
 
 
+def test_a_fold_without_classes_gets_the_smallest_group_that_its_own_fold_can_spare_healthy_cells_first() -> None:
+    of_both, healthy, sick = [0, 0, 1, 1], [0] * 3, [1] * 5  # fold 0 cannot spare both of the first
+    label, group = np.array(of_both + healthy + sick), np.repeat([0, 1, 2], [4, 3, 5])
+    fold = split._with_both_classes(np.zeros(12, int), label, group, 2)
+    assert fold.tolist() == [0] * 4 + [1] * 8
+
+
 def test_a_preliminary_test_set_needs_preliminary_images() -> None:
     index = make_index(1, 50, 0).assign(source="fold_0")
     with pytest.raises(WenError, match=r"split\.test: preliminary"):
