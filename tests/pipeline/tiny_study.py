@@ -65,6 +65,8 @@ class Study:
         """
         for folder in ("metrics", "plots/headline"):
             shutil.rmtree(self.root / folder, ignore_errors=True)
+        for file in ("dvc.lock", "params.yaml"):
+            (self.root / file).unlink(missing_ok=True)
         self.run("git", "checkout", "--quiet", "--", ".")
         with Repo(str(self.root)) as repo:
             repo.checkout(force=True)
