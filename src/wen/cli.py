@@ -304,7 +304,7 @@ def report() -> None:
     from wen.report import page
 
     params, paths = _study()
-    if "DVC_STAGE" in os.environ:  # `dvc repro --single-item` and `--ignore-errors` do not update earlier stages
+    if "DVC_STAGE" in os.environ:  # `dvc repro --single-item report` updates no earlier stage
         one_run.check(params, paths, focus=False)
     gc.freeze()  # statsmodels collects garbage at every correction of p-values; frozen objects are left out
     page.run(params, paths)

@@ -68,7 +68,7 @@ def test_a_p_value_below_5_percent_is_never_rounded_to_5_percent() -> None:
 
 def test_zero_has_no_minus_and_a_number_of_params_yaml_keeps_all_its_digits() -> None:
     t, u = Text("en"), Text("id")
-    assert (t.number(-0.0), t.points(-0.0), t.points(-0.001)) == ("0.000", "+0.0", "-0.1")
+    assert (t.number(-0.0), t.points(-0.0), t.points(-0.001)) == ("0.000", "0.0", "-0.1")
     assert (t.number(0.9996), t.number(0.0004), t.number(1.0), t.number(0.9996, 3)) == (
         "0.9996",
         "0.0004",
@@ -76,7 +76,7 @@ def test_zero_has_no_minus_and_a_number_of_params_yaml_keeps_all_its_digits() ->
         "1.000",
     )
     assert (t.number(-0.0003), u.number(-0.9996), t.number(-1e-17)) == ("-0.0003", "-0,9996", "0.000")
-    assert (t.points(1 / 2506), t.points(-1 / 2506), t.points(1e-17)) == ("+0.04", "-0.04", "+0.0")
+    assert (t.points(1 / 2506), t.points(-1 / 2506), t.points(1e-17)) == ("+0.04", "-0.04", "0.0")
     assert (t.margin(0.01), t.margin(0.0125), u.margin(0.07), t.margin(0.0005)) == ("1.0", "1.25", "7,0", "0.05")
     assert (t.percent(0.004), t.percent(0.9996, 1), t.percent(0.0), t.percent(1.0)) == ("0.4%", "99.96%", "0%", "100%")
     assert (t.threshold(0.7314), t.threshold(0.99999), u.threshold(0.00004)) == ("0.731", "0.99999", "0,00004")

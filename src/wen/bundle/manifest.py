@@ -59,7 +59,7 @@ def is_bundle(folder: Path) -> bool:
 
 
 def has_edited_card(folder: Path) -> bool:
-    """Return whether the folder has a bundle's card that is not the one of the bundle's readable manifest."""
+    """Return whether the model card in a folder differs from the exported one, whose hash is in classifier.json."""
     path = folder / CARD
     try:
         exported = _read(folder).get("card")
