@@ -84,8 +84,8 @@ class Text:
 
         One of 2,506 images is 0.04 points. No difference has no sign.
         """
-        digits = next((more for more in range(1, MOST_DIGITS) if round(100 * float(value), more)), None)
-        return self.marked(f"{100 * value:+.{digits}f}" if digits else "0.0")
+        digits = next((more for more in range(1, MOST_DIGITS) if round(100 * float(value), more)), 0)
+        return self.marked(f"{100 * value:+.{digits}f}" if digits else f"{100 * value:z.1f}")
 
     def p(self, value: float) -> str:
         """Format a p-value, with more digits if it is below 5% and would be 0.050 by rounding alone."""
