@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,10 @@ from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.data import csv_file
 from wen.data.folder import some
-from wen.data.images import BadImage, sha256
+from wen.data.images import BadImage
 from wen.ensemble import temperature, wen
 from wen.errors import WenError
-from wen.files import write_text
+from wen.files import sha256, write_text
 from wen.members.apply import Answer, Applied
 from wen.names import shown
 from wen.rows import Row, form_of, rows
@@ -190,7 +190,8 @@ def write(applied: Applied, images: Images, request: Request) -> None:
     """
     threshold = applied.threshold if request.threshold is None else request.threshold
     seen = Seen(applied, threshold)
-    answers = _shown(images.files, applied.answers(images.files))
+    pairs = zip(images.files, applied.answers(images.files), strict=True)
+    answers = track(pairs, "classifying", len(images.files))
     with rows(form_of(request.form, request.output), request.output, applied.about | {"threshold": threshold}) as put:
         if images.subjects:
             for person in _people(seen, answers, images.subjects):
@@ -202,12 +203,7 @@ def write(applied: Applied, images: Images, request: Request) -> None:
     seen.close(request.submission)
 
 
-def _shown(files: list[str], found: Iterator[Answer | str]) -> Iterable[tuple[str, Answer | str]]:
-    """Pair files with their results, and show a progress bar."""
-    return track(zip(files, found, strict=True), "classifying", len(files))
-
-
-def row_of(file: str, answer: Answer, applied: Applied, threshold: float) -> Row:
+def row_of_image(file: str, answer: Answer, applied: Applied, threshold: float) -> Row:
     """Return the row of an image: ``file``, ``probability``, ``called``, ``spread`` and ``warning``; see `write`."""
     scaled = temperature.scale(answer.probability, applied.temperature)
     probability = float(wen.combine(applied.weight, scaled[:, None])[0])
@@ -247,7 +243,7 @@ class Seen:
                 print(f"error: {shown(file)}: {shown(answer)}", file=sys.stderr)
             self.labels.append(None)
             return None
-        row = row_of(file, answer, self.applied, self.threshold)
+        row = row_of_image(file, answer, self.applied, self.threshold)
         self.labels.append(int(row["probability"] >= self.threshold))
         if answer.warning:
             self.unlike += 1

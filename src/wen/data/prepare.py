@@ -22,7 +22,7 @@ from wen.data.readers import cnmc
 from wen.data.readers.listing import Listing
 from wen.data.table import EXACT, INDEX, NEAR
 from wen.errors import WenError
-from wen.files import atomic, write_json
+from wen.files import atomic, sha256, write_json
 
 MOST_EQUAL = 200
 """Maximum number of equal images: 1,500 of one image are a million pairs."""
@@ -176,8 +176,8 @@ def _open(cell: Cell, root: Path, dataset: Dataset) -> _Row | images.BadImage:
         "source": cell.source,
         "width": image.width,
         "height": image.height,
-        "sha256": images.sha256(data),
-        "pixels": images.sha256(pixels.tobytes()),
+        "sha256": sha256(data),
+        "pixels": sha256(pixels.tobytes()),
     }
     return _Row(index, outliers.look(image))
 

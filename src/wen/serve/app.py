@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from wen import subjects
-from wen.classify import row_of
+from wen.classify import row_of_image
 from wen.data import csv_file
 from wen.data.gallery import png
 from wen.data.images import ENDINGS, LARGEST, BadImage, central_square, decode
@@ -149,7 +149,7 @@ class Served:
         if isinstance(answer, str):
             return {"problem": answer}
         scaled = temperature.scale(answer.probability, self.applied.temperature)
-        return row_of("", answer, self.applied, self.applied.threshold) | {"members": scaled.tolist()}
+        return row_of_image("", answer, self.applied, self.applied.threshold) | {"members": scaled.tolist()}
 
     async def picture(self, request: Request) -> Response:
         """Respond with an image as the network receives it, and with its class-activation map as an overlay."""
