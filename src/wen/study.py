@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,15 +14,14 @@ from wen.config.member import SYSTEM, TRAINING
 from wen.config.params import Params
 from wen.config.seeds import seed_for
 from wen.data.table import has_subjects
+from wen.ensemble.combined import ensemble
 from wen.ensemble.intra import JUDGED_ON, champions
 from wen.ensemble.selection import champion
 from wen.evaluation.metrics import UNDEFINED_WITHOUT, absent_class, decide, row_of
 from wen.evaluation.units import each_image_alone
-from wen.members.predictions import Predictions
+from wen.members.predictions import Averages, Predictions, averages
 from wen.systems.replication import Replication
 
-Averages = dict[str, dict[Hashable, Any]]
-"""``mean`` and ``std`` of each measure."""
 VALIDATION = "leak_free"
 """The reading by which the best single model is chosen, whatever reading the headline is about."""
 
@@ -122,10 +121,7 @@ class Study:
     @cached_property
     def averages(self) -> dict[str, Averages]:
         """``mean`` and ``std`` (n - 1) of each recipe's single models."""
-        return {
-            recipe: _averages([self.single(member).row for member in members])
-            for recipe, members in (self.models | self.baselines).items()
-        }
+        return {recipe: averages(members) for recipe, members in (self.models | self.baselines).items()}
 
     @property
     def seed(self) -> int:
@@ -165,10 +161,10 @@ class Study:
 
     def system(self, name: str, variant: str) -> Classifier:
         """The unweighted average of the fold models of a published system's variant."""
-        found = self.systems[name]
-        probability, ones = found.average(variant), np.ones(len(found.members[variant]))
-        row, weight, recipe = row_of(self.label, probability), ones / len(ones), f"{SYSTEM}{name}/{variant}"
-        return Classifier("system", probability, row, found.members[variant], weight, ones, ones, recipe)
+        members = self.systems[name].members[variant]
+        found = ensemble(members, "uniform", "none")
+        row, about = row_of(self.label, found.probability), (found.weight, found.score, found.temperature)
+        return Classifier("system", found.probability, row, members, *about, f"{SYSTEM}{name}/{variant}")
 
     @property
     def over_networks(self) -> list[tuple[Classifier, Classifier]]:
@@ -220,11 +216,6 @@ class Study:
         )
 
 
-def over_folds(members: Sequence[Predictions]) -> Averages:
-    """``mean`` and ``std`` (n - 1) of the measures of fold models on test data."""
-    return _averages([row_of(found.test_label, found.test_probability) for found in members])
-
-
 def stages(members: Sequence[Predictions]) -> dict[str, int]:
     """Count the networks whose weights are of each stage of training, ``head`` and ``finetune``."""
     return {stage: sum(str(member.stage) == stage for member in members) for stage in TRAINING}
@@ -239,8 +230,3 @@ def computed(members: Sequence[Predictions]) -> list[dict[str, Any]]:
 def defined(value: float | None) -> float | None:
     """A number as metrics/evidence.json has it: None where it is undefined."""
     return None if value is None or not math.isfinite(value) else float(value)
-
-
-def _averages(rows: list[dict[str, Any]]) -> Averages:
-    table = pd.DataFrame(rows, dtype=float)
-    return {"mean": table.mean().to_dict(), "std": table.std(ddof=1).to_dict()}

@@ -1,8 +1,9 @@
 """Predictions of a member, in the same form for networks, baselines and published systems."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,9 @@ from wen.config.paths import Paths
 from wen.errors import WenError
 from wen.evaluation.metrics import evaluate, row_of
 from wen.files import read_npz, write_json, write_npz
+
+Averages = dict[str, dict[Hashable, Any]]
+"""``mean`` and ``std`` of each measure."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +111,16 @@ def write_row(predictions: Predictions, path: Path) -> None:
     write_json(path, row_of(predictions.test_label, predictions.test_probability) | predictions.origin)
 
 
-def write_averages(members: Sequence[Predictions], folder: Path) -> None:
-    """Write the mean and the standard deviation (n - 1) of one recipe's test metrics into metrics/single/RECIPE."""
+def averages(members: Sequence[Predictions]) -> Averages:
+    """Return the mean and the standard deviation (n - 1) of the test metrics of one recipe's members."""
     rows = pd.DataFrame([row_of(found.test_label, found.test_probability) for found in members], dtype=float)
-    write_json(folder / "mean.json", rows.mean().to_dict())
-    write_json(folder / "std.json", rows.std(ddof=1).to_dict())
+    return {"mean": rows.mean().to_dict(), "std": rows.std(ddof=1).to_dict()}
+
+
+def write_averages(members: Sequence[Predictions], folder: Path) -> None:
+    """Write the `averages` of one recipe, mean.json and std.json, into metrics/single/RECIPE."""
+    for name, row in averages(members).items():
+        write_json(folder / f"{name}.json", row)
 
 
 def load(paths: Paths, members: Sequence[Member]) -> list[Predictions]:

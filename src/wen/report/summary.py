@@ -3,7 +3,8 @@
 from typing import Any
 
 from wen.config.member import SYSTEM
-from wen.study import Averages, Classifier, Study, over_folds
+from wen.members.predictions import Averages, averages
+from wen.study import Classifier, Study
 
 SHOWN = ("accuracy", "kappa", "auc")
 
@@ -27,10 +28,10 @@ def summary(study: Study, intervals: dict[str, dict[str, list[float]]]) -> list[
     params = study.params
     best = study.best_single()
     over_models, systems = study.averages, [system for system in study.systems.values() if not system.skipped]
-    averages = [_average("rate", recipe, over_models[recipe]) for recipe in study.models]
-    averages += [_average("baseline", recipe, over_models[recipe]) for recipe in study.baselines]
-    averages += [
-        _average("system", f"{SYSTEM}{system.name}", over_folds(system.members[system.about["shown"]]))
+    rows = [_average("rate", recipe, over_models[recipe]) for recipe in study.models]
+    rows += [_average("baseline", recipe, over_models[recipe]) for recipe in study.baselines]
+    rows += [
+        _average("system", f"{SYSTEM}{system.name}", averages(system.members[system.about["shown"]]))
         for system in systems
     ]
     chosen = {
@@ -38,7 +39,7 @@ def summary(study: Study, intervals: dict[str, dict[str, list[float]]]) -> list[
         "inter": study.inter(str(best.recipe), params.weighting),
         "intra": study.intra(params.reading, params.weighting),
     }
-    return averages + [_row(role, classifier, intervals) for role, classifier in chosen.items()]
+    return rows + [_row(role, classifier, intervals) for role, classifier in chosen.items()]
 
 
 def file_name(row: dict[str, Any]) -> str:
@@ -47,9 +48,9 @@ def file_name(row: dict[str, Any]) -> str:
     return {"rate": f"rate-{recipe}", "baseline": recipe, "system": recipe}.get(row["role"], row["role"])
 
 
-def _average(role: str, recipe: str, averages: Averages) -> dict[str, Any]:
-    shown = {measure: averages["mean"][measure] for measure in SHOWN}
-    return {"role": role, "recipe": recipe} | shown | {"deviation": averages["std"]["accuracy"]}
+def _average(role: str, recipe: str, found: Averages) -> dict[str, Any]:
+    shown = {measure: found["mean"][measure] for measure in SHOWN}
+    return {"role": role, "recipe": recipe} | shown | {"deviation": found["std"]["accuracy"]}
 
 
 def _row(role: str, classifier: Classifier, intervals: dict[str, dict[str, list[float]]]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.ensemble.intra import champions
 from wen.errors import WenError
-from wen.evaluation.metrics import evaluate
 from wen.files import read_json
 from wen.integrity import one_run
 from wen.report import statements
@@ -119,5 +118,4 @@ def _validation_accuracy(classifier: Classifier, t: Text) -> str:
     """Accuracy of a single model on its validation fold; empty for an ensemble, whose members have different folds."""
     if classifier.kind != "single":
         return ""
-    member = classifier.members[0]
-    return t.number(evaluate(member.validation_label, member.validation_probability)["accuracy"])
+    return t.number(classifier.members[0].validation_row()["accuracy"])

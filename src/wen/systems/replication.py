@@ -4,12 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from wen.config.member import SYSTEM
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.ensemble.wen import combine
 from wen.errors import WenError
 from wen.files import read_json
 from wen.members.predictions import Predictions, load
@@ -32,12 +29,6 @@ class Replication:
     @property
     def skipped(self) -> bool:
         return not self.members
-
-    def average(self, variant: str) -> np.ndarray:
-        """Return the unweighted mean of the test probabilities over a variant's fold models."""
-        members = self.members[variant]
-        uniform = np.full(len(members), 1 / len(members))
-        return combine(uniform, np.stack([member.test_probability for member in members]))
 
     @property
     def control(self) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from wen.ensemble.wen import combine
+from wen.ensemble.combined import ensemble
 from wen.evaluation.metrics import decide, evaluate
 from wen.evaluation.proportion import Estimate
 from wen.evaluation.statistics import (
@@ -76,11 +76,8 @@ def _baselines(study: Study, share: float) -> Iterator[_Baseline]:
     """Yield the majority class, and the unweighted average of each classical baseline's fold models."""
     # The share of positives as the probability of every image: it is on the majority's side of the threshold.
     yield _Baseline(MAJORITY, np.full(len(study.label), share), None)
-    averages = study.averages
     for recipe, members in study.baselines.items():
-        uniform = np.full(len(members), 1 / len(members))
-        averaged = combine(uniform, np.stack([member.test_probability for member in members]))
-        yield _Baseline(recipe, averaged, averages[recipe])
+        yield _Baseline(recipe, ensemble(members, "uniform", "none").probability, study.averages[recipe])
 
 
 def _row(study: Study, baseline: _Baseline) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from wen.evaluation.metrics import MEASURES
 from wen.evaluation.proportion import share
 from wen.evaluation.statistics import ALPHA, accuracy_difference, bonferroni, compare_two
 from wen.figure_style import COLOURS, LINES, MARKERS
+from wen.members.predictions import averages
 from wen.report import claims
 from wen.report.language import Text
 from wen.report.statements import division
-from wen.study import Classifier, Study, defined, over_folds
+from wen.study import Classifier, Study, defined
 from wen.systems.replication import Replication
 
 BETTER, WORSE, OPEN = "better", "worse", "open"  # values of ``result``
@@ -35,10 +36,9 @@ def measure(study: Study) -> list[Row]:
         One row per system of params.yaml: its ``name``; what `OF_THE_RUN` names of system.json; its ``variants``, each
         with its ``validation`` accuracy, the ``mean`` and ``std`` of its measures over fold models, and the measures of
         their ``average``; the names of the variants that are ``shown``, ``best`` on validation data and the best
-        ``control``; ``estimates`` of the shown
-        variant with 95% intervals; its differences in accuracy ``over_control`` and ``over_headline``, with
-        ``p_adjusted`` over the systems, and a ``result``; the ``claims`` of the paper, each with its ``verdict``; and
-        the ``verdict`` on the first claim. See `wen.report.claims`.
+        ``control``; ``estimates`` of the shown variant with 95% intervals; its differences in accuracy
+        ``over_control`` and ``over_headline``, with ``p_adjusted`` over the systems, and a ``result``; the ``claims``
+        of the paper, each with its ``verdict``; and the ``verdict`` on the first claim. See `wen.report.claims`.
     """
     rows = [_row(study, replication) for replication in study.systems.values()]
     for key in ("over_control", "over_headline"):
@@ -113,10 +113,10 @@ def _row(study: Study, replication: Replication) -> Row:
 
 
 def _variant(study: Study, replication: Replication, about: dict[str, Any]) -> Row:
-    averages = over_folds(replication.members[about["name"]])
+    over_folds = averages(replication.members[about["name"]])
     return {
         **{key: about[key] for key in ("name", "role", "validation", "members", "scheme")},
-        **{kind: {name: defined(averages[kind][name]) for name in MEASURES} for kind in ("mean", "std")},
+        **{kind: {name: defined(over_folds[kind][name]) for name in MEASURES} for kind in ("mean", "std")},
         "average": {name: study.system(replication.name, about["name"]).row[name] for name in MEASURES},
         "searches": [_best_so_far(fold) for fold in about["folds"] if _is_search(fold["history"])],
     }
