@@ -364,6 +364,10 @@ class Params(Section):
                 f"{', '.join(self.rates)} and the folds {self.folds}"
             )
 
+    def network_of_systems(self, name: str) -> Backbone:
+        """One of the networks under ``pretrained``, in the form of ``backbone``."""
+        return Backbone(name=name, **self.pretrained[name].model_dump())
+
     @property
     def classical(self) -> list[Member]:
         """Every classical member: each baseline on each fold."""

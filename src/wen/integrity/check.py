@@ -85,8 +85,8 @@ def _check_network(params: Params) -> Message:
 
     if params.backbone.weights == "hub":
         pretrained.check_hub(params.backbone.name)
-    for name, options in params.pretrained.items():
-        _check_network_of_systems(Backbone(name=name, **options.model_dump()), params.images.size)
+    for name in params.pretrained:
+        _check_network_of_systems(params.network_of_systems(name), params.images.size)
     try:
         return "" if count(params).is_traced else notice(params.backbone.name)
     except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from wen.config.params import Backbone, Params
+from wen.config.params import Params
 from wen.network.backbone import build
 from wen.systems.system import Trained, find, settings_of
 from wen.systems.wanted import reads
@@ -74,7 +74,7 @@ def count(params: Params, name: str) -> dict[str, int]:
 
     The forward pass runs on PyTorch's meta device, which computes nothing.
     """
-    options, size = Backbone(name=name, **params.pretrained[name].model_dump()), params.images.size
+    options, size = params.network_of_systems(name), params.images.size
     with torch.device("meta"):
         network: Any = build(options, size).eval()
         with FlopCounterMode(display=False) as counter:

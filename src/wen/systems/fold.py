@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from wen.config.params import Backbone, Params
+from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
 from wen.errors import WenError
@@ -42,8 +42,7 @@ class Source:
 
     def network(self, name: str) -> nn.Module:
         """Load a new copy of a network with its pretrained weights."""
-        options = Backbone(name=name, **self.params.pretrained[name].model_dump())
-        params = self.params.model_copy(update={"backbone": options})
+        params = self.params.model_copy(update={"backbone": self.params.network_of_systems(name)})
         return backbone.load(params, self.paths.network_weights(name), self.device)
 
 

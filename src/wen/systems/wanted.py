@@ -27,8 +27,8 @@ def run(params: Params, paths: Paths, weights: Callable[[Backbone], Weights]) ->
         why they are not available, or an empty text.
     """
     texts = {f"systems/{name}.json": _text(reads(params, name)) for name in params.systems}
-    for name, options in params.pretrained.items():
-        backbone = Backbone(name=name, **options.model_dump())
+    for name in params.pretrained:
+        backbone = params.network_of_systems(name)
         kinds = sorted({kind for system in params.systems for kind in reads(params, system).get(name, ())})
         identity, missing = weights(backbone)
         texts[f"networks/{name}.json"] = _text(
