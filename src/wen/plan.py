@@ -192,11 +192,8 @@ def fit(needed: int, free: int, where: torch.device, params: Params) -> Message:
     needed = needed if dtype == torch.float32 else needed // 2
     text = f"Stage 2 of one model needs about {needed / 1e9:.2f} GB on {where}; {free / 1e9:.2f} GB are free: "
     if needed <= free:
-        return (
-            text + (f"{free // max(needed, 1)} models fit at once.\n")
-            if free // max(needed, 1) > 1
-            else text + "it fits.\n"
-        )
+        models = free // max(needed, 1)
+        return f"{text}{models} models fit at once.\n" if models > 1 else f"{text}it fits.\n"
     half = "set compute.precision: auto (half of it), " if dtype == torch.float32 and where.type == "cuda" else ""
     return (
         f"{text}it does not fit. Free memory, {half}or use a device with more. Only if that is not possible, lower "

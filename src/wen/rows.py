@@ -29,11 +29,10 @@ def form_of(form: str | None, output: Path | None) -> str:
     ------
     WenError
         If no format was requested and the suffix is not one of `ENDINGS`, if it is that of another format (any text
-        may be in a .txt), or if Parquet has no output file or pyarrow
-        is not installed.
+        may be in a .txt), or if Parquet has no output file or pyarrow is not installed.
     """
+    ending = output.suffix.lower().removeprefix(".") if output else ""
     if output and not form:
-        ending = output.suffix.lower().removeprefix(".")
         if ending not in ENDINGS:
             known = ", ".join(f".{name}" for name in ENDINGS)
             raise WenError(
@@ -41,7 +40,6 @@ def form_of(form: str | None, output: Path | None) -> str:
                 ".csv"
             )
         form = ENDINGS[ending]
-    ending = output.suffix.lower().removeprefix(".") if output else ""
     if form and ENDINGS.get(ending, form) != form and (ending != "txt" or form == "parquet"):
         raise WenError(
             f"--format {form}: {shown(str(output))} would not hold what its ending says; name another file, or leave "

@@ -122,11 +122,11 @@ def _folder(folder: str, may_be_empty: bool = False) -> list[str]:
     images: list[str] = []
     others: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
+    hidden = 0
 
     def add_unreadable(error: OSError) -> None:
         images.append(str(error.filename))  # `read` reports the reason
 
-    hidden = 0
     for parent, folders, names in os.walk(folder, onerror=add_unreadable, followlinks=True):
         status = os.stat(parent)
         if (status.st_dev, status.st_ino) in seen:

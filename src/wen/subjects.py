@@ -31,8 +31,7 @@ def in_table(table: Table, path: Path, files: Sequence[str], folder: Path | None
     """Find the subject of each image in a table with columns ``file`` and ``subject``, or other names of a study's.
 
     A file is given by its path, relative to the current folder or to the table's folder, or by its name with or without
-    its ending. Spellings of
-    the same id, such as 7 and 007, are unified by `wen.data.people.unite`.
+    its ending. Spellings of the same id, such as 7 and 007, are unified by `wen.data.people.unite`.
 
     Parameters
     ----------

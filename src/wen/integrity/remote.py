@@ -71,7 +71,7 @@ def _remote(root: Path, name: str | None) -> tuple[str, str]:
     if url := options.get(f"remote.{name}.url"):
         return str(name), url
     raise WenError(
-        f"no DVC remote {name}" if name else ("no default DVC remote; add one with `dvc remote add -d NAME URL`")
+        f"no DVC remote {name}" if name else "no default DVC remote; add one with `dvc remote add -d NAME URL`"
     )
 
 

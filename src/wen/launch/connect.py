@@ -92,11 +92,9 @@ def connected(address: str | None, cores: int | None = None, memory: int | None 
                         raise
         except (ConnectionError, RuntimeError, ValueError) as error:
             cause = " ".join(str(error).split())
-            problem = (
-                (f"--address {address}: no Ray cluster answers there, or it requires a token")
-                if address
-                else "no Ray here"
-            )
+            problem = "no Ray here"
+            if address:
+                problem = f"--address {address}: no Ray cluster answers there, or it requires a token"
             raise WenError(f"{problem} ({cause})") from None
         try:
             yield ray

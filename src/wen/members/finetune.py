@@ -58,10 +58,7 @@ def run(params: Params, paths: Paths, member: Member, device_name: str = "auto")
     activations = inputs_for("activations", params, paths, network, where)
     position = position_of(member, params, paths)
     checkpoint = Checkpoint(paths.checkpoint(member), fingerprint(params, paths, member, where))
-    with (
-        atomic(paths.training(member)) as folder,
-        _live(folder) as live,
-    ):
+    with atomic(paths.training(member)) as folder, _live(folder) as live:
         curves = Curves(live)
         saved = checkpoint.load()
         for row in saved.rows if saved else ():

@@ -19,15 +19,17 @@ from wen.network.weights_file import Weights
 
 LEFT_OUT = "pre_logits."
 """Prefix of VGG's fully connected layers, which `build` removes."""
+SIMILAR = 5
+"""Maximum number of names that a message suggests."""
 
 
 def build(options: Backbone, size: int, pretrained: bool = False) -> nn.Module:
     """Build a timm network whose classifier has one output, with untrained weights.
 
     ``backbone.kwargs`` are passed to timm, except ``bn_eps``, which is set on every batch normalisation layer of any
-    network. ``backbone.mean`` and ``std`` replace those of timm's ``pretrained_cfg``.
-    The fully connected layers of a VGG are removed: as in the other networks, the classifier takes the globally
-    averaged feature map, so that any image size works.
+    network. ``backbone.mean`` and ``std`` replace those of timm's ``pretrained_cfg``. The fully connected layers of a
+    VGG are removed: as in the other networks, the classifier takes the globally averaged feature map, so that any image
+    size works.
 
     Parameters
     ----------
@@ -67,12 +69,12 @@ def build(options: Backbone, size: int, pretrained: bool = False) -> nn.Module:
     return network
 
 
-def _similar(name: str, most: int = 5) -> list[str]:
+def _similar(name: str) -> list[str]:
     """Names of timm's that are spelt almost like this one, or else begin with it."""
     models, spelt = timm.list_models(), name.split(".")[0].lower().replace("-", "_")
     return (
-        difflib.get_close_matches(spelt, models, n=most)
-        or [model for model in models if model.startswith(spelt)][:most]
+        difflib.get_close_matches(spelt, models, n=SIMILAR)
+        or [model for model in models if model.startswith(spelt)][:SIMILAR]
     )
 
 

@@ -32,14 +32,14 @@ def choose(name: str, options: Compute) -> torch.device:
     except RuntimeError as error:  # no device of this number, or a GPU that this PyTorch does not support
         raise WenError(f"--device {name}: {str(error).splitlines()[0]}") from None
     about = torch.cuda.get_device_name() if device.type == "cuda" else f"{options.threads} thread(s)"
-    print(f"on {device}: {about}, {str(precision(device, options)).removeprefix('torch.')}", file=sys.stderr)
+    print(f"on {device}: {about}, {name_of(precision(device, options))}", file=sys.stderr)
     return device
 
 
 def described(device: torch.device, options: Compute) -> str:
     """Name a device and the precision of convolutions on it, as in ``CPU, float32``."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
-    return f"{name}, {str(precision(device, options)).removeprefix('torch.')}"
+    return f"{name}, {name_of(precision(device, options))}"
 
 
 def settle(options: Compute) -> None:
@@ -66,6 +66,11 @@ def precision(device: torch.device, options: Compute) -> torch.dtype:
     if device.type != "cuda":
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """Return the name of a type in params.yaml."""
+    return str(dtype).removeprefix("torch.")
 
 
 def for_storage(options: Compute) -> Compute:

@@ -15,7 +15,7 @@ def flaw(weights: Mapping[str, torch.Tensor]) -> Message:
         return ""
     key, problem = next(iter(found.items()))
     others = (
-        (f", and {len(found) - 1} more of its {len(weights)} tensors have the same problem") if len(found) > 1 else ""
+        f", and {len(found) - 1} more of its {len(weights)} tensors have the same problem" if len(found) > 1 else ""
     )
     return f"{key} holds {problem}{others}"
 

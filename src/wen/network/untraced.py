@@ -89,11 +89,8 @@ def first_trained(network: nn.Module, unfreeze_from: str) -> str:
     name = _last_stage(network, paths) if unfreeze_from == "auto" else unfreeze_from
     if name not in paths:
         near = difflib.get_close_matches(name, paths, n=3) or [path for path in paths if path.count(".") < 2]
-        why = (
-            f"auto: timm names no stages of {kind}"
-            if unfreeze_from == "auto"
-            else (f"{name}: no such module with weights")
-        )
+        of_auto = unfreeze_from == "auto"
+        why = f"auto: timm names no stages of {kind}" if of_auto else f"{name}: no such module with weights"
         raise WenError(f"{KEY}: {why}; choose one of {', '.join(near)}")
     return name
 

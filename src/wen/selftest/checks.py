@@ -21,7 +21,7 @@ from wen.network import backbone, device
 from wen.network.cost import count, memory_of_stage_2
 from wen.network.cut import cut
 from wen.network.inputs import inputs_for
-from wen.selftest.trial import MEMBER, Study, demo, name_of, outputs, quietly, stopped_after
+from wen.selftest.trial import MEMBER, Study, demo, outputs, quietly, stopped_after
 from wen.selftest.waits import CountWaits
 
 TOLERANCES = {torch.float32: 1e-3, torch.bfloat16: 0.3, torch.float16: 0.1}
@@ -85,7 +85,7 @@ def _compare_logits(study: Study, dtype: torch.dtype) -> Result:
     reference = study.reference
     deviation = ((study.logits(dtype) - reference).square().mean().sqrt() / reference.std()).item()
     limit = TOLERANCES[dtype]
-    return Result(deviation <= limit, f"{name_of(dtype)}: {deviation:.2g} sd off", f"<= {limit:g} sd")
+    return Result(deviation <= limit, f"{device.name_of(dtype)}: {deviation:.2g} sd off", f"<= {limit:g} sd")
 
 
 def logits_are_distinct(study: Study) -> Result:

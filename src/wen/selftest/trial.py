@@ -108,7 +108,7 @@ class Study:
         """Return the parameters with one precision, and with activations that are computed instead of stored."""
         return self.params.model_copy(
             update={
-                "compute": self.params.compute.model_copy(update={"precision": name_of(dtype)}),
+                "compute": self.params.compute.model_copy(update={"precision": device.name_of(dtype)}),
                 "features": self.params.features.model_copy(update={"activations": False}),
             }
         )
@@ -177,8 +177,3 @@ def quietly(folder: Path) -> Iterator[None]:
     """Suppress the output of the stages, and run in another folder so that DVCLive does not use this repository."""
     with chdir(folder), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         yield
-
-
-def name_of(dtype: torch.dtype) -> str:
-    """Return the name of a type in params.yaml."""
-    return str(dtype).removeprefix("torch.")

@@ -87,7 +87,7 @@ def _threshold_curves(study: Study, measured: dict[str, Any], t: Text) -> Figure
     c = decision.at_thresholds(study.label, study.focus.probability, GRID)
     figure, (axes, below) = plt.subplots(2, 1, figsize=(4.2, 4.8), sharex=True, gridspec_kw={"height_ratios": [3, 2]})
     curves = (("axis.tpr", recall(c)), ("axis.specificity", specificity(c)), ("measure.accuracy", accuracy(c)))
-    undefined = {0: "axis.specificity", 1: "axis.tpr"}.get(-1 if study.absent_class is None else study.absent_class)
+    undefined = {None: "", 0: "axis.specificity", 1: "axis.tpr"}[study.absent_class]
     for k, (key, values) in enumerate(curves):
         if key != undefined:
             axes.plot(GRID, values, color=COLOURS[k], linestyle=LINES[k], label=t(key))
