@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import binom
 
-from wen.evaluation.proportion import share
-from wen.evaluation.resampling import LEVEL, logit_interval
+from wen.evaluation.proportion import LEVEL, share
+from wen.evaluation.resampling import logit_interval
 from wen.evaluation.statistics import difference_by_unit
 
 STUDIES = 2_000  # simulated

@@ -11,10 +11,8 @@ from scipy.special import expit, logit
 from scipy.stats import t
 
 from wen.evaluation.metrics import MEASURES, OF_DECISIONS, Confusion, decide
-from wen.evaluation.proportion import share
+from wen.evaluation.proportion import LEVEL, share
 from wen.evaluation.units import degrees_of_freedom, effective, jackknife_variance
-
-LEVEL = 0.95
 
 
 def resample(unit: np.ndarray, repeats: int, seed: int) -> np.ndarray:

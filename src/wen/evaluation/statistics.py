@@ -14,6 +14,8 @@ from wen.evaluation.proportion import Estimate
 from wen.evaluation.units import degrees_of_freedom, each_image_alone
 
 ALPHA = 0.05
+REPEATS = 9_999  # random exchanges of a permutation test
+ALL_EXCHANGES = 13  # units up to which every exchange is tried instead
 
 
 class Outcome(NamedTuple):
@@ -251,10 +253,6 @@ def delong(label: np.ndarray, probabilities: np.ndarray, unit: np.ndarray) -> tu
 def bonferroni(p: Sequence[float]) -> list[float]:
     """Adjust the p-values of one family: min(1, m p), which is below 5% where p is below 5% / m."""
     return [min(1.0, len(p) * value) for value in p]
-
-
-REPEATS = 9_999  # random exchanges of a permutation test
-ALL_EXCHANGES = 13  # units up to which every exchange is tried instead
 
 
 def _signs(units: int, seed: int) -> np.ndarray:

@@ -17,8 +17,8 @@ from wen.config.paths import Paths
 from wen.files import atomic, sha256
 from wen.network import device
 from wen.network.arrays import ends
+from wen.network.weights_file import Weights
 
-Weights = dict[str, torch.Tensor]
 DEPENDS_ON = {"seed", "images", "backbone", "augment", "features", "train", "head", "finetune", "compute"}
 
 

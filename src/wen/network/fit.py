@@ -13,12 +13,13 @@ from wen.config.member import TRAINING
 from wen.config.params import Finetune, Head
 from wen.config.seeds import seed_for
 from wen.errors import Message, WenError
-from wen.network.checkpoint import Checkpoint, Progress, Weights, optimizer_tensors, restore_optimizer
+from wen.network.checkpoint import Checkpoint, Progress, optimizer_tensors, restore_optimizer
 from wen.network.cut import Convolutions
 from wen.network.finite import flaw
 from wen.network.inputs import Inputs, batches
 from wen.network.progress import Position, epoch_bar, format_metrics
 from wen.network.steps import Task, Trainer, evaluate, shuffled
+from wen.network.weights_file import Weights
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from wen import packaged
 from wen.config.params import Backbone, Params
 from wen.config.paths import Paths
 from wen.errors import Message, WenError
-from wen.network.backbone import LEFT_OUT, Weights, build, difference, head_name, save, without
+from wen.network.backbone import LEFT_OUT, build, difference, head_name, save, without
 from wen.network.finite import flaw
-from wen.network.weights_file import read
+from wen.network.weights_file import Weights, read
 
 
 def run(params: Params, paths: Paths) -> None:
