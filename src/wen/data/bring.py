@@ -68,7 +68,7 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
     _is_edited(paths)  # raises, before anything changes, if params.yaml cannot be read
     about = about or About()
     if data.suffix.lower() in (".csv", ".tsv") and data.is_file() and about.table is None:
-        about, data = about.with_table(data), data.parent
+        about, data = replace(about, table=data), data.parent
     if data.is_dir() and paths.root.resolve().is_relative_to(data.resolve()):
         raise WenError(f"{data}: contains this study; name the folder that holds the images alone")
     names = _names(data)

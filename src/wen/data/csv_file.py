@@ -5,12 +5,14 @@ import io
 import re
 import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from wen.errors import WenError
 
 SEPARATORS = ",;\t|"
+WINDOWS_1252 = "cp1252"
 SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """First bytes of spreadsheet files, which may have the ending .csv."""
 END = "end"
@@ -59,8 +61,7 @@ def parsed(data: bytes, name: Path) -> Table:
         If it is not a CSV, is empty, or has two columns with the same name.
     """
     try:
-        text = _decoded(data)
-        header, *lines = _lines(text)
+        header, *lines = _lines(data.decode(_encoding(data)))
     except (UnicodeDecodeError, csv.Error) as error:
         raise WenError(f"{name}: not a valid CSV ({error})") from None
     except ValueError:
@@ -79,40 +80,28 @@ def parsed(data: bytes, name: Path) -> Table:
     return Table(columns, rows, uneven)
 
 
-def _decoded(data: bytes) -> str:
+def _encoding(data: bytes) -> str:
+    """Name the encoding of a table, which is Windows-1252 if it is no other."""
     if data.startswith(SPREADSHEETS):
         raise csv.Error("a spreadsheet; save the sheet as CSV")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16")
+        return "utf-16"
     if b"\0" in data:  # UTF-16 without a mark: the other byte of an ASCII character is 0
         if not data.strip(b"\0"):
             raise csv.Error("nothing but zeros")
         if 4 * data.count(b"\0") < len(data):
             raise csv.Error(f"a NUL byte in line {data[: data.index(0)].count(10) + 1}; save the table again")
-        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return _windows_1252(data)
-
-
-def _windows_1252(data: bytes) -> str:
-    try:
-        return data.decode("cp1252")
-    except UnicodeDecodeError:
-        raise csv.Error("in none of the encodings UTF-8, UTF-16 and Windows-1252; save it as CSV UTF-8") from None
+        return "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
+    for encoding in ("utf-8-sig", WINDOWS_1252):
+        with suppress(UnicodeDecodeError):
+            data.decode(encoding)
+            return encoding
+    raise csv.Error("in none of the encodings UTF-8, UTF-16 and Windows-1252; save it as CSV UTF-8")
 
 
 def is_windows_1252(path: Path) -> bool:
     """Whether a CSV is read as Windows-1252, which other encodings of eight bits are easily taken for."""
-    data = path.read_bytes()
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data:
-        return False
-    try:
-        data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return True
-    return False
+    return _encoding(path.read_bytes()) == WINDOWS_1252
 
 
 def _lines(text: str) -> list[tuple[int, list[str]]]:

@@ -4,7 +4,7 @@ import shlex
 import shutil
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,6 @@ class About:
     name: str | None = None
     subject: str | None = None
     """Regular expression whose group in an image's path is its subject."""
-
-    def with_table(self, table: Path) -> "About":
-        return replace(self, table=table)
 
 
 def recognised(folder: Path, data: Path, about: About, content: bytes, profile: str) -> bytes:

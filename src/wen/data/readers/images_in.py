@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wen.data import folder
-from wen.data.folder import ARCHIVE, IMAGE, in_litter, is_litter
+from wen.data.folder import ARCHIVE, in_litter, is_litter
 from wen.data.images import ENDINGS
 from wen.data.problems import Problems
 from wen.names import is_text
@@ -54,12 +54,5 @@ def find(root: Path, problems: Problems, known: Iterable[Path] = ()) -> Found:
         elif ending in ENDINGS:
             images[name] = path
         elif path not in aside:
-            not_read.append((kind(path), name))
+            not_read.append((folder.kind(path, FORMATS), name))
     return Found(images, not_read, unlisted)
-
-
-def kind(path: Path) -> str:
-    """Name the kind of a file that is not read."""
-    return (
-        folder.kind(path, FORMATS) if IMAGE.fullmatch(path.suffix) or ARCHIVE.fullmatch(path.suffix) else "other files"
-    )
