@@ -19,7 +19,8 @@ from wen.config.params import Compute, Predict
 from wen.data.symmetry import turned
 from wen.ensemble.combined import combined
 from wen.errors import WenError
-from wen.members.networks import logits_of, probabilities
+from wen.members.apply import probabilities
+from wen.members.networks import logits_of
 from wen.network import graph
 from wen.network.assembly import Assembly, logit_of_mean_probability, to_graph
 from wen.network.compiled import compiled

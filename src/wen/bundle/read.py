@@ -9,7 +9,7 @@ import numpy as np
 from wen.bundle.manifest import OPENVINO, WEIGHTS, read
 from wen.config.params import Backbone, Compute, Predict
 from wen.errors import WenError
-from wen.members.apply import Applied, Predictor, Preparation, batch_of, classify
+from wen.members.apply import Applied, Predictor, Preparation, batch_of, classify, probabilities
 from wen.members.located import Maps
 from wen.network.compiled import Logits, compiled
 
@@ -68,13 +68,7 @@ def _predictor(folder: Path, content: dict[str, Any], device_name: str) -> Predi
     else:
         logits = _by_torch(folder, content, "cpu" if device_name == "auto" else device_name)
 
-    def probabilities(images: np.ndarray) -> np.ndarray:
-        from scipy.special import expit
-
-        found: np.ndarray = expit(logits(images).astype(np.float64))
-        return found
-
-    return probabilities
+    return lambda images: probabilities(logits(images))
 
 
 def _by_torch(folder: Path, content: dict[str, Any], device_name: str) -> Logits:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import cpu_count
+from scipy.special import expit
 
 from wen import sources
 from wen.config.member import Member
@@ -110,6 +111,12 @@ def predictor_of(members: Sequence[Member], params: Params, paths: Paths, where:
     from wen.members.networks import Networks
 
     return Networks(members, params, paths, where)
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Convert float32 logits to float64 probabilities of the positive class."""
+    probability: np.ndarray = expit(logits.astype(np.float64))
+    return probability
 
 
 def networks_of(members: Sequence[Member], params: Params, paths: Paths) -> list["nn.Module"]:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.special import expit
 from torch import nn
 
 from wen.config.member import Member
 from wen.config.params import Compute, Params
 from wen.config.paths import Paths
 from wen.errors import WenError
+from wen.members.apply import probabilities
 from wen.network import backbone, device
 from wen.network.assembly import Assembly, to_graph
 from wen.network.compiled import Logits, compiled
@@ -101,9 +101,3 @@ def logits_of(
         return output
 
     return logits
-
-
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Convert float32 logits to float64 probabilities of the positive class."""
-    probability: np.ndarray = expit(logits.astype(np.float64))
-    return probability
