@@ -4,7 +4,6 @@ Stages depend on folders, such as data/predictions/0.001. With the output of a f
 differs from that of a fresh clone, and a stage would rerun there.
 """
 
-import hashlib
 import re
 import subprocess
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.stages import STAGES
 from wen.data.folder import is_litter
-from wen.integrity.store import Digests, cache_folder, object_path, outputs, write_listing
+from wen.integrity.store import Digests, cache_folder, folder_md5, object_path, outputs
 
 READ_TOGETHER = re.compile(
     r"(data/predictions/[\d.e-]+/\d+\.npz|plots/training/[\d.e-]+/\d+|data/(networks|predictions/system)/\w[\w.]*)"
@@ -77,8 +76,7 @@ def _is_cached(output: Path, files: dict[Path, str], cache: Path) -> bool:
     """Whether the cache has a file, or a folder with its listing. `wen.integrity.verify` has checked the content."""
     objects = set(files.values())
     if output.is_dir():
-        listing = write_listing({path.relative_to(output).as_posix(): md5 for path, md5 in files.items()})
-        objects.add(f"{hashlib.md5(listing).hexdigest()}.dir")
+        objects.add(folder_md5({path.relative_to(output).as_posix(): md5 for path, md5 in files.items()}))
     return all(object_path(cache, md5).is_file() for md5 in objects)
 
 

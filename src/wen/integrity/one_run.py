@@ -1,6 +1,5 @@
 """Check that params.yaml, models, predictions and metrics belong to the same run, using DVC's records in dvc.lock."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from wen.errors import WenError
 from wen.files import digest, read_json
 from wen.identity import FOCUS
 from wen.integrity.lock import Stage, stages
-from wen.integrity.store import write_listing
+from wen.integrity.store import folder_md5
 
 COMPARED = ("data/predictions/", "metrics/", "data/index.csv", "data/split.csv")
 """Files whose content is compared with dvc.lock. For other files, only the records of the stages are compared."""
@@ -145,6 +144,5 @@ def _digest(path: Path) -> str | None:
     if path.is_dir():
         files = (file for file in path.rglob("*") if file.is_file())
         tracked = [file for file in files if not is_litter(file) and file.suffix != ".partial"]  # as in .dvcignore
-        listing = {file.relative_to(path).as_posix(): digest(file, "md5") for file in tracked}
-        return hashlib.md5(write_listing(listing)).hexdigest() + ".dir"
+        return folder_md5({file.relative_to(path).as_posix(): digest(file, "md5") for file in tracked})
     return digest(path, "md5") if path.is_file() else None

@@ -3,6 +3,7 @@
 DVC's commands are not used, because starting one takes longer than the entire check before every `dvc repro`.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -134,6 +135,11 @@ def read_listing(content: bytes) -> dict[str, str]:
 def write_listing(files: dict[str, str]) -> bytes:
     """Serialise DVC's listing of a folder, whose MD5 is that of the folder."""
     return json.dumps([{"md5": files[path], "relpath": path} for path in sorted(files)]).encode()
+
+
+def folder_md5(files: dict[str, str]) -> str:
+    """Return the MD5 of a folder, as dvc.lock has it, from the MD5 of its files by their paths in the folder."""
+    return hashlib.md5(write_listing(files)).hexdigest() + ".dir"
 
 
 class Digests:

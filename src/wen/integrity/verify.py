@@ -30,6 +30,7 @@ from wen.integrity.store import (
     Digests,
     Output,
     cache_folder,
+    folder_md5,
     object_path,
     objects,
     outputs,
@@ -235,7 +236,7 @@ class _Inspection:
                 listings[md5] = read_listing(paths[md5].read_bytes())
                 continue
             for files_of in (self._workspace, self._committed):
-                if hashlib.md5(write_listing(files := files_of(out))).hexdigest() == md5.removesuffix(".dir"):
+                if folder_md5(files := files_of(out)) == md5:
                     listings[md5] = files
                     break
         return listings
