@@ -30,10 +30,11 @@ from wen.data.images import network_input
 from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.members.finetune import initialise
 from wen.network import backbone, device, features, pretrained
+from wen.network.converted import to_openvino
 from wen.network.cost import count
 from wen.network.cut import Cut, cut
 from wen.network.fit import Curves, Stage, fit
-from wen.network.frozen import KINDS, Frozen, runner, to_openvino
+from wen.network.frozen import KINDS, Frozen, runner
 from wen.network.inputs import ComputedInputs, Inputs, StoredInputs, batches, computed_inputs
 from wen.network.steps import Task, class_weights, logits, shuffled
 from wen.network.views import augment, draw
@@ -88,7 +89,7 @@ def frozen_forward(envs: Path) -> Iterator[Row]:
         study_seconds, peer_seconds = [], []
         with tempfile.TemporaryDirectory() as folder:
             model = Path(folder) / "model.xml"
-            openvino.save_model(to_openvino(frozen, size), model, compress_to_fp16=False)
+            openvino.save_model(to_openvino(frozen, torch.zeros(2, size, size, 3)), model, compress_to_fp16=False)
             script = [envs / "openvino/bin/python", BENCH / "peers/openvino_forward.py"]
             for _ in range(3 * REPEATS):  # in turns, since a shared machine is now faster, now slower
                 study_seconds += [seconds(run, images) for _ in range(max(3, int(1 / seconds(run, images))))]

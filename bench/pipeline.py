@@ -32,8 +32,9 @@ from wen.members.apply import classify, preparation
 from wen.members.networks import Networks
 from wen.network import backbone, device
 from wen.network.arrays import array_path
+from wen.network.converted import to_openvino
 from wen.network.cut import cut
-from wen.network.frozen import KINDS, Frozen, to_openvino
+from wen.network.frozen import KINDS, Frozen
 from wen.network.inputs import inputs_for
 from wen.network.steps import logits
 
@@ -169,7 +170,8 @@ def _shared(clone: Path, envs: Path) -> Row:
     params, paths = load(clone / "params.yaml"), Paths(clone)
     cells = read_cells(paths)
     frozen = Frozen(backbone.load(params, paths.backbone, torch.device("cpu")), params.finetune.unfreeze_from, KINDS)
-    openvino.save_model(to_openvino(frozen, params.images.size), clone / "model.xml", compress_to_fp16=False)
+    example = torch.zeros(2, params.images.size, params.images.size, 3)
+    openvino.save_model(to_openvino(frozen, example), clone / "model.xml", compress_to_fp16=False)
     passes = len(cells) + params.augment.views * int((cells.part == DEVELOPMENT).sum())
     numbers = map(str, (params.images.crop, params.images.size, params.compute.threads, passes))
     script = [str(envs / "openvino/bin/python"), str(BENCH / "peers/openvino_features.py"), "model.xml", *numbers]

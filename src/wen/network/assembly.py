@@ -1,7 +1,6 @@
 """Several networks as one module: the shared frozen trunk runs once, followed by the tail of each network."""
 
 import copy
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from wen.network import graph
+from wen.network.converted import to_openvino
 from wen.network.cut import cut
 from wen.network.graph import Graph, Part
 from wen.network.views import turned
@@ -156,19 +156,8 @@ def to_graph(network: nn.Module, unfreeze_from: str, size: int, turns: Sequence[
 
 
 def _part(module: nn.Module, example_input: torch.Tensor, marks: Mapping[bytes, str]) -> Part | None:
-    """Convert one module of an assembly; the batch size of the result is free."""
-    from openvino.frontend import FrontEndManager  # not openvino.convert_model, which sends usage data
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
-
-    frontend = FrontEndManager().load_by_framework("pytorch")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # from torch.jit.trace, which the decoder uses
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # from the image size checks of transformers
-        trace_once = {"check_trace": False}
-        decoder = TorchScriptPythonDecoder(module, example_input=example_input, trace_kwargs=trace_once)
-    model = frontend.convert(frontend.load(decoder))
-    model.reshape([-1, *example_input.shape[1:]])
-    xml, constants = graph.serialize(model)
+    """Convert one module of an assembly; None if a constant was computed from a weight."""
+    xml, constants = graph.serialize(to_openvino(module, example_input))
     contents = {begin: constants[begin : begin + length] for begin, length in graph.places(xml)}
     weights = [(begin, marks[content]) for begin, content in contents.items() if content in marks]
     others = [(begin, content.hex()) for begin, content in contents.items() if content not in marks]

@@ -1,18 +1,15 @@
 """Run the frozen network: with OpenVINO on a CPU, with torch elsewhere."""
 
-import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
 from wen.config.params import Compute
+from wen.network.converted import to_openvino
 from wen.network.cut import cut
 from wen.network.device import autocast, precision
-
-if TYPE_CHECKING:
-    import openvino
 
 KINDS = ("activations", "pooled")
 Run = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
@@ -80,43 +77,9 @@ def _torch(frozen: Frozen, dtype: torch.dtype) -> Run:
     return run
 
 
-def to_openvino(frozen: Frozen, size: int) -> "openvino.Model":
-    """Convert the frozen network to OpenVINO, for images of ``size`` px and any batch size."""
-    # not openvino.convert_model, which sends usage data
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
-
-    frontend = FrontEndManager().load_by_framework("pytorch")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # from torch.jit.trace, which the decoder uses
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # from the image size checks of transformers
-        # Tracing by torch.fx has succeeded, so the network runs the same way each time; checking that doubles the time.
-        decoder = TorchScriptPythonDecoder(
-            frozen, example_input=torch.zeros(2, size, size, 3), trace_kwargs={"check_trace": False}
-        )
-    model = frontend.convert(frontend.load(decoder))
-    model.reshape([-1, size, size, 3])
-    return model
-
-
 def _openvino(frozen: Frozen, size: int, options: Compute) -> Run:
-    import openvino
+    from wen.network.compiled import on_cpu  # imports openvino, which a GPU does not need
 
-    compiled = openvino.Core().compile_model(
-        to_openvino(frozen, size),
-        "CPU",
-        {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": options.threads,
-            "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16", "float16": "f16"}.get(options.precision, "f32"),
-            "ENABLE_CPU_PINNING": False,  # pinned, two processes would compete for one core
-        },
-    )
-
-    def run(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        outputs = tuple(output.copy() for output in compiled(images.numpy(), share_inputs=True).values())
-        if any(len(output) != len(images) for output in outputs):  # OpenVINO does not report that it ran out of memory
-            raise MemoryError("OpenVINO")
-        return tuple(map(torch.from_numpy, outputs))
-
-    return run
+    precision = {"bfloat16": "bf16", "float16": "f16"}.get(options.precision, "f32")
+    compiled = on_cpu(to_openvino(frozen, torch.zeros(2, size, size, 3)), options.threads, precision)
+    return lambda images: tuple(map(torch.from_numpy, compiled(images.numpy())))
