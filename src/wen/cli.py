@@ -32,6 +32,12 @@ Device = Annotated[
     str,
     typer.Option(envvar="WEN_DEVICE", help="Device to compute on: auto, cuda, cuda:1, mps or cpu.", show_default=True),
 ]
+Classifier = Annotated[
+    str | None, typer.Option(help="Classifier, e.g. 'inter 0.001 kappa' (default: the one in focus).")
+]
+Threshold = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Lowest probability that is called positive (default: 0.5).")
+]
 
 
 def main() -> None:
@@ -332,9 +338,7 @@ def classify(
     sources: Annotated[
         list[str], typer.Argument(help="Images, folders or patterns; - reads names from standard input.")
     ],
-    classifier: Annotated[
-        str | None, typer.Option(help="Classifier, e.g. 'inter 0.001 kappa' (default: the one in focus).")
-    ] = None,
+    classifier: Classifier = None,
     form: Annotated[
         Form | None,
         typer.Option("--format", help="Format of the rows (default: by the ending of --output, otherwise a table)."),
@@ -353,9 +357,7 @@ def classify(
     bundle: Annotated[
         Path | None, typer.Option(help="Folder written by `wen export`, used instead of a study.")
     ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Lowest probability that is called positive (default: 0.5).")
-    ] = None,
+    threshold: Threshold = None,
     subjects: Annotated[
         Path | None, typer.Option(help="CSV of file and subject: gives one row per person instead of per image.")
     ] = None,
@@ -377,14 +379,10 @@ def serve(
     bundle: Annotated[
         Path | None, typer.Argument(help="Folder written by `wen export` (default: use the study in this folder).")
     ] = None,
-    classifier: Annotated[
-        str | None, typer.Option(help="Classifier, e.g. 'inter 0.001 kappa' (default: the one in focus).")
-    ] = None,
+    classifier: Classifier = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 chooses a free one.")] = 8017,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
-    threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Lowest probability that is called positive (default: 0.5).")
-    ] = None,
+    threshold: Threshold = None,
     device: Device = "auto",
 ) -> None:
     """Classify images on a web page that runs on this computer."""
@@ -406,9 +404,7 @@ def serve(
 @app.command()
 def export(
     bundle: Annotated[Path, typer.Argument(help="Folder to write.")],
-    classifier: Annotated[
-        str | None, typer.Option(help="Classifier, e.g. 'inter 0.001 kappa' (default: the one in focus).")
-    ] = None,
+    classifier: Classifier = None,
 ) -> None:
     """Export a classifier to a folder that can be used without the study."""
     from wen.bundle import export
