@@ -97,20 +97,24 @@ def _ensembles(
 ) -> Iterator[Classifier]:
     for recipe in params.rates:
         path = paths.inter_predictions(recipe)
-        arrays = read_npz(path)
-        _check_test_set(path, arrays["test_id"], cells, paths)
-        _check_settings(path, arrays, params)
+        arrays = _read(path, cells, params, paths)
         members = _members(path, arrays["members"].tolist(), [[model] for model in models[recipe]])
         for scheme in params.schemes:
             yield _ensemble("inter", arrays, scheme, members, recipe=recipe, scheme=scheme)
     path = paths.intra_predictions
-    arrays = read_npz(path)
-    _check_test_set(path, arrays["test_id"], cells, paths)
-    _check_settings(path, arrays, params)
+    arrays = _read(path, cells, params, paths)
     for reading in JUDGED_ON:
         members = _members(path, arrays[f"{reading}_members"].tolist(), [models[recipe] for recipe in params.grid])
         for scheme in params.schemes:
             yield _ensemble("intra", arrays, f"{reading}_{scheme}", members, reading=reading, scheme=scheme)
+
+
+def _read(path: Path, cells: pd.DataFrame, params: Params, paths: Paths) -> dict[str, np.ndarray]:
+    """Read the ensembles in a file; raise `WenError` if they were made for another study."""
+    arrays = read_npz(path)
+    _check_test_set(path, arrays["test_id"], cells, paths)
+    _check_settings(path, arrays, params)
+    return arrays
 
 
 def _ensemble(

@@ -71,7 +71,7 @@ def run(params: Params, paths: Paths) -> None:
     evidence |= _about(study, paths) | {"summary": summary(study, evidence["intervals"])}
     evidence["beside"] = beside.other_study(params.report.beside, paths, evidence)
     content = _content(study, paths, evidence, epochs, t)
-    drawn = _figures(study, evidence, epochs, Text(t.language, [*map(figures.wrapped, t.classes)]))
+    drawn = _figures(content, epochs, Text(t.language, [*map(figures.wrapped, t.classes)]))
     environment = _environment(t)
     plots.write(study, epochs, paths.plots)
     with atomic(paths.report) as partial:
@@ -141,7 +141,6 @@ def _environment(t: Text) -> Environment:
 def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.DataFrame, t: Text) -> dict[str, Any]:
     params = study.params
     dataset, split = describe.of_study(paths), leaks.of_study(paths)
-    literature = published.grouped(published.beside(study, t("axis.this")))
     maps = study.focus.members[0].test_map.size > 0
     about = {"dataset": dataset, "split": split, "stages": evidence["stages"], "maps": maps}
     return {
@@ -165,7 +164,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
         "best": _best,
         "cells": hard_cases.gallery(study, paths),
         "copies": pairs.read(paths) | {"people": pairs.by_subjects(dataset, t)},
-        "published": literature,
+        "published": published.grouped(published.beside(study, t("axis.this"))),
         "measures_given": published.reported,
         "errata": listed("errata.yaml", t.language) if params.dataset.of_cnmc else [],
         "checklist": checklist(params, about, t),
@@ -191,7 +190,8 @@ def _is_used(entry: dict[str, Any], params: Params, maps: bool) -> bool:
     return params.dataset.of_cnmc or (entry["group"] not in OF_CNMC and where.get(entry["key"], True))
 
 
-def _figures(study: Study, evidence: dict[str, Any], epochs: pd.DataFrame, t: Text) -> dict[str, Figure]:
+def _figures(content: dict[str, Any], epochs: pd.DataFrame, t: Text) -> dict[str, Figure]:
+    study, evidence = content["study"], content["evidence"]
     params, reading, scheme = study.params, study.params.reading, study.params.weighting
     compared = [
         study.best_single(),
@@ -212,7 +212,7 @@ def _figures(study: Study, evidence: dict[str, Any], epochs: pd.DataFrame, t: Te
         "learning": figures.learning_curves(epochs, t),
     }
     if params.dataset.of_cnmc:
-        drawn["published"] = figures.published(published.grouped(published.beside(study, t("axis.this"))), t)
+        drawn["published"] = figures.published(content["published"], t)
     for name, section in MEASURED.items():
         drawn |= section.figures(study, evidence[name], t)
     if evidence["systems"]:
