@@ -3,11 +3,11 @@ from functools import partial
 
 import pytest
 from jinja2 import Environment, FileSystemBytecodeCache
-from report_study import make_study, page_of
+from report_study import make_study, page_of, written_once
 
 from wen.report import drawing, page, typography, word
 
-__all__ = ["make_study", "page_of"]
+__all__ = ["make_study", "page_of", "written_once"]
 FORMATS, RENDER = drawing.FORMATS, drawing.render
 
 

@@ -1,8 +1,10 @@
 """A study whose models were not trained but made up: every stage after them runs for real."""
 
 import html
+import json
+import shutil
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +31,24 @@ MakeStudy = Callable[..., tuple[Params, Paths]]
 PageOf = Callable[..., tuple[Params, Paths]]
 
 
+@pytest.fixture(scope="session")
+def written_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Params, Paths]]:
+    """Write a study, by the arguments of `write_study` as JSON, once for all tests that ask for it."""
+    return cache(lambda arguments: write_study(tmp_path_factory.mktemp("written"), **json.loads(arguments)))
+
+
 @pytest.fixture
-def make_study(tmp_path: Path, values: dict[str, Any]) -> MakeStudy:
-    return partial(write_study, tmp_path, values)
+def make_study(
+    tmp_path: Path, values: dict[str, Any], written_once: Callable[[str], tuple[Params, Paths]]
+) -> MakeStudy:
+    """Give a study in the test's own folder, which the test may change."""
+
+    def make(**options: Any) -> tuple[Params, Paths]:
+        params, paths = written_once(json.dumps({"values": values} | options))
+        shutil.copytree(paths.root, tmp_path, dirs_exist_ok=True)
+        return params, Paths(tmp_path)
+
+    return make
 
 
 def write_study(
