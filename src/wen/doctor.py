@@ -32,6 +32,7 @@ LEAST_MEMORY = 2e9
 """Memory for one training of the demo's network, with its libraries, in bytes."""
 SECONDS = 2.0
 """Time within which a remote must answer, in s."""
+INSTALL: Message = "install again with --constraint constraints.txt"
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,9 @@ def _packages() -> Finding:
     needed = [requirement for requirement in asked if not requirement.marker or requirement.marker.evaluate()]
     here = {requirement.name: _release(requirement.name) for requirement in needed}
     if missing := [name for name, release in here.items() if not release]:
-        return Finding("packages", f"not installed: {', '.join(missing)}; {_INSTALL}", "FAIL")
+        return Finding("packages", f"not installed: {', '.join(missing)}; {INSTALL}", "FAIL")
     if unfit := [f"{r.name} {here[r.name]} (needs {r.specifier})" for r in needed if here[r.name] not in r.specifier]:
-        return Finding("packages", f"{', '.join(unfit)}; {_INSTALL}", "FAIL")
+        return Finding("packages", f"{', '.join(unfit)}; {INSTALL}", "FAIL")
     pins = _pins(installed.study_files() / "constraints.txt")
     other = [f"{n} {r} (tested: {pins[n]})" for n, r in here.items() if r.split("+")[0] != pins.get(n, r.split("+")[0])]
     if other:
@@ -119,9 +120,6 @@ def _packages() -> Finding:
         )
         return Finding("packages", f"{text}{', '.join(other)}", "warn")
     return Finding("packages", f"all {len(here)} have the tested version")
-
-
-_INSTALL: Message = "install again with --constraint constraints.txt"
 
 
 def _release(name: str) -> str:

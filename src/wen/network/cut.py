@@ -61,6 +61,11 @@ class Convolutions(nn.Sequential):
         return maps.float()
 
 
+def precisions(module: nn.Module) -> set[torch.dtype]:
+    """Return the precisions of the convolutions in a module."""
+    return {part.dtype for part in module.modules() if isinstance(part, Convolutions)}
+
+
 def cut(network: nn.Module, unfreeze_from: str, dtype: torch.dtype = torch.float32) -> Cut:
     """Cut a network before a module: what runs before it is frozen, the module and what runs after it is trainable.
 

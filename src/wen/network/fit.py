@@ -14,7 +14,7 @@ from wen.config.params import Finetune, Head
 from wen.config.seeds import seed_for
 from wen.errors import Message, WenError
 from wen.network.checkpoint import Checkpoint, Progress, optimizer_tensors, restore_optimizer
-from wen.network.cut import Convolutions
+from wen.network.cut import precisions
 from wen.network.finite import flaw
 from wen.network.inputs import Inputs, batches
 from wen.network.progress import Position, epoch_bar, format_metrics
@@ -240,9 +240,8 @@ def _best_before_divergence(training: _Training, problem: Message) -> BestEpoch:
 
 def _remedy(module: nn.Module) -> Message:
     """Suggest a remedy for a training that diverged."""
-    types = {part.dtype for part in module.modules() if isinstance(part, Convolutions)} - {torch.float32}
     lower = "lower this learning rate in params.yaml (lr, lr_grid)"
-    return f"{lower}, or set compute.precision: float32" if types else lower
+    return f"{lower}, or set compute.precision: float32" if precisions(module) - {torch.float32} else lower
 
 
 def _keys_in_tail(module: nn.Module, tail: nn.Module) -> list[str]:

@@ -14,7 +14,7 @@ from wen.config.seeds import seed_for
 from wen.errors import WenError
 from wen.network.arrays import View
 from wen.network.average import WeightAverage
-from wen.network.cut import Convolutions
+from wen.network.cut import precisions
 from wen.network.device import to_device
 from wen.network.inputs import Inputs, Rows, batches
 
@@ -53,7 +53,7 @@ class Trainer:
         )  # fmt: skip
         self.smoothing = options.label_smoothing
         self.average = WeightAverage(module, options.ema) if options.ema else None
-        self.half = any(isinstance(part, Convolutions) and part.dtype == torch.float16 for part in module.modules())
+        self.half = torch.float16 in precisions(module)
         self.scaler = torch.amp.GradScaler(task.device.type, enabled=self.half)
         self.target = torch.tensor(task.label).float().to(task.device)
         self.weight = torch.from_numpy(class_weights(task.label[task.train_rows])).float().to(task.device)

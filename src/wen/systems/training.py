@@ -16,7 +16,7 @@ from wen.config.seeds import seed_for
 from wen.errors import WenError
 from wen.evaluation.metrics import decide
 from wen.network import device
-from wen.network.cut import Convolutions, cut
+from wen.network.cut import cut, precisions
 from wen.network.inputs import batches
 from wen.network.steps import class_weights
 from wen.network.views import augment, draw, rotate
@@ -173,7 +173,7 @@ class _Trainer:
                 threshold=0.0,
             )
         where = training.source.device
-        half = any(isinstance(part, Convolutions) and part.dtype == torch.float16 for part in module.modules())
+        half = torch.float16 in precisions(module)
         self.scaler = torch.amp.GradScaler(where.type, enabled=half)
         self.took_a_step = not half
         """Whether any optimiser step was taken; in float16, steps with infinite gradients are skipped."""
