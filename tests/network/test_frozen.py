@@ -79,7 +79,7 @@ def test_outputs_stay_valid_when_the_next_batch_is_run(pooled: Run, images: torc
     assert torch.equal(first, before)
 
 
-@pytest.mark.parametrize("module", ["compiled", "frozen", "graph", "pretrained"])
+@pytest.mark.parametrize("module", ["compiled", "graph"])
 def test_openvino_sends_no_telemetry(module: str) -> None:
     script = (
         "import sys, importlib\n"
