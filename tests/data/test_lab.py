@@ -87,6 +87,7 @@ def test_the_name_of_any_folder_gives_the_data_a_name(tmp_path: Path, project: P
     assert load(project.params).dataset.name == name
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_table_of_patients_gives_each_person_one_subject(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab")
     study(project, data, About(table=patients(data)))
@@ -336,6 +337,7 @@ def test_a_near_copy_with_another_label_is_named_at_the_import(project: Paths, t
         study(project, data)
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_black_image_is_named_at_the_import(
     tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -663,6 +665,7 @@ def test_columns_of_a_table_that_could_name_the_people_are_listed(
     assert "names the label" not in output
 
 
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize("name", ["m\u0131na\u00a0r", "细胞\u3000一", "\u06af\u0644\u200c\u0647\u0627"])
 def test_blanks_and_joiners_of_other_scripts_may_be_in_names(tmp_path: Path, project: Paths, name: str) -> None:
     study(project, lab(tmp_path / name, (f"blast {name}", "normal")))
