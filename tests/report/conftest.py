@@ -8,7 +8,7 @@ from report_study import make_study, page_of, written_once
 from wen.report import drawing, page, typography, word
 
 __all__ = ["make_study", "page_of", "written_once"]
-FORMATS, RENDER = drawing.FORMATS, drawing.render
+FORMATS, RENDER, TYPESET = drawing.FORMATS, drawing.render, drawing._typeset
 
 
 def _empty(*_: object) -> bytes:
@@ -26,6 +26,7 @@ def _the_page_alone(request: pytest.FixtureRequest) -> Iterator[None]:
         patch.setattr(drawing, "FORMATS", ("svg",))
         if not getattr(request.module, "DRAWN", False):
             patch.setattr(drawing, "render", _empty)
+            patch.setattr(drawing, "_typeset", _empty)
         if not getattr(request.module, "TYPESET", False):
             patch.setattr(typography, "page", str)
         patch.setattr(word, "picture", _empty)
@@ -36,7 +37,8 @@ def _the_page_alone(request: pytest.FixtureRequest) -> Iterator[None]:
 def _templates_compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         cache = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
-        patch.setattr(page, "Environment", partial(Environment, bytecode_cache=cache))
+        for module in (page, word):
+            patch.setattr(module, "Environment", partial(Environment, bytecode_cache=cache))
         yield
 
 
@@ -44,6 +46,7 @@ def _templates_compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw figures in a module that leaves them empty."""
     monkeypatch.setattr(drawing, "render", RENDER)
+    monkeypatch.setattr(drawing, "_typeset", TYPESET)
 
 
 @pytest.fixture
