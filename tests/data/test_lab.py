@@ -618,6 +618,14 @@ def test_two_of_three_labels_of_a_table_are_taken_if_they_are_named(tmp_path: Pa
     assert found["not_read"]["images of other classes than healthy and ALL"]["count"] == 18
 
 
+def test_names_of_classes_are_not_given_to_two_of_three_numbers(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "lab", ("a", "b", "c"))  # numbered: healthy, benign, malignant
+    rows = [f"{path.name},{'abc'.index(path.parent.name)}\n" for path in sorted(data.rglob("*.*"))]
+    about = replace(table(data, "".join(["file,label\n", *rows])), classes=("healthy", "malignant"))
+    with pytest.raises(WenError, match=r"no image is of class healthy; the images are of 0 \(18\), 1 \(18\), 2 \(18\)"):
+        study(project, data, about)
+
+
 def test_folders_of_hospitals_named_like_a_class_are_not_taken_for_it(tmp_path: Path, project: Paths) -> None:
     for place in ("Cancer Centre", "City"):
         lab(tmp_path / "one" / place, cells=9)

@@ -14,7 +14,7 @@ from wen.data.folder import some, tally
 from wen.data.problems import Problems
 from wen.data.profile import rewritten
 from wen.data.readers import cell_table, class_folders, images_in
-from wen.data.readers.labels import label_of, normal, positive_of
+from wen.data.readers.labels import normal, positive_of
 from wen.data.readers.listing import Listing
 from wen.errors import WenError
 from wen.names import is_text, shown
@@ -214,7 +214,7 @@ def _given(found: Mapping[str, int], classes: Sequence[str], listed: str) -> lis
         raise WenError(f"--classes: {classes[0]} is named twice; name the negative and the positive class")
     if set(found) != {"0", "1"}:
         for name in classes:
-            if not any(label_of(other, [name, ""]) == 0 for other in found):
+            if normal(name) not in map(normal, found):
                 raise WenError(f"--classes: no image is of class {name}; the images are of {listed}")
     return list(classes)
 
