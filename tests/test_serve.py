@@ -399,6 +399,7 @@ def test_in_chromium_images_that_are_chosen_become_rows_and_a_person(address: st
     assert f"{expected:.3f}".replace(".", ",") in found["rows"][1]
     assert "bukan citra BMP" in found["rows"][0]
     assert found["person"].startswith("P 1")
+    assert found["person_of_new_images"] == ""  # they may be another person's
     assert found["pictures"] >= 2
     assert found["width"] <= 390
 
@@ -449,7 +450,13 @@ async def _look(tab: "_Tab", chosen: list[str]) -> dict[str, Any]:
         "pictures": "document.querySelectorAll('.pictures img').length",
         "width": "document.documentElement.scrollWidth",
     }
-    return {name: await tab.value(text) for name, text in texts.items()} | {"problems": tab.problems}
+    found = {name: await tab.value(text) for name, text in texts.items()} | {"problems": tab.problems}
+    await tab.ask("DOM.setFileInputFiles", nodeId=node, files=chosen[:2])
+    await tab.until(
+        "document.querySelectorAll('#cells tbody tr').length === 2 && document.getElementById('work').hidden"
+    )
+    found["person_of_new_images"] = await tab.value("document.getElementById('person').value")
+    return found
 
 
 class _Tab:

@@ -71,6 +71,11 @@ function takeTable(file) {
   if (file) find("person").value = "";
 }
 
+function forgetPeople() {
+  takeTable(null);
+  find("person").value = "";
+}
+
 function take(found) {
   const isHidden = name => /(^|\/)(\.|@eaDir\/|__MACOSX\/)/i.test(name);
   const isImage = name => !isHidden(name) && limits.endings.some(ending => name.toLowerCase().endsWith(ending));
@@ -78,6 +83,7 @@ function take(found) {
   const tables = found.filter(({ name }) => /^[^/]*\.csv$/i.test(name));
   if (tables.length === 1) takeTable(tables[0].file);
   if (!images.length && tables.length === 1) return showPeople(); // of the images that are here, or come next
+  if (cells.length && tables.length !== 1) forgetPeople(); // what was given for the earlier images
   clear();
   if (!images.length) return fail(texts.none);
   if (images.length > limits.number)
@@ -187,8 +193,7 @@ async function classify(leftOut) {
 find("stop").addEventListener("click", () => work?.abort());
 find("clear").addEventListener("click", () => {
   clear();
-  takeTable(null);
-  find("person").value = "";
+  forgetPeople();
   find("choose-images").focus();
 });
 const answered = () => cells.filter(cell => cell.answer && !cell.answer.problem);
