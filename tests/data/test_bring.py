@@ -144,6 +144,28 @@ def test_a_symbolic_link_in_a_zip_is_refused(tmp_path: Path, project: Paths) -> 
         bring.run(tmp_path / "bad.zip", "laptop", incomplete=True, paths=project)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_two_names_that_the_disk_cannot_tell_apart_are_refused(
+    tmp_path: Path, project: Paths, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    source = layouts.tcia(tmp_path / "C-NMC")
+    twins = [source / "1.txt", source / "\u0661.txt"]
+    for path in twins:
+        path.write_text(path.name)
+    data = zipped(source, tmp_path / "C-NMC.zip") if packed else source
+    exists = bring.os.path.lexists
+    alike = {twins[1].name: twins[0].name}
+    monkeypatch.setattr(
+        bring.os.path,
+        "lexists",
+        lambda place: exists(place) or exists(Path(place).with_name(alike.get(Path(place).name, "-"))),
+    )
+    with pytest.raises(WenError, match=r"this disk cannot hold .* beside a file whose name differs only in capitals"):
+        bring.run(data, "laptop", incomplete=True, paths=project)
+    assert [path.read_text() for path in twins] == [path.name for path in twins]
+    assert not project.params.exists()
+
+
 def test_a_missing_path_and_a_file_other_than_a_zip_are_refused(tmp_path: Path, project: Paths) -> None:
     with pytest.raises(WenError, match="no such folder or zip"):
         bring.run(tmp_path / "nowhere", "laptop", incomplete=True, paths=project)

@@ -257,6 +257,7 @@ def _link(source: Path, target: Path) -> None:
     target.mkdir()
     for path in track(paths, "bringing images"):
         place = target / path.relative_to(source)
+        _refuse_merged(place, source)
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.link(path.resolve(), place)
@@ -280,6 +281,7 @@ def _unzip(source: Path, target: Path) -> None:
             if size > min(LARGEST_ZIP, free):
                 raise WenError(f"{source}: needs {size / 1e9:.1f} GB unpacked; {free / 1e9:.1f} GB are free")
             for member in track(members, "unpacking images"):
+                _refuse_merged(target / member.filename, source)
                 archive.extract(member, target)
     except DAMAGE as error:
         raise WenError(
@@ -289,6 +291,15 @@ def _unzip(source: Path, target: Path) -> None:
         raise WenError(
             f"{source}: cannot be unpacked ({_text(error)}); unpack it yourself and name the folder"
         ) from None
+
+
+def _refuse_merged(place: Path, source: Path) -> None:
+    """Refuse a file whose name is taken: a Mac's or Windows' disk gives A.png and a.png one file."""
+    if os.path.lexists(place):
+        raise WenError(
+            f"{source}: this disk cannot hold {place.name} beside a file whose name differs only in capitals or in how "
+            "accents are written; rename one of the two"
+        )
 
 
 def _decode_names(members: Sequence[zipfile.ZipInfo], source: Path) -> None:
