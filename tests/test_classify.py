@@ -101,6 +101,13 @@ def test_people_of_whom_no_cell_was_classified_are_named(tmp_path: Path, capsys:
     assert [line.split(",")[:2] for line in (tmp_path / "people.csv").read_text().splitlines()[1:]] == [["P1", "1"]]
 
 
+def test_no_output_is_written_if_no_image_could_be_classified(tmp_path: Path) -> None:
+    (tmp_path / "cells.csv").write_text("those of last week\n")
+    with pytest.raises(WenError, match="1 of 1 images"):
+        write(applied(["empty file"]), Images(["1.png"], None), Request(["1.png"], output=tmp_path / "cells.csv"))
+    assert (tmp_path / "cells.csv").read_text() == "those of last week\n"
+
+
 def test_an_output_that_cannot_be_written_is_refused_before_people_s_cells_are_classified(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     answers = iter([Answer(np.array([0.9]), "")])

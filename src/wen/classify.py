@@ -200,6 +200,8 @@ def write(applied: Applied, images: Images, request: Request) -> None:
             for file, answer in answers:
                 if row := seen.row(file, answer, request.members):
                     put(row)
+        if all(label is None for label in seen.labels):
+            seen.close(None)  # raises, so that no file without a row replaces an earlier output
     seen.close(request.submission)
 
 
