@@ -75,6 +75,11 @@ def test_a_file_name_that_two_images_share_identifies_neither(tmp_path: Path) ->
         subjects.of_files(tmp_path / "table.csv", images)
 
 
+def test_an_image_whose_name_has_no_ending_is_found(tmp_path: Path) -> None:
+    (tmp_path / "subjects.csv").write_text("file,subject\ncell,P1\n")
+    assert subjects.of_files(tmp_path / "subjects.csv", ["images/cell"]) == ["P1"]
+
+
 def test_a_name_without_its_ending_is_found_as_in_a_study_s_table(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("Image ID,Patient\n1,P1\nb.c,P2\n2.bmp,P3\n2,P4\n")
     assert subjects.of_files(tmp_path / "table.csv", ["x/1.bmp", "b.c.png", "2.bmp"]) == ["P1", "P2", "P3"]

@@ -68,7 +68,7 @@ def in_table(table: Table, path: Path, files: Sequence[str], folder: Path | None
                     f"{shown(path)}: {shown(file)} has two subjects, {subject_of[key]} and {subject}; keep one"
                 )
     by_name = {_place(file) for file in files} - set(subject_of)
-    names = Counter(name for file in by_name for name in _names(file))
+    names = Counter(name for file in by_name for name in set(_names(file)))
     if several := [name for name in sorted(names) if names[name] > 1 and name in subject_of]:
         raise WenError(f"{shown(path)}: {shown(several[0])} is the name of {names[several[0]]} images; add the folder")
     found = [
