@@ -108,6 +108,20 @@ def test_no_output_is_written_if_no_image_could_be_classified(tmp_path: Path) ->
     assert (tmp_path / "cells.csv").read_text() == "those of last week\n"
 
 
+def test_a_table_that_names_the_image_in_place_of_the_person_gives_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("1.bmp", "2.bmp"):
+        Image.new("RGB", (48, 48)).save(tmp_path / name)
+    table = tmp_path / "labels.csv"  # as C-NMC's
+    table.write_text("Patient_ID,new_names,labels\nUID_57_29_1_all.bmp,1.bmp,1\nUID_57_29_2_all.bmp,2.bmp,1\n")
+    assert Images.of(Request([str(tmp_path)], subjects=table)).subjects == [
+        "UID_57_29_1_all.bmp",
+        "UID_57_29_2_all.bmp",
+    ]
+    assert "each of the 2 images has a subject of its own, such as UID_57_29_1_all.bmp" in capsys.readouterr().err
+
+
 def test_an_output_that_cannot_be_written_is_refused_before_people_s_cells_are_classified(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     answers = iter([Answer(np.array([0.9]), "")])

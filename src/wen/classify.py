@@ -138,7 +138,14 @@ class Images:
         from wen import subjects
 
         files = sources.unique(files)  # a cell must not count twice for its person
-        return cls(files, subjects.of_files(request.subjects, files))
+        subject_of = subjects.of_files(request.subjects, files)
+        if len(set(subject_of)) == len(files) > 1:
+            print(
+                f"warning: {shown(request.subjects)}: each of the {len(files):,} images has a subject of its own, such "
+                f"as {shown(subject_of[0])}; check that the ids are those of people",
+                file=sys.stderr,
+            )
+        return cls(files, subject_of)
 
 
 def _check_request(request: Request) -> None:
