@@ -637,6 +637,13 @@ def test_folders_of_hospitals_named_like_a_class_are_not_taken_for_it(tmp_path: 
     assert read_json(project.dataset_metrics)["positive"] == 18
 
 
+def test_two_numbered_batches_are_not_taken_for_classes(tmp_path: Path, project: Paths) -> None:
+    for batch in ("batch_1", "batch_2"):
+        lab(tmp_path / "lab" / batch, cells=9)
+    study(project, tmp_path / "lab")
+    assert load(project.params).dataset.classes == ["normal", "blast"]
+
+
 def test_masks_beside_the_cells_give_a_warning(
     tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:

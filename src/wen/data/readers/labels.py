@@ -35,20 +35,23 @@ def label_of(text: str, classes: Sequence[str]) -> int | None:
 
 
 def positive_of(names: Iterable[str]) -> str | None:
-    """Guess the positive one of two classes by its name; None if the names do not show it."""
-    one, other = names
-    if {normal(one), normal(other)} != {"0", "1"} and normal(one).isdecimal() and normal(other).isdecimal():
-        return None  # of 1 and 2, either may be meant
-    for positive, negative in ((one, other), (other, one)):
+    """Guess the positive one of two classes by its name; None if the names do not show it.
+
+    Of other numbers than 0 and 1, as in batch 1 and batch 2, either may be meant.
+    """
+    names = list(names)
+    one, other = (normal(name).replace("non hodgkin", "nonhodgkin").split() for name in names)
+    if not set(filter(str.isdecimal, [*one, *other])) <= {"0", "1"}:
+        one, other = ([word for word in words if not word.isdecimal()] for words in (one, other))
+    for positive, negative, name in ((one, other, names[0]), (other, one, names[1])):
         if _means(positive, POSITIVE) and not _means(negative, POSITIVE):
-            return positive
+            return name
         if _means(negative, NEGATIVE) and not _means(positive, NEGATIVE):
-            return positive
+            return name
     return None
 
 
-def _means(name: str, words: re.Pattern[str]) -> bool:
-    found = normal(name).replace("non hodgkin", "nonhodgkin").split()
-    if words is POSITIVE and any(NEGATIVE.fullmatch(word) for word in found):
+def _means(name: Sequence[str], meaning: re.Pattern[str]) -> bool:
+    if meaning is POSITIVE and any(NEGATIVE.fullmatch(word) for word in name):
         return False
-    return any(words.fullmatch(word) for word in found)
+    return any(meaning.fullmatch(word) for word in name)
