@@ -609,7 +609,9 @@ def test_two_of_three_labels_of_a_table_are_taken_if_they_are_named(tmp_path: Pa
     labels = {"a": "ALL", "b": "AML", "c": "healthy"}
     rows = [f"{path.name},{labels[path.parent.name]}\n" for path in sorted(data.rglob("*.*"))]
     about = table(data, "".join(["file,label\n", *rows]))
-    with pytest.raises(WenError, match=r"3 classes: ALL \(18\), AML \(18\), healthy \(18\)\. A study compares two"):
+    with pytest.raises(
+        WenError, match=r"3 classes \(column label\): ALL \(18\), AML \(18\), healthy \(18\)\. A study compares two"
+    ):
         study(project, data, about)
     study(project, data, replace(about, classes=("healthy", "ALL")))
     prepare.run(load(project.params), project)
@@ -642,6 +644,16 @@ def test_two_numbered_batches_are_not_taken_for_classes(tmp_path: Path, project:
         lab(tmp_path / "lab" / batch, cells=9)
     study(project, tmp_path / "lab")
     assert load(project.params).dataset.classes == ["normal", "blast"]
+
+
+def test_a_column_of_coordinates_taken_for_labels_is_named_in_a_short_message(tmp_path: Path, project: Paths) -> None:
+    data = lab(tmp_path / "lab", cells=99)
+    rows = [f"{path.name},{y}\n" for y, path in enumerate(sorted(data.rglob("*.*")))]
+    with pytest.raises(
+        WenError, match=r"of 198 classes \(column y\): 0 \(1\), 1 \(1\), .* and 186 more\. A study"
+    ) as refused:
+        study(project, data, table(data, "".join(["file,y\n", *rows])))
+    assert len(str(refused.value)) < 600
 
 
 def test_masks_beside_the_cells_give_a_warning(

@@ -22,6 +22,9 @@ from wen.names import is_text, shown
 NEAR_MOST = 30_000
 """Largest number of images for which near-copies are searched by default: 12,528 take minutes, 100,000 hours."""
 
+NAMED = 12
+"""Maximum number of classes in a message."""
+
 
 @dataclass(frozen=True)
 class About:
@@ -62,9 +65,11 @@ def recognised(folder: Path, data: Path, about: About, content: bytes, profile: 
     if table and not is_text(table):  # params.yaml cannot hold it
         raise WenError(f"{shown(table)}: a name with bytes that are not UTF-8, or with control characters; rename it")
     names = _images(folder)
+    columns = cell_table.rows_of(folder / table, Problems())[1] if table else {}
     found = _labels(folder, table, names, about)
     of_all_idb2 = not table and class_folders.is_all_idb2(names)
-    classes = _classes(found, about, ("healthy", "blast") if of_all_idb2 else ("negative", "positive"))
+    numbered = ("healthy", "blast") if of_all_idb2 else ("negative", "positive")
+    classes = _classes(found, about, numbered, columns.get("label"))
     classes = [unicodedata.normalize("NFC", name) for name in classes]  # macOS takes letters and accents apart
     if positive_of(classes) == classes[0]:
         doubtful.warn_of_reversed(*classes)
@@ -169,9 +174,14 @@ def _bring_table(table: Path | None, data: Path, folder: Path) -> str | None:
     raise WenError(f"{table}: no such table; correct the path")
 
 
-def _classes(found: Mapping[str, int], about: About, numbered: tuple[str, str]) -> list[str]:
-    """Return the negative and the positive class; ``numbered`` are the names of labels 0 and 1."""
-    listed = ", ".join(f"{name} ({count:,})" for name, count in found.items())
+def _classes(found: Mapping[str, int], about: About, numbered: tuple[str, str], column: str | None) -> list[str]:
+    """Return the negative and the positive class; ``numbered`` are the names of labels 0 and 1.
+
+    ``column`` is the column of the table that has the labels.
+    """
+    counts = [f"{name} ({count:,})" for name, count in found.items()]
+    more = f" and {len(counts) - NAMED:,} more" if len(counts) > NAMED else ""
+    listed = ", ".join(counts[:NAMED]) + more
     if not found:
         raise WenError(
             "the images have no classes; put the images of each class into a folder named after it, or provide a "
@@ -183,8 +193,9 @@ def _classes(found: Mapping[str, int], about: About, numbered: tuple[str, str]) 
         return _given(found, about.classes, listed)
     if len(found) > 2:
         raise WenError(
-            f"the images are of {len(found)} classes: {listed}. A study compares two: name the negative and the "
-            "positive one (make study ... CLASSES='NEGATIVE POSITIVE'; wen study ... --classes NEGATIVE POSITIVE)"
+            f"the images are of {len(found)} classes{f' (column {column})' if column else ''}: {listed}. A study "
+            "compares two: name the negative and the positive one (make study ... CLASSES='NEGATIVE POSITIVE'; wen "
+            "study ... --classes NEGATIVE POSITIVE)"
         )
     if unknown := [name for name in found if people.is_unknown(name) and any(map(str.isalnum, name))]:
         raise WenError(
