@@ -399,6 +399,7 @@ def test_in_chromium_images_that_are_chosen_become_rows_and_a_person(address: st
     assert f"{expected:.3f}".replace(".", ",") in found["rows"][1]
     assert "bukan citra BMP" in found["rows"][0]
     assert found["person"].startswith("P 1")
+    assert found["can_download"] == [False, True]  # not while images are classified
     assert found["person_of_new_images"] == ""  # they may be another person's
     assert found["pictures"] >= 2
     assert found["width"] <= 390
@@ -455,6 +456,10 @@ async def _look(tab: "_Tab", chosen: list[str]) -> dict[str, Any]:
     await tab.until(
         "document.querySelectorAll('#cells tbody tr').length === 2 && document.getElementById('work').hidden"
     )
+    again = "take(cells.map(({ file, name }) => ({ file, name })))"
+    found["can_download"] = [not await tab.value(f"{again}, document.getElementById('cells-csv').disabled")]
+    await tab.until("document.getElementById('work').hidden")
+    found["can_download"].append(not await tab.value("document.getElementById('cells-csv').disabled"))
     found["person_of_new_images"] = await tab.value("document.getElementById('person').value")
     return found
 

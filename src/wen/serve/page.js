@@ -151,6 +151,7 @@ async function classify(leftOut) {
   const mine = (work = new AbortController());
   const all = cells.length;
   find("work").hidden = find("cells").hidden = false;
+  find("cells-csv").disabled = true; // a part of the images would look like all
   let done = 0, stopped = false, problem = "";
   const show = () => {
     find("progress").value = done / all;
@@ -173,6 +174,7 @@ async function classify(leftOut) {
   if (work !== mine) return;
   work = null;
   find("work").hidden = true;
+  find("cells-csv").disabled = false;
   cells.filter(cell => cell.answer?.problem && !cell.row).forEach(addRow);
   sort();
   if (problem) fail(problem);
