@@ -364,6 +364,7 @@ def test_a_file_that_is_not_a_table_is_refused_in_one_sentence(tmp_path: Path, t
         (("leukocyte", "lymphoblast"), None),
         (("leukosit", "leukemia"), "leukemia"),
         (("sehat", "sakit"), "sakit"),
+        (("negatif", "positif"), "positif"),
         (("infection-free", "malaria"), "malaria"),
         (("tumor-adjacent", "carcinoma"), "carcinoma"),
         (("tidak ganas", "kanker"), "kanker"),

@@ -5,12 +5,12 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 POSITIVE = re.compile(
-    r"1|yes|true|all|aml|cll|cml|[abt]ll|pos|(leuk(?!o[cs][iy]t)|blast|malign|tumou?r|cancer|positiv|patholog|abnormal|"
+    r"1|yes|true|all|aml|cll|cml|[abt]ll|pos|(leuk(?!o[cs][iy]t)|blast|malign|tumou?r|cancer|positi[vf]|patholog|abnormal|"
     r"diseas|sick|infect|parasit|ganas|sakit|blas).*"
 )
 NEGATIVE = re.compile(
     r"0|no|without|free|adjacent|tidak|bukan|tanpa|bebas|false|hem|neg|"
-    r"(normal|health|benign|negativ|control|uninfect|unaffect|sehat|jinak|kontrol|non(?!hodgkin)|not(?!ch)).*"
+    r"(normal|health|benign|negati[vf]|control|uninfect|unaffect|sehat|jinak|kontrol|non(?!hodgkin)|not(?!ch)).*"
 )
 
 
