@@ -242,7 +242,7 @@ def test_a_module_that_git_does_not_track_is_an_uncommitted_change(make_study: M
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("folds", "language"), [(2, "en"), (5, "id")])
-def test_the_page_gives_the_power_of_the_runs_and_the_test_of_the_thesis(
+def test_the_page_gives_the_power_of_the_runs_and_the_test_of_the_champions(
     make_study: MakeStudy, language: str, folds: int
 ) -> None:
     params, paths = make_study(report={"language": language}, folds=list(range(folds)))
@@ -250,10 +250,10 @@ def test_the_page_gives_the_power_of_the_runs_and_the_test_of_the_thesis(
     runs, cochran = read_json(paths.evidence)["tests"][:2]
     figures = {name: t.number(100 * (runs[name] or 0), 1) for name in ("deviation", "smallest")}
     sentence = t("runs.few" if runs["smallest"] is None else "runs.power", folds=folds, **figures)
-    thesis = t("runs.champions", test=t("test.cochran_q"), p=t.p_is(cochran["p"]))
+    of_champions = t("runs.champions", test=t("test.cochran_q"), p=t.p_is(cochran["p"]))
     assert made.text.count(sentence) == 2  # on the card of H1, and under the first question
-    assert thesis in html.unescape(made.text)
-    assert made.text.count(t("runs.thesis")) == 1 + 3 + 3  # Cochran's Q, pairs of champions, their areas
+    assert of_champions in html.unescape(made.text)
+    assert made.text.count(t("questions.family.champions")) == 1 + 3 + 3  # Cochran's Q, pairs of champions, their areas
     with (paths.report / "tables/test.csv").open(newline="") as file:
         rows = [(row["hypothesis"], row["family"]) for row in csv.DictReader(file)]
     assert rows[:8] == [("H1", "decides"), *[("H1", "champions")] * 4, *[("H1", "areas")] * 3]

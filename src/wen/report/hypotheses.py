@@ -85,7 +85,7 @@ class Hypotheses:
         )
 
     def _champions(self) -> list[dict[str, Any]]:
-        """Test H1 as the thesis does: the champions represent their learning rates."""
+        """Test H1 on the champions, which in the thesis represent their learning rates (3.3)."""
         champions = self.study.champions(self.reading)
         pairs = [self._pair("H1", "champions", one, other) for one, other in combinations(champions, 2)]
         return [self._several("H1", "champions", champions), *pairs, *self._areas("H1", combinations(champions, 2))]

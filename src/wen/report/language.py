@@ -133,7 +133,7 @@ class Text:
     def question(self, test: dict[str, Any]) -> str:
         """Name what a test is about: its hypothesis, or the supplementary question of its family."""
         if test["hypothesis"] == "H1" and not test["decides"]:
-            return self("runs.thesis")
+            return self("questions.family.champions")
         if test["family"] in ("best_on_test", "networks", "schemes"):
             return self(f"questions.family.{test['family']}")
         return str(test["hypothesis"])
