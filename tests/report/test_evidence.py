@@ -372,7 +372,7 @@ def test_validation_predicts_only_what_no_exchange_of_folds_explains(make_study:
     p = read_json(paths.evidence)["readings"]["validation_predicts_test"]["p"]
     assert p >= 0.05
     assert "Validation is not shown to predict" in text
-    assert f"p = {p:.3f}, by exchange of the folds" in text
+    assert f"p = {p:.3f}, by permutation of the folds" in text
 
 
 @pytest.mark.parametrize("unit", ["image", "subject"])

@@ -263,7 +263,7 @@ def test_a_simulated_coverage_is_stated_only_of_the_intervals_that_were_simulate
     """Those of accuracies and of their differences; the table of all tests has areas and largest differences, too."""
     _, paths = page_of()
     assert "simulation" not in section_of(paths, "questions").split('id="tests"')[1].split("</table>")[0]
-    assert "in simulation, that of an accuracy contains" in section_of(paths, "tables")
+    assert "in simulation, the interval of an accuracy contains" in section_of(paths, "tables")
 
 
 @pytest.mark.parametrize(("unit", "probability"), [("image", 0.5), ("subject", 0.0), ("subject", 1.0)])

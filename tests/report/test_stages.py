@@ -34,7 +34,8 @@ def test_the_answer_says_how_many_models_are_linear_heads(make_study: MakeStudy,
     text = answer(params, paths)
     stages = read_json(paths.evidence)["stages"]
     assert stages == {"head": 4, "finetune": 2, "headline": {"head": 1, "finetune": 1}}  # Inter-LR 0.001
-    assert Text(language)("answer.stages", head=4, models=6, headline=1, members=2) in text
+    about = {"focus": "Inter-LR 1e-3, kappa", "head": 4, "models": 6, "headline": 1, "members": 2}
+    assert Text(language)("answer.stages", **about) in text
 
 
 @pytest.mark.parametrize(("stage", "number"), [("head", 1), ("finetune", 2)])
@@ -45,7 +46,10 @@ def test_models_that_are_all_of_one_stage_are_counted(make_study: MakeStudy, sta
     text = answer(params, paths)
     other = {"head": "finetune", "finetune": "head"}[stage]
     assert read_json(paths.evidence)["stages"] == {stage: 6, other: 0, "headline": {stage: 1, other: 0}}
-    assert Text("en")("answer.stages.single", head=6 if stage == "head" else 0, models=6, stage=number) in text
+    counts = {"head": 6 if stage == "head" else 0, "models": 6, "stage": number}
+    name = re.search("LR 1e-3, fold [01]", text)
+    assert name
+    assert Text("en")("answer.stages.single", focus=name[0], **counts) in text
 
 
 def test_models_off_the_grid_count_as_well(make_study: MakeStudy) -> None:

@@ -470,7 +470,7 @@ def test_each_system_has_a_sentence_on_its_claim(by_image: Made, rows: dict[str,
     assert "tf_efficientnet_lite0 is only a stand-in for the paper's network" in sentences["Baby 2022"]
     assert "it is 256 of 260, with a 95% interval of 0.961 to 0.994" in sentences["Baby 2022"]
     assert "2 of the paper's 5 networks ran" in sentences["Mondal 2021"]
-    assert "gain of 3.8 points cannot be judged" in sentences["Wibowo 2024"]
+    assert "gain of 3.8 points that the paper claims cannot be judged" in sentences["Wibowo 2024"]
     assert "pretrained weights are missing: vgg19" in sentences["Ullah 2021"]
     assert "  vgg19: hub\n" in sentences["Ullah 2021"]
     over = rows["baby2022"]["over_control"]

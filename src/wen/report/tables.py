@@ -31,7 +31,7 @@ class Table:
 
 
 def write(study: Study, evidence: dict[str, Any], folder: Path, t: Text) -> dict[str, Table]:
-    """Write single (Table 3.2), average, ensemble (Table 3.3), weight, champion and test, each as .csv and as .tex.
+    """Write single, average, ensemble, weight, champion and test, each as .csv and as .tex.
 
     A study of published systems also has the table systems. Returns the formatted tables by their names.
     """
