@@ -90,6 +90,22 @@ def test_attention_is_behind_each_of_the_five_blocks_of_vgg16() -> None:
     assert network.forward_features(torch.rand(1, 3, 32, 32)).shape == (1, 512, 1, 1)
 
 
+def test_a_trained_network_with_attention_starts_from_the_same_head_as_one_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads, settings = [], ullah2021.Settings(depth="finetune", networks=["test_efficientnet"], hidden=4)
+
+    def started(module: WithHead, *_: object) -> tuple[list[training.Row], int]:
+        heads.append([value.tolist() for value in module.head.parameters()])
+        return [], 1
+
+    monkeypatch.setattr(training, "train", started)
+    images = images_of(tmp_path)
+    for with_attention in (True, False):
+        ullah2021.train(settings, with_attention, images)
+    assert heads[0] == heads[1] != []
+
+
 def keras_rates(losses: list[float], rate: float, factor: float, patience: int) -> list[float]:
     """The rate of each epoch by Keras' ReduceLROnPlateau without min_delta."""
     best, waited, rates = np.inf, 0, []

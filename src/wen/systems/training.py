@@ -78,6 +78,7 @@ def fit(
         network = source.network(name)
         if attach:
             attach(network)
+        torch.manual_seed(training.seed(what="start"))  # again: the head does not depend on what is attached
         module = WithHead(network, head, kind, device.precision(source.device, source.params.compute))
         feed = image_views(options)
     if start:
