@@ -62,6 +62,7 @@ def test_the_defaults_are_the_paper_s_networks_and_each_variant_has_a_name(value
         ({"batool2023": {"views": {"flip": 1.0}}}, r"systems\.batool2023\.views\.flip: unknown key"),
         ({"wibowo2024": {"momentum": 1.0}}, r"systems\.wibowo2024\.momentum: should be less than 1, found 1"),
         ({"rodrigues2022": {"lr": 0.01}}, r"systems\.rodrigues2022\.lr: every variant searches its own value"),
+        ({"rodrigues2022": {"optimiser": "adam"}}, r"systems\.rodrigues2022\.optimiser: should be 'sgd', found 'adam'"),
         ({"mondal2021": {"momentum": 0.9}}, r"mondal2021\.momentum: adamax does not use it; .*optimiser: sgd"),
         (
             {"ullah2021": {"plateau_factor": 0.5}},

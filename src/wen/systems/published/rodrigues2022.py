@@ -5,7 +5,7 @@ number of evaluations.
 """
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -26,7 +26,7 @@ SEARCHED = ("lr", "frozen_lr", "momentum", "dropout")
 class Settings(system.Trained):
     networks: list[NetworkName] = Field(default=["resnetv2_50"], max_length=1)
     trials: Positive = 100  # ten generations of ten
-    optimiser: system.Optimiser = "sgd"
+    optimiser: Literal["sgd"] = "sgd"  # no other uses the momentum that is searched
     epochs: Positive = 10
     balance: system.Balance = "weights"
     dropout: system.Share = 0.0
