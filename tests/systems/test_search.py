@@ -109,6 +109,16 @@ def test_a_search_whose_every_training_diverged_names_its_system(tmp_path: Path)
         search(training(tmp_path), "search", SPACE, lambda values: 0.0, 3, "random")
 
 
+def test_training_that_diverges_at_a_rate_that_a_search_chose_names_what_can_be_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params, paths = made_up(tmp_path, rodrigues2022={"depth": "finetune", "epochs": 6})
+    chosen = SearchResult({"lr": 1e30, "momentum": 0.5, "dropout": 0.0}, [])
+    monkeypatch.setattr(searched_heads, "search", lambda *_: chosen)
+    with pytest.raises(WenError, match=r"rate 1e\+30; .* if a search chose it, set another number of trials or depth"):
+        stage.run(params, paths, "rodrigues2022")
+
+
 def test_a_rate_for_frozen_networks_does_not_replace_the_rate_of_every_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

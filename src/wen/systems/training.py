@@ -152,7 +152,8 @@ def train(module: nn.Module, feed: Feed, training: Training, options: Trained) -
     if not best_epoch or not math.isfinite(rows[best_epoch - 1]["loss"]) or diverged_without_validation:
         raise Diverged(
             f"system {training.system}, fold {training.fold}: the loss is infinite or undefined at learning rate "
-            f"{options.lr:g}; lower it in params.yaml"
+            f"{options.lr:g}; lower it in params.yaml or, if a search chose it, set another number of trials or depth: "
+            "frozen"
         )
     if state:
         module.load_state_dict(state)
