@@ -1,6 +1,8 @@
 """Each published system compared with a few lines of scikit-learn or torch on the same features."""
 
+import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.svm import SVC
+from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 from torch.nn.functional import conv2d, silu
@@ -26,6 +29,7 @@ from wen.data.table import read_cells
 from wen.files import read_json
 from wen.members.predictions import load
 from wen.network.arrays import array_path
+from wen.systems.published import ahmed2023
 
 FOLD = 0
 
@@ -156,6 +160,17 @@ def test_ahmed_s_classifiers_see_the_components_of_fused_features(hand: Hand, ki
     }[kind].fit(components.transform(values[hand.train]), hand.label[hand.train])  # fmt: skip
     variant = f"{kind}-{'+'.join(NETWORKS)}"
     hand.check("ahmed2023", variant, lambda rows: classifier.predict_proba(components.transform(values[rows]))[:, 1])
+
+
+def test_either_library_of_gradient_boosting_weights_classes_equally(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xgboost", SimpleNamespace(XGBClassifier=lambda **settings: settings))
+    label = np.array([0, 1, 1, 1])
+    sklearn, settings = (
+        ahmed2023._boosting(ahmed2023.Settings.model_construct(boosting=library), 0, label)
+        for library in ("sklearn", "xgboost")
+    )
+    negative, positive = compute_class_weight(sklearn.class_weight, classes=np.array([0, 1]), y=label)
+    assert settings["scale_pos_weight"] == pytest.approx(positive / negative)
 
 
 def test_mondal_s_networks_are_one_neuron_each_kept_at_the_epoch_of_lowest_inner_loss(hand: Hand) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from pydantic import Field, field_validator
 
 from wen.config.types import Fraction, NetworkName, Positive
@@ -63,7 +64,7 @@ def fit_projected(settings: Settings, kind: str, networks: list[str], training: 
     from wen.systems.classical import fit
 
     seed = training.seed(what=kind)
-    classifier = _forest(settings, seed) if kind == "forest" else _boosting(settings, seed)
+    classifier = _forest(settings, seed) if kind == "forest" else _boosting(settings, seed, training.label)
     return fit(make_pipeline(StandardScaler(), PCA(settings.variance), classifier), networks, training)
 
 
@@ -73,11 +74,13 @@ def _forest(settings: Settings, seed: int) -> Any:
     return RandomForestClassifier(settings.trees, class_weight="balanced_subsample", random_state=seed)
 
 
-def _boosting(settings: Settings, seed: int) -> Any:
+def _boosting(settings: Settings, seed: int, label: np.ndarray) -> Any:
+    """Return gradient boosting with classes weighted equally; ``label`` is of the training images."""
     if settings.boosting == "xgboost":
         from xgboost import XGBClassifier
 
-        return XGBClassifier(random_state=seed, n_jobs=1)
+        negative, positive = np.bincount(label).tolist()
+        return XGBClassifier(scale_pos_weight=negative / positive, random_state=seed, n_jobs=1)
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     # Early stopping would split the cells of a subject at random.
