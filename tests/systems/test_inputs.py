@@ -140,6 +140,22 @@ def test_a_network_that_is_too_large_for_the_images_is_refused_before_anything_r
         check(of(values, {}, {"inception_resnet_v2": "hub"}), Paths(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("system", "problem"),
+    [
+        ({"mondal2021": {"depth": "finetune"}}, "cannot trace VisionTransformer, so it cannot be trained here"),
+        ({"muntasa2024": {"depth": "frozen"}}, "the last features of this network are tokens, not a map"),
+    ],
+)
+def test_a_network_that_a_system_cannot_use_is_refused_before_anything_runs(
+    tmp_path: Path, values: dict[str, Any], system: dict[str, dict[str, Any]], problem: str
+) -> None:
+    systems = {name: settings | {"networks": ["test_vit"]} for name, settings in system.items()}
+    with pytest.raises(WenError, match=problem):
+        check(of(values, systems, {"test_vit": "hub"}), Paths(tmp_path))
+    check(of(values, {"mondal2021": {"networks": ["test_vit"]}}, {"test_vit": "hub"}), Paths(tmp_path))
+
+
 def test_a_system_without_weights_is_skipped_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     params, paths = made_up(
         tmp_path, ullah2021={"networks": ["vgg16"]}, mondal2021={"networks": [*NETWORKS, "resnet18"]}

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +15,8 @@ from wen.ensemble import weights
 from wen.errors import Message, WenError
 from wen.files import write_text
 from wen.members.baselines import baseline
-from wen.systems.system import settings_of
+from wen.systems.system import Kind, settings_of
+from wen.systems.wanted import kinds_of
 
 
 def check(params: Params, paths: Paths) -> None:
@@ -36,7 +38,7 @@ def check(params: Params, paths: Paths) -> None:
         baseline(name)
     for name in params.systems:
         settings_of(params, name)
-    networks = {name: options.model_dump() for name, options in params.pretrained.items()}
+    networks = {name: [options.model_dump(), kinds_of(params, name)] for name, options in params.pretrained.items()}
     network = [
         params.backbone.model_dump(),
         params.images.size,
@@ -86,7 +88,8 @@ def _check_network(params: Params) -> Message:
     if params.backbone.weights == "hub":
         pretrained.check_hub(params.backbone.name)
     for name in params.pretrained:
-        _check_network_of_systems(params.network_of_systems(name), params.images.size)
+        kinds = kinds_of(params, name)
+        _check_network_of_systems(params.network_of_systems(name), params.images.size, kinds)
     try:
         return "" if count(params).is_traced else notice(params.backbone.name)
     except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:
@@ -96,20 +99,30 @@ def _check_network(params: Params) -> Message:
         ) from None
 
 
-def _check_network_of_systems(options: Backbone, size: int) -> None:
-    """Build a network of the published systems without weights, cut it before the classifier, and run it on "meta"."""
+def _check_network_of_systems(options: Backbone, size: int, kinds: Sequence[Kind]) -> None:
+    """Build a network of the published systems without weights, cut it before the classifier, and run it on "meta".
+
+    ``kinds`` are the inputs that the systems read from it. A network of tokens has no ``maps``, and one that torch.fx
+    cannot trace is not trained from its ``weights``.
+    """
     import torch
 
     from wen.network.backbone import build, head_name
     from wen.network.cut import cut
+    from wen.systems.blocks import ChannelsFirst, untrainable
 
     try:
         with torch.device("meta"):
             network = build(options, size).eval()
-            cut(network, head_name(network))
+            parts = cut(network, head_name(network))
+            if "weights" in kinds and not parts.is_traced:
+                raise WenError(untrainable(network))
             network(torch.empty(2, 3, size, size))
+            if "maps" in kinds:
+                ChannelsFirst(parts.channels)(parts.top(parts.trunk(torch.empty(2, 3, size, size))))
     except WenError as error:
-        raise WenError(f"params.yaml: pretrained: {str(error).removeprefix('backbone.name: ')}") from None
+        problem = str(error).removeprefix("backbone.name: ").replace("systems:", f"{options.name}:", 1)
+        raise WenError(f"params.yaml: pretrained: {problem}") from None
     except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:
         raise WenError(
             f"params.yaml: pretrained: {options.name} does not work with images.size, {size} px; raise images.size, or "

@@ -5,7 +5,7 @@ from timm.layers import EcaModule
 from timm.models._efficientnet_blocks import DepthwiseSeparableConv
 from torch import nn
 
-from wen.errors import WenError
+from wen.errors import Message, WenError
 from wen.network.backbone import head_name
 from wen.network.cut import is_traceable
 from wen.network.traced import Traced, path_of
@@ -41,6 +41,14 @@ def begin_of_head(network: nn.Module) -> str:
         return head
     graph = Traced(network, "forward_head", head)
     return next(path_of(node) for at, node in enumerate(graph.nodes) if graph.has_weights(at))
+
+
+def untrainable(network: nn.Module) -> Message:
+    """Describe why the systems cannot train a network that torch.fx cannot trace."""
+    return (
+        f"systems: torch.fx cannot trace {type(network).__name__}, so it cannot be trained here; set depth: frozen, or "
+        "choose another network"
+    )
 
 
 class ChannelsFirst(nn.Module):

@@ -20,7 +20,7 @@ from wen.network.cut import cut, precisions
 from wen.network.inputs import batches
 from wen.network.steps import class_weights
 from wen.network.views import augment, draw, rotate
-from wen.systems.blocks import ChannelsFirst, begin_of_head
+from wen.systems.blocks import ChannelsFirst, begin_of_head, untrainable
 from wen.systems.fold import Cells, Training
 from wen.systems.samplers import SAMPLERS
 from wen.systems.system import Kind, Model, Trained
@@ -296,10 +296,7 @@ class WithHead(nn.Module):
         pretrained: Any = network.pretrained_cfg
         parts = cut(network, begin_of_head(network), dtype)
         if not parts.is_traced:
-            raise WenError(
-                f"systems: torch.fx cannot trace {type(network).__name__}, so it cannot be trained here; set depth: "
-                "frozen, or choose another network"
-            )
+            raise WenError(untrainable(network))
         self.trunk = parts.trunk
         self.pool = parts.pool if kind == "pooled" else ChannelsFirst(parts.channels)
         self.head = head(parts.head.in_features if kind == "pooled" else int(network.num_features))  # type: ignore[arg-type]

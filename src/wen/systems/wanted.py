@@ -29,7 +29,7 @@ def run(params: Params, paths: Paths, weights: Callable[[Backbone], Weights]) ->
     texts = {f"systems/{name}.json": _text(reads(params, name)) for name in params.systems}
     for name in params.pretrained:
         backbone = params.network_of_systems(name)
-        kinds = sorted({kind for system in params.systems for kind in reads(params, system).get(name, ())})
+        kinds = kinds_of(params, name)
         identity, missing = weights(backbone)
         texts[f"networks/{name}.json"] = _text(
             {"network": backbone.model_dump(mode="json"), "weights": identity, "missing": missing, "kinds": kinds}
@@ -49,6 +49,11 @@ def reads(params: Params, name: str) -> dict[str, tuple[Kind, ...]]:
     """Return the inputs that a system reads from each of its networks."""
     settings = settings_of(params, name)
     return dict.fromkeys(settings.networks, find(name).READS[settings.depth])
+
+
+def kinds_of(params: Params, network: str) -> list[Kind]:
+    """Return the inputs that any system reads from a network."""
+    return sorted({kind for system in params.systems for kind in reads(params, system).get(network, ())})
 
 
 def _text(content: object) -> str:
