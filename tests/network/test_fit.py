@@ -108,6 +108,17 @@ def test_training_stops_after_patience_epochs_without_a_better_one(tmp_path: Pat
     assert steps == 3
 
 
+@pytest.mark.parametrize(("monitor", "epochs"), [("accuracy", 3), ("loss", 5)])
+def test_training_stops_by_the_measure_in_monitor_and_keeps_the_most_accurate_epoch(
+    tmp_path: Path, values: dict[str, Any], monitor: str, epochs: int
+) -> None:
+    values["train"]["monitor"] = monitor
+    surer_but_wrong, worse = [0.05, 9.0], [0.1, 9.0]
+    script = [[-0.1, 0.1], worse, surer_but_wrong, worse, worse, worse]
+    best, steps = scripted_fit(tmp_path, values, script, patience=2)
+    assert (steps, best.epoch, best.accuracy) == (epochs, 1, 1.0)
+
+
 def test_a_nonfinite_loss_stops_training_and_keeps_the_best_epoch_before(
     tmp_path: Path, values: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

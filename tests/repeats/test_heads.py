@@ -63,6 +63,7 @@ def stage_1(
     [
         (40, {"batch_size": 16}),
         (2, {"batch_size": 7}),
+        (2, {"batch_size": 7, "monitor": "loss"}),
         (40, {"batch_size": 16, "schedule": "cosine", "weight_decay": 0.5, "label_smoothing": 0.2, "ema": 0.8}),
     ],
 )
@@ -70,7 +71,7 @@ def test_heads_trained_together_are_the_heads_of_stage_1(
     tmp_path: Path, values: dict[str, Any], data: tuple[np.ndarray, np.ndarray], patience: int, train: dict[str, Any]
 ) -> None:
     values["lr_grid"] = [0.1, 0.01]
-    values["head"], values["train"] = {"epochs": 10, "patience": patience}, train
+    values["head"], values["train"] = {"epochs": 30, "patience": patience}, train
     params, rows = Params.model_validate(values), np.random.default_rng(0).permutation(IMAGES)
     epochs = set()
     for fold, validation in enumerate(np.array_split(rows, 2)):

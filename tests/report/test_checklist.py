@@ -64,8 +64,8 @@ SETTINGS = {
     ),
     "other views": ({"augment": {"rotate": 9.0, "hue": 0.1}}, ("flips, rotation, brightness, contrast, hue",), ()),
     "a regularised training": (
-        {"train": {"weight_decay": 0.01, "ema": 0.99, "label_smoothing": 0.1, "schedule": "cosine"}},
-        ("weight decay 0.01", "decay 0.99", "label smoothing 0.1", "cosine schedule"), (),
+        {"train": {"weight_decay": 0.01, "ema": 0.99, "label_smoothing": 0.1, "schedule": "cosine", "monitor": "loss"}},
+        ("weight decay 0.01", "decay 0.99", "label smoothing 0.1", "cosine schedule", "on validation loss"), (),
     ),
     "a central square": ({"images": {"crop": 24}}, ("its centre, is used",), ("Full images are used",)),
     "large images": (

@@ -167,6 +167,8 @@ class Train(Section):
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    monitor: Literal["accuracy", "loss"] = "accuracy"
+    """Validation measure whose improvement resets the patience; the best epoch is chosen by accuracy in any case."""
 
     def rate_in(self, epoch: int, epochs: int) -> float:
         """Return the factor of the learning rate in an epoch, counted from 0, of a stage of at most ``epochs``."""
@@ -187,7 +189,7 @@ class Finetune(Section):
     epochs: Count
     """Largest number of epochs; 0: no stage 2."""
     patience: Positive
-    """Stop after this many epochs without a better validation accuracy."""
+    """Stop after this many epochs without an improvement."""
     keep: Literal["best", "always"] = "best"
     """``always`` keeps the best epoch of stage 2 even if one of stage 1 was better."""
     unfreeze_from: Annotated[str, Field(min_length=1)]

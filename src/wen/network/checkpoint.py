@@ -30,7 +30,7 @@ class Progress:
     epoch: int
     """Number of completed epochs of the stage."""
     waited: int
-    """Number of epochs since the best one, compared with the patience."""
+    """Number of epochs since the last improvement, compared with the patience."""
     rows: list[dict[str, float]]
     """Metrics of each completed epoch, of both stages."""
     best: dict[str, Any]

@@ -114,7 +114,7 @@ def fit(
         return BestEpoch(**saved.best, weights=saved.group("best"))
     if best is not None:
         task.tail.load_state_dict(best.weights)
-    training = _Training(task, stage)
+    training = _Training(task, stage, curves)
     if saved and saved.stage == stage.name:
         best = training.resume(saved)
     training.best = best
@@ -137,21 +137,21 @@ def fit(
 class _Training:
     """State of a stage during training."""
 
-    def __init__(self, task: Task, stage: Stage) -> None:
-        self.task, self.stage, self.trainer = task, stage, Trainer(task, stage.module)
+    def __init__(self, task: Task, stage: Stage, curves: Curves) -> None:
+        self.task, self.stage, self.curves, self.trainer = task, stage, curves, Trainer(task, stage.module)
         self.trained_keys = _keys_in_tail(stage.module, task.tail)
         self.initial_state = {key: value.clone() for key, value in task.tail.state_dict().items()}
-        self.epoch = self.epochs_since_best = 0
+        self.epoch = self.waited = 0
         self.best: BestEpoch | None = None
 
     @property
     def is_finished(self) -> bool:
         options = self.stage.options
-        return self.epoch >= options.epochs or self.epochs_since_best >= options.patience
+        return self.epoch >= options.epochs or self.waited >= options.patience
 
     def resume(self, saved: Progress) -> BestEpoch:
         """Restore the state from a checkpoint, and return the best epoch so far."""
-        self.epoch, self.epochs_since_best = saved.epoch, saved.waited
+        self.epoch, self.waited = saved.epoch, saved.waited
         self.task.tail.load_state_dict(self.initial_state | saved.group("trained"))
         restore_optimizer(self.trainer.optimizer, saved.group("optimizer"))
         if self.trainer.average:
@@ -178,23 +178,31 @@ class _Training:
         }
 
     def update_best(self, row: dict[str, float]) -> None:
-        """Count a completed epoch, and save its weights if it is the best."""
+        """Count a completed epoch, save its weights if it is the best, and count on from 0 if it is an improvement."""
         self.epoch += 1
         accuracy, loss, best = row["accuracy/validation"], row["loss/validation"], self._best_to_beat
-        if self.trainer.took_a_step and (best is None or (accuracy, -loss) > (best.accuracy, -best.loss)):
+        is_best = self.trainer.took_a_step and (best is None or (accuracy, -loss) > (best.accuracy, -best.loss))
+        is_lowest = self.trainer.took_a_step and loss < self._loss_to_beat
+        if is_best:
             with self.trainer.evaluation_weights():
                 state = self.task.tail.state_dict()
                 weights = self.initial_state | {key: state[key].clone() for key in self.trained_keys}
             self.best = BestEpoch(self.stage.name, self.epoch, accuracy, loss, weights)
-            self.epochs_since_best = 0
-        else:
-            self.epochs_since_best += 1
+        self.waited = 0 if (is_lowest if self.task.params.train.monitor == "loss" else is_best) else self.waited + 1
 
     @property
     def _best_to_beat(self) -> BestEpoch | None:
         """The best epoch that counts for this stage; None if there is none yet."""
         is_earlier = self.best is not None and self.best.stage != self.stage.name
         return None if is_earlier and self.stage.ignores_earlier_best else self.best
+
+    @property
+    def _loss_to_beat(self) -> float:
+        """Lowest validation loss before the last epoch, of the stages that count for this one."""
+        before = self.curves.rows[:-1]
+        if self.stage.ignores_earlier_best:
+            before = [row for row in before if row["stage"] == TRAINING[self.stage.name]]
+        return min((row["loss/validation"] for row in before), default=math.inf)
 
     def divergence(self, row: dict[str, float]) -> Message:
         """Describe why training diverged in the last epoch; empty if it did not."""
@@ -203,7 +211,7 @@ class _Training:
         if found := flaw(self.stage.module.state_dict()):  # the loss can stay finite, e.g. behind a ReLU6
             return f"a weight overflows: {found}"
         options, scaler = self.stage.options, self.trainer.scaler
-        is_last = self.epoch + 1 == options.epochs or self.epochs_since_best + 1 == options.patience
+        is_last = self.epoch + 1 == options.epochs or self.waited + 1 == options.patience
         # The scale is halved at every step with infinite gradients.
         if (is_last and not self.trainer.took_a_step) or (scaler.is_enabled() and scaler.get_scale() < 1):
             return "no step has finite gradients in float16 (compute.precision: float32 has a larger range)"
@@ -220,7 +228,7 @@ class _Training:
             if self.trainer.average:
                 tensors |= {f"average.{key}": value for key, value in self.trainer.average.weights.items()}
         return Progress(
-            self.stage.name, self.epoch, self.epochs_since_best, curves.rows, self.best.figures,
+            self.stage.name, self.epoch, self.waited, curves.rows, self.best.figures,
             self.trainer.scaler.state_dict(), tensors,
         )  # fmt: skip
 

@@ -47,7 +47,7 @@ def train(
     weight = np.tile(_initial_weight(params.seed, fold, values.shape[1]), (len(params.lr_grid), 1))
     options = params.train
     adam, average = _Adam(weight, params.lr_grid, options.weight_decay), weight.copy() if options.ema else weight
-    best_epochs = _BestEpochs(average, params.head.patience)
+    best_epochs = _BestEpochs(average, params.head.patience, options.monitor)
     class_weight = class_weights(label[train_rows]).astype(np.float32)
     sizes = [len(batch) for batch in batches(train_rows, options.batch_size)]
     ends = np.cumsum(sizes)
@@ -118,12 +118,14 @@ class _BestEpochs:
         Weights in training, which the optimiser updates in place.
     patience : int
         Number of epochs without improvement after which a head stops.
+    monitor : str
+        The validation measure that has to improve: ``accuracy`` or ``loss``.
     """
 
-    def __init__(self, weight: np.ndarray, patience: int) -> None:
-        self.weight, self.best_weight, self.patience = weight, weight.copy(), patience
+    def __init__(self, weight: np.ndarray, patience: int, monitor: str) -> None:
+        self.weight, self.best_weight, self.patience, self.monitor = weight, weight.copy(), patience, monitor
         self.accuracy, self.loss = np.full(len(weight), -np.inf), np.full(len(weight), np.inf)
-        self.epochs_since_best = np.zeros(len(weight), int)
+        self.lowest_loss, self.waited = self.loss.copy(), np.zeros(len(weight), int)
         self.is_training = np.ones(len(weight), bool)
 
     @property
@@ -143,5 +145,7 @@ class _BestEpochs:
         better &= self.is_training
         self.best_weight[better] = self.weight[better]
         self.accuracy[better], self.loss[better] = accuracy[better], loss[better]
-        self.epochs_since_best = np.where(better, 0, self.epochs_since_best + 1)
-        self.is_training &= self.epochs_since_best < self.patience
+        improved = loss < self.lowest_loss if self.monitor == "loss" else better
+        self.lowest_loss = np.fmin(loss, self.lowest_loss)
+        self.waited = np.where(improved, 0, self.waited + 1)
+        self.is_training &= self.waited < self.patience
