@@ -207,8 +207,8 @@ def write(applied: Applied, images: Images, request: Request) -> None:
             for file, answer in answers:
                 if row := seen.row(file, answer, request.members):
                     put(row)
-        if all(label is None for label in seen.labels):
-            seen.close(None)  # raises, so that no file without a row replaces an earlier output
+        if set(seen.labels) == {None}:
+            seen.close(request.submission)  # raises here, where `rows` then leaves an earlier output as it is
     seen.close(request.submission)
 
 

@@ -168,7 +168,7 @@ class Train(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     monitor: Literal["accuracy", "loss"] = "accuracy"
-    """Validation measure whose improvement resets the patience; the best epoch is chosen by accuracy in any case."""
+    """What early stopping watches on validation data; the most accurate epoch is kept in either case."""
 
     def rate_in(self, epoch: int, epochs: int) -> float:
         """Return the factor of the learning rate in an epoch, counted from 0, of a stage of at most ``epochs``."""
