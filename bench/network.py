@@ -30,6 +30,7 @@ from wen.data.images import network_input
 from wen.data.table import DEVELOPMENT, TEST, read_cells
 from wen.members.finetune import initialise
 from wen.network import backbone, device, features, pretrained
+from wen.network.compiled import on_cpu
 from wen.network.converted import to_openvino
 from wen.network.cost import count
 from wen.network.cut import Cut, cut
@@ -83,23 +84,29 @@ def frozen_forward(envs: Path) -> Iterator[Row]:
             params.finetune.unfreeze_from,
             ("pooled",),
         )
-        run = runner(frozen, size, CPU, options)
-        output = run(images)[0]
-        deque((run(images) for _ in range(3)), maxlen=0)
-        study_seconds, peer_seconds = [], []
+        run, graph = runner(frozen, size, CPU, options), to_openvino(frozen, torch.zeros(2, size, size, 3))
+        output, pooled = run(images)[0], _pooled(frozen.pool, on_cpu(graph, options.threads))
+        study_seconds, peer_seconds, least = [], [], []
         with tempfile.TemporaryDirectory() as folder:
             model = Path(folder) / "model.xml"
-            openvino.save_model(to_openvino(frozen, torch.zeros(2, size, size, 3)), model, compress_to_fp16=False)
+            openvino.save_model(graph, model, compress_to_fp16=False)
             script = [envs / "openvino/bin/python", BENCH / "peers/openvino_forward.py"]
             for _ in range(3 * REPEATS):  # in turns, since a shared machine is now faster, now slower
-                study_seconds += [seconds(run, images) for _ in range(max(3, int(1 / seconds(run, images))))]
+                for values, work in ((study_seconds, run), (least, pooled)):
+                    values += [seconds(work, images) for _ in range(max(3, int(1 / seconds(work, images))))]
                 peer = _json([*script, model, batch, size, options.threads, 1], Path(folder))
                 peer_seconds += peer["seconds"]
                 np.testing.assert_allclose(output[:, :8], peer["output"], atol=1e-3)
         yield Row(
             f"frozen forward, {name} at {size} px, batch {batch}", "OpenVINO float32", peer_seconds, study_seconds,
             0.9, operations=(batch * (cost.trunk + cost.tail),) * 2,
+            least=("the same, and PyTorch's pooling, after which its threads wait actively", least),
         )  # fmt: skip
+
+
+def _pooled(pool: torch.nn.Module, compiled: Callable[..., Any]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return a function that does what a peer does, and then pools its maps with PyTorch."""
+    return lambda images: pool(torch.from_numpy(compiled(images.numpy())[0]).movedim(-1, 1))
 
 
 def training(envs: Path) -> Iterator[Row]:

@@ -57,8 +57,9 @@ def demo(folder: Path) -> Iterator[Row]:
     yield Row("the complete demo", "timm, nothing shared", peer_seconds, [before + serial[-1][0]], 4)
     assert _outputs(clone) == _outputs(folder / "run")
     one_by_one = _spent_on(("train-fold@", "predict-fold@", "system@"), serial)
-    work = "the demo's models and systems: `wen run --jobs 2`"
-    yield Row(work, "`dvc repro`", [one_by_one], [_spent_at_once(side_by_side)], 1.5)
+    work, least = "the demo's models and systems: `wen run --jobs 2`", "the same commands, two at a time, without DVC"
+    at_once = _spent_at_once(side_by_side)
+    yield Row(work, "`dvc repro`", [one_by_one], [at_once], 1.5, least=(least, [_spent_without_dvc(folder / "run")]))
     yield from _little_to_do(bare(folder / "floor"), clone)
     python = [_seconds([sys.executable, "-c", "import pandas"], clone) for _ in range(5)]
     stage = [_seconds(["wen", "ensemble-inter", "--lr", "0.001"], clone) for _ in range(5)]
@@ -76,6 +77,19 @@ def _spent_at_once(lines: list[tuple[float, str]]) -> float:
     begin = next(when for when, line in lines if re.match(r"\S+-\d: running", line))
     after = next(k for k, (_, line) in enumerate(lines) if line.startswith("ensemble"))
     return lines[after - 1][0] - begin
+
+
+def _spent_without_dvc(clone: Path) -> float:
+    """Return the seconds of their commands alone, two at a time."""
+    params = load(clone / "params.yaml")
+    jobs = [[["wen", "system", name]] for name in params.systems]
+    for member in params.networks:
+        model = ["--lr", member.recipe, "--fold", str(member.fold)]
+        jobs.append([["wen", "train-fold", *model], ["wen", "predict-fold", *model]])
+    begin = time.perf_counter()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda job: [run(command, clone) for command in job], jobs))
+    return time.perf_counter() - begin
 
 
 def _outputs(root: Path) -> dict[Path, str]:
