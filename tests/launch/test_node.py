@@ -33,8 +33,8 @@ def test_published_systems_run_beside_the_networks_on_what_they_read_alone(value
     jobs = jobs_of(params)
     # resnet18 has no entry: the system is skipped, and the node needs nothing of it.
     beside = [System("mondal2021", ("vgg16",)), System("wibowo2024", ("tf_efficientnet_lite0",))]
-    assert jobs == [*params.networks, *beside]
-    extra = {str(path) for path in inputs_of(jobs[-2])} - set(map(str, NEEDED))
+    assert jobs == [*beside, *params.networks]
+    extra = {str(path) for path in inputs_of(jobs[0])} - set(map(str, NEEDED))
     assert extra == {
         "data/copies.csv", "data/predictions/system/inputs", "data/networks/vgg16", "models/networks/vgg16",
     }  # fmt: skip

@@ -35,7 +35,7 @@ def run(params: Params, paths: Paths, workers: list[int]) -> None:
     seconds_before = sum(last.get(stage.split("@")[0], 0.0) for stage in first)
     stages = (stage.split("@")[0] for stage in addresses(params) if stage not in first)
     seconds_after = sum(last.get(stage, 0.0) for stage in stages if stage not in (*OF_NETWORKS, "system"))
-    models = [*(sum(pair) for pair in zip(trainings[-number:], predictions[-number:], strict=True)), *systems]
+    models = [*systems, *(sum(pair) for pair in zip(trainings[-number:], predictions[-number:], strict=True))]
     serial = seconds_before + seconds_after + makespan(models, 1)
     with_systems = f" and {len(systems)} published systems" if systems else ""
     print(f"{number} models{with_systems}, from the times in {paths.times}; the start of each process is not counted")

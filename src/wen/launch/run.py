@@ -132,13 +132,17 @@ def _run(params: Params, paths: Paths, jobs: int | None, address: str | None, gp
 
 
 def jobs_of(params: Params) -> list[Job]:
-    """Return the independent jobs: every network on every fold, and every published system."""
+    """Return the independent jobs, in the order in which they start: published systems, then networks on folds.
+
+    Systems differ most in duration. A long one that started last would run alone, while networks, which are alike, fill
+    the end of the run.
+    """
     read = {name: settings_of(params, name).networks for name in params.systems}
     systems = [
         System(name, tuple(network for network in networks if network in params.pretrained))
         for name, networks in read.items()
     ]
-    return [*params.networks, *systems]
+    return [*systems, *params.networks]
 
 
 def _stages_after(first: list[str], models: list[Job], params: Params) -> list[str]:
