@@ -25,7 +25,7 @@ def f1(label: np.ndarray, probability: np.ndarray) -> float:
 
 
 def kappa(label: np.ndarray, probability: np.ndarray) -> float:
-    """M_k is Cohen's kappa (2.26)."""
+    """M_k is Cohen's kappa (2.26), by (2.27) to (2.29)."""
     return metrics.kappa(metrics.confusion(label, probability))
 
 

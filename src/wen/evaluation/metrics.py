@@ -1,6 +1,6 @@
 """The study's measures of a classifier on labelled images; the positive class is ALL = 1.
 
-Most are from sections 2.7 and 2.10 of the thesis; the others are common in papers on C-NMC.
+Most are from sections 2.7, 2.8 (as scores M_k) and 2.10 of the thesis; the others are common in papers on C-NMC.
 """
 
 import math
@@ -64,17 +64,17 @@ def confusion(label: np.ndarray, probability: np.ndarray, threshold: float = THR
 
 
 def accuracy(c: Confusion) -> float:
-    """(TP + TN) / all (2.25)."""
+    """(TP + TN) / all (2.25), (2.30)."""
     return _ratio(c.tp + c.tn, sum(c))
 
 
 def precision(c: Confusion) -> float:
-    """TP / (TP + FP) (2.24); 0 if nothing was called ALL."""
+    """TP / (TP + FP) (2.24), (2.31); 0 if nothing was called ALL."""
     return _ratio(c.tp, c.tp + c.fp)
 
 
 def recall(c: Confusion) -> float:
-    """TP / (TP + FN) (2.24), the sensitivity; 0 if there is no ALL."""
+    """TP / (TP + FN) (2.24), (2.32), the sensitivity; 0 if there is no ALL."""
     return _ratio(c.tp, c.tp + c.fn)
 
 
@@ -84,12 +84,12 @@ def specificity(c: Confusion) -> float:
 
 
 def f1(c: Confusion) -> float:
-    """Harmonic mean of precision and recall (2.23); 0 if both are 0."""
+    """Harmonic mean of precision and recall (2.23), (2.33); 0 if both are 0."""
     return _ratio(2 * c.tp, 2 * c.tp + c.fp + c.fn)
 
 
 def kappa(c: Confusion) -> float:
-    """Cohen's kappa (2.27) to (2.29); 0 if the agreement expected by chance is 1."""
+    """Cohen's kappa (2.27) to (2.29), (2.34) to (2.36); 0 if the agreement expected by chance is 1."""
     n = sum(c)
     chance = _ratio((c.tp + c.fn) * (c.tp + c.fp) + (c.fp + c.tn) * (c.fn + c.tn), n * n)
     return _ratio(accuracy(c) - chance, 1 - chance)
