@@ -194,6 +194,14 @@ def test_the_result_of_h4_names_the_weightings_unless_all_three_are_compared(sch
         assert (stated in statements.hypothesis("H4", evidence, Text(language))) is (len(schemes) == 2)
 
 
+@pytest.mark.parametrize("verdict", ["supported", "not_supported", "undecided"])
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_the_result_of_h2_states_that_the_thesis_hypothesis_asks_for_more(language: str, verdict: str) -> None:
+    evidence = {"hypotheses": {"H2": found(verdict, 0.02) | {"cannot_refute": False}}, "tests": [], "margin": 0.01}
+    evidence |= {"reading": "leak_free", "units": 90}
+    assert Text(language)("result.H2.either") in statements.hypothesis("H2", evidence, Text(language))
+
+
 @pytest.mark.parametrize("language", ["en", "id"])
 def test_on_a_test_set_of_one_subject_every_hypothesis_is_not_tested_wherever_it_stands(
     make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], language: str

@@ -17,6 +17,8 @@ def hypothesis(key: str, evidence: dict[str, Any], t: Text) -> str:
     if result["verdict"] == "not_tested":
         return t("result.missing.H4") if evidence["units"] > 1 else _single_unit(evidence, t)
     sentences = [t(f"result.{key}.{result['verdict']}", p=t.p_is(result["p_adjusted"]), margin=margin)]
+    if key == "H2":
+        sentences.append(t("result.H2.either"))
     if key == "H4" and len(schemes := compared_schemes(evidence)) == 2:
         sentences.append(t("result.H4.two", schemes=_listed([*map(t.scheme, schemes)], t)))
     if result["verdict"] == "undecided" and result["cannot_refute"]:
