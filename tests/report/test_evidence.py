@@ -192,6 +192,14 @@ def test_a_test_set_too_small_to_refute_a_hypothesis_is_reported(make_study: Mak
         assert found["reach"] >= 0.0209
 
 
+def test_on_a_small_test_set_only_ensembles_that_are_worse_refute_h2_and_h3(make_study: MakeStudy) -> None:
+    study = decided(gather(*make_study(cells=650)), {"": 1.0, "inter": 0.8, "intra": 0.8}).study
+    tests = Evidence(study).tests()
+    for key, expected in (("H2", "not_supported"), ("H3", "not_supported"), ("H4", "undecided")):
+        found = verdict(key, tests, study)
+        assert (found["verdict"], found["cannot_refute"]) == (expected, True)
+
+
 def test_a_large_test_set_can_refute_every_hypothesis(make_study: MakeStudy) -> None:
     many = decided(gather(*make_study(cells=6000)), {"": 1.0}).gathered()["hypotheses"]
     for key in HYPOTHESES:
