@@ -97,6 +97,7 @@ def filled(values: dict[str, Any], of_dataset: dict[str, Any], maps: bool = True
     split |= {"test_and_development": {"shared_subjects": 0}}
     about = {"images": 27, "subjects": 6, "not_read": {}, "labelled_but_missing": 0} | of_dataset
     measured = {"dataset": about, "split": split, "stages": {"head": 1, "finetune": 0}, "maps": maps}
+    measured["resampled"] = values["split"]["unit"]
     items = checklist.checklist(Params.model_validate(values), measured, Text("en"))
     return "\n".join(item["text"] for state in items.values() for item in state)
 

@@ -130,6 +130,20 @@ def test_neither_of_two_equally_accurate_ensembles_is_called_the_better(of_inter
     assert sentence in shown
 
 
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("unit", ["image", "subject"])
+def test_of_people_with_one_image_each_the_page_says_bootstrap_and_independent(
+    make_study: MakeStudy, unit: str
+) -> None:
+    params, paths = make_study(cells=90, subjects=90, split={"unit": unit})
+    page.run(params, paths)
+    t, shown = Text("en"), (paths.report / "index.html").read_text()
+    images = read_json(paths.evidence)["images"]
+    assert t("answer.sure.each", images=images) in shown
+    assert f"95% bootstrap intervals ({t.count(params.report.bootstrap)} resampled test sets" in shown
+    assert "ackknife" not in shown + (paths.report / "model-card.md").read_text()
+
+
 def test_people_are_counted_in_words_that_fit() -> None:
     t = Text("en")
     assert [t.people(number) for number in (None, 1, 1200)] == [

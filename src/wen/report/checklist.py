@@ -19,7 +19,8 @@ def checklist(params: Params, measured: dict[str, Any], t: Text) -> dict[str, li
     params : Params
     measured : dict
         ``dataset`` and ``split``, the content of metrics/dataset.json and metrics/split.json; ``stages``, how many
-        models come from each training stage; ``maps``, whether there are class-activation maps.
+        models come from each training stage; ``maps``, whether there are class-activation maps; ``resampled``, what
+        intervals are over, ``image`` or ``subject``.
     t : Text
 
     Returns

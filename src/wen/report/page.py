@@ -143,6 +143,7 @@ def _content(study: Study, paths: Paths, evidence: dict[str, Any], epochs: pd.Da
     dataset, split = describe.of_study(paths), leaks.of_study(paths)
     maps = study.focus.members[0].test_map.size > 0
     about = {"dataset": dataset, "split": split, "stages": evidence["stages"], "maps": maps}
+    about["resampled"] = statements.resampled(evidence)
     return {
         "params": params,
         "params_text": paths.params.read_text(encoding="utf-8"),

@@ -188,8 +188,15 @@ def caveats(evidence: dict[str, Any], weighting: str, t: Text) -> list[str]:
 def independence(evidence: dict[str, Any], t: Text) -> str:
     """State whether tests and intervals are over images or people."""
     key = "unknown" if evidence["subjects"] is None else evidence["unit"]
+    if evidence["subjects"] == evidence["units"] == evidence["images"] > 1:
+        key = "each"
     images, people = t.count(evidence["images"]), t.people(evidence["subjects"])
     return t(f"answer.sure.{key}", images=images, people=people, effective=t.number(evidence["effective_units"], 1))
+
+
+def resampled(evidence: dict[str, Any]) -> str:
+    """What intervals of measures are over: ``image``, also for subjects of one image each, or ``subject``."""
+    return "image" if evidence["units"] == evidence["images"] else "subject"
 
 
 def division(unit: str, test_set: str, t: Text) -> str:
