@@ -211,6 +211,7 @@ def test_the_page_says_what_was_chosen_on_test_data(make_study: MakeStudy, langu
     assert chosen in written.split('<section id="questions">')[0]
     assert optimistic in written
     assert optimistic not in free
+    assert Text(language)("answer.baseline") in free.split('<section id="questions">')[0]
 
 
 @pytest.mark.usefixtures("undrawn")
