@@ -33,6 +33,9 @@ HEAD = """# The record on real cells
 This page has {done} of the {all} studies of bench/record.yaml{left}. Each is the laptop profile with the
 settings given there; the folder with its name has its params.yaml, tables and figures.
 
+Tests and 95% intervals are over people in the studies with by-subject in their names. In the others they are over
+images, as if those of one person were independent, so intervals can be too narrow.
+
 C-NMC 2019: A. Gupta, R. Gupta, The Cancer Imaging Archive, CC BY 3.0; no image of it is shown.
 """
 WAYS = {"subject": "by subject", "image": "by image", "image_without_copies": "by image, without copies"}
@@ -155,6 +158,16 @@ def _results(done: Done) -> Iterator[Row]:
         yield [name, f"{row['accuracy']:.3f} {spread}", f"{row['kappa']:.3f}", f"{row['auc']:.3f}"]
 
 
+def _baselines(done: Done) -> Iterator[Row]:
+    """Return the accuracy of the average of each baseline's fold models, and the gain of the classifier in focus."""
+    found = done.evidence["baselines"]
+    for row in found["baselines"]:
+        gain = row["gain"]["accuracy"]
+        points = "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * gain[key] for key in ("difference", "low", "high")))
+        p = "< 0.001" if gain["p_adjusted"] < 0.001 else f"{gain['p_adjusted']:.3f}"
+        yield [found["headline"], row["id"].split("/")[-1], f"{row['accuracy']:.3f}", points, p]
+
+
 def _without_copies(done: Done) -> Iterator[Row]:
     """Return the accuracy of classifiers with and without the test images that have a copy in development."""
     shared = done.split["test_and_development"]
@@ -212,6 +225,11 @@ SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[Done], Iterator[Row]]]] 
         "On the test set",
         ("study", "classifier", "accuracy (sd over folds), [95%]", "kappa", "AUC"),
         _results,
+    ),
+    "baselines": (
+        "Gain of the classifier in focus over the average of each baseline's fold models",
+        ("study", "classifier", "baseline", "its accuracy", "gain in accuracy, points [95%]", "adjusted p"),
+        _baselines,
     ),
     "without_copies": (
         "With and without test images that have a copy, exact or near, in development",
