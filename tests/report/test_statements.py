@@ -31,10 +31,12 @@ def test_only_an_undecided_verdict_is_named_with_the_difference_that_would_be_de
 ) -> None:
     t = Text(language)
     undecided = t("verdict.undecided")
-    assert statements.verdict(found("undecided", 0.0819), t) == f"{undecided} ({some})"
-    assert statements.verdict(found("undecided", None), t) == f"{undecided} ({none})"
-    assert statements.verdict(found("not_tested", None, p=None), t) == t("verdict.not_tested")
-    assert statements.verdict(found("supported", 0.0819), t) == t("verdict.supported")
+    assert statements.verdict("H1", found("undecided", 0.0819), t) == f"{undecided} ({some})"
+    assert statements.verdict("H1", found("undecided", None), t) == f"{undecided} ({none})"
+    assert statements.verdict("H1", found("not_tested", None, p=None), t) == t("verdict.not_tested")
+    assert statements.verdict("H1", found("supported", 0.0819), t) == t("verdict.supported")
+    alone = statements.verdict("H3", found("undecided", 0.0819), t)
+    assert alone == f"{undecided} ({t('power.short.H3', smallest=t.number(8.2, 1))})"
     hypotheses = {
         "H1": found("undecided", 0.0819), "H2": found("supported", 0.02), "H3": found("undecided", None),
         "H4": found("not_tested", None, p=None),
@@ -68,7 +70,7 @@ def test_the_answer_and_the_terminal_say_it_of_every_undecided_hypothesis(
     terminal.run(params, paths)
     shown = re.sub(r"\s+", " ", capsys.readouterr().out)
     for key, hypothesis in evidence["hypotheses"].items():
-        assert f"{t(key).removesuffix('.')}: {statements.verdict(hypothesis, t)}" in shown
+        assert f"{t(key).removesuffix('.')}: {statements.verdict(key, hypothesis, t)}" in shown
 
 
 def audit(unit: str = "image", **found: int | None) -> dict[str, Any]:

@@ -39,12 +39,12 @@ def power(key: str, evidence: dict[str, Any], t: Text) -> str:
     return t("power.none") if smallest is None else t(f"power.{key}", smallest=shown)
 
 
-def verdict(found: dict[str, Any], t: Text) -> str:
+def verdict(key: str, found: dict[str, Any], t: Text) -> str:
     """Name the verdict on a hypothesis; if it is undecided, with the difference that would have been detected."""
     name = t(f"verdict.{found['verdict']}")
     if found["verdict"] != "undecided":
         return name
-    return f"{name} ({_detected(found['smallest'], t)})"
+    return f"{name} ({_detected(key, found['smallest'], t)})"
 
 
 def claim(key: str, weighting: str, t: Text) -> str:
@@ -55,16 +55,19 @@ def claim(key: str, weighting: str, t: Text) -> str:
 def left_open(evidence: dict[str, Any], weighting: str, t: Text) -> str:
     """State the differences that the tests of undecided hypotheses would have detected; empty if none is undecided."""
     each = [
-        t("answer.detected", claim=claim(key, weighting, t), detected=_detected(found["smallest"], t))
+        t("answer.detected", claim=claim(key, weighting, t), detected=_detected(key, found["smallest"], t))
         for key, found in evidence["hypotheses"].items()
         if found["verdict"] == "undecided"
     ]
     return t("answer.left_open", each="; ".join(each)) if each else ""
 
 
-def _detected(smallest: float | None, t: Text) -> str:
-    """State briefly which difference is detected."""
-    return t("power.short.none") if smallest is None else t("power.short", smallest=t.number(100 * smallest, 1))
+def _detected(key: str, smallest: float | None, t: Text) -> str:
+    """State briefly which difference is detected; H3 needs several comparisons, and the power is that of one."""
+    if smallest is None:
+        return t("power.short.none")
+    shown = t.number(100 * smallest, 1)
+    return t("power.short.H3", smallest=shown) if key == "H3" else t("power.short", smallest=shown)
 
 
 def compared_schemes(evidence: dict[str, Any]) -> list[str]:

@@ -42,7 +42,7 @@ def run(params: Params, paths: Paths) -> None:
     terminal.print(_table(study, evidence["intervals"], measures, t))
     terminal.print(t("results.champion"))
     for key in ("H1", "H2", "H3", "H4"):
-        verdict = statements.verdict(evidence["hypotheses"][key], t)
+        verdict = statements.verdict(key, evidence["hypotheses"][key], t)
         terminal.print(f"{t(key).removesuffix('.')}: {verdict}")
     of_test_set = filter(None, [statements.one_class(study.absent_class, t)])
     for caveat in (*of_test_set, *statements.caveats(evidence, params.weighting, t)):
