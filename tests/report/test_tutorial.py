@@ -8,7 +8,9 @@ import pytest
 from conftest import PROJECT
 from report_study import MakeStudy
 from ruamel.yaml import YAML
+from scipy.stats import binom
 
+from wen.evaluation.statistics import mcnemar_mid_p
 from wen.report import page
 
 
@@ -34,6 +36,15 @@ def test_every_program_of_the_tutorial_gives_the_number_that_is_reported(
         np.testing.assert_allclose(names["recomputed"], names["reported"], rtol=1e-12, atol=names.get("tolerance", 0.0))
         disputed += int(names.get("b", 0) + names.get("c", 0))
     assert disputed  # else every formula of p gives 1
+
+
+@pytest.mark.parametrize(("b", "c"), [(0, 0), (3, 3), (2, 5), (5, 2)])
+def test_the_tutorial_s_p_of_h2_is_that_of_the_report_for_every_number_of_disputed_images(b: int, c: int) -> None:
+    formula = re.search(r"^tosses = .*\nrecomputed = .*\n", PROGRAMS[3], re.MULTILINE)
+    assert formula
+    names = {"b": b, "c": c, "binom": binom}
+    exec(formula[0], names)
+    assert names["recomputed"] == pytest.approx(mcnemar_mid_p(b, c))
 
 
 def test_the_indonesian_tutorial_has_the_same_programs() -> None:
