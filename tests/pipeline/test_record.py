@@ -83,8 +83,11 @@ def test_each_study_of_the_record_is_run_once_and_all_are_on_one_page(
     assert "3 of the 3 studies of bench/record.yaml." in text
     for name in ("by-image", "by-image-flips", "fold_1-tested"):
         root = project.root / "build/record" / name
-        for row in read_json(root / "metrics/evidence.json")["summary"]:
+        evidence = read_json(root / "metrics/evidence.json")
+        for row in evidence["summary"]:
             assert f"| {row['accuracy']:.3f} " in text
+        for row in evidence["baselines"]["baselines"]:
+            assert f"| {100 * row['gain']['accuracy']['difference']:+.1f} [" in text
         assert (page.parent / name / "figures/forest.svg").is_file()
         assert (page.parent / name / "tables/single.csv").is_file()
     kinds = {path.suffix for path in page.parent.rglob("*") if path.is_file()}
