@@ -363,6 +363,7 @@ def test_a_file_that_is_not_a_table_is_refused_in_one_sentence(tmp_path: Path, t
         (("monocyte", "lymphocyte"), None),
         (("leukocyte", "lymphoblast"), None),
         (("leukosit", "leukemia"), "leukemia"),
+        (("Leukozyten", "Lymphozyten"), None),
         (("sehat", "sakit"), "sakit"),
         (("negatif", "positif"), "positif"),
         (("infection-free", "malaria"), "malaria"),

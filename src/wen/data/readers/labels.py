@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 POSITIVE = re.compile(
-    r"1|yes|true|all|aml|cll|cml|[abt]ll|pos|(leuk(?!o[cs][iy]t)|blast|malign|tumou?r|cancer|positi[vf]|patholog|abnormal|"
+    r"1|yes|true|all|aml|cll|cml|[abt]ll|pos|(leuk(?!o[csz][iy]t)|blast|malign|tumou?r|cancer|positi[vf]|patholog|abnormal|"
     r"diseas|sick|infect|parasit|ganas|sakit|blas).*"
 )
 NEGATIVE = re.compile(
