@@ -39,7 +39,8 @@ def test_the_folder_of_an_image_is_its_class_whatever_its_format(tmp_path: Path)
 
 LITTER = (
     ".DS_Store", "blast/Thumbs.db", "blast/._1.png", "@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg", "readme.txt",
-    "blast/.ipynb_checkpoints/1-checkpoint.png", "__MACOSX/blast/._1.png",
+    "blast/.ipynb_checkpoints/1-checkpoint.png", "__MACOSX/blast/._1.png", "blast/1.png:Zone.Identifier",
+    "Thumbs.db:encryptable",
 )  # fmt: skip
 
 

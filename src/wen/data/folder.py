@@ -22,7 +22,8 @@ DOCUMENT = re.compile(
 """Endings of other files. A file with an unknown ending among the cells may be a cell with a damaged name."""
 
 _LITTER = re.compile(
-    r"\._.*|icon\r|\.DS_Store|\.directory|\.git(keep|ignore|attributes)|(eh)?thumbs\.db|desktop\.ini|"
+    r"\._.*|icon\r|\.DS_Store|\.directory|\.git(keep|ignore|attributes)|(eh)?thumbs\.db(:encryptable)?|desktop\.ini|"
+    r".*:zone\.identifier|"
     r"(readme|licen[cs]e|copying)(\.(txt|md|rst|html?|pdf))?",
     re.IGNORECASE,
 )
