@@ -169,6 +169,9 @@ EXPECTED = {"blast/1.png": (1, "7"), "blast/2.TIF": (1, "7"), "normal/3.jpeg": (
         ROWS.replace("1.png", "C:\\lab\\blast\\1.png").replace("3.jpeg", "/home/me/normal/3.jpeg"),
         ROWS.replace("1.png", "1").replace("4.BMP", "4.bmp"),
         ROWS.replace("file,label,patient", "Image Name,Diagnosis,Patient ID"),
+        ROWS.replace("file,label,patient", "file.name,class.label,patient.id"),
+        ROWS.replace("file,label,patient", "Nama Berkas,Diagnosa,No. RM"),
+        ROWS.replace(",007\n", ',="007"\n').replace("1.png", '"=""1.png"""'),
         ROWS.replace(",7\n", ",7.0\n"),
         ROWS.replace("blast,", "1.0,")
         .replace("normal,", "0.0,")

@@ -115,7 +115,7 @@ def _lines(text: str) -> list[tuple[int, list[str]]]:
     reader = csv.reader([*lines, END], delimiter=separator, strict=False)
     found, start = [], 1
     for row in reader:
-        values = [value.strip() for value in row]
+        values = [re.sub(r'^="(.*)"$', r"\1", value.strip()) for value in row]  # ="007", which Excel shows as 007
         if reader.line_num > len(lines):
             if values != [END]:
                 raise csv.Error(f"the quotation mark in line {start} is never closed")

@@ -22,14 +22,16 @@ from wen.errors import WenError
 
 COLUMNS = {
     "path": ("path", "file", "filename", "file name", "filepath", "file path", "image", "image path", "image name",
-             "image file", "image id", "imageid", "img", "name", "new names", "id", "citra", "berkas", "gambar"),
+             "image file", "image id", "imageid", "img", "name", "new names", "id", "citra", "berkas", "gambar",
+             "nama file", "nama berkas", "nama citra", "nama gambar"),
     "label": ("label", "labels", "class", "class name", "classname", "class label", "diagnosis", "category", "target",
-              "y", "type", "cell type", "kelas"),
+              "y", "type", "cell type", "kelas", "diagnosa"),
     "subject": ("subject", "subject id", "subjectid", "subject no", "patient", "patient id", "patientid", "patients",
                 "patient no", "patient number", "patient name", "person", "person id", "donor", "donor id", "case",
-                "case id", "case no", "case number", "pid", "subjek", "pasien", "id pasien", "nomor pasien"),
+                "case id", "case no", "case number", "pid", "subjek", "pasien", "id pasien", "nomor pasien",
+                "no pasien", "no rm", "nomor rm", "no rekam medis", "nomor rekam medis"),
 }  # fmt: skip
-"""Accepted names of each column, in order of preference; case, blanks, hyphens and underscores are ignored."""
+"""Accepted names of each column, in order of preference; case, blanks, hyphens, underscores and dots are ignored."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def rows_of(table: Path, problems: Problems) -> tuple[list[Row], dict[str, str]]
 
 def candidates(content: csv_file.Table, role: str) -> list[str]:
     """List the columns whose names indicate paths, labels or subjects; the first one is used."""
-    names = {column: normal(column).rstrip(".") for column in content.columns}
+    names = {column: normal(column.replace(".", " ")) for column in content.columns}
     return [column for name in COLUMNS[role] for column in names if names[column] == name]
 
 
