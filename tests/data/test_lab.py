@@ -781,7 +781,9 @@ def test_people_of_the_same_number_in_another_spelling_or_at_two_sites_of_a_hosp
     assert "several values of Site, counted as one person (18): P0, P1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("parts", [("train", "test"), ("Training", "val"), ("train", "images"), ("train",)])
+@pytest.mark.parametrize(
+    "parts", [("train", "test"), ("Training", "val"), ("Train", "TestA"), ("train", "images"), ("train",)]
+)
 def test_folders_of_a_division_that_is_not_used_give_a_warning(
     tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str], parts: tuple[str, ...]
 ) -> None:

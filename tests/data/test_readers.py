@@ -97,10 +97,22 @@ def test_an_image_in_folders_of_both_classes_is_a_problem(tmp_path: Path) -> Non
         (("blast/1.png",), {"blast": 1}),
         (("1.png", "2.png"), {}),
         (("Im001_1.tif", "Im002_0.tif", "Im003_0.tif"), {"0": 2, "1": 1}),
+        (("im1_0.png", "im1_1.png", "im2_0.png"), {}),  # two cells of a field of view
+        (("Train/blast/1.png", "TestA/blast/2.png", "Test-B/normal/3.png"), {"blast": 2, "normal": 1}),
+        (("training_data/a/1.png", "test_set_2/b/2.png"), {"a": 1, "b": 1}),
+        (("testis/1.png", "device/2.png"), {"device": 1, "testis": 1}),
     ],
 )
 def test_the_level_of_folders_that_names_the_classes_is_found(names: tuple[str, ...], classes: dict[str, int]) -> None:
     assert class_folders.found_classes(names) == classes
+
+
+def test_two_classes_in_folders_of_two_levels_are_found_if_they_are_named() -> None:
+    names = ("Benign/1.png", "Malignant/Early/2.png", "Malignant/Pre/3.png", "Malignant/Pre/4.png")
+    found = class_folders.found_classes(names, ("benign", "Pre"))
+    assert (found["Benign"], found["Pre"]) == (1, 2)
+    assert class_folders.found_classes(names, ("Pre",)) == {"Early": 1, "Pre": 2}
+    assert class_folders.found_classes(names) == {"Benign": 1, "Malignant": 3}
 
 
 TWO_LEVELS = ("Cancer Centre/blast/1.png", "Cancer Centre/normal/2.png", "City/blast/3.png", "City/normal/4.png")

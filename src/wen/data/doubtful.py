@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from wen.data import csv_file, people
 from wen.data.folder import some
+from wen.data.readers.class_folders import PART
 from wen.data.readers.labels import normal
 
 MASK = re.compile(
@@ -21,8 +22,6 @@ VERSION = re.compile(
     re.IGNORECASE,
 )
 """In the path of an image, a word that says which version of a cell it is."""
-PART = re.compile(r"train(ing)?|val(id(ation)?)?|test(ing)?", re.IGNORECASE)
-"""The name of a folder that holds a part of a division of the images."""
 PLACES = ("hospital", "site", "centre", "center", "clinic", "institution", "institute", "laboratory", "rumah sakit")
 """Names of columns of places that may each number their patients from 1."""
 
@@ -69,9 +68,12 @@ def warn_of_reversed(negative: str, positive: str) -> None:
 
 def warn_of_parts(names: Sequence[str]) -> None:
     """Warn of folders that divide the images, such as train and test, because the study divides them itself."""
-    parts = Counter(part for name in names for part in PurePosixPath(name).parts[:-1] if PART.fullmatch(part))
-    if len(parts) > 1:
-        folders = ", ".join(f"{part} ({count:,})" for part, count in sorted(parts.items()))
+    counts = Counter(part for name in names for part in PurePosixPath(name).parts[:-1])
+    parts = {
+        part: match["part"] for part in sorted(counts) if (match := PART.fullmatch(normal(part))) and match["part"]
+    }
+    if len(set(parts.values())) > 1:
+        folders = ", ".join(f"{part} ({counts[part]:,})" for part in parts)
         print(
             f"warning: the images are in folders {folders}, and this division is not used; to use it, name a CSV with "
             "the part of each image in split.test",

@@ -17,8 +17,12 @@ from wen.data.readers.listing import Listing
 from wen.errors import WenError
 
 SOURCE = "cells"
-_ALL_IDB2 = re.compile(r"Im[0-9]+_(?P<label>[01])", re.IGNORECASE | re.ASCII)
-_PART = re.compile(r"train(ing)?|valid(ation)?|val|test(ing)?|dev|fold ?[0-9]+|images?|data(set)?", re.IGNORECASE)
+_ALL_IDB2 = re.compile(r"Im(?P<number>[0-9]+)_(?P<label>[01])", re.IGNORECASE | re.ASCII)
+PART = re.compile(
+    r"((?P<part>train|val|test)(ing|id(ation)?)?|dev|fold|images?|data(set)?)( ?(set|data|images?|split))*"
+    r"( ?([a-z]|[0-9]+))?"
+)
+"""The normal name of a folder that holds a part of the images: train, TestA, validation_data, fold_0."""
 
 
 def read(root: Path, classes: Sequence[str], subject: str | None) -> Listing:
@@ -114,9 +118,10 @@ def subjects(names: Iterable[str], pattern: str | None, problems: Problems) -> d
 def found_classes(names: Sequence[str], wanted: Sequence[str] = ()) -> dict[str, int]:
     """Count the images of each class folder, in the level of the folder tree that separates the classes.
 
-    This is the first level with folders of the ``wanted`` names, if any are given; else the level with two folders, one
-    of which is named like a positive class, in words rather than as 1; else the first level with two folders; else the
-    first with several. Levels of folders like train and test are skipped. Empty if there is none.
+    This is the first level with folders of the ``wanted`` names, if any are given, or all levels if each of two names
+    is on another one; else the level with two folders, one of which is named like a positive class, in words rather
+    than as 1; else the first level with two folders; else the first with several. Levels of folders like train and test
+    are skipped. Empty if there is none.
 
     Raises
     ------
@@ -131,10 +136,11 @@ def found_classes(names: Sequence[str], wanted: Sequence[str] = ()) -> dict[str,
         depth: _merged(Counter(found[depth] for found in parts if len(found) > depth))
         for depth in range(max(map(len, parts), default=0))
     }
-    parted = {depth for depth, level in levels.items() if all(_PART.fullmatch(normal(name)) for name in level)}
+    everywhere = _merged(sum(levels.values(), Counter()))
+    parted = {depth for depth, level in levels.items() if all(PART.fullmatch(normal(name)) for name in level)}
     levels = {depth: level for depth, level in levels.items() if depth not in parted}
     levels = {depth: level for depth, level in levels.items() if len(level) > 1} or dict(list(levels.items())[:1])
-    for level in levels.values():
+    for level in [*levels.values(), *([everywhere] if len(wanted) > 1 else [])]:
         if wanted and set(map(normal, wanted)) <= set(map(normal, level)):
             return dict(level)
     two = {depth: level for depth, level in levels.items() if len(level) == 2}
@@ -157,9 +163,14 @@ def _refuse_different(levels: Mapping[int, Iterable[str]], parts: Iterable[tuple
 
 
 def is_all_idb2(names: Sequence[str]) -> bool:
-    """Whether all images are in one folder and are named like those of ALL-IDB2."""
+    """Whether all images are in one folder and are named like those of ALL-IDB2.
+
+    A number with both labels, as in im7_0 and im7_1, is that of a field of view with two cells: ALL-IDB2 has none.
+    """
     places = {PurePosixPath(name).parent for name in names}
-    return bool(names) and len(places) == 1 and all(_ALL_IDB2.fullmatch(PurePosixPath(name).stem) for name in names)
+    found = [_ALL_IDB2.fullmatch(PurePosixPath(name).stem) for name in names]
+    cells = {(int(match["number"]), match["label"]) for match in found if match}
+    return len(places) == 1 and all(found) and len(cells) == len({number for number, _ in cells})
 
 
 def _all_idb2(name: str) -> str:
