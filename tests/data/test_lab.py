@@ -805,6 +805,7 @@ def test_folders_of_a_division_that_is_not_used_give_a_warning(
         ("Original/blast/b1", "Segmented/blast/b1", True), ("blast/b1", "blast/b1_aug_2", True),
         ("blast/b1", "blast/b1-hflip", True), ("blast/b1", "blast/b1 rot90", True), ("blast/b1", "blast/b2", False),
         ("blast/b1", "blast/b11", False), ("blast/rotor1", "blast/1", False),
+        ("blast/b1", "blast/thumbs/b1", True), ("blast/b1", "blast/b1_thumb", True),
     ],
 )  # fmt: skip
 def test_versions_of_one_image_give_a_warning(

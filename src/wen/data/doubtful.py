@@ -17,8 +17,8 @@ MASK = re.compile(
 )
 """In the path of an image, a word that says that it was drawn."""
 VERSION = re.compile(
-    r"[ _-]*(?<![^\W_])(originals?|seg(ment(ed)?)?|aug(ment(ed|ation)?)?|[hv]?flip(ped)?|mirror(ed)?|rot(at(ed|ion))?)"
-    r"([ _-]*[0-9]+)?(?![^\W_])",
+    r"[ _-]*(?<![^\W_])(originals?|seg(ment(ed)?)?|aug(ment(ed|ation)?)?|[hv]?flip(ped)?|mirror(ed)?|rot(at(ed|ion))?|"
+    r"thumb(nail)?s?|previews?|resized)([ _-]*[0-9]+)?(?![^\W_])",
     re.IGNORECASE,
 )
 """In the path of an image, a word that says which version of a cell it is."""
@@ -44,15 +44,16 @@ def warn_of_drawings(names: Sequence[str]) -> None:
 
 
 def _warn_of_versions(names: Sequence[str]) -> None:
-    """Warn of images whose paths differ only in words such as original, segmented or augmented."""
+    """Warn of images whose paths differ only in words such as original, segmented, augmented or thumbs."""
     versions = defaultdict(list)
     for name in names:
-        versions[VERSION.sub("", name.rpartition(".")[0])].append(name)
+        plain = PurePosixPath(VERSION.sub("", name.rpartition(".")[0]))  # without a folder such as thumbs, too
+        versions[str(plain)].append(name)
     if several := [alike for alike in versions.values() if len({name.rpartition(".")[0] for name in alike}) > 1]:
         print(
-            f"warning: original, segmented or augmented versions of one image by their names ({len(several):,}): "
-            f"{some([' and '.join(alike[:2]) for alike in several])}; keep one version of each, because they show the "
-            "same cell",
+            "warning: original, segmented, augmented or reduced versions of one image by their names "
+            f"({len(several):,}): {some([' and '.join(alike[:2]) for alike in several])}; keep one version of each, "
+            "because they show the same cell",
             file=sys.stderr,
         )
 
