@@ -353,6 +353,8 @@ REFUSED = {
     "one class": (("blast",), About(), "all images are of one class, blast (18); images of two classes are needed"),
     "four classes": (("Benign", "Early", "Pre", "Xro"), About(), "the images are of 4 classes: Benign (18), "),
     "no telling": (("monocyte", "lymphocyte"), About(), "name the positive one: make study ... POSITIVE="),
+    "two people": (("P7", "P8"), About(), "If these folders are not the classes, put them into folders named"),
+    "three people": (("P7", "P8", "P9"), About(), "or provide a table with a column label (make study ... TABLE=ce"),
     "a name of two words": (("T cell", "lymphocyte"), About(), "POSITIVE='T cell' (wen study ... --positive NAME)"),
     "no such class": (("monocyte", "lymphocyte"), About(positive="blast"), "--positive blast: no such class"),
     "no such classes": (("a", "b"), About(classes=("a", "c")), "--classes: no image is of class c"),
@@ -382,6 +384,8 @@ def test_a_split_by_subject_without_subjects_says_what_to_provide(tmp_path: Path
     with pytest.raises(WenError, match="provide a table with a column subject") as refused:
         study(project, data, profile="honest")
     assert "\n" not in str(refused.value)
+    with pytest.raises(WenError, match=r"36 files or rows: its path does not match dataset\.subject, P\(\\d\)"):
+        study(project, data, About(subject=r"P(\d)"), profile="honest")
     study(project, data)
     params = load(project.params)
     prepare.run(params, project)
@@ -413,6 +417,11 @@ def test_a_table_in_the_folder_that_is_not_used_is_named(
     (data / "patients.csv").rename(data / "all patients.csv")
     study(project, data)
     assert "to use it, set TABLE='all patients.csv'" in capsys.readouterr().out
+    shutil.copy(data / "all patients.csv", data / "blast/B.CSV")
+    study(project, data)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "not used" in line]
+    assert line.startswith("tables that list images but are not used (2): all patients.csv (Image, Patient), blast/B.C")
+    assert line.endswith("into one CSV, with the folders of the images, and set TABLE to it")
 
 
 def test_c_nmc_in_data_raw_is_not_disturbed_by_images_beside_it(tmp_path: Path, project: Paths) -> None:

@@ -204,7 +204,7 @@ def _check_number_of_duplicates(index: pd.DataFrame, problems: Problems) -> None
 
 def _gaps(listing: Listing) -> list[str]:
     gaps = [f"incomplete C-NMC 2019, {line}" for line in cnmc.incomplete(listing.cells)]
-    if gaps or listing.missing:  # the listing itself reports the missing images
+    if (gaps or listing.missing) and listing.cells:  # the listing itself reports the missing images
         gaps.append(
             "to study these images only, set dataset.complete: false in params.yaml (`wen study ... --incomplete`)"
         )

@@ -16,11 +16,17 @@ from wen.data.profile import rewritten
 from wen.data.readers import cell_table, class_folders, images_in
 from wen.data.readers.labels import normal, positive_of
 from wen.data.readers.listing import Listing
-from wen.errors import WenError
+from wen.errors import Message, WenError
 from wen.names import is_text, shown
 
 NEAR_MOST = 30_000
 """Largest number of images for which near-copies are searched by default: 12,528 take minutes, 100,000 hours."""
+
+OTHERWISE: Message = (
+    ". If these folders are not the classes, put them into folders named after the classes, name other folders by "
+    "CLASSES, or provide a table with a column label (make study ... TABLE=cells.csv; wen study ... --table cells.csv)"
+)
+"""What to do if the wrong level of folders was taken for the classes."""
 
 NAMED = 12
 """Maximum number of classes in a message."""
@@ -118,8 +124,8 @@ def _labels(folder: Path, table: str | None, names: list[str], about: About) -> 
     found = cell_table.found_classes(folder / table, names, wanted)
     if len(found) < 2 and "label" not in cell_table.rows_of(folder / table, Problems())[1]:
         raise WenError(
-            f"{about.table}: has no column label, nor are the images in folders of their classes; its columns are "
-            f"{csv_file.read(folder / table).named}"
+            f"{about.table}: has no column label, nor are the images in folders of their classes; rename the column "
+            f"that names the classes to label; its columns are {csv_file.read(folder / table).named}"
         )
     return found
 
@@ -136,9 +142,13 @@ def _near_copies(images: int) -> dict[str, Any]:
 
 
 def _has_subjects(text: str, folder: Path, profile: str) -> bool:
-    """Whether any subject is known; raise `WenError` if none is and the profile splits by subject."""
+    """Whether any subject is known; raise `WenError` if none is and the profile splits by subject.
+
+    Subjects may be missing because of problems, which are reported later.
+    """
     params = parse(text, Path("params.yaml"))
-    if any(cell.subject for cell in readers.read(params.dataset, folder).cells):
+    listing = readers.read(params.dataset, folder)
+    if listing.problems or any(cell.subject for cell in listing.cells):
         return True
     if params.split.unit == "subject":
         raise WenError(
@@ -195,7 +205,7 @@ def _classes(found: Mapping[str, int], about: About, numbered: tuple[str, str], 
         raise WenError(
             f"the images are of {len(found)} classes{f' (column {column})' if column else ''}: {listed}. A study "
             "compares two: name the negative and the positive one (make study ... CLASSES='NEGATIVE POSITIVE'; wen "
-            "study ... --classes NEGATIVE POSITIVE)"
+            f"study ... --classes NEGATIVE POSITIVE){'' if column else OTHERWISE}"
         )
     if unknown := [name for name in found if people.is_unknown(name) and any(map(str.isalnum, name))]:
         raise WenError(
@@ -216,6 +226,7 @@ def _classes(found: Mapping[str, int], about: About, numbered: tuple[str, str], 
         raise WenError(
             f"the classes are {listed}, and neither name shows which is positive; name the positive one: make study "
             f"... POSITIVE={shlex.quote(next(iter(found)))} (wen study ... --positive NAME)"
+            f"{'' if column else OTHERWISE}"
         )
     return [name for name in found if name != positive] + [positive]
 
@@ -266,11 +277,20 @@ def _values(content: csv_file.Table, column: str) -> int:
 def _name_tables(folder: Path, names: Sequence[str]) -> None:
     """Print which tables in the folder list its images but are not used."""
     known = {Path(name).name.casefold() for name in names} | {Path(name).stem.casefold() for name in names}
-    for path in sorted(folder.rglob("*.csv")):
+    found = []
+    for path in sorted(folder.rglob("*.[cC][sS][vV]")):
         try:
             rows, columns = cell_table.rows_of(path, Problems())
         except (WenError, OSError):
             continue
         if any(Path(row.path.replace("\\", "/")).name.casefold() in known for row in rows):
-            name, used = path.relative_to(folder), ", ".join(columns.values())
-            print(f"{name} lists images ({used}) but is not used; to use it, set TABLE={shlex.quote(str(name))}")
+            found.append((str(path.relative_to(folder)), ", ".join(columns.values())))
+    if len(found) == 1:
+        ((name, used),) = found
+        print(f"{name} lists images ({used}) but is not used; to use it, set TABLE={shlex.quote(name)}")
+    elif found:
+        print(
+            f"tables that list images but are not used ({len(found):,}): "
+            f"{some([f'{name} ({used})' for name, used in found])}; to use them, write their rows into one CSV, with "
+            "the folders of the images, and set TABLE to it"
+        )

@@ -40,6 +40,8 @@ class Listing:
         lines = [f"not read: {'; '.join(kinds)}"] if kinds else []
         if any(not kind.startswith(READABLE) for kind in self.not_read):
             lines[0] += f". Cells are read from {self.formats} files only"
+        if "archives" in self.not_read:
+            lines[0] += "; unpack archives that contain images"
         if self.missing:
             lines.append(
                 f"preliminary images with a label but no image file ({len(self.missing):,}): {some(self.missing)}"
