@@ -93,12 +93,16 @@ def test_a_name_without_its_ending_is_found_as_in_a_study_s_table(tmp_path: Path
         (b"file,subject\n1.bmp,NA\n", r"no subject for 1\.bmp"),
         (b"file,subject\n1.bmp,unknown\n", r"no subject for 1\.bmp"),
         (b"file,subject\n2.bmp,P1\n", r"no subject for 1\.bmp"),
-        (b"file,subject\n1.bmp,\n", r"no subject for 1\.bmp; add the missing rows or subjects"),
+        (b"file,subject\n1.bmp,\n", r"no subject for 1\.bmp; add the missing rows or subjects; paths start in the"),
         (
             b"file,subject\n2.bmp,P\n1.bmp,Doe, J\n",
             r"no subject for 1\.bmp; correct line 3, which does not have 2 values",
         ),
         (b"file,subject\n1.bmp,P1\n1.bmp,P2\n", r"1\.bmp has two subjects, P1 and P2"),
+        (
+            b"image_id,name,patient\n1,2.bmp,P1\n2,1.bmp,P2\n",
+            r"its columns image_id and name name different images; .*: line 2 \(1\.bmp and x/2\.bmp\), line 3",
+        ),
         (b"file,label\n1.bmp,1\n", "columns file and subject are needed; found file, label"),
         (b"", "empty; expected a header and rows"),
         (b"\0\0", "not a valid CSV"),
@@ -107,4 +111,4 @@ def test_a_name_without_its_ending_is_found_as_in_a_study_s_table(tmp_path: Path
 def test_an_ambiguous_table_of_subjects_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
     (tmp_path / "table.csv").write_bytes(content)
     with pytest.raises(WenError, match=problem):
-        subjects.of_files(tmp_path / "table.csv", ["1.bmp"])
+        subjects.of_files(tmp_path / "table.csv", ["1.bmp", *(["x/2.bmp"] if b"name" in content else [])])

@@ -11,7 +11,8 @@ import numpy as np
 from wen.config.seeds import seed_for
 from wen.data import csv_file, people
 from wen.data.csv_file import Table
-from wen.data.readers import cell_table
+from wen.data.problems import Problems
+from wen.data.readers import cell_table, other_paths
 from wen.errors import WenError
 from wen.names import shown
 from wen.rows import Row
@@ -54,7 +55,7 @@ def in_table(table: Table, path: Path, files: Sequence[str], folder: Path | None
         images.
     """
     subject_of: dict[str, str] = {}
-    listed = _listed(table, path)
+    listed = _listed(table, path, files)
     united = people.unite({str(row): subject for row, (_, subject) in enumerate(listed)})
     for row, (file, written) in enumerate(listed):
         if people.is_unknown(written):
@@ -79,7 +80,7 @@ def in_table(table: Table, path: Path, files: Sequence[str], folder: Path | None
         remedy = (
             f"correct line {table.uneven[0]}, which does not have {len(table.columns)} values like the header"
             if table.uneven
-            else "add the missing rows or subjects"
+            else "add the missing rows or subjects; paths start in the current folder or in that of the table"
         )
         raise WenError(f"{shown(path)}: no subject for {shown(missing[0])}{more}; {remedy}")
     return found
@@ -104,10 +105,14 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _listed(table: Table, path: Path) -> list[tuple[str, str]]:
+def _listed(table: Table, path: Path, images: Sequence[str]) -> list[tuple[str, str]]:
     columns = [found[0] for role in ("path", "subject") if (found := cell_table.candidates(table, role))]
     if len(columns) < 2:
         raise WenError(f"{shown(path)}: columns file and subject are needed; found {shown(table.named)}")
+    problems = Problems()
+    other_paths.compare(table, columns[0], images, problems)
+    if problems:
+        raise WenError("\n".join(f"{shown(path)}: {shown(line)}" for line in problems.lines()))
     files, written = map(table.values, columns)
     return list(zip(files, written, strict=True))
 

@@ -205,6 +205,36 @@ def test_tables_are_read_in_the_usual_notations(tmp_path: Path, text: str | byte
     assert cells["blast/1.png"][1] == cells["blast/2.TIF"][1] == cells["normal/3.jpeg"][1]
 
 
+def test_a_column_that_counts_the_rows_is_not_taken_for_the_names_of_the_images(tmp_path: Path) -> None:
+    put(tmp_path, *LAB)
+    rows = "{},{},label\n1,2.TIF,blast\n2,1.png,blast\n3,3.jpeg,normal\n4,none.png,normal\n"
+    _, problems = read(tmp_path, rows.format("image_id", "Bild"))
+    assert problems == [
+        "2 files or rows: its columns image_id and Bild name different images; name the column of the images path: "
+        "line 2 (blast/1.png and blast/2.TIF), line 3 (blast/2.TIF and blast/1.png)"
+    ]
+    for columns in (("image_id", "path"), ("path", "mask")):
+        _, problems = read(tmp_path, rows.format(*columns))
+        assert not any("different images" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("images", [("P1/1.png", "P2/2.png"), ("1/1.png", "1/2.png"), ("01/3.png", "02/4.png")])
+def test_a_table_of_people_whose_images_are_in_folders_is_not_one_of_images(
+    tmp_path: Path, images: tuple[str, ...]
+) -> None:
+    put(tmp_path, *images, "2/7.png")
+    prefix = "P" * (images[0][0] == "P")
+    _, problems = read(tmp_path, f"id,label\n{prefix}1,blast\n{prefix}2,normal\n")
+    assert len(problems) == 1
+    assert "the name of a folder, not of an image. If the table has a row for each person" in problems[0]
+
+
+def test_images_in_folders_of_their_own_names_are_found(tmp_path: Path) -> None:
+    put(tmp_path, "1/1.png", "2/2.png")
+    cells, problems = read(tmp_path, "id,label,patient\n1,blast,7\n2,normal,8\n")
+    assert (cells, problems) == ({"1/1.png": (1, "7"), "2/2.png": (0, "8")}, [])
+
+
 def test_folders_give_the_labels_where_the_table_has_none(tmp_path: Path) -> None:
     cells, problems = read(put(tmp_path, *LAB), "file,patient\n1.png,7\n2.TIF,7\n3.jpeg,7\n4.BMP,8\n")
     assert not problems
@@ -233,7 +263,7 @@ def test_an_image_of_the_listed_name_in_another_person_s_folder_is_not_used(
 ) -> None:
     put(tmp_path, *images)
     found, problems = read(tmp_path, f"path,label\n{rows[0]},blast\n{rows[1]},normal\n")
-    assert problems[0] == "P7/1.png (line 2): listed in cells.csv, but no such image exists"
+    assert problems[0] == "P7/1.png (line 2): listed in cells.csv, but no such image exists; add it or remove the row"
     assert images[0] not in found
 
 
@@ -305,6 +335,13 @@ def test_a_number_that_could_be_two_images_is_refused(
     assert message in "".join(read(tmp_path, f"file,label\n{rows}")[1])
 
 
+def test_leading_zeros_that_a_spreadsheet_removed_from_a_folder_are_not_needed(tmp_path: Path) -> None:
+    put(tmp_path, "007/1.png", "008/1.png", "8/1.png")
+    cells, problems = read(tmp_path, "file,label,patient\n7/1.png,blast,7\n8/1.png,normal,8\n008/1.png,blast,9\n")
+    assert not problems
+    assert cells == {"007/1.png": (1, "7"), "008/1.png": (1, "9"), "8/1.png": (0, "8")}
+
+
 def test_a_number_finds_an_image_of_exactly_this_name_first(tmp_path: Path) -> None:
     put(tmp_path, "1.png", "01.png")
     cells, problems = read(tmp_path, "file,label\n1,blast\n01,normal\n")
@@ -323,7 +360,7 @@ def test_composed_and_decomposed_accents_are_the_same_letter(tmp_path: Path) -> 
 
 PROBLEMS = {
     "a missing file": (ROWS + "".join(f"{k}.png,blast,7\n" for k in range(10, 19)),
-                       "9 files or rows: listed in cells.csv, but no such image exists: 10.png (line 6), 11.png ("),
+                       "9 files or rows: listed in cells.csv, but no such image exists; add it or remove the row: 10."),
     "a doubled row": (ROWS + "1.png,blast,7\n", "1.png (line 6): has a second row in cells.csv"),
     "two labels": (ROWS + "1.png,normal,7\n", "1.png (line 6): has a second label in cells.csv"),
     "no label": (ROWS.replace("1.png,blast", "1.png,"), "blast/1.png: no label in cells.csv"),

@@ -3,21 +3,19 @@
 Columns that the table lacks may follow from the paths: labels from class folders, subjects from a pattern.
 """
 
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
 from wen.data import csv_file, folder, people
 from wen.data.cell import Cell
 from wen.data.problems import Problems
-from wen.data.readers import class_folders, images_in, other_labels
+from wen.data.readers import class_folders, images_in, other_labels, other_paths
 from wen.data.readers.class_folders import SOURCE
 from wen.data.readers.labels import label_of, normal, positive_of
 from wen.data.readers.listing import Listing
+from wen.data.readers.search import Search
 from wen.errors import WenError
 
 COLUMNS = {
@@ -61,10 +59,15 @@ def read(root: Path, table: Path, classes: Sequence[str], subject: str | None) -
     problems = Problems()
     found = images_in.find(root, problems, known=[table])
     rows, columns = rows_of(table, problems)
-    named = _named(rows, list(found.images), table, problems)
+    names, content = list(found.images), csv_file.read(table)
+    if other_paths.are_folders([row.path for row in rows], names):
+        cause = f"the name of a folder, not of an image. {other_paths.OF_PEOPLE}"
+        problems.add(cause, f"{table.name}, {rows[0].path}")
+        rows = []
+    named = _named(rows, names, table, problems)
+    other_paths.compare(content, columns["path"], names, problems)
     if "label" in columns:
         label, other = _labels(named, classes, table, problems)
-        content = csv_file.read(table)
         other_labels.compare(content, columns["label"], candidates(content, "label")[1:], classes, problems)
         _refuse_contradictions(named, label, classes, table, problems)
         _refuse_reversed(label, classes, table, problems)
@@ -103,7 +106,7 @@ def rows_of(table: Path, problems: Problems) -> tuple[list[Row], dict[str, str]]
         raise WenError(
             f"{table}: no column names the images (columns: {content.named}). A table has its header in "
             "the first line and a row for each image: name the column of their paths path, that of the class label, "
-            "and that of the person subject"
+            f"and that of the person subject. {other_paths.OF_PEOPLE}"
         )
     for line in content.uneven:
         problems.add(
@@ -131,7 +134,7 @@ def candidates(content: csv_file.Table, role: str) -> list[str]:
 
 def _named(rows: Sequence[Row], images: Sequence[str], table: Path, problems: Problems) -> dict[str, Row]:
     """Find the image of each row; two rows that name the same image are a problem."""
-    search = _Search(images, [row.path for row in rows])
+    search = Search(images, [row.path for row in rows])
     named: dict[str, Row] = {}
     for row in rows:
         place = f"{row.path} (line {row.line})"
@@ -140,7 +143,7 @@ def _named(rows: Sequence[Row], images: Sequence[str], table: Path, problems: Pr
             continue
         candidates = search(row.path)
         if not candidates:
-            problems.add(f"listed in {table.name}, but no such image exists", place)
+            problems.add(f"listed in {table.name}, but no such image exists; add it or remove the row", place)
         elif len(candidates) > 1:
             problems.add(
                 f"listed in {table.name} without its folder, and several images have this name; add the folder", place
@@ -203,78 +206,6 @@ def _refuse_reversed(label: dict[str, int], classes: Sequence[str], table: Path,
                 "the classes",
                 table.name,
             )
-
-
-class _Search:
-    """Find the image that a table refers to by its path, by the end of its path, or without its ending.
-
-    Case is ignored unless it distinguishes two images. A name with its ending takes precedence over one without. A
-    number without leading zeros, as spreadsheets write 007, finds an image unless another one has just this name. A
-    folder may have another name in the table, but not the name of another folder: P7/1.png does not refer to P8/1.png
-    if there is a folder P7, if the table names P8, or if any folder on this level has the same name in the table.
-    """
-
-    def __init__(self, images: Sequence[str], written: Sequence[str]) -> None:
-        self.by_name: dict[str, list[str]] = defaultdict(list)
-        self.by_number: dict[str, list[str]] = defaultdict(list)
-        for name in images:
-            path = self._plain(name)
-            self.by_name[path.name].append(name)
-            self.by_name[path.stem].append(name)
-            if path.stem.isdecimal():
-                for key in {_short(path.name), _short(path.stem)}:
-                    self.by_number[key].append(name)
-        levels = [self._levels(names) for names in (images, written)]
-        self.folders, self.written = (set[str]().union(*found) for found in levels)
-        self.comparable = [not one.isdisjoint(other) for one, other in zip(*levels, strict=False)]
-
-    def __call__(self, text: str) -> list[str]:
-        """Return the images whose paths agree best with the text, from the file name upwards."""
-        written = text.replace("\\", "/")
-        path = self._plain(written)
-        named = self.by_name.get(path.name) or self.by_number.get(_short(path.name), [])
-        candidates = [name for name in named if not self._elsewhere(text, name)]
-        if len(candidates) < 2:
-            return list(candidates)
-        likeness = [
-            (self._plain(name).name == path.name, self._shared(path, self._plain(name)), written.endswith(name))
-            for name in candidates
-        ]
-        return [name for name, found in zip(candidates, likeness, strict=True) if found == max(likeness)]
-
-    def _elsewhere(self, text: str, name: str) -> bool:
-        """Whether the lowest folders that differ are known to be different folders."""
-        one, other = self._folders(text), self._folders(name)
-        pairs = enumerate(zip(reversed(one), reversed(other), strict=False))
-        level, a, b = next(((level, a, b) for level, (a, b) in pairs if a != b), (None, "", ""))
-        return level is not None and (
-            self.comparable[level] or (a in self.folders and a not in other) or (b in self.written and b not in one)
-        )
-
-    @classmethod
-    def _levels(cls, names: Sequence[str]) -> list[set[str]]:
-        """The names of the folders on each level above the files, from the lowest."""
-        levels = zip_longest(*(reversed(cls._folders(name)) for name in set(names)))
-        return [{part for part in level if part is not None} for level in levels]
-
-    @classmethod
-    def _folders(cls, name: str) -> tuple[str, ...]:
-        return cls._plain(name.replace("\\", "/")).parent.parts
-
-    @staticmethod
-    def _plain(name: str) -> PurePosixPath:
-        return PurePosixPath(unicodedata.normalize("NFC", name).casefold())
-
-    @staticmethod
-    def _shared(one: PurePosixPath, other: PurePosixPath) -> int:
-        """Return how many of the folders above them have the same names."""
-        pairs = zip(reversed(one.parent.parts), reversed(other.parent.parts), strict=False)
-        return next((count for count, (a, b) in enumerate(pairs) if a != b), min(len(one.parts), len(other.parts)) - 1)
-
-
-def _short(number: str) -> str:
-    """A number, with or without an ending, as a spreadsheet writes it: without its leading zeros."""
-    return re.sub(r"^0+(?=[0-9])", "", number)
 
 
 def found_classes(table: Path, images: Sequence[str], wanted: Sequence[str]) -> dict[str, int]:
