@@ -115,6 +115,17 @@ def test_every_profile_takes_a_table_of_people(tmp_path: Path, project: Paths, p
     assert (params.split.test, params.split.unit) == ("random", "subject" if profile == "honest" else "image")
 
 
+def test_a_tilde_that_the_shell_did_not_expand_is_the_home_folder(
+    tmp_path: Path, project: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    patients(lab(tmp_path / "lab"))
+    study(project, Path("~/lab"), About(table=Path("~/lab/patients.csv")))
+    assert load(project.params).dataset.table == "patients.csv"
+    with pytest.raises(WenError, match=r"^~nobody-here/lab: no such folder or zip"):
+        study(project, Path("~nobody-here/lab"))
+
+
 def test_a_table_of_labels_is_enough_inside_the_folder_or_outside(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab")
     table = tmp_path / "labels.csv"

@@ -66,7 +66,9 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
     content = _profile(profile, incomplete, paths)
     parse(content, paths.profiles / f"{profile}.yaml")
     _is_edited(paths)  # raises, before anything changes, if params.yaml cannot be read
-    about = about or About()
+    about, data = about or About(), _at_home(data)
+    if about.table:
+        about = replace(about, table=_at_home(about.table))
     if data.suffix.lower() in (".csv", ".tsv") and data.is_file() and about.table is None:
         about, data = replace(about, table=data), data.parent
     if data.is_dir() and paths.root.resolve().is_relative_to(data.resolve()):
@@ -112,6 +114,11 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
         f"{'unknown' if subjects is None else subjects} subjects; {_copies(summary['copies'])}\n"
         f"params.yaml: profile {profile}. Start the study with: dvc repro"
     )
+
+
+def _at_home(path: Path) -> Path:
+    """Expand ~, as shells do not in DATA=~/lab (zsh) or --table=~/cells.csv."""
+    return Path(os.path.expanduser(path))
 
 
 def _write_params(content: bytes, paths: Paths) -> None:
