@@ -64,6 +64,16 @@ def test_an_incomplete_data_set_is_refused_and_params_yaml_is_unchanged(tmp_path
     assert project.params.read_text() == "mine\n"
 
 
+def test_zips_of_c_nmc_s_parts_are_refused_with_the_advice_to_unpack_them(tmp_path: Path, project: Paths) -> None:
+    source = layouts.tcia(tmp_path / "C-NMC")
+    zipped(source / "C-NMC_training_data", source / "C-NMC_training_data.zip")
+    for folder in ("C-NMC_training_data", "C-NMC_test_prelim_phase_data", "C-NMC_test_final_phase_data"):
+        shutil.rmtree(source / folder)
+    with pytest.raises(WenError, match="BMP files only; unpack archives that contain images") as refused:
+        bring.run(source, "laptop", incomplete=False, paths=project)
+    assert "dataset.complete" not in str(refused.value)
+
+
 def test_params_that_the_user_edited_are_kept(tmp_path: Path, project: Paths) -> None:
     project.params.write_text("mine\n")
     bring.run(layouts.kaggle(tmp_path / "C-NMC"), "laptop", incomplete=True, paths=project)
