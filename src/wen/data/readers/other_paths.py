@@ -23,10 +23,10 @@ def are_folders(written: Sequence[str], images: Sequence[str]) -> bool:
     The numbers of people in a column id may also find images of these numbers, in the folders of other people.
     """
     folders = [{short(part.casefold()) for part in PurePosixPath(name).parts[:-1]} for name in images]
-    inside, search = dict(zip(images, folders, strict=True)), Search(images, written)
     keys = {text: short(text.casefold()) for text in written}
     if not written or not set(keys.values()) <= set[str]().union(*folders):
         return False
+    inside, search = dict(zip(images, folders, strict=True)), Search(images, written)
     return not all(any(key in inside[name] for name in search(text)) for text, key in keys.items())
 
 
