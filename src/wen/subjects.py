@@ -80,7 +80,8 @@ def in_table(table: Table, path: Path, files: Sequence[str], folder: Path | None
         remedy = (
             f"correct line {table.uneven[0]}, which does not have {len(table.columns)} values like the header"
             if table.uneven
-            else "add the missing rows or subjects; paths start in the current folder or in that of the table"
+            else "add the missing rows or subjects"
+            + ("" if folder else "; paths start in the current folder or in that of the table")
         )
         raise WenError(f"{shown(path)}: no subject for {shown(missing[0])}{more}; {remedy}")
     return found
