@@ -533,12 +533,12 @@ def test_excels_line_that_names_the_separator_is_no_header(tmp_path: Path, proje
 
 def test_a_table_in_a_folder_of_the_zip_is_found_by_its_name(tmp_path: Path, project: Paths) -> None:
     data = lab(tmp_path / "lab")
-    (data / "cells.csv").write_text(listed())
+    (data / "cells [2].csv").write_text(listed())
     with zipfile.ZipFile(tmp_path / "lab.zip", "w") as archive:
         for path in data.rglob("*.*"):
             archive.write(path, Path("top", path.relative_to(data)).as_posix())
-    study(project, tmp_path / "lab.zip", About(table=Path("cells.csv")))
-    assert load(project.params).dataset.table == "top/cells.csv"
+    study(project, tmp_path / "lab.zip", About(table=Path("cells [2].csv")))
+    assert load(project.params).dataset.table == "top/cells [2].csv"
 
 
 @pytest.mark.parametrize("unknown", ["NA", "unknown", "n/a", "None", "?", ".", "#REF!", "tidak ada"])

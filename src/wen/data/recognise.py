@@ -1,5 +1,6 @@
 """Recognise a laboratory's images: their classes, which of the two is the positive one, and their subjects."""
 
+import glob
 import shlex
 import shutil
 import unicodedata
@@ -178,7 +179,8 @@ def _bring_table(table: Path | None, data: Path, folder: Path) -> str | None:
         return table.name
     if (folder / table).is_file() and not table.is_absolute() and ".." not in table.parts:
         return table.as_posix()
-    named = [path for path in folder.rglob(table.name) if path.is_file()] if table.name == str(table) else []
+    found = folder.rglob(glob.escape(table.name)) if table.name == str(table) else ()
+    named = [path for path in found if path.is_file()]
     if len(named) == 1:  # inside a folder of the zip, say
         return named[0].relative_to(folder).as_posix()
     raise WenError(f"{table}: no such table; correct the path")
