@@ -81,6 +81,9 @@ SETTINGS = {
         {"calibration": "temperature", "predict": {"tta": "flips"}},
         ("each scaled by a temperature", "the mean over 4 turned copies"), (),
     ),
+    "a rate beside the grid": (
+        {"lr": 0.0007}, ("at learning rate 1e-3, 1e-4, 1e-5, 7e-4,", "learning rates 1e-3, 1e-4, 1e-5, 7e-4;"), ()
+    ),
     "a split of one's own": (
         {"split": {"unit": "image", "test": "a.csv"}},
         ("left out by a.csv: 9", "9 images (a.csv); 2-fold cross-validation on the other 9."), ("stratified by class",),

@@ -250,6 +250,15 @@ def test_few_test_people_are_given_as_a_cause_if_five_folds_have_no_power() -> N
     assert "more folds, a larger test set or both" in stated
 
 
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_the_page_states_that_a_rate_in_focus_beside_the_grid_competes_with_none(language: str) -> None:
+    t, answer = Text(language), {"lr": 0.001, "lr_mean": {"0.001": 0.9, "1e-05": 0.8}}
+    answer["lr_std"] = answer["lr_mean"]
+    for lr, beside in ((0.001, False), (0.00001, False), (0.0007, True)):
+        stated = statements.rates({"answer": answer, "focus": {"lr": lr}}, t)
+        assert stated.endswith(t("answer.lr.apart", lr=t.rate(lr))) is beside
+
+
 def test_the_rules_mention_only_tests_that_the_study_has() -> None:
     t, tests = Text("en"), [{"hypothesis": "H1", "family": "champions", "decides": False}]
     evidence: dict[str, Any] = {

@@ -91,13 +91,17 @@ def runs(evidence: dict[str, Any], rates: int, t: Text) -> str:
 
 
 def rates(evidence: dict[str, Any], t: Text) -> str:
-    """State which learning rate gave the best single model, and the mean test accuracy at each."""
-    answer = evidence["answer"]
+    """State which learning rate gave the best single model, and the mean test accuracy at each.
+
+    A learning rate in focus that is not in the grid competes with none, which is stated, too.
+    """
+    answer, focus = evidence["answer"], evidence["focus"]["lr"]
     each = [
         t("answer.rate", lr=t.rate(lr), mean=t.number(mean), std=t.number(answer["lr_std"][lr]))
         for lr, mean in answer["lr_mean"].items()
     ]
-    return t("answer.lr", lr=t.rate(answer["lr"]), rates="; ".join(each))
+    apart = "" if focus in map(float, answer["lr_mean"]) else " " + t("answer.lr.apart", lr=t.rate(focus))
+    return t("answer.lr", lr=t.rate(answer["lr"]), rates="; ".join(each)) + apart
 
 
 def ensemble(evidence: dict[str, Any], names: dict[str, str], t: Text) -> str:
