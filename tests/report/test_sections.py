@@ -361,6 +361,26 @@ def test_a_baseline_that_the_texts_do_not_know_has_its_name(make_study: MakeStud
     assert Text("en").baseline("baseline/svm") == "Baseline svm"
 
 
+def test_the_members_probabilities_beside_a_cell_are_those_that_are_averaged(make_study: MakeStudy) -> None:
+    params, paths = make_study(calibration="temperature", ensemble="inter")
+    study = gather(params, paths)
+    assert (study.focus.temperature != 1).all()
+    for cell in (cell for cells in hard_cases.gallery(study, paths).values() for cell in cells):
+        averaged = study.focus.weight @ [probability for _, probability in cell["members"]]
+        assert averaged == pytest.approx(cell["probability"])
+
+
+@pytest.mark.parametrize("tta", ["none", "flips"])
+def test_page_and_card_state_the_turned_copies_that_are_averaged(make_study: MakeStudy, tta: str) -> None:
+    params, paths = make_study(predict={"tta": tta})
+    page.run(params, paths)
+    t, text = Text("en"), html.unescape((paths.report / "index.html").read_text())
+    stated = {name: _section(text, name) for name in ("cells", "baselines")}
+    stated["card"] = (paths.report / "model-card.md").read_text()
+    for name, written in stated.items():
+        assert (t(f"{name}.turned", copies=4) in written) is (tta == "flips"), name
+
+
 def test_networks_without_maps_give_no_share_and_no_warning(make_study: MakeStudy) -> None:
     params, paths = make_study()
     for recipe in params.rates:

@@ -10,9 +10,10 @@ from PIL import Image
 from wen.config.paths import Paths
 from wen.data.gallery import png, read
 from wen.data.outliers import not_black
+from wen.ensemble.temperature import scale
 from wen.errors import WenError
 from wen.evaluation.metrics import decide
-from wen.study import Study
+from wen.study import Classifier, Study
 
 SHOWN = 6
 FULL = 0.95  # share of the frame; cells that fill more have no black background, so nothing can be measured
@@ -26,8 +27,8 @@ def gallery(study: Study, paths: Paths) -> dict[str, list[dict[str, Any]]]:
     -------
     dict
         Under ``fn``, ``fp`` and ``disputed`` up to `SHOWN` cells each: ``id``, ``subject``, ``label``, ``probability``,
-        ``members`` (name and probability), and the data URIs ``image`` and ``map``; the latter is None if the members
-        have no class-activation map.
+        ``members`` (name, and probability as it is averaged), and the data URIs ``image`` and ``map``; the latter is
+        None if the members have no class-activation map.
     """
     pictures = read(paths.test_cells)
     return {kind: [_cell(study, k, pictures) for k in rows.tolist()] for kind, rows in choose(study).items()}
@@ -43,7 +44,7 @@ def choose(study: Study) -> dict[str, np.ndarray]:
     confident = wrong[np.argsort(-np.abs(focus.probability[wrong] - 0.5), kind="stable")]
     missed = confident[study.label[confident] == 1][:SHOWN]
     alarms = confident[study.label[confident] == 0][:SHOWN]
-    spread = np.stack([member.test_probability for member in focus.members]).std(axis=0)
+    spread = _averaged(focus).std(axis=0)
     disputed = np.argsort(-spread, kind="stable")
     disputed = disputed[(spread[disputed] > 0) & ~np.isin(disputed, [*missed, *alarms])][:SHOWN]
     return {"fn": missed, "fp": alarms, "disputed": disputed}
@@ -135,6 +136,11 @@ def _picture(pictures: Mapping[str, Image.Image], id: str) -> Image.Image:
     return pictures[id]
 
 
+def _averaged(focus: Classifier) -> np.ndarray:
+    """Return the probabilities that a classifier averages, its members' after temperature scaling: (members, n)."""
+    return scale(np.stack([member.test_probability for member in focus.members]), focus.temperature[:, None])
+
+
 def _cell(study: Study, k: int, pictures: Mapping[str, Image.Image]) -> dict[str, Any]:
     focus, cell = study.focus, study.cells.iloc[k]
     maps = np.stack([member.test_map[k].astype(np.float64) for member in focus.members])
@@ -144,7 +150,9 @@ def _cell(study: Study, k: int, pictures: Mapping[str, Image.Image]) -> dict[str
         "subject": cell.subject,
         "label": study.params.dataset.classes[cell.label],
         "probability": float(focus.probability[k]),
-        "members": [(member.name, float(member.test_probability[k])) for member in focus.members],
+        "members": [
+            (member.name, float(value)) for member, value in zip(focus.members, _averaged(focus)[:, k], strict=True)
+        ],
         "image": png_uri(png(picture)),
         "map": png_uri(png(overlay(picture, np.tensordot(focus.weight, maps, axes=1)))) if maps.size else None,
     }
