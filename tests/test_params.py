@@ -11,6 +11,7 @@ from dvc.utils.serialize import parse_yaml
 from ruamel.yaml import YAML
 
 from wen.config.member import Member
+from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.read import load, parse
 from wen.data.images import LARGEST
@@ -50,6 +51,19 @@ def test_committed_params_are_the_demo_profile() -> None:
         ["git", "show", "HEAD:params.yaml"], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert committed.stdout == (PROJECT / "profiles/demo.yaml").read_text()
+
+
+def test_a_parameter_that_dvc_yaml_lists_for_a_stage_cannot_be_left_out() -> None:
+    """DVC fails at the stage if params.yaml lacks it."""
+    stages = YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text())["stages"]
+    listed = {name for stage in stages.values() for name in stage.get("do", stage).get("params", []) if "$" not in name}
+    assert {"predict", "images.size"} <= listed
+    for name in listed:
+        section: Any = Params
+        for part in name.split("."):
+            field = section.model_fields[part]
+            assert field.is_required(), name
+            section = field.annotation
 
 
 def test_thesis_and_honest_are_the_protocol() -> None:

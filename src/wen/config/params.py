@@ -261,7 +261,7 @@ class Params(Section):
     train: Train
     head: Head
     finetune: Finetune
-    predict: Predict = Predict()
+    predict: Predict
     repeats: Repeats
     compute: Compute
     report: Report
