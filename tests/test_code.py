@@ -76,7 +76,7 @@ RERUN: dict[str, set[str]] = {
 }
 NEVER = (
     "config/stages.py",
-    "config/edited.py",
+    "integrity/edited.py",
     "launch/*.py",
     "integrity/verify.py",
     "integrity/check.py",

@@ -11,7 +11,6 @@ import typer
 
 from wen import installed, times
 from wen.code import listed
-from wen.config import edited
 from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -19,6 +18,7 @@ from wen.config.read import load
 from wen.config.stages import STAGES
 from wen.errors import WenError
 from wen.failures import reported
+from wen.integrity import edited
 
 app = typer.Typer(
     help="Weighted ensembles of networks that tell leukaemic blasts from healthy cells: a reproducible study.",

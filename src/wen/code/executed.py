@@ -12,7 +12,7 @@ PUBLISHED = "wen/systems/published/*[!_].py"
 NAMES = SOURCE / "wen/config/stages.py"
 """The module with the names of the stages. It counts for no stage as long as it only contains names, so that a new
 name reruns nothing."""
-GUARD = "wen/config/edited.py"
+GUARD = "wen/integrity/edited.py"
 """The module that ends a stage with an error if its inputs changed. It changes no result, so it counts for no stage."""
 DATA = (".csv", ".yaml", ".html", ".xml", ".css", ".js", ".md")
 """Extensions of the package's files other than modules; editors and systems leave files with others."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT
 
-from wen.config import edited
 from wen.config.paths import Paths
 from wen.errors import WenError
+from wen.integrity import edited
 
 
 @pytest.fixture
