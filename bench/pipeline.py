@@ -28,8 +28,7 @@ from wen.config.read import load
 from wen.data.table import DEVELOPMENT, INDEX, read_cells
 from wen.files import sha256
 from wen.members import predictions
-from wen.members.apply import classify, preparation
-from wen.members.networks import Networks
+from wen.members.apply import classify, predictor_of, preparation
 from wen.network import backbone, device
 from wen.network.arrays import array_path
 from wen.network.converted import to_openvino
@@ -153,10 +152,10 @@ def classified(folder: Path) -> Iterator[Row]:
     network = backbone.load(params, paths.model(Member(str(lr), fold)), cpu)
     inputs = inputs_for("activations", computed, paths, network, cpu)
     tail = cut(network, params.finetune.unfreeze_from).tail
-    networks = Networks([Member(str(lr), fold)], params, paths, cpu)
+    predictor = predictor_of([Member(str(lr), fold)], params, paths, cpu)
     rows, batch, how = np.arange(len(files)), params.train.batch_size, preparation(params, paths)
     peer_seconds = [seconds(logits, tail, inputs, rows, batch) for _ in range(REPEATS)]
-    study_seconds = [seconds(lambda: list(classify(files, networks, how))) for _ in range(REPEATS)]
+    study_seconds = [seconds(lambda: list(classify(files, predictor, how))) for _ in range(REPEATS)]
     yield Row(
         f"`wen classify`, {len(files)} image files", "predict-fold, decoded images", peer_seconds, study_seconds, 0.67
     )

@@ -43,7 +43,7 @@ def two_networks() -> list[nn.Module]:
 
 def run_of(networks: list[nn.Module], engine: str, precision: str = "float32") -> Run:
     options = Compute.model_validate({"threads": 1, "cpu_engine": engine, "precision": precision})
-    return logits_of(networks, CUT, SIZE, torch.device("cpu"), options)
+    return logits_of(networks, CUT, SIZE, torch.device("cpu"), options, turns=(0,))
 
 
 @pytest.fixture(scope="module")

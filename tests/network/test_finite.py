@@ -17,7 +17,7 @@ from wen.config.paths import Paths
 from wen.data.table import read_cells
 from wen.errors import WenError
 from wen.members import finetune, predict
-from wen.members.networks import Networks
+from wen.members.apply import predictor_of
 from wen.network import backbone, features, inputs, pretrained
 from wen.network.finite import flaw, overflow
 from wen.network.inputs import ComputedInputs
@@ -230,8 +230,8 @@ def test_a_nonfinite_logit_is_reported_with_model_and_image(paths: Paths, tiny: 
         predict.run(tiny, paths, MEMBER, "cpu")
     assert "precision" not in str(got.value)
     assert not paths.predictions(MEMBER).exists()
-    networks = Networks([MEMBER], tiny, paths, torch.device("cpu"))
-    assert np.isnan(networks(noise(2))).all()
+    predictor = predictor_of([MEMBER], tiny, paths, torch.device("cpu"))
+    assert np.isnan(predictor(noise(2))).all()
 
 
 def test_a_fold_without_a_class_to_train_on_is_refused() -> None:

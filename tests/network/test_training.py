@@ -22,7 +22,7 @@ from wen.data.table import read_cells
 from wen.errors import WenError
 from wen.files import read_json, read_npz
 from wen.members import finetune, predict
-from wen.members.networks import Networks
+from wen.members.apply import predictor_of
 from wen.network import backbone, device, features, frozen
 from wen.network.arrays import array_path
 from wen.network.cut import Convolutions
@@ -114,7 +114,7 @@ def test_a_prediction_over_flips_is_the_mean_of_the_saved_model_s_outputs(
             logits = [network(images.flip(axes))[:, 0] for axes in ([], [2], [3], [2, 3])]
         expected = torch.stack(logits).sigmoid().mean(0).numpy()
         np.testing.assert_allclose(found[f"{name}_probability"], expected, atol=1e-5)
-        by_classify = Networks([MEMBER], params, paths, torch.device("cpu"))(pixels[rows])[:, 0]
+        by_classify = predictor_of([MEMBER], params, paths, torch.device("cpu"))(pixels[rows])[:, 0]
         np.testing.assert_allclose(by_classify, expected, atol=1e-5)
         assert np.abs(expected - logits[0].sigmoid().numpy()).max() > 1e-3
     if activations:

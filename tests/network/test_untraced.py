@@ -27,7 +27,7 @@ from wen.errors import WenError
 from wen.files import read_npz
 from wen.integrity import check
 from wen.members import finetune, predict
-from wen.members.networks import Networks
+from wen.members.apply import predictor_of
 from wen.members.predict import TailWithMap
 from wen.network import features, pretrained
 from wen.network.backbone import load, save
@@ -202,7 +202,7 @@ def test_a_stopped_training_resumes_to_the_same_bytes(trained: Trained, tmp_path
 def test_images_of_the_test_set_are_classified_with_the_recorded_probabilities(trained: Trained) -> None:
     params, paths, _ = trained
     tests = np.flatnonzero(read_cells(paths).part == "test")
-    found = Networks([MEMBER], params, paths, CPU)(np.load(paths.features / "images-clean.npy")[tests])
+    found = predictor_of([MEMBER], params, paths, CPU)(np.load(paths.features / "images-clean.npy")[tests])
     np.testing.assert_allclose(found[:, 0], read_npz(paths.predictions(MEMBER))["test_probability"], atol=1e-6)
 
 

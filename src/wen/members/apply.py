@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 AHEAD = 2
 """Batches that are decoded in advance while the network runs."""
 Predictor = Callable[[np.ndarray], np.ndarray]
-"""Maps 8-bit RGB images of shape (n, size, size, 3) to probabilities of shape (n, members)."""
+"""Maps 8-bit RGB images of shape (n, size, size, 3) to probabilities of the positive class, of shape (n, members).
+
+NaN for an image of which a feature, an activation or a logit is infinite or NaN.
+"""
 
 
 @dataclass(frozen=True)
@@ -103,14 +106,22 @@ def models(members: Sequence[Member], paths: Paths) -> list[Path]:
 
 
 def predictor_of(members: Sequence[Member], params: Params, paths: Paths, where: "torch.device") -> Predictor:
-    """Load the members of a classifier: networks or fitted baselines."""
+    """Load the members of a classifier: networks, whose frozen part runs once for all of them, or fitted baselines.
+
+    Raises
+    ------
+    WenError
+        If a model is missing, damaged, not safe to load, or not one of params.yaml's.
+    """
     if members[0].baseline:
         from wen.members.fitted import Fitted
 
         return Fitted(members, params, paths, where)
-    from wen.members.networks import Networks
+    from wen.members.networks import load_networks, logits_of
 
-    return Networks(members, params, paths, where)
+    networks, cut_from = load_networks(members, params, paths, where), params.finetune.unfreeze_from
+    logits = logits_of(networks, cut_from, params.images.size, where, params.compute, params.predict.turns)
+    return lambda images: probabilities(logits(images))
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:

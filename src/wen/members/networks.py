@@ -1,4 +1,4 @@
-"""Run the networks of a classifier on new images."""
+"""Load the networks of a classifier, and run them on new images."""
 
 from collections.abc import Sequence
 
@@ -10,47 +10,10 @@ from wen.config.member import Member
 from wen.config.params import Compute, Params
 from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.members.apply import probabilities
 from wen.network import backbone, device
 from wen.network.assembly import Assembly, to_graph
 from wen.network.compiled import Logits, compiled
 from wen.network.graph import joined
-
-
-class Networks:
-    """The networks of a classifier. The frozen part, which they share, runs once for all of them.
-
-    Parameters
-    ----------
-    members : sequence of Member
-    params, paths
-    where : device
-
-    Raises
-    ------
-    WenError
-        As in `load_networks`.
-    """
-
-    def __init__(self, members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> None:
-        networks = load_networks(members, params, paths, where)
-        cut_from, turns = params.finetune.unfreeze_from, params.predict.turns
-        self.logits = logits_of(networks, cut_from, params.images.size, where, params.compute, turns)
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Predict the probabilities of the positive class, of shape (images, members).
-
-        Parameters
-        ----------
-        images : ndarray of shape (images, size, size, 3)
-            8-bit RGB images.
-
-        Returns
-        -------
-        ndarray of shape (images, members)
-            NaN for an image whose activations or logits are infinite or NaN.
-        """
-        return probabilities(self.logits(images))
 
 
 def load_networks(members: Sequence[Member], params: Params, paths: Paths, where: torch.device) -> list[nn.Module]:
@@ -79,7 +42,7 @@ def logits_of(
     size: int,
     where: torch.device,
     options: Compute,
-    turns: Sequence[int] = (0,),
+    turns: Sequence[int],
 ) -> Logits:
     """Return a function that runs networks with a shared trunk on images of ``size`` px.
 
