@@ -176,15 +176,15 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Convert exceptions while reading a missing or damaged output into a `WenError`."""
+def readable(path: Path, damage: tuple[type[Exception], ...] = DAMAGE) -> Iterator[None]:
+    """Convert exceptions while reading a missing output, or a damaged one, into a `WenError`."""
     try:
         yield
     except FileNotFoundError:
         raise WenError(f"{path}: not found; run `dvc repro` first") from None
     except PermissionError:
         raise
-    except DAMAGE as error:
+    except damage as error:
         raise WenError(f"{path}: damaged ({' '.join(str(error).split())}); delete it and run `dvc repro`") from None
 
 

@@ -13,8 +13,7 @@ import safetensors.numpy
 from wen.config.member import Member
 from wen.config.params import Backbone, Params
 from wen.config.paths import Paths
-from wen.errors import WenError
-from wen.files import sha256
+from wen.files import readable, sha256
 from wen.network.graph import PLACE, Arrays, Graph, places
 
 if TYPE_CHECKING:
@@ -45,12 +44,8 @@ def read(members: Sequence[Member], paths: Paths, graph: Graph) -> list[Arrays]:
 
 
 def _read(path: Path) -> Arrays:
-    try:
+    with readable(path, (safetensors.SafetensorError,)):
         found: Arrays = safetensors.numpy.load_file(path)
-    except FileNotFoundError:
-        raise WenError(f"{path}: not found; run `dvc repro` first") from None
-    except safetensors.SafetensorError as error:
-        raise WenError(f"{path}: damaged ({error}); delete it and run `dvc repro`") from None
     return found
 
 

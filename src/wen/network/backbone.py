@@ -13,7 +13,7 @@ from torch import nn
 
 from wen.config.params import Backbone, Params
 from wen.errors import WenError
-from wen.files import atomic
+from wen.files import atomic, readable
 from wen.network.finite import flaw
 from wen.network.weights_file import Weights
 
@@ -117,12 +117,8 @@ def load(params: Params, path: Path, device: torch.device) -> nn.Module:
         If the file is missing, damaged or of another network, or contains infinite or NaN weights.
     """
     network = build(params.backbone, params.images.size)
-    try:
+    with readable(path, (safetensors.SafetensorError,)):
         weights = safetensors.torch.load_file(path)
-    except FileNotFoundError:
-        raise WenError(f"{path}: not found; run `dvc repro` first") from None
-    except safetensors.SafetensorError as error:
-        raise WenError(f"{path}: damaged ({error}); delete it and run `dvc repro`") from None
     head, expected = f"{head_name(network)}.", network.state_dict()
     if not any(key.startswith(head) for key in weights):
         expected = without(head, expected)
@@ -145,13 +141,9 @@ def about(path: Path) -> dict[str, Any]:
     WenError
         If the file is missing or damaged, or has no such metadata.
     """
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            found: dict[str, Any] = json.loads(file.metadata()["wen"])
-    except FileNotFoundError:
-        raise WenError(f"{path}: not found; run `dvc repro` first") from None
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise WenError(f"{path}: damaged ({error}); delete it and run `dvc repro`") from None
+    damage = (safetensors.SafetensorError, KeyError, TypeError, ValueError)
+    with readable(path, damage), safetensors.safe_open(path, "pt") as file:
+        found: dict[str, Any] = json.loads(file.metadata()["wen"])
     return found
 
 
