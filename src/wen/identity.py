@@ -1,6 +1,5 @@
 """The identity of a study and of its classifier in focus."""
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,7 @@ def study_id(params: Params, paths: Paths) -> str:
         "params": params.model_dump(mode="json", exclude={*FOCUS, "report"}),
         "predictions": [sha256(path.read_bytes()) for path in (*models, *ensembles)],
     }
-    return f"wen-{hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]}"
+    return f"wen-{sha256(json.dumps(content, sort_keys=True).encode())[:12]}"
 
 
 def identity(study: "Study", paths: Paths) -> dict[str, Any]:

@@ -5,7 +5,6 @@ calls. It is cached in the study's .dvc/tmp, which may be deleted. A cached clas
 import takes most of the time before the first image.
 """
 
-import hashlib
 import json
 import shutil
 from importlib.metadata import version
@@ -18,7 +17,7 @@ from wen.config.member import Member
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.errors import WenError
-from wen.files import atomic
+from wen.files import atomic, sha256
 
 if TYPE_CHECKING:
     from wen.results import Classifier
@@ -51,7 +50,7 @@ def place_of(params: Params, paths: Paths, study: str, classifier: str | None) -
     focus = None if classifier else [params.lr, params.ensemble, params.weighting, params.reading]
     made_by = [listed.fingerprint(), version("openvino")]
     key = json.dumps([study, classifier, focus, *made_by], sort_keys=True)
-    return paths.classifiers / hashlib.sha256(key.encode()).hexdigest()[:16]
+    return paths.classifiers / sha256(key.encode())[:16]
 
 
 def members_of(place: Path, paths: Paths) -> list[Member] | None:

@@ -1,13 +1,12 @@
 """classifier.json: the content of a bundle, and the hashes of its files."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from wen.errors import WenError
-from wen.files import digest, write_json
+from wen.files import digest, sha256, write_json
 
 FORMAT = "wen bundle"
 VERSION = 2
@@ -89,4 +88,4 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _of_values(content: dict[str, Any]) -> str:
     """Return the SHA-256 of a manifest's values, which does not depend on the layout of the file."""
-    return hashlib.sha256(json.dumps(json.loads(json.dumps(content)), sort_keys=True).encode()).hexdigest()
+    return sha256(json.dumps(json.loads(json.dumps(content)), sort_keys=True).encode())

@@ -15,7 +15,7 @@ from wen.code.bare import bare
 from wen.config.paths import Paths
 from wen.config.stages import STAGES
 from wen.errors import WenError
-from wen.files import atomic
+from wen.files import atomic, sha256
 
 LIBRARIES = {
     "numpy": "numpy", "openvino": "openvino", "optuna": "optuna", "pandas": "pandas", "PIL": "pillow",
@@ -116,7 +116,7 @@ def listing(stage: str) -> str:
 def digest(file: Path, stage: str) -> str:
     """Return the SHA-256 of the part of a file that concerns a stage (`wen.code.bare`), independent of line ends."""
     text = executed.read(file, stage)
-    return hashlib.sha256((bare(text) if file.suffix == ".py" else text).encode()).hexdigest()
+    return sha256((bare(text) if file.suffix == ".py" else text).encode())
 
 
 @cache

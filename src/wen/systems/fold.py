@@ -1,6 +1,5 @@
 """Data access of published systems: unchanged images, and labels and subjects of the training images only."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.seeds import seed_for
 from wen.errors import WenError
+from wen.files import sha256
 from wen.network import backbone
 from wen.network.arrays import array_path, read
 from wen.network.inputs import StoredInputs
@@ -81,7 +81,7 @@ class Training(Cells):
     def journal(self, name: str, options: object) -> Path:
         """Return the path of a search's journal, which depends on inputs, code and options."""
         content = [self.source.fingerprint, self.rows.tolist(), self.label.tolist(), options]
-        digest = hashlib.sha256(repr(content).encode()).hexdigest()[:16]
+        digest = sha256(repr(content).encode())[:16]
         return self.source.paths.searches(self.system) / f"{name}-{self.fold}-{digest}.journal"
 
     def part(self, positions: np.ndarray) -> "Training":

@@ -1,6 +1,5 @@
 """Stage ``system``: fit a published system to the training images of each fold, and predict with it."""
 
-import hashlib
 import json
 import shutil
 import warnings
@@ -246,4 +245,4 @@ def _fingerprint(params: Params, paths: Paths, name: str, computed: str) -> str:
         (paths.systems_inputs / f"{name}.json").read_text(encoding="utf-8"),
         ends([array_path(paths.features, "images")]),
     ]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    return sha256(json.dumps(content).encode())
