@@ -6,6 +6,7 @@ import torch
 
 from wen.errors import Message, WenError
 from wen.network.arrays import Turned, View
+from wen.network.device import name_of
 
 
 def flaw(weights: Mapping[str, torch.Tensor]) -> Message:
@@ -37,8 +38,7 @@ def overflow(dtype: torch.dtype, remedy: str) -> Message:
     """
     if dtype == torch.float16:
         return "computed in float16, whose largest number is 65504; set compute.precision: float32"
-    name = str(dtype).removeprefix("torch.")
-    return f"computed in {name} from weights that are finite but too large; {remedy}"
+    return f"computed in {name_of(dtype)} from weights that are finite but too large; {remedy}"
 
 
 def nonfinite_error(source: str, images: Sequence[str], view: View, problem: str, reason: str) -> WenError:
