@@ -9,15 +9,8 @@ from sklearn import metrics
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
-from wen.evaluation.calibration import (
-    CLIP,
-    brier,
-    calibrated_errors,
-    expected_error,
-    log_loss,
-    recalibration,
-    reliability,
-)
+from wen.evaluation.calibration import brier, calibrated_errors, expected_error, log_loss, recalibration, reliability
+from wen.evaluation.metrics import CLIP
 
 images = st.lists(st.tuples(st.integers(0, 1), st.floats(0.001, 0.999)), min_size=2, max_size=40)
 

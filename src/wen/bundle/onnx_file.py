@@ -9,8 +9,8 @@ import torch
 from scipy.special import logit
 from torch import nn
 
-from wen.ensemble.temperature import CLIP
 from wen.errors import WenError
+from wen.evaluation.metrics import CLIP
 from wen.network.assembly import Assembly, example
 
 LARGEST = 1e-4

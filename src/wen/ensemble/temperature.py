@@ -3,10 +3,10 @@
 import numpy as np
 from scipy.special import logit
 
+from wen.evaluation.metrics import CLIP
+
 LOWEST, HIGHEST = 0.05, 20.0
 """Bounds of the temperature."""
-CLIP = float(np.finfo(np.float64).eps)
-"""Probabilities are clipped to [`CLIP`, 1 - `CLIP`] before their logit is taken."""
 
 
 def fit(label: np.ndarray, probability: np.ndarray) -> float:
@@ -17,7 +17,7 @@ def fit(label: np.ndarray, probability: np.ndarray) -> float:
     label : ndarray of shape (n,)
         0 (negative) or 1 (positive), of images that the model was not trained on.
     probability : ndarray of shape (n,)
-        Clipped by `CLIP`, as in `wen.evaluation.calibration`.
+        Clipped to [CLIP, 1 - CLIP]; see `wen.evaluation.metrics.CLIP`.
 
     Returns
     -------

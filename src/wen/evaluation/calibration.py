@@ -5,12 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, logit
 
+from wen.evaluation.metrics import CLIP
 from wen.evaluation.proportion import UNDEFINED, Estimate, quantile, share
 from wen.evaluation.units import each_image_alone
 
 BINS = 10
-CLIP = float(np.finfo(np.float64).eps)
-"""Probabilities are clipped to [CLIP, 1 - CLIP] before a logarithm, as in scikit-learn's ``log_loss``."""
 LONGEST_STEP = 10.0  # maximum change of a logit in one step of Newton's method
 MOST_STEPS = 100
 WIDEST = 36.0

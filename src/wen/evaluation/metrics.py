@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 THRESHOLD = 0.5
+CLIP = float(np.finfo(np.float64).eps)
+"""Probabilities are clipped to [CLIP, 1 - CLIP] before a logarithm or a logit, as in scikit-learn's ``log_loss``."""
 UNDEFINED_WITHOUT: dict[int | None, tuple[str, ...]] = {
     None: (),
     0: ("specificity", "balanced_accuracy"),
