@@ -87,8 +87,10 @@ class Hypotheses:
     def _champions(self) -> list[dict[str, Any]]:
         """Test H1 on the champions, which in the thesis represent their learning rates (3.3)."""
         champions = self.study.champions(self.reading)
+        right = np.stack([self.study.right(champion) for champion in champions], axis=1)
+        several = self._of_several("H1", "champions", champions, compare_several(right, self.study.unit, self.seed))
         pairs = [self._pair("H1", "champions", one, other) for one, other in combinations(champions, 2)]
-        return [self._several("H1", "champions", champions), *pairs, *self._areas("H1", combinations(champions, 2))]
+        return [several, *pairs, *self._areas("H1", combinations(champions, 2))]
 
     def _h2(self) -> list[dict[str, Any]]:
         """Compare both ensembles with the best single model on validation data, and with the best on the test set.
@@ -182,11 +184,6 @@ class Hypotheses:
 
     def _smallest_of_schemes(self, right: np.ndarray) -> float | None:
         return smallest_scheme_difference(right, self.study.unit, self.level, self.seed)
-
-    def _several(self, hypothesis: str, family: str, classifiers: list[Classifier]) -> dict[str, Any]:
-        right = np.stack([self.study.right(classifier) for classifier in classifiers], axis=1)
-        outcome = compare_several(right, self.study.unit, self.seed)
-        return self._of_several(hypothesis, family, classifiers, outcome)
 
     def _of_several(
         self, hypothesis: str, family: str, classifiers: list[Classifier], outcome: Outcome
