@@ -13,7 +13,6 @@ from wen.config.types import (
     Deviation,
     Fraction,
     Integer,
-    Jitter,
     LearningRate,
     Mean,
     Name,
@@ -21,6 +20,7 @@ from wen.config.types import (
     NetworkName,
     Positive,
     Section,
+    Share,
     brief,
 )  # fmt: skip
 from wen.errors import WenError
@@ -140,14 +140,14 @@ class Augment(Section):
     """Random views of the training images; epoch e uses view e mod ``views``."""
 
     views: Positive
-    horizontal_flip: Annotated[float, Field(ge=0, le=1)]
-    vertical_flip: Annotated[float, Field(ge=0, le=1)]
-    brightness: Jitter
-    contrast: Jitter
+    horizontal_flip: Share
+    vertical_flip: Share
+    brightness: Share
+    contrast: Share
     turns: bool = False
     rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    saturation: Jitter = 0.0
+    saturation: Share = 0.0
 
 
 class Features(Section):

@@ -66,12 +66,12 @@ Integer = Annotated[int, Field(lt=2**31)]  # Python refuses to print integers of
 Positive = Annotated[Integer, Field(ge=1)]
 Count = Annotated[Integer, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 LearningRate = Annotated[float, Field(ge=1e-10, le=100, allow_inf_nan=False), BeforeValidator(_with_a_point)]
 """Below 1e-10, a step changes no float32 weight, so the model would keep its initial weights."""
-Mean = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=3, max_length=3)]
+Mean = Annotated[list[Share], Field(min_length=3, max_length=3)]
 Deviation = Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=3, max_length=3)]
 NetworkName = Annotated[str, Field(pattern=r"^\w[\w.]*$")]
-Jitter = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Brief(reprlib.Repr):

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from wen import subjects
 from wen.classify import row_of_image
+from wen.config.types import Share
 from wen.data import csv_file
 from wen.data.gallery import png
 from wen.data.images import ENDINGS, LARGEST, BadImage, central_square, decode
@@ -48,8 +49,8 @@ class Cell(BaseModel):
     """A row that the page sends back; the predicted class is computed from it again."""
 
     file: Annotated[str, Field(min_length=1, max_length=4096)]
-    probability: Annotated[float, Field(ge=0, le=1)]
-    spread: Annotated[float, Field(ge=0, le=1)] | None
+    probability: Share
+    spread: Share | None
     warning: Annotated[str, Field(max_length=1000)]
 
 

@@ -12,14 +12,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from wen.config.params import Params
 from wen.config.read import sentence
-from wen.config.types import Fraction, Integer, NetworkName, Positive, Section
+from wen.config.types import Fraction, Integer, NetworkName, Positive, Section, Share
 from wen.errors import WenError
 from wen.systems import published
 
 if TYPE_CHECKING:
     from wen.systems.fold import Cells, Training
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Depth = Literal["frozen", "finetune"]
 Balance = Literal["none", "weights", "oversample", "undersample"]
 Optimiser = Literal["adam", "adamax", "rmsprop", "sgd"]
