@@ -27,7 +27,7 @@ from wen.evaluation.statistics import ALPHA
 from wen.members.predictions import Predictions
 from wen.report.evidence import Evidence
 from wen.report.verdicts import SUPPORTED, verdict
-from wen.results import Classifier, Study
+from wen.study import Classifier, Study
 
 DEVIATIONS = (0.004, 0.008, 0.012, 0.017)  # of accuracy between the runs of a rate
 IMAGES = (130, 261, 2506)  # of the test set

@@ -14,7 +14,8 @@ from wen.config.read import load
 from wen.errors import WenError
 from wen.evaluation.metrics import decide
 from wen.files import atomic, read_json, write_json, write_text
-from wen.results import Study, gather
+from wen.results import gather
+from wen.study import Study
 from wen.times import spent
 
 FIGURES = {

@@ -13,7 +13,7 @@ from wen.members.located import Maps
 from wen.names import shown
 
 if TYPE_CHECKING:
-    from wen.results import Classifier, Study
+    from wen.study import Classifier, Study
 
 
 def of_study(params: Params, paths: Paths, name: str | None, device_name: str, address: str | None = None) -> Applied:

@@ -20,7 +20,8 @@ from wen.files import read_json, read_npz, write_npz
 from wen.report import page
 from wen.report.language import ABSENT, Text
 from wen.report.sections import calibration, decisions
-from wen.results import Study, gather
+from wen.results import gather
+from wen.study import Study
 
 CELL = re.compile(r'<t[dh][^>]* data-evidence="([^"]+)">([^<]*)(?:<small>([^<]*)</small>)?</t[dh]>')
 

@@ -18,7 +18,8 @@ from wen.report.evidence import Evidence
 from wen.report.language import Text
 from wen.report.sections import baselines, readings
 from wen.report.verdicts import verdict
-from wen.results import Study, gather
+from wen.results import gather
+from wen.study import Study
 
 HYPOTHESES = ("H1", "H2", "H3", "H4")
 

@@ -25,7 +25,8 @@ from wen.report import hard_cases, page
 from wen.report.language import ABSENT as DASH
 from wen.report.language import Text
 from wen.report.sections import baselines, champions, people
-from wen.results import Study, gather
+from wen.results import gather
+from wen.study import Study
 
 FOLDS = [0, 1, 2, 3, 4]
 

@@ -28,7 +28,8 @@ from wen.report import beside, claims, page, published, system_table, terminal
 from wen.report.evidence import Evidence
 from wen.report.language import Text, listed
 from wen.report.sections import systems
-from wen.results import Study, gather
+from wen.results import gather
+from wen.study import Study
 from wen.systems import replication
 from wen.systems.system import names
 

@@ -6,7 +6,7 @@ from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.evaluation.metrics import THRESHOLD
 from wen.files import read_json
-from wen.results import Classifier
+from wen.study import Classifier
 
 
 def applied(classifier: Classifier, study: str, params: Params, paths: Paths) -> dict[str, Any]:

@@ -26,7 +26,8 @@ from wen.network import device, graph
 from wen.network.assembly import Assembly
 from wen.report.language import Text
 from wen.report.provenance import provenance
-from wen.results import Classifier, gather
+from wen.results import gather
+from wen.study import Classifier
 
 STATISTICS = ("width", "height", "cell_area_share", "cell_intensity")
 """Keys of metrics/dataset.json: smallest and largest size in px, and means of each class."""

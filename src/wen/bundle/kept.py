@@ -20,7 +20,7 @@ from wen.errors import WenError
 from wen.files import atomic, sha256
 
 if TYPE_CHECKING:
-    from wen.results import Classifier
+    from wen.study import Classifier
 
 MOST = 2
 """Number of classifiers in the cache; each needs the disk space of its members' weights."""
