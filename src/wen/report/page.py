@@ -119,7 +119,6 @@ def _environment(t: Text) -> Environment:
     environment.filters |= {
         "number": t.number,
         "stated": t.stated,
-        "sort_key": _sort_key,
         "points": t.points,
         "margin": t.margin,
         "p": t.p,
@@ -130,11 +129,13 @@ def _environment(t: Text) -> Environment:
         "rate": t.rate,
         "threshold": t.threshold,
         "member": t.member,
+        "given": t.given,
+        "row_name": t.row,
+        "sort_key": _sort_key,
+        "code": typography.code,
+        "reason": partial(unlike.reason, t=t),
+        "markdown": markdown.plain,
     }
-    environment.filters["row_name"] = t.row
-    environment.filters["code"] = typography.code
-    environment.filters["reason"] = partial(unlike.reason, t=t)
-    environment.filters |= {"given": t.given, "markdown": markdown.plain}
     return environment
 
 
