@@ -60,6 +60,11 @@ class Classifier:
             return str(self.recipe).replace("/", " ", 1)
         return f"{self.kind} {self.recipe or self.reading} {self.scheme}"
 
+    @property
+    def group(self) -> tuple[str, str | None, str | None]:
+        """What the neighbours of a classifier in a table have in common with it: all but the fold or the scheme."""
+        return self.kind, self.recipe, self.reading
+
 
 @dataclass(frozen=True, eq=False)
 class Study:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -126,18 +128,16 @@ def _measured_rows(classifiers: Sequence[Classifier], evidence: dict[str, Any], 
     best = {measure: max((c.row[measure] for c in classifiers if c.row[measure] is not None), default=None)
             for measure in PRINTED}  # fmt: skip
     rows: Rows = []
-    group = None
-    for classifier in classifiers:
-        if group not in (None, (classifier.kind, classifier.recipe, classifier.reading)):
-            rows.append([])
-        group = (classifier.kind, classifier.recipe, classifier.reading)
-        cells: list[str | Cell] = [t.name(classifier)]
-        if classifier.kind == "single":
-            cells += [t.number(classifier.members[0].origin.get(key), 0) for key in ("stage", "epoch")]
-        for measure in PRINTED:
-            value, interval = classifier.row[measure], t.between(evidence["intervals"][classifier.id][measure])
-            cells.append(Cell(t.number(value), interval, value is not None and value == best[measure]))
-        rows.append(cells)
+    for _, group in groupby(classifiers, attrgetter("group")):
+        rows += [[]] if rows else []
+        for classifier in group:
+            cells: list[str | Cell] = [t.name(classifier)]
+            if classifier.kind == "single":
+                cells += [t.number(classifier.members[0].origin.get(key), 0) for key in ("stage", "epoch")]
+            for measure in PRINTED:
+                value, interval = classifier.row[measure], t.between(evidence["intervals"][classifier.id][measure])
+                cells.append(Cell(t.number(value), interval, value is not None and value == best[measure]))
+            rows.append(cells)
     return rows
 
 

@@ -1,6 +1,8 @@
 """``wen results``: the result table and the verdicts, in the terminal."""
 
 import sys
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from rich.box import SIMPLE
@@ -77,19 +79,16 @@ def _table(study: Study, intervals: dict[str, dict[str, list[float]]], measures:
     for heading in headings:
         table.add_column(heading.replace(" ", "\n"), justify="right", vertical="bottom", no_wrap=True)
     chosen = {study.single(member).id for member in champions([*study.models.values()], study.params.reading)}
-    group = None
-    for classifier in study.classifiers:
-        if group not in (None, (classifier.kind, classifier.recipe, classifier.reading)):
-            table.add_section()
-        group = (classifier.kind, classifier.recipe, classifier.reading)
-        low, high = intervals[classifier.id]["accuracy"]
-        table.add_row(
-            t.name(classifier) + (" *" if classifier.id in chosen else ""),
-            _validation_accuracy(classifier, t),
-            f"{t.number(classifier.row['accuracy'])} ({t.number(low, 2)}\N{EN DASH}{t.number(high, 2)})",
-            *(t.number(classifier.row[measure]) for measure in measures),
-        )
-    table.add_section()
+    for _, group in groupby(study.classifiers, attrgetter("group")):
+        for classifier in group:
+            low, high = intervals[classifier.id]["accuracy"]
+            table.add_row(
+                t.name(classifier) + (" *" if classifier.id in chosen else ""),
+                _validation_accuracy(classifier, t),
+                f"{t.number(classifier.row['accuracy'])} ({t.number(low, 2)}\N{EN DASH}{t.number(high, 2)})",
+                *(t.number(classifier.row[measure]) for measure in measures),
+            )
+        table.add_section()
     average = t("results.mean")
     for recipe, rows in study.averages.items():
         mean, deviation = rows["mean"], t.number(rows["std"]["accuracy"])
