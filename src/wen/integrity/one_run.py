@@ -10,12 +10,11 @@ from ruamel.yaml import YAML
 from wen.config.jobs import addresses
 from wen.config.params import Params
 from wen.config.paths import Paths
-from wen.data.folder import is_litter
 from wen.errors import WenError
 from wen.files import digest, read_json
 from wen.identity import FOCUS
 from wen.integrity.lock import Stage, stages
-from wen.integrity.store import folder_md5
+from wen.integrity.store import files_in, folder_md5
 
 COMPARED = ("data/predictions/", "metrics/", "data/index.csv", "data/split.csv")
 """Files whose content is compared with dvc.lock. For other files, only the records of the stages are compared."""
@@ -142,7 +141,5 @@ def _changed_focus(params: Params, paths: Paths) -> Iterator[str]:
 def _digest(path: Path) -> str | None:
     """Return the MD5 of a file, or that of a folder as DVC computes it: of the JSON list of its files and their MD5."""
     if path.is_dir():
-        files = (file for file in path.rglob("*") if file.is_file())
-        tracked = [file for file in files if not is_litter(file) and file.suffix != ".partial"]  # as in .dvcignore
-        return folder_md5({file.relative_to(path).as_posix(): digest(file, "md5") for file in tracked})
+        return folder_md5({file.relative_to(path).as_posix(): digest(file, "md5") for file in files_in(path)})
     return digest(path, "md5") if path.is_file() else None

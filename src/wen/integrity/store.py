@@ -19,6 +19,7 @@ import psutil
 from configobj import ConfigObj, ConfigObjError
 from dvc import dirs
 
+from wen.data.folder import is_litter
 from wen.errors import WenError
 from wen.files import digest, write_text
 from wen.integrity import lock
@@ -135,6 +136,12 @@ def read_listing(content: bytes) -> dict[str, str]:
 def write_listing(files: dict[str, str]) -> bytes:
     """Serialise DVC's listing of a folder, whose MD5 is that of the folder."""
     return json.dumps([{"md5": files[path], "relpath": path} for path in sorted(files)]).encode()
+
+
+def files_in(folder: Path) -> list[Path]:
+    """List the files of a folder that DVC tracks: all but those that .dvcignore leaves out."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return [file for file in files if not is_litter(file) and file.suffix != ".partial"]
 
 
 def folder_md5(files: dict[str, str]) -> str:

@@ -21,7 +21,6 @@ from ruamel.yaml import YAML
 
 from wen.config.paths import Paths
 from wen.config.read import load
-from wen.data.folder import is_litter
 from wen.errors import Message, WenError
 from wen.files import atomic
 from wen.integrity import dropped
@@ -30,6 +29,7 @@ from wen.integrity.store import (
     Digests,
     Output,
     cache_folder,
+    files_in,
     folder_md5,
     object_path,
     objects,
@@ -252,7 +252,7 @@ class _Inspection:
     def _workspace(self, out: Output) -> dict[str, str]:
         """Return the MD5 of the files that a folder holds in the workspace."""
         folder = self.root / out.path
-        found = self.digests.of(path for path in folder.rglob("*") if not is_litter(path) and path.suffix != ".partial")
+        found = self.digests.of(files_in(folder))
         return {path.relative_to(folder).as_posix(): md5 for path, md5 in found.items()}
 
     def _committed(self, out: Output) -> dict[str, str]:
