@@ -42,10 +42,11 @@ def opened(folder: Path, device_name: str) -> Applied:
     members, images, classes = content["members"], content["images"], content["classes"]
     batch = batch_of(content["batch_size"], Predict.model_validate(content["predict"]))
     how = Preparation(images["crop"], images["size"], batch, content["data"]["usual"])
+    weight = np.array([member["weight"] for member in members])
     return Applied(
         about={"classifier": content["classifier"], "study": content["study"]},
         members=[member["name"] for member in members],
-        weight=np.array([member["weight"] for member in members]),
+        weight=weight,
         temperature=np.array([member["temperature"] for member in members]),
         classes=(classes["negative"], classes["positive"]),
         threshold=content["threshold"],
@@ -53,11 +54,8 @@ def opened(folder: Path, device_name: str) -> Applied:
         answers=partial(classify, predictor=_predictor(folder, content, device_name), how=how),
         how=how,
         synthetic=content["data"]["synthetic"],
-        maps=Maps(
-            partial(_networks_again, folder, content), content["network"]["unfreeze_from"],
-            np.array([member["weight"] for member in members]),
-        ),
-    )  # fmt: skip
+        maps=Maps(partial(_networks_again, folder, content), content["network"]["unfreeze_from"], weight),
+    )
 
 
 def _predictor(folder: Path, content: dict[str, Any], device_name: str) -> Predictor:

@@ -153,7 +153,7 @@ def logits(module: nn.Module, inputs: Inputs, rows: np.ndarray, size: int, view:
 
     Returns
     -------
-    Tensor of shape (len(rows),), float64, on the CPU
+    Tensor of shape (len(rows),), or (len(rows), outputs) of a module with several outputs, float64, on the CPU
     """
     module.eval()
     outputs = []
