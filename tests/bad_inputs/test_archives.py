@@ -106,7 +106,7 @@ def test_a_zip_that_unpacks_to_more_than_fits_is_refused(
     project: Project, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = zipped(data)
-    monkeypatch.setattr("wen.data.bring.LARGEST_ZIP", 1000)
+    monkeypatch.setattr("wen.data.unpack.LARGEST_ZIP", 1000)
     assert "GB unpacked" in project.refuses(*project.study(path), named=str(path))
 
 

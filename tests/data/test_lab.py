@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from wen.config.paths import Paths
 from wen.config.read import load
-from wen.data import bring, prepare, split
+from wen.data import bring, prepare, split, unpack
 from wen.data.recognise import About
 from wen.data.table import read_cells, read_index
 from wen.errors import WenError
@@ -158,7 +158,7 @@ def zipped(path: Path, data: Path, folders: dict[str, str], encoding: str) -> Pa
 
     class Member(zipfile.ZipInfo):
         def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802
-            return self.filename.encode(encoding), self.flag_bits & ~bring.UTF_8
+            return self.filename.encode(encoding), self.flag_bits & ~unpack.UTF_8
 
     with zipfile.ZipFile(path, "w") as archive:
         for file in sorted(data.rglob("*.*")):

@@ -2,42 +2,25 @@
 
 import filecmp
 import itertools
-import lzma
 import os
-import posixpath
 import re
-import shutil
-import stat
-import struct
-import sys
-import zipfile
-import zlib
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
-from wen.bar import track
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.config.read import parse
-from wen.data.folder import ARCHIVE, DOCUMENT, IMAGE, files, some
+from wen.data import unpack
+from wen.data.folder import IMAGE, files
 from wen.data.prepare import search, survey
 from wen.data.readers import cnmc
 from wen.data.recognise import About, recognised
 from wen.data.split import assign
 from wen.errors import WenError
 from wen.files import atomic
-
-UTF_8 = 0x800
-"""Flag of a zip's member whose name is UTF-8."""
-LARGEST_ZIP = 40 * 2**30  # bytes unpacked; C-NMC 2019 is 11 GB
-# What zipfile raises on a damaged zip; ValueError on a name that is not UTF-8, or an entry beyond the file's end.
-DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError)
-# On a zip with an unsupported compression, with a password, or with too long names or too large an LZMA dictionary.
-UNFIT = (NotImplementedError, RuntimeError, OSError, MemoryError)
 
 
 def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About | None = None) -> None:
@@ -73,7 +56,7 @@ def run(data: Path, profile: str, incomplete: bool, paths: Paths, about: About |
         about, data = replace(about, table=data), data.parent
     if data.is_dir() and paths.root.resolve().is_relative_to(data.resolve()):
         raise WenError(f"{data}: contains this study; name the folder that holds the images alone")
-    names = _names(data)
+    names = unpack.list_files(data)
     of_cnmc = replace(about, name=None) == About() and cnmc.is_layout(names)
     if of_cnmc and about.name:
         raise WenError(f"--name {about.name}: not used for C-NMC, or images named and filed like C-NMC; leave it out")
@@ -171,22 +154,8 @@ def _brought(data: Path, target: Path) -> Iterator[Path]:
         yield target
     else:
         with atomic(target) as partial:
-            _bring(data, partial)
+            unpack.link_or_unpack(data, partial)
             yield partial
-
-
-def _names(data: Path) -> list[Path]:
-    """List the files of a folder or zip by their relative paths; empty if it cannot be read."""
-    if data.is_dir():
-        return sorted(_relative(data))
-    if not data.is_file():
-        return []
-    try:
-        with zipfile.ZipFile(data) as archive:
-            names = [name.replace("\\", "/") for name in archive.namelist()]
-            return [Path(name) for name in names if name and not name.endswith("/")]
-    except (*DAMAGE, *UNFIT):
-        return []
 
 
 def _checked(folder: Path, root: Path, params: Params, profile: str) -> dict[str, Any]:
@@ -241,104 +210,3 @@ def _old_name(path: Path) -> Path:
     endings = itertools.chain([".old"], (f".old.{number}" for number in itertools.count(2)))
     places = (path.with_name(path.name + ending) for ending in endings)
     return next(place for place in places if not os.path.lexists(place))
-
-
-def _bring(source: Path, target: Path) -> None:
-    if source.is_dir():
-        _link(source, target)
-    elif source.is_file():
-        if IMAGE.fullmatch(source.suffix) or DOCUMENT.fullmatch(source.suffix):
-            raise WenError(f"{source}: one file; name the folder or zip that contains the images")
-        if ARCHIVE.fullmatch(source.suffix) and not zipfile.is_zipfile(source) and source.suffix.lower() != ".zip":
-            raise WenError(f"{source}: an archive other than a zip; unpack it and name the folder")
-        _unzip(source, target)
-    else:
-        raise WenError(f"{source}: no such folder or zip")
-
-
-def _link(source: Path, target: Path) -> None:
-    """Hard-link every file of a folder; copy it where the file system cannot link."""
-    paths, problems = files(source)
-    if problems:
-        raise WenError("\n".join(problems))
-    target.mkdir()
-    for path in track(paths, "bringing images"):
-        place = target / path.relative_to(source)
-        _refuse_merged(place, source)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(path.resolve(), place)
-        except OSError:
-            shutil.copy2(path, place)
-
-
-def _unzip(source: Path, target: Path) -> None:
-    try:
-        with zipfile.ZipFile(source) as archive:
-            members = [member for member in archive.infolist() if not (member.filename and member.is_dir())]
-            for member in members:
-                _check(member, source)
-            _decode_names(members, source)
-            members = [member for member in members if not member.filename.endswith("/")]
-            for name, times in Counter(member.filename for member in members).items():
-                if times > 1:
-                    raise WenError(f"{source}: contains {name!r} {times} times; keep one")
-            size = sum(member.file_size for member in members)
-            free = shutil.disk_usage(target.parent).free
-            if size > min(LARGEST_ZIP, free):
-                raise WenError(f"{source}: needs {size / 1e9:.1f} GB unpacked; {free / 1e9:.1f} GB are free")
-            for member in track(members, "unpacking images"):
-                _refuse_merged(target / member.filename, source)
-                archive.extract(member, target)
-    except DAMAGE as error:
-        raise WenError(
-            f"{source}: neither a folder nor a complete zip ({_text(error)}); download or copy it again"
-        ) from None
-    except UNFIT as error:
-        raise WenError(
-            f"{source}: cannot be unpacked ({_text(error)}); unpack it yourself and name the folder"
-        ) from None
-
-
-def _refuse_merged(place: Path, source: Path) -> None:
-    """Refuse a file whose name is taken: a Mac's or Windows' disk gives A.png and a.png one file."""
-    if os.path.lexists(place):
-        raise WenError(
-            f"{source}: this disk cannot hold {place.name} beside a file whose name differs only in capitals or in how "
-            "accents are written; rename one of the two"
-        )
-
-
-def _decode_names(members: Sequence[zipfile.ZipInfo], source: Path) -> None:
-    """Correct the names of members, and warn of those of unknown encoding.
-
-    Without a flag for UTF-8, zipfile reads a name as code page 437. Many programs, such as macOS's, write UTF-8 and no
-    flag. Windows tools write backslashes.
-    """
-    unsure = []
-    for member in members:
-        name = member.filename
-        if not member.flag_bits & UTF_8 and not name.isascii():
-            try:
-                name = name.encode("cp437").decode("utf-8")
-            except UnicodeError:
-                unsure.append(name)
-        name = name.replace("\\", "/")
-        member.filename = name if name.endswith("/") else posixpath.normpath(name)
-    if unsure:
-        print(
-            f"warning: {source}: names in an unknown encoding, perhaps read wrongly ({len(unsure):,}): {some(unsure)}; "
-            "if they are wrong, unpack the zip yourself and name the folder",
-            file=sys.stderr,
-        )
-
-
-def _text(error: Exception) -> str:
-    return str(error) or type(error).__name__  # EOFError and MemoryError often have no text
-
-
-def _check(member: zipfile.ZipInfo, source: Path) -> None:
-    """Reject a member that would be unpacked outside the target, or is not a regular file."""
-    path, kind = PureWindowsPath(member.filename), stat.S_IFMT(member.external_attr >> 16)
-    if not member.filename or path.root or path.drive or ".." in path.parts or kind not in (0, stat.S_IFREG):
-        raise WenError(f"{source}: unsafe path {member.filename!r} in the archive; nothing was unpacked")
