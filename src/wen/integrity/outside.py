@@ -120,7 +120,7 @@ def _changed_code(records: dict[str, Stage], paths: Paths) -> Iterator[str]:
 def raw_files(dataset: Dataset, paths: Paths) -> list[Path]:
     """Return the sorted files of the data set in data/raw, without the project's README and litter of the system."""
     found = readers.place(dataset, paths).rglob("*")
-    return sorted(path for path in found if path.is_file() and _is_data(path, paths.raw))
+    return sorted(path for path in found if path.is_file() and path != paths.raw / "README.md" and not is_litter(path))
 
 
 def _md5(files: list[Path], paths: Paths, name: str) -> dict[Path, str]:
@@ -130,11 +130,6 @@ def _md5(files: list[Path], paths: Paths, name: str) -> dict[Path, str]:
     found = digests.of(files)
     digests.save()
     return found
-
-
-def _is_data(path: Path, raw: Path) -> bool:
-    """Whether a file is neither the README of data/raw nor litter of the operating system."""
-    return path != raw / "README.md" and not is_litter(path)
 
 
 def _list_weights(options: Backbone, paths: Paths) -> None:
