@@ -85,6 +85,7 @@ NEVER = (
     "plan.py",
     "report/terminal.py",
     "data/bring.py",
+    "data/unpack.py",
 )
 
 
