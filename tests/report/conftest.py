@@ -53,6 +53,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave figures empty in a module that draws them."""
     monkeypatch.setattr(drawing, "render", _empty)
+    monkeypatch.setattr(drawing, "_typeset", _empty)
 
 
 @pytest.fixture

@@ -25,10 +25,11 @@ from wen.ensemble import inter, intra, weights
 from wen.files import read_json, write_json
 from wen.members.predictions import Predictions, load, write, write_averages, write_row
 from wen.repeats import table
-from wen.report import page
+from wen.report import drawing, page, typography
 
 MakeStudy = Callable[..., tuple[Params, Paths]]
 PageOf = Callable[..., tuple[Params, Paths]]
+CNMC = {"source": "cnmc", "complete": True, "name": "C-NMC 2019"}
 
 
 @pytest.fixture(scope="session")
@@ -80,21 +81,23 @@ def write_study(
 
 
 @pytest.fixture(scope="session")
-def page_of(tmp_path_factory: pytest.TempPathFactory) -> PageOf:
+def page_of(tmp_path_factory: pytest.TempPathFactory, written_once: Callable[[str], tuple[Params, Paths]]) -> PageOf:
     """Give a study and its page; each is written once, for tests that change nothing of it."""
 
     @cache
-    def written(language: str, unit: str, source: str) -> tuple[Params, Paths]:
-        params, paths = write_study(
-            tmp_path_factory.mktemp("study"), study_values(),
-            report={"language": language}, split={"unit": unit},
-            dataset={"source": source, "complete": True, "name": "C-NMC 2019"}
-            if source == "cnmc" else {"name": "Synthetic cells"},
-        )  # fmt: skip
+    def written(arguments: str, *_: object) -> tuple[Params, Paths]:
+        params, study = written_once(arguments)
+        paths = Paths(tmp_path_factory.mktemp("page"))
+        shutil.copytree(study.root, paths.root, dirs_exist_ok=True)
         page.run(params, paths)
         return params, paths
 
-    return lambda language="en", unit="image", source="synthetic": written(language, unit, source)
+    def give(language: str = "en", unit: str = "image", **options: Any) -> tuple[Params, Paths]:
+        options |= {"values": study_values(), "report": {"language": language}, "split": {"unit": unit}}
+        drawn = drawing.FORMATS, drawing.render, drawing._typeset, typography.page  # as the test's module has them
+        return written(json.dumps(options), *drawn)
+
+    return give
 
 
 def section(params: Params, paths: Paths, name: str) -> str:

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from report_study import PageOf, section_of
+from report_study import CNMC, PageOf, section_of
 
 from wen.config.params import Params
 from wen.report import checklist
@@ -39,7 +39,7 @@ def test_each_item_is_filled_or_open_or_not_applicable_in_both_languages() -> No
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("unit", ["image", "subject"])
 def test_the_page_shows_every_item_with_the_numbers_of_the_run(page_of: PageOf, language: str, unit: str) -> None:
-    params, paths = page_of(language, unit, "cnmc")
+    params, paths = page_of(language, unit, dataset=CNMC)
     text, t = section_of(paths, "checklist"), Text(language)
     assert Counter(re.findall(r'<th scope="row">([^<]+)</th>', text)) == {"CLAIM 2024": 44, "TRIPOD+AI": 52}
     for state in checklist.STATES:

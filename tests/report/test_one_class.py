@@ -4,10 +4,10 @@ import html
 import re
 
 import pytest
-from report_study import MakeStudy
+from report_study import PageOf
 
 from wen.files import read_json
-from wen.report import page, terminal
+from wen.report import terminal
 from wen.report.language import ABSENT, Text
 
 DRAWN = True
@@ -16,10 +16,9 @@ DRAWN = True
 @pytest.mark.parametrize("tested", [0, 1])
 @pytest.mark.parametrize(("unit", "language"), [("image", "en"), ("subject", "id")])
 def test_it_is_reported_on_the_page_in_the_chapter_on_the_card_and_in_the_terminal(
-    make_study: MakeStudy, capsys: pytest.CaptureFixture[str], unit: str, language: str, tested: int
+    page_of: PageOf, capsys: pytest.CaptureFixture[str], unit: str, language: str, tested: int
 ) -> None:
-    params, paths = make_study(tested=tested, split={"unit": unit}, report={"language": language})
-    page.run(params, paths)
+    params, paths = page_of(language, unit, tested=tested)
     t = Text(language)
     capsys.readouterr()
     terminal.run(params, paths)
@@ -47,9 +46,8 @@ def test_it_is_reported_on_the_page_in_the_chapter_on_the_card_and_in_the_termin
         assert re.sub("<[^>]*>", "", cell[1]) == 2 * ABSENT
 
 
-def test_a_mean_of_zero_has_a_standard_deviation_and_an_undefined_one_none(make_study: MakeStudy) -> None:
-    params, paths = make_study(tested=1)  # kappa is 0, the area undefined
-    page.run(params, paths)
+def test_a_mean_of_zero_has_a_standard_deviation_and_an_undefined_one_none(page_of: PageOf) -> None:
+    _, paths = page_of(tested=1)  # kappa is 0, the area undefined
     text = (paths.report / "index.html").read_text()
     shown = dict(re.findall(r'data-average="0.001" data-measure="(kappa|auc)"[^>]*>(.*?)</td>', text))
     assert shown == {"kappa": "0.000<small>± 0.000</small>", "auc": ABSENT}

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 from conftest import PROJECT
-from report_study import MakeStudy
+from report_study import MakeStudy, PageOf
 
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -20,10 +20,14 @@ FOREIGN = re.compile(
 LAB = {"source": "folder", "name": "Lab 7", "classes": ["well", "sick"], "side": None, "complete": False}
 
 
+def of_lab(page_of: PageOf, language: str, subjects: int) -> tuple[Params, Paths]:
+    repeats = {} if subjects else {"repeats": {"subject": 0}}
+    return page_of(language, dataset=LAB, subjects=subjects, **repeats)
+
+
 def written(study: tuple[Params, Paths]) -> dict[str, str]:
-    """The text of everything that the report writes, without its scripts, styles, pictures and parameters."""
-    params, paths = study
-    page.run(params, paths)
+    """The text of everything that the report wrote, without its scripts, styles, pictures and parameters."""
+    _, paths = study
     text = (paths.report / "index.html").read_text(encoding="utf-8")
     for part in ("style", "script", "svg", "pre"):
         text = re.sub(rf"<{part}\b.*?</{part}>", " ", text, flags=re.DOTALL)
@@ -34,9 +38,8 @@ def written(study: tuple[Params, Paths]) -> dict[str, str]:
 
 @pytest.mark.parametrize("language", ["en", "id"])
 @pytest.mark.parametrize("subjects", [24, 0])
-def test_the_report_on_other_data_does_not_mention_c_nmc(make_study: MakeStudy, language: str, subjects: int) -> None:
-    repeats = {} if subjects else {"repeats": {"subject": 0}}
-    texts = written(make_study(dataset=LAB, report={"language": language}, subjects=subjects, **repeats))
+def test_the_report_on_other_data_does_not_mention_c_nmc(page_of: PageOf, language: str, subjects: int) -> None:
+    texts = written(of_lab(page_of, language, subjects))
     for name, text in texts.items():
         lines = [line for line in text.splitlines() if not re.search(r"doi:|https?:|10\.[0-9]{4}", line)]
         assert not [line.strip() for line in lines if FOREIGN.search(line)], name
@@ -48,8 +51,8 @@ def test_the_report_on_other_data_does_not_mention_c_nmc(make_study: MakeStudy, 
 
 
 @pytest.mark.parametrize("language", ["en", "id"])
-def test_without_subjects_the_report_counts_no_people(make_study: MakeStudy, language: str) -> None:
-    params, paths = make_study(dataset=LAB, report={"language": language}, repeats={"subject": 0}, subjects=0)
+def test_without_subjects_the_report_counts_no_people(page_of: PageOf, language: str) -> None:
+    params, paths = of_lab(page_of, language, subjects=0)
     text = written((params, paths))["index.html"]
     assert {"en": "cannot tell whether a person", "id": "tidak dapat memastikan apakah seseorang"}[language] in text
     assert not re.search(r"[0-9] (people|subjects|orang|subjek)\b", text)
@@ -59,10 +62,8 @@ def test_without_subjects_the_report_counts_no_people(make_study: MakeStudy, lan
     assert evidence["subjects"] is None
 
 
-def test_the_terminal_names_the_data_set(make_study: MakeStudy, capsys: pytest.CaptureFixture[str]) -> None:
-    params, paths = make_study(dataset=LAB)
-    page.run(params, paths)
-    terminal.run(params, paths)
+def test_the_terminal_names_the_data_set(page_of: PageOf, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.run(*of_lab(page_of, "en", subjects=24))
     assert "Lab 7" in capsys.readouterr().out
 
 
@@ -71,6 +72,7 @@ def test_images_that_are_unlike_the_others_or_padded_are_named_on_the_page(make_
     about = read_json(paths.dataset_metrics)
     unlike = {"count": 1, "examples": [{"id": "well/7.png", "reasons": ["black"]}]}
     write_json(paths.dataset_metrics, about | {"unlike": unlike, "padded": 12, "width": [20, 40]})
+    page.run(params, paths)
     text = written((params, paths))["index.html"]
     assert "may show no cell: 1. They include well/7.png (black)." in text
     assert "The images measure 20\N{EN DASH}40 by 32 px. Images padded with black" in text
@@ -88,10 +90,9 @@ NOT_KNOWN = re.compile(
 @pytest.mark.parametrize("language", ["en", "id"])
 @pytest.mark.parametrize("subjects", [24, 0])
 def test_the_report_does_not_claim_what_only_the_laboratory_knows(
-    make_study: MakeStudy, language: str, subjects: int
+    page_of: PageOf, language: str, subjects: int
 ) -> None:
-    repeats = {} if subjects else {"repeats": {"subject": 0}}
-    texts = written(make_study(dataset=LAB, report={"language": language}, subjects=subjects, **repeats))
+    texts = written(of_lab(page_of, language, subjects))
     assert {name: found[0] for name, text in texts.items() if (found := NOT_KNOWN.search(text))} == {}
     card = texts["model-card.md"]
     assert ({"en": "uses only the subjects", "id": "hanya menggunakan kode subjek"}[language] in card) == bool(subjects)
@@ -138,6 +139,7 @@ def test_names_of_classes_and_data_are_printed_as_given(
         dataset={"classes": ["$5$ cells", r"$\frac{1$"], "name": "Lab [2024] [/x] [red] <b>"},
         calibration="temperature", ensemble="single",
     )  # fmt: skip
+    page.run(params, paths)
     text = written((params, paths))["index.html"]
     assert r"$\frac{1$ (leukaemic blast) is the positive class, $5$ cells (healthy cell) the negative" in text
     assert r"\$5\$ cells" in (paths.report / "chapter4.tex").read_text()

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import study_values
 from PIL import Image
-from report_study import MakeStudy, PageOf, section_of, write_study
+from report_study import CNMC, MakeStudy, PageOf, section_of
 
 from wen.config.member import Member
 from wen.config.params import Params
@@ -57,11 +56,8 @@ def run(params: Params, paths: Paths) -> Page:
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Paths]:
-    """One whose page is written; for tests that change nothing of it."""
-    params, paths = write_study(tmp_path_factory.mktemp("study"), study_values())
-    page.run(params, paths)
-    return params, paths
+def study(page_of: PageOf) -> tuple[Params, Paths]:
+    return page_of()
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +67,12 @@ def made(study: tuple[Params, Paths]) -> Page:
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_every_section_is_there_in_both_languages(made: Page, make_study: MakeStudy) -> None:
-    for language, written in (("en", made), ("id", run(*make_study(report={"language": "id"})))):
-        assert [attributes["id"] for tag, attributes in written.elements if tag == "section"] == SECTIONS
-        t = Text(language)
-        for name in SECTIONS:
-            assert t(f"section.{name}") in written.text
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_every_section_is_there_in_both_languages(page_of: PageOf, language: str) -> None:
+    written, t = Page(page_of(language)[1].report / "index.html"), Text(language)
+    assert [attributes["id"] for tag, attributes in written.elements if tag == "section"] == SECTIONS
+    for name in SECTIONS:
+        assert t(f"section.{name}") in written.text
 
 
 def test_every_figure_of_the_tables_is_that_of_the_metrics_files(study: tuple[Params, Paths], made: Page) -> None:
@@ -260,9 +256,9 @@ def test_the_page_gives_the_power_of_the_runs_and_the_test_of_the_champions(
     assert rows[:8] == [("H1", "decides"), *[("H1", "champions")] * 4, *[("H1", "areas")] * 3]
 
 
-def test_a_simulated_coverage_is_stated_only_of_the_intervals_that_were_simulated(page_of: PageOf) -> None:
+def test_a_simulated_coverage_is_stated_only_of_the_intervals_that_were_simulated(study: tuple[Params, Paths]) -> None:
     """Those of accuracies and of their differences; the table of all tests has areas and largest differences, too."""
-    _, paths = page_of()
+    _, paths = study
     assert "simulation" not in section_of(paths, "questions").split('id="tests"')[1].split("</table>")[0]
     assert "in simulation, the interval of an accuracy contains" in section_of(paths, "tables")
 
@@ -314,18 +310,17 @@ def test_synthetic_figures_never_stand_beside_published_ones(made: Page) -> None
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_real_figures_stand_beside_published_ones_with_how_they_were_split(make_study: MakeStudy) -> None:
-    made = run(*make_study(dataset={"source": "cnmc", "complete": True}))
-    groups = made.text.split("data-group=")
-    assert Text("en")("synthetic") not in made.text
+def test_real_figures_stand_beside_published_ones_with_how_they_were_split(page_of: PageOf) -> None:
+    text = (page_of(dataset=CNMC)[1].report / "index.html").read_text(encoding="utf-8")
+    groups = text.split("data-group=")
+    assert Text("en")("synthetic") not in text
     assert [group.split(">")[0] for group in groups if ">this study<" in group] == ['"image"']
 
 
-def test_two_runs_write_equal_pages(study: tuple[Params, Paths], made: Page) -> None:
-    params, paths = study
-    before = paths.evidence.read_bytes()
+def test_equal_studies_give_equal_pages(study: tuple[Params, Paths], made: Page, make_study: MakeStudy) -> None:
+    params, paths = make_study()
     assert run(params, paths).text == made.text
-    assert paths.evidence.read_bytes() == before
+    assert paths.evidence.read_bytes() == study[1].evidence.read_bytes()
 
 
 def _opened(file: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -342,11 +337,12 @@ def _opened(file: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(("unit", "language"), [("image", "en"), ("subject", "id")])
-def test_a_browser_opens_it_without_a_message_on_the_console(make_study: MakeStudy, unit: str, language: str) -> None:
-    params, paths = make_study(report={"language": language}, split={"unit": unit})
-    page.run(params, paths)
+def test_a_browser_opens_it_without_a_message_on_the_console(
+    page_of: PageOf, unit: str, language: str, tmp_path: Path
+) -> None:
+    file = shutil.copy(page_of(language, unit)[1].report / "index.html", tmp_path)
     begin = time.monotonic()
-    done = _opened(paths.report / "index.html")
+    done = _opened(Path(file))
     assert "CONSOLE" not in done.stderr
     assert all(f'<section id="{name}">' in done.stdout for name in SECTIONS)
     assert time.monotonic() - begin < 60

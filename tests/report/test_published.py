@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from report_study import MakeStudy, PageOf, section, section_of
+from report_study import CNMC, MakeStudy, PageOf, section, section_of
 
 from wen.report import published
 from wen.report.language import Text
@@ -76,7 +76,7 @@ def test_a_study_of_a_part_of_c_nmc_is_not_listed_and_the_page_says_so(make_stud
 def test_the_page_has_a_table_for_each_group_and_marks_what_is_second_hand_or_recalled(
     page_of: PageOf, language: str
 ) -> None:
-    text, t = section_of(page_of(language, source="cnmc")[1], "published"), Text(language)
+    text, t = section_of(page_of(language, dataset=CNMC)[1], "published"), Text(language)
     assert re.findall(r'<table class="sortable" data-group="(\w+)">', text) == list(published.GROUPS)
     table = published.results()
     for basis in ("quoted", "recalled"):

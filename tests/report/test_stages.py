@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from report_study import MakeStudy, PageOf
+from report_study import MakeStudy, PageOf, section
 
 from wen.config.member import Member
 from wen.config.params import Params
@@ -15,11 +15,6 @@ from wen.files import read_json, read_npz, write_npz
 from wen.report import page
 from wen.report.language import Text
 from wen.results import gather
-
-
-def answer(params: Params, paths: Paths) -> str:
-    page.run(params, paths)
-    return (paths.report / "index.html").read_text().split('<section id="answer">')[1].split("</section>")[0]
 
 
 def of_stage(paths: Paths, member: Member, stage: str, epoch: int) -> None:
@@ -31,7 +26,7 @@ def of_stage(paths: Paths, member: Member, stage: str, epoch: int) -> None:
 def test_the_answer_says_how_many_models_are_linear_heads(make_study: MakeStudy, language: str) -> None:
     params, paths = make_study(report={"language": language})
     of_stage(paths, Member("0.0001", 1), "head", 7)
-    text = answer(params, paths)
+    text = section(params, paths, "answer")
     stages = read_json(paths.evidence)["stages"]
     assert stages == {"head": 4, "finetune": 2, "headline": {"head": 1, "finetune": 1}}  # Inter-LR 0.001
     about = {"focus": "Inter-LR 1e-3, kappa", "head": 4, "models": 6, "headline": 1, "members": 2}
@@ -43,7 +38,7 @@ def test_models_that_are_all_of_one_stage_are_counted(make_study: MakeStudy, sta
     params, paths = make_study(ensemble="single")
     for member in params.networks:
         of_stage(paths, member, stage, 1)
-    text = answer(params, paths)
+    text = section(params, paths, "answer")
     other = {"head": "finetune", "finetune": "head"}[stage]
     assert read_json(paths.evidence)["stages"] == {stage: 6, other: 0, "headline": {stage: 1, other: 0}}
     counts = {"head": 6 if stage == "head" else 0, "models": 6, "stage": number}
@@ -105,19 +100,17 @@ def test_metrics_of_a_network_hold_its_stage_and_those_over_folds_none(written: 
         assert not {"stage", "epoch"} & read_json(paths.single_metrics(recipe, fold)).keys()
 
 
-def html(params: Params, paths: Paths) -> str:
-    page.run(params, paths)
-    return (paths.report / "index.html").read_text()
-
-
-def test_networks_of_different_devices_are_named_at_the_top_of_the_page(make_study: MakeStudy) -> None:
+def test_networks_of_different_devices_are_named_at_the_top_of_the_page(
+    written: tuple[Params, Paths], make_study: MakeStudy
+) -> None:
+    assert "<dd>CPU, float32</dd>" in (written[1].report / "index.html").read_text()
     params, paths = make_study()
-    assert "<dd>CPU, float32</dd>" in html(params, paths)
     for member in (Member("0.001", 0), Member("0.0001", 1)):
         path = paths.predictions(member)
         devices = np.array(["NVIDIA T4, float16", "CPU, float32"])
         write_npz(path, **read_npz(path) | {"computed": devices})
-    top = html(params, paths).split("<main>")[0]
+    page.run(params, paths)
+    top = (paths.report / "index.html").read_text().split("<main>")[0]
     of_cpu = "4 trained on CPU, float32, predicted on CPU, float32"
     groups = f"{of_cpu}; 2 trained on NVIDIA T4, float16, predicted on CPU, float32"
     assert f"The networks were not all computed on the same device and in the same precision: {groups}." in top

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report_study import MakeStudy
+from report_study import MakeStudy, PageOf
 
 from wen.evaluation.runs import compare_runs
 from wen.files import read_json
@@ -56,7 +56,6 @@ def test_with_plain_averages_nothing_is_claimed_of_weighted_ensembles() -> None:
     assert statements.claim("H3", "uniform", t) == t("answer.claim.H3")
 
 
-@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("language", ["en", "id"])
 def test_the_answer_and_the_terminal_say_it_of_every_undecided_hypothesis(
     make_study: MakeStudy, capsys: pytest.CaptureFixture[str], language: str
@@ -277,7 +276,6 @@ def test_the_rules_mention_only_tests_that_the_study_has() -> None:
     assert "H4 compares the weightings" in all_of_them
 
 
-@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("ensemble", ["intra", "single", "inter"])
 @pytest.mark.parametrize("language", ["en", "id"])
 def test_a_headline_whose_champions_were_chosen_on_test_data_is_called_optimistic_wherever_it_stands(
@@ -312,10 +310,9 @@ def test_a_headline_by_leak_free_is_not_called_optimistic(make_study: MakeStudy)
 @pytest.mark.parametrize("language", ["en", "id"])
 @pytest.mark.parametrize("unit", ["image", "subject"])
 def test_how_the_images_were_divided_is_worded_alike_everywhere(
-    make_study: MakeStudy, capsys: pytest.CaptureFixture[str], language: str, unit: str
+    page_of: PageOf, capsys: pytest.CaptureFixture[str], language: str, unit: str
 ) -> None:
-    params, paths = make_study(split={"unit": unit}, report={"language": language})
-    page.run(params, paths)
+    params, paths = page_of(language, unit)
     capsys.readouterr()
     terminal.run(params, paths)
     t = Text(language)

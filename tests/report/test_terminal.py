@@ -1,17 +1,16 @@
 """`wen results` in windows of usual widths."""
 
 import pytest
-from report_study import MakeStudy
+from report_study import MakeStudy, PageOf
 from rich.console import Console
 
 from wen.report import page, terminal
 
 
 def test_no_number_is_cut_off_at_80_and_at_100_columns_in_either_language(
-    make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    page_of: PageOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    params, paths = make_study(report={"bootstrap": 200})
-    page.run(params, paths)
+    params, paths = page_of()
     capsys.readouterr()
     for language, mean in (("en", "mean ± sd"), ("id", "rata-rata ± sb")):
         spoken = params.model_copy(update={"report": params.report.model_copy(update={"language": language})})
