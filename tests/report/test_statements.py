@@ -276,8 +276,7 @@ def test_the_rules_mention_only_tests_that_the_study_has() -> None:
     assert "H4 compares the weightings" in all_of_them
 
 
-@pytest.mark.parametrize("ensemble", ["intra", "single", "inter"])
-@pytest.mark.parametrize("language", ["en", "id"])
+@pytest.mark.parametrize(("ensemble", "language"), [("intra", "en"), ("single", "id"), ("inter", "en")])
 def test_a_headline_whose_champions_were_chosen_on_test_data_is_called_optimistic_wherever_it_stands(
     make_study: MakeStudy, capsys: pytest.CaptureFixture[str], language: str, ensemble: str
 ) -> None:
