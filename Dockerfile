@@ -11,8 +11,8 @@ RUN apt-get update \
     && git config --system --add safe.directory '*'
 COPY . /tmp/wen
 RUN pip install --no-cache-dir --constraint /tmp/wen/constraints.txt '/tmp/wen[cluster,s3]' && rm -rf /tmp/wen
-# Any user may run it: what libraries keep for themselves goes where everyone can write.
-ENV HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
+# Any user may run it: what libraries keep for themselves goes where everyone can write, and DVC needs a user's name.
+ENV HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib USER=wen
 WORKDIR /study
 ENTRYPOINT ["wen"]
 CMD ["--help"]

@@ -1,7 +1,9 @@
 """The files around the code agree with one another: requirements and lock, versions, make's targets, the container."""
 
 import copy
+import getpass
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -136,6 +138,19 @@ def test_the_files_of_a_new_study_are_in_the_image_and_the_source_distribution()
     manifest = read("MANIFEST.in")
     for name in STUDY:
         assert Path(name).name in manifest or Path(name).parts[0] in manifest, name
+
+
+def test_in_the_image_dvc_finds_the_name_of_a_user_whom_the_image_does_not_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    line = re.search(r"^ENV (.+)$", read("Dockerfile"), re.MULTILINE)
+    assert line
+    for name, _, value in (variable.partition("=") for variable in line[1].split()):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    assert getpass.getuser() == "wen"
 
 
 def test_workflows_run_on_every_python_that_the_project_supports(project: dict[str, Any]) -> None:
