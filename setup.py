@@ -12,7 +12,8 @@ class WithStudy(build_py):
     """Copies the files of `wen.installed.STUDY` to wen/study, from where `wen init` takes them."""
 
     def run(self) -> None:
-        """Build the package; an editable one finds the files where they are."""
+        """Build the package without what an earlier build left; an editable one finds the files where they are."""
+        shutil.rmtree(Path(self.build_lib, "wen"), ignore_errors=True)
         super().run()
         if self.editable_mode:
             return

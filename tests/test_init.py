@@ -92,6 +92,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of installed packages with `wen` as its wheel has it."""
     tree, site = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("site")
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for earlier in ("study/profiles/removed.yaml", "removed.py"):
+        (site / "wen" / earlier).parent.mkdir(parents=True, exist_ok=True)
+        (site / "wen" / earlier).touch()
     for name in ("src", "setup.py", "pyproject.toml", "README.md", "LICENSE", *installed.STUDY):
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         if (PROJECT / name).is_dir():
@@ -117,6 +120,10 @@ def test_the_wheel_holds_what_a_study_begins_with_and_init_finds_it(site: Path, 
     )
     assert done.stdout.startswith(f"{site / 'wen/study'}\nstudy: new study with profile demo")
     assert (tmp_path / "study/params.yaml").read_bytes() == (PROJECT / "profiles/demo.yaml").read_bytes()
+
+
+def test_the_wheel_has_nothing_of_an_earlier_build(site: Path) -> None:
+    assert not [*site.rglob("removed.*")]
 
 
 def test_an_installed_package_lists_the_same_code_as_a_clone(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
