@@ -42,6 +42,12 @@ def test_wen_runs_the_code_of_the_folder_that_it_is_started_in(clone: Path) -> N
     assert done.returncode == 0
 
 
+def test_the_release_is_that_of_the_code_of_the_folder(clone: Path) -> None:
+    """As after `git pull`, or in a second clone: the environment was made from another release."""
+    (clone / "pyproject.toml").write_text('[project]\nname = "wen"\nversion = "9.8.7"\n')
+    assert wen(clone, "--version").stdout == f"wen 9.8.7, {clone / 'src/wen'}\n"
+
+
 def test_arguments_and_the_exit_code_pass_to_the_code_of_the_folder(clone: Path) -> None:
     done = wen(clone, "split", "--no such option")
     assert done.returncode == 2

@@ -2,7 +2,6 @@
 
 import shlex
 import shutil
-from importlib.metadata import version
 from pathlib import Path
 
 from wen import installed
@@ -54,7 +53,7 @@ def run(folder: Path, profile: str) -> None:
         shutil.copy(chosen, partial / "params.yaml")
         bring = "" if load(chosen).dataset.source == "synthetic" else f"wen study DATA --profile {profile}"
         about = f"{bring}    # brings the images in the folder or zip DATA\n" if bring else ""
-        text = README.format(release=version("wen"), profile=profile, bring=about)
+        text = README.format(release=installed.release(), profile=profile, bring=about)
         (partial / "README.md").write_text(text, encoding="utf-8", newline="\n")
         identity = _commit(partial)
     place = shlex.quote(str(folder))
@@ -84,5 +83,5 @@ def _commit(folder: Path) -> str:
     output_of(["git", "add", "--all"], folder)
     # New versions of git start maintenance in the background, which would change files while they are being flushed.
     commit = ["git", "-c", "maintenance.auto=false", "commit", "--quiet"]
-    output_of([*commit, "--message", f"A study by wen {version('wen')}"], folder)
+    output_of([*commit, "--message", f"A study by wen {installed.release()}"], folder)
     return identity

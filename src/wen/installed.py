@@ -1,6 +1,7 @@
 """The installed `wen`: its release, its commit, and the files that a study starts with."""
 
 import subprocess
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,9 +20,19 @@ def study_files() -> Path:
     return CLONE if (CLONE / "dvc.yaml").is_file() else PACKAGE / "study"
 
 
+def release() -> str:
+    """Return the release of the code that runs.
+
+    In a clone, pyproject.toml names it: the environment may have been made from another clone or an earlier release.
+    """
+    file = CLONE / "pyproject.toml"
+    project = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {}) if file.is_file() else {}
+    return str(project["version"]) if project.get("name") == "wen" else version("wen")
+
+
 def described() -> str:
     """Return release, commit and place, e.g. ``wen 0.1.0, commit 1426315, /home/ada/wen/src/wen``."""
-    return ", ".join(part for part in (f"wen {version('wen')}", commit(), str(PACKAGE)) if part)
+    return ", ".join(part for part in (f"wen {release()}", commit(), str(PACKAGE)) if part)
 
 
 def commit() -> str:

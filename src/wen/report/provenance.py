@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
+from wen import installed
 from wen.config.paths import Paths
 from wen.data.table import read_index
 from wen.files import sha256
 from wen.report.language import Text
 
 PACKAGES = (
-    "wen",
     "dvc",
     "torch",
     "timm",
@@ -36,13 +36,13 @@ def provenance(paths: Paths, t: Text) -> dict[str, str]:
         "images": f"{t.count(len(read_index(paths)))}; data/index.csv, SHA-256 {sha256(paths.index.read_bytes())}",
         "split": f"data/split.csv, SHA-256 {sha256(paths.split.read_bytes())}",
         "weights": paths.weights_list.read_text(encoding="utf-8").strip(),
-        "versions": ", ".join(_releases()),
+        "versions": ", ".join([f"wen {installed.release()}", *_releases()]),
         "machine": f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
     }
 
 
 def _releases() -> Iterator[str]:
-    """Yield each installed package with its version; wen is not installed if it is only on PYTHONPATH."""
+    """Yield each installed package with its version."""
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
             yield f"{name} {version(name)}"
