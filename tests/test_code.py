@@ -305,6 +305,18 @@ def test_a_stage_refuses_to_run_with_other_code_or_libraries_than_are_listed(
     listed.check("ensemble-intra", paths)  # which does not compute with it
 
 
+def test_the_library_because_of_which_stages_rerun_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in the environment of a colleague that is older than the study's dvc.lock."""
+    listed.run(Paths(tmp_path))
+    assert "(" not in capsys.readouterr().out
+    release = listed._release
+    monkeypatch.setattr(listed, "_release", lambda name: "0.0.1" if name == "xgboost" else release(name))
+    listed.run(Paths(tmp_path))
+    assert capsys.readouterr().out == "code and libraries: changed for system/ahmed2023 (xgboost)\n"
+
+
 def test_unchanged_code_is_not_listed_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = Paths(tmp_path)
     listed.run(paths)

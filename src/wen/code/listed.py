@@ -14,7 +14,7 @@ from wen.code import executed
 from wen.code.bare import bare
 from wen.config.paths import Paths
 from wen.config.stages import STAGES
-from wen.errors import WenError
+from wen.errors import Message, WenError
 from wen.files import atomic, sha256
 
 LIBRARIES = {
@@ -31,19 +31,23 @@ def run(paths: Paths) -> None:
     """Write data/code/STAGE.txt for each stage: the code that it executes and the libraries that it computes with.
 
     The file has one line per source file, with the SHA-256 of its `digest` and its name, and one line per library with
-    its release. The changed stages are printed. data/code/seal.txt makes the next check fast.
+    its release. The changed stages are printed, with the files and libraries that changed since the last list.
+    data/code/seal.txt makes the next check fast.
     """
     if _sealed(paths):
         print("code and libraries: up to date")
         return
     texts = {stage: listing(stage) for stage in _listed()}
-    changed = [stage for stage, text in texts.items() if _recorded(stage, paths) != text]
+    differing = {stage: _differing(_recorded(stage, paths), text) for stage, text in texts.items()}
+    changed = [stage for stage, names in differing.items() if names]
+    what = f" ({_some(set().union(*differing.values()))})" if changed and paths.code.is_dir() else ""
     with atomic(paths.code) as partial:
         partial.mkdir()
         (partial / SYSTEM).mkdir()
         for name, text in (texts | {SEAL: _seal(list(texts.values()))}).items():
             (partial / f"{name}.txt").write_text(text, encoding="utf-8", newline="\n")
-    print(f"code and libraries: changed for {', '.join(changed)}" if changed else "code and libraries: up to date")
+    state: Message = f"changed for {', '.join(changed)}{what}" if changed else "up to date"
+    print(f"code and libraries: {state}")
 
 
 def _listed() -> list[str]:
@@ -63,14 +67,21 @@ def check(stage: str, paths: Paths) -> None:
     """
     if _sealed(paths):
         return
-    lines = set(_recorded(stage, paths).splitlines()) ^ set(listing(stage).splitlines())
-    differing = sorted({line.split("  ")[-1] for line in lines})
-    if differing:
-        names = ", ".join(differing[:5]) + (f" and {len(differing) - 5} more" if len(differing) > 5 else "")
+    if names := _differing(_recorded(stage, paths), listing(stage)):
         raise WenError(
-            f"{paths.code_of(stage)}: lists other code or libraries than this stage would run with ({names}); run "
-            "`dvc repro`, which updates the list"
+            f"{paths.code_of(stage)}: lists other code or libraries than this stage would run with ({_some(names)}); "
+            "run `dvc repro`, which updates the list"
         )
+
+
+def _differing(one: str, other: str) -> set[str]:
+    """Name the files and libraries in which two listings differ."""
+    return {line.split("  ")[-1] for line in set(one.splitlines()) ^ set(other.splitlines())}
+
+
+def _some(names: set[str]) -> Message:
+    """Join the first five names, and add the number of the others."""
+    return ", ".join(sorted(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _sealed(paths: Paths) -> bool:
