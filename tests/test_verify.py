@@ -323,6 +323,20 @@ def test_without_its_cache_a_study_runs_nothing_again_and_the_cache_is_filled_fr
     verify.run(Paths(project.root))
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_cache_shared_by_a_group_is_filled_so_that_others_of_the_group_can_add_to_it(
+    copied: Project, shared: bool
+) -> None:
+    (copied.root / ".dvc/config.local").write_text("[cache]\nshared = group\n" * shared)
+    shutil.rmtree(store.cache_folder(copied.root))
+    before = os.umask(0o022)
+    copied.check()
+    assert os.umask(before) == 0o022
+    cache = store.cache_folder(copied.root)
+    folders = [cache, *(path for path in cache.rglob("*") if path.is_dir())]
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o775 if shared else 0o755}
+
+
 def test_outputs_that_dvc_yaml_keeps_out_of_the_cache_are_not_missed_there_before_they_are_committed(
     copied: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

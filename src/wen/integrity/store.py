@@ -111,6 +111,11 @@ def cache_folder(root: Path) -> Path:
     return root / ".dvc/cache"
 
 
+def is_shared(root: Path) -> bool:
+    """Whether DVC's settings let the users' group write to the cache (``cache.shared``)."""
+    return any(settings(file).get("cache", {}).get("shared") for file in config_files(root))
+
+
 def object_path(cache: Path, md5: str) -> Path:
     """Return the path of the object with this MD5 in a cache or a remote."""
     return cache / "files/md5" / md5[:2] / md5[2:]

@@ -14,7 +14,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from ruamel.yaml import YAML
@@ -31,6 +31,7 @@ from wen.integrity.store import (
     cache_folder,
     files_in,
     folder_md5,
+    is_shared,
     object_path,
     objects,
     outputs,
@@ -56,13 +57,15 @@ def run(paths: Paths) -> None:
     if not (paths.root / ".dvc").is_dir():
         raise WenError(f"{paths.root.resolve()}: not a DVC repository; run this in the folder of a study")
     inspection = _Inspection(paths.root, everything=True)
-    if damaged := inspection.repair():
+    with _writable_by_group(paths.root):
+        damaged = inspection.repair()
+        added = [] if damaged else inspection.refill()
+    if damaged:
         raise WenError(
             f"damaged files, {len(damaged)} of {len(inspection.found)}: {listed(damaged)}. Those with an intact "
             "copy were restored, the others removed; `dvc pull` fetches these from a remote, `dvc repro` makes them "
             "again"
         )
-    added = inspection.refill()
     if others := inspection.others(_dropped(paths)):
         raise WenError(
             f"outputs that are missing, or not those that dvc.lock names, {len(others)}: {listed(others)}. "
@@ -99,8 +102,9 @@ def check(paths: Paths) -> list[str]:
     if not (paths.root / ".dvc").is_dir():
         return []
     inspection = _Inspection(paths.root, everything=False)
-    damaged = inspection.repair()
-    if added := inspection.refill():
+    with _writable_by_group(paths.root):
+        damaged, added = inspection.repair(), inspection.refill()
+    if added:
         print(_refilled(added, inspection.cache), file=sys.stderr)
     return damaged
 
@@ -333,6 +337,19 @@ def _add(path: Path, source: Path) -> None:
         if source.is_symlink() or source.stat().st_mode & WRITABLE or not _link(source, partial):
             shutil.copyfile(source, partial)
         partial.chmod(0o444)
+
+
+@contextmanager
+def _writable_by_group(root: Path) -> Iterator[None]:
+    """Create folders of a shared cache as DVC does: the other users of the group must be able to add files to them."""
+    if not is_shared(root):
+        yield
+        return
+    before = os.umask(0o002)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _link(source: Path, path: Path) -> bool:
