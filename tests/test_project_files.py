@@ -198,6 +198,33 @@ def leaves(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from leaves(part) if isinstance(part, dict) and part else [(value, key)]
 
 
+def test_two_runs_are_never_merged_to_the_record_of_a_third(tmp_path: Path) -> None:
+    """One branch changes the code of a stage, the other a parameter and the output: git could merge these lines."""
+    between = "unchanged\n" * 20
+
+    def git(*arguments: str, fails: bool = False) -> None:
+        command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+        assert bool(subprocess.run(command, cwd=tmp_path, check=False, capture_output=True).returncode) == fails
+
+    def commit(text: str) -> None:
+        for name in ("dvc.lock", "metrics/inter/0.001/kappa.json", "plots/headline/roc.csv"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        git("add", "--all")
+        git("commit", "--message", "A run")
+
+    shutil.copy(PROJECT / ".gitattributes", tmp_path)
+    git("init", "--initial-branch", "main")
+    commit(f"code: old\n{between}outs: old\n")
+    git("checkout", "-b", "other")
+    commit(f"code: newer\n{between}outs: old\n")
+    git("checkout", "main")
+    commit(kept := f"code: old\n{between}outs: newer\n")
+    git("merge", "other", fails=True)
+    files = [path for path in tmp_path.rglob("*") if path.suffix in (".lock", ".json", ".csv")]
+    assert [path.read_text() for path in files] == [kept] * 3
+
+
 @pytest.mark.parametrize("profile", ["demo", "thesis", "honest", "laptop"])
 def test_the_key_of_dvcs_run_cache_has_every_value_that_a_stage_depends_on(profile: str) -> None:
     """DVC leaves keys such as `size` out of it, within parameters that hold others: it would give other outputs."""

@@ -106,7 +106,8 @@ def _text(path: Path) -> str:
         line = text.count("\n", 0, found.start()) + 1
         raise WenError(
             f"{path}:{line}: merge-conflict markers. Take one side with `git checkout --ours {path.name}` or "
-            "`--theirs` and run again; the outputs of both sides are in DVC's cache"
+            "`--theirs` and run again; what either side ran comes from DVC's cache, or from a remote with `dvc repro "
+            "--pull`"
         )
     return text
 
