@@ -312,6 +312,7 @@ def report() -> None:
     params, paths = _study()
     if "DVC_STAGE" in os.environ:  # `dvc repro --single-item report` updates no earlier stage
         one_run.check(params, paths, focus=False)
+        one_run.check_code(params, paths)
     gc.freeze()  # statsmodels collects garbage at every correction of p-values; frozen objects are left out
     page.run(params, paths)
 

@@ -211,6 +211,15 @@ def test_a_report_alone_is_refused_for_parameters_that_its_models_were_not_train
     assert "params.yaml: train.batch_size is 8, but train-fold@0.001-0 ran with 16" in output
 
 
+def test_a_report_alone_is_refused_for_code_that_its_models_were_not_trained_with(study: Study) -> None:
+    """The page would name a commit with the new code."""
+    code = study.root / "src/wen/network/fit.py"
+    code.write_text(f"{code.read_text()}\nNEW = 1\n")
+    output = study.run("dvc", "repro", "--force", "--single-item", "report", fails=True)
+    study.restore()
+    assert "  train-fold: its code or libraries changed since it ran\n" in output
+
+
 def test_ensemble_parameters_retrain_nothing(study: Study) -> None:
     changes = ("schemes=[kappa,auc,uniform]", "weighting=auc", "reading=as_written", "ensemble=intra")
     output = study.run("dvc", "exp", "run", *(word for change in changes for word in ("--set-param", change)))

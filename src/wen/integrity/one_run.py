@@ -1,12 +1,15 @@
 """Check that params.yaml, models, predictions and metrics belong to the same run, using DVC's records in dvc.lock."""
 
+import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
+from wen.code import listed
 from wen.config.jobs import addresses
 from wen.config.params import Params
 from wen.config.paths import Paths
@@ -18,6 +21,8 @@ from wen.integrity.store import files_in, folder_md5
 
 COMPARED = ("data/predictions/", "metrics/", "data/index.csv", "data/split.csv")
 """Files whose content is compared with dvc.lock. For other files, only the records of the stages are compared."""
+LISTING = re.compile(r"data/code/(.+)\.txt")
+"""Path of the list of the code and libraries of a stage, or of a published system as ``system/NAME``."""
 MOST = 6
 """Maximum number of differences in a message."""
 
@@ -61,6 +66,22 @@ def check_models(models: Iterable[Path], paths: Paths) -> None:
     _raise_if_any([
         f"{path}: not the model recorded by DVC" for path in models if path.exists() and not is_recorded(path)
     ])  # fmt: skip
+
+
+def check_code(params: Params, paths: Paths) -> None:
+    """Raise `WenError` if a stage would now run with other code or libraries than in its last run."""
+    _raise_if_any([f"{stage}: its code or libraries changed since it ran" for stage in changed_code(params, paths)])
+
+
+def changed_code(params: Params, paths: Paths) -> list[str]:
+    """Name the stages, except ``report``, whose code or libraries are not those that DVC recorded for their last run.
+
+    data/code can be older than the code, because only stage ``code`` updates it.
+    """
+    recorded = stages(paths.root / "dvc.lock")
+    deps = [dep for name in addresses(params) if name in recorded and name != "report" for dep in recorded[name].deps]
+    lists = dict.fromkeys((found[1], dep.md5) for dep in deps if (found := LISTING.fullmatch(dep.path)))
+    return [name for name, md5 in lists if hashlib.md5(listed.listing(name).encode()).hexdigest() != md5]
 
 
 def _raise_if_any(problems: list[str]) -> None:
