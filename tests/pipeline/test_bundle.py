@@ -25,6 +25,7 @@ from tiny_study import Study, finished_study
 from wen.bundle import card, export, manifest, onnx_file
 from wen.bundle.read import opened
 from wen.classify import Request, run_bundle
+from wen.code import listed
 from wen.config.paths import Paths
 from wen.config.read import load
 from wen.data.images import central_square, decode
@@ -251,6 +252,17 @@ def test_equal_studies_give_equal_bundles(study: Study, made: Path, monkeypatch:
     with pytest.raises(WenError, match="contains files that are not part of a bundle"):
         export.run(load(Path("params.yaml")), Paths(), again, NAME)
     assert (again / "notes.txt").exists()
+
+
+def test_a_bundle_names_the_stages_that_ran_with_other_code_than_the_commit(
+    study: Study, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "libraries" not in json.loads((made / manifest.MANIFEST).read_text())["provenance"]["commit"]
+    monkeypatch.chdir(study.root)
+    release = listed._release
+    monkeypatch.setattr(listed, "_release", lambda name: "0.0.1" if name == "timm" else release(name))
+    commit = export._provenance(load(Path("params.yaml")), Paths())["commit"]
+    assert re.search("; the code or libraries of .*train-fold, predict-fold.* changed since these stages ran$", commit)
 
 
 def damaged(name: str) -> Any:

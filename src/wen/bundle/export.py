@@ -128,8 +128,16 @@ def _content(params: Params, paths: Paths, classifier: Classifier, assembly: Ass
             "statistics": {key: dataset.get(key) for key in STATISTICS},
         },
         "test": {key: None if value is None else float(value) for key, value in classifier.row.items()},
-        "provenance": provenance(paths, Text("en")) | {"onnx": version("onnx")},
+        "provenance": _provenance(params, paths),
     }  # fmt: skip
+
+
+def _provenance(params: Params, paths: Paths) -> dict[str, str]:
+    """Return the provenance, with the stages whose code changed: the models are of other code than the commit."""
+    found = provenance(paths, Text("en")) | {"onnx": version("onnx")}
+    if changed := one_run.changed_code(params, paths):
+        found["commit"] += f"; the code or libraries of {', '.join(changed)} changed since these stages ran"
+    return found
 
 
 def _images(params: Params, paths: Paths) -> np.ndarray:
