@@ -333,15 +333,15 @@ def test_a_stage_takes_its_listing_from_data_code_only_while_that_is_of_this_cod
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = Paths(tmp_path)
-    made = listed.current("split", paths)
+    made = listed.current(["split"], paths)
     listed.run(paths)
     with monkeypatch.context() as patch:
         patch.setattr(listed, "listing", None)
-        assert listed.current("split", paths) == made
+        assert listed.current(["split"], paths) == made
     paths.code_of("split").write_text("spoiled")
-    assert listed.current("split", paths) == made
+    assert listed.current(["split"], paths) == made
     monkeypatch.setattr(listed, "_release", lambda _: "0.0.1")
-    assert "0.0.1  numpy\n" in listed.current("split", paths)
+    assert "0.0.1  numpy\n" in listed.current(["split"], paths)["split"]
 
 
 SOURCE = '''"""What it is."""

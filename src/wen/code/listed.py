@@ -6,6 +6,7 @@ change a number (`wen.code.bare`): comments, docstrings, line breaks and message
 """
 
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -110,9 +111,10 @@ def _recorded(name: str, paths: Paths) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
-def current(stage: str, paths: Paths) -> str:
-    """Return the `listing`, from data/code if the seal is valid, because reading all code takes a third of a second."""
-    return _recorded(stage, paths) if _sealed(paths) else listing(stage)
+def current(stages: Iterable[str], paths: Paths) -> dict[str, str]:
+    """Return the `listing` of each stage, from data/code if the seal is valid, because reading all code takes time."""
+    sealed = _sealed(paths)
+    return {stage: _recorded(stage, paths) if sealed else listing(stage) for stage in stages}
 
 
 def listing(stage: str) -> str:

@@ -80,8 +80,9 @@ def changed_code(params: Params, paths: Paths) -> list[str]:
     """
     recorded = stages(paths.root / "dvc.lock")
     deps = [dep for name in addresses(params) if name in recorded and name != "report" for dep in recorded[name].deps]
-    lists = dict.fromkeys((found[1], dep.md5) for dep in deps if (found := LISTING.fullmatch(dep.path)))
-    return [name for name, md5 in lists if hashlib.md5(listed.listing(name).encode()).hexdigest() != md5]
+    lists = [(found[1], dep.md5) for dep in deps if (found := LISTING.fullmatch(dep.path))]
+    present = listed.current({name for name, _ in lists}, paths)
+    return [name for name, md5 in dict.fromkeys(lists) if hashlib.md5(present[name].encode()).hexdigest() != md5]
 
 
 def _raise_if_any(problems: list[str]) -> None:

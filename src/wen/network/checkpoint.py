@@ -89,7 +89,7 @@ def fingerprint(params: Params, paths: Paths, member: Member, where: torch.devic
     for path in (paths.index, paths.split, paths.backbone):
         content.update(sha256(path.read_bytes()).encode())
     content.update(ends(sorted(paths.features.glob("*.npy"))).encode())
-    content.update(listed.current("train-fold", paths).encode())
+    content.update(listed.current(["train-fold"], paths)["train-fold"].encode())
     return content.hexdigest()
 
 

@@ -235,7 +235,7 @@ def _write(paths: Paths, name: str, about: dict[str, Any], fitted: list[FittedVa
 def _fingerprint(params: Params, paths: Paths, name: str, computed: str) -> str:
     """Hash everything that the system depends on: code and libraries, settings, inputs, device and precision."""
     content = [
-        listed.current(f"system/{name}", paths),
+        *listed.current([f"system/{name}"], paths).values(),
         params.systems[name],
         params.seed,
         params.images.model_dump(),
