@@ -9,7 +9,7 @@ from report_study import write_study
 from wen.config.params import Params
 from wen.config.paths import Paths
 from wen.files import read_json, write_json
-from wen.report import page
+from wen.report import beside, page
 from wen.report.language import Text
 
 
@@ -67,6 +67,22 @@ def test_an_experiment_stands_beside_as_a_branch_does(by_subject: tuple[Params, 
     assert 'id="beside"' in written(params, paths, "expone")
 
 
+def test_a_partial_clone_fetches_the_evidence_of_another_study(
+    by_subject: tuple[Params, Paths], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    _, paths = by_subject
+    clone = tmp_path_factory.mktemp("partial")
+    for command in (
+        ["git", "config", "uploadpack.allowFilter", "true"], ["git", "rm", "-r", "--quiet", "--cached", "metrics"],
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "No longer here"],
+        ["git", "clone", "--quiet", "--filter=blob:none", f"file://{paths.root}", str(clone)],
+    ):  # fmt: skip
+        subprocess.run(command, cwd=paths.root, check=True)
+    found = beside.other_study("people", Paths(clone), read_json(paths.evidence))
+    assert found
+    assert found["summary"] == read_json(paths.evidence)["summary"]
+
+
 @pytest.mark.parametrize("case", ["no such revision", "no study", "other images", "another version", "not valid JSON"])
 def test_a_study_that_cannot_be_compared_is_left_out_with_a_sentence(
     by_subject: tuple[Params, Paths], capsys: pytest.CaptureFixture[str], case: str
@@ -87,7 +103,7 @@ def test_a_study_that_cannot_be_compared_is_left_out_with_a_sentence(
     found = capsys.readouterr().err
     assert found.startswith("report.beside: ")
     assert found.endswith("the report is written without it\n")
-    assert {"no such revision": "unknown Git revision", "no study": "does not exist", "other images": "other images",
+    assert {"no such revision": "unknown Git revision", "no study": "has no metrics", "other images": "other images",
             "another version": "summary", "not valid JSON": "not valid JSON"}[case] in found  # fmt: skip
     assert 'id="beside"' not in text
     assert "</html>" in text

@@ -42,9 +42,27 @@ def results_of(revision: str, root: Path) -> str:
     WenError
         If there is no such revision, or no evidence in it.
     """
+    return _git(["rev-parse", "--verify", "--quiet"], revision, root).strip()
+
+
+def evidence_of(revision: str, root: Path) -> str:
+    """Return a revision's evidence, a JSON text. In a partial clone, git fetches it.
+
+    Raises
+    ------
+    WenError
+        If there is no such revision, or no evidence in it.
+    """
+    return _git(["cat-file", "blob"], revision, root)
+
+
+def _git(command: list[str], revision: str, root: Path) -> str:
+    """Return the output of a git command on a revision's evidence."""
     name = f"{commit_of(revision, root)}:./{EVIDENCE}"
-    command = ["git", "-C", str(root), "rev-parse", "--verify", "--quiet", name]
-    found = subprocess.run(command, check=False, capture_output=True, text=True)
+    found = subprocess.run(
+        ["git", "-C", str(root), *command, name], check=False, stdin=subprocess.DEVNULL, capture_output=True,
+        encoding="utf-8", errors="replace",
+    )  # fmt: skip
     if found.returncode:
         raise WenError(f"report.beside: {revision}: has no {EVIDENCE}")
-    return found.stdout.strip()
+    return found.stdout

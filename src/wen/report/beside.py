@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from wen.config.paths import Paths
-from wen.errors import Message
-from wen.integrity.revision import EVIDENCE, commit_of
+from wen.errors import Message, WenError
+from wen.integrity.revision import EVIDENCE, commit_of, evidence_of
 
 NEEDED = ("dataset", "unit", "test_set", "images", "subjects", "network", "reading", "summary", "hypotheses")
 
@@ -31,32 +31,20 @@ def other_study(revision: str | None, paths: Paths, evidence: dict[str, Any]) ->
     """
     if not revision:
         return None
-    found = _read(revision, paths.home)
-    problem = found if isinstance(found, str) else _problem(found, evidence)
+    try:
+        found = json.loads(evidence_of(revision, paths.home))
+        problem = _problem(found, evidence)
+    except WenError as error:
+        problem = str(error).removeprefix(f"report.beside: {revision}: ")
+    except ValueError:
+        problem = f"its {EVIDENCE} is not valid JSON"
     if problem:
         print(f"report.beside: {revision}: {problem}; the report is written without it", file=sys.stderr)
         return None
-    assert isinstance(found, dict)
     # Older studies have no published systems.
     return {"revision": _with_commit(revision, paths.home), "systems": found.get("systems", [])} | {
         key: found[key] for key in NEEDED
     }
-
-
-def _read(revision: str, root: Path) -> dict[str, Any] | Message:
-    """Read the evidence at a revision, or return why there is none."""
-    import dvc.api  # half a second, which a study with nothing beside it need not spend
-    from dvc.exceptions import DvcException
-
-    try:
-        found = json.loads(dvc.api.read(EVIDENCE, repo=str(root.resolve()), rev=revision))
-    except ValueError:
-        return f"its {EVIDENCE} is not valid JSON"
-    except DvcException as error:
-        return " ".join(str(error).split())
-    except OSError as error:
-        return f"its {EVIDENCE} cannot be read ({error.strerror})"
-    return found if isinstance(found, dict) else f"its {EVIDENCE} is not that of a study"
 
 
 def _with_commit(revision: str, root: Path) -> str:
@@ -65,7 +53,9 @@ def _with_commit(revision: str, root: Path) -> str:
     return revision if commit.startswith(revision) else f"{revision} ({commit[:7]})"
 
 
-def _problem(found: dict[str, Any], evidence: dict[str, Any]) -> Message:
+def _problem(found: Any, evidence: dict[str, Any]) -> Message:
+    if not isinstance(found, dict):
+        return f"its {EVIDENCE} is not that of a study"
     if missing := [key for key in NEEDED if key not in found]:
         return f"its {EVIDENCE} lacks {', '.join(missing)}, as it was written by another version of wen"
     if found["dataset"] != evidence["dataset"]:
