@@ -122,7 +122,7 @@ def test_the_page_says_that_people_are_on_both_sides_only_if_they_are(
     assert known in statements.leaks(audit(), t)
 
 
-@pytest.mark.parametrize(("of_inter", "sentence"), [(0.1, "are equally accurate"), (0.05, "is the more accurate on")])
+@pytest.mark.parametrize(("of_inter", "sentence"), [(0.1, "are equally accurate"), (0.05, "is the more accurate of")])
 def test_neither_of_two_equally_accurate_ensembles_is_called_the_better(of_inter: float, sentence: str) -> None:
     answer = {"ensemble": "intra", "single": "single", "single_accuracy": 0.8, "difference": 0.1}
     answer |= {"difference_low": 0.0, "difference_high": 0.2}
