@@ -196,7 +196,7 @@ def test_a_training_that_diverged_is_named_at_the_top(make_study: MakeStudy) -> 
 def test_the_page_says_what_was_chosen_on_test_data(make_study: MakeStudy, language: str) -> None:
     params, paths = make_study(report={"language": language})
     chosen = {
-        "en": "on the test set, a choice that makes the following difference and its interval optimistic",
+        "en": "this choice makes the following difference and its interval optimistic",
         "id": "karena dipilih pada data uji, selisih berikut beserta intervalnya terlalu optimistis",
     }[language]
     optimistic = Text(language)("rules.as_written")

@@ -2,6 +2,7 @@
 
 import copy
 import html
+import json
 import re
 import shutil
 from dataclasses import dataclass, replace
@@ -436,7 +437,7 @@ def test_a_study_recorded_before_systems_existed_can_be_compared(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     older = dict.fromkeys(beside.NEEDED, "the same")
-    monkeypatch.setattr(beside, "_read", lambda *_: older)
+    monkeypatch.setattr(beside, "evidence_of", lambda *_: json.dumps(older))
     monkeypatch.setattr(beside, "_with_commit", lambda revision, _: revision)
     found = beside.other_study("before", Paths(tmp_path), older)
     assert found == older | {"revision": "before", "systems": []}
