@@ -177,7 +177,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 @contextmanager
 def readable(path: Path, damage: tuple[type[Exception], ...] = DAMAGE) -> Iterator[None]:
-    """Convert exceptions while reading a missing output, or a damaged one, into a `WenError`."""
+    """Convert the exceptions of a missing output, and those that ``damage`` names, into a `WenError`."""
     try:
         yield
     except FileNotFoundError:

@@ -432,7 +432,7 @@ def test_a_table_in_the_folder_that_is_not_used_is_named(
     study(project, data)
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "not used" in line]
     assert line.startswith("tables that list images but are not used (2): all patients.csv (Image, Patient), blast/B.C")
-    assert line.endswith("into one CSV, with the folders of the images, and set TABLE to it")
+    assert line.endswith("into one CSV, with the path of each image, and set TABLE to it")
 
 
 def test_c_nmc_in_data_raw_is_not_disturbed_by_images_beside_it(tmp_path: Path, project: Paths) -> None:

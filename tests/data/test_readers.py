@@ -210,7 +210,7 @@ def test_a_column_that_counts_the_rows_is_not_taken_for_the_names_of_the_images(
     rows = "{},{},label\n1,2.TIF,blast\n2,1.png,blast\n3,3.jpeg,normal\n4,none.png,normal\n"
     _, problems = read(tmp_path, rows.format("image_id", "Bild"))
     assert problems == [
-        "2 files or rows: its columns image_id and Bild name different images; name the column of the images path: "
+        "2 files or rows: its columns image_id and Bild name different images; rename the images' column to path: "
         "line 2 (blast/1.png and blast/2.TIF), line 3 (blast/2.TIF and blast/1.png)"
     ]
     for columns in (("image_id", "path"), ("path", "mask")):

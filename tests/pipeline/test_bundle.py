@@ -262,7 +262,7 @@ def test_a_bundle_names_the_stages_that_ran_with_other_code_than_the_commit(
     release = listed._release
     monkeypatch.setattr(listed, "_release", lambda name: "0.0.1" if name == "timm" else release(name))
     commit = export._provenance(load(Path("params.yaml")), Paths())["commit"]
-    assert re.search("; the code or libraries of .*train-fold, predict-fold.* changed since these stages ran$", commit)
+    assert re.search("; the code or libraries of .*train-fold, predict-fold.* changed since their last run$", commit)
 
 
 def damaged(name: str) -> Any:

@@ -136,7 +136,7 @@ def _provenance(params: Params, paths: Paths) -> dict[str, str]:
     """Return the provenance, with the stages whose code changed: the models are of other code than the commit."""
     found = provenance(paths, Text("en")) | {"onnx": version("onnx")}
     if changed := one_run.changed_code(params, paths):
-        found["commit"] += f"; the code or libraries of {', '.join(changed)} changed since these stages ran"
+        found["commit"] += f"; the code or libraries of {', '.join(changed)} changed since their last run"
     return found
 
 

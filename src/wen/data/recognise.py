@@ -294,5 +294,5 @@ def _name_tables(folder: Path, names: Sequence[str]) -> None:
         print(
             f"tables that list images but are not used ({len(found):,}): "
             f"{some([f'{name} ({used})' for name, used in found])}; to use them, write their rows into one CSV, with "
-            "the folders of the images, and set TABLE to it"
+            "the path of each image, and set TABLE to it"
         )

@@ -30,8 +30,8 @@ def verdict(key: str, tests: Sequence[Test], study: Study) -> dict[str, Any]:
         ``verdict``; ``p_adjusted``, the p-value that decides, which for H2 and H3 is 1 if the difference has the other
         direction; ``smallest``, the difference that every deciding test detects with 80% power; ``reach``, the largest
         distance of a confidence limit from 0 if all classifiers made the same decisions; and ``cannot_refute``, whether
-        ``reach`` is at least the margin: then equal decisions refute nothing, and only
-        an ensemble that is less accurate can (H2, H3). Not tested without a deciding test, or on a single unit.
+        ``reach`` is at least the margin: then equal decisions refute nothing, and
+        only an ensemble that is less accurate can (H2, H3). Not tested without a deciding test, or on a single unit.
     """
     deciding = [test for test in tests if test["hypothesis"] == key and test["decides"]]
     if not (deciding and study.is_testable):

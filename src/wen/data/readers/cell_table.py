@@ -61,7 +61,7 @@ def read(root: Path, table: Path, classes: Sequence[str], subject: str | None) -
     rows, columns = rows_of(table, problems)
     names, content = list(found.images), csv_file.read(table)
     if other_paths.are_folders([row.path for row in rows], names):
-        cause = f"the name of a folder, not of an image. {other_paths.OF_PEOPLE}"
+        cause = f"the name of a folder, not of an image. {other_paths.PEOPLES_FOLDERS}"
         problems.add(cause, f"{table.name}, {rows[0].path}")
         rows = []
     named = _named(rows, names, table, problems)
@@ -106,7 +106,7 @@ def rows_of(table: Path, problems: Problems) -> tuple[list[Row], dict[str, str]]
         raise WenError(
             f"{table}: no column names the images (columns: {content.named}). A table has its header in "
             "the first line and a row for each image: name the column of their paths path, that of the class label, "
-            f"and that of the person subject. {other_paths.OF_PEOPLE}"
+            f"and that of the person subject. {other_paths.PEOPLES_FOLDERS}"
         )
     for line in content.uneven:
         problems.add(

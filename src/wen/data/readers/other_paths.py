@@ -7,14 +7,15 @@ from wen.data.csv_file import Table
 from wen.data.images import ENDINGS
 from wen.data.problems import Problems
 from wen.data.readers.labels import normal
-from wen.data.readers.search import Search, short
+from wen.data.readers.search import Search, unpadded
 from wen.errors import Message
 
-OF_PEOPLE: Message = (
+PEOPLES_FOLDERS: Message = (
     "If the table has a row for each person and the images are in folders of people, leave the table out, put the "
     "folder of each person into a folder of the person's class, and set SUBJECT='([^/]+)/[^/]+$' (wen study ... "
     "--subject '([^/]+)/[^/]+$'), so that the folder of an image is its subject"
 )
+"""What to do instead of naming people's folders in a table."""
 
 
 def are_folders(written: Sequence[str], images: Sequence[str]) -> bool:
@@ -22,8 +23,8 @@ def are_folders(written: Sequence[str], images: Sequence[str]) -> bool:
 
     The numbers of people in a column id may also find images of these numbers, in the folders of other people.
     """
-    folders = [{short(part.casefold()) for part in PurePosixPath(name).parts[:-1]} for name in images]
-    keys = {text: short(text.casefold()) for text in written}
+    folders = [{unpadded(part.casefold()) for part in PurePosixPath(name).parts[:-1]} for name in images]
+    keys = {text: unpadded(text.casefold()) for text in written}
     if not written or not set(keys.values()) <= set[str]().union(*folders):
         return False
     inside, search = dict(zip(images, folders, strict=True)), Search(images, written)
@@ -56,7 +57,7 @@ def compare(content: Table, chosen: str, images: Sequence[str], problems: Proble
             found = search_other(two) if search_other and _is_file(two) else []
             if found and (first := search(one)) and set(first).isdisjoint(found):
                 problems.add(
-                    f"its columns {chosen} and {other} name different images; name the column of the images path",
+                    f"its columns {chosen} and {other} name different images; rename the images' column to path",
                     f"line {line}",
                     f"{first[0]} and {found[0]}",
                 )

@@ -26,7 +26,7 @@ class Search:
             self.by_name[path.name].append(name)
             self.by_name[path.stem].append(name)
             if path.stem.isdecimal():
-                for key in {short(path.name), short(path.stem)}:
+                for key in {unpadded(path.name), unpadded(path.stem)}:
                     self.by_number[key].append(name)
         levels = [self._levels(names) for names in (images, written)]
         self.folders, self.written = (set[str]().union(*found) for found in levels)
@@ -36,7 +36,7 @@ class Search:
         """Return the images whose paths agree best with the text, from the file name upwards."""
         written = text.replace("\\", "/")
         path = self._plain(written)
-        named = self.by_name.get(path.name) or self.by_number.get(short(path.name), [])
+        named = self.by_name.get(path.name) or self.by_number.get(unpadded(path.name), [])
         candidates = [name for name in named if not self._elsewhere(text, name)]
         if len(candidates) < 2:
             return list(candidates)
@@ -71,7 +71,7 @@ class Search:
 
     @classmethod
     def _folders(cls, name: str) -> tuple[str, ...]:
-        return tuple(map(short, cls._plain(name.replace("\\", "/")).parent.parts))
+        return tuple(map(unpadded, cls._plain(name.replace("\\", "/")).parent.parts))
 
     @staticmethod
     def _plain(name: str) -> PurePosixPath:
@@ -84,6 +84,6 @@ class Search:
         return next((count for count, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
-def short(number: str) -> str:
-    """A number, with or without an ending, as a spreadsheet writes it: without its leading zeros."""
-    return re.sub(r"^0+(?=[0-9])", "", number)
+def unpadded(text: str) -> str:
+    """Remove the leading zeros of a number, which may have an ending, as spreadsheets do."""
+    return re.sub(r"^0+(?=[0-9])", "", text)
